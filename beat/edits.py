@@ -1,0 +1,26 @@
+"""`schedule_edit`: what was edited and is not yet planned; a trigger appends, beat consumes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Identity, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime
+
+from workers.db import Base
+
+
+class ScheduleEdit(Base):
+    """A doorbell that survives: this schedule has changed (or gone)."""
+
+    __tablename__ = "schedule_edit"
+    __table_args__ = ({"comment": "Edits that beat has not planned yet; appended by trigger."},)
+
+    id: Mapped[int] = mapped_column(
+        BigInteger, Identity(always=True), primary_key=True, comment="Order of the edits"
+    )
+    schedule: Mapped[str] = mapped_column(Text, comment="Name of the schedule edited")
+    edited_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Edited at"
+    )

@@ -1,0 +1,175 @@
+"""`schedule`: what people want to run and when."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Interval
+
+from workers.db import Base
+from workers.runs import quoted
+
+OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
+CATCH_UPS = ("latest", "all", "none")
+
+_INTERVALS = ("every", "jitter", "catch_up_window", "timeout", "expires")
+
+
+def _fixed_length(column: str) -> CheckConstraint:
+    """An interval with months or years has no fixed length, so it is refused."""
+    return CheckConstraint(
+        f"{column} is null or (extract(year from {column}) = 0 and extract(month from {column}) = 0)",
+        name=f"{column}: no months or years, use cron for those"[:63],
+    )
+
+
+class Schedule(Base):
+    """One watch: a task, its options, and when it is due."""
+
+    __tablename__ = "schedule"
+    __table_args__ = (
+        CheckConstraint(
+            "name ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(name) <= 100",
+            name="name: lower-case words and digits joined by hyphens",
+        ),
+        CheckConstraint(
+            "num_nonnulls(every, cron, at, after) = 1",
+            name="set exactly one of every, cron, at, after",
+        ),
+        CheckConstraint("every > interval '0'", name="every must be longer than nothing"),
+        CheckConstraint("after <> name", name="after: a schedule cannot follow itself"),
+        *(_fixed_length(column) for column in _INTERVALS),
+        CheckConstraint("ends_at > starts_at", name="ends_at must be later than starts_at"),
+        CheckConstraint("jitter >= interval '0'", name="jitter cannot be negative"),
+        CheckConstraint("timeout > interval '0'", name="timeout must be longer than nothing"),
+        CheckConstraint("expires > interval '0'", name="expires must be longer than nothing"),
+        CheckConstraint(
+            "catch_up_window >= interval '0'", name="catch_up_window cannot be negative"
+        ),
+        CheckConstraint("jsonb_typeof(options) = 'object'", name="options must be a JSON object"),
+        CheckConstraint(
+            f"overlap in ({quoted(OVERLAPS)})",
+            name="overlap: skip|buffer_one|buffer_all|cancel_other|allow_all",
+        ),
+        CheckConstraint(
+            f"catch_up in ({quoted(CATCH_UPS)})", name="catch_up: latest, all or none"
+        ),
+        CheckConstraint(
+            "calendar_hours in ('day', 'session')", name="calendar_hours: day or session"
+        ),
+        CheckConstraint("max_runs >= 1", name="max_runs must be 1 or more"),
+        CheckConstraint(
+            "pause_after_failures >= 1", name="pause_after_failures must be 1 or more"
+        ),
+        CheckConstraint("max_attempts >= 1", name="max_attempts must be 1 or more"),
+        CheckConstraint(
+            "priority between 0 and 9", name="priority: 0 to 9, and 9 goes first"
+        ),
+        CheckConstraint("batch_size >= 1", name="batch_size must be 1 or more"),
+        CheckConstraint("batch_delay >= interval '0'", name="batch_delay cannot be negative"),
+        CheckConstraint("max_in_flight >= 1", name="max_in_flight must be 1 or more"),
+        Index("schedule_by_task", "task"),
+        Index("schedule_by_after", "after", postgresql_where=text("after is not null")),
+        {"comment": "What to watch and how often: edit it with SQL, beat obeys at once."},
+    )
+
+    name: Mapped[str] = mapped_column(
+        Text, primary_key=True, comment="Lower-case words joined by hyphens; history is filed here"
+    )
+    title: Mapped[str | None] = mapped_column(Text, comment="For people")
+    task: Mapped[str] = mapped_column(
+        Text, ForeignKey("task_kind.name"), comment="The kind of work; cannot be changed"
+    )
+    options: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, server_default=text("'{}'"), comment="What the task is told, by its kind's schema"
+    )
+    every: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="Runs every so often: '15 minutes', '2 hours', '1 day'"
+    )
+    cron: Mapped[str | None] = mapped_column(
+        Text, comment="minute hour day month weekday, in its timezone; several with ';'"
+    )
+    at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Runs once, then"
+    )
+    after: Mapped[str | None] = mapped_column(
+        Text,
+        ForeignKey("schedule.name", ondelete="RESTRICT"),
+        comment="Runs whenever this other schedule has succeeded",
+    )
+    timezone: Mapped[str] = mapped_column(
+        Text, server_default=text("'UTC'"), comment="IANA zone that cron is read in"
+    )
+    calendar: Mapped[str | None] = mapped_column(
+        Text, comment="Exchange (MIC, e.g. XNYS) whose trading days alone count"
+    )
+    calendar_hours: Mapped[str] = mapped_column(
+        Text, server_default=text("'day'"), comment="day: any hour of it; session: open to close"
+    )
+    starts_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Not due earlier; the grid of every begins here"
+    )
+    ends_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Not due at or after this"
+    )
+    jitter: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="Spread each start over so long, the same way on every beat"
+    )
+    overlap: Mapped[str] = mapped_column(
+        Text,
+        server_default=text("'skip'"),
+        comment="When the last run still runs: skip | buffer_one | buffer_all | cancel_other"
+        " | allow_all",
+    )
+    catch_up: Mapped[str] = mapped_column(
+        Text, server_default=text("'latest'"), comment="What was missed runs: latest | all | none"
+    )
+    catch_up_window: Mapped[timedelta] = mapped_column(
+        Interval,
+        server_default=text("interval '1 day'"),
+        comment="Older than this is given up, in one missed row",
+    )
+    max_runs: Mapped[int | None] = mapped_column(comment="Stops after so many runs")
+    enabled: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="false: not planned at all"
+    )
+    paused_until: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Not due until then; 'infinity': until resumed"
+    )
+    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    pause_after_failures: Mapped[int | None] = mapped_column(
+        comment="Pauses itself after so many failed runs in a row"
+    )
+    max_attempts: Mapped[int | None] = mapped_column(
+        SmallInteger, comment="Attempts per batch; null: the kind's"
+    )
+    timeout: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="Longest time a run may take; null: no limit but the kind's"
+    )
+    expires: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="A run not started so long after its due time is not worth starting"
+    )
+    queue: Mapped[str | None] = mapped_column(Text, comment="Queue; null: the kind's")
+    priority: Mapped[int] = mapped_column(
+        SmallInteger, server_default=text("5"), comment="0 to 9, 9 first"
+    )
+    batch_size: Mapped[int | None] = mapped_column(comment="Items a batch; null: the kind's")
+    batch_delay: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="Least time between two batches of a run; null: the kind's"
+    )
+    max_in_flight: Mapped[int | None] = mapped_column(
+        comment="Batches of a run that may run at once; null: any number"
+    )
+    revision: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True),
+        server_default=text("clock_timestamp()"),
+        comment="Last edit (trigger)",
+    )
+    updated_by: Mapped[str | None] = mapped_column(Text, comment="Who edited it last (trigger)")

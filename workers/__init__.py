@@ -1,0 +1,1 @@
+"""The Celery application and everything a task runs under: the base layer."""

@@ -1,0 +1,88 @@
+"""Engine, metadata and transactions: the only place that opens a connection to Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase
+
+from workers.settings import settings
+
+#: Session settings of every connection of the program: nobody waits for ever for anybody's lock.
+SESSION_OPTIONS = (
+    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    " -c timezone=UTC"
+)
+KEEPALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20000,
+}
+
+
+class Base(DeclarativeBase):
+    """Every table hangs here; names of keys and indexes are given, so that migrations are stable."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB}  # noqa: RUF012
+
+
+def connect_args(application: str) -> dict[str, Any]:
+    """Arguments of libpq for ``application`` (shown in pg_stat_activity and in the audit)."""
+    return {**KEEPALIVE, "application_name": application, "options": SESSION_OPTIONS}
+
+
+@cache
+def engine() -> Engine:
+    """The process's engine; a forked child must call ``reset()`` before its first use."""
+    return create_engine(
+        settings().sqlalchemy_url,
+        pool_size=4,
+        max_overflow=8,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args=connect_args("watchkeeper"),
+    )
+
+
+def reset(*, close: bool = True) -> None:
+    """Forget the engine: in a forked child with ``close=False``, the parent still uses its sockets."""
+    if engine.cache_info().currsize:
+        engine().dispose(close=close)
+        engine.cache_clear()
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """One transaction: committed at the end, rolled back on any exception."""
+    with engine().begin() as connection:
+        yield connection
+
+
+@contextmanager
+def connect() -> Iterator[Connection]:
+    """A connection whose statements commit one by one."""
+    with engine().connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@event.listens_for(Engine, "handle_error")
+def _hide_parameters(context: Any) -> None:
+    """A statement's parameters can hold anything a user typed: they stay out of error texts."""
+    if context.sqlalchemy_exception is not None:
+        context.sqlalchemy_exception.hide_parameters = True

@@ -1,0 +1,96 @@
+"""Every setting of Watchkeeper, typed, with its meaning; README's table is checked against this."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.errors import SettingMissing
+
+#: Where container platforms mount secrets, one file a setting; absent elsewhere.
+SECRETS_DIR = Path("/run/secrets")
+
+
+class Settings(BaseSettings):
+    """Read from the environment (prefix ``WATCHKEEPER_``) or from files named alike in /run/secrets."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WATCHKEEPER_",
+        secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+    )
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"),
+        description="Postgres, the truth: postgresql://user:password@host:port/database",
+    )
+    broker_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis, which only carries messages: redis://host:port/number",
+    )
+    alpha_vantage_api_key: SecretStr | None = Field(
+        None, description="Key for Alpha Vantage; without it price runs end with a sentence"
+    )
+    user_agent: str = Field(
+        "Watchkeeper/0.1 (polite watcher; set WATCHKEEPER_USER_AGENT to your contact)",
+        description="How we introduce ourselves to every upstream",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="console for people, json for machines: one object a line"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is logged"
+    )
+    lease_seconds: float = Field(
+        30.0, ge=1, le=600, description="How long a silent worker keeps its batch (seconds)"
+    )
+    resend_after_seconds: float = Field(
+        10.0, ge=0.5, le=3600, description="A message not started by then is looked for (seconds)"
+    )
+    sweep_seconds: float = Field(
+        30.0, ge=0.5, le=300, description="Beat's full look round, covers lost notifications (seconds)"
+    )
+    claim_limit: int = Field(
+        1000, ge=1, le=10000, description="Most due times that one tick of beat claims"
+    )
+    listen: bool = Field(
+        True, description="LISTEN for edits; false polls only (behind a transaction pooler)"
+    )
+    relax_intervals: bool = Field(
+        False, description="Lift every kind's shortest interval to 1 s (sandbox and tests)"
+    )
+    heartbeat_dir: Path | None = Field(
+        None, description="Directory where each process touches a file while it is useful"
+    )
+    quota_wait_seconds: float = Field(
+        2.0, ge=0, le=10, description="Longest wait for a permit that may hold a worker (seconds)"
+    )
+
+    @property
+    def libpq_dsn(self) -> str:
+        """The database's address for libpq and psycopg (holds the password)."""
+        url = self.database_url.get_secret_value()
+        return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address for SQLAlchemy, by the psycopg driver (holds the password)."""
+        return self.libpq_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def require(self, name: str, purpose: str) -> str:
+        """The value of secret ``name``, or SettingMissing with the variable's name."""
+        value: SecretStr | None = getattr(self, name)
+        if value is None or not value.get_secret_value():
+            raise SettingMissing(f"WATCHKEEPER_{name.upper()}", purpose)
+        return value.get_secret_value()
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once; tests call ``settings.cache_clear()``."""
+    return Settings()  # type: ignore[call-arg]
