@@ -55,20 +55,14 @@ class Schedule(Base):
             f"overlap in ({quoted(OVERLAPS)})",
             name="overlap: skip|buffer_one|buffer_all|cancel_other|allow_all",
         ),
-        CheckConstraint(
-            f"catch_up in ({quoted(CATCH_UPS)})", name="catch_up: latest, all or none"
-        ),
+        CheckConstraint(f"catch_up in ({quoted(CATCH_UPS)})", name="catch_up: latest, all or none"),
         CheckConstraint(
             "calendar_hours in ('day', 'session')", name="calendar_hours: day or session"
         ),
         CheckConstraint("max_runs >= 1", name="max_runs must be 1 or more"),
-        CheckConstraint(
-            "pause_after_failures >= 1", name="pause_after_failures must be 1 or more"
-        ),
+        CheckConstraint("pause_after_failures >= 1", name="pause_after_failures must be 1 or more"),
         CheckConstraint("max_attempts >= 1", name="max_attempts must be 1 or more"),
-        CheckConstraint(
-            "priority between 0 and 9", name="priority: 0 to 9, and 9 goes first"
-        ),
+        CheckConstraint("priority between 0 and 9", name="priority: 0 to 9, and 9 goes first"),
         CheckConstraint("batch_size >= 1", name="batch_size must be 1 or more"),
         CheckConstraint("batch_delay >= interval '0'", name="batch_delay cannot be negative"),
         CheckConstraint("max_in_flight >= 1", name="max_in_flight must be 1 or more"),
@@ -93,9 +87,7 @@ class Schedule(Base):
     cron: Mapped[str | None] = mapped_column(
         Text, comment="minute hour day month weekday, in its timezone; several with ';'"
     )
-    at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Runs once, then"
-    )
+    at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="Runs once, then")
     after: Mapped[str | None] = mapped_column(
         Text,
         ForeignKey("schedule.name", ondelete="RESTRICT"),

@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         10.0, ge=0.5, le=3600, description="A message not started by then is looked for (seconds)"
     )
     sweep_seconds: float = Field(
-        30.0, ge=0.5, le=300, description="Beat's full look round, covers lost notifications (seconds)"
+        30.0,
+        ge=0.5,
+        le=300,
+        description="Beat's full look round, covers lost notifications (seconds)",
     )
     claim_limit: int = Field(
         1000, ge=1, le=10000, description="Most due times that one tick of beat claims"
