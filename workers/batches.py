@@ -73,6 +73,10 @@ class Batch(Base):
     items: Mapped[list[Any] | None] = mapped_column(
         JSONB, comment="Its items with each one's outcome; null: not planned yet"
     )
+    total: Mapped[int] = mapped_column(server_default=text("0"), comment="Items it has")
+    done: Mapped[int] = mapped_column(server_default=text("0"), comment="Items done")
+    failed: Mapped[int] = mapped_column(server_default=text("0"), comment="Items failed")
+    deferred: Mapped[int] = mapped_column(server_default=text("0"), comment="Items deferred")
     not_before: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="No worker takes it earlier (batch delay, back-off)"
     )

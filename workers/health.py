@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, text
+from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
-from workers.db import Base
+from workers.db import Base, transaction
+from workers.settings import settings
 
 
 class Heartbeat(Base):
@@ -34,3 +35,22 @@ class Heartbeat(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(
         JSONB, server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
     )
+
+
+_BEAT = text("""
+insert into heartbeat (name, role, detail) values (:name, :role, :detail)
+on conflict (name) do update
+   set seen_at = clock_timestamp(), detail = excluded.detail, role = excluded.role,
+       started_at = case when heartbeat.detail->'pid' is distinct from excluded.detail->'pid'
+                         then clock_timestamp() else heartbeat.started_at end
+""").bindparams(bindparam("detail", type_=JSONB))
+
+
+def beat(name: str, role: str, detail: dict[str, Any]) -> None:
+    """Say that process ``name`` is useful: in its row, then in its file for a health check."""
+    with transaction() as connection:
+        connection.execute(_BEAT, {"name": name, "role": role, "detail": detail})
+    directory = settings().heartbeat_dir
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{role}-{name}").touch()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Text, text
+from sqlalchemy import Connection, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval
@@ -55,3 +56,55 @@ class TaskKind(Base):
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last registered"
     )
+
+
+_REGISTER = text("""
+insert into task_kind (name, description, options_schema, queue, upstream, min_every, max_every,
+                       allowed_every, max_running, max_attempts, timeout)
+values (:name, :description, :options_schema, :queue, :upstream, :min_every, :max_every,
+        :allowed_every, :max_running, :max_attempts, :timeout)
+on conflict (name) do update
+   set description = excluded.description, options_schema = excluded.options_schema,
+       queue = excluded.queue, upstream = excluded.upstream, min_every = excluded.min_every,
+       max_every = excluded.max_every, allowed_every = excluded.allowed_every,
+       max_running = excluded.max_running, max_attempts = excluded.max_attempts,
+       timeout = excluded.timeout, retired_at = null, updated_at = clock_timestamp()
+""").bindparams(
+    bindparam("options_schema", type_=JSONB),
+    bindparam("allowed_every", type_=ARRAY(Interval)),
+)
+
+_RETIRE = text("""
+update task_kind set retired_at = clock_timestamp(), updated_at = clock_timestamp()
+ where name <> all(:known) and retired_at is null
+""")
+
+
+def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = False) -> int:
+    """Write every registered task's kind, retire those no longer known; returns how many there are.
+
+    ``relaxed`` lifts the limits on intervals, so that a sandbox may run often.
+    """
+    known = []
+    for task in tasks:
+        known.append(task.name)
+        connection.execute(
+            _REGISTER,
+            {
+                "name": task.name,
+                "description": (task.__doc__ or task.name).strip().partition("\n")[0],
+                "options_schema": task.options.model_json_schema(),
+                "queue": task.queue,
+                "upstream": task.upstream,
+                "min_every": timedelta(seconds=1) if relaxed else task.min_every,
+                "max_every": None if relaxed else task.max_every,
+                "allowed_every": None
+                if relaxed or not task.allowed_every
+                else list(task.allowed_every),
+                "max_running": task.max_running,
+                "max_attempts": task.max_attempts,
+                "timeout": task.timeout,
+            },
+        )
+    connection.execute(_RETIRE, {"known": known})
+    return len(known)

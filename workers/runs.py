@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, SmallInteger, Text, text
+from sqlalchemy import CheckConstraint, Connection, Index, SmallInteger, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval, Uuid
@@ -126,6 +127,13 @@ class Run(Base):
     max_attempts: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("3"), comment="Attempts a batch has before it is failed"
     )
+    batch_size: Mapped[int | None] = mapped_column(comment="Items a batch; null: the kind's")
+    batch_delay: Mapped[timedelta | None] = mapped_column(
+        Interval, comment="Least time between two of its batches; null: the kind's"
+    )
+    max_in_flight: Mapped[int | None] = mapped_column(
+        comment="Its batches that may run at once; null: any number"
+    )
     timeout: Mapped[timedelta | None] = mapped_column(
         Interval, comment="Longest time from its start to its end"
     )
@@ -172,3 +180,96 @@ class Run(Base):
     finished_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="Last batch ended, or decided not to run"
     )
+
+
+_LOCK = text("""
+select r.*, clock_timestamp() as now from run r where r.id = :run_id for update
+""")
+
+
+def lock(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
+    """The run's row, locked, with the database's clock read after the lock as ``now``."""
+    return connection.execute(_LOCK, {"run_id": run_id}).mappings().first()
+
+
+_START = text("""
+update run
+   set state = 'running', started_at = coalesce(started_at, :now),
+       deadline_at = coalesce(deadline_at, cast(:now as timestamptz) + timeout)
+ where id = :run_id and (state = 'due' or started_at is null)
+""")
+
+
+def mark_started(connection: Connection, run_id: UUID, now: datetime) -> None:
+    """A worker has claimed its first batch: the time of its timeout begins."""
+    connection.execute(_START, {"run_id": run_id, "now": now})
+
+
+_ADD_BATCHES = text("""
+update run
+   set batch_count = batch_count + :batches, open_batches = open_batches + :batches,
+       total = total + :items
+ where id = :run_id
+""")
+
+
+def add_batches(connection: Connection, run_id: UUID, batches: int, items: int) -> None:
+    """The run was split: so many more batches, so many items."""
+    connection.execute(_ADD_BATCHES, {"run_id": run_id, "batches": batches, "items": items})
+
+
+_CREATE_BY_HAND = text("""
+with created as (
+    insert into run (id, task, options, trigger, due_at, state, queue, priority, max_attempts,
+                     timeout, batch_count, open_batches, requested_by)
+    values (:run_id, :task, :options, 'manual', clock_timestamp(), 'due', :queue, 5,
+            :max_attempts, :timeout, 1, 1, :requested_by)
+    on conflict do nothing
+    returning id
+)
+insert into batch (run_id, seq, task, queue, send_at)
+select id, 0, :task, :queue, clock_timestamp() + interval '1 minute' from created
+""").bindparams(bindparam("options", type_=JSONB))
+
+
+def create_by_hand(
+    connection: Connection,
+    run_id: UUID,
+    task: str,
+    options: dict[str, Any],
+    *,
+    queue: str,
+    max_attempts: int,
+    timeout: timedelta | None,
+    requested_by: str,
+) -> None:
+    """Give a hand-made call its row; a second copy of the same message changes nothing."""
+    connection.execute(
+        _CREATE_BY_HAND,
+        {
+            "run_id": run_id,
+            "task": task,
+            "options": options,
+            "queue": queue,
+            "max_attempts": max_attempts,
+            "timeout": timeout,
+            "requested_by": requested_by,
+        },
+    )
+
+
+_DEFERRED = text("""
+select i->>'key'
+  from (select id from run
+         where schedule = :schedule and started_at is not null and id <> :run_id
+         order by created_at desc limit 1) last
+  join batch on batch.run_id = last.id
+  cross join jsonb_array_elements(batch.items) i
+ where i->>'state' = 'deferred'
+""")
+
+
+def deferred_keys(connection: Connection, schedule: str, run_id: UUID) -> set[str]:
+    """Keys of the items that the schedule's run before this one had to leave."""
+    parameters = {"schedule": schedule, "run_id": run_id}
+    return set(connection.execute(_DEFERRED, parameters).scalars())

@@ -1,0 +1,14 @@
+create or replace function run_requested() returns trigger
+language plpgsql
+as $$
+begin
+    perform pg_notify('watchkeeper', 'request');
+    return null;
+end
+$$;
+
+comment on function run_requested() is 'Trigger: wakes every beat when somebody asks for a run';
+
+create trigger run_requested
+    after insert on run_request
+    for each statement execute function run_requested();

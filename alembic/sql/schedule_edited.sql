@@ -1,0 +1,48 @@
+create or replace function schedule_edited() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into schedule_edit (schedule) select name from new_rows;
+        insert into schedule_change (schedule, action, changes, changed_by, program)
+        select name, 'insert', schedule_difference(null, to_jsonb(n)), actor(),
+               current_setting('application_name')
+          from new_rows n;
+    elsif tg_op = 'UPDATE' then
+        insert into schedule_edit (schedule)
+        select n.name from new_rows n join old_rows o using (name)
+         where n.revision is distinct from o.revision;
+        if not found then
+            return null;
+        end if;
+        insert into schedule_change (schedule, action, changes, changed_by, program)
+        select n.name, 'update', schedule_difference(to_jsonb(o), to_jsonb(n)), actor(),
+               current_setting('application_name')
+          from new_rows n join old_rows o using (name)
+         where n.revision is distinct from o.revision;
+    else
+        insert into schedule_edit (schedule) select name from old_rows;
+        insert into schedule_change (schedule, action, changes, changed_by, program)
+        select name, 'delete', schedule_difference(to_jsonb(o), null), actor(),
+               current_setting('application_name')
+          from old_rows o;
+    end if;
+    perform pg_notify('watchkeeper', 'edit');
+    return null;
+end
+$$;
+
+comment on function schedule_edited() is
+    'Trigger: appends the edit for beat and the audit, and wakes every beat, once a statement';
+
+create trigger schedule_inserted
+    after insert on schedule referencing new table as new_rows
+    for each statement execute function schedule_edited();
+
+create trigger schedule_updated
+    after update on schedule referencing old table as old_rows new table as new_rows
+    for each statement execute function schedule_edited();
+
+create trigger schedule_deleted
+    after delete on schedule referencing old table as old_rows
+    for each statement execute function schedule_edited();

@@ -1,0 +1,22 @@
+create sequence if not exists schedule_revision;
+comment on sequence schedule_revision is 'Revisions of schedules: a sequence, so that no edit is lost to a clock';
+
+create or replace function schedule_stamp() returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'UPDATE' and new is not distinct from old then
+        return new;
+    end if;
+    new.revision := nextval('schedule_revision');
+    new.updated_at := clock_timestamp();
+    new.updated_by := actor();
+    return new;
+end
+$$;
+
+comment on function schedule_stamp() is 'Trigger: a new revision, when and by whom, for every real edit';
+
+create trigger schedule_stamp
+    before insert or update on schedule
+    for each row execute function schedule_stamp();

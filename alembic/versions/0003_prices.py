@@ -1,0 +1,14 @@
+"""prices."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Placeholder until its tables land."""
+
+
+def downgrade() -> None:
+    """Placeholder until its tables land."""

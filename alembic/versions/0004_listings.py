@@ -1,0 +1,14 @@
+"""listings."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Placeholder until its tables land."""
+
+
+def downgrade() -> None:
+    """Placeholder until its tables land."""

@@ -1,0 +1,70 @@
+"""The Celery application and its wiring, all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from workers import broker, db, logs, shutdown
+from workers.settings import settings
+from workers.task import Task
+from workers.watchdog import Watchdog
+
+broker.mend_kombu()
+
+app = Celery("watchkeeper", task_cls=Task, include=["tasks"])
+app.conf.update(
+    broker_url=settings().broker_url.get_secret_value(),
+    broker_transport_options=broker.TRANSPORT_OPTIONS,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    result_backend=None,
+    task_ignore_result=True,
+    task_queues=broker.queues(),
+    task_default_queue="upkeep",
+    task_default_exchange=broker.EXCHANGE.name,
+    task_default_routing_key="upkeep",
+    task_create_missing_queues=False,
+    task_routes=(broker.route,),
+    task_serializer="json",
+    accept_content=["json"],
+    # Acknowledged when read: the ledger, not Redis, brings lost work back.
+    task_acks_late=False,
+    task_time_limit=3600,
+    worker_prefetch_multiplier=1,
+    worker_disable_rate_limits=True,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_max_tasks_per_child=1000,
+    worker_max_memory_per_child=300_000,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_send_task_events=True,
+    beat_scheduler="beat.scheduler:DatabaseScheduler",
+    beat_enable_remote_control=True,
+    beat_max_loop_interval=5.0,
+    enable_utc=True,
+    timezone="UTC",
+)
+app.steps["consumer"].add(Watchdog)
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    logs.configure()
+
+
+@signals.worker_process_init.connect
+def _forked(**_: Any) -> None:
+    """A child of the pool shares no connection with its parent."""
+    db.reset(close=False)
+
+
+@signals.worker_init.connect
+def _starting(**_: Any) -> None:
+    shutdown.reset()
+
+
+@signals.worker_shutting_down.connect
+def _shutting_down(**_: Any) -> None:
+    shutdown.request()

@@ -1,0 +1,377 @@
+"""Statements that move a batch: claim, lease, fence, end, hand back, rescue (table `batch`).
+
+States: ``waiting | sent → running → done | failed | deferred | stopped``, and back to ``waiting``
+when a batch is handed back, tried again or rescued. The row in Postgres is the only authority; a
+message is a doorbell. Lock order is run, then batch, everywhere. A holder that lost its lease finds
+``fence`` moved on or ``state`` no longer running, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from workers import outcomes, runs
+from workers.db import transaction
+from workers.errors import LeaseLost
+
+#: A batch whose worker died so often is set aside: it probably kills workers.
+MOST_DEATHS = 2
+#: First wait before a failed batch is tried again, doubled each time (seconds).
+BACK_OFF = 5.0
+LONGEST_BACK_OFF = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's hold on one batch: valid only while ``fence`` is the batch's."""
+
+    run_id: UUID
+    seq: int
+    fence: int
+    attempt: int
+    run: Mapping[str, Any]
+    items: list[dict[str, Any]] | None
+    claimed_at: datetime
+
+
+_CLAIM = text("""
+update batch
+   set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
+       waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
+       started_at = coalesce(started_at, :now), updated_at = :now
+ where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
+   and (not_before is null or not_before <= :now)
+returning fence, attempt, items
+""")
+
+
+def claim(
+    connection: Connection, run_id: UUID, seq: int, worker: str, lease: timedelta
+) -> Claim | None:
+    """Take the batch for ``worker``; None when it is taken, ended, or not to be run (any more)."""
+    run = runs.lock(connection, run_id)
+    if run is None or run["state"] not in runs.ACTIVE:
+        return None
+    now: datetime = run["now"]
+    if run["state"] == "due" and run["expires_at"] is not None and run["expires_at"] < now:
+        late = now - run["due_at"]
+        outcomes.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
+        return None
+    row = connection.execute(
+        _CLAIM, {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now}
+    ).first()
+    if row is None:
+        return None
+    runs.mark_started(connection, run_id, now)
+    return Claim(run_id, seq, row.fence, row.attempt, run, row.items, now)
+
+
+_BEAT = text("""
+update batch set lease_until = clock_timestamp() + :lease
+ where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
+returning (select stop_requested_at is not null from run where id = :run_id) as stopping,
+          (select deadline_at from run where id = :run_id) < clock_timestamp() as late
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a beat of the lease learned."""
+
+    held: bool
+    stopping: bool
+    late: bool
+
+
+def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
+    """Prolong the lease; says whether it is still held and whether the run should end."""
+    row = connection.execute(
+        _BEAT, {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence, "lease": lease}
+    ).first()
+    if row is None:
+        return Sign(held=False, stopping=False, late=False)
+    return Sign(held=True, stopping=bool(row.stopping), late=bool(row.late))
+
+
+_FENCE = text("""
+select 1 from batch
+ where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
+   for update
+""")
+
+
+def check_fence(connection: Connection, hold: Claim) -> None:
+    """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more."""
+    found = connection.execute(
+        _FENCE, {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence}
+    ).first()
+    if found is None:
+        raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
+
+
+@contextmanager
+def fenced(hold: Claim) -> Iterator[Connection]:
+    """Open a transaction that commits only if ``hold`` is still valid, for the caller's rows."""
+    with transaction() as connection:
+        check_fence(connection, hold)
+        yield connection
+
+
+_WRITE_ITEMS = text("""
+update batch
+   set items = :items, total = :total, done = :done, failed = :failed, deferred = :deferred
+ where run_id = :run_id and seq = :seq
+""").bindparams(bindparam("items", type_=JSONB))
+
+
+def write_items(connection: Connection, hold: Claim, items: list[dict[str, Any]]) -> None:
+    """Store the items with their outcomes; the caller has checked the fence."""
+    states = [item.get("state") for item in items]
+    connection.execute(
+        _WRITE_ITEMS,
+        {
+            "run_id": hold.run_id,
+            "seq": hold.seq,
+            "items": items,
+            "total": len(items),
+            "done": states.count("done"),
+            "failed": states.count("failed"),
+            "deferred": states.count("deferred"),
+        },
+    )
+
+
+_PLAN = text("""
+insert into batch (run_id, seq, task, queue, priority, items, total, not_before, send_at)
+select :run_id, seq, :task, :queue, :priority, items, jsonb_array_length(items),
+       case when seq > 1 and :delay > interval '0'
+            then clock_timestamp() + (seq - 1) * cast(:delay as interval) end,
+       clock_timestamp() + (seq - 1) * cast(:delay as interval)
+  from jsonb_array_elements(:batches) with ordinality as planned(items, seq)
+""").bindparams(bindparam("batches", type_=JSONB))
+
+
+def plan(
+    connection: Connection, hold: Claim, batches: list[list[dict[str, Any]]], delay: timedelta
+) -> None:
+    """Split the run into ``batches``, the second ``delay`` after the first and so on.
+
+    The caller has locked the run and checked the fence.
+    """
+    run = hold.run
+    connection.execute(
+        _PLAN,
+        {
+            "run_id": hold.run_id,
+            "task": run["task"],
+            "queue": run["queue"],
+            "priority": run["priority"],
+            "delay": delay,
+            "batches": batches,
+        },
+    )
+    runs.add_batches(connection, hold.run_id, len(batches), sum(map(len, batches)))
+    connection.execute(text("notify watchkeeper, 'batch'"))
+
+
+_END = text("""
+update batch
+   set state = :state, error = :error, lease_until = null, send_at = null,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp()
+ where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
+returning seq
+""")
+
+
+def end(
+    connection: Connection,
+    hold: Claim,
+    state: str,
+    *,
+    error: str | None = None,
+    traceback: str | None = None,
+    summary: outcomes.Summary | None = None,
+) -> outcomes.Ended | None:
+    """End the batch; the last one of a run ends the run, which is then returned."""
+    runs.lock(connection, hold.run_id)
+    row = connection.execute(
+        _END,
+        {
+            "run_id": hold.run_id,
+            "seq": hold.seq,
+            "fence": hold.fence,
+            "state": state,
+            "error": error,
+        },
+    ).first()
+    if row is None:
+        raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
+    return outcomes.close_batches(
+        connection, hold.run_id, 1, error=error, traceback=traceback, summary=summary
+    )
+
+
+_HAND_BACK = text("""
+update batch
+   set state = 'waiting', lease_until = null, waiting_for = :waiting_for, error = :reason,
+       attempt = attempt + :failures, not_before = :not_before, updated_at = clock_timestamp(),
+       send_at = case when :waiting_for is null then coalesce(:not_before, clock_timestamp()) end
+ where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
+returning attempt
+""")
+
+
+def hand_back(
+    connection: Connection,
+    hold: Claim,
+    reason: str,
+    *,
+    not_before: datetime | None = None,
+    waiting_for: str | None = None,
+    failures: int = 0,
+) -> None:
+    """Give the batch back: it runs again now, at ``not_before``, or when the upstream can serve."""
+    row = connection.execute(
+        _HAND_BACK,
+        {
+            "run_id": hold.run_id,
+            "seq": hold.seq,
+            "fence": hold.fence,
+            "reason": reason,
+            "not_before": not_before,
+            "waiting_for": waiting_for,
+            "failures": failures,
+        },
+    ).first()
+    if row is None:
+        raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
+    connection.execute(text("notify watchkeeper, 'batch'"))
+
+
+def back_off(attempt: int) -> timedelta:
+    """How long a batch rests after its ``attempt``-th failure (from 1), with jitter."""
+    seconds = min(BACK_OFF * 2 ** (attempt - 1), LONGEST_BACK_OFF)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
+
+
+def retry_or_fail(
+    connection: Connection,
+    hold: Claim,
+    error: str,
+    traceback: str,
+    summary: outcomes.Summary | None,
+) -> outcomes.Ended | None:
+    """After a failure of the task itself: try the batch again later, or end it as failed."""
+    failures = hold.attempt + 1
+    if failures < hold.run["max_attempts"]:
+        now = connection.execute(text("select clock_timestamp()")).scalar_one()
+        hand_back(connection, hold, error, not_before=now + back_off(failures), failures=1)
+        return None
+    return end(connection, hold, "failed", error=error, traceback=traceback, summary=summary)
+
+
+_DEFER_OTHERS = text("""
+update batch
+   set state = 'deferred', send_at = null, waiting_for = null, error = :reason,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp(),
+       deferred = total - done - failed,
+       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
+                                      else i || '{"state": "deferred"}' end order by n)
+                  from jsonb_array_elements(items) with ordinality as each(i, n))
+ where run_id = :run_id and state in ('waiting', 'sent') and items is not null
+""")
+
+
+def defer_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
+    """Defer every batch of the run that has not begun; returns how many.  The run is locked."""
+    return connection.execute(_DEFER_OTHERS, {"run_id": run_id, "reason": reason}).rowcount
+
+
+_FAIL_WAITING = text("""
+update batch
+   set state = 'failed', send_at = null, waiting_for = null, error = :reason,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp()
+ where run_id = :run_id and state in ('waiting', 'sent')
+""")
+
+
+def fail_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
+    """Fail every batch of the run that has not begun; returns how many.  The run is locked."""
+    return connection.execute(_FAIL_WAITING, {"run_id": run_id, "reason": reason}).rowcount
+
+
+_DEFER_ITEMS = text("""
+update batch
+   set deferred = total - done - failed,
+       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
+                                      else i || '{"state": "deferred"}' end order by n)
+                  from jsonb_array_elements(items) with ordinality as each(i, n))
+ where run_id = :run_id and seq = :seq and items is not null
+""")
+
+
+def defer_items(connection: Connection, hold: Claim) -> None:
+    """Mark the unfinished items of our own batch as deferred; the fence is checked."""
+    connection.execute(_DEFER_ITEMS, {"run_id": hold.run_id, "seq": hold.seq})
+
+
+_LOST = text("""
+select r.id, b.seq from run r join batch b on b.run_id = r.id
+ where b.state = 'running' and b.lease_until < :now
+ order by b.lease_until limit :limit
+   for update of r skip locked
+""")
+
+_TAKE_BACK = text("""
+update batch
+   set deaths = deaths + 1, updated_at = :now, lease_until = null, waiting_for = null,
+       state = case when deaths + 1 >= :most then 'failed' else 'waiting' end,
+       send_at = case when deaths + 1 >= :most then null else cast(:now as timestamptz) end,
+       finished_at = case when deaths + 1 >= :most then cast(:now as timestamptz) end,
+       error = case when deaths + 1 >= :most
+                    then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
+                    else 'its worker went silent: ' || worker end
+ where run_id = :run_id and seq = :seq and state = 'running' and lease_until < :now
+returning state, error
+""")
+
+
+def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID, int, str]]:
+    """Take back batches whose lease ended before ``now``; returns (run, seq, new state)."""
+    rescued: list[tuple[UUID, int, str]] = []
+    for run_id, seq in connection.execute(_LOST, {"now": now, "limit": limit}).all():
+        row = connection.execute(
+            _TAKE_BACK, {"run_id": run_id, "seq": seq, "now": now, "most": MOST_DEATHS}
+        ).first()
+        if row is None:
+            continue
+        if row.state == "failed":
+            outcomes.close_batches(connection, run_id, 1, error=row.error)
+        rescued.append((run_id, seq, row.state))
+    return rescued
+
+
+_STOP_OPEN = text("""
+update batch
+   set state = 'stopped', send_at = null, waiting_for = null, lease_until = null,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp(), error = :reason
+ where run_id = :run_id and state = any(:states)
+""")
+
+
+def stop_open(
+    connection: Connection, run_id: UUID, reason: str, *, running_too: bool = False
+) -> int:
+    """Stop the run's batches that have not begun (or all of them); the run is locked."""
+    states = ["waiting", "sent", "running"] if running_too else ["waiting", "sent"]
+    parameters = {"run_id": run_id, "reason": reason, "states": states}
+    return connection.execute(_STOP_OPEN, parameters).rowcount

@@ -1,0 +1,187 @@
+"""Works one claimed batch from its options to its end: all that a kind need not know about."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from workers import claims, outcomes, permits, runs
+from workers.claims import Claim
+from workers.db import transaction
+from workers.errors import (
+    Blocked,
+    DeadlineReached,
+    HandBack,
+    LeaseLost,
+    OptionsError,
+    QuotaSpent,
+    QuotaWait,
+    RateLimited,
+    SettingMissing,
+    Stopped,
+)
+from workers.lease import Lease
+from workers.outcomes import Ended
+from workers.upstream import Door
+from workers.work import Item, Work, restore
+
+if TYPE_CHECKING:
+    from workers.task import Task
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: How long a worker tries to say that its batch goes back, when Postgres is away (seconds).
+PATIENCE = 120.0
+
+
+def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
+    """Plan and do the batch; returns the run when this was its last batch.
+
+    A DBAPIError passes through: what became of the batch is then for the ledger to say.
+    """
+    from workers.task import format_traceback
+
+    summary = task.summary
+    with Lease(hold, lease_length) as lease:
+        try:
+            options = task.read_options(hold.run["options"])
+            with contextlib.closing(_door(hold, lease)) as door:
+                work = Work(hold, options, door, lease.check, log, restore(hold.items or []))
+                return _do(task, work)
+        except LeaseLost as error:
+            log.warning("batch.lost", reason=str(error))
+            return None
+        except QuotaWait as wait:
+            return _hand_back(hold, str(wait), waiting_for=wait.upstream)
+        except HandBack as back:
+            return _hand_back(hold, back.reason, not_before=back.not_before)
+        except RateLimited as error:
+            return _hand_back(hold, str(error), waiting_for=error.upstream)
+        except QuotaSpent as spent:
+            return _defer(hold, str(spent), summary)
+        except Stopped as error:
+            return _end(hold, "stopped", str(error), summary)
+        except DeadlineReached as error:
+            return _end_run(hold, str(error), summary)
+        except (OptionsError, SettingMissing, Blocked) as error:
+            return _end(hold, "failed", str(error), summary)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return _retry_or_fail(hold, error, format_traceback(error), summary)
+        except Exception as error:
+            return _retry_or_fail(hold, error, format_traceback(error), summary)
+
+
+def _door(hold: Claim, lease: Lease) -> Door:
+    return Door(run_id=hold.run_id, seq=hold.seq, settle_later=True, check=lease.check)
+
+
+def _do(task: Task, work: Work[Any]) -> Ended | None:
+    hold = work.claim
+    if hold.items is None:
+        work.check()
+        items = list(task.plan(work)) if task.plan else [Item("all")]
+        work.batch = _accept_plan(task, work, items)
+    task.run(work)
+    left = [item.key for item in work.batch if item.state == "waiting"]
+    if left:
+        raise RuntimeError(f"{task.name} left items without an outcome: {', '.join(left[:5])}")
+    with transaction() as connection:
+        permits.settle(connection, work.door.take_unsettled())
+        return claims.end(connection, hold, "done", summary=task.summary)
+
+
+def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
+    """Store the plan: small ones stay in this batch, others are split; returns what is ours."""
+    hold = work.claim
+    keys = [item.key for item in items]
+    if len(set(keys)) != len(keys):
+        raise RuntimeError(f"{task.name} planned an item twice")
+    size = hold.run["batch_size"] or task.batch_size
+    delay = hold.run["batch_delay"] if hold.run["batch_delay"] is not None else task.batch_delay
+    with transaction() as connection:
+        runs.lock(connection, hold.run_id)
+        claims.check_fence(connection, hold)
+        if hold.run["schedule"] is not None:
+            first = runs.deferred_keys(connection, hold.run["schedule"], hold.run_id)
+            items.sort(key=lambda item: item.key not in first)
+        permits.settle(connection, work.door.take_unsettled())
+        if len(items) <= size:
+            claims.write_items(connection, hold, [item.row() for item in items])
+            runs.add_batches(connection, hold.run_id, 0, len(items))
+            return items
+        rows = [item.row() for item in items]
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        claims.write_items(connection, hold, [])
+        claims.plan(connection, hold, batches, delay)
+    log.info("run.planned", items=len(items), batches=len(batches))
+    return []
+
+
+def _end(hold: Claim, state: str, error: str, summary: outcomes.Summary | None) -> Ended | None:
+    log.warning("batch.end", state=state, error=error)
+    with transaction() as connection:
+        return claims.end(connection, hold, state, error=error, summary=summary)
+
+
+def _end_run(hold: Claim, error: str, summary: outcomes.Summary | None) -> Ended | None:
+    """The run's time is over: this batch and all that have not begun end as failed."""
+    log.warning("run.overdue", error=error)
+    with transaction() as connection:
+        runs.lock(connection, hold.run_id)
+        stopped = claims.fail_waiting(connection, hold.run_id, error)
+        if stopped:
+            outcomes.close_batches(connection, hold.run_id, stopped, error=error, summary=summary)
+        return claims.end(connection, hold, "failed", error=error, summary=summary)
+
+
+def _hand_back(hold: Claim, reason: str, **where: Any) -> None:
+    log.info("batch.handed_back", reason=reason)
+    with transaction() as connection:
+        claims.hand_back(connection, hold, reason, **where)
+
+
+def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended | None:
+    """The day's quota is spent: what is left of the run waits for the schedule's next run."""
+    log.info("run.deferred", reason=reason)
+    with transaction() as connection:
+        runs.lock(connection, hold.run_id)
+        others = claims.defer_waiting(connection, hold.run_id, reason)
+        if others:
+            outcomes.close_batches(connection, hold.run_id, others, summary=summary)
+        claims.check_fence(connection, hold)
+        claims.defer_items(connection, hold)
+        return claims.end(connection, hold, "deferred", error=reason, summary=summary)
+
+
+def _retry_or_fail(
+    hold: Claim, error: Exception, trace: str, summary: outcomes.Summary | None
+) -> Ended | None:
+    first_line = str(error).partition("\n")[0]
+    sentence = f"{type(error).__name__}: {first_line}"
+    log.exception("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"])
+    with transaction() as connection:
+        return claims.retry_or_fail(connection, hold, sentence, trace, summary)
+
+
+def hand_back_patiently(hold: Claim, reason: str) -> None:
+    """Give the batch back as soon as Postgres answers; after a while leave it to its lease."""
+    until = time.monotonic() + PATIENCE
+    pause = 0.2
+    while time.monotonic() < until:
+        try:
+            with transaction() as connection:
+                claims.hand_back(connection, hold, reason)
+        except LeaseLost:
+            return
+        except DBAPIError:
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+        else:
+            return

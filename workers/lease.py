@@ -1,0 +1,80 @@
+"""Keeps the lease of the batch in hand alive: one thread a process, and the signs it brings back.
+
+The thread does not decide: it prolongs the lease and notes what it learned (lost, stop asked for,
+deadline over). The batch looks at these notes at its next call. When Postgres is away the thread
+keeps trying and notes nothing: the fence decides later who owns the batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers import claims, shutdown
+from workers.claims import Claim, Sign
+from workers.db import transaction
+from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
+
+log = structlog.stdlib.get_logger(__name__)
+
+_HELD = Sign(held=True, stopping=False, late=False)
+
+
+class Lease:
+    """The lease of one batch, beaten from entering the block to leaving it."""
+
+    def __init__(self, hold: Claim, length: timedelta) -> None:
+        self._hold = hold
+        self._length = length
+        self._ended = threading.Event()
+        self._sign = _HELD
+        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        run = hold.run
+        timeout = run["timeout"]
+        deadline = run["deadline_at"] or (hold.claimed_at + timeout if timeout else None)
+        #: On the monotonic clock, so that a stepped clock ends no run.
+        self._deadline = (
+            time.monotonic() + (deadline - hold.claimed_at).total_seconds() if deadline else None
+        )
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    def _beat(self) -> None:
+        pause = self._length.total_seconds() / 3
+        while not self._ended.wait(pause):
+            if self._over():
+                # A hung task must not live on its thread's beats: its lease ends with its time.
+                return
+            try:
+                with transaction() as connection:
+                    self._sign = claims.beat(connection, self._hold, self._length)
+            except SQLAlchemyError as error:
+                log.warning("lease.unbeaten", error=type(error).__name__)
+                continue
+            if not self._sign.held:
+                log.warning("lease.lost", seq=self._hold.seq, fence=self._hold.fence)
+                return
+
+    def _over(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def check(self) -> None:
+        """End the batch here if it must end; called before every item and every call."""
+        if not self._sign.held:
+            raise LeaseLost("the lease ended while the worker was silent")
+        if self._sign.stopping:
+            raise Stopped("stopped on request")
+        if self._sign.late or self._over():
+            raise DeadlineReached(f"not finished within its timeout of {self._hold.run['timeout']}")
+        if shutdown.requested():
+            raise HandBack("the worker is shutting down")

@@ -1,0 +1,70 @@
+"""Structured logs for people or machines; every line of a run bears its ``run_id`` and ``schedule``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from workers.redaction import redact
+from workers.settings import settings
+
+#: Loggers that say at INFO what our own events already say.
+QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")
+
+
+def _redact_values(
+    _: Any, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """No secret reaches a log, whoever wrote the line."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = redact(value)
+    return event
+
+
+def configure() -> None:
+    """Send structlog's and everybody else's lines through one handler to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    as_json = settings().log_format == "json"
+    last: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, _redact_values, structlog.processors.JSONRenderer()]
+        if as_json
+        else [
+            structlog.processors.format_exc_info,
+            _redact_values,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow={"data"})],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings().log_level)
+    for name in ("celery", "celery.task", "celery.redirected"):
+        logging.getLogger(name).handlers.clear()
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,47 @@
+"""`python -m workers.migrate`: brings the database up to this code, then says which tasks exist."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import OperationalError
+
+from workers import kinds, logs
+from workers.db import transaction
+from workers.settings import settings
+from workers.task import Task
+
+log = structlog.stdlib.get_logger(__name__)
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+
+def registered() -> list[Task]:
+    """Every task of this code, by name."""
+    from workers.app import app
+
+    app.loader.import_default_modules()
+    return [task for _, task in sorted(app.tasks.items()) if isinstance(task, Task)]
+
+
+def main() -> int:
+    """Migrate and register; exit status 0, or 1 with a sentence when Postgres is out of reach."""
+    logs.configure()
+    config = Config(toml_file=str(PYPROJECT))
+    try:
+        command.upgrade(config, "head")
+        with transaction() as connection:
+            number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
+    except OperationalError as error:
+        log.error("migrate.failed", error=str(error.orig).strip())
+        return 1
+    log.info("migrate.done", kinds=number)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""A worker that no longer consumes is dead although it runs: it says so, then restarts itself.
+
+The consumer's event loop touches a clock; a thread outside the loop looks at that clock. While it is
+fresh, the thread writes the process's heartbeat (row and file). When it has stood still for a minute
+although Redis answers, the process ends with status 70, and whoever runs it starts it again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from kombu.exceptions import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers import health
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Event loop stands still for longer than this: the worker is useless (seconds).
+STANDSTILL = 60.0
+#: Pause between two looks (seconds).
+PAUSE = 2.0
+#: EX_SOFTWARE of sysexits.h: "internal software error".
+EXIT_STATUS = 70
+
+
+class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Bootstep of the consumer: started again with every connection to the broker."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        self._tick: Any = None
+        self._watch: _Watch | None = None
+        super().__init__(consumer, **kwargs)
+
+    def start(self, consumer: Any) -> None:
+        """The consumer is ready: touch the clock from its event loop, and watch it."""
+        if consumer.hub is None or consumer.pool.__class__.__module__.endswith(".solo"):
+            # Without an event loop of its own (solo) a long task stands still by nature.
+            return
+        if self._watch is None:
+            self._watch = _Watch(consumer)
+            self._watch.start()
+        self._watch.touch()
+        self._tick = consumer.timer.call_repeatedly(1.0, self._watch.touch)
+
+    def stop(self, consumer: Any) -> None:
+        """The connection is gone: the clock stands until the consumer is back."""
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def shutdown(self, consumer: Any) -> None:
+        """The worker ends on purpose."""
+        self.stop(consumer)
+        if self._watch is not None:
+            self._watch.ended.set()
+
+
+class _Watch(threading.Thread):
+    def __init__(self, consumer: Any) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self.ended = threading.Event()
+        self._consumer = consumer
+        self._touched = time.monotonic()
+
+    def touch(self) -> None:
+        self._touched = time.monotonic()
+
+    def run(self) -> None:
+        while not self.ended.wait(PAUSE):
+            still = time.monotonic() - self._touched
+            if still < PAUSE * 3:
+                self._beat()
+            elif still > STANDSTILL and self._redis_answers():
+                log.critical("worker.standstill", seconds=round(still), exit_status=EXIT_STATUS)
+                os._exit(EXIT_STATUS)
+
+    def _beat(self) -> None:
+        consumer = self._consumer
+        detail = {
+            "pid": os.getpid(),
+            "queues": sorted(queue.name for queue in consumer.task_consumer.queues)
+            if consumer.task_consumer
+            else [],
+            "processes": getattr(consumer.pool, "num_processes", 1),
+        }
+        try:
+            health.beat(consumer.hostname, "worker", detail)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("heartbeat.unwritten", error=type(error).__name__)
+
+    def _redis_answers(self) -> bool:
+        try:
+            with self._consumer.app.connection_for_read() as connection:
+                connection.ensure_connection(max_retries=1, timeout=5)
+        except (OperationalError, OSError):
+            # While Redis is away a restart would change nothing.
+            self._touched = time.monotonic() - STANDSTILL / 2
+            return False
+        return True
