@@ -22,9 +22,7 @@ class RunRequest(Base):
 
     __tablename__ = "run_request"
     __table_args__ = (
-        CheckConstraint(
-            f"action in ({quoted(ACTIONS)})", name="action: run, backfill, stop, retry"
-        ),
+        CheckConstraint(f"action in ({quoted(ACTIONS)})", name="action: run, backfill, stop, retry"),
         CheckConstraint(
             "(action in ('run', 'backfill')) = (schedule is not null)",
             name="run and backfill name a schedule, stop and retry a run",
@@ -69,9 +67,7 @@ class RunRequest(Base):
     )
     requested_by: Mapped[str] = mapped_column(
         Text,
-        server_default=text(
-            "coalesce(nullif(current_setting('app.actor', true), ''), session_user)"
-        ),
+        server_default=text("coalesce(nullif(current_setting('app.actor', true), ''), session_user)"),
         comment="Person (app.actor) or role",
     )
     program: Mapped[str | None] = mapped_column(

@@ -47,18 +47,14 @@ class Schedule(Base):
         CheckConstraint("jitter >= interval '0'", name="jitter cannot be negative"),
         CheckConstraint("timeout > interval '0'", name="timeout must be longer than nothing"),
         CheckConstraint("expires > interval '0'", name="expires must be longer than nothing"),
-        CheckConstraint(
-            "catch_up_window >= interval '0'", name="catch_up_window cannot be negative"
-        ),
+        CheckConstraint("catch_up_window >= interval '0'", name="catch_up_window cannot be negative"),
         CheckConstraint("jsonb_typeof(options) = 'object'", name="options must be a JSON object"),
         CheckConstraint(
             f"overlap in ({quoted(OVERLAPS)})",
             name="overlap: skip|buffer_one|buffer_all|cancel_other|allow_all",
         ),
         CheckConstraint(f"catch_up in ({quoted(CATCH_UPS)})", name="catch_up: latest, all or none"),
-        CheckConstraint(
-            "calendar_hours in ('day', 'session')", name="calendar_hours: day or session"
-        ),
+        CheckConstraint("calendar_hours in ('day', 'session')", name="calendar_hours: day or session"),
         CheckConstraint("max_runs >= 1", name="max_runs must be 1 or more"),
         CheckConstraint("pause_after_failures >= 1", name="pause_after_failures must be 1 or more"),
         CheckConstraint("max_attempts >= 1", name="max_attempts must be 1 or more"),

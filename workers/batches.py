@@ -88,9 +88,7 @@ class Batch(Base):
     sends: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="Messages sent since it was last claimed"
     )
-    waiting_for: Mapped[str | None] = mapped_column(
-        Text, comment="Upstream whose quota it waits for"
-    )
+    waiting_for: Mapped[str | None] = mapped_column(Text, comment="Upstream whose quota it waits for")
     fence: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Rises at every claim; an older holder writes nothing"
     )

@@ -45,13 +45,14 @@ def mend_kombu() -> None:
     been collected; the AttributeError is no connection error, so Celery ends the worker or leaves
     it hanging.  Said as a connection error, Celery reconnects.
     """
-    original = kombu_redis.Channel._connparams  # noqa: SLF001
+    channel: Any = kombu_redis.Channel
+    original = channel._connparams  # noqa: SLF001
 
-    def _connparams(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002
+    def _connparams(self: Any, asynchronous: bool = False) -> Any:
         if self.connection is None or getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the channel to Redis is closed")
         return original(self, asynchronous=asynchronous)
 
     if not getattr(original, "mended", False):
         _connparams.mended = True  # type: ignore[attr-defined]
-        kombu_redis.Channel._connparams = _connparams  # noqa: SLF001
+        channel._connparams = _connparams  # noqa: SLF001

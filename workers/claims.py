@@ -9,14 +9,14 @@ message is a doorbell. Lock order is run, then batch, everywhere. A holder that 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers import outcomes, runs
@@ -38,7 +38,7 @@ class Claim:
     seq: int
     fence: int
     attempt: int
-    run: Mapping[str, Any]
+    run: RowMapping
     items: list[dict[str, Any]] | None
     claimed_at: datetime
 
@@ -368,9 +368,7 @@ update batch
 """)
 
 
-def stop_open(
-    connection: Connection, run_id: UUID, reason: str, *, running_too: bool = False
-) -> int:
+def stop_open(connection: Connection, run_id: UUID, reason: str, *, running_too: bool = False) -> int:
     """Stop the run's batches that have not begun (or all of them); the run is locked."""
     states = ["waiting", "sent", "running"] if running_too else ["waiting", "sent"]
     parameters = {"run_id": run_id, "reason": reason, "states": states}

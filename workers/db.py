@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         }
     )
-    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB}  # noqa: RUF012
+    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB}
 
 
 def connect_args(application: str) -> dict[str, Any]:

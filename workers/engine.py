@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from workers.claims import Claim
 from workers.db import transaction
 from workers.errors import (
     Blocked,
+    ControlFlow,
     DeadlineReached,
     HandBack,
     LeaseLost,
@@ -27,6 +29,7 @@ from workers.errors import (
 )
 from workers.lease import Lease
 from workers.outcomes import Ended
+from workers.redaction import redact
 from workers.upstream import Door
 from workers.work import Item, Work, restore
 
@@ -37,45 +40,52 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: How long a worker tries to say that its batch goes back, when Postgres is away (seconds).
 PATIENCE = 120.0
+#: How much of a traceback is kept: its end (characters).
+LONGEST_TRACE = 10_000
 
 
 def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
     """Plan and do the batch; returns the run when this was its last batch.
 
-    A DBAPIError passes through: what became of the batch is then for the ledger to say.
+    A DBAPIError of a lost connection passes: what became of the batch is for the ledger to say.
     """
-    from workers.task import format_traceback
-
-    summary = task.summary
     with Lease(hold, lease_length) as lease:
         try:
             options = task.read_options(hold.run["options"])
             with contextlib.closing(_door(hold, lease)) as door:
                 work = Work(hold, options, door, lease.check, log, restore(hold.items or []))
                 return _do(task, work)
-        except LeaseLost as error:
-            log.warning("batch.lost", reason=str(error))
-            return None
-        except QuotaWait as wait:
-            return _hand_back(hold, str(wait), waiting_for=wait.upstream)
-        except HandBack as back:
-            return _hand_back(hold, back.reason, not_before=back.not_before)
+        except ControlFlow as order:
+            return _obey(hold, order, task.summary)
         except RateLimited as error:
-            return _hand_back(hold, str(error), waiting_for=error.upstream)
-        except QuotaSpent as spent:
-            return _defer(hold, str(spent), summary)
-        except Stopped as error:
-            return _end(hold, "stopped", str(error), summary)
-        except DeadlineReached as error:
-            return _end_run(hold, str(error), summary)
+            _hand_back(hold, str(error), waiting_for=error.upstream)
+            return None
         except (OptionsError, SettingMissing, Blocked) as error:
-            return _end(hold, "failed", str(error), summary)
+            return _end(hold, "failed", str(error), task.summary)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
-            return _retry_or_fail(hold, error, format_traceback(error), summary)
+            return _retry_or_fail(hold, error, task.summary)
         except Exception as error:
-            return _retry_or_fail(hold, error, format_traceback(error), summary)
+            return _retry_or_fail(hold, error, task.summary)
+
+
+def _obey(hold: Claim, order: ControlFlow, summary: outcomes.Summary | None) -> Ended | None:
+    """Do what ended the batch early asks for."""
+    match order:
+        case QuotaWait():
+            _hand_back(hold, str(order), waiting_for=order.upstream)
+        case HandBack():
+            _hand_back(hold, order.reason, not_before=order.not_before)
+        case QuotaSpent():
+            return _defer(hold, str(order), summary)
+        case Stopped():
+            return _end(hold, "stopped", str(order), summary)
+        case DeadlineReached():
+            return _end_run(hold, str(order), summary)
+        case _:
+            log.warning("batch.lost", reason=str(order))
+    return None
 
 
 def _door(hold: Claim, lease: Lease) -> Door:
@@ -160,12 +170,11 @@ def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended 
         return claims.end(connection, hold, "deferred", error=reason, summary=summary)
 
 
-def _retry_or_fail(
-    hold: Claim, error: Exception, trace: str, summary: outcomes.Summary | None
-) -> Ended | None:
+def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | None) -> Ended | None:
+    trace = redact("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
     first_line = str(error).partition("\n")[0]
     sentence = f"{type(error).__name__}: {first_line}"
-    log.exception("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"])
+    log.error("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"], exc_info=error)
     with transaction() as connection:
         return claims.retry_or_fail(connection, hold, sentence, trace, summary)
 

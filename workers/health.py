@@ -18,9 +18,7 @@ class Heartbeat(Base):
     """The last sign of one process."""
 
     __tablename__ = "heartbeat"
-    __table_args__ = (
-        {"comment": "Last sign of each beat and worker; silent ones show in health."},
-    )
+    __table_args__ = ({"comment": "Last sign of each beat and worker; silent ones show in health."},)
 
     name: Mapped[str] = mapped_column(
         Text, primary_key=True, comment="Node name, e.g. beat@host or prices@host"

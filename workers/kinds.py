@@ -34,12 +34,8 @@ class TaskKind(Base):
     )
     queue: Mapped[str] = mapped_column(Text, comment="Queue its runs go to by default")
     upstream: Mapped[str | None] = mapped_column(Text, comment="Upstream it calls most")
-    min_every: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Shortest interval allowed"
-    )
-    max_every: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Longest interval allowed"
-    )
+    min_every: Mapped[timedelta | None] = mapped_column(Interval, comment="Shortest interval allowed")
+    max_every: Mapped[timedelta | None] = mapped_column(Interval, comment="Longest interval allowed")
     allowed_every: Mapped[list[timedelta] | None] = mapped_column(
         ARRAY(Interval), comment="The only intervals allowed, when set"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,7 +42,7 @@ class Lease:
             time.monotonic() + (deadline - hold.claimed_at).total_seconds() if deadline else None
         )
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -15,9 +15,7 @@ from workers.settings import settings
 QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")
 
 
-def _redact_values(
-    _: Any, __: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _redact_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """No secret reaches a log, whoever wrote the line."""
     for name, value in event.items():
         if isinstance(value, str):

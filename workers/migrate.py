@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from workers import kinds, logs
@@ -18,6 +19,15 @@ from workers.task import Task
 log = structlog.stdlib.get_logger(__name__)
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+
+def load_sql(*names: str) -> None:
+    """Run ``alembic/sql/NAME.sql`` inside the current migration, one after the other."""
+    from alembic import op
+
+    for name in names:
+        statements = (PYPROJECT.parent / "alembic" / "sql" / f"{name}.sql").read_text()
+        op.execute(text(statements.replace(":", r"\:")))
 
 
 def registered() -> list[Task]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 #: A kind's own words for its counts: {"found": 41, "new": 6} → "41 found, 6 new".
@@ -87,7 +87,7 @@ update run
 """).bindparams(bindparam("result", type_=JSONB))
 
 
-def judge(tally: Mapping[str, Any]) -> str:
+def judge(tally: RowMapping | Mapping[str, Any]) -> str:
     """State of a run whose batches have all ended, from what became of them."""
     if tally["stopped_batches"]:
         return "stopped"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Connection, Index, SmallInteger, Text, bindparam, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Index,
+    RowMapping,
+    SmallInteger,
+    Text,
+    bindparam,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval, Uuid
@@ -34,9 +42,7 @@ class Run(Base):
     __tablename__ = "run"
     __table_args__ = (
         CheckConstraint(f"state in ({quoted(STATES)})", name="state is one of those in the docs"),
-        CheckConstraint(
-            f"trigger in ({quoted(TRIGGERS)})", name="trigger is one of those in the docs"
-        ),
+        CheckConstraint(f"trigger in ({quoted(TRIGGERS)})", name="trigger is one of those in the docs"),
         CheckConstraint("open_batches >= 0", name="open_batches never falls below zero"),
         Index(
             "run_one_per_due_time",
@@ -97,9 +103,7 @@ class Run(Base):
     options: Mapped[dict[str, Any]] = mapped_column(
         JSONB, server_default=text("'{}'"), comment="Frozen copy of the options it runs with"
     )
-    trigger: Mapped[str] = mapped_column(
-        Text, comment="schedule | manual | after | backfill | retry"
-    )
+    trigger: Mapped[str] = mapped_column(Text, comment="schedule | manual | after | backfill | retry")
     due_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), comment="The due time it stands for (nominal, without jitter)"
     )
@@ -187,7 +191,7 @@ select r.*, clock_timestamp() as now from run r where r.id = :run_id for update
 """)
 
 
-def lock(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
+def lock(connection: Connection, run_id: UUID) -> RowMapping | None:
     """The run's row, locked, with the database's clock read after the lock as ``now``."""
     return connection.execute(_LOCK, {"run_id": run_id}).mappings().first()
 

@@ -6,7 +6,6 @@ gets a run of its own first. Whatever happens is written to the ledger before it
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import FunctionType
@@ -36,7 +35,7 @@ class RunFailed(Exception):
     """Tells Celery and Flower that a run failed; the ledger has the whole story."""
 
 
-class Task(celery.Task):  # type: ignore[misc, type-arg]
+class Task(celery.Task):  # type: ignore[type-arg]
     """What a kind declares, with the defaults of the house; see README, "Adding a kind"."""
 
     abstract = True
@@ -46,8 +45,8 @@ class Task(celery.Task):  # type: ignore[misc, type-arg]
     throws = (RunFailed,)
 
     options: ClassVar[type[Options]] = Options
-    plan: ClassVar[Plan | None] = None
-    summary: ClassVar[outcomes.Summary | None] = None
+    plan: Plan | None = None
+    summary: outcomes.Summary | None = None
     upstream: ClassVar[str | None] = None
     queue: ClassVar[str] = "upkeep"
     batch_size: ClassVar[int] = 1
@@ -59,7 +58,7 @@ class Task(celery.Task):  # type: ignore[misc, type-arg]
     max_attempts: ClassVar[int] = 3
     timeout: ClassVar[timedelta | None] = timedelta(hours=6)
     #: Celery's own limit behind the ledger's deadline, a batch, in seconds; never None.
-    time_limit: ClassVar[int] = 900
+    time_limit = 900
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep declared functions as they are: a function in a class would become a method."""
@@ -137,7 +136,7 @@ class Task(celery.Task):  # type: ignore[misc, type-arg]
             raise OptionsError(f"{self.name}: {explain(error, self.options)}") from None
 
     def on_failure(self, exc: Exception, *_: Any) -> None:
-        """Log what Celery saw of a batch that its own process could not end (killed, time limit)."""
+        """Log the loss of a process that could not end its batch itself (killed, time limit)."""
         if not isinstance(exc, RunFailed):
             log.error("batch.lost", task=self.name, error=redact(str(exc)))
 
@@ -155,8 +154,3 @@ def explain(error: ValidationError, model: type[Options]) -> str:
         else:
             sentences.append(f'option "{name}" is not allowed: {found["msg"]}')
     return "; ".join(sentences)
-
-
-def format_traceback(error: BaseException) -> str:
-    """The traceback as text, its last 10,000 characters, without secrets."""
-    return redact("".join(traceback.format_exception(error)))[-10_000:]

@@ -29,7 +29,7 @@ PAUSE = 2.0
 EXIT_STATUS = 70
 
 
-class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
+class Watchdog(bootsteps.StartStopStep):
     """Bootstep of the consumer: started again with every connection to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

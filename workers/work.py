@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -122,7 +122,7 @@ class Work(Generic[O]):
             self._fail_unexpected(error, items)
 
     def _fail_unexpected(self, error: Exception, items: tuple[Item, ...]) -> None:
-        self.log.exception("item.broken", items=[item.key for item in items])
+        self.log.error("item.broken", items=[item.key for item in items], exc_info=error)
         first_line = str(error).partition("\n")[0]
         self.fail(*items, error=f"{type(error).__name__}: {first_line}")
 
@@ -165,9 +165,7 @@ class Work(Generic[O]):
         data: dict[str, Any] | None = None,
         error: str | None = None,
     ) -> Iterator[Connection]:
-        before = [
-            (item, item.state, dict(item.data), dict(item.counts), item.error) for item in items
-        ]
+        before = [replace(item, data={**item.data}, counts={**item.counts}) for item in items]
         for item in items:
             item.state = state
             item.data.update(data or {})
@@ -181,8 +179,9 @@ class Work(Generic[O]):
                 claims.write_items(connection, self.claim, [item.row() for item in self.batch])
                 permits.settle(connection, self.door.take_unsettled())
         except BaseException:
-            for item, *values in before:
-                item.state, item.data, item.counts, item.error = values
+            for item, old in zip(items, before, strict=True):
+                item.state, item.data = old.state, old.data
+                item.counts, item.error = old.counts, old.error
             raise
         finally:
             self._counting = None

@@ -1,0 +1,73 @@
+create or replace function option_fits(value jsonb, rule jsonb, defs jsonb) returns boolean
+language plpgsql immutable
+as $$
+declare
+    kind text;
+    is text := jsonb_typeof(value);
+    element jsonb;
+begin
+    if rule ? '$ref' then
+        return option_fits(value, defs -> replace(rule ->> '$ref', '#/$defs/', ''), defs);
+    end if;
+    if rule ? 'anyOf' then
+        return exists (select from jsonb_array_elements(rule -> 'anyOf') one where option_fits(value, one, defs));
+    end if;
+    if rule ? 'const' and value <> rule -> 'const' then
+        return false;
+    end if;
+    if rule ? 'enum' and not exists (select from jsonb_array_elements(rule -> 'enum') one where one = value) then
+        return false;
+    end if;
+    kind := rule ->> 'type';
+    if kind is not null and not case kind
+            when 'integer' then is = 'number' and value::numeric = trunc(value::numeric)
+            else is = kind end then
+        return false;
+    end if;
+    if is = 'number' then
+        return (not rule ? 'minimum' or value::numeric >= (rule -> 'minimum')::numeric)
+           and (not rule ? 'maximum' or value::numeric <= (rule -> 'maximum')::numeric)
+           and (not rule ? 'exclusiveMinimum' or value::numeric > (rule -> 'exclusiveMinimum')::numeric)
+           and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric);
+    elsif is = 'string' then
+        return (not rule ? 'minLength' or length(value #>> '{}') >= (rule -> 'minLength')::int)
+           and (not rule ? 'maxLength' or length(value #>> '{}') <= (rule -> 'maxLength')::int)
+           and (not rule ? 'pattern' or (value #>> '{}') ~ (rule ->> 'pattern'))
+           and option_format_fits(value #>> '{}', rule ->> 'format');
+    elsif is = 'array' then
+        if (rule ? 'minItems' and jsonb_array_length(value) < (rule -> 'minItems')::int)
+           or (rule ? 'maxItems' and jsonb_array_length(value) > (rule -> 'maxItems')::int)
+           or (rule -> 'uniqueItems' = 'true' and jsonb_array_length(value)
+               <> (select count(distinct one) from jsonb_array_elements(value) one)) then
+            return false;
+        end if;
+        for element in select * from jsonb_array_elements(value) loop
+            if rule ? 'items' and not option_fits(element, rule -> 'items', defs) then
+                return false;
+            end if;
+        end loop;
+    end if;
+    return true;
+end
+$$;
+
+comment on function option_fits(jsonb, jsonb, jsonb) is 'Whether one option fits its part of the JSON Schema';
+
+create or replace function option_format_fits(value text, format text) returns boolean
+language plpgsql immutable
+as $$
+begin
+    if format = 'date' then
+        return value ~ '^\d{4}-\d{2}-\d{2}$' and value::date is not null;
+    elsif format = 'date-time' then
+        return value::timestamptz is not null;
+    elsif format = 'duration' then
+        return value::interval is not null;
+    end if;
+    return true;
+exception when others then
+    return false;
+end
+$$;
+
+comment on function option_format_fits(text, text) is 'Whether a string is the date, instant or duration it should be';

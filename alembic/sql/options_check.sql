@@ -1,0 +1,38 @@
+create or replace function options_check(task text, options jsonb, schema jsonb) returns void
+language plpgsql immutable
+as $$
+declare
+    name text;
+    value jsonb;
+    rule jsonb;
+    wanted text;
+    known text;
+begin
+    if options is null or options = '{}' and not schema ? 'required' then
+        return;
+    end if;
+    select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
+    for name, value in select * from jsonb_each(options) loop
+        rule := schema -> 'properties' -> name;
+        if rule is null then
+            raise exception '% has no option "%"', task, name
+                using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no options');
+        end if;
+        if not option_fits(value, rule, schema -> '$defs') then
+            wanted := option_words(rule, schema -> '$defs');
+            raise exception 'option "%" = % is not allowed', name, left(value::text, 100)
+                using errcode = '23514', column = 'options', hint = format('It must be %s.', wanted);
+        end if;
+    end loop;
+    for name in select * from jsonb_array_elements_text(coalesce(schema -> 'required', '[]')) loop
+        if not options ? name then
+            raise exception '% needs option "%"', task, name
+                using errcode = '23514', column = 'options',
+                      hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
+        end if;
+    end loop;
+end
+$$;
+
+comment on function options_check(text, jsonb, jsonb) is
+    'Refuses options that the kind''s JSON Schema does not allow (the subset that tests name)';

@@ -1,0 +1,22 @@
+create or replace function permits_available(for_upstream text, now_ timestamptz) returns integer
+language sql stable
+as $$
+    select case
+        when not u.enabled or s.closed_until > now_ then 0
+        else greatest(0, least(
+            case when s.failures > 0 and s.closed_until is not null then 1 else u.concurrency end
+            - (select count(*) from (select from permit p where p.upstream = u.name and not p.settled
+                                        and p.stamp > now_ limit u.concurrency) flying),
+            (select min(q.calls - (select count(*) from (
+                 select from permit p where p.upstream = u.name and p.stamp > now_ - q.per limit q.calls) used))
+               from quota q where q.upstream = u.name),
+            case when greatest(u.spacing, coalesce(s.crawl_delay, interval '0')) > interval '0'
+                 then 1 - (select count(*) from (select from permit p where p.upstream = u.name
+                    and p.stamp > now_ - greatest(u.spacing, coalesce(s.crawl_delay, interval '0')) limit 1) last)
+            end))::integer
+        end
+      from upstream u join upstream_state s on s.upstream = u.name
+     where u.name = for_upstream
+$$;
+
+comment on function permits_available(text, timestamptz) is 'How many calls the upstream would let through now';

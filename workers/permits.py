@@ -1,0 +1,146 @@
+"""`permit`: one row a call; the log of calls is the limiter and the audit trail at once.
+
+The *settled log*: while a call is in flight its ``stamp`` lies in the future (its lease); when the
+answer is in, the stamp drops to the time of the answer, which is no earlier than the upstream counted
+the call.  A new call is let through only when, for every window, fewer than N stamps are younger than
+the window.  So no window at the upstream can hold N + 1 calls, whatever the latency, provided nothing
+is sent after the lease.  All on the database's clock, read after ``upstream_state`` is locked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, ForeignKey, Identity, Index, SmallInteger, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Uuid
+
+from workers.db import Base
+
+
+class Permit(Base):
+    """Leave to make one call."""
+
+    __tablename__ = "permit"
+    __table_args__ = (
+        Index("permit_by_stamp", "upstream", text("stamp desc")),
+        Index("permit_in_flight", "upstream", text("stamp desc"), postgresql_where=text("not settled")),
+        Index("permit_by_run", "run_id", postgresql_where=text("run_id is not null")),
+        {"comment": "Every call to an upstream: the limiter's log and the audit trail."},
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger, Identity(always=True), primary_key=True, comment="Order of the calls"
+    )
+    upstream: Mapped[str] = mapped_column(
+        Text, ForeignKey("upstream.name", ondelete="CASCADE"), comment="The upstream"
+    )
+    granted_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), comment="When the call was let through"
+    )
+    stamp: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), comment="End of its lease; once settled, when the answer was in"
+    )
+    settled: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Whether the answer is in"
+    )
+    status: Mapped[int | None] = mapped_column(SmallInteger, comment="HTTP status of the answer")
+    run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="The run that called")
+    seq: Mapped[int | None] = mapped_column(comment="The batch that called")
+    path: Mapped[str | None] = mapped_column(Text, comment="What was called, without secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave given (``id``), or the wait until asking again makes sense."""
+
+    id: int | None
+    wait: float
+    reason: str | None
+    window: timedelta | None
+    trying: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call whose answer is in: its permit, when (monotonic clock), and the HTTP status."""
+
+    permit: int
+    at: float
+    status: int | None
+
+
+_TAKE = text("""
+select permit_id, wait_seconds, reason, window_length, trying
+  from take_permit(:upstream, :lease, :run_id, :seq, :path)
+""")
+
+
+def take(
+    connection: Connection,
+    upstream: str,
+    lease: timedelta,
+    *,
+    run_id: UUID | None = None,
+    seq: int | None = None,
+    path: str | None = None,
+) -> Grant:
+    """Ask for leave to call ``upstream`` now; its stamp lies ``lease`` ahead until settled."""
+    row = connection.execute(
+        _TAKE,
+        {"upstream": upstream, "lease": lease, "run_id": run_id, "seq": seq, "path": path},
+    ).one()
+    return Grant(row.permit_id, row.wait_seconds, row.reason, row.window_length, row.trying)
+
+
+_SETTLE = text("""
+update permit
+   set settled = true, status = answered.status,
+       stamp = least(permit.stamp, clock_timestamp() - answered.elapsed * interval '1 second')
+  from unnest(cast(:ids as bigint[]), cast(:elapsed as double precision[]),
+              cast(:statuses as integer[])) as answered(id, elapsed, status)
+ where permit.id = answered.id and not permit.settled
+""")
+
+
+def settle(connection: Connection, answered: Sequence[Answered]) -> None:
+    """Lower the stamps of answered calls to the time of their answers.
+
+    The answer's time is the database's clock now less what has passed here since: never too early.
+    """
+    if not answered:
+        return
+    now = time.monotonic()
+    connection.execute(
+        _SETTLE,
+        {
+            "ids": [one.permit for one in answered],
+            "elapsed": [max(0.0, now - one.at) for one in answered],
+            "statuses": [one.status for one in answered],
+        },
+    )
+
+
+_AVAILABLE = text("select permits_available(:upstream, coalesce(:now, clock_timestamp()))")
+
+
+def available(connection: Connection, upstream: str, now: datetime | None = None) -> int:
+    """How many calls the upstream would let through now."""
+    found = connection.execute(_AVAILABLE, {"upstream": upstream, "now": now}).scalar_one_or_none()
+    return found or 0
+
+
+_PURGE = text("""
+delete from permit where id in (
+    select id from permit where stamp < :before order by stamp limit :limit
+)
+""")
+
+
+def purge(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` permits settled before ``before`` (older than every window)."""
+    return connection.execute(_PURGE, {"before": before, "limit": limit}).rowcount

@@ -1,0 +1,41 @@
+"""`quota`: rolling limits of an upstream, one row a window; edited by SQL, in force at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Interval
+
+from workers.db import Base
+
+
+class Quota(Base):
+    """At most ``calls`` calls in any window as long as ``per``."""
+
+    __tablename__ = "quota"
+    __table_args__ = (
+        CheckConstraint(
+            "calls >= 1", name="calls must be 1 or more; to stop calls disable the upstream"
+        ),
+        CheckConstraint("per > interval '0'", name="per must be longer than nothing"),
+        CheckConstraint(
+            "extract(year from per) = 0 and extract(month from per) = 0",
+            name="per: no months or years, write 30 days",
+        ),
+        CheckConstraint("per <= interval '31 days'", name="per is at most 31 days"),
+        {"comment": "Rolling limits of upstreams: at most so many calls in any window so long."},
+    )
+
+    upstream: Mapped[str] = mapped_column(
+        Text,
+        ForeignKey("upstream.name", ondelete="CASCADE"),
+        primary_key=True,
+        comment="The upstream",
+    )
+    per: Mapped[timedelta] = mapped_column(
+        Interval, primary_key=True, comment="Length of the window, e.g. '1 minute', '1 day'"
+    )
+    calls: Mapped[int] = mapped_column(comment="Most calls in any such window")
+    note: Mapped[str | None] = mapped_column(Text, comment="Where the number comes from")

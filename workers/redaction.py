@@ -1,0 +1,34 @@
+"""Keeps secrets out of errors, logs and rows: one function, used at every edge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "[redacted]"
+
+#: Query parameters and headers that carry credentials, by the names upstreams give them.
+_NAMED = re.compile(
+    r"(?i)\b(apikey|api_key|api-key|access_token|token|secret|password|passwd|authorization|x-api-key)"
+    r"(\"?\s*[=:]\s*\"?)(bearer\s+)?([^\s&\"',;)]+)"
+)
+#: user:password@ in an address.
+_USERINFO = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+#: Alpha Vantage repeats the caller's key in its refusal (facts: errors.json, "daily").
+_ECHOED = re.compile(r"(?i)(API key as )\S+")
+
+_known: set[str] = set()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Mask these values wherever they appear from now on (shorter than 6 characters: ignored)."""
+    _known.update(secret for secret in secrets if len(secret) >= 6)
+
+
+def redact(text: str) -> str:
+    """``text`` without anything that looks like, or is known to be, a secret."""
+    for secret in _known:
+        text = text.replace(secret, MASK)
+    text = _USERINFO.sub(rf"\1:{MASK}@", text)
+    text = _ECHOED.sub(rf"\g<1>{MASK}", text)
+    return _NAMED.sub(rf"\g<1>\g<2>{MASK}", text)

@@ -1,0 +1,116 @@
+"""One HTTP exchange with a deadline that nothing stretches: the only code that touches a socket."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import httpx2
+
+from workers.answers import Answer
+from workers.errors import BrokenAnswer
+from workers.settings import settings
+
+
+class Overdue(Exception):
+    """The deadline of an exchange is over; whether the upstream counted it is unknown."""
+
+
+class NotSent(Exception):
+    """The connection could not be made: the upstream saw nothing."""
+
+
+class Broken(Exception):
+    """The connection broke after sending."""
+
+
+@cache
+def client() -> httpx2.Client:
+    """The process's HTTP client; a forked child calls ``reset()`` first."""
+    return httpx2.Client(
+        headers={"User-Agent": settings().user_agent},
+        follow_redirects=False,
+        trust_env=False,
+        limits=httpx2.Limits(max_connections=20, keepalive_expiry=15.0),
+    )
+
+
+def reset() -> None:
+    """Forget the client (after a fork, or when an exchange was torn)."""
+    client.cache_clear()
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise Overdue after ``seconds``, even inside a read, where a signal can (main thread)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_: int, __: FrameType | None) -> None:
+        raise Overdue
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def exchange(
+    upstream: str,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    deadline: float,
+    max_bytes: int,
+    params: Mapping[str, str] | None = None,
+    body: Any = None,
+) -> Answer:
+    """Send one request and read its whole answer before ``deadline`` (monotonic clock, seconds).
+
+    Raises NotSent, Broken, Overdue, or BrokenAnswer when the answer is longer than ``max_bytes``.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise Overdue
+    try:
+        with (
+            _alarm(left),
+            client().stream(
+                method, url, params=params, headers=headers, json=body, timeout=left
+            ) as response,
+        ):
+            content = bytearray()
+            for chunk in response.iter_bytes(65536):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
+                if time.monotonic() > deadline:
+                    raise Overdue
+            return Answer(
+                upstream,
+                response.status_code,
+                str(response.url),
+                {name.lower(): value for name, value in response.headers.items()},
+                bytes(content),
+                response.encoding or "utf-8",
+            )
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
+        raise NotSent(str(error) or type(error).__name__) from None
+    except (httpx2.TimeoutException, Overdue):
+        reset()
+        raise Overdue from None
+    except httpx2.DecodingError:
+        raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise Broken(type(error).__name__) from None

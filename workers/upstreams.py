@@ -1,0 +1,53 @@
+"""`upstream`: servers of somebody else, as people describe them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import CheckConstraint, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import DateTime, Interval
+
+from workers.db import Base
+
+
+class Upstream(Base):
+    """A server that we call, and how politely."""
+
+    __tablename__ = "upstream"
+    __table_args__ = (
+        CheckConstraint(
+            "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
+            name="name: lower-case words and digits joined by _",
+        ),
+        CheckConstraint(
+            "base_url ~ '^https?://[^/]'", name="base_url must begin with https:// or http://"
+        ),
+        CheckConstraint(
+            "concurrency >= 1", name="concurrency must be 1 or more; to stop calls: enabled=false"
+        ),
+        CheckConstraint("spacing >= interval '0'", name="spacing cannot be negative"),
+        CheckConstraint(
+            "spacing <= interval '1 day'", name="spacing is at most a day; use a quota for more"
+        ),
+        {"comment": "Servers of somebody else, and how politely we call them; edit with SQL."},
+    )
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="Name used by tasks")
+    base_url: Mapped[str] = mapped_column(Text, comment="Where it is; paths are added to it")
+    concurrency: Mapped[int] = mapped_column(
+        server_default=text("4"), comment="Calls in flight at once, over all workers"
+    )
+    spacing: Mapped[timedelta] = mapped_column(
+        Interval,
+        server_default=text("interval '0'"),
+        comment="Least time between one answer and the next call",
+    )
+    obey_robots: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Read and obey robots.txt (web sites; not APIs)"
+    )
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: nobody calls it")
+    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit"
+    )
