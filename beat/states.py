@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime
 
+from beat.planning import COLUMNS
 from workers.db import Base
 
 
@@ -74,3 +75,76 @@ class ScheduleState(Base):
         server_default=text("clock_timestamp()"),
         comment="Last change by beat",
     )
+
+
+DUE = f"""
+with due as materialized (
+    select schedule from schedule_state
+     where claim_at <= %(now)s order by claim_at limit %(limit)s for update skip locked
+)
+select {COLUMNS}
+  from due
+  join schedule_state st on st.schedule = due.schedule
+  join schedule s on s.name = due.schedule
+  join task_kind k on k.name = s.task
+"""  # noqa: S608 - column names of our own
+
+EDITED = """
+delete from schedule_edit where id in (
+    select id from schedule_edit order by id limit %(limit)s for update skip locked
+)
+returning schedule
+"""
+
+CREATE = """
+insert into schedule_state (schedule) select name from schedule where name = any(%(names)s)
+on conflict do nothing
+"""
+
+LOCKED = f"""
+select {COLUMNS}
+  from schedule_state st
+  join schedule s on s.name = st.schedule
+  join task_kind k on k.name = s.task
+ where st.schedule = any(%(names)s)
+ order by st.schedule
+   for update of st
+"""  # noqa: S608
+
+UNPLANNED = """
+select name from schedule s left join schedule_state st on st.schedule = s.name
+ where st.planned_revision is distinct from s.revision limit %(limit)s
+"""
+
+SET_PLAN = """
+update schedule_state st
+   set planned_revision = p.revision, anchor_at = p.anchor_at, next_run_at = p.next_run_at,
+       claim_at = p.claim_at, tripped_at = null, tripped_reason = null, error = null, error_at = null,
+       consecutive_failures = case when st.tripped_at is null then st.consecutive_failures else 0 end,
+       updated_at = %(now)s
+  from unnest(%(names)s::text[], %(revisions)s::bigint[], %(anchors)s::timestamptz[],
+              %(nexts)s::timestamptz[], %(claims)s::timestamptz[])
+       as p(schedule, revision, anchor_at, next_run_at, claim_at)
+ where st.schedule = p.schedule
+"""
+
+ADVANCE = """
+update schedule_state st
+   set next_run_at = p.next_run_at, claim_at = p.claim_at, last_due_at = p.last_due_at,
+       runs_counted = st.runs_counted + p.runs, updated_at = %(now)s
+  from unnest(%(names)s::text[], %(nexts)s::timestamptz[], %(claims)s::timestamptz[],
+              %(lasts)s::timestamptz[], %(runs)s::int[])
+       as p(schedule, next_run_at, claim_at, last_due_at, runs)
+ where st.schedule = p.schedule
+"""
+
+SET_ASIDE = """
+update schedule_state st
+   set claim_at = null, next_run_at = null, error = p.error, error_at = %(now)s,
+       planned_revision = p.revision, updated_at = %(now)s
+  from unnest(%(names)s::text[], %(revisions)s::bigint[], %(errors)s::text[])
+       as p(schedule, revision, error)
+ where st.schedule = p.schedule
+"""
+
+NEXT_CLAIM = "select min(claim_at) from schedule_state where claim_at is not null"

@@ -296,19 +296,6 @@ def defer_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
     return connection.execute(_DEFER_OTHERS, {"run_id": run_id, "reason": reason}).rowcount
 
 
-_FAIL_WAITING = text("""
-update batch
-   set state = 'failed', send_at = null, waiting_for = null, error = :reason,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp()
- where run_id = :run_id and state in ('waiting', 'sent')
-""")
-
-
-def fail_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
-    """Fail every batch of the run that has not begun; returns how many.  The run is locked."""
-    return connection.execute(_FAIL_WAITING, {"run_id": run_id, "reason": reason}).rowcount
-
-
 _DEFER_ITEMS = text("""
 update batch
    set deferred = total - done - failed,
@@ -360,16 +347,18 @@ def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID
     return rescued
 
 
-_STOP_OPEN = text("""
+_CLOSE_OPEN = text("""
 update batch
-   set state = 'stopped', send_at = null, waiting_for = null, lease_until = null,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp(), error = :reason
+   set state = :state, send_at = null, waiting_for = null, lease_until = null, error = :reason,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp()
  where run_id = :run_id and state = any(:states)
 """)
 
+WAITING = ["waiting", "sent"]
+OPEN = [*WAITING, "running"]
 
-def stop_open(connection: Connection, run_id: UUID, reason: str, *, running_too: bool = False) -> int:
-    """Stop the run's batches that have not begun (or all of them); the run is locked."""
-    states = ["waiting", "sent", "running"] if running_too else ["waiting", "sent"]
-    parameters = {"run_id": run_id, "reason": reason, "states": states}
-    return connection.execute(_STOP_OPEN, parameters).rowcount
+
+def close_open(connection: Connection, run_id: UUID, state: str, reason: str, states: list[str]) -> int:
+    """End the run's batches that are in ``states``; returns how many.  The run is locked."""
+    parameters = {"run_id": run_id, "state": state, "reason": reason, "states": states}
+    return connection.execute(_CLOSE_OPEN, parameters).rowcount

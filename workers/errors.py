@@ -6,7 +6,7 @@
     ├── UpstreamError          a server of somebody else: ends the item (or the run), never the worker
     │   ├── NotFound           it says the thing does not exist
     │   ├── RateLimited        it says "too much"; the door is closed for everybody
-    │   ├── Blocked            it shows a challenge or forbids us; the door is closed, nothing is bypassed
+    │   ├── Blocked            it shows a challenge or forbids us; nothing is bypassed
     │   ├── BrokenAnswer       it answered something that is not what it promises
     │   └── Unavailable        it did not answer, or answered 5xx, after all attempts
     ├── OptionsError           a run's options are not what its kind takes

@@ -22,8 +22,6 @@ from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
 
 log = structlog.stdlib.get_logger(__name__)
 
-_HELD = Sign(held=True, stopping=False, late=False)
-
 
 class Lease:
     """The lease of one batch, beaten from entering the block to leaving it."""
@@ -32,7 +30,8 @@ class Lease:
         self._hold = hold
         self._length = length
         self._ended = threading.Event()
-        self._sign = _HELD
+        stopping = hold.run["stop_requested_at"] is not None
+        self._sign = Sign(held=True, stopping=stopping, late=False)
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         run = hold.run
         timeout = run["timeout"]

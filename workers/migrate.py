@@ -35,7 +35,11 @@ def registered() -> list[Task]:
     from workers.app import app
 
     app.loader.import_default_modules()
-    return [task for _, task in sorted(app.tasks.items()) if isinstance(task, Task)]
+    return [
+        task
+        for _, task in sorted(app.tasks.items())
+        if isinstance(task, Task) and not task.name.startswith("celery.")
+    ]
 
 
 def main() -> int:

@@ -78,6 +78,13 @@ class Run(Base):
             "finished_at",
             postgresql_where=text("finished_at is not null and not counted"),
         ),
+        Index(
+            "run_stopping",
+            "stop_requested_at",
+            postgresql_where=text(
+                f"state in ({quoted((*ACTIVE, 'held'))}) and stop_requested_at is not null"
+            ),
+        ),
         Index("run_by_schedule", "schedule", "created_at"),
         Index("run_by_creation", "created_at"),
         Index(

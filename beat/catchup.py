@@ -1,0 +1,80 @@
+"""What becomes of due times that have come: which run, which are given up (pure).
+
+Every due time is accounted for once: by its own run, by a run that covers a span, or by one
+"missed" row that covers a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from beat.timetable import Span, Timing, dues, next_due, span
+
+#: With catch_up = none a due time may still be so late and run: a slow tick is no reason to miss.
+GRACE = timedelta(seconds=60)
+#: With catch_up = all so many due times become runs in one go; the rest follow in the next tick.
+MOST_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row of `run` to be: a run, or a span given up (``missed``)."""
+
+    due_at: datetime
+    covers_from: datetime | None = None
+    count: int = 1
+    missed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write, and the due time to wait for next."""
+
+    outcomes: tuple[Outcome, ...]
+    following: datetime | None
+
+
+def _covering(found: Span) -> Outcome:
+    if found.count == 1:
+        return Outcome(found.last)
+    return Outcome(found.last, found.first, found.count)
+
+
+def _missed(found: Span, reason: str) -> Outcome:
+    first = found.first if found.count > 1 else None
+    return Outcome(found.last, first, found.count, missed=reason)
+
+
+def settle(
+    timing: Timing,
+    anchor: datetime | None,
+    due: datetime,
+    now: datetime,
+    catch_up: str = "latest",
+    window: timedelta = timedelta(days=1),
+) -> Plan:
+    """Account for all due times from ``due`` (the first not accounted for, ≤ ``now``) to ``now``."""
+    following = next_due(timing, anchor, due)
+    if (following is None or following > now) and now - due <= max(window, GRACE):
+        if catch_up == "none" and now - due > GRACE:
+            return Plan((Outcome(due, missed=f"{now - due} late and catch_up is none"),), following)
+        return Plan((Outcome(due),), following)
+    limit = now - (GRACE if catch_up == "none" else max(window, GRACE))
+    outcomes: list[Outcome] = []
+    if due < limit:
+        # ``limit`` itself is still within the window.
+        old = span(timing, anchor, due, limit - timedelta(microseconds=1))
+        reason = "catch_up is none" if catch_up == "none" else f"older than catch_up_window {window}"
+        outcomes.append(_missed(old, reason))
+        if old.following is None or old.following > now:
+            return Plan(tuple(outcomes), old.following)
+        due = old.following
+    if catch_up == "all":
+        own = list(islice(dues(timing, anchor, due, now), MOST_AT_ONCE))
+        outcomes.extend(Outcome(one) for one in own)
+        return Plan(tuple(outcomes), next_due(timing, anchor, own[-1]))
+    rest = span(timing, anchor, due, now)
+    outcomes.append(_covering(rest))
+    return Plan(tuple(outcomes), rest.following)

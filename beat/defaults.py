@@ -1,0 +1,55 @@
+"""Entries of ``beat_schedule`` from code: rows that exist by default and are people's from then on."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import structlog
+from celery import Celery
+from celery.schedules import crontab, schedule
+
+log = structlog.stdlib.get_logger("beat")
+
+INSERT = """
+insert into schedule (name, task, options, every, cron, note)
+values (%(name)s, %(task)s, %(options)s, %(every)s, %(cron)s, 'from beat_schedule in the code')
+on conflict (name) do nothing
+"""
+
+
+def _when(entry: Any) -> tuple[timedelta | None, str | None]:
+    if isinstance(entry, crontab):
+        fields = (
+            entry._orig_minute,  # noqa: SLF001 - Celery keeps the text of the fields nowhere else
+            entry._orig_hour,  # noqa: SLF001
+            entry._orig_day_of_month,  # noqa: SLF001
+            entry._orig_month_of_year,  # noqa: SLF001
+            entry._orig_day_of_week,  # noqa: SLF001
+        )
+        return None, " ".join(str(field) for field in fields)
+    if isinstance(entry, schedule):
+        return entry.run_every, None
+    if isinstance(entry, timedelta):
+        return entry, None
+    return timedelta(seconds=float(entry)), None
+
+
+def insert_entries(connection: psycopg.Connection[Any], app: Celery) -> None:
+    """Insert what ``beat_schedule`` holds and no row is named after; one bad entry stops no other."""
+    for key, entry in (app.conf.beat_schedule or {}).items():
+        name = key.lower().replace("_", "-").replace(".", "-")
+        try:
+            every, cron = _when(entry["schedule"])
+            row = {
+                "name": name,
+                "task": entry["task"],
+                "options": json.dumps(entry.get("kwargs") or {}),
+                "every": every,
+                "cron": cron,
+            }
+            connection.execute(INSERT, row)
+        except (psycopg.DataError, psycopg.IntegrityError, KeyError, TypeError, ValueError) as error:
+            log.error("entry.refused", name=name, error=str(error))

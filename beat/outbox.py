@@ -1,0 +1,182 @@
+"""Sends what is committed, sends it again until a worker has it (statements on `batch`).
+
+A batch is committed first, with ``send_at`` a few seconds ahead: reserved for the beat that wrote it.
+After the commit its message is pushed, then the batch is marked ``sent``.  Whatever dies in between,
+``send_at`` comes, and any beat sends it.  A sent batch that no worker has begun is looked for in the
+queue after a while, and sent again only when it is missing there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import redis
+import structlog
+from celery import Celery
+from kombu.utils.url import maybe_sanitize_url
+
+from beat.envelope import Envelopes, message_id, redis_priority
+from beat.ledger import RESERVED, Message
+from workers.faults import point
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger("beat.outbox")
+
+Connection = psycopg.Connection[Any]
+
+#: Messages in one push.
+CHUNK = 500
+#: Messages of one queue and priority that are looked through for a missing one.
+MOST_SCANNED = 100_000
+#: kombu's separator between a queue's name and its priority step.
+SEPARATOR = "\x06\x16"
+
+TO_SEND = f"""
+with ready as materialized (
+    select run_id, seq, state from batch
+     where state in ('waiting', 'sent') and send_at <= %(now)s
+     order by send_at limit %(limit)s for update skip locked
+)
+update batch b set send_at = %(now)s + {RESERVED}
+  from ready join run r on r.id = ready.run_id
+ where b.run_id = ready.run_id and b.seq = ready.seq
+returning b.run_id, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule, ready.state, b.sends
+"""  # noqa: S608 - a constant of our own
+
+MARK = """
+update batch b
+   set state = 'sent', sends = least(b.sends + 1, 30), updated_at = clock_timestamp(),
+       send_at = clock_timestamp()
+                 + least(%(after)s * power(2, least(b.sends, 10)), 600) * interval '1 second'
+  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as m(run_id, seq, fence)
+ where b.run_id = m.run_id and b.seq = m.seq and b.fence = m.fence and b.state in ('waiting', 'sent')
+"""
+
+NEXT_SEND = """
+select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null
+"""
+
+
+class Outbox:
+    """Pushes messages to Redis, or through Celery's producer to any other broker."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._envelopes = Envelopes(app)
+        url = settings().broker_url.get_secret_value()
+        self._prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
+        self._steps = app.conf.broker_transport_options.get("priority_steps", [0, 3, 6, 9])
+        self._redis: redis.Redis | None = None
+        if url.startswith(("redis://", "rediss://")):
+            self._redis = redis.Redis.from_url(
+                url, socket_timeout=5, socket_connect_timeout=5, protocol=2
+            )
+        log.debug("outbox.ready", broker=maybe_sanitize_url(url))
+
+    def ping(self) -> None:
+        """Raise when the broker does not answer."""
+        if self._redis is not None:
+            self._redis.ping()
+        else:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=5)
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Push the messages; raises when the broker is away (they stay in the ledger)."""
+        if self._redis is None:
+            self._publish_slowly(messages)
+            return
+        by_key: dict[str, list[str]] = defaultdict(list)
+        for message in messages:
+            by_key[self._key(message)].append(self._envelopes.fill(message))
+        for key, bodies in by_key.items():
+            for start in range(0, len(bodies), CHUNK):
+                self._redis.lpush(key, *bodies[start : start + CHUNK])
+
+    def _publish_slowly(self, messages: Iterable[Message]) -> None:
+        with self._app.producer_pool.acquire(block=True) as producer:
+            for message in messages:
+                self._app.send_task(
+                    message.task,
+                    args=(str(message.run_id), message.seq),
+                    task_id=message_id(message),
+                    root_id=str(message.run_id),
+                    queue=message.queue,
+                    priority=message.priority,
+                    headers={"celery_beat_task": True, "periodic_task_name": message.schedule},
+                    producer=producer,
+                )
+
+    def _key(self, message: Message) -> str:
+        wanted = redis_priority(message.priority)
+        step = max(step for step in self._steps if step <= wanted)
+        name = f"{message.queue}{SEPARATOR}{step}" if step else message.queue
+        return f"{self._prefix}{name}"
+
+    def missing(self, messages: list[Message]) -> list[Message]:
+        """Those whose message is in no queue any more (not sought where a queue is very long)."""
+        if self._redis is None:
+            return messages
+        queued: set[str] = set()
+        for key in {self._key(message) for message in messages}:
+            for start in range(0, MOST_SCANNED, CHUNK):
+                bodies = self._redis.lrange(key, start, start + CHUNK - 1)
+                queued.update(_id_of(body) for body in bodies)  # type: ignore[union-attr]
+                if len(bodies) < CHUNK:  # type: ignore[arg-type]
+                    break
+        return [message for message in messages if message_id(message) not in queued]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._redis is not None:
+            self._redis.close()
+
+
+def _id_of(body: bytes) -> str:
+    mark = b'"correlation_id": "'
+    start = body.find(mark) + len(mark)
+    return body[start : start + 36].decode("ascii", "replace")
+
+
+def send(connection: Connection, outbox: Outbox, messages: list[Message]) -> None:
+    """Push, then mark; not in a transaction while it pushes."""
+    if not messages:
+        return
+    for message in messages:
+        log.debug("Scheduler: Sending due task %s (%s)", message.schedule, message.task)
+    outbox.publish(messages)
+    point("after-publish")
+    mark(connection, messages)
+
+
+def mark(connection: Connection, messages: list[Message]) -> None:
+    """The messages are in the broker's hands; look for them again after a while."""
+    connection.execute(
+        MARK,
+        {
+            "ids": [message.run_id for message in messages],
+            "seqs": [message.seq for message in messages],
+            "fences": [message.fence for message in messages],
+            "after": settings().resend_after_seconds,
+        },
+    )
+
+
+def send_ready(connection: Connection, outbox: Outbox, now: datetime, limit: int) -> int:
+    """Send batches whose time has come: new ones, handed back ones, and those gone missing."""
+    with connection.transaction():
+        rows = connection.execute(TO_SEND, {"now": now, "limit": limit}).fetchall()
+    if not rows:
+        return 0
+    fresh = [Message(*row[:7]) for row in rows if row[7] == "waiting"]
+    again = [Message(*row[:7]) for row in rows if row[7] == "sent"]
+    lost = outbox.missing(again) if again else []
+    if lost:
+        log.info("batch.resent", batches=len(lost))
+    outbox.publish(fresh + lost)
+    mark(connection, fresh + again)
+    return len(fresh) + len(lost)

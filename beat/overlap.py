@@ -1,0 +1,52 @@
+"""What to do with a new run while another of its schedule is active (pure).
+
+The words and meanings are Temporal's.  ``buffered`` counts runs already held; decisions are made under
+the schedule's lock, so the counts are true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+#: With buffer_all so many runs are held at most; more are skipped, with that reason.
+MOST_BUFFERED = 1000
+
+
+class Act(Enum):
+    """What happens to the new run."""
+
+    START = "start"
+    HOLD = "hold"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to the new run, why, and whether the active one is asked to stop."""
+
+    act: Act
+    reason: str | None = None
+    cancel_active: bool = False
+    replace_held: bool = False
+
+
+def decide(policy: str, active: int, held: int) -> Decision:
+    """Judge one new run, given how many runs of its schedule are active and held."""
+    if policy == "allow_all" or (active == 0 and held == 0):
+        return Decision(Act.START)
+    if policy == "skip":
+        return Decision(Act.SKIP, "the last run is still running")
+    if policy == "buffer_one":
+        if held:
+            return Decision(Act.SKIP, "one run is already waiting for the last to end")
+        return Decision(Act.HOLD, "waits for the last run to end")
+    if policy == "buffer_all":
+        if held >= MOST_BUFFERED:
+            return Decision(Act.SKIP, f"{MOST_BUFFERED} runs are already waiting")
+        return Decision(Act.HOLD, "waits for the runs before it to end")
+    if policy == "cancel_other":
+        return Decision(
+            Act.HOLD, "waits for the last run to stop", cancel_active=True, replace_held=held > 0
+        )
+    raise ValueError(f"unknown overlap policy {policy!r}")

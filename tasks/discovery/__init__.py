@@ -1,0 +1,1 @@
+"""Token discovery: feeds, candidates, enrichment, filters, tokens."""

@@ -1,0 +1,146 @@
+"""`tasks.discovery.discover`: new tokens from DexScreener's feeds, looked up, filtered, stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tasks.discovery import token_pools, token_sightings, token_snapshots, tokens
+from tasks.discovery.addresses import normalise
+from tasks.discovery.filters import rejection
+from tasks.discovery.pairs import Pair, best
+from tasks.discovery.sources import dexscreener
+from workers.app import app
+from workers.errors import UpstreamError
+from workers.kinds import Options
+from workers.work import Item, Work
+
+Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
+
+
+class DiscoverOptions(Options):
+    """What to look for; the ranges are those of the system this one comes from."""
+
+    chains: list[str] = Field(["solana"], max_length=50, description="Chains; empty: all of them")
+    feeds: list[Feed] = Field(["boosts_top", "boosts_latest", "profiles"], min_length=1)
+    min_price_change_pct: float = Field(100, ge=0, le=1000, description="24 h price change, percent")
+    min_volume_usd: float = Field(50_000, ge=0, description="24 h volume, USD")
+    min_liquidity_usd: float = Field(10_000, ge=0, description="Liquidity, USD")
+    max_token_age_hours: int = Field(72, ge=1, le=168, description="Age of the main pool, hours")
+    early_window_minutes: int = Field(30, ge=5, le=120, description="Early buyers: minutes from start")
+    min_profit_pct: float = Field(50, ge=0, le=500, description="Early buyers: least gain, percent")
+    max_tokens: int = Field(20, ge=1, le=100, description="Most tokens chosen in a run")
+    profile_immediately: bool = Field(True, description="Look at early buyers after the run")
+
+
+def plan(work: Work[DiscoverOptions]) -> Iterable[Item]:
+    """One item a token that any feed names; a feed that fails does not stop the others."""
+    wanted = set(work.options.chains)
+    found: dict[str, Item] = {}
+    errors: list[UpstreamError] = []
+    for feed in work.options.feeds:
+        try:
+            candidates = dexscreener.fetch_feed(work.door, feed)
+        except UpstreamError as error:
+            work.log.warning("feed.failed", feed=feed, error=str(error))
+            errors.append(error)
+            continue
+        for candidate in candidates:
+            if wanted and candidate.chain not in wanted:
+                continue
+            data = {"chain": candidate.chain, "address": candidate.address, "feeds": []}
+            item = found.setdefault(candidate.key, Item(candidate.key, data))
+            if feed not in item.data["feeds"]:
+                item.data["feeds"].append(feed)
+    if errors and len(errors) == len(work.options.feeds):
+        raise errors[0]
+    return sorted(found.values(), key=lambda item: str(item.data["chain"]))
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """ "41 found, 6 new, 3 chosen"."""
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("found", "new", "chosen"))
+
+
+@app.task(
+    name=__name__,
+    options=DiscoverOptions,
+    plan=plan,
+    summary=summary,
+    queue="discovery",
+    upstream=dexscreener.UPSTREAM,
+    batch_size=90,
+    min_every=timedelta(minutes=5),
+    max_every=timedelta(days=1),
+)
+def discover(work: Work[DiscoverOptions]) -> None:
+    """Find tokens in DexScreener's feeds, look them up, keep those that pass the filters."""
+    now = work.now()
+    for chain in sorted({item.data["chain"] for item in work.batch}):
+        waiting = [i for i in work.batch if i.state == "waiting" and i.data["chain"] == chain]
+        for start in range(0, len(waiting), dexscreener.MOST_ADDRESSES):
+            work.check()
+            group = waiting[start : start + dexscreener.MOST_ADDRESSES]
+            with work.attempt(*group):
+                addresses = [item.data["address"] for item in group]
+                pairs = dexscreener.fetch_pairs(work.door, chain, addresses)
+                with work.done(*group, found=len(group)) as connection:
+                    new, chosen = _store(connection, work, group, pairs, now)
+                    work.count(new=new, chosen=chosen)
+
+
+def _store(
+    connection: Any,
+    work: Work[DiscoverOptions],
+    group: list[Item],
+    pairs: dict[str, list[Pair]],
+    now: datetime,
+) -> tuple[int, int]:
+    """Write tokens, pools, snapshots and sightings; returns how many are new and chosen."""
+    rows, chosen_pair = [], {}
+    for item in group:
+        key = normalise(item.data["address"])
+        pair = chosen_pair[item.key] = best(pairs.get(key, []))
+        rows.append(
+            {
+                "chain": item.data["chain"],
+                "address_key": key,
+                "address": item.data["address"],
+                "first_run_id": work.run_id,
+                "last_checked_at": now,
+                **tokens.values_of(pair),
+            }
+        )
+    ids = tokens.upsert(connection, rows)
+    left = work.options.max_tokens - token_sightings.count_chosen(connection, work.run_id)
+    sightings, snapshots, pools = [], [], []
+    for item in group:
+        token_id, is_new = ids[item.key]
+        pair = chosen_pair[item.key]
+        why = rejection(pair, work.options, now)
+        if why is None and left <= 0:
+            why = f"more than max_tokens = {work.options.max_tokens} passed"
+        left -= why is None
+        sightings.append(
+            {
+                "run_id": work.run_id,
+                "token_id": token_id,
+                "is_new": is_new,
+                "chosen": why is None,
+                "rejected_because": why,
+                "feeds": item.data["feeds"],
+            }
+        )
+        if pair is not None:
+            snapshots.append(token_snapshots.row(token_id, work.run_id, pair))
+        pools += [
+            token_pools.row(token_id, one) for one in pairs.get(normalise(item.data["address"]), [])
+        ]
+    token_sightings.add(connection, sightings)
+    token_snapshots.add(connection, snapshots)
+    token_pools.upsert(connection, pools)
+    new = sum(one["is_new"] for one in sightings)
+    return new, sum(one["chosen"] for one in sightings)

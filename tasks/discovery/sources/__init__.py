@@ -1,0 +1,1 @@
+"""Upstreams of token discovery, one module each."""

@@ -1,0 +1,163 @@
+"""DexScreener (api.dexscreener.com, no key): feeds and pairs; fetch here, parse pure below.
+
+Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Traps (recorded answers):
+``/tokens/v1`` cuts its answer to 30 rows without saying so, a token may be the quote side of a pair,
+keys may be missing or null, names reach 34,000 characters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tasks.discovery.addresses import normalise
+from tasks.discovery.pairs import Pair
+from workers.errors import BrokenAnswer
+from workers.upstream import Door
+
+UPSTREAM = "dexscreener"
+FEEDS = {
+    "boosts_top": "/token-boosts/top/v1",
+    "boosts_latest": "/token-boosts/latest/v1",
+    "profiles": "/token-profiles/latest/v1",
+    "takeovers": "/community-takeovers/latest/v1",
+}
+#: Addresses in one call, and rows after which the answer is cut.
+MOST_ADDRESSES = 30
+MOST_ROWS = 30
+LONGEST_SYMBOL = 64
+LONGEST_NAME = 256
+#: A number beyond this is no price (NUMERIC would take it, sense would not).
+GREATEST = Decimal(10) ** 30
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A token that a feed named."""
+
+    chain: str
+    address: str
+    feed: str
+
+    @property
+    def key(self) -> str:
+        """Chain and normalised address: one token, one key."""
+        return f"{self.chain}:{normalise(self.address)}"
+
+
+def fetch_feed(door: Door, feed: str) -> list[Candidate]:
+    """The tokens that ``feed`` (a key of FEEDS) names now."""
+    return list(parse_feed(door.get(UPSTREAM, FEEDS[feed]).json(), feed))
+
+
+def fetch_pairs(door: Door, chain: str, addresses: list[str]) -> dict[str, list[Pair]]:
+    """Pairs by normalised address; what a cut answer left out is asked for again, one by one."""
+    rows = door.get(UPSTREAM, f"/tokens/v1/{chain}/{','.join(addresses)}").json()
+    found = group(parse_pairs(rows))
+    if isinstance(rows, list) and len(rows) >= MOST_ROWS:
+        for address in addresses:
+            if normalise(address) not in found:
+                again = door.get(UPSTREAM, f"/token-pairs/v1/{chain}/{address}").json()
+                found.update(group(parse_pairs(again)))
+    return found
+
+
+def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
+    """Candidates of a feed's answer; rows without chain or address are passed over."""
+    if isinstance(rows, Mapping):
+        rows = [rows]
+    if not isinstance(rows, list):
+        raise BrokenAnswer(UPSTREAM, f"feed {feed} is no list")
+    for row in rows:
+        if isinstance(row, Mapping):
+            chain, address = _text(row.get("chainId"), 32), _text(row.get("tokenAddress"), 128)
+            if chain and address:
+                yield Candidate(chain, address, feed)
+
+
+def parse_pairs(answer: Any) -> list[Pair]:
+    """Pairs of an answer in any of the three shapes; a row that is none is passed over."""
+    rows = answer.get("pairs") if isinstance(answer, Mapping) else answer
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise BrokenAnswer(UPSTREAM, "pairs are no list")
+    return [pair for row in rows if (pair := _pair(row)) is not None]
+
+
+def group(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
+    """Pairs by the normalised address of their base token."""
+    found: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        found.setdefault(normalise(pair.token), []).append(pair)
+    return found
+
+
+def _pair(row: Any) -> Pair | None:
+    if not isinstance(row, Mapping):
+        return None
+    base = _mapping(row.get("baseToken"))
+    chain, pool = _text(row.get("chainId"), 32), _text(row.get("pairAddress"), 128)
+    token = _text(base.get("address"), 128)
+    if not (chain and pool and token):
+        return None
+    trades = _mapping(_mapping(row.get("txns")).get("h24"))
+    return Pair(
+        chain=chain,
+        pool=pool,
+        dex=_text(row.get("dexId"), 64),
+        token=token,
+        symbol=_text(base.get("symbol"), LONGEST_SYMBOL),
+        name=_text(base.get("name"), LONGEST_NAME),
+        quote_token=_text(_mapping(row.get("quoteToken")).get("address"), 128),
+        price_usd=number(row.get("priceUsd")),
+        liquidity_usd=number(_mapping(row.get("liquidity")).get("usd")),
+        volume_h24=number(_mapping(row.get("volume")).get("h24")),
+        price_change_h24=number(_mapping(row.get("priceChange")).get("h24"), signed=True),
+        market_cap=number(row.get("marketCap")),
+        created_at=_instant(row.get("pairCreatedAt")),
+        url=_text(row.get("url"), 500),
+        buys_h24=_count(trades.get("buys")),
+        sells_h24=_count(trades.get("sells")),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any, longest: int) -> str | None:
+    """Trimmed text without NUL (Postgres stores none), at most ``longest`` characters."""
+    if not isinstance(value, str):
+        return None
+    return value.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[:longest] or None
+
+
+def number(value: Any, *, signed: bool = False) -> Decimal | None:
+    """A finite, sensible number written as number or text, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    if not found.is_finite() or abs(found) > GREATEST or (found < 0 and not signed):
+        return None
+    return found
+
+
+def _count(value: Any) -> int | None:
+    found = number(value)
+    return int(found) if found is not None and found < 2**31 else None
+
+
+def _instant(value: Any) -> datetime | None:
+    """Milliseconds since 1970 as an instant; what is no sensible time is None."""
+    found = number(value)
+    if found is None or not 0 < found < Decimal(4_102_444_800_000) or math.isnan(float(found)):
+        return None
+    return datetime.fromtimestamp(float(found) / 1000, UTC)

@@ -1,0 +1,56 @@
+"""`token_snapshot`: values of a token at the time of a run; append only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, ForeignKey, Text, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
+
+from tasks.discovery.pairs import Pair
+from workers.db import Base
+
+
+class TokenSnapshot(Base):
+    """What one run saw of one token."""
+
+    __tablename__ = "token_snapshot"
+    __table_args__ = ({"comment": "Values of tokens over time, one row a token and run."},)
+
+    token_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
+    )
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run that saw it")
+    pool: Mapped[str | None] = mapped_column(Text, comment="Pool the values are from")
+    price_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Price (USD)")
+    liquidity_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Liquidity (USD)")
+    volume_h24: Mapped[Decimal | None] = mapped_column(Numeric, comment="Volume of 24 hours (USD)")
+    market_cap: Mapped[Decimal | None] = mapped_column(Numeric, comment="Market capitalisation (USD)")
+    taken_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+
+
+def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append snapshots; a repeated batch adds nothing."""
+    if rows:
+        connection.execute(insert(TokenSnapshot).values(list(rows)).on_conflict_do_nothing())
+
+
+def row(token_id: int, run_id: UUID, pair: Pair) -> dict[str, Any]:
+    """What a run saw of a token, from its best pair."""
+    return {
+        "token_id": token_id,
+        "run_id": run_id,
+        "pool": pair.pool,
+        "price_usd": pair.price_usd,
+        "liquidity_usd": pair.liquidity_usd,
+        "volume_h24": pair.volume_h24,
+        "market_cap": pair.market_cap,
+    }

@@ -1,0 +1,103 @@
+"""`token`: every token ever seen, by chain and normalised address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
+
+from tasks.discovery.pairs import Pair
+from workers.db import Base
+
+
+class Token(Base):
+    """One token with the latest values known; a failed look-up keeps the good ones."""
+
+    __tablename__ = "token"
+    __table_args__ = (
+        UniqueConstraint("chain", "address_key"),
+        Index("token_by_check", "last_checked_at"),
+        Index("token_by_first_seen", "first_seen_at"),
+        {"comment": "Every token ever seen, with the latest values known."},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
+    chain: Mapped[str] = mapped_column(Text, comment="Chain, as DexScreener names it")
+    address_key: Mapped[str] = mapped_column(Text, comment="Address, normalised; with chain unique")
+    address: Mapped[str] = mapped_column(Text, comment="Address as first written")
+    symbol: Mapped[str | None] = mapped_column(Text, comment="Ticker, at most 64 characters")
+    name: Mapped[str | None] = mapped_column(Text, comment="Name, at most 256 characters")
+    price_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Price (USD)")
+    market_cap: Mapped[Decimal | None] = mapped_column(Numeric, comment="Market capitalisation (USD)")
+    volume_h24: Mapped[Decimal | None] = mapped_column(Numeric, comment="Volume of 24 hours (USD)")
+    liquidity_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Liquidity (USD)")
+    price_change_h24: Mapped[Decimal | None] = mapped_column(
+        Numeric, comment="Price change of 24 hours (percent)"
+    )
+    pool_created_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Age of its main pool is counted from here"
+    )
+    first_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it first")
+    first_seen_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
+    )
+    last_seen_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last in a feed"
+    )
+    last_checked_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Last looked up"
+    )
+
+
+#: Values of a look-up: a null does not replace what is known.
+VALUES = (
+    "symbol", "name", "price_usd", "market_cap", "volume_h24", "liquidity_usd", "price_change_h24",
+    "pool_created_at",
+)  # fmt: skip
+
+
+def upsert(
+    connection: Connection, found: Sequence[Mapping[str, Any]], *, seen: bool = True
+) -> dict[str, tuple[int, bool]]:
+    """Store tokens; returns (id, whether it is new) by "chain:address_key"."""
+    if not found:
+        return {}
+    # One order everywhere, so that two runs never lock rows crosswise.
+    rows = sorted(found, key=lambda row: (row["chain"], row["address_key"]))
+    statement = insert(Token).values(rows)
+    new = statement.excluded
+    changes: dict[str, Any] = {
+        name: text(f"coalesce(excluded.{name}, token.{name})") for name in VALUES
+    }
+    changes["last_checked_at"] = new.last_checked_at
+    if seen:
+        changes["last_seen_at"] = text("clock_timestamp()")
+    result = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["chain", "address_key"], set_=changes
+        ).returning(Token.id, Token.chain, Token.address_key, text("(xmax = 0) as is_new"))
+    )
+    return {f"{row.chain}:{row.address_key}": (row.id, row.is_new) for row in result}
+
+
+def values_of(pair: Pair | None) -> dict[str, Any]:
+    """The columns that a token takes from its best pair."""
+    if pair is None:
+        return dict.fromkeys(VALUES)
+    return {
+        "symbol": pair.symbol,
+        "name": pair.name,
+        "price_usd": pair.price_usd,
+        "market_cap": pair.market_cap,
+        "volume_h24": pair.volume_h24,
+        "liquidity_usd": pair.liquidity_usd,
+        "price_change_h24": pair.price_change_h24,
+        "pool_created_at": pair.created_at,
+    }
