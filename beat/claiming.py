@@ -46,7 +46,7 @@ class Claim:
     def claim_due(self, limit: int) -> list[Message]:
         """Account for every due time that has come, of up to ``limit`` schedules."""
         cursor = self._connection.cursor(row_factory=namedtuple_row)
-        rows = cursor.execute(states.DUE, {"now": self._now, "limit": limit}).fetchall()
+        rows: list[Any] = cursor.execute(states.DUE, {"now": self._now, "limit": limit}).fetchall()
         if not rows:
             return []
         self.count(rows)

@@ -20,8 +20,9 @@ on conflict (name) do nothing
 """
 
 
-def _when(entry: Any) -> tuple[timedelta | None, str | None]:
-    if isinstance(entry, crontab):
+def _when(given: Any) -> tuple[timedelta | None, str | None]:
+    entry: Any = given
+    if isinstance(given, crontab):
         fields = (
             entry._orig_minute,  # noqa: SLF001 - Celery keeps the text of the fields nowhere else
             entry._orig_hour,  # noqa: SLF001
@@ -30,11 +31,11 @@ def _when(entry: Any) -> tuple[timedelta | None, str | None]:
             entry._orig_day_of_week,  # noqa: SLF001
         )
         return None, " ".join(str(field) for field in fields)
-    if isinstance(entry, schedule):
+    if isinstance(given, schedule):
         return entry.run_every, None
-    if isinstance(entry, timedelta):
-        return entry, None
-    return timedelta(seconds=float(entry)), None
+    if isinstance(given, timedelta):
+        return given, None
+    return timedelta(seconds=float(given)), None
 
 
 def insert_entries(connection: psycopg.Connection[Any], app: Celery) -> None:

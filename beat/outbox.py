@@ -124,9 +124,9 @@ class Outbox:
         queued: set[str] = set()
         for key in {self._key(message) for message in messages}:
             for start in range(0, MOST_SCANNED, CHUNK):
-                bodies = self._redis.lrange(key, start, start + CHUNK - 1)
-                queued.update(_id_of(body) for body in bodies)  # type: ignore[union-attr]
-                if len(bodies) < CHUNK:  # type: ignore[arg-type]
+                bodies: Any = self._redis.lrange(key, start, start + CHUNK - 1)
+                queued.update(_id_of(body) for body in bodies)
+                if len(bodies) < CHUNK:
                     break
         return [message for message in messages if message_id(message) not in queued]
 

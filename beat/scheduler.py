@@ -72,7 +72,7 @@ class DatabaseScheduler(Scheduler):
         """Celery's view of entries: none, they are rows."""
         return {}
 
-    schedule = property(get_schedule)  # type: ignore[assignment]
+    schedule = property(get_schedule)
 
     @property
     def info(self) -> str:

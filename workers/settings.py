@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     relax_intervals: bool = Field(
         False, description="Lift every kind's shortest interval to 1 s (sandbox and tests)"
     )
+    replay_csv: Path | None = Field(
+        None, description="CSV of daily bars for the replay source of prices (.csv or .csv.gz)"
+    )
     heartbeat_dir: Path | None = Field(
         None, description="Directory where each process touches a file while it is useful"
     )

@@ -61,7 +61,7 @@ def plan(work: Work[DiscoverOptions]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """ "41 found, 6 new, 3 chosen"."""
+    """Counts as in: 41 found, 6 new, 3 chosen."""
     return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("found", "new", "chosen"))
 
 

@@ -1,0 +1,1 @@
+"""Classified listings: sites are rows, Head-Fi is the built-in one."""

@@ -1,0 +1,1 @@
+"""Stock prices: which symbols, from where, how fresh."""

@@ -1,0 +1,1 @@
+"""Upstreams of prices, one module each."""

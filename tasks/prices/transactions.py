@@ -1,0 +1,38 @@
+"""`transaction`: trades of ours; what was traded lately is kept fresh.
+
+Insert with SQL: ``INSERT INTO transaction (symbol, quantity, price) VALUES ('AAPL', 10, 231.5);``
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, Identity, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Numeric
+
+from tasks.prices.bars import MONEY
+from tasks.prices.symbols import PATTERN
+from workers.db import Base
+
+
+class Transaction(Base):
+    """One trade."""
+
+    __tablename__ = "transaction"
+    __table_args__ = (
+        CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
+        CheckConstraint("quantity <> 0", name="quantity: bought above, sold below nothing"),
+        CheckConstraint("price > 0", name="price must be more than nothing"),
+        Index("transaction_by_time", "traded_at", "symbol"),
+        {"comment": "Trades of ours; their symbols are kept fresh."},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
+    symbol: Mapped[str] = mapped_column(Text, comment="Symbol")
+    quantity: Mapped[Decimal] = mapped_column(Numeric, comment="Bought above, sold below nothing")
+    price: Mapped[Decimal] = mapped_column(MONEY, comment="Price of one")
+    traded_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )

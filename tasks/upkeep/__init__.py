@@ -1,0 +1,1 @@
+"""Housekeeping: each job is an ordinary schedule row."""

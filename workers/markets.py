@@ -1,0 +1,19 @@
+"""`market`: exchanges whose trading days schedules and prices may follow."""
+
+from __future__ import annotations
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from workers.db import Base
+
+
+class Market(Base):
+    """One exchange, by its MIC (ISO 10383)."""
+
+    __tablename__ = "market"
+    __table_args__ = ({"comment": "Exchanges whose trading days schedules may follow."},)
+
+    mic: Mapped[str] = mapped_column(Text, primary_key=True, comment="Market identifier code")
+    title: Mapped[str] = mapped_column(Text, comment="Name for people")
+    timezone: Mapped[str] = mapped_column(Text, comment="IANA zone of its dates")
