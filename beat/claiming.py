@@ -13,22 +13,20 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg.rows import namedtuple_row
 
 from beat import ledger, states
 from beat.catchup import Outcome, settle
-from beat.ledger import Message, NewRun
+from beat.ledger import Message, NewRun, array
 from beat.overlap import Act, decide
 from beat.planning import claim_time, plan, timing_of
+from beat.reading import Connection, Row, Unreadable, lock_due
 from beat.sessions import SessionBook
 
 log = structlog.stdlib.get_logger("beat.claim")
 
-Connection = psycopg.Connection[Any]
-
 
 class Claim:
-    """One tick's claim: decisions gathered row by row, written with a fixed number of statements."""
+    """Decisions about locked schedules, gathered row by row, written with few statements."""
 
     def __init__(self, connection: Connection, now: datetime, book: SessionBook) -> None:
         self._connection = connection
@@ -43,33 +41,21 @@ class Claim:
         self._active: dict[str, list[int]] = {}
         self._tasks: Counter[str] = Counter()
 
-    def claim_due(self, limit: int) -> list[Message]:
-        """Account for every due time that has come, of up to ``limit`` schedules."""
-        cursor = self._connection.cursor(row_factory=namedtuple_row)
-        rows: list[Any] = cursor.execute(states.DUE, {"now": self._now, "limit": limit}).fetchall()
-        if not rows:
-            return []
+    def consider(self, rows: list[Row], *, replan: bool = False) -> None:
+        """Account for what is due of ``rows``; those edited since their plan are planned instead."""
         self.count(rows)
         for row in rows:
             try:
-                if row.planned_revision != row.revision:
-                    self.replan(row)
+                if replan or row.planned_revision != row.revision:
+                    self._replan(row)
                 else:
                     self._decide(row)
+            except psycopg.Error:
+                raise
             except Exception as error:
                 self.set_aside(row, error)
-        return self.write()
 
-    def plan_rows(self, rows: list[Any]) -> list[Message]:
-        """Plan rows that people have edited."""
-        for row in rows:
-            try:
-                self.replan(row)
-            except Exception as error:
-                self.set_aside(row, error)
-        return self.write()
-
-    def count(self, rows: list[Any]) -> None:
+    def count(self, rows: list[Row]) -> None:
         """Count the active and held runs that decisions about ``rows`` depend on."""
         names = [row.name for row in rows if row.overlap != "allow_all"]
         if names:
@@ -80,41 +66,51 @@ class Claim:
             counted = self._connection.execute(ledger.COUNT_TASKS, {"tasks": tasks})
             self._tasks.update(dict(counted.fetchall()))
 
-    def replan(self, row: Any) -> None:
-        """The row was edited: its next due time is found anew."""
+    def _replan(self, row: Row) -> None:
         timing = timing_of(row, self._book.sessions(self._connection, row.calendar))
         planned = plan(row, timing, self._now)
         if planned.lost is not None:
             reason = "the schedule was edited before it was claimed"
-            self._runs.append(ledger.new_run(row, planned.lost, "missed", reason=reason))
+            self._runs.append(NewRun(row.name, planned.lost, "missed", reason=reason))
         self._replanned.append(
             (row.name, row.revision, planned.anchor_at, planned.next_run_at, planned.claim_at)
         )
 
-    def _decide(self, row: Any) -> None:
+    def _decide(self, row: Row) -> None:
         timing = timing_of(row, self._book.sessions(self._connection, row.calendar))
         due = row.next_run_at
         made = settle(timing, row.anchor_at, due, self._now, row.catch_up, row.catch_up_window)
         started, following = 0, made.following
-        runs: list[NewRun] = []
         last = due
         for outcome in made.outcomes:
             if row.max_runs is not None and row.runs_counted + started >= row.max_runs:
-                following = None
                 break
             run = self._row(row, outcome)
-            started += run[8] in {"due", "held"}
-            runs.append(run)
+            started += run.state in {"due", "held"}
+            self._runs.append(run)
             last = outcome.due_at
         if row.max_runs is not None and row.runs_counted + started >= row.max_runs:
             following = None
         claim_at = claim_time(timing, row.anchor_at, following)
-        self._runs.extend(runs)
         self._advanced.append((row.name, following, claim_at, last, started))
+
+    def _row(self, row: Row, outcome: Outcome) -> NewRun:
+        state, reason = (
+            self._admit(row, row.overlap) if outcome.missed is None else ("missed", outcome.missed)
+        )
+        return NewRun(
+            row.name,
+            outcome.due_at,
+            state,
+            reason=reason,
+            covers_from=outcome.covers_from,
+            covers_count=outcome.count,
+            exclusive=row.overlap != "allow_all",
+        )
 
     def add(
         self,
-        row: Any,
+        row: Row,
         due_at: datetime,
         *,
         trigger: str,
@@ -124,35 +120,33 @@ class Claim:
         retry_of: UUID | None = None,
     ) -> NewRun:
         """One more run of ``row`` that no timing asked for; admitted like any other."""
-        state, reason = self.admit(row, policy or row.overlap)
-        run = ledger.new_run(
-            row,
+        policy = policy or row.overlap
+        state, reason = self._admit(row, policy)
+        run = NewRun(
+            row.name,
             due_at,
             state,
-            trigger=trigger,
-            reason=reason,
+            trigger,
+            reason,
             options=options,
+            exclusive=policy != "allow_all",
             requested_by=requested_by,
             retry_of=retry_of,
-            exclusive=(policy or row.overlap) != "allow_all",
         )
         self._runs.append(run)
         return run
 
-    def _row(self, row: Any, outcome: Outcome) -> NewRun:
-        state, reason = (
-            self.admit(row, row.overlap) if outcome.missed is None else ("missed", outcome.missed)
-        )
-        return ledger.new_run(
-            row,
-            outcome.due_at,
-            state,
-            reason=reason,
-            covers_from=outcome.covers_from,
-            covers_count=outcome.count,
-        )
+    def follow(self, row: Row, ended: list[datetime]) -> None:
+        """Runs of ``row``, which comes after another schedule, for each success of that one."""
+        started = 0
+        for finished_at in ended:
+            if row.max_runs is not None and row.runs_counted + started >= row.max_runs:
+                break
+            run = self.add(row, finished_at, trigger="after")
+            started += run.state in {"due", "held"}
+        self._advanced.append((row.name, None, None, ended[-1], started))
 
-    def admit(self, row: Any, policy: str) -> tuple[str, str | None]:
+    def _admit(self, row: Row, policy: str) -> tuple[str, str | None]:
         """State and reason of one new run, by overlap policy and the kind's ``max_running``."""
         counts = self._active.setdefault(row.name, [0, 0])
         decision = decide(policy, *counts)
@@ -161,7 +155,7 @@ class Claim:
         if decision.cancel_active:
             self._cancelled.append(row.name)
         if decision.replace_held:
-            self._dropped.append(row.name)
+            self._drop(row.name)
             counts[1] = 0
         full = row.max_running is not None and self._tasks[row.task] >= row.max_running
         if decision.act is Act.HOLD or full:
@@ -171,42 +165,41 @@ class Claim:
         self._tasks[row.task] += 1
         return "due", None
 
-    def set_aside(self, row: Any, error: Exception) -> None:
+    def _drop(self, name: str) -> None:
+        """A newer run takes the place of those held, also of ones decided a moment ago."""
+        self._dropped.append(name)
+        for run in self._runs:
+            if run.schedule == name and run.state == "held":
+                run.state, run.reason = "skipped", "a newer run took its place"
+
+    def set_aside(self, row: Row | Unreadable, error: Exception) -> None:
         """A row that beat cannot obey: kept with its error until somebody edits it."""
-        sentence = f"{type(error).__name__}: {error}"
+        sentence = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         log.error("schedule.set_aside", schedule=row.name, error=sentence)
         self._aside.append((row.name, row.revision, sentence[:1000]))
 
     def write(self) -> list[Message]:
         """Write all that was decided; the caller commits."""
-        run = self._connection.execute
         now = self._now
         if self._dropped:
-            run(DROP_HELD, {"names": self._dropped, "now": now})
+            self._connection.execute(DROP_HELD, {"names": self._dropped, "now": now})
         messages = ledger.insert(self._connection, self._runs, now)
         if self._cancelled:
-            run(ASK_TO_STOP, {"names": self._cancelled, "now": now})
-        if self._advanced:
-            names, nexts, claims, lasts, counts = map(list, zip(*self._advanced, strict=True))
-            run(
-                states.ADVANCE,
-                {"names": names, "nexts": nexts, "claims": claims, "lasts": lasts, "runs": counts,
-                 "now": now},
-            )  # fmt: skip
-        if self._replanned:
-            names, revisions, anchors, nexts, claims = map(list, zip(*self._replanned, strict=True))
-            run(
-                states.SET_PLAN,
-                {"names": names, "revisions": revisions, "anchors": anchors, "nexts": nexts,
-                 "claims": claims, "now": now},
-            )  # fmt: skip
-        if self._aside:
-            names, revisions, errors = map(list, zip(*self._aside, strict=True))
-            run(
-                states.SET_ASIDE,
-                {"names": names, "revisions": revisions, "errors": errors, "now": now},
-            )
+            self._connection.execute(ASK_TO_STOP, {"names": self._cancelled, "now": now})
+        self._many(states.ADVANCE, self._advanced, "names", "nexts", "claims", "lasts", "runs")
+        self._many(
+            states.SET_PLAN, self._replanned, "names", "revisions", "anchors", "nexts", "claims"
+        )
+        self._many(states.SET_ASIDE, self._aside, "names", "revisions", "errors")
         return messages
+
+    def _many(self, statement: str, rows: list[tuple[Any, ...]], *columns: str) -> None:
+        if rows:
+            arrays: dict[str, Any] = {
+                name: array(column)
+                for name, column in zip(columns, zip(*rows, strict=True), strict=True)
+            }
+            self._connection.execute(statement, {**arrays, "now": self._now})
 
 
 DROP_HELD = """
@@ -216,43 +209,68 @@ update run set state = 'skipped', reason = 'a newer run took its place', finishe
 """
 
 ASK_TO_STOP = """
-with asked as (
-    update run set stop_requested_at = coalesce(stop_requested_at, %(now)s),
-           reason = 'a newer run took its place'
-     where schedule = any(%(names)s) and state in ('due', 'running')
-    returning id
-)
-update batch set send_at = %(now)s, waiting_for = null, not_before = null
- where run_id in (select id from asked) and state in ('waiting', 'sent')
+update run set stop_requested_at = coalesce(stop_requested_at, %(now)s),
+       reason = 'a newer run took its place'
+ where schedule = any(%(names)s) and state in ('due', 'running')
 """
 
 
 def claim_due(connection: Connection, now: datetime, limit: int, book: SessionBook) -> list[Message]:
     """Claim what is due at ``now`` in one transaction; returns the messages to send."""
     with connection.transaction():
-        return Claim(connection, now, book).claim_due(limit)
+        rows, unreadable = lock_due(connection, now, limit)
+        return obey(connection, now, book, rows, unreadable)
 
 
-def plan_edited(connection: Connection, now: datetime, limit: int, book: SessionBook) -> int:
-    """Plan what was edited; returns how many edits were consumed."""
+def obey(
+    connection: Connection,
+    now: datetime,
+    book: SessionBook,
+    rows: list[Row],
+    unreadable: list[Unreadable],
+    *,
+    replan: bool = False,
+) -> list[Message]:
+    """Claim or plan locked ``rows`` within the caller's transaction.
+
+    All at once when Postgres takes them; else one by one, so that only the one it refuses is set aside.
+    """
+    if not rows and not unreadable:
+        return []
+    try:
+        with connection.transaction():
+            claim = Claim(connection, now, book)
+            for row in unreadable:
+                claim.set_aside(row, row.error)
+            claim.consider(rows, replan=replan)
+            return claim.write()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        if connection.closed or len(rows) + len(unreadable) <= 0:
+            raise
+        log.warning("claim.one_by_one", rows=len(rows), error=str(error).partition("\n")[0])
+    messages: list[Message] = []
+    for row in [*unreadable, *rows]:
+        messages += _alone(connection, now, book, row, replan=replan)
+    return messages
+
+
+def _alone(
+    connection: Connection, now: datetime, book: SessionBook, row: Row, *, replan: bool
+) -> list[Message]:
+    problem = row.error if isinstance(row, Unreadable) else None
+    if problem is None:
+        try:
+            with connection.transaction():
+                claim = Claim(connection, now, book)
+                claim.consider([row], replan=replan)
+                return claim.write()
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            problem = error
     with connection.transaction():
-        edits = connection.execute(states.EDITED, {"limit": limit}).fetchall()
-        if edits:
-            _plan(connection, now, sorted({name for (name,) in edits}), book)
-        return len(edits)
-
-
-def plan_unplanned(connection: Connection, now: datetime, limit: int, book: SessionBook) -> int:
-    """Plan what no edit told of (triggers were off, a dump was restored); returns how many."""
-    with connection.transaction():
-        names = [name for (name,) in connection.execute(states.UNPLANNED, {"limit": limit})]
-        if names:
-            _plan(connection, now, sorted(names), book)
-        return len(names)
-
-
-def _plan(connection: Connection, now: datetime, names: list[str], book: SessionBook) -> None:
-    connection.execute(states.CREATE, {"names": names})
-    cursor = connection.cursor(row_factory=namedtuple_row)
-    rows = cursor.execute(states.LOCKED, {"names": names}).fetchall()
-    Claim(connection, now, book).plan_rows(rows)
+        claim = Claim(connection, now, book)
+        claim.set_aside(row, problem)
+        return claim.write()

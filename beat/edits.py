@@ -24,3 +24,15 @@ class ScheduleEdit(Base):
     edited_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Edited at"
     )
+
+
+OPEN = """
+select id, schedule from schedule_edit order by id limit %(limit)s for update skip locked
+"""
+
+#: Planned ones, and those of schedules that are gone.
+CONSUME = """
+delete from schedule_edit e
+ where id = any(%(ids)s)
+   and (schedule = any(%(names)s) or not exists (select from schedule where name = e.schedule))
+"""

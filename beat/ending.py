@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection as AlchemyConnection
@@ -13,98 +13,115 @@ from sqlalchemy import text
 
 from beat import states
 from beat.claiming import Claim
-from beat.ledger import Message
+from beat.ledger import Message, array
+from beat.reading import Connection, Row, lock_named
 from beat.sessions import SessionBook
 from workers import claims, outcomes, runs
 
 log = structlog.stdlib.get_logger("beat.end")
 
-Connection = psycopg.Connection[Any]
-
 ENDED = """
-select id, schedule, state, trigger, finished_at, error from run
+select id::text, schedule, state, finished_at, error from run
  where finished_at is not null and not counted
  order by finished_at limit %(limit)s
 """
 
-COUNTED = "update run set counted = true where id = any(%(ids)s) and not counted returning id"
-
-FAILED = """
-update schedule_state st
-   set consecutive_failures = case when %(ok)s then 0 else st.consecutive_failures + 1 end
- where schedule = %(name)s
-returning consecutive_failures
-"""
-
-TRIP = """
-update schedule_state st
-   set tripped_at = %(now)s, tripped_reason = %(reason)s, next_run_at = null, claim_at = null
- where schedule = %(name)s and tripped_at is null
+COUNTED = """
+update run set counted = true where id = any(%(ids)s::uuid[]) and not counted returning id::text
 """
 
 FOLLOWERS = """
-select name from schedule
- where after = any(%(names)s) and enabled and coalesce(paused_until <= %(now)s, true)
+select after, name,
+       enabled and coalesce(paused_until <= %(now)s, true) and coalesce(starts_at <= %(now)s, true)
+       and coalesce(ends_at > %(now)s, true)
+  from schedule where after = any(%(names)s)
 """
+
+EXISTING = "select name from schedule where name = any(%(names)s)"
 
 
 def conclude(connection: Connection, now: datetime, limit: int, book: SessionBook) -> list[Message]:
-    """Count ended runs against their schedules and start what follows them."""
+    """Count ended runs against their schedules and start what follows them.
+
+    A run whose schedule, or a follower of it, is locked at the moment is left for the next time.
+    """
     cursor = connection.cursor(row_factory=namedtuple_row)
     ended: list[Any] = cursor.execute(ENDED, {"limit": limit}).fetchall()
     if not ended:
         return []
     names = sorted({run.schedule for run in ended if run.schedule is not None})
     with connection.transaction():
-        locked = _lock(connection, names)
-        rows = connection.execute(COUNTED, {"ids": [run.id for run in ended]}).fetchall()
-        fresh = {run_id for (run_id,) in rows}
-        succeeded = []
-        for run in ended:
-            if run.id not in fresh or run.schedule not in locked:
-                continue
-            _count(connection, run, locked[run.schedule], now)
-            if run.state == "succeeded":
-                succeeded.append(run)
-        return _follow(connection, succeeded, now, book)
+        followers: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+        for leader, name, ready in connection.execute(FOLLOWERS, {"names": names, "now": now}):
+            followers[leader].append((name, ready))
+        known = {name for (name,) in connection.execute(EXISTING, {"names": names})}
+        wanted = known.union(*([name for name, _ in found] for found in followers.values()))
+        rows, _ = lock_named(connection, sorted(wanted))
+        locked = {row.name: row for row in rows}
+        free = {
+            name
+            for name in names
+            if (name not in known or name in locked)
+            and all(follower in locked for follower, _ in followers[name])
+        }
+        ended = [run for run in ended if run.schedule is None or run.schedule in free]
+        counted = connection.execute(COUNTED, {"ids": array([run.id for run in ended])}).fetchall()
+        fresh = {run_id for (run_id,) in counted}
+        ended = [run for run in ended if run.id in fresh and run.schedule in locked]
+        _count_failures(connection, ended, locked, now)
+        return _follow(connection, ended, followers, locked, now, book)
 
 
-def _lock(connection: Connection, names: list[str]) -> dict[str, Any]:
-    cursor = connection.cursor(row_factory=namedtuple_row)
-    rows: list[Any] = cursor.execute(states.LOCKED, {"names": names}).fetchall()
-    return {row.name: row for row in rows}
-
-
-def _count(connection: Connection, run: Any, row: Any, now: datetime) -> None:
-    if run.state in {"stopped", "expired"}:
+def _count_failures(
+    connection: Connection, ended: list[Any], locked: dict[str, Row], now: datetime
+) -> None:
+    failures: dict[str, int] = {}
+    last: dict[str, Any] = {}
+    for run in ended:
+        before = failures.get(run.schedule, locked[run.schedule].consecutive_failures)
+        if run.state == "failed":
+            failures[run.schedule], last[run.schedule] = before + 1, run
+        elif run.state in {"succeeded", "partial"} and before:
+            failures[run.schedule] = 0
+    if not failures:
         return
-    ok = run.state != "failed"
-    found = connection.execute(FAILED, {"name": run.schedule, "ok": ok}).fetchone()
-    failures = found[0] if found else 0
-    limit = row.pause_after_failures
-    if not ok and limit is not None and failures >= limit and row.tripped_at is None:
-        reason = f"{failures} failed runs in a row, the last: {run.error or 'no reason kept'}"
-        connection.execute(TRIP, {"name": run.schedule, "reason": reason[:1000], "now": now})
-        log.warning("schedule.tripped", schedule=run.schedule, reason=reason)
+    reasons: list[str | None] = []
+    for name, number in failures.items():
+        most = locked[name].pause_after_failures
+        if most is None or number < most or locked[name].tripped_at is not None:
+            reasons.append(None)
+            continue
+        reason = f"{number} failed runs in a row, the last: {last[name].error or 'no reason kept'}"
+        reasons.append(reason[:1000])
+        log.warning("schedule.tripped", schedule=name, reason=reason)
+    columns = {
+        "names": array(failures),
+        "failures": array(failures.values()),
+        "reasons": array(reasons),
+    }
+    connection.execute(states.SET_FAILURES, {**columns, "now": now})
 
 
 def _follow(
-    connection: Connection, leaders: list[Any], now: datetime, book: SessionBook
+    connection: Connection,
+    ended: list[Any],
+    followers: dict[str, list[tuple[str, bool]]],
+    locked: dict[str, Row],
+    now: datetime,
+    book: SessionBook,
 ) -> list[Message]:
-    if not leaders:
+    times: dict[str, list[datetime]] = defaultdict(list)
+    for run in ended:
+        if run.state == "succeeded":
+            for name, ready in followers.get(run.schedule, ()):
+                if ready and locked[name].tripped_at is None and locked[name].kind is not None:
+                    times[name].append(run.finished_at)
+    if not times:
         return []
-    names = sorted({run.schedule for run in leaders})
-    found = connection.execute(FOLLOWERS, {"names": names, "now": now}).fetchall()
-    followers = sorted(name for (name,) in found)
-    if not followers:
-        return []
-    rows = _lock(connection, followers)
     claim = Claim(connection, now, book)
-    claim.count(list(rows.values()))
-    for row in rows.values():
-        for leader in (run for run in leaders if run.schedule == row.after):
-            if row.tripped_at is None:
-                claim.add(row, leader.finished_at, trigger="after")
+    claim.count([locked[name] for name in times])
+    for name, finished in times.items():
+        claim.follow(locked[name], finished)
     return claim.write()
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
+import structlog
+
+log = structlog.stdlib.get_logger("beat.claim")
 
 #: Between the commit of a batch and the mark that it was sent, other beats leave it alone.
 RESERVED = "interval '5 seconds'"
@@ -15,42 +19,40 @@ RESERVED = "interval '5 seconds'"
 INSERT = f"""
 with given as (
     select * from unnest(
-        %(id)s::uuid[], %(schedule)s::text[], %(task)s::text[], %(options)s::text[],
-        %(trigger)s::text[], %(due_at)s::timestamptz[], %(covers_from)s::timestamptz[],
-        %(covers_count)s::int[], %(state)s::text[], %(reason)s::text[], %(exclusive)s::boolean[],
-        %(queue)s::text[], %(priority)s::int[], %(max_attempts)s::int[], %(timeout)s::interval[],
-        %(expires)s::interval[], %(batch_size)s::int[], %(batch_delay)s::interval[],
-        %(max_in_flight)s::int[], %(requested_by)s::text[], %(retry_of)s::uuid[])
-      as g(id, schedule, task, options, trigger, due_at, covers_from, covers_count, state, reason,
-           exclusive, queue, priority, max_attempts, timeout, expires, batch_size, batch_delay,
-           max_in_flight, requested_by, retry_of)
+        %(id)s::uuid[], %(schedule)s::text[], %(trigger)s::text[], %(due_at)s::timestamptz[],
+        %(covers_from)s::timestamptz[], %(covers_count)s::int[], %(state)s::text[],
+        %(reason)s::text[], %(options)s::text[], %(exclusive)s::boolean[],
+        %(requested_by)s::text[], %(retry_of)s::uuid[])
+      as g(id, schedule, trigger, due_at, covers_from, covers_count, state, reason, options,
+           exclusive, requested_by, retry_of)
 ), inserted as (
     insert into run (id, schedule, task, options, trigger, due_at, covers_from, covers_count, state,
                      reason, exclusive, queue, priority, max_attempts, timeout, expires_at,
                      batch_size, batch_delay, max_in_flight, requested_by, retry_of, batch_count,
                      open_batches, finished_at, counted)
-    select id, schedule, task, options::jsonb, trigger, due_at, covers_from, covers_count, state,
-           reason, exclusive, queue, priority, max_attempts, timeout, due_at + expires, batch_size,
-           batch_delay, max_in_flight, requested_by, retry_of,
-           case when state in ('due', 'held') then 1 else 0 end,
-           case when state in ('due', 'held') then 1 else 0 end,
-           case when state in ('skipped', 'missed') then %(now)s end,
-           state in ('skipped', 'missed')
-      from given
+    select g.id, s.name, s.task,
+           case when g.options is null then s.options
+                when g.retry_of is null then s.options || g.options::jsonb
+                else g.options::jsonb end,
+           g.trigger, g.due_at, g.covers_from, g.covers_count, g.state, g.reason, g.exclusive,
+           coalesce(s.queue, k.queue), s.priority, coalesce(s.max_attempts, k.max_attempts),
+           coalesce(s.timeout, k.timeout), g.due_at + s.expires, s.batch_size, s.batch_delay,
+           s.max_in_flight, g.requested_by, g.retry_of,
+           case when g.state in ('due', 'held') then 1 else 0 end,
+           case when g.state in ('due', 'held') then 1 else 0 end,
+           case when g.state in ('skipped', 'missed') then %(now)s end,
+           g.state in ('skipped', 'missed')
+      from given g
+      join schedule s on s.name = g.schedule
+      join task_kind k on k.name = s.task
     on conflict do nothing
     returning id, schedule, task, queue, priority, state
 ), first_batch as (
     insert into batch (run_id, seq, task, queue, priority, send_at)
     select id, 0, task, queue, priority, %(now)s + {RESERVED} from inserted where state = 'due'
 )
-select id, 0 as seq, 0 as fence, task, queue, priority, schedule from inserted where state = 'due'
+select id::text, 0, 0, task, queue, priority, schedule, state from inserted
 """  # noqa: S608 - a constant of our own
-
-COLUMNS = (
-    "id", "schedule", "task", "options", "trigger", "due_at", "covers_from", "covers_count", "state",
-    "reason", "exclusive", "queue", "priority", "max_attempts", "timeout", "expires", "batch_size",
-    "batch_delay", "max_in_flight", "requested_by", "retry_of",
-)  # fmt: skip
 
 COUNT_ACTIVE = """
 select schedule, count(*) filter (where state <> 'held') as active,
@@ -69,7 +71,7 @@ select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 
 class Message:
     """What a message says: which batch of which run, of what task, to which queue."""
 
-    run_id: uuid.UUID
+    run_id: str
     seq: int
     fence: int
     task: str
@@ -78,30 +80,40 @@ class Message:
     schedule: str | None
 
 
-NewRun = tuple[Any, ...]
+@dataclass(slots=True)
+class NewRun:
+    """A row of `run` to be; what is not here is copied from the schedule when it is written."""
+
+    schedule: str
+    due_at: datetime
+    state: str
+    trigger: str = "schedule"
+    reason: str | None = None
+    covers_from: datetime | None = None
+    covers_count: int = 1
+    #: JSON text laid over the schedule's options; for a retry: the options themselves.
+    options: str | None = None
+    exclusive: bool = True
+    requested_by: str | None = None
+    retry_of: uuid.UUID | None = None
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        self.id = str(uuid.uuid4())
 
 
-def new_run(
-    row: Any,
-    due_at: datetime,
-    state: str,
-    *,
-    trigger: str = "schedule",
-    reason: str | None = None,
-    covers_from: datetime | None = None,
-    covers_count: int = 1,
-    options: str | None = None,
-    requested_by: str | None = None,
-    retry_of: uuid.UUID | None = None,
-    exclusive: bool | None = None,
-) -> NewRun:
-    """One row of `run` from a schedule's ``row``, in the order of COLUMNS."""
-    alone = row.overlap != "allow_all" if exclusive is None else exclusive
-    return (
-        uuid.uuid4(), row.name, row.task, options or row.options, trigger, due_at, covers_from,
-        covers_count, state, reason, alone, row.queue, row.priority, row.max_attempts, row.timeout,
-        row.expires, row.batch_size, row.batch_delay, row.max_in_flight, requested_by, retry_of,
-    )  # fmt: skip
+COLUMNS = tuple(NewRun.__dataclass_fields__)
+
+
+def array(values: Iterable[object]) -> str:
+    """``values`` as Postgres's array literal: several times cheaper than the driver's lists."""
+    return "{" + ",".join(["NULL" if one is None else _quoted(str(one)) for one in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def insert(connection: psycopg.Connection[Any], runs: list[NewRun], now: datetime) -> list[Message]:
@@ -111,5 +123,12 @@ def insert(connection: psycopg.Connection[Any], runs: list[NewRun], now: datetim
     """
     if not runs:
         return []
-    columns = dict(zip(COLUMNS, (list(column) for column in zip(*runs, strict=True)), strict=True))
-    return [Message(*row) for row in connection.execute(INSERT, {**columns, "now": now})]
+    columns: dict[str, Any] = {
+        name: array([getattr(run, name) for run in runs]) for name in COLUMNS
+    }
+    rows = connection.execute(INSERT, {**columns, "now": now}).fetchall()
+    if len(rows) < len(runs):
+        written = {row[0] for row in rows}
+        left = sorted({run.schedule for run in runs if run.id not in written})
+        log.warning("run.existed", schedules=left[:10], runs=len(runs) - len(rows))
+    return [Message(*row[:7]) for row in rows if row[7] == "due"]

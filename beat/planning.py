@@ -10,15 +10,14 @@ from beat.timetable import MICROSECOND, Sessions, Timing, jittered, next_due
 
 #: Columns of schedule and schedule_state that a plan or a claim is made from.
 COLUMNS = """
-s.name, s.task, s.options::text as options, s.every, s.cron, s.at, s.after, s.timezone,
-s.calendar, s.calendar_hours, s.starts_at, s.ends_at, s.jitter, s.overlap, s.catch_up,
-s.catch_up_window, s.max_runs, s.enabled, s.pause_after_failures, s.expires, s.priority, s.revision,
-s.batch_size, s.batch_delay, s.max_in_flight,
-s.paused_until = 'infinity' as paused_for_good,
+s.name, s.revision, s.task, s.every, s.cron, s.at, s.after, s.timezone, s.calendar, s.calendar_hours,
+s.starts_at, s.ends_at, s.jitter, s.overlap, s.catch_up, s.catch_up_window, s.max_runs, s.enabled,
+s.pause_after_failures, s.paused_until = 'infinity' as paused_for_good,
 case when isfinite(s.paused_until) then s.paused_until end as paused_until,
-coalesce(s.max_attempts, k.max_attempts) as max_attempts,
-coalesce(s.timeout, k.timeout) as timeout, coalesce(s.queue, k.queue) as queue, k.max_running,
-st.planned_revision, st.anchor_at, st.next_run_at, st.last_due_at, st.runs_counted, st.tripped_at
+k.name as kind, k.max_running,
+(select paused from pause_switch) as paused_all,
+st.planned_revision, st.anchor_at, st.next_run_at, st.last_due_at, st.runs_counted,
+st.consecutive_failures, st.tripped_at
 """
 
 #: A row with ``at`` may be saved so late after its time and still run (typing takes time).
@@ -38,7 +37,9 @@ class Planned:
 
 
 def timing_of(row: Row, sessions: Sessions | None) -> Timing:
-    """The columns of ``row`` that say when it is due."""
+    """The columns of ``row`` that say when it is due; ValueError when its task does not exist."""
+    if row.kind is None:
+        raise ValueError(f"there is no task named {row.task}")
     return Timing(
         row.name,
         row.every,
@@ -68,9 +69,10 @@ def plan(row: Row, timing: Timing, now: datetime) -> Planned:
     is_new = row.planned_revision is None and row.last_due_at is None
     anchor = row.starts_at or row.last_due_at or row.anchor_at or now
     pending = row.next_run_at if row.next_run_at is not None and row.next_run_at <= now else None
-    paused = row.paused_for_good or (row.paused_until is not None and row.paused_until > now)
+    for_good = row.paused_for_good or row.paused_all
+    paused = for_good or (row.paused_until is not None and row.paused_until > now)
     spent = row.max_runs is not None and row.runs_counted >= row.max_runs
-    if not row.enabled or row.after is not None or row.paused_for_good or spent:
+    if not row.enabled or row.after is not None or for_good or spent:
         return Planned(anchor, None, None, pending)
     if pending and not paused and next_due(timing, anchor, pending - MICROSECOND) == pending:
         return Planned(anchor, pending, claim_time(timing, anchor, pending))

@@ -7,35 +7,60 @@ from typing import Any
 
 import psycopg
 
-from beat import ledger
+from beat import states
 from beat.ledger import RESERVED, Message
 
 Connection = psycopg.Connection[Any]
 
-HELD = """
-select distinct schedule from (
-    select schedule from run where state = 'held' order by created_at limit %(limit)s) held
+#: Schedules whose first held run may start now, found by skipping from name to name.
+READY = """
+with recursive held as (
+    (select schedule from run where state = 'held' order by schedule limit 1)
+    union all
+    select (select schedule from run where state = 'held' and schedule > held.schedule
+             order by schedule limit 1)
+      from held where held.schedule is not null
+)
+select held.schedule, s.name is null
+  from held
+  cross join lateral (select exclusive from run where state = 'held' and schedule = held.schedule
+                       order by created_at, due_at limit 1) first
+  left join schedule s on s.name = held.schedule
+  left join task_kind k on k.name = s.task
+ where held.schedule is not null
+   and not (first.exclusive and exists (select from run where schedule = held.schedule
+                                            and state in ('due', 'running')))
+   and (k.max_running is null
+        or (select count(*) from (select from run where task = s.task and state in ('due', 'running')
+                                   limit k.max_running) active) < k.max_running)
+ limit %(limit)s
 """
 
-LOCK = """
-select st.schedule, s.overlap, k.max_running, s.task
-  from schedule_state st join schedule s on s.name = st.schedule join task_kind k on k.name = s.task
- where st.schedule = any(%(names)s) order by st.schedule for update of st skip locked
-"""
-
+#: The same question once more, now that the schedules are locked; one run each.
 RELEASE = f"""
-with next_one as (
-    select id from run where schedule = %(name)s and state = 'held' order by created_at, due_at limit 1
+with first as materialized (
+    select distinct on (r.schedule) r.id, r.exclusive, r.schedule, r.task, k.max_running
+      from run r join task_kind k on k.name = r.task
+     where r.schedule = any(%(names)s) and r.state = 'held'
+     order by r.schedule, r.created_at, r.due_at
+), numbered as (
+    select id, exclusive, schedule, max_running,
+           row_number() over (partition by task order by schedule)
+           + (select count(*) from run where task = first.task and state in ('due', 'running')) as place
+      from first
+     where not (exclusive and exists (select from run where schedule = first.schedule
+                                          and state in ('due', 'running')))
 ), released as (
-    update run set state = 'due', reason = null from next_one
-     where run.id = next_one.id and run.state = 'held'
+    update run set state = 'due', reason = null from numbered
+     where run.id = numbered.id and run.state = 'held'
+       and (max_running is null or place <= max_running)
     returning run.id, run.task, run.queue, run.priority, run.schedule
 ), first_batch as (
     insert into batch (run_id, seq, task, queue, priority, send_at)
     select id, 0, task, queue, priority, %(now)s + {RESERVED} from released
     on conflict do nothing
 )
-select id, 0, 0, task, queue, priority, schedule from released
+select id::text, 0, 0, task, queue, priority, schedule from released
 """  # noqa: S608 - a constant of our own
 
 GONE = """
@@ -48,55 +73,66 @@ update run set state = 'skipped', reason = 'its schedule was deleted', open_batc
 
 def release_held(connection: Connection, now: datetime, limit: int) -> list[Message]:
     """Start the oldest held run of each schedule that has no active one; returns what to send."""
-    found = connection.execute(HELD, {"limit": limit}).fetchall()
-    names = sorted(name for (name,) in found if name is not None)
-    if not names:
+    found = connection.execute(READY, {"limit": limit}).fetchall()
+    if not found:
         return []
-    messages: list[Message] = []
+    gone = [name for name, is_gone in found if is_gone]
+    if gone:
+        connection.execute(GONE, {"names": gone, "now": now})
     with connection.transaction():
-        rows = connection.execute(LOCK, {"names": names}).fetchall()
-        counted = connection.execute(ledger.COUNT_ACTIVE, {"names": [row[0] for row in rows]})
-        active = {name: number for name, number, _ in counted}
-        tasks = dict(
-            connection.execute(ledger.COUNT_TASKS, {"tasks": [row[3] for row in rows]}).fetchall()
-        )
-        for name, overlap, max_running, task in rows:
-            busy = overlap != "allow_all" and active.get(name, 0) > 0
-            if busy or (max_running is not None and tasks.get(task, 0) >= max_running):
-                continue
-            released = connection.execute(RELEASE, {"name": name, "now": now}).fetchall()
-            tasks[task] = tasks.get(task, 0) + len(released)
-            messages += [Message(*row) for row in released]
-        connection.execute(GONE, {"names": names, "now": now})
-    return messages
+        names = sorted(name for name, is_gone in found if not is_gone)
+        locked = connection.execute(states.LOCK_NAMED, {"names": names}).fetchall()
+        parameters = {"names": [name for (name,) in locked], "now": now}
+        return [Message(*row) for row in connection.execute(RELEASE, parameters)]
 
 
+#: A released batch keeps ``waiting_for`` until a worker has it: it counts against what is available.
 UPSTREAMS = """
 select upstream from upstream_state
  where next_permit_at <= %(now)s
-   and exists (select from batch where state = 'waiting' and waiting_for = upstream_state.upstream)
+   and exists (select from batch where state in ('waiting', 'sent')
+                                   and waiting_for = upstream_state.upstream and send_at is null)
 """
 
 LET_GO = """
-with allowed as (
-    select case when pg_try_advisory_xact_lock(hashtextextended('release ' || %(upstream)s, 0))
-                then permits_available(%(upstream)s, %(now)s) else 0 end as number
-), chosen as (
-    select run_id, seq from batch, allowed
-     where state = 'waiting' and waiting_for = %(upstream)s and allowed.number > 0
-     order by priority desc, updated_at
-     limit (select number from allowed) for update of batch skip locked
+with allowed as materialized (
+    select permits_available(%(upstream)s, %(now)s)
+           - (select count(*) from batch where state in ('waiting', 'sent')
+                 and waiting_for = %(upstream)s and send_at is not null) as number
+), fair as materialized (
+    select run_id, seq, priority, updated_at,
+           row_number() over (partition by run_id order by updated_at, seq) as turn
+      from (select run_id, seq, priority, updated_at from batch
+             where state in ('waiting', 'sent') and waiting_for = %(upstream)s and send_at is null
+             order by priority desc, updated_at limit 1000) first
+), chosen as materialized (
+    select run_id, seq from fair order by priority desc, turn, updated_at
+     limit greatest(0, (select number from allowed))
 )
-update batch b set waiting_for = null, send_at = %(now)s from chosen
+update batch b set send_at = %(now)s from chosen
  where b.run_id = chosen.run_id and b.seq = chosen.seq
+   and b.state in ('waiting', 'sent') and b.waiting_for = %(upstream)s and b.send_at is null
+"""
+
+ALONE = "select pg_try_advisory_xact_lock(hashtextextended('release ' || %(upstream)s, 0))"
+
+NEXT_PERMIT = """
+select min(next_permit_at) from upstream_state
+ where exists (select from batch where state in ('waiting', 'sent')
+                                   and waiting_for = upstream_state.upstream and send_at is null)
 """
 
 
 def release_waiting(connection: Connection, now: datetime) -> int:
-    """Send on as many batches as each upstream could serve now; returns how many."""
+    """Send on as many batches as each upstream could serve now; returns how many.
+
+    One beat at a time does it for an upstream, by priority, and in turn between runs that share it.
+    """
     released = 0
     for (upstream,) in connection.execute(UPSTREAMS, {"now": now}).fetchall():
         with connection.transaction():
-            done = connection.execute(LET_GO, {"upstream": upstream, "now": now})
-            released += done.rowcount
+            row = connection.execute(ALONE, {"upstream": upstream}).fetchone()
+            if row and row[0]:
+                done = connection.execute(LET_GO, {"upstream": upstream, "now": now})
+                released += done.rowcount
     return released

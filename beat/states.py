@@ -77,43 +77,42 @@ class ScheduleState(Base):
     )
 
 
-DUE = f"""
-with due as materialized (
-    select schedule from schedule_state
-     where claim_at <= %(now)s order by claim_at limit %(limit)s for update skip locked
-)
-select {COLUMNS}
-  from due
-  join schedule_state st on st.schedule = due.schedule
-  join schedule s on s.name = due.schedule
-  join task_kind k on k.name = s.task
-"""  # noqa: S608 - column names of our own
-
-EDITED = """
-delete from schedule_edit where id in (
-    select id from schedule_edit order by id limit %(limit)s for update skip locked
-)
-returning schedule
+LOCK_DUE = """
+select schedule from schedule_state
+ where claim_at <= %(now)s order by claim_at limit %(limit)s for update skip locked
 """
 
-CREATE = """
-insert into schedule_state (schedule) select name from schedule where name = any(%(names)s)
-on conflict do nothing
+LOCK_NAMED = """
+select schedule from schedule_state
+ where schedule = any(%(names)s) order by schedule for update skip locked
 """
 
-LOCKED = f"""
+#: Read by a statement of its own after the lock: one that locks sees what was before it waited.
+READ = f"""
 select {COLUMNS}
   from schedule_state st
   join schedule s on s.name = st.schedule
-  join task_kind k on k.name = s.task
+  left join task_kind k on k.name = s.task
  where st.schedule = any(%(names)s)
- order by st.schedule
-   for update of st
-"""  # noqa: S608
+"""  # noqa: S608 - column names of our own
 
-UNPLANNED = """
-select name from schedule s left join schedule_state st on st.schedule = s.name
- where st.planned_revision is distinct from s.revision limit %(limit)s
+#: Does not wait for a row that somebody is about to delete.
+CREATE = """
+insert into schedule_state (schedule)
+select name from schedule s
+ where name = any(%(names)s) and not exists (select from schedule_state where schedule = s.name)
+   for key share skip locked
+on conflict do nothing
+"""
+
+#: One slice of all schedules, in order of name, and those in it whose plan is not of their revision.
+SLICE = """
+with slice as materialized (
+    select name, revision from schedule where name > %(after)s order by name limit %(slice)s
+)
+select (select max(name) from slice), (select count(*) from slice), array(
+    select name from slice left join schedule_state st on st.schedule = name
+     where st.planned_revision is distinct from revision limit %(limit)s)
 """
 
 SET_PLAN = """
@@ -148,3 +147,15 @@ update schedule_state st
 """
 
 NEXT_CLAIM = "select min(claim_at) from schedule_state where claim_at is not null"
+
+SET_FAILURES = """
+update schedule_state st
+   set consecutive_failures = p.failures, updated_at = %(now)s,
+       tripped_at = case when p.reason is null then st.tripped_at else %(now)s end,
+       tripped_reason = coalesce(p.reason, st.tripped_reason),
+       next_run_at = case when p.reason is null then st.next_run_at end,
+       claim_at = case when p.reason is null then st.claim_at end
+  from unnest(%(names)s::text[], %(failures)s::int[], %(reasons)s::text[])
+       as p(schedule, failures, reason)
+ where st.schedule = p.schedule
+"""

@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from workers import kinds, logs
+from workers import kinds, logs, timezones
 from workers.db import transaction
 from workers.settings import settings
 from workers.task import Task
@@ -49,6 +49,7 @@ def main() -> int:
     try:
         command.upgrade(config, "head")
         with transaction() as connection:
+            timezones.register(connection)
             number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
     except OperationalError as error:
         log.error("migrate.failed", error=str(error.orig).strip())

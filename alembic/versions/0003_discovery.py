@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-
 revision = "0003"
 down_revision = "0002"
 
@@ -56,7 +55,7 @@ def upgrade() -> None:
     sa.Column('is_new', sa.Boolean(), nullable=False, comment='Seen for the first time'),
     sa.Column('chosen', sa.Boolean(), nullable=False, comment='Passed every filter'),
     sa.Column('rejected_because', sa.Text(), nullable=True, comment='Filter that rejected it'),
-    sa.Column('feeds', postgresql.ARRAY(Text()), nullable=False, comment='Feeds that named it'),
+    sa.Column('feeds', postgresql.ARRAY(sa.Text()), nullable=False, comment='Feeds that named it'),
     sa.ForeignKeyConstraint(['token_id'], ['token.id'], name=op.f('token_sighting_token_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('run_id', 'token_id', name=op.f('token_sighting_pkey')),
     comment='What each discovery run made of each token it saw.'

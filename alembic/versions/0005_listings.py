@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-
 revision = "0005"
 down_revision = "0004"
 
@@ -69,7 +68,7 @@ def upgrade() -> None:
     sa.Column('currency', sa.Text(), nullable=True, comment='Currency (ISO 4217)'),
     sa.Column('condition', sa.Text(), nullable=True, comment='Condition'),
     sa.Column('negotiability', sa.Text(), nullable=True, comment='Firm, Or best offer …'),
-    sa.Column('ships_to', postgresql.ARRAY(Text()), server_default=sa.text("'{}'"), nullable=False, comment='Regions it is sent to'),
+    sa.Column('ships_to', postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False, comment='Regions it is sent to'),
     sa.Column('seller', sa.Text(), nullable=True, comment="Seller's user name"),
     sa.Column('seller_reputation', sa.Integer(), nullable=True, comment="Seller's reputation"),
     sa.Column('status', sa.Text(), server_default=sa.text("'active'"), nullable=False, comment='active | sold | closed | traded | expired'),

@@ -36,7 +36,7 @@ class DiscoverOptions(Options):
     profile_immediately: bool = Field(True, description="Look at early buyers after the run")
 
 
-def plan(work: Work[DiscoverOptions]) -> Iterable[Item]:
+def plan(work: Work[Any]) -> Iterable[Item]:
     """One item a token that any feed names; a feed that fails does not stop the others."""
     wanted = set(work.options.chains)
     found: dict[str, Item] = {}
@@ -78,6 +78,11 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def discover(work: Work[DiscoverOptions]) -> None:
     """Find tokens in DexScreener's feeds, look them up, keep those that pass the filters."""
+    look_up(work)
+
+
+def look_up(work: Work[Any]) -> None:
+    """Look up the batch's tokens chain by chain, thirty addresses a call, and store them."""
     now = work.now()
     for chain in sorted({item.data["chain"] for item in work.batch}):
         waiting = [i for i in work.batch if i.state == "waiting" and i.data["chain"] == chain]
@@ -94,7 +99,7 @@ def discover(work: Work[DiscoverOptions]) -> None:
 
 def _store(
     connection: Any,
-    work: Work[DiscoverOptions],
+    work: Work[Any],
     group: list[Item],
     pairs: dict[str, list[Pair]],
     now: datetime,

@@ -101,3 +101,13 @@ def values_of(pair: Pair | None) -> dict[str, Any]:
         "price_change_h24": pair.price_change_h24,
         "pool_created_at": pair.created_at,
     }
+
+
+_STALEST = text("""
+select chain, address_key, address from token order by last_checked_at nulls first, id limit :limit
+""")
+
+
+def stalest(connection: Connection, limit: int) -> list[Any]:
+    """Known tokens, the one checked longest ago first."""
+    return list(connection.execute(_STALEST, {"limit": limit}))

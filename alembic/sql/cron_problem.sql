@@ -1,0 +1,107 @@
+create or replace function cron_value(item text, field integer) returns integer
+language plpgsql immutable
+as $$
+declare
+    low integer[] := array[0, 0, 1, 1, 0];
+    high integer[] := array[59, 23, 31, 12, 7];
+    found integer;
+begin
+    if field = 4 and item ~ '^[a-z]{3}$' then
+        return array_position(array['jan','feb','mar','apr','may','jun','jul','aug','sep','oct','nov','dec'], item);
+    elsif field = 5 and item ~ '^[a-z]{3}$' then
+        return array_position(array['sun','mon','tue','wed','thu','fri','sat'], item) - 1;
+    elsif item !~ '^[0-9]{1,2}$' then
+        return null;
+    end if;
+    found := item::integer;
+    return case when found between low[field] and high[field] then found end;
+end
+$$;
+
+comment on function cron_value(text, integer) is 'A number or name in field 1-5 of a cron text, or null when it does not belong there';
+
+create or replace function cron_item_fits(item text, field integer) returns boolean
+language plpgsql immutable
+as $$
+declare
+    part text[] := regexp_match(item, '^(\*|[0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?(?:/([0-9]{1,2}))?$');
+    low integer;
+    high integer;
+begin
+    if part is null or part[3]::integer = 0 then
+        return false;
+    end if;
+    if part[1] = '*' then
+        return part[2] is null;
+    end if;
+    low := cron_value(part[1], field);
+    if low is null or part[2] is null then
+        return low is not null;
+    end if;
+    high := cron_value(part[2], field);
+    return high is not null and low <= high;
+end
+$$;
+
+comment on function cron_item_fits(text, integer) is 'Whether one item of a list fits field 1-5 of a cron text';
+
+create or replace function cron_problem(cron text, out message text, out hint text)
+language plpgsql immutable
+as $$
+declare
+    longest integer[] := array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    macros text[] := array['@hourly','@daily','@midnight','@weekly','@monthly','@yearly','@annually'];
+    names text[] := array['minute', 'hour', 'day', 'month', 'weekday'];
+    ranges text[] := array['0-59', '0-23', '1-31', '1-12', '0-7'];
+    one text;
+    fields text[];
+    number integer;
+begin
+    if length(cron) > 500 then
+        message := 'cron is too long';
+        hint := 'At most 500 characters.';
+        return;
+    end if;
+    foreach one in array string_to_array(cron, ';') loop
+        one := lower(btrim(one, E' \t\n\r\f\v'));
+        fields := regexp_split_to_array(one, '\s+');
+        if one = '' then
+            fields := '{}';
+        end if;
+        if cardinality(fields) = 1 and one = any (macros) then
+            continue;
+        end if;
+        if cardinality(fields) = 1 and one like '@%' then
+            message := format('cron "%s": there is no "%s"', one, one);
+            hint := 'Short forms: ' || array_to_string(macros, ', ');
+            return;
+        end if;
+        if cardinality(fields) <> 5 then
+            message := format('cron "%s" has %s fields, needs 5', one, cardinality(fields));
+            hint := 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.';
+            return;
+        end if;
+        for number in 1..5 loop
+            if not (select bool_and(cron_item_fits(item, number))
+                      from unnest(string_to_array(fields[number], ',')) item) then
+                message := format('cron "%s": bad %s field "%s"', one, names[number], fields[number]);
+                hint := format('%s must be *, a number %s, a range a-b, a list a,b or a step */n.',
+                               names[number], ranges[number]);
+                return;
+            end if;
+        end loop;
+        -- Named days that no named month has (31 February) would never come.
+        if fields[3] ~ '^[0-9]+(,[0-9]+)*$' and fields[5] like '*%'
+           and (select bool_and(cron_value(m, 4) is not null) from unnest(string_to_array(fields[4], ',')) m)
+           and (select bool_and((select min(d::integer) from unnest(string_to_array(fields[3], ',')) d) > longest[cron_value(m, 4)])
+                  from unnest(string_to_array(fields[4], ',')) m) then
+            message := format('cron "%s" would never run: no such date', one);
+            hint := 'April, June, September and November have 30 days, February at most 29.';
+            return;
+        end if;
+    end loop;
+end
+$$;
+
+comment on function cron_problem(text) is
+    'Why beat could not obey a cron text, with a hint; null when it can (beat/cron.py judges alike)';

@@ -1,0 +1,116 @@
+create or replace function schedule_named(wanted text) returns schedule
+language plpgsql stable
+as $$
+declare
+    found schedule;
+begin
+    select * into found from schedule where name = wanted;
+    if found.name is null then
+        raise exception 'no schedule named "%"', wanted
+            using errcode = 'P0002',
+                  hint = 'Schedules: ' || coalesce((select string_agg(name, ', ' order by name) from (
+                      select name from schedule order by name <-> wanted limit 12) near), 'none yet');
+    end if;
+    return found;
+end
+$$;
+comment on function schedule_named(text) is 'The schedule of that name, or an error that lists the names';
+
+create or replace function run_now(schedule_name text, reason text default null, with_options jsonb default null)
+returns run_request language plpgsql
+as $$
+declare
+    asked run_request;
+    kept schedule := schedule_named(schedule_name);
+begin
+    if with_options is not null then
+        perform options_check(kept.task, kept.options || with_options,
+                              (select options_schema from task_kind where name = kept.task));
+    end if;
+    insert into run_request (action, schedule, options, note) values ('run', kept.name, with_options, reason)
+    returning * into asked;
+    return asked;
+end
+$$;
+comment on function run_now(text, text, jsonb) is 'Run a schedule now: SELECT run_now(''prices-nightly'', ''why'');';
+
+create or replace function pause(schedule_name text, why text default null, until timestamptz default 'infinity')
+returns schedule language plpgsql
+as $$
+declare
+    kept schedule := schedule_named(schedule_name);
+begin
+    update schedule set paused_until = until, note = coalesce(why, note) where name = kept.name returning * into kept;
+    return kept;
+end
+$$;
+comment on function pause(text, text, timestamptz) is 'Pause a schedule: SELECT pause(''prices-nightly'', ''why'', now() + interval ''2 hours'');';
+
+create or replace function resume(schedule_name text) returns schedule language plpgsql
+as $$
+declare
+    kept schedule := schedule_named(schedule_name);
+begin
+    -- Clears an automatic pause too: beat plans anew whatever was edited.
+    update schedule set paused_until = case when paused_until is null then clock_timestamp() end
+     where name = kept.name returning * into kept;
+    return kept;
+end
+$$;
+comment on function resume(text) is 'End a pause, also an automatic one; plans from now, fires no backlog';
+
+create or replace function stop_run(run uuid, reason text default null) returns run_request language plpgsql
+as $$
+declare
+    asked run_request;
+begin
+    if not exists (select from run r where r.id = stop_run.run) then
+        raise exception 'no run with id %', run
+            using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
+    end if;
+    insert into run_request (action, run_id, note) values ('stop', run, reason) returning * into asked;
+    return asked;
+end
+$$;
+comment on function stop_run(uuid, text) is 'Ask a run to stop: what waits ends at once, what runs at its next call';
+
+create or replace function retry_run(run uuid, reason text default null) returns run_request language plpgsql
+as $$
+declare
+    asked run_request;
+begin
+    if not exists (select from run r where r.id = retry_run.run) then
+        raise exception 'no run with id %', run
+            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
+    end if;
+    insert into run_request (action, run_id, note) values ('retry', run, reason) returning * into asked;
+    return asked;
+end
+$$;
+comment on function retry_run(uuid, text) is 'Do a run again, with the same options';
+
+create or replace function backfill(schedule_name text, first timestamptz, last timestamptz, overlap text default 'buffer_all')
+returns run_request language plpgsql
+as $$
+declare
+    asked run_request;
+    kept schedule := schedule_named(schedule_name);
+begin
+    if kept.every is null and kept.cron is null then
+        raise exception 'schedule "%" has no due times to backfill', kept.name
+            using errcode = '23514', hint = 'Only every and cron have them; to run it once: SELECT run_now(…);';
+    end if;
+    insert into run_request (action, schedule, backfill_from, backfill_until, overlap)
+    values ('backfill', kept.name, first, last, backfill.overlap) returning * into asked;
+    return asked;
+end
+$$;
+comment on function backfill(text, timestamptz, timestamptz, text) is 'Run every due time of a range, both ends included';
+
+create or replace function pause_all(why text default null) returns pause_switch language sql
+as $$ update pause_switch set paused = true, note = why, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+comment on function pause_all(text) is 'Pause everything with one switch; single pauses survive it';
+
+create or replace function resume_all() returns pause_switch language sql
+as $$ update pause_switch set paused = false, note = null, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+comment on function resume_all() is 'Undo pause_all; plans from now, fires no backlog';

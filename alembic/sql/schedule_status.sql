@@ -1,0 +1,41 @@
+create or replace view schedule_status as
+select s.name,
+       schedule_words(s) as runs,
+       case
+           when st.error is not null then 'set aside: ' || st.error
+           when not s.enabled then 'disabled'
+           when (select paused from pause_switch) then 'paused (all)'
+           when s.paused_until = 'infinity' then 'paused'
+           when s.paused_until > clock_timestamp()
+               then 'paused until ' || to_char(s.paused_until at time zone s.timezone, 'MM-DD HH24:MI') || ' ' || s.timezone
+           when st.tripped_at is not null then 'paused itself: ' || st.tripped_reason
+           when st.claim_at < clock_timestamp() - interval '1 minute'
+               then 'LATE by ' || duration_words(date_trunc('second', clock_timestamp() - st.claim_at))
+           else 'on' end as state,
+       st.planned_revision is not distinct from s.revision as seen_by_beat,
+       ago_words(last.created_at) as last_run,
+       last.state as result,
+       coalesce(last.error, last.reason, last.result ->> 'summary') as summary,
+       case when s.after is not null then 'after ' || s.after else in_words(st.next_run_at) end as next_run,
+       recent.success_rate,
+       recent.median_duration,
+       s.note,
+       s.enabled, s.every, s.cron, s.timezone, s.task, s.paused_until, st.next_run_at,
+       last.created_at as last_run_at, last.id as last_run_id, st.consecutive_failures
+  from schedule s
+  left join schedule_state st on st.schedule = s.name
+  left join lateral (
+      select * from run r where r.schedule = s.name and r.state not in ('missed', 'skipped')
+       order by r.created_at desc limit 1) last on true
+  left join lateral (
+      select round(100.0 * count(*) filter (where state in ('succeeded', 'partial')) / nullif(count(*), 0)) || ' %' as success_rate,
+             duration_words(date_trunc('second', percentile_cont(0.5) within group (order by finished_at - started_at))) as median_duration
+        from (select r.state, r.started_at, r.finished_at from run r
+               where r.schedule = s.name and r.finished_at is not null and r.started_at is not null
+               order by r.created_at desc limit 20) ended) recent on true
+ order by s.name;
+
+comment on view schedule_status is 'Start here: every schedule, when it runs, how it went, when it runs next';
+comment on column schedule_status.seen_by_beat is 'Whether beat has planned the latest edit';
+comment on column schedule_status.success_rate is 'Of the last 20 runs';
+comment on column schedule_status.median_duration is 'Of the last 20 runs';

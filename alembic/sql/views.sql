@@ -1,0 +1,76 @@
+create or replace view running_now as
+select r.schedule, r.task,
+       coalesce(b.ended, 0) || '/' || greatest(r.total, b.total) as items,
+       duration_words(date_trunc('second', clock_timestamp() - r.started_at)) as elapsed,
+       case when b.ended > 0 and b.total > b.ended
+            then 'about ' || duration_words(date_trunc('second',
+                 (clock_timestamp() - r.started_at) * ((b.total - b.ended)::float8 / b.ended))) end as time_left,
+       b.waiting_for,
+       r.trigger || coalesce(' by ' || r.requested_by, '') as started_by,
+       b.failed, r.state, r.id, r.started_at, r.created_at, b.total, b.ended
+  from run r
+  left join lateral (
+      select sum(done + failed + deferred) as ended, sum(failed) as failed, sum(total) as total,
+             string_agg(distinct waiting_for, ', ') as waiting_for
+        from batch where run_id = r.id) b on true
+ where r.state in ('due', 'running', 'held')
+ order by r.created_at;
+comment on view running_now is 'What runs, how far it is, what it waits for';
+
+create or replace view recent_runs as
+select ago_words(r.created_at) as "when", coalesce(r.schedule, r.task) as name, r.trigger, r.state,
+       coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
+       duration_words(date_trunc('milliseconds', r.finished_at - r.started_at)) as took,
+       r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id
+  from run r order by r.created_at desc;
+comment on view recent_runs is 'Runs, the newest first; add LIMIT';
+
+create or replace view recent_failures as
+select ago_words(r.finished_at) as "when", coalesce(r.schedule, r.task) as name, r.state, r.error,
+       r.failed, r.total, r.finished_at, r.id, r.traceback
+  from run r where r.state in ('failed', 'partial') order by r.finished_at desc;
+comment on view recent_failures is 'Runs that failed, whole or in part, the newest first; add LIMIT';
+
+create or replace view quota_status as
+select q.upstream, duration_words(q.per) as per, used.calls as used, q.calls as "limit",
+       round(100.0 * used.calls / q.calls) || ' %' as share,
+       in_words(case when used.calls > 0 then used.oldest + q.per end) as resets,
+       waiting.batches as waiting,
+       case when s.closed_until > clock_timestamp() then s.closed_until end as closed_until,
+       case when s.closed_until > clock_timestamp() then s.closed_reason end as closed_because,
+       s.next_permit_at, s.failures, q.per as per_interval
+  from quota q
+  join upstream_state s on s.upstream = q.upstream
+  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
+                       where p.upstream = q.upstream and p.stamp > clock_timestamp() - q.per) used
+  cross join lateral (select count(*) as batches from batch b
+                       where b.waiting_for = q.upstream and b.state = 'waiting') waiting
+ order by q.upstream, q.per;
+comment on view quota_status is 'How much of each upstream''s limits is used, who waits, what is closed and why';
+
+create or replace view queue_status as
+select queue,
+       count(*) filter (where state in ('waiting', 'sent') and waiting_for is null) as ready,
+       count(*) filter (where state = 'running') as running,
+       count(*) filter (where state = 'waiting' and waiting_for is not null) as waiting_for_quota,
+       min(created_at) filter (where state in ('waiting', 'sent') and waiting_for is null) as oldest
+  from batch where state in ('waiting', 'sent', 'running') group by queue order by queue;
+comment on view queue_status is 'Work by queue: ready, running, waiting for an upstream';
+
+create or replace view health as
+select h.name, h.role, ago_words(h.seen_at) as seen,
+       case when h.seen_at < clock_timestamp() - interval '30 seconds' then 'SILENT' else 'ok' end as state,
+       h.detail, h.seen_at, h.started_at
+  from heartbeat h
+ where h.seen_at > clock_timestamp() - interval '1 day'
+ order by h.role, h.name;
+comment on view health is 'Each beat and worker, and when it last proved its use';
+
+create or replace view recent_changes as
+select c.changed_at, c.changed_by, c.program, c.schedule,
+       case c.action when 'update' then
+           (select string_agg(key || ': ' || coalesce(value ->> 0, 'null') || ' -> ' || coalesce(value ->> 1, 'null'), ', ')
+              from jsonb_each(c.changes))
+       else c.action || 'ed' end as change, c.changes
+  from schedule_change c order by c.id desc;
+comment on view recent_changes is 'Who changed what, the newest first; add LIMIT';

@@ -1,0 +1,60 @@
+create or replace function duration_words(length interval) returns text
+language sql immutable
+as $$
+    select case
+        when length is null then null
+        when s = 0 then '0 seconds'
+        else array_to_string(array_remove(array[
+            case when d > 0 then d || case d when 1 then ' day' else ' days' end end,
+            case when h > 0 then h || case h when 1 then ' hour' else ' hours' end end,
+            case when m > 0 then m || case m when 1 then ' minute' else ' minutes' end end,
+            case when r > 0 then trim_scale(r) || case r when 1 then ' second' else ' seconds' end end], null), ' ')
+        end
+      from (select extract(epoch from length) s) total,
+           lateral (select floor(s / 86400)::bigint d, (floor(s / 3600)::bigint % 24) h,
+                           (floor(s / 60)::bigint % 60) m, round(s % 60, 3) r) parts
+$$;
+
+comment on function duration_words(interval) is 'A length of time in words: 90 minutes is "1 hour 30 minutes"';
+
+create or replace function ago_words(at timestamptz) returns text
+language sql stable
+as $$
+    select case
+        when at is null then 'never'
+        when s < 60 then floor(greatest(s, 0)) || 's ago'
+        when s < 3600 then floor(s / 60) || 'm ago'
+        when s < 86400 then floor(s / 3600) || 'h ago'
+        else floor(s / 86400) || 'd ago' end
+      from (select extract(epoch from clock_timestamp() - at) s) passed
+$$;
+
+comment on function ago_words(timestamptz) is 'How long ago: "3m ago", or "never"';
+
+create or replace function in_words(at timestamptz) returns text
+language sql stable
+as $$
+    select case
+        when at is null then 'not scheduled'
+        when s <= 0 then 'soon'
+        when s < 60 then 'in ' || ceil(s) || 's'
+        when s < 3600 then 'in ' || floor(s / 60) || 'm'
+        when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
+        else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
+      from (select extract(epoch from at - clock_timestamp()) s) ahead
+$$;
+
+comment on function in_words(timestamptz) is 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
+
+create or replace function schedule_words(s schedule) returns text
+language sql stable
+as $$
+    select case
+        when s.every is not null then 'every ' || duration_words(s.every)
+        when s.cron is not null then 'cron ' || s.cron || case when s.timezone <> 'UTC' then ' ' || s.timezone else '' end
+        when s.at is not null then 'once at ' || to_char(s.at at time zone s.timezone, 'YYYY-MM-DD HH24:MI') || ' ' || s.timezone
+        else 'after ' || s.after end
+        || coalesce(' on ' || s.calendar || ' ' || s.calendar_hours || 's', '')
+$$;
+
+comment on function schedule_words(schedule) is 'When a schedule runs, in words';

@@ -1,0 +1,30 @@
+"""`pause_switch`: one row that pauses every schedule, so that single pauses survive it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import DateTime
+
+from workers.db import Base
+
+
+class PauseSwitch(Base):
+    """The switch of ``pause_all()`` and ``resume_all()``."""
+
+    __tablename__ = "pause_switch"
+    __table_args__ = (
+        CheckConstraint("single", name="there is one switch only"),
+        {"comment": "One row: whether everything is paused."},
+    )
+
+    single: Mapped[bool] = mapped_column(
+        primary_key=True, server_default=text("true"), comment="Always true: one row"
+    )
+    paused: Mapped[bool] = mapped_column(server_default=text("false"), comment="Nothing is claimed")
+    note: Mapped[str | None] = mapped_column(Text, comment="Why")
+    changed_by: Mapped[str | None] = mapped_column(Text, comment="Who")
+    changed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="When")
+
