@@ -1,4 +1,4 @@
-"""Beat's own sign of use: written only after Postgres took it and the broker answered."""
+"""Beat's own sign of use: given only after Postgres took it and the broker answered."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ PAUSE = 4.0
 class Beating:
     """Says every few seconds that this beat is useful."""
 
-    def __init__(self, name: str, outbox: Outbox) -> None:
-        self._name = name
+    def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._next = 0.0
         self._messages = 0
 
-    def count(self, messages: int) -> None:
+    def sent(self, messages: int) -> None:
         """So many messages more were sent."""
         self._messages += messages
 
-    def beat(self) -> None:
-        """Write the sign when it is time to; raises what a broken round trip raises."""
+    def beat(self, node: str) -> None:
+        """Write the sign of ``node`` when it is time to; raises what a broken round trip raises."""
         if time.monotonic() < self._next:
             return
         self._outbox.ping()
-        health.beat(self._name, "beat", {"pid": os.getpid(), "sent": self._messages})
+        health.beat(node, "beat", {"pid": os.getpid(), "sent": self._messages})
         self._next = time.monotonic() + PAUSE

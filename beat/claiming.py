@@ -187,9 +187,7 @@ class Claim:
         if self._cancelled:
             self._connection.execute(ASK_TO_STOP, {"names": self._cancelled, "now": now})
         self._many(states.ADVANCE, self._advanced, "names", "nexts", "claims", "lasts", "runs")
-        self._many(
-            states.SET_PLAN, self._replanned, "names", "revisions", "anchors", "nexts", "claims"
-        )
+        self._many(states.SET_PLAN, self._replanned, "names", "revisions", "anchors", "nexts", "claims")
         self._many(states.SET_ASIDE, self._aside, "names", "revisions", "errors")
         return messages
 

@@ -30,8 +30,8 @@ _EMBEDDED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}
 def message_id(message: Message) -> str:
     """Celery's id: the run's own for its first message, else derived from run, seq and fence."""
     if message.seq == 0 and message.fence == 0:
-        return str(message.run_id)
-    return str(uuid.uuid5(message.run_id, f"{message.seq}:{message.fence}"))
+        return message.run_id
+    return str(uuid.uuid5(uuid.UUID(message.run_id), f"{message.seq}:{message.fence}"))
 
 
 def redis_priority(priority: int) -> int:
@@ -52,7 +52,7 @@ class Envelopes:
         parts = self._prepared.get(key)
         if parts is None:
             parts = self._prepared[key] = self._prepare(*key)
-        run_id = str(message.run_id)
+        run_id = message.run_id
         body = f'[["{run_id}", {message.seq}], {{}}, {_EMBEDDED}]'
         values = {
             _ID: message_id(message),

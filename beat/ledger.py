@@ -123,9 +123,7 @@ def insert(connection: psycopg.Connection[Any], runs: list[NewRun], now: datetim
     """
     if not runs:
         return []
-    columns: dict[str, Any] = {
-        name: array([getattr(run, name) for run in runs]) for name in COLUMNS
-    }
+    columns: dict[str, Any] = {name: array([getattr(run, name) for run in runs]) for name in COLUMNS}
     rows = connection.execute(INSERT, {**columns, "now": now}).fetchall()
     if len(rows) < len(runs):
         written = {row[0] for row in rows}

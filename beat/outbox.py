@@ -8,6 +8,7 @@ queue after a while, and sent again only when it is missing there.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,24 +18,31 @@ import psycopg
 import redis
 import structlog
 from celery import Celery
-from kombu.utils.url import maybe_sanitize_url
+from kombu.exceptions import OperationalError as BrokerError
 
 from beat.envelope import Envelopes, message_id, redis_priority
-from beat.ledger import RESERVED, Message
+from beat.ledger import RESERVED, Message, array
 from workers.faults import point
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat.outbox")
+#: Where Celery's own beat says what it sends.
+celery_log = logging.getLogger("celery.beat")
 
 Connection = psycopg.Connection[Any]
 
+#: What a broker that is out of reach raises.
+AWAY = (redis.RedisError, BrokerError, OSError)
+#: More messages than this at once are said in one line.
+MOST_LINES = 20
 #: Messages in one push.
 CHUNK = 500
-#: Messages of one queue and priority that are looked through for a missing one.
-MOST_SCANNED = 100_000
+#: Messages of one queue and priority, the oldest, that are looked through for a missing one.
+MOST_SCANNED = 5_000
 #: kombu's separator between a queue's name and its priority step.
 SEPARATOR = "\x06\x16"
 
+#: Batches whose time has come are reserved for us; those of one beat another beat skips.
 TO_SEND = f"""
 with ready as materialized (
     select run_id, seq, state from batch
@@ -44,21 +52,27 @@ with ready as materialized (
 update batch b set send_at = %(now)s + {RESERVED}
   from ready join run r on r.id = ready.run_id
  where b.run_id = ready.run_id and b.seq = ready.seq
-returning b.run_id, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule, ready.state, b.sends
+returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule, ready.state
 """  # noqa: S608 - a constant of our own
 
-MARK = """
+_GIVEN = """
+  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as m(run_id, seq, fence)
+ where b.run_id = m.run_id and b.seq = m.seq and b.fence = m.fence
+"""
+
+MARK = f"""
 update batch b
    set state = 'sent', sends = least(b.sends + 1, 30), updated_at = clock_timestamp(),
        send_at = clock_timestamp()
                  + least(%(after)s * power(2, least(b.sends, 10)), 600) * interval '1 second'
-  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as m(run_id, seq, fence)
- where b.run_id = m.run_id and b.seq = m.seq and b.fence = m.fence and b.state in ('waiting', 'sent')
-"""
+{_GIVEN} and b.state in ('waiting', 'sent')
+"""  # noqa: S608
 
-NEXT_SEND = """
-select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null
-"""
+UNRESERVE = f"""
+update batch b set send_at = clock_timestamp() {_GIVEN} and b.state in ('waiting', 'sent')
+"""  # noqa: S608
+
+NEXT_SEND = "select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null"
 
 
 class Outbox:
@@ -75,7 +89,6 @@ class Outbox:
             self._redis = redis.Redis.from_url(
                 url, socket_timeout=5, socket_connect_timeout=5, protocol=2
             )
-        log.debug("outbox.ready", broker=maybe_sanitize_url(url))
 
     def ping(self) -> None:
         """Raise when the broker does not answer."""
@@ -118,7 +131,10 @@ class Outbox:
         return f"{self._prefix}{name}"
 
     def missing(self, messages: list[Message]) -> list[Message]:
-        """Those whose message is in no queue any more (not sought where a queue is very long)."""
+        """Those whose message is in no queue any more.
+
+        Of a very long queue only the oldest part is read; what is not there is thought to be behind.
+        """
         if self._redis is None:
             return messages
         queued: set[str] = set()
@@ -143,40 +159,66 @@ def _id_of(body: bytes) -> str:
 
 
 def send(connection: Connection, outbox: Outbox, messages: list[Message]) -> None:
-    """Push, then mark; not in a transaction while it pushes."""
+    """Push, then mark; not in a transaction while it pushes.
+
+    When the broker is away the messages stay in the ledger, ready for whoever reaches it first.
+    """
     if not messages:
         return
-    for message in messages:
-        log.debug("Scheduler: Sending due task %s (%s)", message.schedule, message.task)
-    outbox.publish(messages)
+    try:
+        outbox.publish(messages)
+    except AWAY:
+        unreserve(connection, messages)
+        raise
     point("after-publish")
-    mark(connection, messages)
+    _say(messages)
+    connection.execute(MARK, {**_given(messages), "after": settings().resend_after_seconds})
+    point("after-mark")
 
 
-def mark(connection: Connection, messages: list[Message]) -> None:
-    """The messages are in the broker's hands; look for them again after a while."""
-    connection.execute(
-        MARK,
-        {
-            "ids": [message.run_id for message in messages],
-            "seqs": [message.seq for message in messages],
-            "fences": [message.fence for message in messages],
-            "after": settings().resend_after_seconds,
-        },
-    )
+def unreserve(connection: Connection, messages: list[Message]) -> None:
+    """The messages were not sent: any beat that reaches the broker may."""
+    if messages:
+        connection.execute(UNRESERVE, _given(messages))
 
 
-def send_ready(connection: Connection, outbox: Outbox, now: datetime, limit: int) -> int:
-    """Send batches whose time has come: new ones, handed back ones, and those gone missing."""
+def _given(messages: list[Message]) -> dict[str, str]:
+    return {
+        "ids": array([message.run_id for message in messages]),
+        "seqs": array([message.seq for message in messages]),
+        "fences": array([message.fence for message in messages]),
+    }
+
+
+def _say(messages: list[Message]) -> None:
+    """Celery's own line for each message; at DEBUG for many at once, as lines cost more than messages."""
+    level = logging.INFO if len(messages) <= MOST_LINES else logging.DEBUG
+    if celery_log.isEnabledFor(level):
+        for message in messages:
+            celery_log.log(level, "Scheduler: Sending due task %s (%s)", message.schedule, message.task)
+    if len(messages) > MOST_LINES:
+        log.info("batch.sent", messages=len(messages))
+
+
+def take_ready(
+    connection: Connection, outbox: Outbox, now: datetime, limit: int
+) -> tuple[int, list[Message]]:
+    """Reserve batches whose time has come: new ones, handed back ones, and those gone missing.
+
+    Returns how many were looked at, and what to send. A sent one that still lies in its queue is only
+    marked again, so that it is looked for later and later.
+    """
     with connection.transaction():
         rows = connection.execute(TO_SEND, {"now": now, "limit": limit}).fetchall()
-    if not rows:
-        return 0
     fresh = [Message(*row[:7]) for row in rows if row[7] == "waiting"]
     again = [Message(*row[:7]) for row in rows if row[7] == "sent"]
-    lost = outbox.missing(again) if again else []
+    if not again:
+        return len(rows), fresh
+    lost = outbox.missing(again)
     if lost:
         log.info("batch.resent", batches=len(lost))
-    outbox.publish(fresh + lost)
-    mark(connection, fresh + again)
-    return len(fresh) + len(lost)
+    gone = {message_id(message) for message in lost}
+    still = [message for message in again if message_id(message) not in gone]
+    if still:
+        connection.execute(MARK, {**_given(still), "after": settings().resend_after_seconds})
+    return len(rows), fresh + lost

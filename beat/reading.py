@@ -36,9 +36,7 @@ def lock_due(connection: Connection, now: Any, limit: int) -> tuple[list[Row], l
     return read(connection, names)
 
 
-def lock_named(
-    connection: Connection, names: Iterable[str]
-) -> tuple[list[Row], list[Unreadable]]:
+def lock_named(connection: Connection, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules named, without those that somebody else has locked."""
     locked = _names(connection, states.LOCK_NAMED, {"names": list(names)})
     return read(connection, locked)

@@ -43,13 +43,15 @@ class Sweep:
 
     def __init__(self) -> None:
         self._after = ""
+        #: Time spent on the present round through the table (seconds).
+        self.cost = 0.0
 
     def step(self, connection: Connection, now: datetime, limit: int, book: SessionBook) -> bool:
         """One slice; True when the last one is done."""
         with connection.transaction():
             parameters = {"after": self._after, "slice": SLICE, "limit": limit}
             row = connection.execute(states.SLICE, parameters).fetchone()
-            last, size, names = row or (None, 0, [])
+            last, size, names = row or ("", 0, [])
             planned = _plan(connection, now, sorted(names), book) if names else []
         if planned and len(names) == limit:
             return False

@@ -27,4 +27,3 @@ class PauseSwitch(Base):
     note: Mapped[str | None] = mapped_column(Text, comment="Why")
     changed_by: Mapped[str | None] = mapped_column(Text, comment="Who")
     changed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="When")
-

@@ -37,7 +37,7 @@ class Batch(Base):
             "waiting_for",
             text("priority desc"),
             "updated_at",
-            postgresql_where=text("state = 'waiting' and waiting_for is not null"),
+            postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
         ),
         Index(
             "batch_leased",
@@ -88,7 +88,7 @@ class Batch(Base):
     sends: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="Messages sent since it was last claimed"
     )
-    waiting_for: Mapped[str | None] = mapped_column(Text, comment="Upstream whose quota it waits for")
+    waiting_for: Mapped[str | None] = mapped_column(Text, comment="Upstream whose quota it waits for, until a worker has it")
     fence: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Rises at every claim; an older holder writes nothing"
     )

@@ -65,7 +65,9 @@ class Run(Base):
         ),
         Index(
             "run_held",
+            "schedule",
             "created_at",
+            "due_at",
             postgresql_where=text("state = 'held'"),
         ),
         Index(

@@ -3,7 +3,7 @@ language plpgsql immutable
 as $$
 declare
     kind text;
-    is text := jsonb_typeof(value);
+    shape text := jsonb_typeof(value);
     element jsonb;
 begin
     if rule ? '$ref' then
@@ -19,22 +19,22 @@ begin
         return false;
     end if;
     kind := rule ->> 'type';
-    if kind is not null and not case kind
-            when 'integer' then is = 'number' and value::numeric = trunc(value::numeric)
-            else is = kind end then
+    if kind is not null and not (case kind
+            when 'integer' then shape = 'number' and value::numeric = trunc(value::numeric)
+            else shape = kind end) then
         return false;
     end if;
-    if is = 'number' then
+    if shape = 'number' then
         return (not rule ? 'minimum' or value::numeric >= (rule -> 'minimum')::numeric)
            and (not rule ? 'maximum' or value::numeric <= (rule -> 'maximum')::numeric)
            and (not rule ? 'exclusiveMinimum' or value::numeric > (rule -> 'exclusiveMinimum')::numeric)
            and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric);
-    elsif is = 'string' then
+    elsif shape = 'string' then
         return (not rule ? 'minLength' or length(value #>> '{}') >= (rule -> 'minLength')::int)
            and (not rule ? 'maxLength' or length(value #>> '{}') <= (rule -> 'maxLength')::int)
            and (not rule ? 'pattern' or (value #>> '{}') ~ (rule ->> 'pattern'))
            and option_format_fits(value #>> '{}', rule ->> 'format');
-    elsif is = 'array' then
+    elsif shape = 'array' then
         if (rule ? 'minItems' and jsonb_array_length(value) < (rule -> 'minItems')::int)
            or (rule ? 'maxItems' and jsonb_array_length(value) > (rule -> 'maxItems')::int)
            or (rule -> 'uniqueItems' = 'true' and jsonb_array_length(value)

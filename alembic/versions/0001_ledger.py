@@ -68,9 +68,10 @@ def upgrade() -> None:
     op.create_index('run_by_schedule', 'run', ['schedule', 'created_at'], unique=False)
     op.create_index('run_deadline', 'run', ['deadline_at'], unique=False, postgresql_where=sa.text("state in ('due', 'running') and deadline_at is not null"))
     op.create_index('run_failures', 'run', ['finished_at'], unique=False, postgresql_where=sa.text("state in ('failed', 'partial')"))
-    op.create_index('run_held', 'run', ['created_at'], unique=False, postgresql_where=sa.text("state = 'held'"))
+    op.create_index('run_held', 'run', ['schedule', 'created_at', 'due_at'], unique=False, postgresql_where=sa.text("state = 'held'"))
     op.create_index('run_one_exclusive', 'run', ['schedule'], unique=True, postgresql_where=sa.text("exclusive and state in ('due', 'running')"))
     op.create_index('run_one_per_due_time', 'run', ['schedule', 'due_at'], unique=True, postgresql_where=sa.text("trigger = 'schedule'"))
+    op.create_index('run_stopping', 'run', ['stop_requested_at'], unique=False, postgresql_where=sa.text("state in ('due', 'running', 'held') and stop_requested_at is not null"))
     op.create_index('run_task_active', 'run', ['task'], unique=False, postgresql_where=sa.text("state in ('due', 'running')"))
     op.create_index('run_uncounted', 'run', ['finished_at'], unique=False, postgresql_where=sa.text('finished_at is not null and not counted'))
     op.create_table('run_request',
@@ -152,7 +153,7 @@ def upgrade() -> None:
     sa.Column('not_before', sa.DateTime(timezone=True), nullable=True, comment='No worker takes it earlier (batch delay, back-off)'),
     sa.Column('send_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=True, comment='When a message for it is to be sent, or looked for again; null: not until released'),
     sa.Column('sends', sa.SmallInteger(), server_default=sa.text('0'), nullable=False, comment='Messages sent since it was last claimed'),
-    sa.Column('waiting_for', sa.Text(), nullable=True, comment='Upstream whose quota it waits for'),
+    sa.Column('waiting_for', sa.Text(), nullable=True, comment='Upstream whose quota it waits for, until a worker has it'),
     sa.Column('fence', sa.Integer(), server_default=sa.text('0'), nullable=False, comment='Rises at every claim; an older holder writes nothing'),
     sa.Column('attempt', sa.SmallInteger(), server_default=sa.text('0'), nullable=False, comment='Failures of the task so far'),
     sa.Column('deaths', sa.SmallInteger(), server_default=sa.text('0'), nullable=False, comment='Leases that ended with nobody answering'),
@@ -171,7 +172,7 @@ def upgrade() -> None:
     op.create_index('batch_leased', 'batch', ['lease_until'], unique=False, postgresql_where=sa.text("state = 'running'"))
     op.create_index('batch_ready_by_queue', 'batch', ['queue', sa.literal_column('priority desc'), 'send_at'], unique=False, postgresql_where=sa.text("state in ('waiting', 'sent', 'running')"))
     op.create_index('batch_to_send', 'batch', ['send_at'], unique=False, postgresql_where=sa.text("state in ('waiting', 'sent')"))
-    op.create_index('batch_waiting_for_upstream', 'batch', ['waiting_for', sa.literal_column('priority desc'), 'updated_at'], unique=False, postgresql_where=sa.text("state = 'waiting' and waiting_for is not null"))
+    op.create_index('batch_waiting_for_upstream', 'batch', ['waiting_for', sa.literal_column('priority desc'), 'updated_at'], unique=False, postgresql_where=sa.text("state in ('waiting', 'sent') and waiting_for is not null"))
     op.create_table('schedule',
     sa.Column('name', sa.Text(), nullable=False, comment='Lower-case words joined by hyphens; history is filed here'),
     sa.Column('title', sa.Text(), nullable=True, comment='For people'),
@@ -269,7 +270,7 @@ def downgrade() -> None:
     op.drop_index('schedule_by_task', table_name='schedule')
     op.drop_index('schedule_by_after', table_name='schedule', postgresql_where=sa.text('after is not null'))
     op.drop_table('schedule')
-    op.drop_index('batch_waiting_for_upstream', table_name='batch', postgresql_where=sa.text("state = 'waiting' and waiting_for is not null"))
+    op.drop_index('batch_waiting_for_upstream', table_name='batch', postgresql_where=sa.text("state in ('waiting', 'sent') and waiting_for is not null"))
     op.drop_index('batch_to_send', table_name='batch', postgresql_where=sa.text("state in ('waiting', 'sent')"))
     op.drop_index('batch_ready_by_queue', table_name='batch', postgresql_where=sa.text("state in ('waiting', 'sent', 'running')"))
     op.drop_index('batch_leased', table_name='batch', postgresql_where=sa.text("state = 'running'"))
@@ -283,6 +284,7 @@ def downgrade() -> None:
     op.drop_index('run_request_by_time', table_name='run_request')
     op.drop_table('run_request')
     op.drop_index('run_uncounted', table_name='run', postgresql_where=sa.text('finished_at is not null and not counted'))
+    op.drop_index('run_stopping', table_name='run', postgresql_where=sa.text("state in ('due', 'running', 'held') and stop_requested_at is not null"))
     op.drop_index('run_task_active', table_name='run', postgresql_where=sa.text("state in ('due', 'running')"))
     op.drop_index('run_one_per_due_time', table_name='run', postgresql_where=sa.text("trigger = 'schedule'"))
     op.drop_index('run_one_exclusive', table_name='run', postgresql_where=sa.text("exclusive and state in ('due', 'running')"))

@@ -1,0 +1,190 @@
+"""What beat does in a tick: steps, each a short transaction of its own that any beat may share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from beat import answers, claiming, ending, outbox, releasing, replanning, states
+from beat.ledger import Message
+from beat.reading import Connection
+from beat.sessions import SessionBook
+from workers import claims
+from workers.db import transaction
+from workers.faults import point
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger("beat")
+
+#: Pause between two looks at what need not happen at once (seconds).
+ROUND = 1.0
+#: What some other beat holds for a moment is tried again after so long (seconds).
+MOMENT = 0.05
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the steps of one beat share, from tick to tick."""
+
+    connection: Connection
+    now: datetime
+    limit: int
+    connected_at: float
+    book: SessionBook = field(default_factory=SessionBook)
+    sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
+    next_sweep: float = 0.0
+    #: Committed by a step of this tick, still to be sent.
+    messages: list[Message] = field(default_factory=list)
+    #: Something was locked by others, so the wait after this tick is short.
+    soon: bool = False
+
+
+def plan(turn: Turn) -> bool:
+    """Plan what people have edited."""
+    consumed, waits = replanning.plan_edited(turn.connection, turn.now, turn.limit, turn.book)
+    turn.soon |= waits
+    return consumed > 0
+
+
+def claim(turn: Turn) -> bool:
+    """Account for what is due."""
+    claimed = claiming.claim_due(turn.connection, turn.now, turn.limit, turn.book)
+    if claimed:
+        point("after-claim-commit")
+    turn.messages += claimed
+    return bool(claimed)
+
+
+def answer(turn: Turn) -> bool:
+    """Do what people asked for."""
+    done, messages = answers.answer_some(turn.connection, turn.now, turn.book)
+    turn.messages += messages
+    return done > 0
+
+
+def conclude(turn: Turn) -> bool:
+    """Count failures, trip schedules, start followers."""
+    messages = ending.conclude(turn.connection, turn.now, turn.limit, turn.book)
+    turn.messages += messages
+    return bool(messages)
+
+
+def release(turn: Turn) -> bool:
+    """Let go held runs and batches that waited for an upstream."""
+    messages = releasing.release_held(turn.connection, turn.now, turn.limit)
+    turn.messages += messages
+    return releasing.release_waiting(turn.connection, turn.now) > 0 or bool(messages)
+
+
+def stop(turn: Turn) -> bool:
+    """End what was asked to stop and what took too long."""
+    with transaction() as connection:
+        stopped = ending.stop_asked(connection, turn.limit)
+    with transaction() as connection:
+        return ending.end_overdue(connection, turn.now, turn.limit) + stopped > 0
+
+
+def rescue(turn: Turn) -> bool:
+    """Take back batches whose lease ended.
+
+    Not before one lease has passed since Postgres or this beat came back: an outage expires no living
+    worker.
+    """
+    lease = settings().lease_seconds
+    if time.monotonic() - turn.connected_at < lease:
+        return False
+    row = turn.connection.execute(
+        "select clock_timestamp() - pg_postmaster_start_time() > %s * interval '1 second'", (lease,)
+    ).fetchone()
+    if not row or not row[0]:
+        return False
+    with transaction() as connection:
+        rescued = claims.rescue(connection, turn.now, turn.limit)
+    for run_id, seq, state in rescued:
+        log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)
+    return bool(rescued)
+
+
+def sweep(turn: Turn) -> bool:
+    """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
+    if time.monotonic() < turn.next_sweep:
+        return False
+    began = time.monotonic()
+    done = turn.sweep.step(turn.connection, turn.now, turn.limit, turn.book)
+    turn.sweep.cost += time.monotonic() - began
+    if done:
+        # A large table is swept less often: never more than a hundredth of beat.
+        turn.next_sweep = time.monotonic() + max(settings().sweep_seconds, 100 * turn.sweep.cost)
+        turn.sweep.cost = 0.0
+    return not done
+
+
+@dataclass(slots=True)
+class Step:
+    """A step, how often it is due, and its rest after a failure: no failure stops the other steps."""
+
+    act: Callable[[Turn], bool]
+    every: float = 0.0
+    not_before: float = 0.0
+    failure: str = ""
+    rest: float = ROUND
+
+    @property
+    def name(self) -> str:
+        return self.act.__name__
+
+    def take(self, turn: Turn) -> bool:
+        """Do it when it is due; True when there may be more to do at once."""
+        if time.monotonic() < self.not_before:
+            return False
+        try:
+            busy = self.act(turn)
+        except Exception as error:
+            if turn.connection.closed:
+                raise
+            self._failed(error)
+            return False
+        self.not_before = 0.0 if busy else time.monotonic() + self.every
+        if self.failure:
+            log.info("step.recovered", step=self.name)
+            self.failure, self.rest = "", ROUND
+        return busy
+
+    def _failed(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if said != self.failure:
+            log.error("step.failed", step=self.name, error=said, exc_info=error)
+        self.failure = said
+        self.not_before = time.monotonic() + self.rest
+        self.rest = min(self.rest * 2, 30.0)
+
+
+def steps() -> list[Step]:
+    """The steps of a tick, in their order."""
+    return [
+        Step(plan),
+        Step(claim),
+        Step(answer),
+        Step(conclude),
+        Step(release),
+        Step(stop, ROUND),
+        Step(rescue, ROUND),
+        Step(sweep),
+    ]
+
+
+def pause(turn: Turn) -> float:
+    """Seconds until something may be due: at most a round, and a moment for what others hold."""
+    row = turn.connection.execute(
+        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND}),"  # noqa: S608
+        f" ({releasing.NEXT_PERMIT})) - clock_timestamp())::float8"
+    ).fetchone()
+    until = row[0] if row and row[0] is not None else ROUND
+    if until <= 0 or turn.soon:
+        # Due, and yet this tick did nothing: somebody holds it.
+        return MOMENT
+    return float(min(until, ROUND))
