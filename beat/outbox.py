@@ -191,7 +191,7 @@ def _given(messages: list[Message]) -> dict[str, str]:
 
 
 def _say(messages: list[Message]) -> None:
-    """Celery's own line for each message; at DEBUG for many at once, as lines cost more than messages."""
+    """Celery's own line for each message; at DEBUG when many, lines cost more than messages."""
     level = logging.INFO if len(messages) <= MOST_LINES else logging.DEBUG
     if celery_log.isEnabledFor(level):
         for message in messages:

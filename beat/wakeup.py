@@ -47,7 +47,7 @@ class Wakeup:
         if seconds > 0:
             select.select([self._connection], [], [], seconds)
         try:
-            return any([True for _ in self._connection.notifies(timeout=0)])
+            return len(list(self._connection.notifies(timeout=0))) > 0
         except psycopg.Error as error:
             self._deaf(error)
             return False
