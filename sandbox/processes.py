@@ -1,0 +1,173 @@
+"""Starts commands under the guard, so that nothing outlives us."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+GUARD = Path(__file__).with_name("guard.py")
+
+
+class NotStarted(Exception):
+    """A part did not come up; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user a server runs as when we are root: Postgres refuses root."""
+
+    uid: int
+    gid: int
+
+
+def unprivileged() -> Identity | None:
+    """Somebody without rights ("nobody") when we are root, else None: we are that already."""
+    return Identity(65534, 65534) if os.geteuid() == 0 else None
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on the port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+class Process:
+    """One guarded command; its output goes to ``log``."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        identity: Identity | None = None,
+        cwd: Path | None = None,
+        orphan_signal: int = signal.SIGKILL,
+    ) -> None:
+        self.command = list(command)
+        self.log = log
+        self._env = {**os.environ, **(env or {})}
+        self._identity = identity
+        self._cwd = cwd
+        self._orphan_signal = orphan_signal
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the command; its earlier log is kept."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        who = []
+        if self._identity is not None:
+            who = ["--user", str(self._identity.uid), "--group", str(self._identity.gid)]
+        with self.log.open("ab") as output:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", str(GUARD), *who, "--orphan-signal", str(self._orphan_signal),
+                 "--", *self.command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The command's own process number (the guard's only child)."""
+        if self._guard is None:
+            raise NotStarted(f"{self.command[0]} was not started")
+        children = Path(f"/proc/{self._guard.pid}/task/{self._guard.pid}/children")
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            if children.exists():
+                found = children.read_text().split()
+            else:
+                listed = subprocess.run(
+                    ["pgrep", "-P", str(self._guard.pid)], capture_output=True, text=True, check=False
+                )
+                found = listed.stdout.split()
+            if found:
+                return int(found[0])
+            time.sleep(0.01)
+        raise NotStarted(f"{self.command[0]} has no process")
+
+    @property
+    def running(self) -> bool:
+        """Whether the command runs."""
+        return self._guard is not None and self._guard.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, None while it runs."""
+        return self._guard.poll() if self._guard is not None else None
+
+    def send(self, number: int) -> None:
+        """Send a signal to the command itself."""
+        with contextlib.suppress(ProcessLookupError, NotStarted):
+            os.kill(self.pid, number)
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for its end at most so long; None when it still runs."""
+        if self._guard is None:
+            return None
+        try:
+            return self._guard.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, number: int = signal.SIGTERM, grace: float = 10.0) -> None:
+        """Ask it to end; after ``grace`` seconds end its whole group."""
+        if self._guard is None:
+            return
+        if self.running:
+            self.send(number)
+            self.wait(grace)
+        if self._guard.stdin is not None:
+            # The guard ends the group when this pipe closes.
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.close()
+        self.wait(10.0)
+
+    def kill(self) -> None:
+        """Kill -9 the command itself, as a fault would."""
+        self.signal(signal.SIGKILL)
+        self.wait(10.0)
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of its log."""
+        if not self.log.exists():
+            return "(no log)"
+        text = self.log.read_bytes()[-20_000:].decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def wait_until(ready: Callable[[], bool], process: Process, name: str, seconds: float = 60.0) -> None:
+    """Wait until ``ready()``; NotStarted, with the end of the log, when that does not come."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if ready():
+            return
+        if not process.running:
+            raise NotStarted(f"{name} ended with status {process.status}:\n{process.tail()}")
+        time.sleep(0.02)
+    raise NotStarted(f"{name} was not ready within {seconds:.0f} s:\n{process.tail()}")

@@ -1,0 +1,103 @@
+"""Real Postgres: one server a session, one migrated template, a clone of it a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from sandbox.postgres import PostgresServer
+from sandbox.processes import free_port
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of its own, migrated."""
+
+    url: str
+    name: str
+
+    def connect(self, **how: Any) -> psycopg.Connection[dict[str, Any]]:
+        return psycopg.connect(self.url, autocommit=True, row_factory=dict_row, **how)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for servers, reachable by an unprivileged user; gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="watchkeeper-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(scratch / "postgres", free_port(), fast=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    name = "template_watchkeeper"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    subprocess.run(
+        [sys.executable, "-m", "workers.migrate"],
+        check=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "WATCHKEEPER_DATABASE_URL": postgres_server.url(name),
+            "WATCHKEEPER_RELAX_INTERVALS": "true",
+        },
+    )
+    with psycopg.connect(postgres_server.url(name), autocommit=True) as connection:
+        # Schedules of a new installation would run by themselves in tests of others.
+        connection.execute("delete from schedule")
+        connection.execute("truncate schedule_edit, schedule_change")
+    return name
+
+
+def forget_caches() -> None:
+    """Settings, engine and door of this process belong to the last test's database."""
+    from workers import db, settings, upstream
+
+    db.reset()
+    settings.settings.cache_clear()
+    upstream.reset()
+
+
+@pytest.fixture
+def database(
+    postgres_server: PostgresServer, migrated_template: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {migrated_template}")
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", postgres_server.url(name))
+    forget_caches()
+    yield Database(postgres_server.url(name), name)
+    forget_caches()
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    with database.connect() as connection:
+        yield connection
