@@ -150,7 +150,7 @@ class Process:
 
     def kill(self) -> None:
         """Kill -9 the command itself, as a fault would."""
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.wait(10.0)
 
     def tail(self, lines: int = 15) -> str:

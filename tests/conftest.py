@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("fix_waiting", "fix_postgres", "fix_valkey", "fix_processes")
+pytest_plugins = ("fix_waiting", "fix_postgres", "fix_valkey", "fix_processes", "fix_beat")

@@ -1,0 +1,53 @@
+"""What ``run`` shows: three schedules that run often, and symbols the imitation knows."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+
+NAMES = ("discovery-demo", "prices-demo", "listings-demo")
+SCHEDULES = (
+    (
+        "discovery-demo",
+        "Tokens, every half minute",
+        "tasks.discovery.discover",
+        "30 seconds",
+        {"chains": [], "min_price_change_pct": 50, "max_token_age_hours": 168},
+    ),
+    (
+        "prices-demo",
+        "At most five prices a minute",
+        "tasks.prices.refresh",
+        "1 minute",
+        {"max_symbols": 5, "force": True},
+    ),
+    (
+        "listings-demo",
+        "Classified ads",
+        "tasks.listings.scrape",
+        "20 seconds",
+        {"scheduled_max_pages": 1, "initial_max_pages": 2},
+    ),
+)
+
+
+def insert(url: str) -> None:
+    """Insert the demo's rows; what somebody edited since stays as it is."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name, title, task, every, options in SCHEDULES:
+            connection.execute(
+                "insert into schedule (name, title, task, every, options, note)"
+                " values (%s, %s, %s, %s, %s, 'demo') on conflict (name) do nothing",
+                (name, title, task, every, json.dumps(options)),
+            )
+        # The shipped schedules would only repeat the demo's work here.
+        connection.execute(
+            "update schedule set enabled = false, note = 'disabled in the sandbox: the demo schedules run instead'"
+            " where name in ('surveillance', 'discovery', 'prices-nightly') and enabled and revision <= ("
+            "   select coalesce(min(revision), 0) from schedule where note = 'demo')"
+        )
+        connection.execute(
+            "insert into watchlist_item (symbol, priority, note) values"
+            " ('IBM', 50, 'recorded'), ('FB', 50, 'recorded'), ('GOOG', 50, 'recorded') on conflict do nothing"
+        )

@@ -1,0 +1,1 @@
+"""Imitations of other people's servers: separate processes on loopback, strict as the real ones."""

@@ -1,0 +1,209 @@
+"""An edit of a schedule, by whatever client, and what beat makes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_new_schedule_runs_at_once(drive: Any) -> None:
+    drive.schedule("fresh")
+    drive.work()
+    drive.work()
+    assert drive.states("fresh") == ["due"]
+    state = drive.state("fresh")
+    assert state["next_run_at"] - state["last_due_at"] == HOUR
+
+
+def test_a_new_schedule_with_a_start_waits_for_it(drive: Any) -> None:
+    start = drive.now() + timedelta(days=2)
+    drive.schedule("later", starts_at=start)
+    drive.work(rounds=2)
+    assert drive.runs("later") == []
+    assert drive.state("later")["next_run_at"] == start
+
+
+def test_a_new_interval_counts_from_the_last_due_time(drive: Any) -> None:
+    drive.schedule("edited")
+    drive.work(rounds=2)
+    last = drive.state("edited")["last_due_at"]
+    drive.edit("edited", every=timedelta(minutes=10))
+    drive.work()
+    assert drive.state("edited")["next_run_at"] == last + timedelta(minutes=10)
+
+
+def test_an_edit_is_never_retroactive(drive: Any) -> None:
+    drive.schedule("edited", every=timedelta(days=1))
+    drive.work(rounds=2)
+    drive.edit("edited", every=MINUTE)
+    # Beat sees it a quarter of an hour later: fifteen due times lie behind, none of them runs.
+    drive.work(timedelta(minutes=15))
+    state = drive.state("edited")
+    assert state["next_run_at"] > drive.now() + timedelta(minutes=14)
+    assert len(drive.runs("edited")) == 1
+
+
+def test_a_disabled_schedule_is_not_planned_and_enabling_fires_no_backlog(drive: Any) -> None:
+    drive.schedule("sleeper", every=MINUTE)
+    drive.work(rounds=2)
+    drive.edit("sleeper", enabled=False)
+    drive.work()
+    assert drive.state("sleeper")["next_run_at"] is None
+    drive.edit("sleeper", enabled=True)
+    drive.work(timedelta(hours=3))
+    assert len(drive.runs("sleeper")) == 1
+    assert drive.state("sleeper")["next_run_at"] > drive.now() + timedelta(hours=2, minutes=59)
+
+
+def test_a_paused_schedule_is_not_claimed_until_its_pause_ends(drive: Any) -> None:
+    drive.schedule("paused", every=MINUTE)
+    drive.work(rounds=2)
+    drive.end("paused")
+    until = drive.now() + HOUR
+    drive.edit("paused", paused_until=until)
+    drive.work()
+    drive.work(timedelta(minutes=30))
+    assert len(drive.runs("paused")) == 1
+    due = drive.state("paused")["next_run_at"]
+    assert until < due <= until + MINUTE
+    drive.work(timedelta(hours=1, minutes=1))
+    assert len(drive.runs("paused")) == 2
+
+
+def test_a_pause_for_good_plans_nothing_until_resumed(drive: Any) -> None:
+    drive.schedule("paused", every=MINUTE)
+    drive.work(rounds=2)
+    drive.sql.execute("select pause('paused', 'too loud')")
+    drive.work()
+    assert drive.state("paused")["next_run_at"] is None
+    drive.sql.execute("select resume('paused')")
+    drive.work()
+    assert drive.state("paused")["next_run_at"] is not None
+
+
+def test_one_switch_pauses_everything_and_single_pauses_survive_it(drive: Any) -> None:
+    drive.schedule("one")
+    drive.schedule("two", paused_until="infinity")
+    drive.work()
+    drive.sql.execute("select pause_all('moving house')")
+    drive.work()
+    assert drive.state("one")["next_run_at"] is None
+    drive.sql.execute("select resume_all()")
+    drive.work()
+    assert drive.state("one")["next_run_at"] is not None
+    assert drive.state("two")["next_run_at"] is None
+
+
+def test_an_edit_of_a_note_loses_no_due_time(drive: Any) -> None:
+    due = drive.now() + MINUTE
+    drive.schedule("noted", every=HOUR, starts_at=due)
+    drive.work()
+    drive.edit("noted", note="watch this one")
+    drive.work(timedelta(seconds=65))
+    assert [run["due_at"] for run in drive.runs("noted")] == [due]
+
+
+def test_cron_follows_the_wall_clock_of_its_zone(drive: Any) -> None:
+    drive.schedule("nightly", cron="30 3 * * *", timezone="Asia/Tokyo")
+    drive.work()
+    due = drive.one(
+        "select to_char(next_run_at at time zone 'Asia/Tokyo', 'HH24:MI') as at from schedule_state"
+    )
+    assert due["at"] == "03:30"
+
+
+def test_a_schedule_with_at_runs_once(drive: Any) -> None:
+    drive.schedule("once", at=drive.now() + MINUTE)
+    drive.work()
+    drive.work(timedelta(minutes=2))
+    drive.work(timedelta(minutes=90))
+    assert len(drive.runs("once")) == 1
+    assert drive.state("once")["next_run_at"] is None
+
+
+def test_a_deleted_schedule_leaves_its_history(drive: Any) -> None:
+    drive.schedule("gone")
+    drive.work(rounds=2)
+    drive.sql.execute("delete from schedule where name = 'gone'")
+    drive.work()
+    assert len(drive.runs("gone")) == 1
+    assert drive.all("select * from schedule_state") == []
+    assert drive.all("select * from schedule_edit") == []
+
+
+def test_an_edit_that_no_trigger_saw_is_found_by_the_sweep(drive: Any) -> None:
+    drive.schedule("silent")
+    drive.work(rounds=2)
+    drive.end("silent")
+    drive.sql.execute("alter table schedule disable trigger user")
+    drive.sql.execute("update schedule set every = '1 minute', revision = revision + 1000")
+    drive.sql.execute("insert into schedule (name, task, cron, revision) values"
+                      " ('restored', 'tests.noop', '0 0 1 1 *', 5)")
+    drive.scheduler._turn.next_sweep = 0.0
+    drive.work()
+    state = drive.state("silent")
+    assert state["next_run_at"] - state["last_due_at"] == MINUTE
+    assert drive.state("restored")["next_run_at"] is not None
+
+
+def test_somebody_elses_open_transaction_stalls_nobody(drive: Any, database: Any) -> None:
+    drive.schedule("theirs")
+    drive.schedule("ours")
+    drive.work(rounds=2)
+    with psycopg.connect(database.url) as other:
+        other.execute("update schedule set note = 'thinking' where name = 'theirs'")
+        drive.edit("ours", every=timedelta(minutes=5))
+        drive.work()
+        state = drive.state("ours")
+        assert state["next_run_at"] - state["last_due_at"] == timedelta(minutes=5)
+        # Their own row goes on by what is committed.
+        drive.end("theirs")
+        drive.work(timedelta(minutes=61))
+        assert len(drive.runs("theirs")) == 2
+
+
+def test_an_open_delete_holds_up_its_own_row_alone(drive: Any, database: Any) -> None:
+    drive.schedule("doomed")
+    drive.schedule("kept")
+    drive.work(rounds=2)
+    drive.end("kept")
+    drive.edit("doomed", note="edited just before")
+    with psycopg.connect(database.url) as other:
+        other.execute("delete from schedule where name = 'doomed'")
+        drive.edit("kept", every=timedelta(minutes=5))
+        drive.work()
+        state = drive.state("kept")
+        assert state["next_run_at"] - state["last_due_at"] == timedelta(minutes=5)
+        drive.work(timedelta(minutes=6))
+        assert len(drive.runs("kept")) == 2
+        other.rollback()
+    drive.work()
+    assert drive.all("select * from schedule_edit") == []
+
+
+def test_entries_of_beat_schedule_become_rows_once(drive: Any, monkeypatch: Any, new_beat: Any) -> None:
+    from celery.schedules import crontab
+
+    from workers.app import app
+
+    drive.kind("tests.deep", options_schema='{"properties": {"deep": {"type": "boolean"}}}')
+    entries = {
+        "from-code": {"task": "tests.deep", "schedule": 600.0, "kwargs": {"deep": True}},
+        "at-night": {"task": "tests.noop", "schedule": crontab(minute="5", hour="3")},
+        "nonsense": {"task": "tests.unknown", "schedule": 600.0},
+    }
+    monkeypatch.setitem(app.conf, "beat_schedule", entries)
+    new_beat().work()
+    rows = {row["name"]: row for row in drive.all("select * from schedule")}
+    assert rows["from-code"]["every"] == timedelta(minutes=10)
+    assert rows["from-code"]["options"] == {"deep": True}
+    assert rows["at-night"]["cron"] == "5 3 * * *"
+    assert "nonsense" not in rows
+    drive.edit("from-code", every=HOUR)
+    new_beat().work()
+    assert drive.one("select every from schedule where name = 'from-code'")["every"] == HOUR
