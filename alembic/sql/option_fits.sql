@@ -10,12 +10,12 @@ begin
         return option_fits(value, defs -> replace(rule ->> '$ref', '#/$defs/', ''), defs);
     end if;
     if rule ? 'anyOf' then
-        return exists (select from jsonb_array_elements(rule -> 'anyOf') one where option_fits(value, one, defs));
+        return exists (select from jsonb_array_elements(rule -> 'anyOf') one where option_fits(option_fits.value, one, option_fits.defs));
     end if;
     if rule ? 'const' and value <> rule -> 'const' then
         return false;
     end if;
-    if rule ? 'enum' and not exists (select from jsonb_array_elements(rule -> 'enum') one where one = value) then
+    if rule ? 'enum' and not exists (select from jsonb_array_elements(rule -> 'enum') one where one = option_fits.value) then
         return false;
     end if;
     kind := rule ->> 'type';
@@ -38,10 +38,10 @@ begin
         if (rule ? 'minItems' and jsonb_array_length(value) < (rule -> 'minItems')::int)
            or (rule ? 'maxItems' and jsonb_array_length(value) > (rule -> 'maxItems')::int)
            or (rule -> 'uniqueItems' = 'true' and jsonb_array_length(value)
-               <> (select count(distinct one) from jsonb_array_elements(value) one)) then
+               <> (select count(distinct one) from jsonb_array_elements(option_fits.value) one)) then
             return false;
         end if;
-        for element in select * from jsonb_array_elements(value) loop
+        for element in select * from jsonb_array_elements(option_fits.value) loop
             if rule ? 'items' and not option_fits(element, rule -> 'items', defs) then
                 return false;
             end if;
