@@ -53,4 +53,4 @@ def insert_entries(connection: psycopg.Connection[Any], app: Celery) -> None:
             }
             connection.execute(INSERT, row)
         except (psycopg.DataError, psycopg.IntegrityError, KeyError, TypeError, ValueError) as error:
-            log.error("entry.refused", name=name, error=str(error))
+            log.error("entry.refused", name=name, error=str(error).partition("\n")[0])

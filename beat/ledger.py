@@ -29,7 +29,7 @@ with given as (
     insert into run (id, schedule, task, options, trigger, due_at, covers_from, covers_count, state,
                      reason, exclusive, queue, priority, max_attempts, timeout, expires_at,
                      batch_size, batch_delay, max_in_flight, requested_by, retry_of, batch_count,
-                     open_batches, finished_at, counted)
+                     open_batches, created_at, finished_at, counted)
     select g.id, s.name, s.task,
            case when g.options is null then s.options
                 when g.retry_of is null then s.options || g.options::jsonb
@@ -40,7 +40,7 @@ with given as (
            s.max_in_flight, g.requested_by, g.retry_of,
            case when g.state in ('due', 'held') then 1 else 0 end,
            case when g.state in ('due', 'held') then 1 else 0 end,
-           case when g.state in ('skipped', 'missed') then %(now)s end,
+           %(now)s, case when g.state in ('skipped', 'missed') then %(now)s end,
            g.state in ('skipped', 'missed')
       from given g
       join schedule s on s.name = g.schedule

@@ -138,13 +138,17 @@ class Outbox:
         if self._redis is None:
             return messages
         queued: set[str] = set()
+        long: set[str] = set()
         for key in {self._key(message) for message in messages}:
-            for start in range(0, MOST_SCANNED, CHUNK):
-                bodies: Any = self._redis.lrange(key, start, start + CHUNK - 1)
-                queued.update(_id_of(body) for body in bodies)
-                if len(bodies) < CHUNK:
-                    break
-        return [message for message in messages if message_id(message) not in queued]
+            bodies: Any = self._redis.lrange(key, -MOST_SCANNED, -1)
+            queued.update(map(_id_of, bodies))
+            if len(bodies) == MOST_SCANNED:
+                long.add(key)
+        return [
+            message
+            for message in messages
+            if message_id(message) not in queued and self._key(message) not in long
+        ]
 
     def close(self) -> None:
         """Give the connection back."""

@@ -65,14 +65,8 @@ class DatabaseScheduler(Scheduler):
         """Do what is ready, then wait for news or the next due time; never raises."""
         self._in_tick = True
         try:
-            turn = self._begin()
-            busy = False
-            for step in self._steps:
-                busy |= step.take(turn)
-            busy |= self._send(turn)
-            self._postgres.over()
-            if not busy and not self._closing:
-                self._wakeup.wait(steps.pause(turn))
+            if not self.work() and self._turn is not None and not self._closing:
+                self._wakeup.wait(steps.pause(self._turn))
         except Exception as error:
             self._release()
             self._rest(self._postgres.began(error))
@@ -81,6 +75,20 @@ class DatabaseScheduler(Scheduler):
             if self._closing:
                 self._release()
         return 0.0
+
+    def work(self, now: datetime | None = None) -> bool:
+        """Every step that is ready, once; True when there may be more to do at once.
+
+        ``now`` replaces the database's clock in tests.
+        """
+        turn = self._begin()
+        turn.now = now or turn.now
+        busy = False
+        for step in self._steps:
+            busy |= step.take(turn)
+        busy |= self._send(turn)
+        self._postgres.over()
+        return busy
 
     def _begin(self) -> steps.Turn:
         """Connect if need be, and read the clock: the database's, for all steps of this tick."""

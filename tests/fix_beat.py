@@ -38,7 +38,9 @@ class Drive:
 
     def edit(self, name: str, **columns: Any) -> None:
         pairs = ", ".join(f'"{column}" = %({column})s' for column in columns)
-        self.sql.execute(f"update schedule set {pairs} where name = %(_name)s", {**columns, "_name": name})
+        self.sql.execute(
+            f"update schedule set {pairs} where name = %(_name)s", {**columns, "_name": name}
+        )
 
     def _insert(self, table: str, row: dict[str, Any]) -> None:
         columns = ", ".join(f'"{column}"' for column in row)
@@ -71,6 +73,20 @@ class Drive:
 
     def states(self, name: str) -> list[str]:
         return [run["state"] for run in self.runs(name)]
+
+    def start(self, name: str) -> None:
+        """Begin the due runs of ``name``, as workers would."""
+        self.sql.execute(
+            "update batch set state = 'running', fence = fence + 1, send_at = null, sends = 0,"
+            " worker = 'w', lease_until = clock_timestamp() + interval '30 seconds'"
+            " where run_id in (select id from run where schedule = %s and state = 'due')",
+            (name,),
+        )
+        self.sql.execute(
+            "update run set state = 'running', started_at = clock_timestamp(),"
+            " deadline_at = clock_timestamp() + timeout where schedule = %s and state = 'due'",
+            (name,),
+        )
 
     def end(self, name: str, state: str = "succeeded", *, error: str | None = None) -> None:
         """End the active runs of ``name``, as their workers would."""

@@ -142,8 +142,10 @@ def test_an_edit_that_no_trigger_saw_is_found_by_the_sweep(drive: Any) -> None:
     drive.end("silent")
     drive.sql.execute("alter table schedule disable trigger user")
     drive.sql.execute("update schedule set every = '1 minute', revision = revision + 1000")
-    drive.sql.execute("insert into schedule (name, task, cron, revision) values"
-                      " ('restored', 'tests.noop', '0 0 1 1 *', 5)")
+    drive.sql.execute(
+        "insert into schedule (name, task, cron, revision) values"
+        " ('restored', 'tests.noop', '0 0 1 1 *', 5)"
+    )
     drive.scheduler._turn.next_sweep = 0.0
     drive.work()
     state = drive.state("silent")

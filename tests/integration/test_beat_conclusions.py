@@ -1,0 +1,139 @@
+"""What beat concludes from runs that ended, took too long, or were asked to stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from workers.settings import settings
+
+MINUTE = timedelta(minutes=1)
+
+
+def fail(drive: Any, name: str, times: int) -> None:
+    for number in range(times):
+        drive.sql.execute("select run_now(%s)", (name,))
+        drive.work()
+        drive.end(name, "failed", error=f"upstream said {number}")
+        drive.work()
+
+
+def test_failures_in_a_row_pause_a_schedule_and_say_why(drive: Any) -> None:
+    drive.schedule("weak", pause_after_failures=3, starts_at=drive.now() + timedelta(days=1))
+    drive.work()
+    fail(drive, "weak", 2)
+    assert drive.state("weak")["consecutive_failures"] == 2
+    assert drive.state("weak")["tripped_at"] is None
+    fail(drive, "weak", 1)
+    state = drive.state("weak")
+    assert state["tripped_at"] is not None
+    assert state["tripped_reason"] == "3 failed runs in a row, the last: upstream said 0"
+    assert state["next_run_at"] is None
+    drive.sql.execute("select resume('weak')")
+    drive.work()
+    state = drive.state("weak")
+    assert state["tripped_at"] is None
+    assert state["consecutive_failures"] == 0
+    assert state["next_run_at"] is not None
+
+
+def test_a_success_between_failures_counts_from_nothing(drive: Any) -> None:
+    drive.schedule("mixed", starts_at=drive.now() + timedelta(days=1))
+    drive.work()
+    fail(drive, "mixed", 2)
+    drive.sql.execute("select run_now('mixed')")
+    drive.work()
+    drive.end("mixed", "partial")
+    drive.work()
+    assert drive.state("mixed")["consecutive_failures"] == 0
+    fail(drive, "mixed", 1)
+    assert drive.state("mixed")["consecutive_failures"] == 1
+
+
+def test_a_stopped_run_is_no_failure(drive: Any) -> None:
+    drive.schedule("stopped")
+    drive.work()
+    drive.end("stopped", "stopped")
+    drive.work()
+    assert drive.state("stopped")["consecutive_failures"] == 0
+
+
+def test_a_schedule_follows_the_success_of_another_once(drive: Any) -> None:
+    drive.schedule("first")
+    drive.schedule("second", after="first")
+    drive.work(rounds=2)
+    assert drive.runs("second") == []
+    drive.end("first")
+    drive.work(rounds=3)
+    (run,) = drive.runs("second")
+    assert (run["state"], run["trigger"]) == ("due", "after")
+    assert run["due_at"] == drive.runs("first")[0]["finished_at"]
+    assert run["id"] in drive.queued_ids()
+
+
+def test_nothing_follows_a_failure_and_a_paused_schedule_does_not_follow(drive: Any) -> None:
+    drive.schedule("first", every=MINUTE)
+    drive.schedule("second", after="first")
+    drive.work(rounds=2)
+    drive.end("first", "failed")
+    drive.work()
+    assert drive.runs("second") == []
+    drive.edit("second", paused_until="infinity")
+    drive.work(timedelta(seconds=61))
+    drive.end("first")
+    drive.work(rounds=2)
+    assert drive.runs("second") == []
+
+
+def test_a_run_over_its_time_is_ended_whoever_works_on_it(drive: Any) -> None:
+    drive.schedule("slow", timeout=MINUTE)
+    drive.work()
+    drive.start("slow")
+    drive.work(timedelta(seconds=30))
+    assert drive.states("slow") == ["running"]
+    drive.work(timedelta(seconds=65))
+    (run,) = drive.runs("slow")
+    assert run["state"] == "failed"
+    assert "timeout" in run["error"]
+    assert drive.one("select state from batch")["state"] == "failed"
+
+
+def test_a_stop_ends_what_has_not_begun_and_asks_what_runs(drive: Any) -> None:
+    drive.schedule("idle")
+    drive.schedule("busy")
+    drive.work()
+    drive.start("busy")
+    for name in ("idle", "busy"):
+        drive.sql.execute("select stop_run(%s, 'too loud')", (drive.runs(name)[0]["id"],))
+    drive.work(rounds=2)
+    (idle,) = drive.runs("idle")
+    assert idle["state"] == "stopped"
+    assert "too loud" in idle["reason"]
+    (busy,) = drive.runs("busy")
+    assert busy["state"] == "running"
+    assert busy["stop_requested_at"] is not None
+
+
+def test_a_batch_whose_lease_ended_is_taken_back_but_not_before_one_lease_of_ours(
+    monkeypatch: pytest.MonkeyPatch, drive: Any, eventually: Any
+) -> None:
+    monkeypatch.setenv("WATCHKEEPER_LEASE_SECONDS", "1")
+    settings.cache_clear()
+    drive.scheduler._turn = None
+    drive.schedule("killed")
+    drive.work()
+    drive.start("killed")
+    drive.redis.flushall()
+    drive.work(MINUTE)
+    # This beat has just come: the worker may be alive and only Postgres was away.
+    assert drive.one("select state from batch")["state"] == "running"
+    drive.scheduler._turn.connected_at -= 60
+    eventually(
+        lambda: drive.one("select clock_timestamp() - pg_postmaster_start_time() > '1 s' as up")["up"]
+    )
+    drive.work(MINUTE)
+    batch = drive.one("select state, deaths from batch")
+    assert (batch["state"], batch["deaths"]) == ("sent", 1)
+    assert len(drive.queued()) == 1

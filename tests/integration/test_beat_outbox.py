@@ -1,0 +1,172 @@
+"""Sending: what was committed reaches a worker, whatever dies in between."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+SECOND = timedelta(seconds=1)
+
+
+def test_what_was_committed_but_not_marked_is_sent_by_any_beat(
+    drive: Any, new_beat: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive.schedule("lost")
+    with monkeypatch.context() as patch:
+        # The first beat dies between its commit and its push.
+        patch.setattr("beat.outbox.Outbox.publish", _die)
+        drive.work()
+    assert drive.queued() == []
+    assert drive.one("select state from batch")["state"] == "waiting"
+    drive.sql.execute("update batch set send_at = clock_timestamp() + interval '5 seconds'")
+    new_beat().work()
+    assert drive.queued() == []
+    new_beat().work(drive.now() + 6 * SECOND)
+    assert drive.queued_ids() == [drive.runs("lost")[0]["id"]]
+
+
+def _die(*_: Any) -> None:
+    raise ConnectionError("gone")
+
+
+def test_a_sent_message_that_still_lies_in_its_queue_is_not_sent_again(drive: Any) -> None:
+    drive.schedule("queued")
+    drive.work()
+    for _ in range(3):
+        drive.sql.execute("update batch set send_at = clock_timestamp()")
+        drive.work()
+    assert len(drive.queued()) == 1
+    batch = drive.one("select sends, send_at - clock_timestamp() as rest from batch")
+    assert batch["sends"] == 4
+    # Looked for later and later: 10 s, 20 s, 40 s, 80 s.
+    assert 70 * SECOND < batch["rest"] < 81 * SECOND
+
+
+def test_messages_that_redis_has_lost_are_sent_again(drive: Any) -> None:
+    for number in range(200):
+        drive.schedule(f"s-{number}")
+    drive.work()
+    before = set(drive.queued_ids())
+    drive.redis.flushall()
+    drive.work()
+    assert drive.queued() == []
+    drive.work(11 * SECOND)
+    assert set(drive.queued_ids()) == before
+    assert len(drive.queued_ids()) == 200
+
+
+def test_of_a_very_long_queue_only_what_is_surely_gone_is_sent_again(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beat.outbox.MOST_SCANNED", 10)
+    for number in range(30):
+        drive.schedule(f"s-{number}")
+    drive.work()
+    drive.work(11 * SECOND)
+    assert len(drive.queued()) == 30
+
+
+def test_a_batch_handed_back_is_sent_under_an_id_of_its_own(drive: Any) -> None:
+    drive.schedule("again")
+    drive.work()
+    (run,) = drive.runs("again")
+    drive.start("again")
+    drive.redis.flushall()
+    drive.sql.execute(
+        "update batch set state = 'waiting', lease_until = null, send_at = clock_timestamp()"
+    )
+    drive.work()
+    (message,) = drive.queued()
+    assert message["headers"]["id"] == str(uuid.uuid5(run["id"], "0:1"))
+    assert message["headers"]["root_id"] == str(run["id"])
+
+
+def test_nine_goes_first(drive: Any) -> None:
+    for priority in (0, 5, 9, 3):
+        drive.schedule(f"p{priority}", priority=priority)
+    drive.work()
+    names = [message["headers"]["periodic_task_name"] for message in drive.queued()]
+    assert names == ["p9", "p5", "p3", "p0"]
+
+
+def test_the_prefix_of_all_keys_is_honoured(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers.app import app
+
+    options = {**app.conf.broker_transport_options, "global_keyprefix": "wk:"}
+    monkeypatch.setitem(app.conf, "broker_transport_options", options)
+    drive.scheduler.setup_schedule()
+    drive.schedule("prefixed")
+    drive.work()
+    assert drive.redis.keys("wk:*") == [b"wk:upkeep\x06\x163"]
+
+
+def test_while_the_broker_is_away_all_else_goes_on(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("beat.outbox.Outbox.publish", _die)
+        patch.setattr("beat.outbox.Outbox.ping", _die)
+        drive.schedule("due", every="5 seconds", catch_up="all", overlap="allow_all")
+        for seconds in range(0, 60, 5):
+            drive.work(seconds * SECOND)
+        drive.edit("due", note="planned all the same")
+        drive.work(59 * SECOND)
+    state = drive.state("due")
+    assert state["planned_revision"] == drive.one("select revision from schedule")["revision"]
+    assert drive.queued() == []
+    runs = len(drive.runs("due"))
+    assert runs == 12
+    drive.scheduler._broker.over()
+    drive.work(59 * SECOND)
+    assert len(drive.queued_ids()) == len(set(drive.queued_ids())) == runs
+
+
+def test_batches_wait_for_their_upstream_and_are_let_go_as_it_can_serve(drive: Any) -> None:
+    drive.sql.execute(
+        "insert into upstream (name, base_url, concurrency) values ('slow', 'http://localhost:1', 3)"
+    )
+    drive.sql.execute("insert into upstream_state (upstream) values ('slow') on conflict do nothing")
+    for number in range(10):
+        drive.schedule(f"s-{number}")
+    drive.work()
+    drive.redis.flushall()
+    drive.sql.execute(
+        "update batch set state = 'waiting', send_at = null, waiting_for = 'slow', fence = 1"
+    )
+    drive.work(rounds=5)
+    assert len(drive.queued()) == 3
+    # A worker takes one of them, ends it, and one more is let go.
+    drive.sql.execute(
+        "update batch set state = 'done', waiting_for = null, send_at = null"
+        " where (run_id, seq) in (select run_id, seq from batch where state = 'sent' limit 1)"
+    )
+    drive.work(rounds=5)
+    assert len(drive.queued()) == 4
+
+
+def test_runs_that_share_an_upstream_take_turns(drive: Any) -> None:
+    drive.sql.execute(
+        "insert into upstream (name, base_url, concurrency) values ('slow', 'http://localhost:1', 4)"
+    )
+    drive.sql.execute("insert into upstream_state (upstream) values ('slow') on conflict do nothing")
+    drive.schedule("big")
+    drive.schedule("small")
+    drive.work()
+    drive.sql.execute(
+        "insert into batch (run_id, seq, task, queue)"
+        " select run.id, n, task, queue from run, generate_series(1, 20) n where schedule = 'big'"
+    )
+    drive.sql.execute(
+        "insert into batch (run_id, seq, task, queue)"
+        " select run.id, n, task, queue from run, generate_series(1, 2) n where schedule = 'small'"
+    )
+    drive.redis.flushall()
+    drive.sql.execute("update batch set state = 'done', send_at = null where seq = 0")
+    drive.sql.execute(
+        "update batch set state = 'waiting', send_at = null, waiting_for = 'slow' where seq > 0"
+    )
+    drive.work(rounds=2)
+    names = sorted(message["headers"]["periodic_task_name"] for message in drive.queued())
+    assert names == ["big", "big", "small", "small"]
