@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("fix_waiting", "fix_postgres", "fix_valkey", "fix_processes", "fix_beat")
+pytest_plugins = ("fix_waiting", "fix_postgres", "fix_valkey", "fix_processes", "fix_beat", "fix_prices")

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from workers.redaction import redact
+
 
 class WatchkeeperError(Exception):
     """Root of the tree; its text is a sentence for a person and never holds a secret."""
@@ -32,10 +34,12 @@ class WatchkeeperError(Exception):
 class UpstreamError(WatchkeeperError):
     """An upstream did not give what was asked.
 
-    ``retry_after`` is in seconds, as the upstream named it, or None.
+    ``retry_after`` is in seconds, as the upstream named it, or None.  Its words may echo our key:
+    they are redacted here, so that no place that shows an error need think of it.
     """
 
     def __init__(self, upstream: str, detail: str, *, retry_after: float | None = None) -> None:
+        detail = redact(detail)
         super().__init__(f"{upstream}: {detail}")
         self.upstream = upstream
         self.detail = detail

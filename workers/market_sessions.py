@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, text
+from sqlalchemy import Connection, ForeignKey, Index, RowMapping, Text, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Date, DateTime
@@ -33,39 +33,50 @@ class MarketSession(Base):
     close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), comment="Closes")
 
 
-def upsert(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Store sessions; returns how many rows were written."""
-    listed = list(rows)
-    for start in range(0, len(listed), 1000):
-        statement = insert(MarketSession).values(listed[start : start + 1000])
-        connection.execute(
+def replace(
+    connection: Connection, mic: str, first: date, last: date, rows: Sequence[Mapping[str, Any]]
+) -> int:
+    """Make ``rows`` the exchange's sessions from ``first`` to ``last``; returns how many changed.
+
+    A day that is no session any more (a closure announced late) loses its row.
+    """
+    days = [row["session_date"] for row in rows]
+    parameters = {"mic": mic, "first": first, "last": last, "days": days}
+    changed = connection.execute(_REMOVE, parameters).rowcount
+    for start in range(0, len(rows), 1000):
+        statement = insert(MarketSession).values(list(rows[start : start + 1000]))
+        new = (statement.excluded.open_at, statement.excluded.close_at)
+        done = connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["mic", "session_date"],
-                set_={"open_at": statement.excluded.open_at, "close_at": statement.excluded.close_at},
-            )
+                set_={"open_at": new[0], "close_at": new[1]},
+                where=(MarketSession.open_at != new[0]) | (MarketSession.close_at != new[1]),
+            ).returning(MarketSession.session_date)
         )
-    return len(listed)
+        changed += len(done.all())
+    return changed
 
 
-_LAST_COMPLETED = text("""
-select session_date from market_session
- where mic = :mic and close_at <= :now order by close_at desc limit 1
+_REMOVE = text("""
+delete from market_session
+ where mic = :mic and session_date between :first and :last
+   and session_date <> all(cast(:days as date[]))
+""")
+
+_LOAD = text("""
+select mic, session_date, open_at, close_at from market_session
+ where mic = any(cast(:mics as text[])) and session_date between :first and :last
+ order by mic, session_date
 """)
 
 
-def last_completed(connection: Connection, mic: str, now: datetime) -> date | None:
-    """The latest trading day whose session has ended at ``now``; None when none is known."""
-    found: date | None = connection.execute(
-        _LAST_COMPLETED, {"mic": mic, "now": now}
-    ).scalar_one_or_none()
+def load(
+    connection: Connection, mics: Iterable[str], first: date, last: date
+) -> dict[str, list[RowMapping]]:
+    """Sessions by exchange from ``first`` to ``last``, ascending; none for what is not known."""
+    wanted = sorted(set(mics))
+    found: dict[str, list[RowMapping]] = {mic: [] for mic in wanted}
+    parameters = {"mics": wanted, "first": first, "last": last}
+    for row in connection.execute(_LOAD, parameters).mappings():
+        found[row["mic"]].append(row)
     return found
-
-
-_OPEN = text("""
-select exists (select from market_session where mic = :mic and open_at <= :now and :now < close_at)
-""")
-
-
-def is_open(connection: Connection, mic: str, now: datetime) -> bool:
-    """Whether the exchange trades at ``now``."""
-    return bool(connection.execute(_OPEN, {"mic": mic, "now": now}).scalar_one())

@@ -48,7 +48,8 @@ class Task(celery.Task):  # type: ignore[type-arg]
     plan: Plan | None = None
     summary: outcomes.Summary | None = None
     upstream: ClassVar[str | None] = None
-    queue: ClassVar[str] = "upkeep"
+    #: Queue its runs go to by default; a kind declares it as ``queue``.
+    home: ClassVar[str] = "upkeep"
     batch_size: ClassVar[int] = 1
     batch_delay: ClassVar[timedelta] = timedelta(0)
     min_every: ClassVar[timedelta | None] = timedelta(seconds=1)
@@ -61,8 +62,14 @@ class Task(celery.Task):  # type: ignore[type-arg]
     time_limit = 900
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep declared functions as they are: a function in a class would become a method."""
+        """Keep declared functions as they are: a function in a class would become a method.
+
+        ``queue`` becomes ``home``: Celery deprecates an attribute of that name on its tasks.
+        """
         super().__init_subclass__(**kwargs)
+        if "queue" in cls.__dict__:
+            cls.home = cls.__dict__["queue"]
+            type.__delattr__(cls, "queue")
         for name in ("plan", "summary"):
             if isinstance(cls.__dict__.get(name), FunctionType):
                 setattr(cls, name, staticmethod(cls.__dict__[name]))
@@ -83,7 +90,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
             run_id,
             self.name,
             options,
-            queue=self.queue,
+            queue=self.home,
             max_attempts=self.max_attempts,
             timeout=self.timeout,
             requested_by=f"celery call from {self.request.origin or 'an unknown program'}",

@@ -19,6 +19,7 @@ from workers.claims import Claim
 from workers.db import transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.kinds import Options
+from workers.redaction import redact
 from workers.upstream import Door
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -123,7 +124,7 @@ class Work(Generic[O]):
 
     def _fail_unexpected(self, error: Exception, items: tuple[Item, ...]) -> None:
         self.log.error("item.broken", items=[item.key for item in items], exc_info=error)
-        first_line = str(error).partition("\n")[0]
+        first_line = redact(str(error).partition("\n")[0])
         self.fail(*items, error=f"{type(error).__name__}: {first_line}")
 
     @contextmanager

@@ -7,7 +7,7 @@ select coalesce(b.finished_at, b.updated_at), i ->> 'key',
             else 'deferred' end,
        null, coalesce(i ->> 'error', b.error), b.run_id
   from batch b cross join lateral jsonb_array_elements(b.items) i
- where b.task = 'tasks.prices.refresh' and b.failed + b.deferred > 0
+ where b.task like 'tasks.prices.%' and b.failed + b.deferred > 0
    and i ->> 'state' in ('failed', 'deferred')
  order by 1 desc;
 comment on view recent_price_outcomes is

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from workers.migrate import load_sql
+
 revision = "0004"
 down_revision = "0003"
 
@@ -27,6 +29,7 @@ def upgrade() -> None:
     sa.Column('stored_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False, comment='First stored'),
     sa.Column('revised_at', sa.DateTime(timezone=True), nullable=True, comment='Last time the source said something else'),
     sa.CheckConstraint('close > 0', name='close must be more than nothing'),
+    sa.CheckConstraint('volume >= 0', name='volume must be 0 or more'),
     sa.PrimaryKeyConstraint('symbol', 'bar_date', 'source', name=op.f('price_bar_pkey')),
     comment='Daily bars by symbol and source; a revision overwrites and is dated.'
     )
@@ -34,21 +37,23 @@ def upgrade() -> None:
     op.create_table('price_outcome',
     sa.Column('run_id', sa.Uuid(), nullable=False, comment='Run'),
     sa.Column('symbol', sa.Text(), nullable=False, comment='Symbol'),
-    sa.Column('outcome', sa.Text(), nullable=False, comment='ok | not_found | stale | rate_limited | deferred | error'),
+    sa.Column('outcome', sa.Text(), nullable=False, comment='ok | not_found | stale (answered, without its last session)'),
     sa.Column('source', sa.Text(), nullable=True, comment='Source that answered'),
     sa.Column('detail', sa.Text(), nullable=True, comment='More about it'),
     sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False, comment='When'),
-    sa.CheckConstraint("outcome in ('ok', 'not_found', 'stale', 'rate_limited', 'deferred', 'error')", name='outcome is one of those in the docs'),
+    sa.CheckConstraint("outcome in ('ok', 'not_found', 'stale')", name='outcome is one of those in the docs'),
     sa.PrimaryKeyConstraint('run_id', 'symbol', name=op.f('price_outcome_pkey')),
     comment='What became of each symbol in each price run.'
     )
     op.create_index('price_outcome_by_symbol', 'price_outcome', ['symbol', 'at'], unique=False)
+    op.create_index('price_outcome_by_time', 'price_outcome', ['at'], unique=False)
     op.create_table('quote',
     sa.Column('symbol', sa.Text(), nullable=False, comment='Symbol'),
     sa.Column('source', sa.Text(), nullable=False, comment='Where it is from'),
     sa.Column('price', sa.Numeric(precision=20, scale=6), nullable=False, comment='Price'),
     sa.Column('session_date', sa.Date(), nullable=False, comment='Session the price is of'),
     sa.Column('volume', sa.BigInteger(), nullable=True, comment='Shares traded in it'),
+    sa.Column('previous_close', sa.Numeric(precision=20, scale=6), nullable=True, comment='Last price the session before'),
     sa.Column('fetched_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False, comment='Last confirmed'),
     sa.CheckConstraint('price > 0', name='price must be more than nothing'),
     sa.PrimaryKeyConstraint('symbol', 'source', name=op.f('quote_pkey')),
@@ -96,9 +101,11 @@ def upgrade() -> None:
     comment='Trading days with their real opening and closing times.'
     )
     op.create_index('market_session_by_close', 'market_session', ['mic', 'close_at'], unique=False)
+    load_sql('recent_price_outcomes')
 
 
 def downgrade() -> None:
+    op.execute('drop view recent_price_outcomes')
     op.drop_index('market_session_by_close', table_name='market_session')
     op.drop_table('market_session')
     op.drop_index('watchlist_item_active', table_name='watchlist_item', postgresql_where=sa.text('active'))
@@ -107,6 +114,7 @@ def downgrade() -> None:
     op.drop_table('transaction')
     op.drop_table('timezone_name')
     op.drop_table('quote')
+    op.drop_index('price_outcome_by_time', table_name='price_outcome')
     op.drop_index('price_outcome_by_symbol', table_name='price_outcome')
     op.drop_table('price_outcome')
     op.drop_index('price_bar_by_date', table_name='price_bar')

@@ -18,12 +18,14 @@ UPSTREAMS = (
     ("dexscreener", "https://api.dexscreener.com", 4, "0", False, "No key; 60 feed and 300 pair calls a minute"),
     ("geckoterminal", "https://api.geckoterminal.com", 2, "0", False, "No key; 30 calls a minute by its documentation"),
     ("alpha_vantage", "https://www.alphavantage.co", 1, "1 second", False, "Needs WATCHKEEPER_ALPHA_VANTAGE_API_KEY"),
+    ("stooq", "https://stooq.com", 1, "1 second", False, "No key and no promise; used when a schedule names it"),
     ("head_fi", "https://www.head-fi.org", 1, "2 seconds", True, "A web site: one page at a time, robots.txt obeyed"),
 )
 QUOTAS = (
     ("dexscreener", "1 minute", 60, "The feeds' limit holds for all calls here: 300 are allowed for pairs"),
     ("geckoterminal", "1 minute", 30, "Documented limit per address"),
     ("alpha_vantage", "1 day", 25, "A free key; older keys had 5 a minute and 500 a day"),
+    ("stooq", "1 day", 200, "Ours: its own daily limit is not documented"),
     ("head_fi", "1 minute", 20, "Ours: no more than a person turns pages"),
 )
 MARKETS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +15,8 @@ from sqlalchemy.types import BigInteger, Date, DateTime, Numeric
 from workers.db import Base
 
 MONEY = Numeric(20, 6)
+#: Bars written by one statement.
+SLICE = 1000
 
 
 class PriceBar(Base):
@@ -23,6 +25,7 @@ class PriceBar(Base):
     __tablename__ = "price_bar"
     __table_args__ = (
         CheckConstraint("close > 0", name="close must be more than nothing"),
+        CheckConstraint("volume >= 0", name="volume must be 0 or more"),
         Index("price_bar_by_date", "bar_date"),
         {"comment": "Daily bars by symbol and source; a revision overwrites and is dated."},
     )
@@ -45,7 +48,7 @@ class PriceBar(Base):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One session as a source tells it."""
+    """One session as a source tells it: prices above nothing, volume of 0 or more, or unknown."""
 
     date: date
     open: Decimal | None
@@ -53,6 +56,13 @@ class Bar:
     low: Decimal | None
     close: Decimal
     volume: int | None
+
+    def __post_init__(self) -> None:
+        prices = (self.open, self.high, self.low, self.close)
+        if any(price is not None and price <= 0 for price in prices):
+            raise ValueError("a price must be more than nothing")
+        if self.volume is not None and self.volume < 0:
+            raise ValueError("volume must be 0 or more")
 
 
 _VALUES = ("open", "high", "low", "close", "volume")
@@ -70,8 +80,12 @@ def upsert(connection: Connection, symbol: str, source: str, bars: Iterable[Bar]
         }
         for _, bar in sorted(by_date.items())
     ]
-    if not rows:
-        return 0
+    return sum(
+        _upsert_slice(connection, rows[start : start + SLICE]) for start in range(0, len(rows), SLICE)
+    )
+
+
+def _upsert_slice(connection: Connection, rows: list[dict[str, object]]) -> int:
     statement = insert(PriceBar).values(rows)
     new = ", ".join(f"excluded.{name}" for name in _VALUES)
     old = ", ".join(f"price_bar.{name}" for name in _VALUES)
@@ -86,10 +100,55 @@ def upsert(connection: Connection, symbol: str, source: str, bars: Iterable[Bar]
     return len(done.all())
 
 
-_LATEST = text("select max(bar_date) from price_bar where symbol = :symbol")
+_LATEST = text("""
+select wanted.symbol, latest.bar_date
+  from unnest(cast(:symbols as text[])) as wanted(symbol)
+ cross join lateral (select bar_date from price_bar where price_bar.symbol = wanted.symbol
+                      order by bar_date desc limit 1) latest
+""")
 
 
-def latest(connection: Connection, symbol: str) -> date | None:
-    """The latest session stored of ``symbol``, from any source."""
-    found: date | None = connection.execute(_LATEST, {"symbol": symbol}).scalar_one()
-    return found
+def latest(connection: Connection, symbols: Sequence[str]) -> dict[str, date]:
+    """The latest session stored of each symbol, from any source."""
+    return {row.symbol: row.bar_date for row in connection.execute(_LATEST, {"symbols": list(symbols)})}
+
+
+_STORED = text("""
+select distinct bar_date from price_bar
+ where symbol = :symbol and bar_date between :first and :last order by bar_date
+""")
+
+
+def stored_days(connection: Connection, symbol: str, first: date, last: date) -> list[date]:
+    """Sessions of ``symbol`` stored from any source, from ``first`` to ``last``, both inclusive."""
+    parameters = {"symbol": symbol, "first": first, "last": last}
+    return list(connection.execute(_STORED, parameters).scalars())
+
+
+_THIN = text("""
+delete from price_bar old using (
+    select symbol, bar_date, source from price_bar extra
+     where bar_date < :before and exists (
+           select from price_bar better
+            where better.symbol = extra.symbol and better.bar_date = extra.bar_date
+              and better.source < extra.source)
+     limit :limit for update skip locked) spare
+ where old.symbol = spare.symbol and old.bar_date = spare.bar_date and old.source = spare.source
+""")
+
+_DROP = text("""
+delete from price_bar old using (
+    select symbol, bar_date, source from price_bar where bar_date < :before
+     order by bar_date limit :limit for update skip locked) spare
+ where old.symbol = spare.symbol and old.bar_date = spare.bar_date and old.source = spare.source
+""")
+
+
+def thin(connection: Connection, before: date, limit: int) -> int:
+    """Of sessions before ``before`` keep one source, the first by name; delete up to ``limit``."""
+    return connection.execute(_THIN, {"before": before, "limit": limit}).rowcount
+
+
+def drop(connection: Connection, before: date, limit: int) -> int:
+    """Delete up to ``limit`` bars of sessions before ``before``."""
+    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount

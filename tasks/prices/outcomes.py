@@ -1,7 +1,13 @@
-"""`price_outcome`: what became of each symbol in each run."""
+"""`price_outcome`: what became of each symbol in each run.
+
+The kind writes ok, stale and not_found with the rows they speak of.  What the engine decides (deferred
+when a quota is spent, error when all attempts failed) is in the batches: view `recent_price_outcomes`
+shows both.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +17,8 @@ from sqlalchemy.types import DateTime, Uuid
 
 from workers.db import Base
 
-OUTCOMES = ("ok", "not_found", "stale", "rate_limited", "deferred", "error")
+#: What the kind writes; the view adds rate_limited, deferred and error.
+OUTCOMES = ("ok", "not_found", "stale")
 
 
 class PriceOutcome(Base):
@@ -20,17 +27,18 @@ class PriceOutcome(Base):
     __tablename__ = "price_outcome"
     __table_args__ = (
         CheckConstraint(
-            "outcome in ('ok', 'not_found', 'stale', 'rate_limited', 'deferred', 'error')",
+            "outcome in ('ok', 'not_found', 'stale')",
             name="outcome is one of those in the docs",
         ),
         Index("price_outcome_by_symbol", "symbol", "at"),
+        Index("price_outcome_by_time", "at"),
         {"comment": "What became of each symbol in each price run."},
     )
 
     run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run")
     symbol: Mapped[str] = mapped_column(Text, primary_key=True, comment="Symbol")
     outcome: Mapped[str] = mapped_column(
-        Text, comment="ok | not_found | stale | rate_limited | deferred | error"
+        Text, comment="ok | not_found | stale (answered, without its last session)"
     )
     source: Mapped[str | None] = mapped_column(Text, comment="Source that answered")
     detail: Mapped[str | None] = mapped_column(Text, comment="More about it")
@@ -68,3 +76,33 @@ def put(
             "detail": detail[:500] if detail else None,
         },
     )
+
+
+_FRUITLESS = text("""
+select wanted.symbol, last.at
+  from unnest(cast(:symbols as text[])) as wanted(symbol)
+ cross join lateral (select outcome, at from price_outcome
+                      where price_outcome.symbol = wanted.symbol and at > :since
+                      order by at desc limit 1) last
+ where last.outcome in ('not_found', 'stale')
+""")
+
+
+def fruitless_since(
+    connection: Connection, symbols: Sequence[str], since: datetime
+) -> dict[str, datetime]:
+    """When each symbol was last asked for in vain, if that was after ``since`` and is the latest."""
+    found = connection.execute(_FRUITLESS, {"symbols": list(symbols), "since": since})
+    return {row.symbol: row.at for row in found}
+
+
+_DROP = text("""
+delete from price_outcome where (run_id, symbol) in (
+    select run_id, symbol from price_outcome where at < :before
+     order by at limit :limit for update skip locked)
+""")
+
+
+def drop(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete up to ``limit`` outcomes older than ``before``."""
+    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount

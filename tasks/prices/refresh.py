@@ -3,107 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import Connection
 
-from tasks.prices import bars, outcomes, quotes, watchlist
+from tasks.prices import active, bars, fetching, needs, outcomes, quotes, ranges
+from tasks.prices.active import Wanted
 from tasks.prices.bars import Bar
+from tasks.prices.fetching import SourceOptions
 from tasks.prices.quotes import Price
-from tasks.prices.sources import alpha_vantage, replay
-from tasks.prices.symbols import Symbol, market_of
-from workers import market_sessions
+from tasks.prices.sources import alpha_vantage
+from tasks.prices.symbols import Symbol
 from workers.app import app
-from workers.errors import NotFound, UpstreamError
-from workers.kinds import Options
-from workers.upstream import Door
+from workers.errors import NotFound, QuotaSpent
 from workers.work import Item, Work
 
-Source = Literal["alpha_vantage", "replay"]
 
-
-class RefreshOptions(Options):
+class RefreshOptions(SourceOptions):
     """Which symbols, from where."""
 
     symbols: list[Symbol] | None = Field(
         None, max_length=5000, description="Only these; left out: watch list and recent trades"
     )
+    extra_symbols: list[Symbol] = Field(
+        default_factory=list, max_length=5000, description="These beside watch list and trades"
+    )
     active_stock_days: int = Field(30, ge=1, le=3650, description="Traded in the last so many days")
     max_symbols: int = Field(5000, ge=1, le=5000, description="Most symbols in a run")
-    source: Source = Field("alpha_vantage", description="Where prices come from")
     force: bool = Field(False, description="Fetch even what is fresh")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a source has of one symbol."""
-
-    price: Price
-    bars: list[Bar]
-
-
-def is_needed(connection: Connection, symbol: str, refresh_every: timedelta, now: datetime) -> bool:
-    """Whether the symbol is worth a call: its last completed session is not stored, or it is old.
-
-    Old counts only while its market is open; what no calendar knows is always worth a call.
-    """
-    mic = market_of(symbol)
-    session = market_sessions.last_completed(connection, mic, now)
-    latest = bars.latest(connection, symbol)
-    if session is None or latest is None or latest < session:
-        return True
-    if not market_sessions.is_open(connection, mic, now):
-        return False
-    confirmed = quotes.fetched_at(connection, symbol)
-    return confirmed is None or now - confirmed >= refresh_every
+def wanted_symbols(connection: Connection, options: RefreshOptions, now: datetime) -> list[Wanted]:
+    """What the options ask to keep fresh, most urgent first."""
+    if options.symbols is not None:
+        named = dict.fromkeys(options.symbols)
+        return [Wanted(symbol, active.OWN_PRIORITY, timedelta(0)) for symbol in named]
+    return active.select(connection, options.extra_symbols, options.active_stock_days, now)
 
 
 def plan(work: Work[RefreshOptions]) -> Iterable[Item]:
     """One item a symbol that needs a call, most urgent first."""
     options, now = work.options, work.now()
+    fetching.require_ready(options.order)
     with work.read() as connection:
-        if options.symbols is not None:
-            wanted = dict.fromkeys(options.symbols, timedelta(0))
-        else:
-            wanted = watchlist.active_symbols(connection, options.active_stock_days)
-        needed = [
-            Item(symbol)
-            for symbol, refresh_every in wanted.items()
-            if options.force or is_needed(connection, symbol, refresh_every, now)
-        ]
+        wanted = wanted_symbols(connection, options, now)
+        knowledge = needs.learn(connection, [one.symbol for one in wanted], now)
+    needed = [
+        Item(one.symbol, {"refresh_seconds": one.refresh_every.total_seconds()})
+        for one in wanted
+        if options.force or knowledge.need(one.symbol, one.refresh_every, now)
+    ]
     work.log.info("prices.planned", wanted=len(wanted), needed=len(needed))
     return needed[: options.max_symbols]
 
 
-def fetch(door: Door, source: Source, symbol: str) -> Finding:
-    """Bars of the symbol with its latest price, in one call."""
-    found = (
-        alpha_vantage.fetch_bars(door, symbol)
-        if source == "alpha_vantage"
-        else replay.fetch_bars(symbol)
-    )
-    if not found:
-        raise NotFound(source, f"it has no bars of {symbol}")
-    last = found[-1]
-    return Finding(Price(symbol, last.close, last.date, last.volume), found)
-
-
-def store(connection: Connection, source: str, finding: Finding) -> int:
-    """Write quote and bars; returns how many bars are new or revised."""
-    symbol = finding.price.symbol
-    quotes.upsert(connection, symbol, source, finding.price)
-    return bars.upsert(connection, symbol, source, finding.bars)
-
-
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 5 refreshed, 12 new bars."""
+    """Counts as in: 5 refreshed, 12 new bars, 1 not found."""
     if not counts:
-        return "everything is fresh"
+        return "0 refreshed, all fresh or out of reach"
     text = f"{counts.get('refreshed', 0)} refreshed, {counts.get('bars', 0)} new bars"
-    return text + (f", {counts['not_found']} not found" if counts.get("not_found") else "")
+    for name in ("stale", "not_found", "fresh"):
+        text += f", {counts[name]} {name.replace('_', ' ')}" if counts.get(name) else ""
+    return text
 
 
 @app.task(
@@ -118,19 +80,66 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def refresh(work: Work[RefreshOptions]) -> None:
     """Refresh the price and daily bars of every active symbol that needs it."""
-    source = work.options.source
     for item in work.items():
         with work.attempt(item):
-            try:
-                finding = fetch(work.door, source, item.key)
-            except NotFound as error:
-                # Not an outage: the answer is known, so the item is done.
-                with work.done(item, not_found=1) as connection:
-                    outcomes.put(connection, work.run_id, item.key, "not_found", detail=error.detail)
-                continue
-            except UpstreamError as error:
-                work.log.warning("price.failed", symbol=item.key, error=str(error))
-                raise
-            with work.done(item, refreshed=1) as connection:
-                work.count(bars=store(connection, source, finding))
-                outcomes.put(connection, work.run_id, item.key, "ok", source=source)
+            refresh_one(work, item)
+
+
+def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
+    """Ask the sources for one symbol and store what they have, with its outcome."""
+    symbol, now, order = item.key, work.now(), work.options.order
+    with work.read() as connection:
+        knowledge = needs.learn(connection, [symbol], now)
+    calendar = knowledge.calendar(symbol)
+    # Judged again: the batch may have waited hours for a quota, or another run was here.
+    refresh_every = timedelta(seconds=item.data.get("refresh_seconds", 0))
+    need = "bars" if work.options.force else knowledge.need(symbol, refresh_every, now)
+    if need is None:
+        with work.done(item, fresh=1):
+            return
+    try:
+        source, price, found = fetch(work, symbol, need, now)
+    except NotFound as error:
+        # Not an outage: the answer is known, so the item is done.
+        with work.done(item, not_found=1) as connection:
+            outcomes.put(connection, work.run_id, symbol, "not_found", detail=error.detail)
+        return
+    except QuotaSpent as error:
+        if len(order) == 1:
+            raise
+        # Another source may still serve the next symbol, so this one alone waits for the next run.
+        work.defer(item, reason=str(error))
+        return
+    store(work, item, source, price, ranges.final(found, calendar, now))
+
+
+def fetch(
+    work: Work[RefreshOptions], symbol: str, need: str, now: datetime
+) -> tuple[str, Price, list[Bar]]:
+    """One call: bars with the latest price, or the price alone."""
+    order, today = work.options.order, now.date()
+    if need == "price":
+        source, price = fetching.fetch_price(work.door, order, symbol, today)
+        return source, price, []
+    source, found = fetching.fetch_bars(work.door, order, symbol, None, today)
+    if not found:
+        raise NotFound(source, f"it has no bars of {symbol}")
+    last = found[-1]
+    before = found[-2].close if len(found) > 1 else None
+    return source, Price(symbol, last.close, last.date, last.volume, before), found
+
+
+def store(work: Work[RefreshOptions], item: Item, source: str, price: Price, found: list[Bar]) -> None:
+    """Write quote, bars and outcome; stale when the last completed session is still missing."""
+    symbol, now = item.key, work.now()
+    with work.done(item, refreshed=1) as connection:
+        quotes.upsert(connection, source, price)
+        work.count(bars=bars.upsert(connection, symbol, source, found))
+        knowledge = needs.learn(connection, [symbol], now)
+        latest, session = knowledge.known[symbol].latest, knowledge.calendar(symbol).last_completed(now)
+        if session is not None and (latest is None or latest < session):
+            work.count(stale=1)
+            detail = f"latest is {latest}, the last completed session is {session}"
+            outcomes.put(connection, work.run_id, symbol, "stale", source=source, detail=detail)
+        else:
+            outcomes.put(connection, work.run_id, symbol, "ok", source=source)

@@ -1,6 +1,10 @@
 """`transaction`: trades of ours; what was traded lately is kept fresh.
 
-Insert with SQL: ``INSERT INTO transaction (symbol, quantity, price) VALUES ('AAPL', 10, 231.5);``
+Insert with SQL (a sale has a negative quantity; ``traded_at`` left out means now)::
+
+    INSERT INTO transaction (symbol, quantity, price) VALUES ('AAPL', 10, 231.50);
+    INSERT INTO transaction (symbol, quantity, price, traded_at)
+    VALUES ('TSCO.LON', -200, 4.72, '2026-01-30 15:04+00');
 """
 
 from __future__ import annotations
@@ -8,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Identity, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, Identity, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Numeric
 
@@ -36,3 +40,18 @@ class Transaction(Base):
     traded_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
     )
+
+
+_TRADED = text("""
+select distinct symbol from transaction
+ where traded_at > cast(:now as timestamptz) - make_interval(days => :days)
+   and traded_at <= cast(:now as timestamptz) + interval '1 day'
+ order by symbol
+""")
+
+
+def traded(connection: Connection, days: int, now: datetime) -> list[str]:
+    """Symbols traded in the last ``days`` days before ``now``."""
+    if days < 1:
+        raise ValueError("Days must be at least 1")
+    return list(connection.execute(_TRADED, {"days": days, "now": now}).scalars())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Connection, Index, Text, text
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import CheckConstraint, Connection, Index, Row, RowMapping, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval
 
-from tasks.prices.symbols import PATTERN
+from tasks.prices.symbols import PATTERN, Symbol
 from workers.db import Base
 
 
@@ -38,16 +40,32 @@ class WatchlistItem(Base):
     )
 
 
+class Entry(BaseModel):
+    """What a person says about a symbol to follow; anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    symbol: Symbol
+    priority: int = Field(100, ge=0, le=10_000, description="Lower goes first")
+    refresh_every: timedelta = Field(
+        timedelta(minutes=5), gt=timedelta(0), le=timedelta(days=31), description="Oldest price"
+    )
+    note: str | None = Field(None, max_length=500)
+
+
 _ADD = text("""
-insert into watchlist_item (symbol, priority) values (:symbol, :priority)
+insert into watchlist_item (symbol, priority, refresh_every, note)
+values (:symbol, :priority, :refresh_every, :note)
 on conflict (symbol) do update
-   set priority = least(watchlist_item.priority, excluded.priority), active = true
+   set priority = least(watchlist_item.priority, excluded.priority), active = true,
+       refresh_every = least(watchlist_item.refresh_every, excluded.refresh_every),
+       note = coalesce(excluded.note, watchlist_item.note)
 """)
 
 
-def add(connection: Connection, symbol: str, priority: int = 100) -> None:
-    """Follow ``symbol``; added again it keeps the more urgent priority and is active again."""
-    connection.execute(_ADD, {"symbol": symbol, "priority": priority})
+def add(connection: Connection, entry: Entry) -> None:
+    """Follow a symbol; added again it keeps the more urgent values and is active again."""
+    connection.execute(_ADD, entry.model_dump())
 
 
 def remove(connection: Connection, symbol: str) -> bool:
@@ -57,21 +75,21 @@ def remove(connection: Connection, symbol: str) -> bool:
 
 
 _ACTIVE = text("""
-select symbol, refresh_every from (
-    select symbol, priority, refresh_every from watchlist_item where active
-    union all
-    select symbol, 200, interval '1 day' from transaction
-     where traded_at > clock_timestamp() - :days * interval '1 day'
-) wanted
- group by symbol, refresh_every order by min(priority), symbol
+select symbol, priority, refresh_every from watchlist_item where active order by priority, symbol
 """)
 
 
-def active_symbols(connection: Connection, days: int) -> dict[str, timedelta]:
-    """Symbols followed or traded in the last ``days``, most urgent first, with their freshness."""
-    if days < 1:
-        raise ValueError("Days must be at least 1")
-    found: dict[str, timedelta] = {}
-    for symbol, refresh_every in connection.execute(_ACTIVE, {"days": days}):
-        found.setdefault(symbol, refresh_every)
-    return found
+def active(connection: Connection) -> Sequence[Row[tuple[str, int, timedelta]]]:
+    """Symbols followed, with priority and the oldest that their price may be."""
+    return connection.execute(_ACTIVE).all()
+
+
+_LISTED = text("""
+select symbol, priority, refresh_every, active, note, added_at from watchlist_item
+ where active or :all order by not active, priority, symbol
+""")
+
+
+def listed(connection: Connection, *, everything: bool = False) -> Sequence[RowMapping]:
+    """The watch list for people; with ``everything`` also what was removed."""
+    return connection.execute(_LISTED, {"all": everything}).mappings().all()

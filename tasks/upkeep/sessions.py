@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -24,19 +25,29 @@ class SessionsOptions(Options):
 
 
 def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
-    """Sessions of ``mic`` from exchange-calendars: holidays, early and special closes included."""
-    from exchange_calendars import get_calendar
+    """Sessions of ``mic`` from exchange-calendars: holidays, early and special closes included.
 
-    calendar = get_calendar(mic, start=first.isoformat(), end=last.isoformat())
-    return [
-        {
-            "mic": mic,
-            "session_date": day.date(),
-            "open_at": row["open"].to_pydatetime(),
-            "close_at": row["close"].to_pydatetime(),
-        }
-        for day, row in calendar.schedule.iterrows()
-    ]
+    Some exchanges publish their holidays a year ahead only: then as far as they are known.
+    """
+    import exchange_calendars
+
+    with warnings.catch_warnings():
+        # The library's own use of pandas; it says nothing about ours.
+        warnings.simplefilter("ignore")
+        try:
+            calendar = exchange_calendars.get_calendar(mic, start=first, end=last)
+        except ValueError:
+            calendar = exchange_calendars.get_calendar(mic, start=first)
+        return [
+            {
+                "mic": mic,
+                "session_date": day.date(),
+                "open_at": row["open"].to_pydatetime(),
+                "close_at": row["close"].to_pydatetime(),
+            }
+            for day, row in calendar.schedule.iterrows()
+            if first <= day.date() <= last
+        ]
 
 
 def plan(work: Work[SessionsOptions]) -> Iterable[Item]:
@@ -46,8 +57,9 @@ def plan(work: Work[SessionsOptions]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 1,500 sessions of 3 markets."""
-    return f"{counts.get('sessions', 0):,} sessions of {counts.get('markets', 0)} markets"
+    """Counts as in: 1,500 sessions of 3 markets, 2 changed."""
+    sessions, markets = counts.get("sessions", 0), counts.get("markets", 0)
+    return f"{sessions:,} sessions of {markets} markets, {counts.get('changed', 0):,} changed"
 
 
 @app.task(
@@ -67,5 +79,9 @@ def sessions(work: Work[SessionsOptions]) -> None:
     for item in work.items():
         with work.attempt(item):
             rows = sessions_of(item.key, first, last)
+            if not rows:
+                raise ValueError(f"no sessions of {item.key} between {first} and {last} are known")
+            known_until = rows[-1]["session_date"]
             with work.done(item, markets=1, sessions=len(rows)) as connection:
-                market_sessions.upsert(connection, rows)
+                changed = market_sessions.replace(connection, item.key, first, known_until, rows)
+                work.count(changed=changed)

@@ -6,36 +6,40 @@ does not list; those below are quoted by many public clients.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Literal
 
+from tasks.prices import values
 from tasks.prices.bars import Bar
 from tasks.prices.quotes import Price
-from workers.errors import BrokenAnswer, NotFound, RateLimited, SettingMissing, UpstreamError
+from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
+from workers.errors import BrokenAnswer, NotFound, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstream import Answer, Door
 
-UPSTREAM = "alpha_vantage"
-NAME = "alpha_vantage"
-#: A refusal for the day is believed for an hour, then one call tries again (seconds).
-DAY_PAUSE = 3600.0 * 6
-BURST_PAUSE = 1.5
+UPSTREAM = NAME = "alpha_vantage"
+VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
+#: How long each refusal is believed; then one call goes first to try (seconds).
+DAY_PAUSE = 6 * 3600.0
 MINUTE_PAUSE = 60.0
+BURST_PAUSE = 1.5
+#: Compact answers hold the last 100 sessions: what lies further back than this needs a full one.
+COMPACT_REACH = timedelta(days=90)
+
+Size = Literal["compact", "full"]
 
 
-class PremiumOnly(UpstreamError):
-    """The call is not part of the key's plan."""
+def ready() -> None:
+    """Raise SettingMissing unless there is a key."""
+    _key()
 
 
 def _key() -> str:
     return settings().require("alpha_vantage_api_key", "Alpha Vantage gives prices only with a key")
 
 
-def _ask(door: Door, function: str, **params: str) -> Answer:
+def _ask(door: Door, function: str, **params: str) -> Any:
     key = _key()
     return door.get(
         UPSTREAM,
@@ -44,18 +48,35 @@ def _ask(door: Door, function: str, **params: str) -> Answer:
         secrets=(key,),
         check=check,
         timeout=20.0,
-    )
+    ).json()
 
 
-def fetch_price(door: Door, symbol: str) -> Price:
+def fetch_price(door: Door, symbol: str, _today: date) -> Price:
     """The latest price of ``symbol`` (GLOBAL_QUOTE); NotFound when there is no such symbol."""
-    return parse_price(_ask(door, "GLOBAL_QUOTE", symbol=symbol).json(), symbol)
+    return parse_price(_ask(door, "GLOBAL_QUOTE", symbol=symbol), symbol)
 
 
-def fetch_bars(door: Door, symbol: str, *, full: bool = False) -> list[Bar]:
-    """Daily bars (TIME_SERIES_DAILY): the last 100, or all of them with a paid key."""
-    size = "full" if full else "compact"
-    return parse_bars(_ask(door, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size).json(), symbol)
+def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
+    """Daily bars from ``first`` on (None: the last 100): TIME_SERIES_DAILY.
+
+    A free key is refused what lies further back; then it gets the last 100.
+    """
+    size = output_size(first, today)
+    try:
+        return _fetch_series(door, symbol, size)
+    except PremiumOnly as error:
+        if size == "compact" or not error.smaller:
+            raise
+        return _fetch_series(door, symbol, "compact")
+
+
+def _fetch_series(door: Door, symbol: str, size: Size) -> list[Bar]:
+    return parse_bars(_ask(door, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size), symbol)
+
+
+def output_size(first: date | None, today: date) -> Size:
+    """The smallest answer that reaches back to ``first``."""
+    return "full" if first is not None and today - first > COMPACT_REACH else "compact"
 
 
 def check(answer: Answer) -> None:
@@ -70,28 +91,32 @@ def classify(body: Any) -> UpstreamError | SettingMissing | None:
     """The error that a refusal's words stand for, or None when the body is no refusal."""
     if not isinstance(body, Mapping):
         return BrokenAnswer(UPSTREAM, "answer is no object")
-    message = " ".join(
-        str(body[name]) for name in ("Error Message", "Information", "Note") if name in body
-    )
-    if not message:
+    said = [body[name] for name in ("Error Message", "Information", "Note") if name in body]
+    if not said:
         return None
-    words = message.lower()
-    if "apikey is invalid or missing" in words:
-        return SettingMissing("WATCHKEEPER_ALPHA_VANTAGE_API_KEY", "Alpha Vantage refuses the key")
-    if "demo** api key" in words or "demo api key" in words:
-        return SettingMissing("WATCHKEEPER_ALPHA_VANTAGE_API_KEY", "the demo key is for demos only")
-    # "requests per day" also stands in the burst refusal, so that is asked first.
-    if "spreading out" in words or ("per second" in words and "burst" in words):
-        return RateLimited(UPSTREAM, "too many calls a second", retry_after=BURST_PAUSE)
-    if "premium" in words and ("premium endpoint" in words or "premium feature" in words):
-        return PremiumOnly(UPSTREAM, "this call needs a paid key")
-    if "calls per minute" in words:
-        return RateLimited(UPSTREAM, "too many calls a minute", retry_after=MINUTE_PAUSE)
-    if "requests per day" in words or "calls per day" in words or "detected your api key" in words:
-        return RateLimited(UPSTREAM, "the day's quota of the key is used up", retry_after=DAY_PAUSE)
-    if "invalid api call" in words:
-        return NotFound(UPSTREAM, "it knows no such symbol")
-    return BrokenAnswer(UPSTREAM, f"says: {message[:200]}")
+    message = " ".join(one for one in said if isinstance(one, str))
+    return _meaning(message.lower()) or BrokenAnswer(UPSTREAM, f"says: {values.words(message)}")
+
+
+def _meaning(text: str) -> UpstreamError | SettingMissing | None:
+    if "apikey is invalid or missing" in text:
+        return SettingRefused(VARIABLE, "Alpha Vantage says that the key is invalid")
+    if "demo** api key" in text or "demo api key" in text:
+        return SettingRefused(VARIABLE, "the demo key gives demo answers only; claim a free one")
+    # The burst refusal names the day's limit and premium plans too, so it is asked for first.
+    if "spreading out" in text or "burst" in text:
+        return LimitReached(UPSTREAM, "too many calls a second", "second", BURST_PAUSE)
+    if "calls per minute" in text:
+        return LimitReached(UPSTREAM, "too many calls a minute", "minute", MINUTE_PAUSE)
+    if "detected your api key" in text or "rate limit is" in text or "per day" in text:
+        return LimitReached(UPSTREAM, "the day's quota of the key is used up", "day", DAY_PAUSE)
+    if "premium feature" in text:
+        return PremiumOnly(UPSTREAM, "this much history needs a paid key", smaller=True)
+    if "premium endpoint" in text:
+        return PremiumOnly(UPSTREAM, "this call needs a paid key", smaller=False)
+    if "invalid api call" in text:
+        return BadCall(UPSTREAM, "it knows no such symbol")
+    return None
 
 
 def parse_price(body: Any, symbol: str) -> Price:
@@ -101,13 +126,15 @@ def parse_price(body: Any, symbol: str) -> Price:
         raise BrokenAnswer(UPSTREAM, "answer holds no quote")
     if not quote:
         raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
-    price = _number(quote.get("05. price"))
-    if price is None or price <= 0:
-        raise BrokenAnswer(UPSTREAM, f"price of {symbol} is {quote.get('05. price')!r}")
-    day = _date(quote.get("07. latest trading day"))
-    if day is None:
+    price = values.amount(quote.get("05. price"))
+    if price is None:
+        said = values.words(quote.get("05. price"))
+        raise BrokenAnswer(UPSTREAM, f'gives "{said}" as the price of {symbol}')
+    session = values.day(quote.get("07. latest trading day"))
+    if session is None:
         raise BrokenAnswer(UPSTREAM, f"quote of {symbol} names no trading day")
-    return Price(symbol, price, day, _count(quote.get("06. volume")))
+    volume = values.count(quote.get("06. volume"))
+    return Price(symbol, price, session, volume, values.amount(quote.get("08. previous close")))
 
 
 def parse_bars(body: Any, symbol: str) -> list[Bar]:
@@ -118,54 +145,15 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
             raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
         raise BrokenAnswer(UPSTREAM, "answer holds no daily series")
     bars = [bar for day, row in series.items() if (bar := _bar(day, row)) is not None]
+    if series and not bars:
+        raise BrokenAnswer(UPSTREAM, f"none of the {len(series)} rows of {symbol} is a bar")
     return sorted(bars, key=lambda bar: bar.date)
 
 
 def _bar(day: Any, row: Any) -> Bar | None:
-    when = _date(day)
-    if when is None or not isinstance(row, Mapping):
+    when = values.day(day)
+    close = values.amount(row.get("4. close")) if isinstance(row, Mapping) else None
+    if when is None or close is None:
         return None
-    close = _number(row.get("4. close"))
-    if close is None or close <= 0:
-        return None
-    first, high, low = (_number(row.get(name)) for name in ("1. open", "2. high", "3. low"))
-    return Bar(when, first, high, low, close, _count(row.get("5. volume")))
-
-
-def parse_csv(text: str) -> list[Bar]:
-    """Bars of a ``datatype=csv`` answer (timestamp,open,high,low,close,volume)."""
-    bars = []
-    for row in csv.DictReader(io.StringIO(text.replace("\x00", ""))):
-        bar = _bar(
-            row.get("timestamp"),
-            {
-                "1. open": row.get("open"),
-                "2. high": row.get("high"),
-                "3. low": row.get("low"),
-                "4. close": row.get("close"),
-                "5. volume": row.get("volume"),
-            },
-        )
-        if bar is not None:
-            bars.append(bar)
-    return sorted(bars, key=lambda bar: bar.date)
-
-
-def _number(value: Any) -> Decimal | None:
-    try:
-        found = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() and abs(found) < Decimal(10) ** 13 else None
-
-
-def _count(value: Any) -> int | None:
-    found = _number(value)
-    return int(found) if found is not None and found >= 0 else None
-
-
-def _date(value: Any) -> date | None:
-    try:
-        return date.fromisoformat(str(value)[:10])
-    except ValueError:
-        return None
+    first, high, low = (values.amount(row.get(name)) for name in ("1. open", "2. high", "3. low"))
+    return Bar(when, first, high, low, close, values.count(row.get("5. volume")))

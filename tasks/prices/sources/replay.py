@@ -1,61 +1,98 @@
 """Prices from a CSV file of daily bars: works offline, and answers the same every time.
 
-Columns Ticker, Date, Open, High, Low, Close, Volume (any others are ignored); gzip by its ending.
+Columns Ticker, Date, Open, High, Low, Close, Volume in any order and case, others are passed over;
+gzip by its ending.  Date is a day, or an instant with its zone; of several rows a day the one stamped
+21:00 UTC (how many feeds mark the end of the day) counts, else the newest.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
-from collections import defaultdict
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable
+from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
+from tasks.prices import values
 from tasks.prices.bars import Bar
 from tasks.prices.quotes import Price
-from workers.errors import NotFound, SettingMissing
+from tasks.prices.sources.refusals import SettingRefused
+from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
+from workers.upstream import Door
 
 NAME = "replay"
+VARIABLE = "WATCHKEEPER_REPLAY_CSV"
+#: Stamp of a day's last row where rows have times.
+DAY_END = time(21, 0)
+
+Recorded = dict[str, list[Bar]]
 
 
-@lru_cache(maxsize=4)
-def read(path: Path) -> dict[str, list[Bar]]:
-    """Bars by symbol, ascending; rows that are none are passed over."""
-    found: dict[str, list[Bar]] = defaultdict(list)
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as lines:
-        for row in csv.DictReader(lines):
-            try:
-                bar = Bar(
-                    date.fromisoformat(row["Date"]),
-                    Decimal(row["Open"]),
-                    Decimal(row["High"]),
-                    Decimal(row["Low"]),
-                    Decimal(row["Close"]),
-                    int(Decimal(row["Volume"])),
-                )
-            except (KeyError, TypeError, ValueError, InvalidOperation):
-                continue
-            found[row["Ticker"]].append(bar)
-    for bars in found.values():
-        bars.sort(key=lambda bar: bar.date)
-    return dict(found)
+def ready() -> None:
+    """Raise SettingMissing unless a file is set."""
+    _path()
 
 
-def fetch_bars(symbol: str) -> list[Bar]:
-    """All bars of ``symbol`` in the file; NotFound when it has none."""
+def _path() -> Path:
     path = settings().replay_csv
     if path is None:
-        raise SettingMissing("WATCHKEEPER_REPLAY_CSV", "the replay source reads a file of daily bars")
-    bars = read(path).get(symbol)
+        raise SettingMissing(VARIABLE, "the replay source reads a CSV file of daily bars")
+    return path
+
+
+def recorded() -> Recorded:
+    """Bars by symbol of the file that is set; read again when it changes."""
+    path = _path()
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingRefused(VARIABLE, f"{path.name} cannot be read ({why})") from None
+    except BrokenAnswer as error:
+        raise SettingRefused(VARIABLE, f"{path.name} {error.detail}") from None
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _changed: int) -> Recorded:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        return parse(lines.read())
+
+
+def parse(text: str) -> Recorded:
+    """Bars by symbol, ascending; a row that is none is passed over, BrokenAnswer for no table."""
+    points: dict[str, dict[date, list[tuple[datetime, Bar]]]] = {}
+    for row in values.rows(text, NAME):
+        stamp, close = values.moment(row.get("date")), values.amount(row.get("close"))
+        symbol = (row.get("ticker") or row.get("symbol") or "").strip().upper()
+        if stamp is None or close is None or not symbol:
+            continue
+        first, high, low = (values.amount(row.get(name)) for name in ("open", "high", "low"))
+        bar = Bar(stamp.date(), first, high, low, close, values.count(row.get("volume")))
+        points.setdefault(symbol, {}).setdefault(bar.date, []).append((stamp, bar))
+    if not points:
+        raise BrokenAnswer(NAME, "holds no row with ticker, date and close")
+    return {symbol: [one_of_day(days[day]) for day in sorted(days)] for symbol, days in points.items()}
+
+
+def one_of_day(points: Iterable[tuple[datetime, Bar]]) -> Bar:
+    """The row that counts of one day's: the one stamped as the day's end, else the newest."""
+    return max(points, key=lambda point: (point[0].time() == DAY_END, point[0]))[1]
+
+
+def fetch_bars(_door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
+    """Bars of ``symbol`` in the file from ``first`` to ``today``; NotFound when it has none at all."""
+    bars = recorded().get(symbol)
     if not bars:
         raise NotFound(NAME, f"the file has no symbol {symbol}")
-    return bars
+    return [bar for bar in bars if (first is None or first <= bar.date) and bar.date <= today]
 
 
-def fetch_price(symbol: str) -> Price:
-    """The last close of ``symbol`` in the file."""
-    last = fetch_bars(symbol)[-1]
-    return Price(symbol, last.close, last.date, last.volume)
+def fetch_price(door: Door, symbol: str, today: date) -> Price:
+    """The last close of ``symbol`` in the file, up to ``today``."""
+    bars = fetch_bars(door, symbol, None, today)
+    if not bars:
+        raise NotFound(NAME, f"the file has no price of {symbol} before {today}")
+    before = bars[-2].close if len(bars) > 1 else None
+    return Price(symbol, bars[-1].close, bars[-1].date, bars[-1].volume, before)

@@ -1,0 +1,79 @@
+"""`tasks.prices.backfill`: fetches the sessions of a range that are missing, one call a symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from tasks.prices import active, bars, fetching, history, ranges, spans
+from tasks.prices.ranges import RangeOptions
+from tasks.prices.sessions import Calendar
+from tasks.prices.sources import alpha_vantage
+from tasks.prices.spans import Gap, Span
+from tasks.prices.symbols import Symbol, market_of
+from workers.app import app
+from workers.work import Item, Work
+
+
+class BackfillOptions(RangeOptions):
+    """Which symbols, which days, from where."""
+
+    symbols: list[Symbol] | None = Field(
+        None, max_length=5000, description="Only these; left out: watch list and recent trades"
+    )
+    active_stock_days: int = Field(30, ge=1, le=3650, description="Traded in the last so many days")
+
+
+def find_gaps(
+    connection: Connection, symbols: Iterable[str], span: Span, now: datetime
+) -> dict[str, list[Gap]]:
+    """Completed sessions of ``span`` that are not stored, by symbol, in runs; none: not listed."""
+    calendars: dict[str, Calendar] = {}
+    gaps: dict[str, list[Gap]] = {}
+    for symbol in symbols:
+        mic = market_of(symbol)
+        if mic not in calendars:
+            first = span.first - timedelta(days=30)
+            calendars[mic] = ranges.calendar_of(connection, mic, first, max(span.last, now.date()))
+        last = min(span.last, calendars[mic].last_completed(now) or date.min)
+        sessions = calendars[mic].days(span.first, last)
+        stored = bars.stored_days(connection, symbol, span.first, span.last)
+        if found := spans.find_gaps(sessions, stored):
+            gaps[symbol] = found
+    return gaps
+
+
+def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
+    """One item a symbol with gaps, from the first missing session to the last."""
+    options, now = work.options, work.now()
+    fetching.require_ready(options.order)
+    with work.read() as connection:
+        symbols = options.symbols
+        if symbols is None:
+            wanted = active.select(connection, (), options.active_stock_days, now)
+            symbols = [one.symbol for one in wanted]
+        span = ranges.span_of(work)
+        gaps = find_gaps(connection, dict.fromkeys(symbols), span, now)
+    return [
+        ranges.item_of(symbol, Span(found[0].first, found[-1].last)) for symbol, found in gaps.items()
+    ]
+
+
+@app.task(
+    name=__name__,
+    options=BackfillOptions,
+    plan=plan,
+    summary=history.summary,
+    queue="prices",
+    upstream=alpha_vantage.UPSTREAM,
+    batch_size=5,
+    min_every=timedelta(minutes=1),
+)
+def backfill(work: Work[BackfillOptions]) -> None:
+    """Fetch the sessions of a range of days that are missing."""
+    for item in work.items():
+        with work.attempt(item):
+            ranges.fetch_item(work, item)

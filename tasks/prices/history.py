@@ -1,0 +1,55 @@
+"""`tasks.prices.history`: daily bars of named symbols over a range of days, revisions included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from pydantic import Field
+
+from tasks.prices import fetching, ranges
+from tasks.prices.ranges import RangeOptions
+from tasks.prices.sources import alpha_vantage
+from tasks.prices.symbols import Symbol
+from workers.app import app
+from workers.work import Item, Work
+
+
+class HistoryOptions(RangeOptions):
+    """Which symbols, which days, from where."""
+
+    symbols: list[Symbol] = Field(min_length=1, max_length=5000, description="Symbols to fetch")
+
+
+def plan(work: Work[HistoryOptions]) -> Iterable[Item]:
+    """One item a symbol, with its range."""
+    fetching.require_ready(work.options.order)
+    span = ranges.span_of(work)
+    return [ranges.item_of(symbol, span) for symbol in dict.fromkeys(work.options.symbols)]
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Counts as in: 3 fetched, 63 new bars, 1 incomplete."""
+    if not counts:
+        return "nothing to fetch"
+    text = f"{counts.get('fetched', 0)} fetched, {counts.get('bars', 0)} new bars"
+    for name in ("incomplete", "not_found", "closed"):
+        text += f", {counts[name]} {name.replace('_', ' ')}" if counts.get(name) else ""
+    return text
+
+
+@app.task(
+    name=__name__,
+    options=HistoryOptions,
+    plan=plan,
+    summary=summary,
+    queue="prices",
+    upstream=alpha_vantage.UPSTREAM,
+    batch_size=5,
+    min_every=timedelta(minutes=1),
+)
+def history(work: Work[HistoryOptions]) -> None:
+    """Fetch daily bars of the named symbols over a range of days."""
+    for item in work.items():
+        with work.attempt(item):
+            ranges.fetch_item(work, item)

@@ -1,0 +1,90 @@
+"""Is a symbol worth a call?  `judge` is pure; `learn` reads in a few statements what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from tasks.prices import bars, outcomes, quotes
+from tasks.prices.sessions import Calendar
+from tasks.prices.symbols import market_of
+from workers import market_sessions
+
+Need = Literal["bars", "price"]
+
+#: After "not found" or "stale" a symbol rests so long: asking again at once would waste the quota.
+REST = timedelta(hours=6)
+#: No exchange is closed for longer than this between two sessions.
+LONGEST_CLOSURE = timedelta(days=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of a symbol."""
+
+    latest: date | None = None
+    confirmed_at: datetime | None = None
+    rests_since: datetime | None = None
+
+
+def next_refresh_at(confirmed_at: datetime, refresh_every: timedelta) -> datetime:
+    """When a price that was confirmed then is old."""
+    return confirmed_at + refresh_every
+
+
+def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datetime) -> Need | None:
+    """What to ask for, or None when what is stored will do.
+
+    Bars when the last completed session is not stored; the price when it is older than
+    ``refresh_every`` while the market is open.  An exchange without known sessions: bars when the
+    price is a day old.
+    """
+    if known.rests_since is not None and now < known.rests_since + REST:
+        return None
+    session = calendar.last_completed(now)
+    if known.latest is None:
+        return "bars"
+    if session is None:
+        day_old = known.confirmed_at is None or now - known.confirmed_at >= timedelta(days=1)
+        return "bars" if day_old else None
+    if known.latest < session:
+        return "bars"
+    if not calendar.is_open(now):
+        return None
+    if known.confirmed_at is None or now >= next_refresh_at(known.confirmed_at, refresh_every):
+        return "price"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is stored of some symbols, and their exchanges' sessions around now."""
+
+    known: Mapping[str, Known]
+    calendars: Mapping[str, Calendar]
+
+    def calendar(self, symbol: str) -> Calendar:
+        """Sessions that the symbol follows."""
+        return self.calendars[market_of(symbol)]
+
+    def need(self, symbol: str, refresh_every: timedelta, now: datetime) -> Need | None:
+        """See ``judge``."""
+        return judge(self.known[symbol], self.calendar(symbol), refresh_every, now)
+
+
+def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Knowledge:
+    """Read what is stored of ``symbols``; a fixed number of statements, however many they are."""
+    latest = bars.latest(connection, symbols)
+    confirmed = quotes.confirmed(connection, symbols)
+    resting = outcomes.fruitless_since(connection, symbols, now - REST)
+    first, last = (now - LONGEST_CLOSURE).date(), (now + timedelta(days=1)).date()
+    sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
+    known = {
+        symbol: Known(latest.get(symbol), confirmed.get(symbol), resting.get(symbol))
+        for symbol in symbols
+    }
+    return Knowledge(known, {mic: Calendar.of(rows) for mic, rows in sessions.items()})

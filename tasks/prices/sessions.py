@@ -1,0 +1,58 @@
+"""Which session is the last completed one, and is the market open?  Pure, over market sessions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import RowMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading day with its real opening and closing times."""
+
+    day: date
+    open_at: datetime
+    close_at: datetime
+
+
+class Calendar:
+    """Sessions of one exchange, ascending; what it does not hold it does not know."""
+
+    def __init__(self, sessions: Iterable[Session]) -> None:
+        self._sessions = sorted(sessions, key=lambda session: session.day)
+
+    @classmethod
+    def of(cls, rows: Iterable[RowMapping]) -> Calendar:
+        """From rows of table `market_session`."""
+        return cls(Session(row["session_date"], row["open_at"], row["close_at"]) for row in rows)
+
+    def last_completed(self, now: datetime) -> date | None:
+        """The latest trading day whose session has ended at ``now``; None when none is known."""
+        number = bisect_right(self._sessions, now, key=lambda session: session.close_at) - 1
+        return self._sessions[number].day if number >= 0 else None
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the exchange trades at ``now``."""
+        number = bisect_right(self._sessions, now, key=lambda session: session.open_at) - 1
+        return number >= 0 and now < self._sessions[number].close_at
+
+    def days(self, first: date, last: date) -> list[date]:
+        """Trading days from ``first`` to ``last``, both inclusive."""
+        start = bisect_left(self._sessions, first, key=lambda session: session.day)
+        end = bisect_right(self._sessions, last, key=lambda session: session.day)
+        return [session.day for session in self._sessions[start:end]]
+
+    def on_or_before(self, day: date) -> date | None:
+        """The latest trading day that is not after ``day``; None when none is known."""
+        number = bisect_right(self._sessions, day, key=lambda session: session.day) - 1
+        return self._sessions[number].day if number >= 0 else None
+
+    def session(self, day: date) -> Session | None:
+        """The session of ``day``, or None when the exchange is closed then."""
+        number = bisect_left(self._sessions, day, key=lambda session: session.day)
+        found = self._sessions[number] if number < len(self._sessions) else None
+        return found if found is not None and found.day == day else None

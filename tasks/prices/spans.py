@@ -1,0 +1,66 @@
+"""Ranges of days: what a history asks for, and which sessions of a range are missing (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+#: A history without any range covers so many days.
+USUAL_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Days from ``first`` to ``last``, both inclusive."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            raise ValueError(f"Invalid date range: {self.first} is after {self.last}")
+
+
+def span_of(
+    today: date,
+    *,
+    duration_days: int | None = None,
+    start_date: date | None = None,
+    end_date: date | None = None,
+) -> Span:
+    """The range that options mean: it slides with ``today`` unless both ends are named.
+
+    ``duration_days`` counts back from the end and goes before ``start_date``; nothing: 30 days.
+    """
+    last = end_date or today
+    if duration_days is not None:
+        return Span(last - timedelta(days=duration_days), last)
+    return Span(start_date or last - timedelta(days=USUAL_DAYS), last)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Sessions in a row that are missing, ``sessions`` of them."""
+
+    first: date
+    last: date
+    sessions: int
+
+
+def find_gaps(sessions: Sequence[date], stored: Collection[date]) -> list[Gap]:
+    """Runs of ``sessions`` (ascending) of which nothing is stored."""
+    have, gaps = set(stored), list[Gap]()
+    missing: list[date] = []
+    for day in [*sessions, None]:
+        if day is not None and day not in have:
+            missing.append(day)
+        elif missing:
+            gaps.append(Gap(missing[0], missing[-1], len(missing)))
+            missing = []
+    return gaps
+
+
+def label(source: str, symbol: str, span: Span) -> str:
+    """A range of a symbol from a source in one word, for logs and outcomes."""
+    return f"{source}:{symbol}:{span.first}:{span.last}"

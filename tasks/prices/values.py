@@ -1,0 +1,101 @@
+"""Numbers, days and words as price sources write them (pure): a value, or None; never an exception."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from workers.errors import BrokenAnswer
+
+#: What `numeric(20,6)` holds: fourteen digits before the point, six after it.
+SMALLEST = Decimal("0.000001")
+LARGEST = Decimal(10) ** 13
+#: Longest text that is taken for a number or a day (characters).
+LONGEST_VALUE = 64
+#: How much of a source's own words an error repeats (characters).
+LONGEST_WORDS = 200
+#: Years that a bar can be of; a table of dates with others is damaged.
+YEARS = range(1900, 2200)
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+
+
+def number(value: Any) -> Decimal | None:
+    """A finite number that the database can hold, at six decimals."""
+    text = str(value).strip() if isinstance(value, str | int | float | Decimal) else ""
+    if not text or len(text) > LONGEST_VALUE:
+        return None
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not found.is_finite() or abs(found) >= LARGEST:
+        return None
+    return found.quantize(SMALLEST, ROUND_HALF_UP)
+
+
+def amount(value: Any) -> Decimal | None:
+    """A price: a number above nothing, without zeros that say nothing."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def count(value: Any) -> int | None:
+    """A volume: a whole number, zero or more."""
+    found = number(value)
+    return int(found) if found is not None and found >= 0 else None
+
+
+def day(value: Any) -> date | None:
+    """A date written year-month-day, whatever follows it."""
+    text = value.strip()[:10] if isinstance(value, str) else ""
+    if len(text) != 10 or text[4] != "-":
+        return None
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.year in YEARS else None
+
+
+def moment(value: Any) -> datetime | None:
+    """An instant: a date alone is its midnight UTC; a time without a zone names no instant."""
+    text = value.strip() if isinstance(value, str) else ""
+    on = day(text)
+    if on is None or len(text) > LONGEST_VALUE:
+        return None
+    if len(text) == 10:
+        return datetime.combine(on, time(0), UTC)
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def words(value: Any) -> str:
+    """The start of a source's own words, fit for an error, a log line and a row."""
+    if not isinstance(value, str):
+        return f"({type(value).__name__})"
+    return _UNPRINTABLE.sub(" ", value[: LONGEST_WORDS * 2])[:LONGEST_WORDS]
+
+
+def shown(value: Decimal, places: int = 2) -> str:
+    """A price as people read it: rounded half up to ``places`` decimals; stored prices stay exact."""
+    return str(value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+
+
+def rows(text: str, source: str) -> Iterator[dict[str, str]]:
+    """Rows of a CSV text by column name in lower case; BrokenAnswer when it is none."""
+    reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""))
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+        for row in reader:
+            yield dict(zip(names, row, strict=False))
+    except csv.Error as error:
+        raise BrokenAnswer(source, f"sent a table that cannot be read: {words(str(error))}") from None

@@ -1,0 +1,295 @@
+"""`tasks.prices.refresh` on a real ledger, against scripted sources on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REFRESH = "tasks.prices.refresh"
+ERRORS = json.loads(
+    (Path(__file__).parents[1] / "fixtures" / "alpha_vantage" / "errors.json").read_text()
+)
+RECORDED = Path(__file__).parents[1] / "fixtures" / "prices" / "daily_bars.csv"
+
+Daily = Callable[[dict[str, float]], dict[str, Any]]
+
+
+def days(count: int = 3, *, until: int = 0) -> dict[str, float]:
+    """Closes of the last ``count`` days, the newest ``until`` days ago."""
+    today = datetime.now(UTC).date()
+    return {(today - timedelta(days=until + n)).isoformat(): 100.0 - n for n in range(count)}
+
+
+def test_a_symbol_is_refreshed_with_its_quote_its_bars_and_its_outcome(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    run = prices.run(REFRESH, symbols=["aapl"])
+    assert run["state"] == "succeeded", run["error"]
+    assert run["result"]["summary"] == "1 refreshed, 3 new bars"
+    assert run["trigger"] == "manual"
+    quote = prices.one("select * from quote where symbol = 'AAPL'")
+    assert (quote["price"], quote["previous_close"], quote["source"]) == (100, 99, "alpha_vantage")
+    assert prices.outcomes(run) == {"AAPL": "ok"}
+    assert prices.alpha_vantage.asked[0]["function"] == "TIME_SERIES_DAILY"
+    assert prices.alpha_vantage.asked[0]["outputsize"] == "compact"
+
+
+def test_a_symbol_whose_last_completed_session_is_stored_costs_no_call(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.run(REFRESH, symbols=["AAPL"])
+    again = prices.run(REFRESH, symbols=["AAPL"])
+    assert (again["state"], again["total"]) == ("succeeded", 0)
+    assert again["result"]["summary"] == "0 refreshed, all fresh or out of reach"
+    assert len(prices.alpha_vantage.asked) == 1
+
+
+def test_while_the_market_is_open_an_old_price_costs_a_call_and_a_fresh_one_does_not(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.open_market()
+    today = datetime.now(UTC).date()
+    prices.alpha_vantage.answer = lambda asked: (
+        daily_answer(days(until=1))
+        if asked["function"] == "TIME_SERIES_DAILY"
+        else {"Global Quote": {"05. price": "101.5", "07. latest trading day": str(today)}}
+    )
+    prices.sql.execute("insert into watchlist_item (symbol, refresh_every) values ('AAPL', '1 hour')")
+    assert prices.run(REFRESH)["done"] == 1
+    assert prices.run(REFRESH)["total"] == 0
+    prices.sql.execute("update quote set fetched_at = fetched_at - interval '61 minutes'")
+    assert prices.run(REFRESH)["done"] == 1
+    assert [asked["function"] for asked in prices.alpha_vantage.asked] == [
+        "TIME_SERIES_DAILY",
+        "GLOBAL_QUOTE",
+    ]
+    quote = prices.one("select price, session_date, previous_close from quote")
+    assert quote == {"price": 101.5, "session_date": today, "previous_close": None}
+
+
+def test_the_bar_of_a_session_still_going_on_is_not_stored(prices: Any, daily_answer: Daily) -> None:
+    prices.open_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    today = datetime.now(UTC).date()
+    assert prices.outcomes(run) == {"AAPL": "ok"}
+    assert prices.one("select max(bar_date) as last from price_bar")["last"] == today - timedelta(
+        days=1
+    )
+    assert prices.one("select session_date from quote")["session_date"] == today
+
+
+def test_an_unknown_symbol_is_not_found_rests_and_is_no_failure(prices: Any) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: ERRORS["bad_call"]
+    run = prices.run(REFRESH, symbols=["NOPE"])
+    assert (run["state"], run["done"], run["failed"]) == ("succeeded", 1, 0)
+    assert prices.outcomes(run) == {"NOPE": "not_found"}
+    prices.run(REFRESH, symbols=["NOPE"])
+    assert len(prices.alpha_vantage.asked) == 1
+    prices.run(REFRESH, symbols=["NOPE"], force=True)
+    assert len(prices.alpha_vantage.asked) == 2
+
+
+def test_an_outage_is_never_not_found(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: (500, "down")
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert run["state"] == "failed"
+    assert "AAPL: alpha_vantage: answered 500" in run["error"]
+    assert prices.outcomes(run) == {"AAPL": "error"}
+
+
+def test_an_answer_without_the_last_session_is_stale(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days(until=2))
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert run["result"]["counts"] == {"refreshed": 1, "bars": 3, "stale": 1}
+    assert prices.outcomes(run) == {"AAPL": "stale"}
+
+
+def test_one_bad_symbol_spoils_no_other(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: (
+        "<html>" if asked["symbol"] == "BAD" else daily_answer(days())
+    )
+    run = prices.run(REFRESH, symbols=["AAPL", "BAD", "MSFT", "BRK.B", "IBM", "FB", "NVDA"])
+    assert (run["state"], run["done"], run["failed"]) == ("partial", 6, 1)
+    assert prices.outcomes(run)["BAD"] == "error"
+
+
+def test_when_the_quota_of_the_day_is_spent_the_rest_is_deferred_and_goes_first_next_time(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.sql.execute("insert into quota (upstream, per, calls) values ('alpha_vantage', '1 day', 3)")
+    run = prices.run(REFRESH, symbols=[f"S{n}" for n in range(8)])
+    assert (run["state"], run["done"], run["deferred"]) == ("partial", 3, 5)
+    assert "5 deferred" in run["reason"]
+    assert sorted(prices.outcomes(run).values()) == ["deferred"] * 5 + ["ok"] * 3
+
+
+def test_the_upstreams_own_word_that_the_day_is_spent_defers_the_rest_as_rate_limited(
+    prices: Any,
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: ERRORS["daily"]
+    run = prices.run(REFRESH, symbols=["AAPL", "MSFT"])
+    assert run["state"] == "partial"
+    assert prices.outcomes(run) == {"AAPL": "rate_limited", "MSFT": "rate_limited"}
+    assert len(prices.alpha_vantage.asked) == 1
+
+
+def test_the_key_is_in_no_row(prices: Any) -> None:
+    prices.closed_market()
+    key = prices_key()
+    echo = ERRORS["daily"]["Information"].replace("XXXXXXXXXXXXXXXX", key)
+    for body in ({"Information": echo}, {"Information": f"what is {key}?"}, f"<b>{key}</b>"):
+        prices.alpha_vantage.answer = lambda asked, body=body: body
+        prices.sql.execute("update upstream_state set closed_until = null, failures = 0")
+        prices.run(REFRESH, symbols=["AAPL"])
+    for table in ("run", "batch", "permit", "upstream_state", "price_outcome"):
+        rows = prices.all(f"select t::text as row from {table} t")
+        assert not [row for row in rows if key in row["row"]], table
+
+
+def prices_key() -> str:
+    from workers.settings import settings
+
+    return settings().require("alpha_vantage_api_key", "")
+
+
+def test_a_missing_key_ends_the_run_with_the_variables_name(
+    prices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.settings import settings
+
+    monkeypatch.delenv("WATCHKEEPER_ALPHA_VANTAGE_API_KEY")
+    settings.cache_clear()
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert run["state"] == "failed"
+    assert run["error"].startswith("WATCHKEEPER_ALPHA_VANTAGE_API_KEY is not set")
+
+
+def test_a_refused_key_ends_the_run_with_the_variables_name(prices: Any) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: ERRORS["bad_key"]
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert run["state"] == "failed"
+    assert run["error"].startswith("WATCHKEEPER_ALPHA_VANTAGE_API_KEY does not work")
+
+
+def test_an_unknown_option_leaves_a_failed_run_that_names_it(prices: Any) -> None:
+    run = prices.run(REFRESH, symbol=["AAPL"])
+    assert run["state"] == "failed"
+    assert 'there is no option "symbol"' in run["error"]
+
+
+def test_the_next_source_answers_when_the_first_has_an_outage(
+    prices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
+    prices.closed_market()
+    today = datetime.now(UTC).date()
+    prices.alpha_vantage.answer = lambda asked: (500, "down")
+    prices.stooq.answer = lambda asked: f"Date,Open,High,Low,Close,Volume\r\n{today},1,2,1,2,3\r\n"
+    run = prices.run(REFRESH, symbols=["BRK.B"], fallback=["stooq"])
+    assert run["state"] == "succeeded", run["error"]
+    assert prices.one("select source, price from quote") == {"source": "stooq", "price": 2}
+    assert prices.stooq.asked[0]["s"] == "brk-b.us"
+
+
+def test_the_next_source_answers_when_the_firsts_quota_is_spent(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    today = datetime.now(UTC).date()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.stooq.answer = lambda asked: (
+        "No data"
+        if asked["s"] == "c.us"
+        else f"Date,Open,High,Low,Close,Volume\r\n{today},1,2,1,2,3\r\n"
+    )
+    prices.sql.execute("insert into quota (upstream, per, calls) values ('alpha_vantage', '1 day', 1)")
+    run = prices.run(REFRESH, symbols=["A", "B", "C"], fallback=["stooq"])
+    assert (run["state"], run["done"], run["deferred"]) == ("partial", 2, 1)
+    assert prices.outcomes(run) == {"A": "ok", "B": "ok", "C": "deferred"}
+
+
+def test_replay_works_without_a_key_and_without_a_network(
+    prices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.settings import settings
+
+    monkeypatch.delenv("WATCHKEEPER_ALPHA_VANTAGE_API_KEY")
+    monkeypatch.setenv("WATCHKEEPER_REPLAY_CSV", str(RECORDED))
+    settings.cache_clear()
+    run = prices.run(REFRESH, symbols=["IBM", "NOPE"], source="replay")
+    assert run["state"] == "succeeded", run["error"]
+    assert prices.one("select price, session_date from quote where symbol = 'IBM'") == {
+        "price": prices.one("select 200.83::numeric(20,6) as p")["p"],
+        "session_date": date(2013, 2, 28),
+    }
+    assert prices.outcomes(run)["NOPE"] == "not_found"
+    before = prices.all("select * from price_bar order by 1, 2")
+    prices.run(REFRESH, symbols=["IBM"], source="replay", force=True)
+    assert prices.all("select * from price_bar order by 1, 2") == before
+
+
+def test_a_revision_overwrites_and_is_dated(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    first = days()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(first)
+    prices.run(REFRESH, symbols=["AAPL"])
+    revised = {**first, min(first): 12.5}
+    prices.alpha_vantage.answer = lambda asked: daily_answer(revised)
+    run = prices.run(REFRESH, symbols=["AAPL"], force=True)
+    assert run["result"]["counts"]["bars"] == 1
+    rows = prices.all(
+        "select close, revised_at is not null as revised from price_bar order by bar_date"
+    )
+    assert [row["revised"] for row in rows] == [True, False, False]
+    assert rows[0]["close"] == 12.5
+
+
+def test_an_older_price_does_not_replace_a_newer_one(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.run(REFRESH, symbols=["AAPL"])
+    prices.alpha_vantage.answer = lambda asked: daily_answer(dict.fromkeys(days(until=1), 5.0))
+    prices.run(REFRESH, symbols=["AAPL"], force=True)
+    assert prices.one("select price from quote")["price"] == 100
+
+
+def test_active_symbols_are_the_watch_list_the_traded_and_the_schedules_own(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.sql.execute(
+        "insert into watchlist_item (symbol, priority, active)"
+        " values ('LATER', 150, true), ('FIRST', 10, true), ('GONE', 1, false)"
+    )
+    prices.sql.execute("insert into transaction (symbol, quantity, price) values ('TSCO.LON', -2, 4.7)")
+    prices.sql.execute(
+        "insert into transaction (symbol, quantity, price, traded_at)"
+        " values ('OLD', 1, 1, clock_timestamp() - interval '31 days'), ('FIRST', 1, 1, clock_timestamp())"
+    )
+    prices.run(REFRESH, extra_symbols=["OWN"])
+    assert [asked["symbol"] for asked in prices.alpha_vantage.asked] == [
+        "FIRST",
+        "OWN",
+        "LATER",
+        "TSCO.LON",
+    ]
