@@ -88,7 +88,9 @@ class Batch(Base):
     sends: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="Messages sent since it was last claimed"
     )
-    waiting_for: Mapped[str | None] = mapped_column(Text, comment="Upstream whose quota it waits for, until a worker has it")
+    waiting_for: Mapped[str | None] = mapped_column(
+        Text, comment="Upstream whose quota it waits for, until a worker has it"
+    )
     fence: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Rises at every claim; an older holder writes nothing"
     )

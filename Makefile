@@ -1,0 +1,67 @@
+# Watchkeeper: everything here is also what CI calls.  Needs make and Python >= 3.11 with venv, nothing else.
+SHELL := /bin/sh
+PYTHON := $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; \
+	then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fuzz bench chaos env psql lock clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams (Ctrl-C ends it)
+	@$(BIN)/python -m sandbox run
+
+test: $(VENV)/.dev ## every test, on servers of its own
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
+	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600
+
+bench: $(VENV)/.dev ## figures, one JSON object a line
+	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+env: ## write .env with generated secrets for docker compose
+	@test ! -e .env || { echo ".env exists; delete it first to make new secrets"; exit 1; }
+	@umask 077; for name in POSTGRES_PASSWORD REDIS_PASSWORD FLOWER_PASSWORD; do \
+	printf '%s=%s\n' $$name "$$(od -An -N18 -tx1 /dev/urandom | tr -d ' \n')"; done > .env
+	@printf 'FLOWER_USER=operator\nWATCHKEEPER_ALPHA_VANTAGE_API_KEY=\n' >> .env
+	@echo ".env written; docker compose up -d"
+
+psql: $(VENV)/.run ## psql on a temporary sandbox (in the running one use the line it shows)
+	@PSQLRC=deploy/psqlrc $(BIN)/python -m sandbox exec -- $$($(BIN)/python -c 'from sandbox.postgres import binaries; print(binaries() / "psql")')
+
+lock: $(VENV)/.dev ## renew the lock files
+	@$(PIP) install uv
+	@set -e; for spec in "production:--group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra apprise --group build --group dev"; do \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	pyproject.toml $${spec#*:} -o requirements/$${spec%%:*}.lock; done
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 with venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made requirements/run.lock pyproject.toml
+	@test -e $(VENV)/.dev || { echo "installing …"; $(PIP) install --require-hashes -r requirements/run.lock; }
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made requirements/dev.lock pyproject.toml
+	@echo "installing …"; $(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean: ## forget the virtual environment and the sandbox's data
+	@rm -rf $(VENV) .sandbox
