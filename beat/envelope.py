@@ -57,7 +57,7 @@ class Envelopes:
         values = {
             _ID: message_id(message),
             _ROOT: run_id,
-            _SCHEDULE: message.schedule or "",
+            _SCHEDULE: json.dumps(message.schedule or "")[1:-1],
             _BODY: base64.b64encode(body.encode()).decode(),
             _TAG: str(uuid.uuid4()),
             _ARGUMENTS: f"('{run_id}', {message.seq})",

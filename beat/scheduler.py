@@ -18,9 +18,9 @@ from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults, outbox, steps
 from beat.beating import Beating
-from beat.reading import Connection
+from beat.reading import Connection, connect
 from beat.wakeup import Wakeup
-from workers.db import connect_args, reset
+from workers.db import reset
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")
@@ -93,7 +93,7 @@ class DatabaseScheduler(Scheduler):
     def _begin(self) -> steps.Turn:
         """Connect if need be, and read the clock: the database's, for all steps of this tick."""
         if self._turn is None:
-            connection = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
+            connection = connect()
             defaults.insert_entries(connection, self.app)
             self._turn = steps.Turn(
                 connection, _clock(connection), settings().claim_limit, time.monotonic()

@@ -106,13 +106,17 @@ on conflict do nothing
 """
 
 #: One slice of all schedules, in order of name, and those in it whose plan is not of their revision.
+#: The first states in the same order hold all of the slice's: each belongs to a schedule.
 SLICE = """
 with slice as materialized (
     select name, revision from schedule where name > %(after)s order by name limit %(slice)s
+), planned as materialized (
+    select schedule, planned_revision from schedule_state
+     where schedule > %(after)s order by schedule limit %(slice)s
 )
 select (select max(name) from slice), (select count(*) from slice), array(
-    select name from slice left join schedule_state st on st.schedule = name
-     where st.planned_revision is distinct from revision limit %(limit)s)
+    select name from slice left join planned on schedule = name
+     where planned_revision is distinct from revision limit %(limit)s)
 """
 
 SET_PLAN = """

@@ -1,0 +1,115 @@
+"""A real beat: `celery -A workers.app beat`, its wakefulness, its signs, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fix_beat import Drive
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def running(drive: Drive, celery_process: Callable[..., Any], eventually: Callable[..., Any]) -> Any:
+    """A beat that is up and has nothing to do."""
+    process = celery_process("beat", WATCHKEEPER_SWEEP_SECONDS="300")
+    eventually(lambda: drive.all("select * from heartbeat where role = 'beat'"), within=30)
+    return process
+
+
+def planned_within(drive: Drive, name: str, eventually: Callable[..., Any]) -> float:
+    """Seconds from an edit's commit until beat has planned it."""
+    began = time.monotonic()
+    drive.edit(name, every=f"{600 + int(began) % 600} seconds")
+    eventually(
+        lambda: drive.all(
+            "select from schedule s join schedule_state st on st.schedule = s.name"
+            " where name = %s and planned_revision = revision",
+            name,
+        ),
+        within=10,
+        every=0.002,
+    )
+    return time.monotonic() - began
+
+
+def test_an_edit_ends_the_wait_at_once(drive: Drive, running: Any, eventually: Any) -> None:
+    drive.schedule("watched")
+    eventually(lambda: drive.states("watched") == ["due"])
+    took = sorted(planned_within(drive, "watched", eventually) for _ in range(20))
+    assert took[10] < 0.1
+
+
+def test_polling_alone_works_too(drive: Drive, celery_process: Any, eventually: Any) -> None:
+    celery_process("beat", WATCHKEEPER_LISTEN="false")
+    eventually(lambda: drive.all("select * from heartbeat where role = 'beat'"), within=30)
+    drive.schedule("watched")
+    eventually(lambda: drive.states("watched") == ["due"], within=5)
+    assert planned_within(drive, "watched", eventually) < 2
+
+
+def test_beat_gives_signs_of_use_answers_ping_and_ends_when_asked(
+    drive: Drive, running: Any, tmp_path: Path, eventually: Any
+) -> None:
+    (row,) = drive.all("select name, (detail->>'pid')::int as pid from heartbeat where role = 'beat'")
+    assert row["name"].endswith(f"@{socket.gethostname()}")
+    assert (tmp_path / "heartbeats" / f"beat-{row['name']}").exists()
+    command = ["-m", "celery", "-A", "workers.app", "inspect", "ping", "-t", "5", "-d", row["name"]]
+    answer = subprocess.run(
+        [sys.executable, *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "pong" in answer.stdout
+    os.kill(row["pid"], signal.SIGTERM)
+    ours = "select count(*) as n from pg_stat_activity where application_name like 'beat%%'"
+    eventually(lambda: drive.one(ours)["n"] == 0, within=5)
+    eventually(lambda: running.poll() is not None, within=5)
+
+
+def test_a_stock_worker_takes_beats_messages(
+    drive: Drive, broker_url: str, eventually: Any, tmp_path: Path
+) -> None:
+    for number in range(50):
+        drive.schedule(f"s-{number}", priority=number % 10)
+    drive.work()
+    stock = tmp_path / "stock.py"
+    stock.write_text(
+        "from celery import Celery\n"
+        f"app = Celery(broker={broker_url!r}, set_as_current=False)\n"
+        "app.conf.update(result_backend=None, broker_transport_options={'queue_order_strategy': 'priority'})\n"
+        "@app.task(name='tests.noop')\n"
+        "def noop(run_id, seq):\n"
+        f"    open({str(tmp_path / 'taken')!r}, 'a').write(run_id + chr(10))\n"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "stock", "worker", "-P", "solo", "-Q", "upkeep",
+         "--without-gossip", "--without-mingle", "-l", "ERROR"],
+        cwd=tmp_path,
+    )  # fmt: skip
+    taken = tmp_path / "taken"
+    try:
+        eventually(lambda: taken.exists() and taken.read_text().count("\n") == 50, within=30)
+    finally:
+        worker.terminate()
+        worker.wait(15)
+    rows = {str(row["id"]): row["priority"] for row in drive.all("select id, priority from run")}
+    order = [rows.pop(run_id) for run_id in taken.read_text().split()]
+    assert not rows
+    assert drive.queued() == []
+    # Redis has four steps of priority: 7 to 9 share the first.
+    assert order[0] >= 7
+    assert order[-1] == 0
