@@ -23,7 +23,7 @@ class ScriptedUpstream:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
-        self.answer: Callable[[dict[str, str]], Reply] = lambda asked: (404, "")
+        self.answer: Callable[[dict[str, str]], Reply] = lambda _: (404, "")
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,7 +82,8 @@ class Prices:
 
         ready = (
             "select task, seq from batch where run_id = %s and state in ('waiting', 'sent')"
-            " and waiting_for is null and coalesce(not_before, '-infinity') <= clock_timestamp() order by seq"
+            " and waiting_for is null and coalesce(not_before, '-infinity') <= clock_timestamp()"
+            " order by seq"
         )
         while batch := self.sql.execute(ready, (run_id,)).fetchone():
             task = app.tasks[batch["task"]]
@@ -119,7 +120,7 @@ class Prices:
             + opens
             + ", clock_timestamp() - n * interval '1 day' "
             + closes
-            + " from generate_series(0, 30) n",
+            + " from generate_series(0, 400) n",
             (mic,),
         )
 

@@ -29,7 +29,7 @@ def test_a_symbol_is_refreshed_with_its_quote_its_bars_and_its_outcome(
     prices: Any, daily_answer: Daily
 ) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     run = prices.run(REFRESH, symbols=["aapl"])
     assert run["state"] == "succeeded", run["error"]
     assert run["result"]["summary"] == "1 refreshed, 3 new bars"
@@ -45,7 +45,7 @@ def test_a_symbol_whose_last_completed_session_is_stored_costs_no_call(
     prices: Any, daily_answer: Daily
 ) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     prices.run(REFRESH, symbols=["AAPL"])
     again = prices.run(REFRESH, symbols=["AAPL"])
     assert (again["state"], again["total"]) == ("succeeded", 0)
@@ -78,7 +78,7 @@ def test_while_the_market_is_open_an_old_price_costs_a_call_and_a_fresh_one_does
 
 def test_the_bar_of_a_session_still_going_on_is_not_stored(prices: Any, daily_answer: Daily) -> None:
     prices.open_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     run = prices.run(REFRESH, symbols=["AAPL"])
     today = datetime.now(UTC).date()
     assert prices.outcomes(run) == {"AAPL": "ok"}
@@ -90,7 +90,7 @@ def test_the_bar_of_a_session_still_going_on_is_not_stored(prices: Any, daily_an
 
 def test_an_unknown_symbol_is_not_found_rests_and_is_no_failure(prices: Any) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: ERRORS["bad_call"]
+    prices.alpha_vantage.answer = lambda _: ERRORS["bad_call"]
     run = prices.run(REFRESH, symbols=["NOPE"])
     assert (run["state"], run["done"], run["failed"]) == ("succeeded", 1, 0)
     assert prices.outcomes(run) == {"NOPE": "not_found"}
@@ -103,7 +103,7 @@ def test_an_unknown_symbol_is_not_found_rests_and_is_no_failure(prices: Any) -> 
 def test_an_outage_is_never_not_found(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: (500, "down")
+    prices.alpha_vantage.answer = lambda _: (500, "down")
     run = prices.run(REFRESH, symbols=["AAPL"])
     assert run["state"] == "failed"
     assert "AAPL: alpha_vantage: answered 500" in run["error"]
@@ -112,7 +112,7 @@ def test_an_outage_is_never_not_found(prices: Any, monkeypatch: pytest.MonkeyPat
 
 def test_an_answer_without_the_last_session_is_stale(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days(until=2))
+    prices.alpha_vantage.answer = lambda _: daily_answer(days(until=2))
     run = prices.run(REFRESH, symbols=["AAPL"])
     assert run["result"]["counts"] == {"refreshed": 1, "bars": 3, "stale": 1}
     assert prices.outcomes(run) == {"AAPL": "stale"}
@@ -132,7 +132,7 @@ def test_when_the_quota_of_the_day_is_spent_the_rest_is_deferred_and_goes_first_
     prices: Any, daily_answer: Daily
 ) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     prices.sql.execute("insert into quota (upstream, per, calls) values ('alpha_vantage', '1 day', 3)")
     run = prices.run(REFRESH, symbols=[f"S{n}" for n in range(8)])
     assert (run["state"], run["done"], run["deferred"]) == ("partial", 3, 5)
@@ -144,7 +144,7 @@ def test_the_upstreams_own_word_that_the_day_is_spent_defers_the_rest_as_rate_li
     prices: Any,
 ) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: ERRORS["daily"]
+    prices.alpha_vantage.answer = lambda _: ERRORS["daily"]
     run = prices.run(REFRESH, symbols=["AAPL", "MSFT"])
     assert run["state"] == "partial"
     assert prices.outcomes(run) == {"AAPL": "rate_limited", "MSFT": "rate_limited"}
@@ -156,7 +156,7 @@ def test_the_key_is_in_no_row(prices: Any) -> None:
     key = prices_key()
     echo = ERRORS["daily"]["Information"].replace("XXXXXXXXXXXXXXXX", key)
     for body in ({"Information": echo}, {"Information": f"what is {key}?"}, f"<b>{key}</b>"):
-        prices.alpha_vantage.answer = lambda asked, body=body: body
+        prices.alpha_vantage.answer = lambda _, body=body: body
         prices.sql.execute("update upstream_state set closed_until = null, failures = 0")
         prices.run(REFRESH, symbols=["AAPL"])
     for table in ("run", "batch", "permit", "upstream_state", "price_outcome"):
@@ -184,7 +184,7 @@ def test_a_missing_key_ends_the_run_with_the_variables_name(
 
 def test_a_refused_key_ends_the_run_with_the_variables_name(prices: Any) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: ERRORS["bad_key"]
+    prices.alpha_vantage.answer = lambda _: ERRORS["bad_key"]
     run = prices.run(REFRESH, symbols=["AAPL"])
     assert run["state"] == "failed"
     assert run["error"].startswith("WATCHKEEPER_ALPHA_VANTAGE_API_KEY does not work")
@@ -202,8 +202,8 @@ def test_the_next_source_answers_when_the_first_has_an_outage(
     monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
     prices.closed_market()
     today = datetime.now(UTC).date()
-    prices.alpha_vantage.answer = lambda asked: (500, "down")
-    prices.stooq.answer = lambda asked: f"Date,Open,High,Low,Close,Volume\r\n{today},1,2,1,2,3\r\n"
+    prices.alpha_vantage.answer = lambda _: (500, "down")
+    prices.stooq.answer = lambda _: f"Date,Open,High,Low,Close,Volume\r\n{today},1,2,1,2,3\r\n"
     run = prices.run(REFRESH, symbols=["BRK.B"], fallback=["stooq"])
     assert run["state"] == "succeeded", run["error"]
     assert prices.one("select source, price from quote") == {"source": "stooq", "price": 2}
@@ -215,7 +215,7 @@ def test_the_next_source_answers_when_the_firsts_quota_is_spent(
 ) -> None:
     prices.closed_market()
     today = datetime.now(UTC).date()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     prices.stooq.answer = lambda asked: (
         "No data"
         if asked["s"] == "c.us"
@@ -250,10 +250,10 @@ def test_replay_works_without_a_key_and_without_a_network(
 def test_a_revision_overwrites_and_is_dated(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
     first = days()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(first)
+    prices.alpha_vantage.answer = lambda _: daily_answer(first)
     prices.run(REFRESH, symbols=["AAPL"])
     revised = {**first, min(first): 12.5}
-    prices.alpha_vantage.answer = lambda asked: daily_answer(revised)
+    prices.alpha_vantage.answer = lambda _: daily_answer(revised)
     run = prices.run(REFRESH, symbols=["AAPL"], force=True)
     assert run["result"]["counts"]["bars"] == 1
     rows = prices.all(
@@ -265,9 +265,9 @@ def test_a_revision_overwrites_and_is_dated(prices: Any, daily_answer: Daily) ->
 
 def test_an_older_price_does_not_replace_a_newer_one(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     prices.run(REFRESH, symbols=["AAPL"])
-    prices.alpha_vantage.answer = lambda asked: daily_answer(dict.fromkeys(days(until=1), 5.0))
+    prices.alpha_vantage.answer = lambda _: daily_answer(dict.fromkeys(days(until=1), 5.0))
     prices.run(REFRESH, symbols=["AAPL"], force=True)
     assert prices.one("select price from quote")["price"] == 100
 
@@ -276,7 +276,7 @@ def test_active_symbols_are_the_watch_list_the_traded_and_the_schedules_own(
     prices: Any, daily_answer: Daily
 ) -> None:
     prices.closed_market()
-    prices.alpha_vantage.answer = lambda asked: daily_answer(days())
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
     prices.sql.execute(
         "insert into watchlist_item (symbol, priority, active)"
         " values ('LATER', 150, true), ('FIRST', 10, true), ('GONE', 1, false)"
@@ -284,7 +284,8 @@ def test_active_symbols_are_the_watch_list_the_traded_and_the_schedules_own(
     prices.sql.execute("insert into transaction (symbol, quantity, price) values ('TSCO.LON', -2, 4.7)")
     prices.sql.execute(
         "insert into transaction (symbol, quantity, price, traded_at)"
-        " values ('OLD', 1, 1, clock_timestamp() - interval '31 days'), ('FIRST', 1, 1, clock_timestamp())"
+        " values ('OLD', 1, 1, clock_timestamp() - interval '31 days'),"
+        " ('FIRST', 1, 1, clock_timestamp())"
     )
     prices.run(REFRESH, extra_symbols=["OWN"])
     assert [asked["symbol"] for asked in prices.alpha_vantage.asked] == [

@@ -1,0 +1,199 @@
+"""`celery -A workers.app prices …`: the watch list, the latest prices, what is missing.
+
+Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workers.console import DONE, NOT_FOUND, USAGE, fail, show, speaks_plainly
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
+
+
+@contextmanager
+def database() -> Iterator[Connection]:
+    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
+    from sqlalchemy.exc import DBAPIError
+
+    from workers.db import transaction
+
+    try:
+        with transaction() as connection:
+            yield connection
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from None
+
+
+def checked(symbols: Sequence[str]) -> list[str]:
+    """Symbols in capitals, or the end of the command with the reason."""
+    from tasks.prices.symbols import check
+
+    try:
+        return [check(symbol) for symbol in symbols]
+    except ValueError as error:
+        fail(str(error), None, USAGE)
+        raise
+
+
+@click.group()
+def prices() -> None:
+    """Stock prices: what is followed, what it costs, what is missing."""
+
+
+@prices.group("watchlist", invoke_without_command=True)
+@click.option("--all", "everything", is_flag=True, help="also what was removed")
+@as_json
+@click.pass_context
+def watchlist_(context: click.Context, everything: bool, as_json: bool) -> None:
+    """Symbols to follow; add and remove edit the list."""
+    if context.invoked_subcommand is None:
+        list_watchlist(everything, as_json)
+
+
+@speaks_plainly
+def list_watchlist(everything: bool, as_json: bool) -> None:
+    """Print the watch list with each symbol's latest price."""
+    from tasks.prices import quotes, watchlist
+    from tasks.prices.values import shown
+
+    with database() as connection:
+        items = watchlist.listed(connection, everything=everything)
+        latest = {row["symbol"]: row for row in quotes.listed(connection)}
+    rows: list[dict[str, Any]] = []
+    for item in items:
+        quote = latest.get(item["symbol"])
+        price = {"price": shown(quote["price"]), "session": quote["session_date"]} if quote else {}
+        rows.append({**item, "price": None, "session": None, **price})
+    columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
+    show(rows, columns, as_json=as_json)
+
+
+@watchlist_.command("add")
+@click.argument("symbols", nargs=-1, required=True)
+@click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
+@click.option("--every", type=click.FloatRange(1), default=5, show_default=True, help="minutes")
+@click.option("--note")
+@speaks_plainly
+def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
+    """Follow SYMBOLS; added again they keep the more urgent values."""
+    from tasks.prices import watchlist
+
+    entries = [
+        watchlist.Entry(
+            symbol=symbol, priority=priority, refresh_every=timedelta(minutes=every), note=note
+        )
+        for symbol in checked(symbols)
+    ]
+    with database() as connection:
+        for entry in entries:
+            watchlist.add(connection, entry)
+    click.echo(f"following {', '.join(entry.symbol for entry in entries)}", err=True)
+
+
+@watchlist_.command("remove")
+@click.argument("symbols", nargs=-1, required=True)
+@speaks_plainly
+def remove(symbols: tuple[str, ...]) -> None:
+    """Follow SYMBOLS no longer; their prices stay."""
+    from tasks.prices import watchlist
+
+    with database() as connection:
+        wanted = checked(symbols)
+        gone = [symbol for symbol in wanted if watchlist.remove(connection, symbol)]
+    missing = [symbol for symbol in wanted if symbol not in gone]
+    if missing:
+        fail(f"not on the watch list: {', '.join(missing)}", None, NOT_FOUND)
+    click.echo(f"no longer following {', '.join(gone)}", err=True)
+
+
+@prices.command("quotes")
+@click.argument("symbols", nargs=-1)
+@as_json
+@speaks_plainly
+def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
+    """Latest price of each symbol, to two decimals; --json has it exact."""
+    from tasks.prices import quotes
+    from tasks.prices.quotes import Price
+    from tasks.prices.values import shown
+
+    with database() as connection:
+        found = quotes.listed(connection, checked(symbols))
+    rows = []
+    for row in found:
+        price = Price(
+            row["symbol"], row["price"], row["session_date"], row["volume"], row["previous_close"]
+        )
+        change = price.change_percent
+        rows.append(
+            {
+                **row,
+                "price": str(row["price"]) if as_json else shown(row["price"]),
+                "change": f"{shown(change)} %" if change is not None else None,
+                "session": row["session_date"],
+                "fetched": row["fetched_at"].strftime("%Y-%m-%d %H:%M UTC"),
+            }
+        )
+    show(rows, ("symbol", "price", "change", "session", "source", "fetched"), as_json=as_json)
+    if symbols and not rows:
+        fail(
+            "no price is stored of these", "celery -A workers.app call tasks.prices.refresh", NOT_FOUND
+        )
+
+
+@prices.command("gaps")
+@click.argument("symbols", nargs=-1)
+@click.option("--days", type=click.IntRange(1, 20_000), default=30, show_default=True)
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="instead of --days")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="default: today")
+@as_json
+@speaks_plainly
+def gaps(
+    symbols: tuple[str, ...],
+    days: int,
+    first: datetime | None,
+    last: datetime | None,
+    as_json: bool,
+) -> None:
+    """Completed sessions that are not stored; without SYMBOLS: of the active ones."""
+    from tasks.prices import active, backfill
+    from tasks.prices.spans import span_of
+
+    now = datetime.now(UTC)
+    try:
+        span = span_of(
+            now.date(),
+            duration_days=None if first else days,
+            start_date=_day(first),
+            end_date=_day(last),
+        )
+    except ValueError as error:
+        fail(str(error), None, USAGE)
+        raise
+    with database() as connection:
+        wanted = checked(symbols) or [one.symbol for one in active.select(connection, (), 30, now)]
+        found = backfill.find_gaps(connection, wanted, span, now)
+    rows = [
+        {"symbol": symbol, "first": gap.first, "last": gap.last, "sessions": gap.sessions}
+        for symbol, each in found.items()
+        for gap in each
+    ]
+    show(rows, ("symbol", "first", "last", "sessions"), as_json=as_json)
+    if not rows:
+        click.echo(f"nothing is missing from {span.first} to {span.last}", err=True)
+    raise SystemExit(DONE)
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None

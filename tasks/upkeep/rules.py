@@ -1,0 +1,87 @@
+"""What is kept how long: one rule a table, each deleting a few rows at a time.
+
+Deleting is upkeep's own business, so the statements on tables of other domains stand here together:
+a person who asks "where did my rows go?" finds the whole answer on one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from tasks.prices import bars, outcomes, quotes
+
+Delete = Callable[[Connection, datetime, int], int]
+
+
+def _rows(table: str, key: str, where: str, order: str | None = None) -> Delete:
+    """Delete up to ``limit`` rows of ``table`` that ``where`` names, skipping locked ones.
+
+    ``order`` names an index that begins with the oldest; without one the table is read until enough
+    are found.
+    """
+    ordered = f"order by {order}" if order else ""
+    statement = text(
+        f"delete from {table} where ({key}) in (select {key} from {table} where {where}"  # noqa: S608 - our words
+        f" {ordered} limit :limit for update skip locked)"
+    )
+
+    def delete(connection: Connection, before: datetime, limit: int) -> int:
+        return connection.execute(statement, {"before": before, "limit": limit}).rowcount
+
+    return delete
+
+
+#: A run goes with its batches.  Each schedule's newest stays, and what has not ended.
+_NOT_NEWEST = """(run.schedule is null or exists (
+    select from run later where later.schedule = run.schedule and later.created_at > run.created_at))"""
+_GOOD = f"finished_at < :before and state not in ('failed', 'partial') and {_NOT_NEWEST}"
+_BAD = f"finished_at < :before and state in ('failed', 'partial') and {_NOT_NEWEST}"
+#: What a run saw goes after the run itself.
+_RUN_GONE = """not exists (select from run where run.id = token_sighting.run_id)
+    and cast(:before as timestamptz) is not null"""
+#: Of snapshots older than a while the last one a day stays.
+_NOT_LAST_OF_DAY = """taken_at < :before and exists (
+    select from token_snapshot later where later.token_id = token_snapshot.token_id
+       and later.taken_at > token_snapshot.taken_at
+       and later.taken_at < date_trunc('day', token_snapshot.taken_at, 'UTC') + interval '1 day')"""
+
+
+def _thin_bars(connection: Connection, before: datetime, limit: int) -> int:
+    return bars.thin(connection, before.date(), limit)
+
+
+def _drop_bars(connection: Connection, before: datetime, limit: int) -> int:
+    return bars.drop(connection, before.date(), limit)
+
+
+#: Name of a rule → (option that says how many days, how it deletes).
+RULES: Mapping[str, tuple[str, Delete]] = {
+    "runs": ("run_days", _rows("run", "id", _GOOD, "created_at")),
+    "failed runs": ("failed_run_days", _rows("run", "id", _BAD, "created_at")),
+    "requests": ("failed_run_days", _rows("run_request", "id", "answered_at < :before", "id")),
+    "permits": ("permit_days", _rows("permit", "id", "stamp < :before", "id")),
+    "changes": ("change_days", _rows("schedule_change", "id", "changed_at < :before", "changed_at")),
+    "heartbeats": ("run_days", _rows("heartbeat", "name", "seen_at < :before")),
+    "pages": (
+        "failed_run_days",
+        _rows("scrape_page", "run_id, category, page", "fetched_at < :before"),
+    ),
+    "sightings": ("run_days", _rows("token_sighting", "run_id, token_id", _RUN_GONE)),
+    "snapshots": ("snapshot_days", _rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),
+    "old snapshots": (
+        "old_snapshot_days",
+        _rows("token_snapshot", "token_id, run_id", "taken_at < :before"),
+    ),
+    "outcomes": ("failed_run_days", outcomes.drop),
+    "quotes": ("quote_days", quotes.drop),
+    "bars": ("bar_days", _thin_bars),
+    "old bars": ("old_bar_days", _drop_bars),
+}
+
+
+def cutoff(now: datetime, days: int) -> datetime:
+    """Rows before this are old."""
+    return now - timedelta(days=days)

@@ -1,0 +1,195 @@
+"""What Alpha Vantage says inside a 200, told apart; its quotes and bars, read."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.prices.sources import alpha_vantage
+from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
+from workers.answers import Answer
+from workers.errors import BrokenAnswer, NotFound, SettingMissing, UpstreamError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "alpha_vantage"
+ERRORS = json.loads((FIXTURES / "errors.json").read_text())
+QUOTE = json.loads((FIXTURES / "romeltorres_global_quote.json").read_text())
+BARS = {
+    "Meta Data": {"2. Symbol": "IBM"},
+    "Time Series (Daily)": {
+        "2026-01-30": {
+            "1. open": "10.1",
+            "2. high": "12",
+            "3. low": "9.5",
+            "4. close": "11.25",
+            "5. volume": "1234567",
+        },
+        "2026-01-29": {
+            "1. open": "10",
+            "2. high": "11",
+            "3. low": "9",
+            "4. close": "10.5",
+            "5. volume": "7",
+        },
+    },
+}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("daily", LimitReached),
+        ("daily_older", LimitReached),
+        ("burst", LimitReached),
+        ("note_5_per_min", LimitReached),
+        ("premium_endpoint", PremiumOnly),
+        ("premium_outputsize", PremiumOnly),
+        ("bad_key", SettingRefused),
+        ("bad_key_information", SettingRefused),
+        ("demo_key", SettingRefused),
+        ("bad_call", BadCall),
+    ],
+)
+def test_every_known_refusal_is_told_apart(name: str, kind: type[Exception]) -> None:
+    assert type(alpha_vantage.classify(ERRORS[name])) is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    [("daily", "day"), ("daily_older", "day"), ("burst", "second"), ("note_5_per_min", "minute")],
+)
+def test_a_limit_says_which_window_is_full(name: str, scope: str) -> None:
+    error = alpha_vantage.classify(ERRORS[name])
+    assert isinstance(error, LimitReached)
+    assert error.scope == scope
+
+
+def test_too_much_history_may_be_asked_for_in_a_smaller_answer_a_paid_call_may_not() -> None:
+    outputsize = alpha_vantage.classify(ERRORS["premium_outputsize"])
+    endpoint = alpha_vantage.classify(ERRORS["premium_endpoint"])
+    assert isinstance(outputsize, PremiumOnly)
+    assert isinstance(endpoint, PremiumOnly)
+    assert (outputsize.smaller, endpoint.smaller) == (True, False)
+
+
+def test_no_refusal_is_taken_for_data_and_no_data_for_a_refusal() -> None:
+    assert alpha_vantage.classify(QUOTE) is None
+    assert alpha_vantage.classify(BARS) is None
+    assert alpha_vantage.classify(ERRORS["unknown_symbol"]) is None
+    assert isinstance(alpha_vantage.classify({"Information": "new words"}), BrokenAnswer)
+
+
+def test_a_quote_is_read() -> None:
+    price = alpha_vantage.parse_price(QUOTE, "MSFT")
+    assert price.price == Decimal("112.13")
+    assert price.session_date == date(2018, 10, 5)
+    assert price.volume == 29062853
+    assert price.previous_close == Decimal("112.79")
+    assert price.change_percent == Decimal("-0.5852")
+
+
+def test_an_empty_quote_means_an_unknown_symbol() -> None:
+    with pytest.raises(NotFound):
+        alpha_vantage.parse_price(ERRORS["unknown_symbol"], "NOPE")
+
+
+def test_bars_are_read_in_order() -> None:
+    bars = alpha_vantage.parse_bars(BARS, "IBM")
+    assert [(bar.date.day, bar.close, bar.volume) for bar in bars] == [
+        (29, Decimal("10.5"), 7),
+        (30, Decimal("11.25"), 1234567),
+    ]
+
+
+def test_a_row_that_is_no_bar_is_passed_over_and_a_table_of_none_is_broken() -> None:
+    series = {"2026-01-30": None, "2026-01-29": {"4. close": "0"}, "x": {"4. close": "1"}}
+    with pytest.raises(BrokenAnswer):
+        alpha_vantage.parse_bars({"Time Series (Daily)": series}, "IBM")
+    series["2026-01-28"] = {"4. close": "1"}
+    assert len(alpha_vantage.parse_bars({"Time Series (Daily)": series}, "IBM")) == 1
+
+
+def test_a_bar_that_the_database_cannot_hold_is_none() -> None:
+    for close in ("1e400", "-1", "NaN", "Infinity", "1e-9", "9" * 70, [], {}, None, True, "abc"):
+        body = {"Time Series (Daily)": {"2026-01-30": {"4. close": close}}}
+        with pytest.raises(BrokenAnswer):
+            alpha_vantage.parse_bars(body, "IBM")
+
+
+def read(body: Any) -> None:
+    """All that production does with a body; anything but a typed error is a defect."""
+    content = json.dumps(body).encode()
+    answer = Answer("alpha_vantage", 200, "", {}, content)
+    for parse in (alpha_vantage.parse_price, alpha_vantage.parse_bars):
+        said = ""
+        try:
+            alpha_vantage.check(answer)
+            parse(answer.json(), "IBM")
+        except (UpstreamError, SettingMissing) as error:
+            said = str(error)
+        # Whatever it says must fit a log line and a row.
+        said.encode()
+        assert "\x00" not in said
+
+
+@given(JSON)
+def test_any_json_ends_as_data_or_as_a_typed_error(body: Any) -> None:
+    read(body)
+
+
+@given(st.sampled_from(["Error Message", "Information", "Note"]), JSON)
+def test_any_message_ends_as_a_typed_error(name: str, message: Any) -> None:
+    error = alpha_vantage.classify({name: message})
+    assert isinstance(error, UpstreamError | SettingMissing)
+
+
+@given(
+    st.sampled_from(["05. price", "07. latest trading day", "06. volume", "08. previous close"]), JSON
+)
+def test_any_value_in_a_quote_ends_as_data_or_as_a_typed_error(name: str, value: Any) -> None:
+    read({"Global Quote": {**QUOTE["Global Quote"], name: value}})
+
+
+@given(
+    st.text(max_size=12), st.dictionaries(st.sampled_from(["1. open", "4. close", "5. volume"]), JSON)
+)
+def test_any_row_in_a_series_ends_as_data_or_as_a_typed_error(day: str, row: dict[str, Any]) -> None:
+    read({"Time Series (Daily)": {day: row, "2026-01-30": {"4. close": "1"}, "2026-01-29": row}})
+
+
+@given(st.data())
+def test_a_mutated_answer_ends_as_data_or_as_a_typed_error(data: st.DataObject) -> None:
+    body = data.draw(st.sampled_from([*ERRORS.values(), QUOTE, BARS]))
+    content = bytearray(json.dumps(body).encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        if not content:
+            break
+    answer = Answer("alpha_vantage", 200, "", {}, bytes(content))
+    try:
+        alpha_vantage.check(answer)
+        alpha_vantage.parse_bars(answer.json(), "IBM")
+    except (UpstreamError, SettingMissing):
+        return
+
+
+def test_compact_reaches_ninety_days_back() -> None:
+    today = date(2026, 1, 30)
+    assert alpha_vantage.output_size(None, today) == "compact"
+    assert alpha_vantage.output_size(date(2025, 11, 1), today) == "compact"
+    assert alpha_vantage.output_size(date(2025, 10, 31), today) == "full"
