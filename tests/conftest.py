@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("fix_waiting", "fix_postgres", "fix_valkey", "fix_processes", "fix_beat", "fix_prices")
+pytest_plugins = (
+    "fix_waiting",
+    "fix_postgres",
+    "fix_valkey",
+    "fix_processes",
+    "fix_kinds",
+    "fix_beat",
+    "fix_prices",
+)

@@ -20,10 +20,17 @@ class Drive:
     """One beat and the ledger it works on."""
 
     def __init__(self, database: Any, broker_url: str, scheduler: Any) -> None:
-        self.sql = psycopg.connect(database.url, autocommit=True, row_factory=dict_row)
-        self.redis = redis.Redis.from_url(broker_url, protocol=2)
         self.scheduler = scheduler
+        self._url = database.url
+        self.sql: psycopg.Connection[dict[str, Any]]
+        self.reconnect()
+        self.redis = redis.Redis.from_url(broker_url, protocol=2)
         self.kind()
+
+    def reconnect(self) -> None:
+        """Connect, also again after Postgres was away; the scheduler goes on too."""
+        self.sql = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+        self.scheduler._closing = False
 
     def kind(self, name: str = KIND, **columns: Any) -> None:
         given = {"description": "A test's", "options_schema": '{"type": "object"}', "queue": "upkeep"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from workers import broker, db, logs, shutdown
+from workers import broker, db, logs, shutdown, upstream
 from workers.settings import settings
 from workers.task import Task
 from workers.watchdog import Watchdog
@@ -58,6 +58,7 @@ def _configure_logs(**_: Any) -> None:
 def _forked(**_: Any) -> None:
     """A child of the pool shares no connection with its parent."""
     db.reset(close=False)
+    upstream.reset(close=False)
 
 
 @signals.worker_init.connect

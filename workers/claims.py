@@ -8,7 +8,6 @@ message is a doorbell. Lock order is run, then batch, everywhere. A holder that 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +24,6 @@ from workers.errors import LeaseLost
 
 #: A batch whose worker died so often is set aside: it probably kills workers.
 MOST_DEATHS = 2
-#: First wait before a failed batch is tried again, doubled each time (seconds).
-BACK_OFF = 5.0
-LONGEST_BACK_OFF = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +218,11 @@ def end(
 
 _HAND_BACK = text("""
 update batch
-   set state = 'waiting', lease_until = null, waiting_for = :waiting_for, error = :reason,
-       attempt = attempt + :failures, not_before = :not_before, updated_at = clock_timestamp(),
-       send_at = case when :waiting_for is null then coalesce(:not_before, clock_timestamp()) end
+   set state = 'waiting', lease_until = null, waiting_for = cast(:waiting_for as text),
+       error = :reason, attempt = attempt + :failures, updated_at = clock_timestamp(),
+       not_before = cast(:not_before as timestamptz),
+       send_at = case when cast(:waiting_for as text) is null
+                      then coalesce(cast(:not_before as timestamptz), clock_timestamp()) end
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
 returning attempt
 """)
@@ -255,60 +253,6 @@ def hand_back(
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     connection.execute(text("notify watchkeeper, 'batch'"))
-
-
-def back_off(attempt: int) -> timedelta:
-    """How long a batch rests after its ``attempt``-th failure (from 1), with jitter."""
-    seconds = min(BACK_OFF * 2 ** (attempt - 1), LONGEST_BACK_OFF)
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
-
-
-def retry_or_fail(
-    connection: Connection,
-    hold: Claim,
-    error: str,
-    traceback: str,
-    summary: outcomes.Summary | None,
-) -> outcomes.Ended | None:
-    """After a failure of the task itself: try the batch again later, or end it as failed."""
-    failures = hold.attempt + 1
-    if failures < hold.run["max_attempts"]:
-        now = connection.execute(text("select clock_timestamp()")).scalar_one()
-        hand_back(connection, hold, error, not_before=now + back_off(failures), failures=1)
-        return None
-    return end(connection, hold, "failed", error=error, traceback=traceback, summary=summary)
-
-
-_DEFER_OTHERS = text("""
-update batch
-   set state = 'deferred', send_at = null, waiting_for = null, error = :reason,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp(),
-       deferred = total - done - failed,
-       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
-                                      else i || '{"state": "deferred"}' end order by n)
-                  from jsonb_array_elements(items) with ordinality as each(i, n))
- where run_id = :run_id and state in ('waiting', 'sent') and items is not null
-""")
-
-
-def defer_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
-    """Defer every batch of the run that has not begun; returns how many.  The run is locked."""
-    return connection.execute(_DEFER_OTHERS, {"run_id": run_id, "reason": reason}).rowcount
-
-
-_DEFER_ITEMS = text("""
-update batch
-   set deferred = total - done - failed,
-       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
-                                      else i || '{"state": "deferred"}' end order by n)
-                  from jsonb_array_elements(items) with ordinality as each(i, n))
- where run_id = :run_id and seq = :seq and items is not null
-""")
-
-
-def defer_items(connection: Connection, hold: Claim) -> None:
-    """Mark the unfinished items of our own batch as deferred; the fence is checked."""
-    connection.execute(_DEFER_ITEMS, {"run_id": hold.run_id, "seq": hold.seq})
 
 
 _LOST = text("""

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from workers import claims, outcomes, permits, runs
+from workers import claims, outcomes, permits, runs, setbacks
 from workers.claims import Claim
 from workers.db import transaction
 from workers.errors import (
@@ -162,21 +162,21 @@ def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended 
     log.info("run.deferred", reason=reason)
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
-        others = claims.defer_waiting(connection, hold.run_id, reason)
+        others = setbacks.defer_waiting(connection, hold.run_id, reason)
         if others:
             outcomes.close_batches(connection, hold.run_id, others, summary=summary)
         claims.check_fence(connection, hold)
-        claims.defer_items(connection, hold)
+        setbacks.defer_items(connection, hold)
         return claims.end(connection, hold, "deferred", error=reason, summary=summary)
 
 
 def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | None) -> Ended | None:
     trace = redact("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
     first_line = str(error).partition("\n")[0]
-    sentence = f"{type(error).__name__}: {first_line}"
+    sentence = redact(f"{type(error).__name__}: {first_line}")
     log.error("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"], exc_info=error)
     with transaction() as connection:
-        return claims.retry_or_fail(connection, hold, sentence, trace, summary)
+        return setbacks.retry_or_fail(connection, hold, sentence, trace, summary)
 
 
 def hand_back_patiently(hold: Claim, reason: str) -> None:
@@ -189,7 +189,7 @@ def hand_back_patiently(hold: Claim, reason: str) -> None:
                 claims.hand_back(connection, hold, reason)
         except LeaseLost:
             return
-        except DBAPIError:
+        except (OperationalError, InterfaceError):
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
         else:

@@ -15,7 +15,7 @@ from uuid import UUID
 import celery
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import claims, engine, outcomes, runs
 from workers.claims import Claim
@@ -115,6 +115,8 @@ class Task(celery.Task):  # type: ignore[type-arg]
         try:
             ended = engine.work_batch(self, hold, lease)
         except DBAPIError as error:
+            if not isinstance(error, (OperationalError, InterfaceError)):
+                raise
             # What the database has is the truth; this copy of the work ends and another reads it.
             log.warning("batch.interrupted", error=redact(str(error).partition("\n")[0]))
             engine.hand_back_patiently(hold, "lost its connection to Postgres")

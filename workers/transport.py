@@ -30,9 +30,11 @@ class Broken(Exception):
     """The connection broke after sending."""
 
 
+_MAKING = threading.Lock()
+
+
 @cache
-def client() -> httpx2.Client:
-    """The process's HTTP client; a forked child calls ``reset()`` first."""
+def _client() -> httpx2.Client:
     return httpx2.Client(
         headers={"User-Agent": settings().user_agent},
         follow_redirects=False,
@@ -41,9 +43,18 @@ def client() -> httpx2.Client:
     )
 
 
-def reset() -> None:
-    """Forget the client (after a fork, or when an exchange was torn)."""
-    client.cache_clear()
+def client() -> httpx2.Client:
+    """The process's HTTP client; a forked child calls ``reset()`` first."""
+    with _MAKING:
+        return _client()
+
+
+def reset(*, close: bool = True) -> None:
+    """Forget the client; in a forked child with ``close=False``, the parent still uses its sockets."""
+    if _client.cache_info().currsize:
+        if close:
+            _client().close()
+        _client.cache_clear()
 
 
 @contextmanager
@@ -107,8 +118,11 @@ def exchange(
             )
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
         raise NotSent(str(error) or type(error).__name__) from None
-    except (httpx2.TimeoutException, Overdue):
+    except Overdue:
+        # Torn in the middle by the alarm: what the connection has read is not known.
         reset()
+        raise
+    except httpx2.TimeoutException:
         raise Overdue from None
     except httpx2.DecodingError:
         raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None

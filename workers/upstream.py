@@ -31,6 +31,7 @@ from workers.errors import (
 )
 from workers.permits import Answered, Grant
 from workers.redaction import redact, remember
+from workers.requests import Check, Request
 from workers.settings import settings
 
 __all__ = ["Answer", "Door", "Validators"]
@@ -48,14 +49,12 @@ FRESH = 1.0
 _robots: dict[str, robots.Robots] = {}
 _rules: dict[str, tuple[float, Any]] = {}
 
-Check = Callable[[Answer], None]
 
-
-def reset() -> None:
-    """Forget what this process knows (after a fork; between tests)."""
+def reset(*, close: bool = True) -> None:
+    """Forget what this process knows (after a fork with ``close=False``; between tests)."""
     _robots.clear()
     _rules.clear()
-    transport.reset()
+    transport.reset(close=close)
 
 
 def _describe(upstream: str) -> Any:
@@ -124,7 +123,7 @@ class Door:
         if rules.obey_robots:
             self._obey_robots(upstream, rules.base_url, url)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
-        request = _Request(upstream, method, url, params, sent, body, max_bytes, check)
+        request = Request(upstream, method, url, params, sent, body, max_bytes, check)
         budget = timeout
         attempt = 1
         while True:
@@ -146,7 +145,7 @@ class Door:
             budget -= time.monotonic() - began
             self._check()
 
-    def _follow(self, request: _Request, budget: float) -> Answer:
+    def _follow(self, request: Request, budget: float) -> Answer:
         for _ in range(REDIRECTS + 1):
             answer = self._exchange(request, budget)
             location = answer.headers.get("location")
@@ -158,7 +157,7 @@ class Door:
             request = request.redirected(urljoin(request.url, location), answer.status)
         raise BrokenAnswer(request.upstream, f"redirects more than {REDIRECTS} times")
 
-    def _exchange(self, request: _Request, budget: float) -> Answer:
+    def _exchange(self, request: Request, budget: float) -> Answer:
         upstream, shown = request.upstream, redact(urlsplit(request.url).path)
         grant, began = self._permit(upstream, budget, shown)
         permit = grant.id or 0
@@ -239,7 +238,7 @@ class Door:
     def _obey_robots(self, upstream: str, base_url: str, url: str) -> None:
         known = _robots.get(upstream)
         if known is None or known.until < time.monotonic():
-            request = _Request(upstream, "GET", urljoin(base_url, "/robots.txt"), max_bytes=500_000)
+            request = Request(upstream, "GET", urljoin(base_url, "/robots.txt"), max_bytes=500_000)
             answer = self._exchange(request, 15.0)
             known = _robots[upstream] = robots.parse(answer.status, answer.text)
             with transaction() as connection:
@@ -266,37 +265,6 @@ class Door:
             pause = retry.closing(failures - retry.OUTAGES_TO_CLOSE + 1)
             doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
         log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)
-
-
-class _Request:
-    """What is asked, hop by hop."""
-
-    def __init__(
-        self,
-        upstream: str,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        max_bytes: int = 5_000_000,
-        check: Check | None = None,
-    ) -> None:
-        self.upstream, self.method, self.url, self.params = upstream, method, url, params
-        self.headers, self.body = headers or {}, body
-        self.max_bytes, self.check = max_bytes, check
-
-    def redirected(self, url: str, status: int) -> _Request:
-        """The next hop, which must stay with the same server."""
-        here, there = urlsplit(self.url), urlsplit(url)
-        same = (here.hostname or "").removeprefix("www.") == (there.hostname or "").removeprefix("www.")
-        if there.scheme not in {"http", "https"} or not same:
-            raise BrokenAnswer(self.upstream, f"redirects to another server ({there.hostname})")
-        keeps = status in {307, 308} or self.method in {"GET", "HEAD"}
-        method, body = (self.method, self.body) if keeps else ("GET", None)
-        return _Request(
-            self.upstream, method, url, None, self.headers, body, self.max_bytes, self.check
-        )
 
 
 def _too_long(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent:

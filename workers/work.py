@@ -125,7 +125,7 @@ class Work(Generic[O]):
     def _fail_unexpected(self, error: Exception, items: tuple[Item, ...]) -> None:
         self.log.error("item.broken", items=[item.key for item in items], exc_info=error)
         first_line = redact(str(error).partition("\n")[0])
-        self.fail(*items, error=f"{type(error).__name__}: {first_line}")
+        self.fail(*items, error=redact(f"{type(error).__name__}: {first_line}"))
 
     @contextmanager
     def done(self, *items: Item, **counts: int) -> Iterator[Connection]:

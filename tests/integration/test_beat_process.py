@@ -70,14 +70,13 @@ def test_beat_gives_signs_of_use_answers_ping_and_ends_when_asked(
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "pong" in answer.stdout
     os.kill(row["pid"], signal.SIGTERM)
     ours = "select count(*) as n from pg_stat_activity where application_name like 'beat%%'"
     eventually(lambda: drive.one(ours)["n"] == 0, within=5)
-    eventually(lambda: running.poll() is not None, within=5)
+    eventually(lambda: not running.running, within=5)
 
 
 def test_a_stock_worker_takes_beats_messages(
@@ -90,7 +89,7 @@ def test_a_stock_worker_takes_beats_messages(
     stock.write_text(
         "from celery import Celery\n"
         f"app = Celery(broker={broker_url!r}, set_as_current=False)\n"
-        "app.conf.update(result_backend=None, broker_transport_options={'queue_order_strategy': 'priority'})\n"
+        "app.conf.broker_transport_options = {'queue_order_strategy': 'priority'}\n"
         "@app.task(name='tests.noop')\n"
         "def noop(run_id, seq):\n"
         f"    open({str(tmp_path / 'taken')!r}, 'a').write(run_id + chr(10))\n"

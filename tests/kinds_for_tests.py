@@ -1,0 +1,68 @@
+"""Kinds that only tests run; ``celery -A kinds_for_tests worker`` serves them beside the real ones."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import text
+
+from workers.app import app
+from workers.kinds import Options
+from workers.work import Item, Work
+
+__all__ = ["app"]
+
+
+class CountingOptions(Options):
+    items: int = Field(3, ge=0, le=10_000)
+    seconds: float = Field(0, ge=0, le=60)
+    broken: list[str] = []
+    note: str | None = None
+
+
+def plan(work: Work[CountingOptions]) -> Iterable[Item]:
+    return [Item(f"i{number}") for number in range(work.options.items)]
+
+
+def effect(connection: Any, work: Work[Any], item: Item) -> None:
+    """A domain row: which item was done, by whom."""
+    connection.execute(
+        text("insert into effect (run_id, item, pid) values (:run, :item, :pid)"),
+        {"run": work.run_id, "item": item.key, "pid": os.getpid()},
+    )
+
+
+@app.task(
+    name="tests.counting", options=CountingOptions, plan=plan, queue="upkeep", batch_size=5,
+    min_every=timedelta(seconds=1), max_attempts=2,
+)  # fmt: skip
+def counting(work: Work[CountingOptions]) -> None:
+    """Do items one by one, each taking a while."""
+    for item in work.items():
+        with work.attempt(item):
+            threading.Event().wait(work.options.seconds)
+            if item.key in work.options.broken:
+                raise ValueError("this one is broken")
+            with work.done(item, counted=1) as connection:
+                effect(connection, work, item)
+
+
+@app.task(name="tests.crashing", options=Options, queue="upkeep", max_attempts=2)
+def crashing(work: Work[Options]) -> None:
+    """Fail as a whole."""
+    raise RuntimeError("nothing works, password=hunter2secret")
+
+
+@app.task(name="tests.calling", options=CountingOptions, plan=plan, queue="upkeep", batch_size=5)
+def calling(work: Work[CountingOptions]) -> None:
+    """Call the upstream named "generic" once an item."""
+    for item in work.items():
+        with work.attempt(item):
+            work.door.get("generic", f"/{item.key}")
+            with work.done(item, called=1) as connection:
+                effect(connection, work, item)
