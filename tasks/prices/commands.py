@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.console import DONE, NOT_FOUND, USAGE, fail, show, speaks_plainly
+from workers.console import DONE, FAILED, NOT_FOUND, USAGE, fail, show, speaks_plainly
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -193,6 +193,28 @@ def gaps(
     if not rows:
         click.echo(f"nothing is missing from {span.first} to {span.last}", err=True)
     raise SystemExit(DONE)
+
+
+@prices.command("health")
+@as_json
+@speaks_plainly
+def health_(as_json: bool) -> None:
+    """Whether each price schedule keeps its pace; ends with 1 when one is stale."""
+    from tasks.prices import health
+
+    with database() as connection:
+        paces = health.paces(connection)
+    rows = [
+        {
+            "schedule": pace.schedule,
+            "runs": pace.runs,
+            "last_good_run": pace.last_run_at,
+            "state": "STALE" if pace.stale else "ok",
+        }
+        for pace in paces
+    ]
+    show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
+    raise SystemExit(FAILED if any(pace.stale for pace in paces) else DONE)
 
 
 def _day(given: datetime | None) -> date | None:
