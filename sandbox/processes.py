@@ -152,6 +152,8 @@ class Process:
         """Kill -9 the command itself, as a fault would."""
         self.send(signal.SIGKILL)
         self.wait(10.0)
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
 
     def tail(self, lines: int = 15) -> str:
         """The last lines of its log."""

@@ -9,32 +9,37 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 POINTS = ("after-claim-commit", "after-publish", "after-mark")
 
 
+LEFT = """
+select exists (select from schedule_edit) or exists (select from batch where state = 'waiting')
+       or exists (select from schedule_state where claim_at <= clock_timestamp())
+"""
+
+
 def one_beat(point: str | None) -> None:
-    """Work until killed, or until nothing is left to do."""
+    """Work until killed; the one without a point until nothing is left to do."""
     from beat.scheduler import DatabaseScheduler
     from workers import faults
     from workers.app import app
 
     faults._NAME, faults._left = point or "", 1
     scheduler = DatabaseScheduler(app=app)
-    idle = 0
-    while idle < (1 if point else 8):
-        if scheduler.work():
-            idle = 0
-            continue
-        idle += 1
-        if point is None:
-            # What a killed beat had reserved comes free after a while.
-            time.sleep(1.0)
+    while scheduler.work() or (point is None and anything_left(scheduler)):
+        pass
     scheduler.close()
 
 
+def anything_left(scheduler: Any) -> bool:
+    """What a killed beat had reserved comes free after a while."""
+    time.sleep(0.1)
+    return bool(scheduler._turn.connection.execute(LEFT).fetchone()[0])
+
+
 def main() -> int:
-    import beat.scheduler
     import workers.app  # noqa: F401 - imported once, for all forks
 
     killed = 0
