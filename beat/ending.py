@@ -16,7 +16,7 @@ from beat.claiming import Claim
 from beat.ledger import Message, array
 from beat.reading import Connection, Row, lock_named
 from beat.sessions import SessionBook
-from workers import claims, outcomes, runs
+from workers import outcomes, runs, setbacks
 
 log = structlog.stdlib.get_logger("beat.end")
 
@@ -150,7 +150,7 @@ def stop_asked(connection: AlchemyConnection, limit: int) -> int:
         if run["state"] == "held":
             outcomes.give_up(connection, run_id, "stopped", reason)
             continue
-        stopped = claims.close_open(connection, run_id, "stopped", reason, claims.WAITING)
+        stopped = setbacks.close_open(connection, run_id, "stopped", reason, setbacks.WAITING)
         if stopped:
             outcomes.close_batches(connection, run_id, stopped, error=reason)
     return len(found)
@@ -164,7 +164,7 @@ def end_overdue(connection: AlchemyConnection, now: datetime, limit: int) -> int
         if run is None or run["finished_at"] is not None:
             continue
         error = f"not finished within its timeout of {timeout}"
-        failed = claims.close_open(connection, run_id, "failed", error, claims.OPEN)
+        failed = setbacks.close_open(connection, run_id, "failed", error, setbacks.OPEN)
         if failed:
             outcomes.close_batches(connection, run_id, failed, error=error)
         log.warning("run.overdue", run_id=str(run_id), schedule=run["schedule"])

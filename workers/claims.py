@@ -289,20 +289,3 @@ def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID
             outcomes.close_batches(connection, run_id, 1, error=row.error)
         rescued.append((run_id, seq, row.state))
     return rescued
-
-
-_CLOSE_OPEN = text("""
-update batch
-   set state = :state, send_at = null, waiting_for = null, lease_until = null, error = :reason,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp()
- where run_id = :run_id and state = any(:states)
-""")
-
-WAITING = ["waiting", "sent"]
-OPEN = [*WAITING, "running"]
-
-
-def close_open(connection: Connection, run_id: UUID, state: str, reason: str, states: list[str]) -> int:
-    """End the run's batches that are in ``states``; returns how many.  The run is locked."""
-    parameters = {"run_id": run_id, "state": state, "reason": reason, "states": states}
-    return connection.execute(_CLOSE_OPEN, parameters).rowcount

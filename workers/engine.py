@@ -145,7 +145,7 @@ def _end_run(hold: Claim, error: str, summary: outcomes.Summary | None) -> Ended
     log.warning("run.overdue", error=error)
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
-        stopped = claims.close_open(connection, hold.run_id, "failed", error, claims.WAITING)
+        stopped = setbacks.close_open(connection, hold.run_id, "failed", error, setbacks.WAITING)
         if stopped:
             outcomes.close_batches(connection, hold.run_id, stopped, error=error, summary=summary)
         return claims.end(connection, hold, "failed", error=error, summary=summary)

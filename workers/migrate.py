@@ -38,7 +38,7 @@ def registered() -> list[Task]:
     return [
         task
         for _, task in sorted(app.tasks.items())
-        if isinstance(task, Task) and not task.name.startswith("celery.")
+        if isinstance(task, Task) and not task.__module__.startswith(("celery.", "pytest_celery."))
     ]
 
 

@@ -68,3 +68,20 @@ update batch
 def defer_items(connection: Connection, hold: Claim) -> None:
     """Mark the unfinished items of our own batch as deferred; the fence is checked."""
     connection.execute(_DEFER_ITEMS, {"run_id": hold.run_id, "seq": hold.seq})
+
+
+_CLOSE_OPEN = text("""
+update batch
+   set state = :state, send_at = null, waiting_for = null, lease_until = null, error = :reason,
+       finished_at = clock_timestamp(), updated_at = clock_timestamp()
+ where run_id = :run_id and state = any(:states)
+""")
+
+WAITING = ["waiting", "sent"]
+OPEN = [*WAITING, "running"]
+
+
+def close_open(connection: Connection, run_id: UUID, state: str, reason: str, states: list[str]) -> int:
+    """End the run's batches that are in ``states``; returns how many.  The run is locked."""
+    parameters = {"run_id": run_id, "state": state, "reason": reason, "states": states}
+    return connection.execute(_CLOSE_OPEN, parameters).rowcount

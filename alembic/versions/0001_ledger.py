@@ -262,7 +262,6 @@ def upgrade() -> None:
     op.create_index('schedule_state_wrong', 'schedule_state', ['error_at'], unique=False, postgresql_where=sa.text('error is not null'))
     load_sql("actor", "schedule_difference", "schedule_stamp", "schedule_edited", "run_requested")
 
-
 def downgrade() -> None:
     op.drop_index('schedule_state_wrong', table_name='schedule_state', postgresql_where=sa.text('error is not null'))
     op.drop_index('schedule_state_due', table_name='schedule_state', postgresql_where=sa.text('claim_at is not null'))

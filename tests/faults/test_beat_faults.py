@@ -38,8 +38,8 @@ def beats_up(drive: Drive, number: int, eventually: Callable[..., Any]) -> None:
 def every_due_time_has_one_run(drive: Drive, schedules: int) -> int:
     """Runs in all, after checking that each schedule's are whole and none is there twice."""
     rows = drive.all(
-        "select schedule, count(*) as n, count(distinct due_at) as due, max(due_at) - min(due_at) as span"
-        " from run group by schedule"
+        "select schedule, count(*) as n, count(distinct due_at) as due,"
+        " max(due_at) - min(due_at) as span from run group by schedule"
     )
     assert len(rows) == schedules
     for row in rows:

@@ -1,0 +1,137 @@
+"""What an operator types, on the real thing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def celery(database: Any, broker_url: str) -> Any:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "workers.app", *arguments],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def hourly(connection: Any) -> str:
+    connection.execute(
+        "insert into schedule (name, task, every) values ('hourly-tokens', 'tasks.discovery.discover', '1 hour')"
+    )
+    return "hourly-tokens"
+
+
+def test_the_list_says_when_and_never(celery: Any, hourly: str) -> None:
+    done = celery("schedule", "list")
+
+    assert done.returncode == 0, done.stderr
+    header, line = done.stdout.splitlines()
+    assert header.split("\t")[:3] == ["name", "runs", "state"]
+    assert line.split("\t")[:4] == ["hourly-tokens", "every 1 hour", "on", "never"]
+
+
+def test_json_has_stable_keys(celery: Any, hourly: str) -> None:
+    rows = json.loads(celery("schedule", "list", "--json").stdout)
+
+    assert rows[0]["name"] == "hourly-tokens"
+    assert rows[0]["every"] == 3600.0
+
+
+def test_a_refusal_has_the_databases_words_and_exit_code_4(celery: Any, hourly: str) -> None:
+    done = celery("schedule", "set", hourly, "--timezone", "America/New_Yrok")
+
+    assert done.returncode == 4
+    assert 'unknown timezone "America/New_Yrok"' in done.stderr
+    assert "America/New_York" in done.stderr
+
+
+def test_an_unknown_name_is_exit_code_3_and_lists_the_names(celery: Any, hourly: str) -> None:
+    done = celery("schedule", "pause", "hourly-tokns")
+
+    assert done.returncode == 3
+    assert "hourly-tokens" in done.stderr
+
+
+def test_a_dry_run_changes_nothing(celery: Any, hourly: str, connection: Any) -> None:
+    assert celery("schedule", "set", hourly, "--daily", "17:00", "--dry-run").returncode == 0
+
+    assert connection.execute("select cron from schedule").fetchone()["cron"] is None
+
+
+def test_pause_and_resume_say_who_did_it(celery: Any, hourly: str, connection: Any) -> None:
+    assert celery("schedule", "pause", hourly, "--note", "quiet please", "--for", "2h").returncode == 0
+    row = connection.execute("select * from schedule").fetchone()
+    assert row["note"] == "quiet please"
+    assert celery("schedule", "resume", hourly).returncode == 0
+
+    changes = connection.execute("select program from schedule_change order by id").fetchall()
+    assert [c["program"] for c in changes][1:] == ["celery schedule", "celery schedule"]
+
+
+def test_the_doctor_exits_1_without_beat(celery: Any) -> None:
+    done = celery("doctor")
+
+    assert done.returncode == 1
+    assert "no beat has given a sign" in done.stdout
+
+
+def test_a_hand_made_call_is_in_the_ledger(
+    celery: Any, celery_process: Any, connection: Any, eventually: Any
+) -> None:
+    celery_process("worker", "-Q", "prices", "-c", "1")
+
+    celery("call", "tasks.prices.refresh", "--kwargs", '{"symbls": ["AAPL"]}')
+
+    run = eventually(
+        lambda: connection.execute("select * from run where finished_at is not null").fetchone(),
+        within=60,
+    )
+    assert (run["trigger"], run["state"]) == ("manual", "failed")
+    assert 'there is no option "symbls"; it takes:' in run["error"]
+
+
+def test_flower_shows_a_run_under_its_own_id(
+    celery_process: Any, new_run: Any, connection: Any, row: Any, eventually: Any
+) -> None:
+    import urllib.request
+
+    from sandbox.processes import free_port
+
+    port = free_port()
+    celery_process("beat")
+    celery_process("worker", "-A", "kinds_for_tests", "-Q", "upkeep", "-c", "1")
+    celery_process("flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true")
+
+    def known(run_id: Any) -> Any:
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/api/task/info/{run_id}", timeout=5
+            ) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            return None
+
+    def workers() -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/workers", timeout=5) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            return None
+
+    eventually(workers, within=60)
+    run_id = new_run("tests.counting", items=1)
+    eventually(lambda: row(run_id)["finished_at"], within=60)
+
+    info = eventually(lambda: known(run_id), within=20)
+    assert info["name"] == "tests.counting"

@@ -1,0 +1,28 @@
+"""A worker dies by kill -9 in the middle of a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+
+def test_only_the_unfinished_items_are_done_again(
+    celery_process: Any, new_run: Any, row: Any, connection: Any, eventually: Any
+) -> None:
+    quick = {"WATCHKEEPER_LEASE_SECONDS": "3", "WATCHKEEPER_RESEND_AFTER_SECONDS": "2"}
+    celery_process("beat", **quick)
+    first = celery_process("worker", "-A", "kinds_for_tests", "-Q", "upkeep", "-c", "1", **quick)
+    run_id = new_run("tests.counting", items=5, seconds=0.7)
+    eventually(
+        lambda: connection.execute("select count(*) as n from effect").fetchone()["n"] >= 2, within=60
+    )
+
+    os.killpg(os.getpgid(first.pid), signal.SIGKILL)
+    celery_process("worker", "-A", "kinds_for_tests", "-Q", "upkeep", "-c", "1", **quick)
+
+    eventually(lambda: row(run_id)["finished_at"], within=45)
+    assert (row(run_id)["state"], row(run_id)["done"]) == ("succeeded", 5)
+    assert connection.execute("select deaths from batch").fetchone()["deaths"] == 1
+    done = [r["item"] for r in connection.execute("select item from effect order by item")]
+    assert done == ["i0", "i1", "i2", "i3", "i4"]

@@ -1,0 +1,86 @@
+"""Rules of the house that no other tool keeps."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE = sorted(
+    path
+    for folder in ("workers", "beat", "tasks", "sandbox", "alembic")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_is_longer_than_300_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [path for path in CODE if ast.get_docstring(ast.parse(path.read_text())) is None]
+
+    assert silent == []
+
+
+def test_alembic_is_no_package() -> None:
+    assert not (ROOT / "alembic" / "__init__.py").exists()
+
+
+def test_no_test_folder_shadows_a_package() -> None:
+    assert not {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()} & {
+        "workers",
+        "beat",
+        "tasks",
+    }
+
+
+def test_no_other_distribution_owns_our_packages() -> None:
+    owners = packages_distributions()
+
+    assert {tuple(owners.get(name, ())) for name in ("workers", "beat", "tasks")} <= {
+        ("watchkeeper",),
+        (),
+    }
+
+
+def test_a_tasks_name_is_its_path() -> None:
+    from workers.migrate import registered
+
+    names = [task.name for task in registered() if task.name.startswith("tasks.")]
+
+    assert len(names) >= 5
+    for name in names:
+        assert (ROOT / (name.replace(".", "/") + ".py")).exists()
+
+
+def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
+    from workers.broker import QUEUES
+    from workers.migrate import registered
+
+    for task in registered():
+        assert task.queue in QUEUES
+        assert task.time_limit
+        assert (task.__doc__ or "").strip()
+        assert task.options.model_json_schema()
+
+
+def test_no_registry_host_and_no_machine_path_is_in_any_file() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    words = ["pypi" + ".org", "pythonhosted" + ".org", "file:" + "///"]
+    guilty = []
+    for name in tracked:
+        path = ROOT / name
+        if path.suffix in {".gz", ".png"} or not path.is_file():
+            continue
+        text = path.read_text(errors="ignore")
+        guilty += [(name, word) for word in words if word in text]
+
+    assert guilty == []
