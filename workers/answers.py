@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
-from workers.retry import is_retryable, retry_after
+from workers.redaction import redact
+from workers.retry import http_date, is_retryable, retry_after
 
 #: Parts of the pages that sites show instead of an answer to tell people from programs.
 CHALLENGE_MARKS = (
@@ -73,7 +74,8 @@ class Answer:
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
-            start = self.text[:80].replace("\n", " ")
+            # Redacted before it is cut: half a key would not be recognised.
+            start = redact(self.text)[:80].replace("\n", " ")
             raise BrokenAnswer(self.upstream, f"promised JSON, sent: {start!r}") from None
 
 
@@ -95,7 +97,8 @@ def judge(answer: Answer) -> None:
         return
     if status in {404, 410}:
         raise NotFound(upstream, f"answered {status}")
-    wait = retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
+    now = http_date(answer.headers.get("date")) or datetime.now(UTC)
+    wait = retry_after(answer.headers.get("retry-after"), now)
     if status == 429:
         raise RateLimited(upstream, "answered 429, too many requests", retry_after=wait)
     if status == 403 or (status == 503 and is_challenge(answer)):

@@ -65,12 +65,19 @@ def close(connection: Connection, upstream: str, pause: timedelta, reason: str) 
 
 
 _COUNT_FAILURE = text("""
-update upstream_state set failures = failures + 1 where upstream = :upstream returning failures
+update upstream_state
+   set failures = failures + (coalesce(closed_until <= clock_timestamp(), true))::int
+ where upstream = :upstream
+returning failures
 """)
 
 
 def count_failure(connection: Connection, upstream: str) -> int:
-    """One more outage in a row; returns how many there are."""
+    """One more failure in a row; returns how many there are.
+
+    Behind a closed door nothing is counted: calls that were in flight when it closed say the same
+    thing again.
+    """
     failures: int = connection.execute(_COUNT_FAILURE, {"upstream": upstream}).scalar_one()
     return failures
 

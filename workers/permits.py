@@ -9,10 +9,11 @@ is sent after the lease.  All on the database's clock, read after ``upstream_sta
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, ForeignKey, Identity, Index, SmallInteger, Text, text
@@ -20,6 +21,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
 from workers.db import Base
+from workers.errors import QuotaSpent, QuotaWait
+
+#: A window so long, or a wait so long (seconds), ends in deferral to the next run.
+LONG_WINDOW = timedelta(days=1)
+LONG_WAIT = 3600.0
+#: The wait that stands for "until somebody enables it again" (seconds).
+UNTIL_FURTHER_NOTICE = 86400.0
 
 
 class Permit(Base):
@@ -74,9 +82,21 @@ class Answered:
     status: int | None
 
 
+def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent:
+    """What to raise for a wait too long to be waited: for another turn, or for another run."""
+    reason = grant.reason or "no permit"
+    if grant.wait < UNTIL_FURTHER_NOTICE:
+        reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"
+    if (grant.window or timedelta(0)) >= LONG_WINDOW or grant.wait >= LONG_WAIT:
+        # For people to read: nothing is timed by this worker's clock.
+        return QuotaSpent(upstream, datetime.now(UTC) + timedelta(seconds=grant.wait), reason)
+    return QuotaWait(upstream, grant.wait, reason)
+
+
 _TAKE = text("""
 select permit_id, wait_seconds, reason, window_length, trying
-  from take_permit(:upstream, :lease, :run_id, :seq, :path)
+  from take_permit(:upstream, :lease, :run_id, :seq, :path, cast(:answered as bigint[]),
+                   cast(:elapsed as double precision[]), cast(:statuses as integer[]))
 """)
 
 
@@ -88,22 +108,30 @@ def take(
     run_id: UUID | None = None,
     seq: int | None = None,
     path: str | None = None,
+    answered: Sequence[Answered] = (),
 ) -> Grant:
-    """Ask for leave to call ``upstream`` now; its stamp lies ``lease`` ahead until settled."""
+    """Settle ``answered``, then ask for leave to call ``upstream`` now.
+
+    The permit's stamp lies ``lease`` ahead until it is settled.  One statement: on a connection in
+    autocommit the door is locked no longer than the database needs.
+    """
     row = connection.execute(
         _TAKE,
-        {"upstream": upstream, "lease": lease, "run_id": run_id, "seq": seq, "path": path},
+        {
+            "upstream": upstream,
+            "lease": lease,
+            "run_id": run_id,
+            "seq": seq,
+            "path": path,
+            **_columns(answered),
+        },
     ).one()
     return Grant(row.permit_id, row.wait_seconds, row.reason, row.window_length, row.trying)
 
 
 _SETTLE = text("""
-update permit
-   set settled = true, status = answered.status,
-       stamp = least(permit.stamp, clock_timestamp() - answered.elapsed * interval '1 second')
-  from unnest(cast(:ids as bigint[]), cast(:elapsed as double precision[]),
-              cast(:statuses as integer[])) as answered(id, elapsed, status)
- where permit.id = answered.id and not permit.settled
+select settle_permits(cast(:answered as bigint[]), cast(:elapsed as double precision[]),
+                      cast(:statuses as integer[]))
 """)
 
 
@@ -112,17 +140,17 @@ def settle(connection: Connection, answered: Sequence[Answered]) -> None:
 
     The answer's time is the database's clock now less what has passed here since: never too early.
     """
-    if not answered:
-        return
+    if answered:
+        connection.execute(_SETTLE, _columns(answered))
+
+
+def _columns(answered: Sequence[Answered]) -> dict[str, list[int] | list[float] | list[int | None]]:
     now = time.monotonic()
-    connection.execute(
-        _SETTLE,
-        {
-            "ids": [one.permit for one in answered],
-            "elapsed": [max(0.0, now - one.at) for one in answered],
-            "statuses": [one.status for one in answered],
-        },
-    )
+    return {
+        "answered": [one.permit for one in answered],
+        "elapsed": [max(0.0, now - one.at) for one in answered],
+        "statuses": [one.status for one in answered],
+    }
 
 
 _AVAILABLE = text("select permits_available(:upstream, coalesce(:now, clock_timestamp()))")

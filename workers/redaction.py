@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 MASK = "[redacted]"
 
 #: Query parameters and headers that carry credentials, by the names upstreams give them.
 _NAMED = re.compile(
     r"(?i)\b(apikey|api_key|api-key|access_token|token|secret|password|passwd|authorization|x-api-key)"
-    r"(\"?\s*[=:]\s*\"?)(bearer\s+)?([^\s&\"',;)]+)"
+    r"(\"?\s*[=:]\s*\"?)((?:bearer|basic|token)\s+)?([^\s&\"',;)]+)"
 )
 #: user:password@ in an address.
 _USERINFO = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
@@ -22,12 +23,14 @@ _known: set[str] = set()
 
 def remember(secrets: Iterable[str]) -> None:
     """Mask these values wherever they appear from now on (shorter than 6 characters: ignored)."""
-    _known.update(secret for secret in secrets if len(secret) >= 6)
+    for secret in secrets:
+        if len(secret) >= 6:
+            _known.update((secret, quote(secret, safe=""), quote_plus(secret)))
 
 
 def redact(text: str) -> str:
     """``text`` without anything that looks like, or is known to be, a secret."""
-    for secret in _known:
+    for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
     text = _USERINFO.sub(rf"\1:{MASK}@", text)
     text = _ECHOED.sub(rf"\g<1>{MASK}", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from workers.answers import Answer
 from workers.errors import BrokenAnswer
@@ -31,12 +31,30 @@ class Request:
         self.headers, self.body = headers or {}, body
         self.max_bytes, self.check = max_bytes, check
 
-    def redirected(self, url: str, status: int) -> Request:
-        """The next hop, which must stay with the same server."""
-        here, there = urlsplit(self.url), urlsplit(url)
-        same = (here.hostname or "").removeprefix("www.") == (there.hostname or "").removeprefix("www.")
-        if there.scheme not in {"http", "https"} or not same:
-            raise BrokenAnswer(self.upstream, f"redirects to another server ({there.hostname})")
-        keeps = status in {307, 308} or self.method in {"GET", "HEAD"}
+    @property
+    def repeatable(self) -> bool:
+        """Whether asking twice changes nothing at the upstream."""
+        return self.method in {"GET", "HEAD"}
+
+    def redirected(self, location: str, status: int) -> Request:
+        """The next hop, which must stay with the same server and may not drop encryption."""
+        try:
+            url = urljoin(self.url, location)
+            here, there = _server(self.url), _server(url)
+        except ValueError:
+            raise BrokenAnswer(self.upstream, "redirects to an address that is none") from None
+        if here != there or (self.url.startswith("https:") and url.startswith("http:")):
+            raise BrokenAnswer(self.upstream, f"redirects to another server ({url.partition('?')[0]})")
+        keeps = status in {307, 308} or self.repeatable
         method, body = (self.method, self.body) if keeps else ("GET", None)
         return Request(self.upstream, method, url, None, self.headers, body, self.max_bytes, self.check)
+
+
+def _server(url: str) -> tuple[str, int] | None:
+    """Host, without ``www.``, and port (0: the scheme's own); None for what is no web address."""
+    parts = urlsplit(url)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname:
+        return None
+    port = usual if parts.port is None else parts.port
+    return parts.hostname.removeprefix("www."), 0 if port == usual else port

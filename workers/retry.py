@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,29 +28,44 @@ def pause(attempt: int, *, chance: float | None = None) -> float:
     return top * (random.random() if chance is None else chance)
 
 
-def closing(failures: int, *, chance: float | None = None) -> float:
-    """Seconds a door stays closed after its ``failures``-th closing in a row, ±20 % jitter."""
+def closing(failures: int, *, named: float | None = None, chance: float | None = None) -> float:
+    """Seconds a door stays closed after its ``failures``-th failure in a row.
+
+    The upstream's own word (``named``) holds, but no shorter than a pause that doubles with every
+    failure, so that "Retry-After: 0" is no invitation to a storm.  Without it: growing, ±20 % jitter.
+    """
     exponent = min(max(failures, 1) - 1, 30)
+    if named is not None:
+        return max(named, min(FIRST_PAUSE * 2.0**exponent, LONGEST_CLOSING))
     top = min(FIRST_CLOSING * 2.0**exponent, LONGEST_CLOSING)
     return top * (0.8 + 0.4 * (random.random() if chance is None else chance))
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for (RFC 9110 §10.2.3), or None."""
+    """Seconds that a ``Retry-After`` header asks for (RFC 9110 §10.2.3), or None.
+
+    ``now`` is the answer's own ``Date`` where it has one: a worker's wrong clock then changes nothing.
+    """
     if not value:
         return None
-    text = value.strip()
+    seconds: float | None
     try:
-        seconds = float(text) if not text.isalpha() else None
+        seconds = float(value)
     except ValueError:
-        try:
-            when = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        seconds = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - now).total_seconds()
-    if seconds is None or seconds != seconds:  # noqa: PLR0124 - NaN
+        when = http_date(value)
+        seconds = (when - now).total_seconds() if when else None
+    if seconds is None or not math.isfinite(seconds):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def http_date(value: str | None) -> datetime | None:
+    """A time as HTTP writes it, or None when it is none."""
+    try:
+        when = parsedate_to_datetime(value or "")
+    except (ValueError, OverflowError):
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def is_retryable(status: int) -> bool:

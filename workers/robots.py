@@ -8,33 +8,37 @@ from datetime import timedelta
 
 from protego import Protego
 
-#: How long a robots.txt is believed, and how long its absence by failure (seconds).
+from workers.errors import Blocked
+
+#: How long a robots.txt is believed (seconds).
 KEPT = 24 * 3600.0
-KEPT_FAILURE = 900.0
+
+
+class Disallowed(Blocked):
+    """The site asks programs to leave this page alone; the others may still be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Robots:
     """The rules of one site for us."""
 
-    rules: Protego | None
+    rules: Protego
     until: float
 
     def allows(self, url: str, agent: str) -> bool:
-        """Whether we may fetch ``url``; without rules (server error) nothing is allowed."""
-        return bool(self.rules and self.rules.can_fetch(url, agent))
+        """Whether we may fetch ``url``."""
+        return bool(self.rules.can_fetch(url, agent))
 
     def delay(self, agent: str) -> timedelta | None:
         """The pause between two calls that the site asks for."""
-        seconds = self.rules.crawl_delay(agent) if self.rules else None
+        seconds = self.rules.crawl_delay(agent)
         return timedelta(seconds=min(float(seconds), 3600.0)) if seconds else None
 
 
-def parse(status: int, body: str) -> Robots:
-    """Rules from the answer: 4xx means no rules, 5xx means nothing is allowed for the moment."""
-    now = time.monotonic()
-    if status < 400:
-        return Robots(Protego.parse(body), now + KEPT)
-    if status < 500:
-        return Robots(Protego.parse(""), now + KEPT)
-    return Robots(None, now + KEPT_FAILURE)
+def parse(body: str) -> Robots:
+    """Rules from the file's text; a site without one (4xx) is as one with an empty one.
+
+    While the file cannot be had (5xx, no answer, "too much") nothing of the site is asked for: the
+    door raises that error instead.
+    """
+    return Robots(Protego.parse(body), time.monotonic() + KEPT)

@@ -76,6 +76,24 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@contextmanager
+def _plain_errors(upstream: str) -> Iterator[None]:
+    """What may go wrong on a wire, in four words: Overdue, NotSent, Broken, BrokenAnswer."""
+    try:
+        yield
+    except httpx2.InvalidURL:
+        raise BrokenAnswer(upstream, "names an address that is none") from None
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
+        raise NotSent(str(error) or type(error).__name__) from None
+    except (httpx2.TimeoutException, Overdue):
+        reset()
+        raise Overdue from None
+    except httpx2.DecodingError:
+        raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise Broken(type(error).__name__) from None
+
+
 def exchange(
     upstream: str,
     method: str,
@@ -94,37 +112,25 @@ def exchange(
     left = deadline - time.monotonic()
     if left <= 0:
         raise Overdue
-    try:
-        with (
-            _alarm(left),
-            client().stream(
-                method, url, params=params, headers=headers, json=body, timeout=left
-            ) as response,
-        ):
-            content = bytearray()
-            for chunk in response.iter_bytes(65536):
-                content += chunk
-                if len(content) > max_bytes:
-                    raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
-                if time.monotonic() > deadline:
-                    raise Overdue
-            return Answer(
-                upstream,
-                response.status_code,
-                str(response.url),
-                {name.lower(): value for name, value in response.headers.items()},
-                bytes(content),
-                response.encoding or "utf-8",
-            )
-    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
-        raise NotSent(str(error) or type(error).__name__) from None
-    except Overdue:
-        # Torn in the middle by the alarm: what the connection has read is not known.
-        reset()
-        raise
-    except httpx2.TimeoutException:
-        raise Overdue from None
-    except httpx2.DecodingError:
-        raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
-    except (httpx2.TransportError, httpx2.StreamError) as error:
-        raise Broken(type(error).__name__) from None
+    content = bytearray()
+    with (
+        _plain_errors(upstream),
+        _alarm(left),
+        client().stream(
+            method, url, params=params, headers=headers, json=body, timeout=left
+        ) as response,
+    ):
+        for chunk in response.iter_bytes(65536):
+            content += chunk
+            if len(content) > max_bytes:
+                raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise Overdue
+    return Answer(
+        upstream,
+        response.status_code,
+        str(response.url),
+        {name.lower(): value for name, value in response.headers.items()},
+        bytes(content),
+        response.encoding or "utf-8",
+    )

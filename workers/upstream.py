@@ -9,45 +9,40 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
 
-from workers import answers, doors, metrics, permits, retry, robots, transport
+from workers import answers, doors, metrics, permits, retry, robots, transport, upstreams
 from workers.answers import Answer, Validators
-from workers.db import transaction
+from workers.db import connect, transaction
 from workers.errors import (
     Blocked,
     BrokenAnswer,
-    QuotaSpent,
-    QuotaWait,
+    NotFound,
     RateLimited,
     Unavailable,
     UpstreamError,
 )
-from workers.permits import Answered, Grant
+from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
 from workers.requests import Check, Request
 from workers.settings import settings
 
-__all__ = ["Answer", "Door", "Validators"]
+__all__ = ["LONG_WAIT", "Answer", "Door", "Validators"]
 
 log = structlog.stdlib.get_logger(__name__)
 
 ATTEMPTS = 3
 REDIRECTS = 5
-#: Waits of a day's window, or of an hour and more, end in deferral instead of waiting.
-LONG_WINDOW = timedelta(days=1)
-LONG_WAIT = 3600.0
 #: How long the description of an upstream is believed (seconds).
 FRESH = 1.0
 
 _robots: dict[str, robots.Robots] = {}
-_rules: dict[str, tuple[float, Any]] = {}
+_rules: dict[str, tuple[float, upstreams.Rules]] = {}
 
 
 def reset(*, close: bool = True) -> None:
@@ -57,18 +52,19 @@ def reset(*, close: bool = True) -> None:
     transport.reset(close=close)
 
 
-def _describe(upstream: str) -> Any:
+def _describe(upstream: str) -> upstreams.Rules:
     at, found = _rules.get(upstream, (0.0, None))
     if found is None or time.monotonic() - at > FRESH:
-        with transaction() as connection:
-            found = connection.execute(
-                text("select base_url, obey_robots from upstream where name = :name"),
-                {"name": upstream},
-            ).first()
+        with connect() as connection:
+            found = upstreams.describe(connection, upstream)
         if found is None:
             raise Unavailable(upstream, "there is no such row in table upstream")
         _rules[upstream] = (time.monotonic(), found)
     return found
+
+
+class _Unreached(Unavailable):
+    """No connection: the upstream saw nothing, so that anything may be asked again."""
 
 
 class Door:
@@ -87,6 +83,7 @@ class Door:
         self._settle_later = settle_later
         self._check = check or (lambda: None)
         self._unsettled: list[Answered] = []
+        self._on_trial = False
 
     def get(self, upstream: str, path: str, **how: Any) -> Answer:
         """GET ``path`` below the upstream's base URL; see ``call`` for ``how``."""
@@ -111,7 +108,9 @@ class Door:
         conditional: Validators | None = None,
         check: Check | None = None,
     ) -> Answer:
-        """One answer, after at most three attempts within ``timeout`` seconds of talking.
+        """One answer, after at most three attempts, all within ``timeout`` seconds.
+
+        What is not GET or HEAD is sent again only when the upstream cannot have seen it, or refused it.
 
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
         answer that is one in disguise (a limit message inside a 200).  Raises NotFound, Blocked,
@@ -120,48 +119,58 @@ class Door:
         remember(secrets)
         rules = _describe(upstream)
         url = rules.base_url.rstrip("/") + "/" + path.lstrip("/")
-        if rules.obey_robots:
-            self._obey_robots(upstream, rules.base_url, url)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
         request = Request(upstream, method, url, params, sent, body, max_bytes, check)
-        budget = timeout
+        deadline = time.monotonic() + timeout
         attempt = 1
         while True:
-            began = time.monotonic()
+            self._check()
             try:
-                return self._follow(request, budget)
+                if rules.obey_robots:
+                    self._obey_robots(request, rules.base_url, deadline)
+                answer = self._follow(request, deadline)
+                self._proven(upstream)
+                return answer
+            except NotFound:
+                self._proven(upstream)
+                raise
             except RateLimited as error:
                 # The door is closed; asking for the next permit waits, or says how long.
                 self._shut(error)
+            except robots.Disallowed:
+                raise
             except Blocked as error:
                 self._shut(error)
                 raise
             except Unavailable as error:
-                if attempt >= ATTEMPTS or budget <= 0:
+                pause = retry.pause(attempt)
+                again = request.repeatable or isinstance(error, _Unreached)
+                if attempt >= ATTEMPTS or not again or time.monotonic() + pause >= deadline:
                     self._count_outage(error)
                     raise
-                time.sleep(min(retry.pause(attempt), max(budget, 0.0)))
+                time.sleep(pause)
                 attempt += 1
-            budget -= time.monotonic() - began
-            self._check()
 
-    def _follow(self, request: Request, budget: float) -> Answer:
+    def _follow(self, request: Request, deadline: float) -> Answer:
+        """Exchange, redirect by redirect, until an answer that is none; raise what it stands for."""
         for _ in range(REDIRECTS + 1):
-            answer = self._exchange(request, budget)
+            answer = self._exchange(request, deadline)
             location = answer.headers.get("location")
             if answer.status not in {301, 302, 303, 307, 308} or not location:
                 answers.judge(answer)
                 if request.check is not None and not answer.not_modified:
                     request.check(answer)
                 return answer
-            request = request.redirected(urljoin(request.url, location), answer.status)
+            request = request.redirected(location, answer.status)
         raise BrokenAnswer(request.upstream, f"redirects more than {REDIRECTS} times")
 
-    def _exchange(self, request: Request, budget: float) -> Answer:
+    def _exchange(self, request: Request, deadline: float) -> Answer:
+        """One HTTP call under one permit."""
         upstream, shown = request.upstream, redact(urlsplit(request.url).path)
-        grant, began = self._permit(upstream, budget, shown)
-        permit = grant.id or 0
+        permit = self._permit(upstream, deadline, shown)
+        began = time.monotonic()
         status: int | None = None
+        outcome = "broken"
         try:
             answer = transport.exchange(
                 upstream,
@@ -170,54 +179,61 @@ class Door:
                 params=request.params,
                 headers=request.headers,
                 body=request.body,
-                deadline=began + budget,
+                deadline=deadline,
                 max_bytes=request.max_bytes,
             )
-            status = answer.status
+            status, outcome = answer.status, f"{answer.status // 100}xx"
         except transport.Overdue:
             # Left unsettled: the upstream may count it at any time until the lease ends.
-            metrics.CALLS.labels(upstream, "timeout").inc()
-            raise Unavailable(upstream, f"no whole answer within {budget:.1f} s") from None
-        except (transport.NotSent, transport.Broken) as error:
-            self._answered(permit, status)
-            metrics.CALLS.labels(upstream, "broken").inc()
+            outcome = "timeout"
+            raise Unavailable(upstream, "no whole answer in time") from None
+        except transport.NotSent as error:
+            raise _Unreached(upstream, redact(str(error))) from None
+        except transport.Broken as error:
             raise Unavailable(upstream, redact(str(error))) from None
-        except BrokenAnswer:
-            self._answered(permit, status)
-            metrics.CALLS.labels(upstream, "broken").inc()
-            raise
-        self._answered(permit, status)
-        metrics.CALLS.labels(upstream, f"{status // 100}xx").inc()
-        metrics.SECONDS.labels(upstream).observe(time.monotonic() - began)
-        if grant.trying and status < 400:
-            with transaction() as connection:
-                doors.recover(connection, upstream)
+        finally:
+            if outcome != "timeout":
+                self._answered(permit, status)
+            metrics.CALLS.labels(upstream, outcome).inc()
+            metrics.SECONDS.labels(upstream).observe(time.monotonic() - began)
         return answer
 
-    def _permit(self, upstream: str, budget: float, path: str) -> tuple[Grant, float]:
-        """Take a permit, waiting a little if need be; returns it and when it was asked for."""
+    def _permit(self, upstream: str, deadline: float, path: str) -> int:
+        """Take a permit, waiting a little if need be; its lease outlives the deadline by a second."""
         waited = 0.0
         while True:
             self._check()
             began = time.monotonic()
-            with transaction() as connection:
-                permits.settle(connection, self.take_unsettled())
-                grant = permits.take(
-                    connection,
-                    upstream,
-                    timedelta(seconds=max(budget, 0.0) + 1.0),
-                    run_id=self._run_id,
-                    seq=self._seq,
-                    path=path,
-                )
+            if began >= deadline:
+                raise Unavailable(upstream, "no whole answer in time")
+            grant = self._ask(upstream, timedelta(seconds=deadline - began + 1.0), path)
             if grant.id is not None:
-                return grant, began
+                self._on_trial = grant.trying
+                return grant.id
             if waited + grant.wait > settings().quota_wait_seconds:
                 metrics.WAITS.labels(upstream, "yes").inc()
-                raise _too_long(upstream, grant)
+                raise permits.refusal(upstream, grant)
             metrics.WAITS.labels(upstream, "no").inc()
             time.sleep(grant.wait + 0.001)
             waited += time.monotonic() - began
+
+    def _ask(self, upstream: str, lease: timedelta, path: str) -> Grant:
+        """Settle what is answered and ask for a permit, in one short transaction of its own."""
+        answered = self.take_unsettled()
+        try:
+            with connect() as connection:
+                return permits.take(
+                    connection,
+                    upstream,
+                    lease,
+                    run_id=self._run_id,
+                    seq=self._seq,
+                    path=path,
+                    answered=answered,
+                )
+        except BaseException:
+            self._unsettled[:0] = answered
+            raise
 
     def _answered(self, permit: int, status: int | None) -> None:
         self._unsettled.append(Answered(permit, time.monotonic(), status))
@@ -232,27 +248,38 @@ class Door:
     def close(self) -> None:
         """Settle what is left, in a transaction of its own."""
         if self._unsettled:
-            with transaction() as connection:
+            with connect() as connection:
                 permits.settle(connection, self.take_unsettled())
 
-    def _obey_robots(self, upstream: str, base_url: str, url: str) -> None:
+    def _obey_robots(self, request: Request, base_url: str, deadline: float) -> None:
+        """Raise Disallowed when the site's robots.txt asks programs to leave this alone."""
+        upstream, agent = request.upstream, settings().user_agent
         known = _robots.get(upstream)
         if known is None or known.until < time.monotonic():
-            request = Request(upstream, "GET", urljoin(base_url, "/robots.txt"), max_bytes=500_000)
-            answer = self._exchange(request, 15.0)
-            known = _robots[upstream] = robots.parse(answer.status, answer.text)
+            url = urljoin(base_url, "/robots.txt")
+            try:
+                answer = self._follow(Request(upstream, "GET", url, max_bytes=500_000), deadline)
+                known = robots.parse(answer.text)
+            except (NotFound, BrokenAnswer):
+                known = robots.parse("")
+            _robots[upstream] = known
             with transaction() as connection:
-                doors.set_crawl_delay(connection, upstream, known.delay(settings().user_agent))
-        if not known.allows(url, settings().user_agent):
-            raise Blocked(upstream, f"robots.txt does not allow {redact(urlsplit(url).path)}")
+                doors.set_crawl_delay(connection, upstream, known.delay(agent))
+        if not known.allows(request.url, agent):
+            path = urlsplit(request.url).path
+            raise robots.Disallowed(upstream, f"robots.txt does not allow {path}")
+
+    def _proven(self, upstream: str) -> None:
+        """The upstream serves again: forget its failures."""
+        if self._on_trial:
+            with transaction() as connection:
+                doors.recover(connection, upstream)
 
     def _shut(self, error: UpstreamError) -> None:
         """Close the door for everybody until the time named, or for a growing while."""
         with transaction() as connection:
             failures = doors.count_failure(connection, error.upstream)
-            pause = error.retry_after
-            if pause is None:
-                pause = retry.closing(failures)
+            pause = retry.closing(failures, named=error.retry_after)
             until = doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
         metrics.CLOSINGS.labels(error.upstream).inc()
         log.warning("door.closed", upstream=error.upstream, until=str(until), reason=error.detail)
@@ -265,11 +292,3 @@ class Door:
             pause = retry.closing(failures - retry.OUTAGES_TO_CLOSE + 1)
             doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
         log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)
-
-
-def _too_long(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent:
-    reason = f"{grant.reason}, {grant.wait:.0f} s"
-    if (grant.window or timedelta(0)) >= LONG_WINDOW or grant.wait >= LONG_WAIT:
-        until = datetime.now(UTC) + timedelta(seconds=grant.wait)
-        return QuotaSpent(upstream, until, reason)
-    return QuotaWait(upstream, grant.wait, reason)

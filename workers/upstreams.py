@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Text, text
+from sqlalchemy import CheckConstraint, Connection, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval
 
@@ -51,3 +52,20 @@ class Upstream(Base):
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a caller needs to know of an upstream; the rest is for the permit to obey."""
+
+    base_url: str
+    obey_robots: bool
+
+
+_DESCRIBE = text("select base_url, obey_robots from upstream where name = :name")
+
+
+def describe(connection: Connection, name: str) -> Rules | None:
+    """Where the upstream is and whether its robots.txt counts, or None when there is no such row."""
+    row = connection.execute(_DESCRIBE, {"name": name}).first()
+    return Rules(row.base_url, row.obey_robots) if row else None

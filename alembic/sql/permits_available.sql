@@ -10,12 +10,13 @@ as $$
             (select min(q.calls - (select count(*) from (
                  select from permit p where p.upstream = u.name and p.stamp > now_ - q.per limit q.calls) used))
                from quota q where q.upstream = u.name),
-            case when greatest(u.spacing, coalesce(s.crawl_delay, interval '0')) > interval '0'
+            case when spaced > interval '0'
                  then 1 - (select count(*) from (select from permit p where p.upstream = u.name
-                    and p.stamp > now_ - greatest(u.spacing, coalesce(s.crawl_delay, interval '0')) limit 1) last)
+                                                    and p.stamp > now_ - spaced limit 1) last)
             end))::integer
         end
       from upstream u join upstream_state s on s.upstream = u.name
+      cross join lateral greatest(u.spacing, case when u.obey_robots then s.crawl_delay end) as spaced
      where u.name = for_upstream
 $$;
 

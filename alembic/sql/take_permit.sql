@@ -1,5 +1,6 @@
 create or replace function take_permit(
     for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
+    answered bigint[], elapsed double precision[], statuses integer[],
     out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
     out trying boolean
 )
@@ -8,20 +9,24 @@ as $$
 declare
     rules upstream;
     door upstream_state;
-    limits quota;
+    limits record;
     now_ timestamptz;
     nth timestamptz;
-    spaced interval;
+    free_at timestamptz;
     until_ timestamptz := '-infinity';
 begin
-    select * into rules from upstream where name = for_upstream;
-    if rules is null then
+    if cardinality(answered) > 0 then
+        perform settle_permits(answered, elapsed, statuses);
+    end if;
+    select * into door from upstream_state where upstream = for_upstream for update;
+    if not found then
         raise exception 'no upstream named "%"', for_upstream
             using hint = 'INSERT INTO upstream (name, base_url) …';
     end if;
-    select * into door from upstream_state where upstream = for_upstream for update;
-    -- Read after the lock: a clock read before it would be older than stamps it must count.
+    -- All is read after the lock: a clock read before it would be older than stamps it must count,
+    -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
+    select * into rules from upstream where name = for_upstream;
     trying := door.failures > 0;
 
     if not rules.enabled then
@@ -32,54 +37,42 @@ begin
         reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
     else
         for limits in
-            select q.* from quota q where q.upstream = for_upstream
+            select calls, per, calls || ' calls per ' || per as words from quota where upstream = for_upstream
+            union all
+            select 1, spaced, 'one call per ' || spaced
+              from greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end) as spaced
+             where spaced > interval '0'
             union all
             -- After a closing one call goes first to try; the others wait for its answer.
-            select for_upstream, null::interval,
-                   case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end, null
+            select places, null, places || case places when 1 then ' call' else ' calls' end || ' in flight'
+              from (select case when door.failures > 0 and door.closed_until is not null then 1
+                                else rules.concurrency end) as concurrency(places)
         loop
             if limits.per is null then
-                -- In flight: not settled and its lease not over.  The n-th youngest lease frees a place.
+                -- In flight: not settled and its lease not over.  An answer usually comes long before
+                -- the lease ends, so look again soon.
                 select stamp into nth from permit
                  where upstream = for_upstream and not settled and stamp > now_
                  order by stamp desc offset limits.calls - 1 limit 1;
-                if nth is not null and nth > until_ then
-                    -- An answer usually comes long before the lease ends, so look again soon.
-                    until_ := least(nth, now_ + interval '50 milliseconds');
-                    reason := limits.calls || ' calls in flight';
-                    window_length := null;
-                end if;
+                free_at := now_ + interval '50 milliseconds';
             else
+                -- The n-th youngest stamp must have left the window.  If even that call is still in
+                -- flight, none can leave sooner than a whole window from now.
                 select stamp into nth from permit
                  where upstream = for_upstream and stamp > now_ - limits.per
                  order by stamp desc offset limits.calls - 1 limit 1;
-                if nth + limits.per > until_ then
-                    until_ := nth + limits.per;
-                    reason := limits.calls || ' calls per ' || limits.per;
-                    window_length := limits.per;
-                    if nth > now_ then
-                        until_ := least(until_, now_ + limits.per);
-                    end if;
-                end if;
+                free_at := least(nth, now_) + limits.per;
+            end if;
+            if nth is not null and free_at > until_ then
+                until_ := free_at;
+                reason := limits.words;
+                window_length := limits.per;
             end if;
         end loop;
-        spaced := greatest(rules.spacing, coalesce(door.crawl_delay, interval '0'));
-        if spaced > interval '0' then
-            select stamp into nth from permit
-             where upstream = for_upstream and stamp > now_ - spaced order by stamp desc limit 1;
-            if nth + spaced > until_ then
-                until_ := least(nth + spaced, now_ + spaced);
-                reason := 'one call per ' || spaced;
-                window_length := spaced;
-            end if;
-        end if;
     end if;
 
     if until_ > now_ then
-        wait_seconds := extract(epoch from until_ - now_);
-        if until_ = 'infinity' then
-            wait_seconds := 86400;
-        end if;
+        wait_seconds := case until_ when 'infinity' then 86400 else extract(epoch from until_ - now_) end;
         update upstream_state set next_permit_at = until_, next_permit_reason = take_permit.reason
          where upstream = for_upstream and next_permit_at is distinct from until_;
         return;
@@ -93,5 +86,5 @@ begin
 end
 $$;
 
-comment on function take_permit(text, interval, uuid, integer, text) is
-    'Takes a permit for one call, or says how long to wait and for what (the settled log)';
+comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
+    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';

@@ -1,19 +1,25 @@
+create or replace function upstream_added() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+    insert into upstream_state (upstream) values (new.name) on conflict do nothing;
+    return null;
+end
+$$;
+
+comment on function upstream_added() is 'Trigger: a new upstream gets its door';
+
+create trigger upstream_added
+    after insert on upstream
+    for each row execute function upstream_added();
+
 create or replace function upstream_edited() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
-    edited text;
+    edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
+                                      else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
 begin
-    if tg_table_name = 'upstream' then
-        edited := new.name;
-        if tg_op = 'INSERT' then
-            insert into upstream_state (upstream) values (edited) on conflict do nothing;
-        end if;
-    elsif tg_op = 'DELETE' then
-        edited := old.upstream;
-    else
-        edited := new.upstream;
-    end if;
     -- In force at once: what waits is looked at again by beat.
     update upstream_state set next_permit_at = clock_timestamp() where upstream = edited;
     perform pg_notify('watchkeeper', 'upstream');
@@ -23,10 +29,12 @@ $$;
 
 comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
 
-create trigger upstream_edited
-    after insert or update on upstream
+-- Deferred to the commit: the door is locked whenever a permit is taken, and an editor's open
+-- transaction must not hold it.
+create constraint trigger upstream_edited
+    after update on upstream deferrable initially deferred
     for each row execute function upstream_edited();
 
-create trigger quota_edited
-    after insert or update or delete on quota
+create constraint trigger quota_edited
+    after insert or update or delete on quota deferrable initially deferred
     for each row execute function upstream_edited();

@@ -71,7 +71,7 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '50'}
     )
     op.create_index('upstream_state_next_permit', 'upstream_state', ['next_permit_at'], unique=False)
-    load_sql("take_permit", "permits_available", "upstream_edited")
+    load_sql("settle_permits", "take_permit", "permits_available", "upstream_edited")
 
 
 def downgrade() -> None:
@@ -83,5 +83,7 @@ def downgrade() -> None:
     op.drop_index('permit_by_run', table_name='permit', postgresql_where=sa.text('run_id is not null'))
     op.drop_table('permit')
     op.drop_table('upstream')
-    for name in ("take_permit(text, interval, uuid, integer, text)", "permits_available(text, timestamptz)", "upstream_edited()"):
+    for name in ("take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[])",
+                 "settle_permits(bigint[], double precision[], integer[])",
+                 "permits_available(text, timestamptz)", "upstream_edited()", "upstream_added()"):
         op.execute(f"drop function {name}")

@@ -1,0 +1,394 @@
+"""The settled log in SQL against its definition; the door's state; edits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workers import doors, permits
+from workers.db import connect, transaction
+from workers.permits import Answered, Grant
+
+#: Stamps lie so far from every window's edge that a slow test decides no question (seconds).
+MARGIN = 2.5
+WINDOWS = (10, 60, 3600)
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def upstream(connection: Any) -> Callable[..., None]:
+    """``upstream(concurrency=…, quota={"1 minute": 5})`` makes upstream "any"."""
+
+    def make(quota: dict[str, int] | None = None, **columns: Any) -> None:
+        values = {"name": "any", "base_url": "http://127.0.0.1:1", **columns}
+        marks = ", ".join(f"%({name})s" for name in values)
+        connection.execute(f"insert into upstream ({', '.join(values)}) values ({marks})", values)
+        for per, calls in (quota or {}).items():
+            connection.execute("insert into quota values ('any', %s, %s)", (per, calls))
+
+    return make
+
+
+def take(lease: timedelta = LEASE, **how: Any) -> Grant:
+    with connect() as connection:
+        return permits.take(connection, "any", lease, **how)
+
+
+def settle(*answered: Answered) -> None:
+    with transaction() as connection:
+        permits.settle(connection, answered)
+
+
+def answer(grant: Grant, status: int = 200) -> Answered:
+    assert grant.id is not None
+    return Answered(grant.id, time.monotonic(), status)
+
+
+def available() -> int:
+    with connect() as connection:
+        return permits.available(connection, "any")
+
+
+# What the log means, by its definition and nothing else.
+
+Call = tuple[float, bool]  # stamp, in seconds from now; settled
+
+
+def may_call(at: float, calls: list[Call], limits: list[tuple[int, float]]) -> bool:
+    """Whether, for every window at once, fewer than N stamps are younger than the window at ``at``."""
+    return all(sum(stamp > at - per for stamp, _ in calls) < number for number, per in limits)
+
+
+def wait_of(calls: list[Call], limits: list[tuple[int, float]]) -> float:
+    """The least wait if every call in flight were answered this instant."""
+    answered = [(min(stamp, 0.0), True) for stamp, _ in calls]
+    moments = {0.0, *(stamp + per for stamp, _ in answered for _, per in limits)}
+    return min(at for at in moments if at >= 0 and may_call(at, answered, limits))
+
+
+CALLS = st.lists(
+    st.tuples(st.integers(-740, 10).map(lambda n: n * 5 + MARGIN), st.booleans()).map(
+        lambda call: (call[0], call[1] or call[0] < 0)
+    ),
+    max_size=40,
+)
+LIMITS = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 12), max_size=3)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls=CALLS, limits=LIMITS, concurrency=st.integers(1, 6), spacing=st.sampled_from([0, 10, 60]))
+def test_a_permit_is_given_exactly_when_the_definition_says_so(
+    database: Any,
+    connection: Any,
+    calls: list[Call],
+    limits: dict[int, int],
+    concurrency: int,
+    spacing: int,
+) -> None:
+    connection.execute("delete from permit; delete from upstream where name = 'any'")
+    connection.execute(
+        "insert into upstream (name, base_url, concurrency, spacing)"
+        " values ('any', 'http://127.0.0.1:1', %s, make_interval(secs => %s))",
+        (concurrency, spacing),
+    )
+    for per, number in limits.items():
+        connection.execute(
+            "insert into quota values ('any', make_interval(secs => %s), %s)", (per, number)
+        )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into permit (upstream, granted_at, stamp, settled) select 'any', t, t, %s"
+            " from (select clock_timestamp() + make_interval(secs => %s) as t) at",
+            [(settled, stamp) for stamp, settled in calls],
+        )
+    windows = [(number, float(per)) for per, number in limits.items()]
+    windows += [(1, float(spacing))] if spacing else []
+    flying = sum(not settled and stamp > 0 for stamp, settled in calls)
+    free = flying < concurrency and may_call(0.0, calls, windows)
+
+    promised = available()
+    grant = take()
+
+    assert (grant.id is not None) is free
+    assert (promised > 0) is free
+    if free:
+        granted = [grant, *(take() for _ in range(promised - 1))]
+        assert all(one.id is not None for one in granted)
+        assert take().id is None
+    else:
+        expected = max(wait_of(calls, windows), 0.05 if flying >= concurrency else 0.0)
+        assert expected - MARGIN < grant.wait <= expected + 0.001
+
+
+def test_settling_lowers_the_stamp_to_the_time_of_the_answer(upstream: Any, connection: Any) -> None:
+    upstream()
+    grant = take()
+    in_flight = connection.execute("select stamp - granted_at as ahead from permit").fetchone()
+    late = Answered(grant.id or 0, time.monotonic() - 3.0, 200)
+
+    settle(late)
+
+    row = connection.execute(
+        "select settled, status, clock_timestamp() - stamp as age from permit"
+    ).fetchone()
+    assert in_flight["ahead"] == LEASE
+    assert (row["settled"], row["status"]) == (True, 200)
+    assert timedelta(seconds=2) < row["age"] < timedelta(seconds=6)
+
+
+def test_an_answer_after_the_lease_raises_no_stamp_and_no_permit_settles_twice(
+    upstream: Any, connection: Any
+) -> None:
+    upstream()
+    grant = take(timedelta(0))
+    settle(answer(grant, 200))
+    first = connection.execute("select stamp, status from permit").fetchone()
+
+    settle(answer(grant, 500))
+
+    assert connection.execute("select stamp, status from permit").fetchone() == first
+    assert connection.execute("select stamp = granted_at as same from permit").fetchone()["same"]
+
+
+def test_one_statement_settles_what_is_answered_and_takes_the_next(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(concurrency=1)
+    first = take()
+    assert take().reason == "1 call in flight"
+
+    second = take(answered=[answer(first)])
+
+    assert second.id is not None
+    assert [row["settled"] for row in connection.execute("select settled from permit order by id")] == [
+        True,
+        False,
+    ]
+
+
+def test_a_call_whose_caller_died_counts_until_its_lease_and_its_window_are_over(
+    upstream: Any, connection: Any, eventually: Callable[..., Any]
+) -> None:
+    upstream(quota={"1 second": 1})
+    take(timedelta(seconds=1))
+    assert take().id is None
+
+    eventually(lambda: take().id, within=5)
+
+    first, second = connection.execute("select granted_at from permit order by id").fetchall()
+    assert timedelta(seconds=2) <= second["granted_at"] - first["granted_at"] < timedelta(seconds=3)
+
+
+def test_a_limit_lowered_holds_for_the_next_permit_and_a_raised_one_is_used_at_once(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(quota={"1 hour": 10}, concurrency=100)
+    for _ in range(6):
+        settle(answer(take()))
+
+    connection.execute("update quota set calls = 4")
+    lowered = take()
+    connection.execute("update quota set calls = 8")
+    raised = [take().id for _ in range(3)]
+
+    assert (lowered.id, lowered.reason) == (None, "4 calls per 01:00:00")
+    assert [one is not None for one in raised] == [True, True, False]
+
+
+def test_an_editors_open_transaction_stops_no_call(
+    upstream: Any, database: Any, connection: Any
+) -> None:
+    upstream(quota={"1 hour": 2}, concurrency=9)
+    with psycopg.connect(database.url) as editor:
+        editor.execute("update quota set calls = 1")
+        editor.execute("update upstream set concurrency = 1")
+
+        assert take().id is not None
+
+    assert take().reason == "1 calls per 01:00:00"
+
+
+def test_an_edit_makes_beat_look_again(upstream: Any, connection: Any) -> None:
+    upstream(quota={"1 hour": 1})
+    take()
+    take()
+    waiting = (
+        "select next_permit_at > clock_timestamp() as waits from upstream_state where upstream = 'any'"
+    )
+    assert connection.execute(waiting).fetchone()["waits"]
+
+    connection.execute("update quota set calls = 2")
+
+    assert not connection.execute(waiting).fetchone()["waits"]
+
+
+def test_a_disabled_upstream_lets_nobody_through_and_says_why(upstream: Any) -> None:
+    upstream(enabled=False, note="on holiday")
+
+    grant = take()
+
+    assert (grant.id, grant.reason) == (None, "disabled: on holiday")
+    assert available() == 0
+
+
+def test_the_longest_wait_is_the_one_told(upstream: Any) -> None:
+    upstream(quota={"1 minute": 1, "1 day": 1}, concurrency=1)
+    take(timedelta(minutes=10))
+
+    grant = take()
+
+    assert (grant.reason, grant.window) == ("1 calls per 1 day", timedelta(days=1))
+    assert 86390 < grant.wait <= 86400
+
+
+def test_a_crawl_delay_holds_only_while_robots_txt_is_obeyed(upstream: Any, connection: Any) -> None:
+    upstream(obey_robots=True)
+    with transaction() as alchemy:
+        doors.set_crawl_delay(alchemy, "any", timedelta(minutes=1))
+    settle(answer(take()))
+    assert (take().reason, available()) == ("one call per 00:01:00", 0)
+
+    connection.execute("update upstream set obey_robots = false")
+
+    assert available() > 0
+    assert take().id is not None
+
+
+def close_door(seconds: float = 60, reason: str = "answered 429") -> tuple[int, datetime | None]:
+    with transaction() as connection:
+        failures = doors.count_failure(connection, "any")
+        return failures, doors.close(connection, "any", timedelta(seconds=seconds), reason)
+
+
+def let_time_pass(connection: Any) -> None:
+    connection.execute(
+        "update upstream_state set closed_until = clock_timestamp() where closed_until > now()"
+    )
+
+
+def test_a_closed_door_is_closed_for_everybody_until_the_time_named(upstream: Any) -> None:
+    upstream()
+    close_door()
+
+    grant = take()
+
+    assert (grant.id, grant.reason) == (None, "closed: answered 429")
+    assert 58 < grant.wait <= 60
+    assert available() == 0
+
+
+def test_what_was_in_flight_when_the_door_closed_counts_as_the_same_failure(upstream: Any) -> None:
+    upstream()
+
+    assert [close_door()[0] for _ in range(4)] == [1, 1, 1, 1]
+
+
+def test_a_shorter_closing_shortens_no_longer_one(upstream: Any) -> None:
+    upstream()
+    _, first = close_door(600)
+
+    _, second = close_door(1)
+
+    assert first == second
+
+
+def test_after_a_closing_one_call_goes_first_to_try(upstream: Any, connection: Any) -> None:
+    upstream(concurrency=4)
+    close_door()
+    let_time_pass(connection)
+    assert available() == 1
+
+    first, second = take(), take()
+
+    assert (first.id is not None, first.trying) == (True, True)
+    assert (second.id, second.reason) == (None, "1 call in flight")
+
+
+def test_a_good_answer_opens_the_door_and_a_bad_one_closes_it_for_longer(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(concurrency=4)
+    close_door()
+    let_time_pass(connection)
+    assert close_door()[0] == 2
+    let_time_pass(connection)
+
+    with transaction() as alchemy:
+        doors.recover(alchemy, "any")
+
+    grants = [take() for _ in range(4)]
+    assert [(one.id is not None, one.trying) for one in grants] == [(True, False)] * 4
+
+
+def test_a_good_answer_from_before_the_closing_opens_nothing(upstream: Any) -> None:
+    upstream()
+    close_door()
+
+    with transaction() as alchemy:
+        doors.recover(alchemy, "any")
+
+    assert take().id is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("insert into quota values ('any', '1 minute', 0)", "calls must be 1 or more"),
+        ("insert into quota values ('any', '0', 5)", "per must be longer than nothing"),
+        ("insert into quota values ('any', '-1 minute', 5)", "per must be longer than nothing"),
+        ("insert into quota values ('any', '1 month', 5)", "no months or years"),
+        ("insert into quota values ('any', '90 days', 5)", "per is at most 31 days"),
+        ("update upstream set concurrency = 0 where name = 'any'", "concurrency must be 1 or more"),
+        ("update upstream set spacing = '-1 s' where name = 'any'", "spacing cannot be negative"),
+        ("update upstream set base_url = 'a.example' where name = 'any'", "base_url must begin with"),
+    ],
+)
+def test_the_database_refuses_limits_that_are_none(
+    upstream: Any, connection: Any, statement: str, sentence: str
+) -> None:
+    upstream()
+
+    with pytest.raises(psycopg.errors.CheckViolation, match=sentence):
+        connection.execute(statement)
+
+
+def test_no_more_of_the_log_is_read_than_the_window_may_hold(upstream: Any, database: Any) -> None:
+    upstream(quota={"1 day": 100, "1 minute": 5}, concurrency=10)
+    with psycopg.connect(database.url, autocommit=True) as session:
+        session.execute(
+            "insert into permit (upstream, granted_at, stamp, settled)"
+            " select 'any', t, t, true from generate_series(1, 20000) n,"
+            " lateral (select clock_timestamp() - interval '61 s' - n * interval '1 s') at(t)"
+        )
+        session.execute("vacuum analyze permit")
+        session.execute("set stats_fetch_consistency = none")
+        read = (
+            "select seq_tup_read + idx_tup_fetch as rows from pg_stat_xact_user_tables"
+            " where relname = 'permit'"
+        )
+        with session.transaction():
+            session.execute("select take_permit('any', '30 s', null, null, null, '{}', '{}', '{}')")
+            (rows,) = session.execute(read).fetchone() or (0,)
+
+    assert rows <= 120
+
+
+def test_permits_older_than_every_window_are_purged(upstream: Any, connection: Any) -> None:
+    upstream()
+    connection.execute(
+        "insert into permit (upstream, granted_at, stamp, settled)"
+        " select 'any', t, t, true from (values (now() - interval '40 days'), (now())) at(t)"
+    )
+    before = connection.execute("select now() - interval '32 days' as at").fetchone()["at"]
+
+    with transaction() as alchemy:
+        assert permits.purge(alchemy, before, 100) == 1
+
+    assert connection.execute("select count(*) as n from permit").fetchone()["n"] == 1

@@ -1,0 +1,127 @@
+"""What an answer means; where a redirect may lead; what robots.txt says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from workers import robots
+from workers.answers import Answer, Validators, judge
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
+from workers.requests import Request
+
+CHALLENGE = b"<html><head><title>Just a moment...</title></head></html>"
+
+
+def answer(status: int, content: bytes = b"", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer("any", status, "https://a.example/x", named, content)
+
+
+@pytest.mark.parametrize("status", [200, 204, 299, 304])
+def test_a_good_answer_passes(status: int) -> None:
+    judge(answer(status))
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (answer(404), NotFound),
+        (answer(410), NotFound),
+        (answer(429), RateLimited),
+        (answer(503, retry_after="5"), RateLimited),
+        (answer(403), Blocked),
+        (answer(403, CHALLENGE), Blocked),
+        (answer(503, CHALLENGE), Blocked),
+        (answer(403, cf_mitigated="challenge"), Blocked),
+        (answer(500), Unavailable),
+        (answer(503), Unavailable),
+        (answer(400), BrokenAnswer),
+        (answer(302), BrokenAnswer),
+        (answer(501), BrokenAnswer),
+    ],
+)
+def test_each_status_has_its_error(given: Answer, error: type[Exception]) -> None:
+    with pytest.raises(error) as caught:
+        judge(given)
+
+    assert type(caught.value) is error
+
+
+def test_a_date_to_retry_after_is_read_by_the_upstreams_own_clock() -> None:
+    far_off = answer(
+        429, date="Wed, 01 Jan 2020 00:00:00 GMT", retry_after="Wed, 01 Jan 2020 00:00:07 GMT"
+    )
+
+    with pytest.raises(RateLimited) as caught:
+        judge(far_off)
+
+    assert caught.value.retry_after == 7
+
+
+def test_text_in_an_unknown_encoding_is_still_text() -> None:
+    assert Answer("any", 200, "u", {}, "é".encode(), "no-such-code").text == "é"
+    assert Answer("any", 200, "u", {}, b"\xff", "utf-8").text == "\ufffd"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 100_000, b"\xff\xfe\xfd"])
+def test_what_is_no_json_is_a_broken_answer(body: bytes) -> None:
+    with pytest.raises(BrokenAnswer, match="promised JSON"):
+        answer(200, body).json()
+
+
+def test_validators_become_request_headers() -> None:
+    assert Validators('"abc"', None).headers() == {"If-None-Match": '"abc"'}
+    assert answer(200, etag='"abc"').validators == Validators('"abc"')
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("https://a.example/x", "https://a.example/y"),
+        ("http://a.example/x", "https://a.example/x"),
+        ("https://a.example/x", "https://www.a.example/x"),
+        ("http://127.0.0.1:8000/x", "http://127.0.0.1:8000/y"),
+        ("http://127.0.0.1:80/x", "https://127.0.0.1/y"),
+    ],
+)
+def test_a_redirect_on_the_same_server_is_followed(here: str, there: str) -> None:
+    assert Request("any", "GET", here).redirected(there, 302).url == there
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("https://a.example/x", "https://b.example/x"),
+        ("https://a.example/x", "http://a.example/x"),
+        ("https://a.example/x", "ftp://a.example/x"),
+        ("https://a.example/x", "file:///etc/passwd"),
+        ("https://a.example/x", "https://a.example:8443/x"),
+        ("http://127.0.0.1:8000/x", "http://127.0.0.1:9000/x"),
+        ("https://a.example/x", "https://a.example:port/x"),
+        ("https://a.example/x", "http://[bad/"),
+    ],
+)
+def test_a_redirect_elsewhere_is_refused(here: str, there: str) -> None:
+    with pytest.raises(BrokenAnswer, match=r"another server|address that is none"):
+        Request("any", "GET", here).redirected(there, 302)
+
+
+def test_a_redirected_post_becomes_a_get_unless_told_to_stay() -> None:
+    posted = Request("any", "POST", "https://a.example/x", body={"a": 1})
+
+    seen = posted.redirected("https://a.example/y", 303)
+    kept = posted.redirected("https://a.example/y", 307)
+
+    assert (seen.method, seen.body) == ("GET", None)
+    assert (kept.method, kept.body) == ("POST", {"a": 1})
+
+
+def test_robots_txt_is_read_for_us_by_name() -> None:
+    rules = robots.parse("User-agent: watchkeeper\nDisallow: /private\nCrawl-delay: 2\n")
+
+    assert rules.allows("https://a.example/open", "watchkeeper")
+    assert not rules.allows("https://a.example/private/x", "watchkeeper")
+    assert rules.delay("watchkeeper") == timedelta(seconds=2)
+    assert robots.parse("").allows("https://a.example/private/x", "watchkeeper")
