@@ -7,14 +7,14 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from workers.errors import BrokenAnswer
 
-#: What `numeric(20,6)` holds: fourteen digits before the point, six after it.
+#: What `numeric(20,6)` holds: fourteen digits before the point (one left for rounding), six after it.
 SMALLEST = Decimal("0.000001")
-LARGEST = Decimal(10) ** 13
+DIGITS = 13
 #: Longest text that is taken for a number or a day (characters).
 LONGEST_VALUE = 64
 #: How much of a source's own words an error repeats (characters).
@@ -32,11 +32,12 @@ def number(value: Any) -> Decimal | None:
         return None
     try:
         found = Decimal(text)
-    except InvalidOperation:
+        # Compared by its exponent: arithmetic on 1e999999999 would overflow.
+        if not found.is_finite() or found.adjusted() >= DIGITS:
+            return None
+        return found.quantize(SMALLEST, ROUND_HALF_UP)
+    except ArithmeticError:
         return None
-    if not found.is_finite() or abs(found) >= LARGEST:
-        return None
-    return found.quantize(SMALLEST, ROUND_HALF_UP)
 
 
 def amount(value: Any) -> Decimal | None:

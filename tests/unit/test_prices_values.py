@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -33,6 +33,8 @@ from workers.errors import (
 NOW = datetime(2026, 1, 30, tzinfo=UTC)
 
 
+@example("1e999999999")
+@example("-1e-999999999")
 @given(st.decimals(allow_nan=True, allow_infinity=True) | st.floats() | st.integers() | st.text())
 def test_a_number_fits_the_database_or_is_none(value: Any) -> None:
     found = values.number(value)

@@ -1,0 +1,93 @@
+"""Damaged answers of price sources: each ends as data or as a typed error, never as our traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tasks.prices.sources import alpha_vantage, replay, stooq
+from workers import answers
+from workers.answers import Answer
+from workers.errors import SettingMissing, UpstreamError
+
+#: `make fuzz` asks for 100,000.
+COUNT = int(os.environ.get("WATCHKEEPER_FUZZ", "2000"))
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+TABLE = (FIXTURES / "prices" / "daily_bars.csv").read_bytes()
+SERIES = {
+    "Meta Data": {"2. Symbol": "IBM"},
+    "Time Series (Daily)": {
+        f"2026-01-{day:02}": {"1. open": "1.5", "2. high": "2", "4. close": "1.75", "5. volume": "9"}
+        for day in range(1, 30)
+    },
+}
+QUOTE = json.loads((FIXTURES / "alpha_vantage" / "romeltorres_global_quote.json").read_text())
+ERRORS = json.loads((FIXTURES / "alpha_vantage" / "errors.json").read_text())
+ALPHA_VANTAGE = [json.dumps(body).encode() for body in (SERIES, QUOTE, *ERRORS.values())]
+STOOQ = [
+    b"Date,Open,High,Low,Close,Volume\r\n2026-01-30,1,2,0.5,1.75,1000\r\n2026-01-29,1,2,1,1.5,\r\n",
+    b"No data",
+    b"Exceeded the daily hits limit",
+    b"Date,Open,High,Low,Close,Volume\r\n",
+]
+#: Pieces that damage parsers more often than random bytes do.
+PIECES = (
+    b"null", b"{}", b"[]", b"-0", b"1e999", b"NaN", b'"', b"\\", b",", b"\n", b"\r", b"\x00", b"\xff",
+    b"\\ud800", b"9" * 400, b"[" * 300, b"{" * 300, "\u0660".encode(), b"0000-00-00", b"2026-13-45",
+)  # fmt: skip
+
+
+def mutated(body: bytes, chance: random.Random) -> bytes:
+    """``body`` with one to eight pieces cut out, doubled, swapped or put in."""
+    content = bytearray(body)
+    for _ in range(chance.randint(1, 8)):
+        start = chance.randrange(len(content) + 1)
+        end = min(len(content), start + chance.choice((0, 1, 1, 2, 8, 64)))
+        new = chance.choice((chance.choice(PIECES), chance.randbytes(2), bytes(content[start:end]) * 2))
+        content[start:end] = new
+    return bytes(content)
+
+
+def read_alpha_vantage(answer: Answer) -> None:
+    alpha_vantage.check(answer)
+    for parse in (alpha_vantage.parse_bars, alpha_vantage.parse_price):
+        with suppress(UpstreamError):
+            parse(answer.json(), "IBM")
+
+
+def read_stooq(answer: Answer) -> None:
+    stooq.check(answer)
+    stooq.parse(answer.text, "IBM")
+
+
+def read_recorded(answer: Answer) -> None:
+    replay.parse(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("read", "bodies"),
+    [(read_alpha_vantage, ALPHA_VANTAGE), (read_stooq, STOOQ), (read_recorded, [TABLE[:600]])],
+    ids=["alpha_vantage", "stooq", "replay"],
+)
+def test_a_mutated_answer_of_a_source_ends_as_data_or_as_a_typed_error(
+    read: Callable[[Answer], None], bodies: list[bytes]
+) -> None:
+    chance = random.Random(20260130)
+    for number in range(COUNT):
+        content = mutated(chance.choice(bodies), chance)
+        status = chance.choice((200, 200, 200, 404, 429, 500, 503))
+        answer = Answer("some", status, "", {}, content)
+        try:
+            answers.judge(answer)
+            read(answer)
+        except (UpstreamError, SettingMissing) as error:
+            str(error).encode()
+        except Exception:
+            print(f"number {number}: {content!r}")
+            raise
