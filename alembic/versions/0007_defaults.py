@@ -8,7 +8,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.listings.cards import HEAD_FI
+from tasks.listings.head_fi import SELECTORS as HEAD_FI
 
 revision = "0007"
 down_revision = "0006"
@@ -108,6 +108,7 @@ SCHEDULES = (
     ("listing-scrape", "Head-Fi classifieds", "tasks.listings.scrape", "5 minutes", None, False,
      "Disabled: set WATCHKEEPER_USER_AGENT to your contact first, and read the site's terms"),
     ("market-sessions", "Trading calendars, two years ahead", "tasks.upkeep.sessions", "1 day", None, True, None),
+    ("retention", "Deletes what is old", "tasks.upkeep.retention", None, "40 3 * * *", True, None),
 )
 
 

@@ -1,167 +1,154 @@
-"""Ads on a page of a site, by the CSS selectors of its row (pure; selectolax)."""
+"""Ads on a list page, by the selectors of its site (pure; selectolax)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from tasks.listings import money
+from tasks.listings import money, words
+from tasks.listings.selectors import Selectors, fold, value
 
-#: Head-Fi (XenForo 2 with a classifieds add-on), as two independent public bots agree.
-HEAD_FI = {
-    "card": "a.hfcUserListing",
-    "title": ".hfcListingTitle",
-    "price": ".hfcPrice",
-    "type": ".hfcPrice .label",
-    "image": "img.hfcCoverImage--clear",
-    "seller": ".hfcCreatorInfo",
-    "fields": ".hfcCustomFields dl",
-    "listed": ".hfcListingDate time",
-    "edited": ".hfcLastEditDate time",
-    "overlay": ".hfcOverlayGlobal--content",
-    "next": "a.pageNav-jump--next",
-}
-_ID = re.compile(r"(?:\.|/)(\d+)/?$")
-_SELLER = re.compile(
-    r"(?:Listed by:\s*)?(?P<name>.*?)\s*(?:\((?P<reputation>-?[\d,]+)\))?\s*$", re.DOTALL
-)
-#: "Sold: …", "[SOLD] …", "SOLD!", but not "Closed-back headphones".
-_ENDED = re.compile(r"^\s*[\[(*]*\s*(sold|closed|traded|withdrawn)\s*(?:[\])*:!]|$)", re.IGNORECASE)
-STATUSES = {"sold": "sold", "closed": "closed", "traded": "traded", "withdrawn": "closed"}
 LONGEST_TITLE = 500
+LONGEST_TEXT = 200
+LONGEST_URL = 2000
+LONGEST_ID = 100
+#: Names of Head-Fi's own fields → ours.
+FIELDS = {"condition": "condition", "price negotiability": "negotiability", "ships to": "ships_to"}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One ad as a list page shows it."""
+    """One ad as a list page shows it; None: the page does not say."""
 
     external_id: str
     title: str
     url: str
-    image_url: str | None
-    listing_type: str | None
-    price: Decimal | None
-    currency: str | None
-    condition: str | None
-    negotiability: str | None
-    ships_to: tuple[str, ...]
-    seller: str | None
-    seller_reputation: int | None
-    status: str
-    listed_at: datetime | None
-    edited_at: datetime | None
+    image_url: str | None = None
+    listing_type: str | None = None
+    price: Decimal | None = None
+    currency: str | None = None
+    condition: str | None = None
+    negotiability: str | None = None
+    ships_to: str | None = None
+    seller: str | None = None
+    seller_reputation: int | None = None
+    status: str = words.ACTIVE
+    listed_at: datetime | None = None
+    edited_at: datetime | None = None
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions it is sent to, one by one."""
+        return words.regions(self.ships_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A list page: its ads and whether another follows."""
+    """A list page: its ads in order, how many cards could not be read, whether another follows."""
 
     cards: list[Card]
-    has_next: bool
+    unreadable: int
+    next_url: str | None
 
 
-def parse(html: str, base_url: str, selectors: Mapping[str, str]) -> Page:
-    """Ads of a page; a card without address or title is passed over."""
+def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Page:
+    """Ads of a page; a card without number or title is counted and passed over."""
     tree = LexborHTMLParser(html)
-    cards = []
-    for node in tree.css(selectors["card"]):
-        card = _card(node, base_url, selectors)
-        if card is not None:
-            cards.append(card)
+    number = re.compile(id_pattern)
+    found: dict[str, Card] = {}
+    unreadable = 0
+    for node in tree.css(selectors["card"].css):
+        card = _card(node, base_url, selectors, number)
+        if card is None:
+            unreadable += 1
+        else:
+            found.setdefault(card.external_id, card)
     following = selectors.get("next")
-    return Page(cards, bool(following and tree.css_first(following)))
+    link = tree.css_first(following.css) if following else None
+    href = link.attributes.get("href") if link is not None else None
+    return Page(list(found.values()), unreadable, _join(base_url, href))
 
 
-def _card(node: LexborNode, base_url: str, selectors: Mapping[str, str]) -> Card | None:
-    link = node if node.tag == "a" else node.css_first(selectors.get("link", "a"))
-    href = (link.attributes.get("href") if link else None) or ""
-    found = _ID.search(urlsplit(href).path)
-    title = _text(node, selectors, "title")
-    if not found or not title:
+def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern[str]) -> Card | None:
+    url = _join(base, _href(node, selectors))
+    external_id = value(node, selectors.get("id")) or _number(url, pattern)
+    title = value(node, selectors["title"])
+    if not external_id or not title or not url or len(external_id) > LONGEST_ID:
         return None
     fields = _fields(node, selectors)
     price = _price(node, selectors)
-    seller, reputation = _seller(_text(node, selectors, "seller"))
-    image = node.css_first(selectors["image"]) if "image" in selectors else None
-    source = image.attributes.get("src") if image else None
+    kind = _text(node, selectors, "type")
+    seller, reputation = words.seller(_text(node, selectors, "seller"))
+    if "reputation" in selectors:
+        reputation = words.number(value(node, selectors["reputation"]))
+    overlay = words.label_status(value(node, selectors.get("overlay")))
     return Card(
-        external_id=found.group(1),
+        external_id=external_id,
         title=title[:LONGEST_TITLE],
-        url=urljoin(base_url, href),
-        image_url=urljoin(base_url, source) if source else None,
-        listing_type=_text(node, selectors, "type"),
+        url=url,
+        image_url=_join(base, value(node, selectors.get("image"))),
+        listing_type=kind,
         price=price.amount if price else None,
         currency=price.currency if price else None,
-        condition=fields.get("condition"),
-        negotiability=fields.get("price negotiability"),
-        ships_to=regions(fields.get("ships to", "")),
+        condition=_text(node, selectors, "condition") or fields.get("condition"),
+        negotiability=_text(node, selectors, "negotiability") or fields.get("negotiability"),
+        ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),
         seller=seller,
         seller_reputation=reputation,
-        status=_status(_text(node, selectors, "overlay"), title),
-        listed_at=_time(node, selectors, "listed"),
-        edited_at=_time(node, selectors, "edited"),
+        status=overlay or words.label_status(kind) or words.heading(title)[0],
+        listed_at=words.when(value(node, selectors.get("listed"))),
+        edited_at=words.when(value(node, selectors.get("edited"))),
     )
 
 
-def _text(node: LexborNode, selectors: Mapping[str, str], name: str) -> str | None:
-    found = node.css_first(selectors[name]) if name in selectors else None
-    text = " ".join(found.text(separator=" ").split()).replace("\x00", "") if found else ""
-    return text or None
+def _href(node: LexborNode, selectors: Selectors) -> str | None:
+    if "link" in selectors:
+        return value(node, selectors["link"])
+    link = node if node.tag == "a" else node.css_first("a[href]")
+    return link.attributes.get("href") if link is not None else None
 
 
-def _price(node: LexborNode, selectors: Mapping[str, str]) -> money.Money | None:
-    text = _text(node, selectors, "price") or ""
-    label = _text(node, selectors, "type")
+def _join(base: str, href: str | None) -> str | None:
+    """An address on the web, whole; None for what is none (javascript:, data:, too long)."""
+    if not href:
+        return None
+    try:
+        joined = urljoin(base, fold(href) or "")
+    except ValueError:
+        return None
+    right = joined.startswith(("https://", "http://")) and len(joined) <= LONGEST_URL
+    return joined if right else None
+
+
+def _number(url: str | None, pattern: re.Pattern[str]) -> str | None:
+    """The ad's number in its address; a query or a fragment is no part of it."""
+    found = pattern.search(urlsplit(url).path) if url else None
+    return found.group(1) if found else None
+
+
+def _text(node: LexborNode, selectors: Selectors, name: str) -> str | None:
+    found = value(node, selectors.get(name))
+    return found[:LONGEST_TEXT] if found else None
+
+
+def _price(node: LexborNode, selectors: Selectors) -> money.Money | None:
+    text = value(node, selectors.get("price")) or ""
+    label = value(node, selectors.get("type"))
     return money.parse(text.replace(label, "", 1) if label else text)
 
 
-def _fields(node: LexborNode, selectors: Mapping[str, str]) -> dict[str, str]:
-    if "fields" not in selectors:
-        return {}
+def _fields(node: LexborNode, selectors: Selectors) -> dict[str, str]:
     found = {}
-    for pair in node.css(selectors["fields"]):
-        name, value = pair.css_first("dt"), pair.css_first("dd")
-        if name and value:
-            found[name.text().strip().lower()] = " ".join(value.text().split())
+    if "fields" in selectors:
+        for pair in node.css(selectors["fields"].css):
+            name, content = pair.css_first("dt"), pair.css_first("dd")
+            ours = FIELDS.get((fold(name.text()) or "").rstrip(":").lower()) if name else None
+            text = fold(content.text(separator=" ")) if content else None
+            if ours and text:
+                found[ours] = text[:LONGEST_TEXT]
     return found
-
-
-def regions(text: str) -> tuple[str, ...]:
-    """Regions an ad is sent to, as a list without repeats."""
-    parts = (part.strip() for part in re.split(r"[,;/\n]", text))
-    return tuple(dict.fromkeys(part for part in parts if part))
-
-
-def _seller(text: str | None) -> tuple[str | None, int | None]:
-    """User name (spaces and hyphens included) and reputation (may be negative)."""
-    found = _SELLER.fullmatch(text or "")
-    if not found:
-        return None, None
-    reputation = found.group("reputation")
-    name = found.group("name").strip()
-    return name or None, int(reputation.replace(",", "")) if reputation else None
-
-
-def _status(overlay: str | None, title: str) -> str:
-    for text in (overlay, title):
-        found = _ENDED.match(text or "")
-        if found:
-            return STATUSES[found.group(1).lower()]
-    return "active"
-
-
-def _time(node: LexborNode, selectors: Mapping[str, str], name: str) -> datetime | None:
-    """An instant with its zone; one without is read as UTC."""
-    found = node.css_first(selectors[name]) if name in selectors else None
-    value = found.attributes.get("datetime") if found else None
-    try:
-        when = datetime.fromisoformat(value or "")
-    except ValueError:
-        return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric
+from sqlalchemy.types import BigInteger, DateTime, Integer, Numeric
 
-from tasks.listings.cards import Card
+from tasks.listings.expiry import Coverage
 from workers.db import Base
 
 
@@ -22,6 +29,11 @@ class Listing(Base):
 
     __tablename__ = "listing"
     __table_args__ = (
+        CheckConstraint(
+            "status in ('active', 'sold', 'closed', 'traded', 'expired', 'deleted')",
+            name="status is one of those in the comment",
+        ),
+        CheckConstraint("price > 0", name="price must be more than nothing"),
         UniqueConstraint("site", "external_id"),
         Index("listing_by_category", "category_id", "last_seen_at"),
         Index("listing_by_first_seen", "first_seen_at"),
@@ -32,7 +44,7 @@ class Listing(Base):
     site: Mapped[str] = mapped_column(Text, ForeignKey("site.name", ondelete="CASCADE"), comment="Site")
     external_id: Mapped[str] = mapped_column(Text, comment="The site's own number")
     category_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("category.id"), comment="Category it was found in"
+        BigInteger, ForeignKey("category.id", ondelete="SET NULL"), comment="Category it was found in"
     )
     title: Mapped[str] = mapped_column(Text, comment="Title")
     url: Mapped[str] = mapped_column(Text, comment="Address of the ad")
@@ -42,13 +54,16 @@ class Listing(Base):
     currency: Mapped[str | None] = mapped_column(Text, comment="Currency (ISO 4217)")
     condition: Mapped[str | None] = mapped_column(Text, comment="Condition")
     negotiability: Mapped[str | None] = mapped_column(Text, comment="Firm, Or best offer …")
-    ships_to: Mapped[list[str]] = mapped_column(
-        ARRAY(Text), server_default=text("'{}'"), comment="Regions it is sent to"
+    ships_to: Mapped[str | None] = mapped_column(Text, comment="Where it is sent, as the ad says")
+    regions: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), comment="The same, region by region"
     )
     seller: Mapped[str | None] = mapped_column(Text, comment="Seller's user name")
-    seller_reputation: Mapped[int | None] = mapped_column(comment="Seller's reputation")
+    seller_reputation: Mapped[int | None] = mapped_column(Integer, comment="Seller's reputation")
     status: Mapped[str] = mapped_column(
-        Text, server_default=text("'active'"), comment="active | sold | closed | traded | expired"
+        Text,
+        server_default=text("'active'"),
+        comment="active | sold | closed | traded | expired | deleted",
     )
     listed_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="When the seller listed it"
@@ -57,103 +72,102 @@ class Listing(Base):
         DateTime(timezone=True), comment="When the seller last edited it"
     )
     missed_scrapes: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Complete scrapes of its place that did not show it"
+        server_default=text("0"), comment="Complete scrapes in a row that covered its place without it"
     )
     first_seen_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
+    )
+    changed_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last change seen"
     )
     last_seen_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last seen"
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What storing a page did."""
-
-    new: int
-    changed: int
-    price_changes: int
-
-
-_KNOWN = text("""
-select id, external_id, title, price, currency, status, listing_type, condition, negotiability,
-       seller_reputation, edited_at
-  from listing where site = :site and external_id = any(:ids) order by id for update
-""")
-
-_WATCHED = (
-    "title", "price", "currency", "status", "listing_type", "condition", "negotiability",
-    "seller_reputation", "edited_at",
+#: What a card tells of an ad, by column.
+TOLD = (
+    "title", "url", "image_url", "listing_type", "price", "currency", "condition", "negotiability",
+    "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at", "edited_at",
 )  # fmt: skip
 
-_HISTORY = text("""
-insert into listing_price (listing_id, price, currency)
-select l.id, l.price, l.currency from listing l
- where l.site = :site and l.external_id = any(:ids) and l.price is not null
-   and not exists (
-       select from (select price, currency from listing_price p where p.listing_id = l.id
-                     order by seen_at desc, id desc limit 1) latest
-        where (latest.price, latest.currency) is not distinct from (l.price, l.currency))
+_KNOWN = text(f"""
+select id, external_id, {", ".join(TOLD)}
+  from listing where site = :site and external_id = any(:ids) order by external_id for update
+""")  # noqa: S608 - our own column names
+
+
+def known(connection: Connection, site: str, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Ads of these numbers as they are stored, locked."""
+    rows = connection.execute(_KNOWN, {"site": site, "ids": ids}).mappings()
+    return {row["external_id"]: dict(row) for row in rows}
+
+
+def put(connection: Connection, site: str, category: int, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Write these ads as they are now; returns their keys by the site's number."""
+    if not rows:
+        return {}
+    values = [{"site": site, "category_id": category, **row} for row in rows]
+    statement = insert(Listing).values(values)
+    changes: dict[str, Any] = {name: getattr(statement.excluded, name) for name in TOLD}
+    changes["category_id"] = text("coalesce(listing.category_id, excluded.category_id)")
+    changes["changed_at"] = text("clock_timestamp()")
+    written = connection.execute(
+        statement.on_conflict_do_update(index_elements=["site", "external_id"], set_=changes).returning(
+            Listing.external_id, Listing.id
+        )
+    )
+    return {row.external_id: row.id for row in written}
+
+
+_SEEN = text("""
+update listing set last_seen_at = clock_timestamp(), missed_scrapes = 0
+ where site = :site and external_id = any(:ids)
 """)
 
 
-def store(
-    connection: Connection, site: str, category_id: int | None, cards: Sequence[Card], currency: str
-) -> Stored:
-    """Write a page of ads; the same page again changes nothing but ``last_seen_at``."""
-    by_id = {card.external_id: card for card in cards}
-    if not by_id:
-        return Stored(0, 0, 0)
-    ids = sorted(by_id)
-    known = {row.external_id: row for row in connection.execute(_KNOWN, {"site": site, "ids": ids})}
-    rows = [{"site": site, "category_id": category_id, **_values(by_id[i], currency)} for i in ids]
-    changed = sum(
-        1 for row in rows if row["external_id"] in known and _differs(known[row["external_id"]], row)
-    )
-    statement = insert(Listing).values(rows)
-    kept = {name for name in rows[0] if name not in {"site", "external_id", "category_id"}}
-    changes: dict[str, Any] = {name: getattr(statement.excluded, name) for name in kept}
-    # A card without a price says nothing about the price.
-    changes["price"] = text("coalesce(excluded.price, listing.price)")
-    changes["currency"] = text("coalesce(excluded.currency, listing.currency)")
-    changes["last_seen_at"] = text("clock_timestamp()")
-    changes["missed_scrapes"] = 0
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["site", "external_id"], set_=changes)
-    )
-    history = connection.execute(_HISTORY, {"site": site, "ids": ids}).rowcount
-    new = len(rows) - len(known)
-    return Stored(new, changed, history)
+def seen(connection: Connection, site: str, ids: list[str]) -> None:
+    """These ads were there."""
+    connection.execute(_SEEN, {"site": site, "ids": ids})
 
 
-def _values(card: Card, currency: str) -> dict[str, Any]:
-    return {
-        "external_id": card.external_id,
-        "title": card.title,
-        "url": card.url,
-        "image_url": card.image_url,
-        "listing_type": card.listing_type,
-        "price": card.price,
-        "currency": card.currency or (currency if card.price is not None else None),
-        "condition": card.condition,
-        "negotiability": card.negotiability,
-        "ships_to": list(card.ships_to),
-        "seller": card.seller,
-        "seller_reputation": card.seller_reputation,
-        "status": card.status,
-        "listed_at": card.listed_at,
-        "edited_at": card.edited_at,
-    }
+_TIMES = text("""
+select l.listed_at, l.edited_at
+  from unnest(cast(:ids as text[])) with ordinality as shown(external_id, place)
+  join listing l on l.site = :site and l.external_id = shown.external_id
+ order by shown.place
+""")
 
 
-def _differs(old: Any, new: dict[str, Any]) -> bool:
-    return any(new[name] is not None and getattr(old, name) != new[name] for name in _WATCHED)
+def times(connection: Connection, site: str, ids: list[str]) -> list[Any]:
+    """When these ads were listed and edited, in the order given."""
+    return list(connection.execute(_TIMES, {"site": site, "ids": ids}))
 
 
-_IS_KNOWN = text("select exists (select from listing where site = :site)")
+_MISSED = text("""
+update listing
+   set missed_scrapes = missed_scrapes + 1,
+       status = case when missed_scrapes + 1 >= :limit then 'expired' else status end,
+       changed_at = case when missed_scrapes + 1 >= :limit then clock_timestamp() else changed_at end
+ where category_id = :category and status = 'active' and last_seen_at < :began
+   and (:whole
+        or case when :by_touched then greatest(edited_at, listed_at) else listed_at end > :below)
+returning id, status
+""")
 
 
-def any_known(connection: Connection, site: str) -> bool:
-    """Whether the site was ever scraped: the first scrape is the thorough one."""
-    return bool(connection.execute(_IS_KNOWN, {"site": site}).scalar_one())
+def miss(
+    connection: Connection, category: int, began: datetime, covered: Coverage, limit: int
+) -> list[int]:
+    """Count a complete scrape against active ads that it covered and did not see.
+
+    Those missed ``limit`` times in a row expire; their keys are returned.
+    """
+    rows = connection.execute(
+        _MISSED,
+        {
+            "category": category, "began": began, "limit": limit, "whole": covered.whole,
+            "by_touched": covered.by_touched, "below": covered.below,
+        },
+    )  # fmt: skip
+    return [row.id for row in rows if row.status == "expired"]

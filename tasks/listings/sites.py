@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import DateTime
 
+from tasks.listings import selectors as language
+from tasks.listings.head_fi import ID_PATTERN
 from workers.db import Base
+from workers.errors import OptionsError
+
+
+class SiteUnusable(OptionsError):
+    """The site that a run names cannot be scraped; the sentence says what to edit."""
 
 
 class Site(Base):
-    """One site; its ``selectors`` are CSS, by the names in tasks/listings/cards.py."""
+    """One site; its ``selectors`` are CSS, by the names in tasks/listings/selectors.py."""
 
     __tablename__ = "site"
     __table_args__ = (
+        CheckConstraint(
+            "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
+            name="site name: lower-case words and digits joined by _",
+        ),
         CheckConstraint("page_path like '%{page}%'", name="page_path must contain {page}"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency is three capitals, such as USD"),
+        CheckConstraint("expire_after between 1 and 100", name="expire_after is from 1 to 100"),
+        CheckConstraint("id_pattern like '%(%)%'", name="id_pattern needs a group: (...)"),
         Index("site_by_upstream", "upstream"),
         {"comment": "Sites with classified ads; add one with SQL alone."},
     )
@@ -29,16 +47,86 @@ class Site(Base):
     page_path: Mapped[str] = mapped_column(
         Text, server_default=text("'page-{page}'"), comment="Added to a category's path from page 2"
     )
+    id_pattern: Mapped[str] = mapped_column(
+        Text,
+        server_default=ID_PATTERN,
+        comment="Regular expression; its first group is the ad's number in the path of its address",
+    )
     selectors: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, comment="Where on a card things stand (CSS)"
+        JSONB, comment="Where on a card things stand: CSS, or CSS@attribute; checked when saved"
     )
     currency: Mapped[str] = mapped_column(
         Text, server_default=text("'USD'"), comment="Currency of a price that names none"
     )
+    expire_after: Mapped[int] = mapped_column(
+        SmallInteger,
+        server_default=text("3"),
+        comment="An ad expires after so many complete scrapes that covered its place without it",
+    )
     active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: left alone")
     note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit"
+    )
 
 
-def find(connection: Connection, name: str) -> Any:
-    """The site's row, or None."""
-    return connection.execute(text("select * from site where name = :name"), {"name": name}).first()
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A site as a scrape needs it, checked."""
+
+    name: str
+    upstream: str
+    base_url: str
+    page_path: str
+    id_pattern: str
+    selectors: language.Selectors
+    currency: str
+    expire_after: int
+    #: Changes whenever the row's way of reading a page does: what was read before is read again.
+    reading: str
+
+    def path(self, category_path: str, page: int) -> str:
+        """Path of a category's list page, from 1."""
+        if page == 1:
+            return category_path
+        return category_path.rstrip("/") + "/" + self.page_path.format(page=page)
+
+
+_FIND = text("""
+select s.*, u.base_url, md5(s.selectors::text || s.id_pattern || s.currency) as reading
+  from site s join upstream u on u.name = s.upstream where s.name = :name
+""")
+
+
+def find(connection: Connection, name: str) -> Source:
+    """The site of that name, or SiteUnusable: there is none, it is off, or its row is wrong."""
+    row = connection.execute(_FIND, {"name": name}).first()
+    if row is None:
+        known = connection.execute(text("select string_agg(name, ', ' order by name) from site"))
+        raise SiteUnusable(f'no site named "{name}" in table site; known: {known.scalar_one()}')
+    if not row.active:
+        raise SiteUnusable(f'site "{name}" is not active: {row.note or "see its row in table site"}')
+    try:
+        selectors = language.read(row.selectors)
+        re.compile(row.id_pattern)
+        row.page_path.format(page=2)
+    except (ValueError, LookupError, re.error) as error:
+        raise SiteUnusable(f'site "{name}" cannot be read: {error}') from None
+    return Source(
+        row.name, row.upstream, row.base_url, row.page_path, row.id_pattern, selectors,
+        row.currency, row.expire_after, row.reading,
+    )  # fmt: skip
+
+
+_LIST = text("""
+select s.name, s.title, s.upstream, s.active, s.currency, s.expire_after, s.note,
+       (select count(*) from category c where c.site = s.name and c.scraped) as categories,
+       (select count(*) from listing l where l.site = s.name) as ads,
+       (select count(*) from listing l where l.site = s.name and l.status = 'active') as active_ads
+  from site s order by s.name
+""")
+
+
+def every(connection: Connection) -> list[dict[str, Any]]:
+    """All sites with their numbers, for people."""
+    return [dict(row) for row in connection.execute(_LIST).mappings()]

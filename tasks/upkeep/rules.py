@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from tasks.listings import scrapes
 from tasks.prices import bars, outcomes, quotes
 
 Delete = Callable[[Connection, datetime, int], int]
@@ -65,10 +66,7 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "permits": ("permit_days", _rows("permit", "id", "stamp < :before", "id")),
     "changes": ("change_days", _rows("schedule_change", "id", "changed_at < :before", "changed_at")),
     "heartbeats": ("run_days", _rows("heartbeat", "name", "seen_at < :before")),
-    "pages": (
-        "failed_run_days",
-        _rows("scrape_page", "run_id, category, page", "fetched_at < :before"),
-    ),
+    "scrapes": ("failed_run_days", scrapes.drop),
     "sightings": ("run_days", _rows("token_sighting", "run_id, token_id", _RUN_GONE)),
     "snapshots": ("snapshot_days", _rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),
     "old snapshots": (
