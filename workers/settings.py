@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         description="Beat's full look round, covers lost notifications (seconds)",
     )
     claim_limit: int = Field(
-        1000, ge=1, le=10000, description="Most due times that one tick of beat claims"
+        250, ge=1, le=1000, description="Most due times that one tick of beat claims"
     )
     listen: bool = Field(
         True, description="LISTEN for edits; false polls only (behind a transaction pooler)"

@@ -1,0 +1,109 @@
+"""Many due at one instant: messages a second from claim to mark, and beat's CPU for each.
+
+One beat in this process, for N = 1,000, 10,000 and 100,000; then ``apply_async`` with a shared producer
+for comparison; then two beats as processes against one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from ground import KIND, Ground, ground, say
+
+
+def one_beat(place: Ground, number: int) -> dict[str, float]:
+    """Everything due now is sent by one beat of this process."""
+    from beat.scheduler import DatabaseScheduler
+    from workers.app import app
+
+    place.empty()
+    scheduler = DatabaseScheduler(app=app)
+    scheduler.work()
+    place.load(number, "interval '0'")
+    began, cpu = time.perf_counter(), time.process_time()
+    while scheduler.work():
+        pass
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    scheduler.close()
+    sent = place.value("select count(*) from batch where state = 'sent'")
+    assert sent == number, f"{sent} of {number} sent"
+    return {"per_second": number / wall, "cpu_ms_per_message": 1000 * cpu / number}
+
+
+def publishing_alone(number: int) -> float:
+    """CPU milliseconds a message of building and pushing, without the ledger."""
+    from beat.ledger import Message
+    from beat.outbox import Outbox
+    from workers.app import app
+
+    outbox = Outbox(app)
+    run_id = "00000000-0000-4000-8000-000000000000"
+    messages = [Message(run_id, n, 0, KIND, "upkeep", 5, f"s-{n}") for n in range(number)]
+    cpu = time.process_time()
+    outbox.publish(messages)
+    return 1000 * (time.process_time() - cpu) / number
+
+
+def apply_async(number: int) -> dict[str, float]:
+    """Celery's own way, at its best: one producer for all."""
+    from workers.app import app
+
+    def noop(*_: Any) -> None:
+        """Never run."""
+
+    task: Any = app.task(name="bench.noop")(noop)
+    began, cpu = time.perf_counter(), time.process_time()
+    with app.producer_pool.acquire(block=True) as producer:
+        for n in range(number):
+            task.apply_async(args=("00000000-0000-4000-8000-000000000000", n), producer=producer)
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return {"per_second": number / wall, "cpu_ms_per_message": 1000 * cpu / number}
+
+
+def processes(place: Ground, beats: int, number: int) -> float:
+    """Messages a second of so many beats that are up when the instant comes."""
+    place.empty()
+    for _ in range(beats):
+        place.beat()
+    place.load(number, "interval '3 seconds'")
+    due = place.value("select min(claim_at) from schedule_state")
+    place.until(
+        lambda: place.value("select count(*) from batch where state = 'sent'") == number, every=0.1
+    )
+    seconds = place.value("select extract(epoch from max(updated_at) - %s) from batch", due)
+    runs = place.value("select count(distinct schedule) from run")
+    assert runs == number, f"{runs} of {number} ran"
+    place.stop_beats()
+    return number / float(seconds)
+
+
+def main() -> None:
+    largest = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with ground() as place:
+        one_beat(place, 1_000)
+        rates = {}
+        for number in (1_000, 10_000, largest):
+            # A thousand is over too soon to be measured once.
+            tries = [one_beat(place, number) for _ in range(5 if number == 1_000 else 1)]
+            found = sorted(tries, key=lambda one: one["per_second"])[len(tries) // 2]
+            rates[number] = found["per_second"]
+            say("burst", n=number, **found)
+        say("burst_flat", slowdown=rates[1_000] / rates[largest])
+        place.valkey.flush()
+        stock = apply_async(3_000)
+        say("apply_async", n=3_000, **stock)
+        alone = publishing_alone(20_000)
+        say(
+            "burst_ratio",
+            rate_to_apply_async=rates[10_000] / stock["per_second"],
+            publish_cpu_ms=alone,
+            publish_cpu_to_apply_async=alone / stock["cpu_ms_per_message"],
+        )
+        one, two = (processes(place, beats, 20_000) for beats in (1, 2))
+        say("burst_beats", one=one, two=two, ratio=two / one)
+
+
+if __name__ == "__main__":
+    main()

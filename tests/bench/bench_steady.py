@@ -1,0 +1,42 @@
+"""10,000 schedules of 60 s, evenly spread: how late are messages, is any missing or doubled?"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ground import ground, say
+
+
+def main() -> None:
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 120
+    with ground() as place:
+        for _ in range(2):
+            place.beat()
+        place.load(10_000, "interval '2 seconds' + n * interval '6 milliseconds'", "60 seconds")
+        time.sleep(2 + seconds)
+        place.stop_beats()
+        p50, p99, most = place.sql.execute(
+            "select percentile_cont(array[0.5, 0.99, 1.0]) within group (order by"
+            " 1000 * extract(epoch from b.updated_at - r.due_at)) "
+            " from run r join batch b on run_id = id"
+        ).fetchall()[0][0]
+        doubled, missing = place.sql.execute(
+            "select coalesce(sum(n - due), 0), coalesce(sum(span / 60 + 1 - due), 0) from ("
+            " select count(*) as n, count(distinct due_at) as due,"
+            " extract(epoch from max(due_at) - min(due_at)) as span from run group by schedule) s"
+        ).fetchall()[0]
+        say(
+            "steady",
+            n=place.value("select count(*) from run"),
+            schedules=place.value("select count(distinct schedule) from run"),
+            p50_ms=float(p50),
+            p99_ms=float(p99),
+            most_ms=float(most),
+            doubled=int(doubled),
+            missing=int(missing),
+        )
+
+
+if __name__ == "__main__":
+    main()
