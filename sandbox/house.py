@@ -1,8 +1,9 @@
-"""The parts of the system on this machine: started in order, watched, stopped in reverse."""
+"""What runs on this machine, with which settings: the parts that the supervisor looks after."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,19 +16,24 @@ from pathlib import Path
 import psycopg
 
 from sandbox.postgres import USER, PostgresServer
-from sandbox.processes import NotStarted, Process, free_port, is_taken, wait_until
+from sandbox.processes import NotStarted, Process, free_ports, is_taken
+from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[1]
 UPSTREAMS = ("dexscreener", "alpha_vantage", "head_fi")
-#: Worker groups: scrapes have processes of their own, so they never hold every slot.
+#: Worker groups of ``run``: scrapes have processes of their own, so they never hold every slot.
 WORKERS = {"fast": "discovery,prices,notices,upkeep", "scrape": "listings"}
+#: Every queue, for the workers of ``exec``.
+QUEUES = "discovery,prices,listings,notices,upkeep"
 #: Ports of ``run``; ``exec`` and tests use free ones.
 PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "dexscreener": 18081,
          "alpha_vantage": 18082, "head_fi": 18083}  # fmt: skip
-#: Pause before a part that died is started again, doubled up to the longest (seconds).
-RESTART, LONGEST_RESTART = 0.5, 15.0
+#: Stages, in starting order; stopping goes the other way: beats first, Postgres last.
+POSTGRES, VALKEY, UPSTREAM, FLOWER, WORKER, BEAT = range(6)
+#: A heartbeat file younger than this says that its process is useful (seconds).
+FRESH = 20.0
 
 
 def answers(url: str) -> bool:
@@ -39,19 +45,6 @@ def answers(url: str) -> bool:
         return False
 
 
-@dataclass(slots=True)
-class Part:
-    """One supervised process."""
-
-    name: str
-    process: Process
-    ready: Callable[[], bool]
-    stop_signal: int = signal.SIGTERM
-    grace: float = 5.0
-    restarts: int = 0
-    again_at: float = 0.0
-
-
 @dataclass
 class House:
     """Everything that runs, and where."""
@@ -61,19 +54,19 @@ class House:
     fast: bool = False
     faults: str = "none"
     say: Callable[[str], None] = print
-    parts: list[Part] = field(default_factory=list)
+    supervisor: Supervisor = field(init=False)
     postgres: PostgresServer = field(init=False)
     valkey: ValkeyServer = field(init=False)
-    _servers: list[PostgresServer | ValkeyServer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.say)
         self.postgres = PostgresServer(self.data, self.ports["postgres"], fast=self.fast)
         self.valkey = ValkeyServer(self.data / "valkey", self.ports["valkey"], durable=not self.fast)
 
     @classmethod
     def temporary(cls, folder: Path, say: Callable[[str], None]) -> House:
         """A house on free ports that may lose everything."""
-        return cls(folder, {name: free_port() for name in PORTS}, fast=True, say=say)
+        return cls(folder, free_ports(list(PORTS)), fast=True, say=say)
 
     @property
     def env(self) -> dict[str, str]:
@@ -92,30 +85,58 @@ class House:
             "PGDATABASE": USER,
         }
 
+    @property
+    def path(self) -> str:
+        """PATH with ``celery`` and ``psql`` in front."""
+        return os.pathsep.join(
+            [str(Path(sys.executable).parent), str(self.postgres.bin), os.environ.get("PATH", "")]
+        )
+
+    def write_env(self) -> Path:
+        """A file for ``. FILE`` in a shell, readable by its owner only."""
+        file = self.data / "env"
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        # Heartbeats are proof of the sandbox's own processes, not of one started by hand.
+        own = {name: value for name, value in self.env.items() if name != "WATCHKEEPER_HEARTBEAT_DIR"}
+        front = self.path.removesuffix(os.environ.get("PATH", ""))
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
+        file.write_text("\n".join([*lines, f'export PATH={shlex.quote(front)}"$PATH"', ""]))
+        return file
+
     def check_ports(self, names: Iterable[str]) -> None:
         """NotStarted when somebody has one of our ports."""
-        for name in names:
-            if is_taken(self.ports[name]):
-                raise NotStarted(
-                    f"port {self.ports[name]} for {name} is taken; end what uses it, or give --port-base"
-                )
+        taken = [name for name in names if is_taken(self.ports[name])]
+        if taken:
+            each = ", ".join(f"port {self.ports[name]} for {name} is taken" for name in taken)
+            raise NotStarted(f"{each}; end what uses it, or choose others with --port-base")
 
     def start_services(self) -> None:
         """Postgres, Valkey, migrations."""
         self.check_ports(("postgres", "valkey"))
-        self.postgres.start()
-        self._servers.append(self.postgres)
-        self.say(f"postgres   ready on port {self.ports['postgres']}")
-        self.valkey.start()
-        self._servers.append(self.valkey)
-        self.say(f"valkey     ready on port {self.ports['valkey']}")
+        self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT)
+        self._serve("valkey", self.valkey, VALKEY, signal.SIGTERM)
+        began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},
-            capture_output=True, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise NotStarted(f"migrate ended with status {done.returncode}:\n{done.stderr[-2000:]}")
-        self.say("migrate    done")
+            raise NotStarted(f"migrate ended with status {done.returncode}:\n{done.stdout[-2000:]}")
+        self.say(f"migrate    done in {time.monotonic() - began:.1f} s")
+
+    def _serve(
+        self, name: str, server: PostgresServer | ValkeyServer, stage: int, stop_signal: int
+    ) -> None:
+        try:
+            server.start()
+        finally:
+            # Also one that did not come up must be stopped.
+            if server.process is not None:
+                self.supervisor.add(
+                    Part(name, server.process, server.answers, stage, stop_signal, grace=2.0)
+                )
+        self.say(f"{name:<10} ready on port {self.ports[name]}")
 
     def start_upstreams(self) -> None:
         """The imitations, and the rows that point to them."""
@@ -129,14 +150,24 @@ class House:
                 [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), "--log", str(log),
                  "--faults", self.faults],
                 lambda port=port: answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
-                grace=2.0,
+                UPSTREAM,
             )  # fmt: skip
         with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
-            for name in UPSTREAMS:
-                connection.execute(
-                    "update upstream set base_url = %s where name = %s",
-                    (f"http://127.0.0.1:{self.ports[name]}", name),
-                )
+            self._point_to_imitations(connection)
+        self.supervisor.wait_ready()
+        self.say(f"upstreams  {', '.join(UPSTREAMS)} (imitations)")
+
+    def _point_to_imitations(self, connection: psycopg.Connection) -> None:
+        """Upstream rows at the imitations; their limits only the first time: later they are people's."""
+        first = connection.execute(
+            "select from upstream where name = 'alpha_vantage' and base_url not like 'http://127.%'"
+        ).fetchone()
+        for name in UPSTREAMS:
+            connection.execute(
+                "update upstream set base_url = %s where name = %s",
+                (f"http://127.0.0.1:{self.ports[name]}", name),
+            )
+        if first is not None:
             # The imitation allows 75 calls a minute where a free key has 25 a day.
             connection.execute(
                 "update quota set per = '1 minute', calls = 60 where upstream = 'alpha_vantage'"
@@ -144,28 +175,10 @@ class House:
             connection.execute("update upstream set spacing = '0' where name = 'alpha_vantage'")
             connection.execute("update upstream set spacing = '0.2 s' where name = 'head_fi'")
             connection.execute("update quota set calls = 55 where upstream = 'head_fi'")
-        self.say(f"upstreams  {', '.join(UPSTREAMS)} (imitations)")
 
     def start_system(self, beats: int, workers: dict[str, str], *, flower: bool) -> None:
         """Beats, workers and Flower; returns when each has proved its use."""
         celery = [sys.executable, "-m", "celery", "-A", "workers.app"]
-        for number in range(1, beats + 1):
-            name = f"beat{number}"
-            self._start(
-                name,
-                [*celery, "beat", "-n", f"{name}@%h"],
-                lambda number=number: self._beating("beat", number),  # type: ignore[misc]
-                wait=False,
-            )
-        for number, (name, queues) in enumerate(workers.items(), 1):
-            self._start(
-                name,
-                [*celery, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
-                 "--without-gossip", "--without-mingle"],
-                lambda number=number: self._beating("worker", number),  # type: ignore[misc]
-                grace=8.0,
-                wait=False,
-            )  # fmt: skip
         if flower:
             self.check_ports(("flower",))
             port = self.ports["flower"]
@@ -173,69 +186,45 @@ class House:
                 "flower",
                 [*celery, "flower", "--address=127.0.0.1", f"--port={port}"],
                 lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
-                grace=3.0,
-                wait=False,
+                FLOWER,
             )
-        for part in self.parts:
-            wait_until(part.ready, part.process, part.name, 90.0)
-        self.say(
-            f"system     {beats} beats, workers {', '.join(workers)}" + (", flower" if flower else "")
+        for name, queues in workers.items():
+            self._start(
+                name,
+                [*celery, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
+                 "--without-gossip", "--without-mingle"],
+                self._beating(f"worker-{name}"),
+                WORKER,
+                grace=3.5,
+            )  # fmt: skip
+        for number in range(1, beats + 1):
+            name = f"beat{number}"
+            self._start(
+                name,
+                [*celery, "beat", "-n", f"{name}@%h"],
+                self._beating(f"beat-{name}"),
+                BEAT,
+                grace=1.5,
+            )
+        self.supervisor.wait_ready()
+        started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
+        if started:
+            self.say(f"system     {', '.join(started)}")
+
+    def _beating(self, name: str) -> Callable[[], bool]:
+        """Whether the process has touched its heartbeat file of late."""
+        folder = self.data / "heartbeats"
+        return lambda: any(
+            time.time() - path.stat().st_mtime < FRESH for path in folder.glob(f"{name}@*")
         )
 
-    def _beating(self, role: str, number: int) -> bool:
-        folder = self.data / "heartbeats"
-        fresh = [p for p in folder.glob(f"{role}*") if time.time() - p.stat().st_mtime < 20]
-        return len(fresh) >= number
-
     def _start(
-        self,
-        name: str,
-        command: list[str],
-        ready: Callable[[], bool],
-        *,
-        grace: float = 5.0,
-        wait: bool = True,
+        self, name: str, command: list[str], ready: Callable[[], bool], stage: int, grace: float = 1.0
     ) -> None:
         process = Process(command, log=self.data / "logs" / f"{name}.log", env=self.env, cwd=ROOT)
         process.start()
-        part = Part(name, process, ready, grace=grace)
-        self.parts.append(part)
-        if wait:
-            wait_until(ready, process, name, 60.0)
-
-    def watch(self) -> None:
-        """Start again what has died, later each time."""
-        for server in self._servers:
-            if server.process is not None and not server.process.running:
-                self.say(f"{type(server).__name__} ended; starting it again")
-                server.start()
-        for part in self.parts:
-            if part.process.running:
-                continue
-            if part.again_at == 0.0:
-                pause = min(RESTART * 2**part.restarts, LONGEST_RESTART)
-                part.again_at = time.monotonic() + pause
-                self.say(f"{part.name} ended with status {part.process.status}; again in {pause:.1f} s")
-            elif time.monotonic() >= part.again_at:
-                part.again_at, part.restarts = 0.0, part.restarts + 1
-                part.process.start()
+        self.supervisor.add(Part(name, process, ready, stage, grace=grace))
 
     def stop(self) -> None:
-        """End everything in reverse order: beats and workers first, Postgres last."""
-        for part in self.parts:
-            part.process.send(part.stop_signal)
-        for part in reversed(self.parts):
-            part.process.wait(part.grace)
-            part.process.stop(signal.SIGKILL, 1.0)
-        self.parts.clear()
-        for server in reversed(self._servers):
-            server.stop()
-        self._servers.clear()
-
-    def force(self) -> None:
-        """End everything at once."""
-        for part in self.parts:
-            part.process.stop(signal.SIGKILL, 0.5)
-        for server in reversed(self._servers):
-            server.kill()
-            server.stop()
+        """End everything in order."""
+        self.supervisor.stop()

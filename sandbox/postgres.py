@@ -87,9 +87,9 @@ class PostgresServer:
 
     def __init__(self, folder: Path, port: int, *, fast: bool = False) -> None:
         self._identity = unprivileged()
-        self._bin = _usable_binaries(self._identity)
+        self.bin = _usable_binaries(self._identity)
         self.folder = folder
-        self.data = folder / f"postgres-{major(self._bin)}"
+        self.data = folder / f"postgres-{major(self.bin)}"
         self.port = port
         self._password_file = folder / "postgres-password"
         self.password = ""
@@ -99,7 +99,7 @@ class PostgresServer:
     @property
     def psql(self) -> Path | None:
         """A psql program, if there is one."""
-        own = self._bin / "psql"
+        own = self.bin / "psql"
         found = str(own) if own.exists() else shutil.which("psql")
         return Path(found) if found else None
 
@@ -141,7 +141,7 @@ class PostgresServer:
             )
         self._own(self._password_file)
         self._run(
-            self._bin / "initdb", "-D", self.data, "-U", USER, "--pwfile", self._password_file,
+            self.bin / "initdb", "-D", self.data, "-U", USER, "--pwfile", self._password_file,
             "--auth", "scram-sha-256", "-E", "UTF8", "--locale", "C", "--no-sync",
         )  # fmt: skip
 
@@ -152,7 +152,7 @@ class PostgresServer:
                     "unix_socket_directories": ""}  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = Process(
-            [str(self._bin / "postgres"), "-D", str(self.data), *options],
+            [str(self.bin / "postgres"), "-D", str(self.data), *options],
             log=self.folder / "postgres.log",
             env={"LC_ALL": "C", "TZ": "UTC"},
             identity=self._identity,

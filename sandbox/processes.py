@@ -41,6 +41,15 @@ def free_port() -> int:
         return port
 
 
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """A free port for each name, all different."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in names]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {name: probe.getsockname()[1] for name, probe in zip(names, probes, strict=True)}
+
+
 def is_taken(port: int) -> bool:
     """Whether somebody listens on the port of loopback."""
     with socket.socket() as probe:
@@ -72,6 +81,8 @@ class Process:
         self._cwd = cwd
         self._orphan_signal = orphan_signal
         self._guard: subprocess.Popen[bytes] | None = None
+        self._report = -1
+        self._pid: int | None = None
 
     def start(self) -> None:
         """Start the command; its earlier log is kept."""
@@ -79,37 +90,43 @@ class Process:
         who = []
         if self._identity is not None:
             who = ["--user", str(self._identity.uid), "--group", str(self._identity.gid)]
-        with self.log.open("ab") as output:
-            self._guard = subprocess.Popen(
-                [sys.executable, "-I", str(GUARD), *who, "--orphan-signal", str(self._orphan_signal),
-                 "--", *self.command],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._env,
-                cwd=self._cwd,
-                start_new_session=True,
-            )  # fmt: skip
+        self._forget()
+        self._pid, (self._report, report) = None, os.pipe()
+        try:
+            with self.log.open("ab") as output:
+                self._guard = subprocess.Popen(
+                    [sys.executable, "-I", str(GUARD), *who, "--report", str(report),
+                     "--orphan-signal", str(self._orphan_signal), "--", *self.command],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=self._env,
+                    cwd=self._cwd,
+                    start_new_session=True,
+                    pass_fds=(report,),
+                )  # fmt: skip
+        finally:
+            os.close(report)
 
     @property
     def pid(self) -> int:
-        """The command's own process number (the guard's only child)."""
-        if self._guard is None:
-            raise NotStarted(f"{self.command[0]} was not started")
-        children = Path(f"/proc/{self._guard.pid}/task/{self._guard.pid}/children")
-        until = time.monotonic() + 5
-        while time.monotonic() < until:
-            if children.exists():
-                found = children.read_text().split()
-            else:
-                listed = subprocess.run(
-                    ["pgrep", "-P", str(self._guard.pid)], capture_output=True, text=True, check=False
-                )
-                found = listed.stdout.split()
-            if found:
-                return int(found[0])
-            time.sleep(0.01)
-        raise NotStarted(f"{self.command[0]} has no process")
+        """The command's own process number, which is its group's too; NotStarted when there is none."""
+        if self._pid is None:
+            told = b"" if self._report < 0 else os.read(self._report, 32)
+            if not told:
+                raise NotStarted(f"{self.command[0]} was not started:\n{self.tail()}")
+            self._pid = int(told)
+        return self._pid
+
+    def _forget(self) -> None:
+        """Let go of what has ended; end what a guard left behind that was itself killed."""
+        self.let_go()
+        if self._guard is not None and (self._guard.poll() or 0) < 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError, NotStarted):
+                os.killpg(self.pid, signal.SIGKILL)
+        if self._report >= 0:
+            os.close(self._report)
+            self._report = -1
 
     @property
     def running(self) -> bool:
@@ -122,7 +139,9 @@ class Process:
         return self._guard.poll() if self._guard is not None else None
 
     def send(self, number: int) -> None:
-        """Send a signal to the command itself."""
+        """Send a signal to the command itself, if it runs."""
+        if not self.running:
+            return
         with contextlib.suppress(ProcessLookupError, NotStarted):
             os.kill(self.pid, number)
 
@@ -137,23 +156,23 @@ class Process:
 
     def stop(self, number: int = signal.SIGTERM, grace: float = 10.0) -> None:
         """Ask it to end; after ``grace`` seconds end its whole group."""
-        if self._guard is None:
-            return
-        if self.running:
-            self.send(number)
-            self.wait(grace)
-        if self._guard.stdin is not None:
-            # The guard ends the group when this pipe closes.
+        self.send(number)
+        self.wait(grace)
+        self.let_go()
+        self.wait(10.0)
+        self._forget()
+
+    def let_go(self) -> None:
+        """Close the guard's pipe: it ends the command's whole group at once."""
+        if self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._guard.stdin.close()
-        self.wait(10.0)
 
     def kill(self) -> None:
         """Kill -9 the command itself, as a fault would."""
         self.send(signal.SIGKILL)
         self.wait(10.0)
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
+        self.let_go()
 
     def tail(self, lines: int = 15) -> str:
         """The last lines of its log."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
 from rich.console import Console
+from rich.markup import escape
 
 from sandbox.demo import NAMES
 from sandbox.house import House
@@ -17,77 +21,98 @@ GLYPHS = {
     "stopped": "[yellow]■[/]", "skipped": "–", "missed": "–", "expired": "–",
 }  # fmt: skip
 
+#: Looks back five seconds: a run's end is stamped before its transaction is seen.
 ENDED = """
 select id, coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary') as summary,
        extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at
-  from run where finished_at is not null and finished_at > %s::timestamptz - interval '5 seconds'
+  from run where finished_at > %s - interval '5 seconds'
  order by finished_at limit 200
+"""
+NOT_GREEN = """
+select coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary', '') as summary
+  from run where schedule = any(%s) order by created_at desc limit 6
 """
 
 
-def welcome(console: Console, house: House) -> None:
+def welcome(say: Console, house: House, env_file: Path) -> None:
     """Where to look and what to try."""
-    psql = house.postgres.psql or "psql"
     env = house.env
     address = f"postgresql://{env['PGUSER']}:{env['PGPASSWORD']}@127.0.0.1:{env['PGPORT']}/{env['PGDATABASE']}"
-    flower = f"http://127.0.0.1:{house.ports['flower']}"
-    console.print()
-    console.print(
-        "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over)."
-    )
-    console.print(f"  Flower   {flower}")
-    console.print(f"  psql     {psql} {address}", soft_wrap=True, highlight=False)
-    console.print(f"  logs     {house.data / 'logs'}", soft_wrap=True, highlight=False)
-    console.print("[bold]Try[/]")
-    console.print(
-        "  1  UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo';   -- in psql"
-    )
-    console.print(f"  2  export WATCHKEEPER_DATABASE_URL={address} WATCHKEEPER_BROKER_URL={house.valkey.url}",
-                  soft_wrap=True, highlight=False)  # fmt: skip
-    console.print("     .venv/bin/celery -A workers.app schedule list", highlight=False)
-    console.print(
-        '  3  .venv/bin/celery -A workers.app call tasks.prices.refresh --kwargs \'{"symbols":["AAPL"]}\'',
-        highlight=False,
-    )
-    console.print()
+    psql = shlex.quote(str(house.postgres.psql or "psql"))
+    with contextlib.suppress(ValueError):
+        env_file = env_file.relative_to(Path.cwd())
+    for line in (
+        "",
+        "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over).",
+        f"  Flower   http://127.0.0.1:{house.ports['flower']}",
+        f"  psql     {escape(psql)} {address}",
+        f"  logs     {escape(str(house.data / 'logs'))}",
+        f"[bold]Try[/] in another terminal, after  [bold]. {escape(shlex.quote(str(env_file)))}[/]",
+        "  1  psql -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
+        "  2  celery -A workers.app schedule list",
+        '  3  celery -A workers.app call tasks.prices.refresh --kwargs \'{"symbols": \\["AAPL"]}\'',
+        "",
+    ):
+        say.print(line)
 
 
 class Runs:
-    """Runs as they end."""
+    """Runs as they end, from the ledger; one connection, made again when it breaks."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._shown: set[UUID] = set()
-        self._since = "-infinity"
+        self._shown: dict[UUID, None] = {}
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._since: Any = None
         self.green: set[str] = set()
 
     def fresh(self) -> list[dict[str, Any]]:
-        """Runs that ended since the last look; nothing while Postgres is away."""
+        """Runs that ended since the last look (first: since now); nothing while Postgres is away."""
         try:
-            with psycopg.connect(self._url, row_factory=dict_row, connect_timeout=3) as connection:
-                if self._since == "-infinity":
-                    row = connection.execute("select clock_timestamp()::text as now").fetchone()
-                    self._since = row["now"] if row else self._since
-                found = connection.execute(ENDED, (self._since,)).fetchall()
+            if self._connection is None or self._connection.closed:
+                self._connection = psycopg.connect(
+                    self._url, autocommit=True, row_factory=dict_row, connect_timeout=3
+                )
+            if self._since is None:
+                row = self._connection.execute("select clock_timestamp() as now").fetchone()
+                self._since = row["now"] if row else None
+            found = self._connection.execute(ENDED, (self._since,)).fetchall()
         except psycopg.Error:
+            self.close()
             return []
         new = [row for row in found if row["id"] not in self._shown]
         for row in new:
-            self._shown.add(row["id"])
-            self._since = str(row["finished_at"])
+            self._shown[row["id"]] = None
+            self._since = row["finished_at"]
             if row["state"] == "succeeded":
                 self.green.add(row["name"])
         return new
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
     @property
-    def all_green(self) -> bool:
-        """Whether each demo schedule has a succeeded run."""
-        return self.green.issuperset(NAMES)
+    def missing(self) -> list[str]:
+        """Demo schedules without a succeeded run."""
+        return sorted(set(NAMES) - self.green)
+
+    def reasons(self) -> list[str]:
+        """The last runs of schedules that are not green, in words."""
+        try:
+            with psycopg.connect(self._url, row_factory=dict_row, connect_timeout=3) as connection:
+                rows = connection.execute(NOT_GREEN, (self.missing,)).fetchall()
+        except psycopg.Error as error:
+            return [f"Postgres does not answer: {error}"]
+        return [f"{row['name']}: {row['state']} {row['summary']}" for row in rows] or ["no run began"]
 
 
 def line(row: dict[str, Any]) -> str:
-    """One run as a line."""
+    """One run as a line of markup."""
     took = f"{row['seconds']:.1f} s" if row["seconds"] is not None else ""
-    at = row["finished_at"].strftime("%H:%M:%S")
-    summary = (row["summary"] or "").replace("[", "\\[")
+    at = row["finished_at"].astimezone().strftime("%H:%M:%S")
+    summary = escape(" ".join((row["summary"] or "").split()))
     return f"{at}  {GLYPHS.get(row['state'], row['state'])} {row['name']:<16} {summary}  [dim]{took}[/]"

@@ -1,0 +1,108 @@
+"""`python -m sandbox exec` and `psql`: a command on servers of its own, or on the running sandbox."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from sandbox import folders
+from sandbox.house import QUEUES, ROOT, House
+from sandbox.processes import NotStarted
+
+#: What ``--with`` may start besides the services and the imitations.
+EXTRAS = ("beat", "worker", "flower")
+PREFIX = "watchkeeper-exec-"
+
+
+class Ended(Exception):
+    """SIGTERM or a closed terminal."""
+
+
+def extras(text: str) -> dict[str, int]:
+    """``beat=2,worker=1`` as numbers; a bare name means one; ValueError says what is wrong."""
+    wanted = dict.fromkeys(EXTRAS, 0)
+    for part in filter(None, text.split(",")):
+        name, _, number = part.partition("=")
+        if name not in wanted:
+            raise ValueError(f"--with knows {', '.join(EXTRAS)}, not {name!r}")
+        if number and not number.isdecimal():
+            raise ValueError(f"--with {name} takes a number, not {number!r}")
+        wanted[name] = int(number or 1)
+    return wanted
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    raise Ended(number)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
+    """Start the services and upstreams, run ``command`` on them, end them; the command's exit status."""
+    # While the command runs, Ctrl-C is its own (psql ends a query with it); a handler, because an
+    # ignored signal would be inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        with folders.temporary(PREFIX) as folder:
+            house = House.temporary(folder, say=_say)
+            try:
+                return _inside(house, command, wanted)
+            finally:
+                house.stop()
+    except NotStarted as error:
+        _say(f"not started: {error}")
+        return 1
+    except (Ended, KeyboardInterrupt) as error:
+        return 128 + (error.args[0] if error.args else signal.SIGINT)
+
+
+def _inside(house: House, command: Sequence[str], wanted: dict[str, int]) -> int:
+    house.start_services()
+    house.start_upstreams()
+    workers = {f"worker{number}": QUEUES for number in range(1, wanted["worker"] + 1)}
+    house.start_system(wanted["beat"], workers, flower=bool(wanted["flower"]))
+    env = {**os.environ, **house.env, "PATH": house.path}
+    if wanted["flower"]:
+        env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{house.ports['flower']}"
+    return _run(command, env)
+
+
+def _run(command: Sequence[str], env: dict[str, str]) -> int:
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        status = subprocess.run(command, env=env, check=False).returncode
+    except FileNotFoundError:
+        _say(f"there is no program {command[0]!r}")
+        return 127
+    except PermissionError:
+        _say(f"{command[0]!r} is no program that may be run")
+        return 126
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return status if status >= 0 else 128 - status
+
+
+def psql(folder: Path, arguments: Sequence[str]) -> int:
+    """Run psql on the sandbox that runs in ``folder``; on a temporary one when none does."""
+    rc = {"PSQLRC": str(ROOT / "deploy" / "psqlrc")}
+    file = folder / "env"
+    if not (folders.is_used(folder) and file.exists()):
+        _say("no sandbox runs here: this is a temporary one, without demo schedules")
+        os.environ.update(rc)
+        return execute(["psql", *arguments], extras(""))
+    env = {**os.environ, **rc}
+    for line in file.read_text().splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        words = shlex.split(value)
+        env[name] = words[0].replace("$PATH", env["PATH"]) if words else ""
+    return _run(["psql", *arguments], env)

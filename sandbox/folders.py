@@ -1,0 +1,97 @@
+"""Folders that a sandbox keeps its data in: one owner at a time, nothing of other people's removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.processes import NotStarted, unprivileged
+
+#: File whose lock the sandbox holds while it uses the folder; the kernel frees it when the owner dies.
+LOCK = "lock"
+#: What a sandbox makes in its folder; only these are ever removed from a folder that is kept.
+OURS = ("postgres-[0-9]*", "postgres-password", "postgres.log", "valkey", "logs", "upstreams",
+        "heartbeats", "env")  # fmt: skip
+
+
+def default(root: Path) -> tuple[Path, str | None]:
+    """``.sandbox`` beside the code; elsewhere, with the reason, when Postgres' user may not go there."""
+    folder = root / ".sandbox"
+    if unprivileged() is None:
+        return folder, None
+    closed = [path for path in folder.parents if not path.stat().st_mode & 0o001]
+    if not closed:
+        return folder, None
+    name = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    other = Path(tempfile.gettempdir()) / f"watchkeeper-sandbox-{name}"
+    return other, f"{closed[-1]} is closed to other users, so the data lives in {other}"
+
+
+def _lock(file: Path) -> int | None:
+    """Descriptor that holds the lock, None when somebody else does."""
+    held = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a sandbox runs in the folder."""
+    if not (folder / LOCK).exists():
+        return False
+    held = _lock(folder / LOCK)
+    if held is None:
+        return True
+    os.close(held)
+    return False
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[Path]:
+    """The folder, made if need be, ours alone; NotStarted when another sandbox uses it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = _lock(folder / LOCK)
+    if held is None:
+        raise NotStarted(f"another sandbox runs in {folder}; end it, or give another --data")
+    try:
+        yield folder
+    finally:
+        os.close(held)
+
+
+def forget(folder: Path) -> None:
+    """Remove what a sandbox made there, and nothing else."""
+    for pattern in OURS:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+@contextlib.contextmanager
+def temporary(prefix: str) -> Iterator[Path]:
+    """A folder that other users may enter, gone at the end; those of killed owners go now."""
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        if (left / LOCK).exists() and left.stat().st_uid == os.geteuid() and not is_used(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)
+    # The lock is held before the file has the name that others look for.
+    held = _lock(folder / "making")
+    (folder / "making").rename(folder / LOCK)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)

@@ -1,0 +1,100 @@
+"""Starts parts in order, starts again what dies, stops them in reverse order within a bounded time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sandbox.processes import Process, wait_until
+
+#: Pause before a part that died is started again, doubled up to the longest (seconds).
+RESTART, LONGEST_RESTART = 0.5, 15.0
+#: A part that ran so long has recovered: its next pause is the shortest again (seconds).
+RECOVERED = 60.0
+#: All of a stop in order; what still runs then is killed (seconds).
+STOP_WITHIN = 7.0
+
+
+@dataclass(slots=True)
+class Part:
+    """One supervised process; parts of one ``stage`` stop together, the highest stage first."""
+
+    name: str
+    process: Process
+    ready: Callable[[], bool]
+    stage: int
+    stop_signal: int = signal.SIGTERM
+    grace: float = 1.0
+    started_at: float = field(default_factory=time.monotonic)
+    restarts: int = 0
+    again_at: float | None = None
+
+    def wait_ready(self, seconds: float = 90.0) -> None:
+        """Wait until it proved its use; NotStarted, with the end of its log, when it does not."""
+        wait_until(self.ready, self.process, self.name, seconds)
+
+
+@dataclass
+class Supervisor:
+    """The parts that run."""
+
+    say: Callable[[str], None]
+    parts: list[Part] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Look after a part whose process was started."""
+        self.parts.append(part)
+
+    def wait_ready(self) -> None:
+        """Wait for every part; NotStarted says which did not come up, and why."""
+        for part in self.parts:
+            part.wait_ready()
+
+    def watch(self) -> None:
+        """Start again what has died, later each time."""
+        for part in self.parts:
+            now = time.monotonic()
+            if part.process.running:
+                if part.restarts and now - part.started_at > RECOVERED:
+                    part.restarts = 0
+            elif part.again_at is None:
+                pause = min(RESTART * 2**part.restarts, LONGEST_RESTART)
+                part.again_at = now + pause
+                self.say(
+                    f"{part.name} ended with status {part.process.status}; again in {pause:.1f} s\n"
+                    f"{part.process.tail(3)}"
+                )
+            elif now >= part.again_at:
+                part.again_at, part.started_at = None, now
+                part.restarts += 1
+                part.process.start()
+
+    def stop(self) -> None:
+        """End every part in order, each stage within its grace, all within ``STOP_WITHIN`` seconds."""
+        until = time.monotonic() + STOP_WITHIN
+        for stage in sorted({part.stage for part in self.parts}, reverse=True):
+            self._stop_stage([part for part in self.parts if part.stage == stage], until)
+        self.parts.clear()
+
+    def _stop_stage(self, parts: list[Part], until: float) -> None:
+        began = time.monotonic()
+        for part in parts:
+            part.process.send(part.stop_signal)
+        for part in parts:
+            limit = min(began + part.grace, until)
+            part.process.wait(max(0.1, limit - time.monotonic()))
+        for part in parts:
+            if part.process.running:
+                self.say(f"{part.name} did not end in time and is killed")
+            part.process.let_go()
+        for part in parts:
+            part.process.stop(grace=0.1)
+
+    def force(self) -> None:
+        """End everything at once."""
+        for part in self.parts:
+            part.process.let_go()
+        for part in reversed(self.parts):
+            part.process.wait(5.0)
