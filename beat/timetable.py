@@ -3,6 +3,7 @@
 ``every`` is a grid of elapsed seconds from its anchor, so it never drifts and clock changes do not move
 it.  ``cron`` follows the wall clock of its zone.  ``calendar`` keeps only due times on an exchange's
 trading days (or within its sessions).  Jitter moves the start, never the due time.
+Every answer is in UTC; what is passed in may wear any zone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from beat import cron
+from beat.walltime import begins
 
 MICROSECOND = timedelta(microseconds=1)
-#: A calendar leaves out so many due times in a row at most before we say "never" (a long holiday).
-MOST_SKIPPED = 20_000
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,26 @@ class Sessions:
 
     def holds(self, due: datetime, *, within_hours: bool) -> bool:
         """Whether ``due`` is on a trading day, or within its session."""
+        found = self.window(due, within_hours=within_hours)
+        return found is not None and found[0] <= due
+
+    def window(self, instant: datetime, *, within_hours: bool) -> tuple[datetime, datetime] | None:
+        """The first trading time [from, until) that ends after ``instant``; None: none is known."""
         if within_hours:
-            number = bisect_right(self.sessions, due, key=lambda one: one.opens) - 1
-            return number >= 0 and due < self.sessions[number].closes
-        day = due.astimezone(ZoneInfo(self.timezone)).date()
-        number = bisect_right(self.sessions, day, key=lambda one: one.day) - 1
-        return number >= 0 and self.sessions[number].day == day
+            number = bisect_right(self.sessions, instant, key=lambda one: one.closes)
+            if number == len(self.sessions):
+                return None
+            return self.sessions[number].opens, self.sessions[number].closes
+        zone = ZoneInfo(self.timezone)
+        eve = instant.astimezone(zone).date() - _DAY
+        number = bisect_right(self.sessions, eve, key=lambda one: one.day)
+        while number < len(self.sessions):
+            day = self.sessions[number].day
+            ends = begins(day + _DAY, zone)
+            if ends > instant:
+                return begins(day, zone), ends
+            number += 1
+        return None
 
     @property
     def until(self) -> date:
@@ -68,42 +83,55 @@ class Timing:
     within_hours: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Due times from ``first`` to ``last``, ``count`` of them, and the one after."""
+
+    first: datetime
+    last: datetime
+    count: int
+    following: datetime | None
+
+
 def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
-    """The first ``anchor + k * every`` (k ≥ 0) strictly after ``after``."""
-    if after < anchor:
-        return anchor
-    return anchor + ((after - anchor) // every + 1) * every
+    """The first ``anchor + k * every`` (k ≥ 0) strictly after ``after``, in exact microseconds."""
+    if anchor.tzinfo is not UTC:
+        # Within one zone Python adds to the wall clock, not to elapsed time.
+        anchor = anchor.astimezone(UTC)
+    passed = after - anchor
+    return anchor if passed < timedelta() else anchor + (passed // every + 1) * every
 
 
 def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
     """Like ``next_due`` without regard to calendar and end."""
-    if timing.starts_at is not None and after < timing.starts_at - MICROSECOND:
-        after = timing.starts_at - MICROSECOND
+    if timing.starts_at is not None and after < timing.starts_at:
+        after = timing.starts_at.astimezone(UTC) - MICROSECOND
     if timing.every is not None:
         return grid_after(anchor or timing.starts_at or after, timing.every, after)
     if timing.cron is not None:
         return cron.next_due(timing.cron, after, timing.timezone)
-    if timing.at is not None:
-        return timing.at if timing.at > after else None
+    if timing.at is not None and timing.at > after:
+        return timing.at.astimezone(UTC)
     return None
 
 
 def next_due(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
-    """The first due time strictly after ``after``; None: never (again).
+    """The first due time strictly after ``after``; None: never (again), or beyond the sessions known.
 
     ``anchor`` is where the grid of ``every`` begins; other timings do not use it.
     """
     due = _next_plain(timing, anchor, after)
-    for _ in range(MOST_SKIPPED):
-        if due is None or (timing.ends_at is not None and due >= timing.ends_at):
-            return None
-        sessions = timing.sessions
-        if sessions is None or sessions.holds(due, within_hours=timing.within_hours):
-            return due
-        if due.date() > sessions.until + timedelta(days=2):
-            return None
-        due = _next_plain(timing, anchor, due)
-    return None
+    if timing.sessions is not None:
+        while due is not None:
+            found = timing.sessions.window(due, within_hours=timing.within_hours)
+            if found is None:
+                return None
+            if found[0] <= due:
+                break
+            due = _next_plain(timing, anchor, found[0].astimezone(UTC) - MICROSECOND)
+    if due is None or (timing.ends_at is not None and due >= timing.ends_at):
+        return None
+    return due
 
 
 def dues(
@@ -116,26 +144,49 @@ def dues(
         due = next_due(timing, anchor, due)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Due times from ``first`` to ``last``, ``count`` of them, and the one after."""
-
-    first: datetime
-    last: datetime
-    count: int
-    following: datetime | None
+def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int, datetime]:
+    """How many due times there are from ``first`` (itself one) to ``until``, and the last."""
+    if timing.every is not None:
+        further = (until - first) // timing.every
+        return further + 1, first + further * timing.every
+    if timing.cron is not None:
+        rest = cron.parse(timing.cron).tally(first + MICROSECOND, until, ZoneInfo(timing.timezone))
+        return 1 + rest.count, rest.last or first
+    return 1, first
 
 
 def span(timing: Timing, anchor: datetime | None, first: datetime, until: datetime) -> Span:
-    """All due times from ``first`` (itself one) to ``until``; arithmetic for a plain grid."""
-    if timing.every is not None and timing.sessions is None and timing.ends_at is None:
-        further = (until - first) // timing.every
-        last = first + further * timing.every
-        return Span(first, last, further + 1, last + timing.every)
+    """All due times from ``first`` (itself one) to ``until`` (≥ ``first``), without stepping through.
+
+    Arithmetic for a grid, by the day for cron, by the session with a calendar.
+    """
+    first, until = first.astimezone(UTC), until.astimezone(UTC)
+    if timing.ends_at is not None:
+        until = max(first, min(until, timing.ends_at.astimezone(UTC) - MICROSECOND))
     last, count = first, 0
-    for due in dues(timing, anchor, first, until):
-        last, count = due, count + 1
-    return Span(first, last, count, next_due(timing, anchor, last))
+    due: datetime | None = first
+    while due is not None and due <= until:
+        limit = until
+        if timing.sessions is not None:
+            found = timing.sessions.window(due, within_hours=timing.within_hours)
+            # Without a window the sessions have changed since ``due`` was planned: it stands alone.
+            inside = found is not None and found[0] <= due
+            limit = min(until, found[1].astimezone(UTC) - MICROSECOND) if found and inside else due
+        more, last = _count_plain(timing, due, limit)
+        count += more
+        due = next_due(timing, anchor, last)
+    return Span(first, last, count, due)
+
+
+def count_between(
+    timing: Timing, anchor: datetime | None, after: datetime, until: datetime
+) -> tuple[int, datetime | None]:
+    """How many due times lie in (after, until], and the last of them."""
+    first = next_due(timing, anchor, after)
+    if first is None or first > until:
+        return 0, None
+    found = span(timing, anchor, first, until)
+    return found.count, found.last
 
 
 def jittered(timing: Timing, due: datetime, following: datetime | None) -> datetime:
@@ -149,5 +200,5 @@ def jittered(timing: Timing, due: datetime, following: datetime | None) -> datet
     if following is not None:
         room = min(room, following - due)
     seed = f"{timing.name} {due.astimezone(UTC).isoformat()}".encode()
-    share = int.from_bytes(hashlib.blake2b(seed, digest_size=8).digest()) / 2**64
-    return due + room * share
+    share = int.from_bytes(hashlib.blake2b(seed, digest_size=8).digest())
+    return due + share * (room // MICROSECOND) // 2**64 * MICROSECOND

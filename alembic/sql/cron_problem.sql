@@ -25,10 +25,11 @@ language plpgsql immutable
 as $$
 declare
     part text[] := regexp_match(item, '^(\*|[0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?(?:/([0-9]{1,2}))?$');
+    most integer[] := array[59, 23, 31, 12, 7];
     low integer;
     high integer;
 begin
-    if part is null or part[3]::integer = 0 then
+    if part is null or coalesce(part[3]::integer, 1) not between 1 and most[field] then
         return false;
     end if;
     if part[1] = '*' then
@@ -53,21 +54,21 @@ declare
     macros text[] := array['@hourly','@daily','@midnight','@weekly','@monthly','@yearly','@annually'];
     names text[] := array['minute', 'hour', 'day', 'month', 'weekday'];
     ranges text[] := array['0-59', '0-23', '1-31', '1-12', '0-7'];
+    spaces text := E' \t\n\r\f\v';
     one text;
     fields text[];
-    number integer;
+    first_day integer;
 begin
     if length(cron) > 500 then
         message := 'cron is too long';
         hint := 'At most 500 characters.';
         return;
     end if;
-    foreach one in array string_to_array(cron, ';') loop
-        one := lower(btrim(one, E' \t\n\r\f\v'));
-        fields := regexp_split_to_array(one, '\s+');
-        if one = '' then
-            fields := '{}';
-        end if;
+    -- The empty text has one expression, the empty one; string_to_array would find none.
+    -- Only ASCII letters are made lower-case: lower() depends on the database's locale.
+    foreach one in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
+        one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
+        fields := case when one = '' then '{}' else regexp_split_to_array(one, '[' || spaces || ']+') end;
         if cardinality(fields) = 1 and one = any (macros) then
             continue;
         end if;
@@ -90,14 +91,25 @@ begin
                 return;
             end if;
         end loop;
-        -- Named days that no named month has (31 February) would never come.
-        if fields[3] ~ '^[0-9]+(,[0-9]+)*$' and fields[5] like '*%'
-           and (select bool_and(cron_value(m, 4) is not null) from unnest(string_to_array(fields[4], ',')) m)
-           and (select bool_and((select min(d::integer) from unnest(string_to_array(fields[3], ',')) d) > longest[cron_value(m, 4)])
-                  from unnest(string_to_array(fields[4], ',')) m) then
-            message := format('cron "%s" would never run: no such date', one);
-            hint := 'April, June, September and November have 30 days, February at most 29.';
-            return;
+        -- A first day that no month of the list has (31 February) would never come.  It matters only
+        -- when day and weekday must both match.
+        if fields[3] like '*%' or fields[5] like '*%' then
+            select min(cron_value(substring(item from '^[0-9]+'), 3)) into first_day
+              from unnest(string_to_array(fields[3], ',')) item
+             where item not like '*%';
+            if fields[3] !~ '(^|,)\*' and not exists (
+                select from unnest(string_to_array(fields[4], ',')) item,
+                            regexp_match(item, '^(\*|[0-9]+|[a-z]+)(?:-([0-9]+|[a-z]+))?(?:/([0-9]+))?$') part,
+                            generate_series(coalesce(cron_value(part[1], 4), 1),
+                                            case when part[2] is not null then cron_value(part[2], 4)
+                                                 when part[1] = '*' or part[3] is not null then 12
+                                                 else cron_value(part[1], 4) end,
+                                            coalesce(part[3]::integer, 1)) month
+                 where longest[month] >= first_day) then
+                message := format('cron "%s" would never run: no such date', one);
+                hint := 'April, June, September and November have 30 days, February at most 29.';
+                return;
+            end if;
         end if;
     end loop;
 end

@@ -1,0 +1,75 @@
+"""How the clocks of a zone run: stretches of time between changes of its offset (pure).
+
+``zoneinfo`` converts instants but does not say when a clock is changed; a calendar of due times needs
+that to pass over the skipped time and to see the repeated time twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+#: Local and universal time differ by less than this (zones keep from -12 to +15:13 hours).
+_FARTHEST = timedelta(hours=16)
+#: No clock was ever changed by more than a day; a date so far from a change is an ordinary one.
+_NEAR = timedelta(hours=26)
+_HOUR = timedelta(hours=1)
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Instants [start, end) during which a zone keeps one offset."""
+
+    start: datetime
+    end: datetime
+    offset: timedelta
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
+
+
+def _change(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
+    """The instant in (low, high] at which the offset of ``low`` ends."""
+    before = _offset(low, zone)
+    while high - low > _SECOND:
+        middle = low + (high - low) // 2
+        middle = middle.replace(microsecond=0)
+        if _offset(middle, zone) == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@lru_cache(maxsize=4096)
+def stretches(day: date, zone: ZoneInfo) -> tuple[Stretch, ...]:
+    """Stretches, in order of time, that hold every instant whose local date is ``day``."""
+    midnight = datetime.combine(day, time(), UTC)
+    start, last = midnight - _FARTHEST, midnight + timedelta(days=1) + _FARTHEST
+    found: list[Stretch] = []
+    hour = start
+    while hour < last:
+        offset = _offset(start, zone)
+        if _offset(hour + _HOUR, zone) != offset:
+            end = _change(hour, hour + _HOUR, zone)
+            found.append(Stretch(start, end, offset))
+            start = end
+        hour += _HOUR
+    return (*found, Stretch(start, last, _offset(start, zone)))
+
+
+def is_ordinary(instant: datetime, zone: ZoneInfo) -> bool:
+    """Whether no clock is changed from a day before ``instant`` (UTC) to two days after it."""
+    if zone.key == "UTC":
+        return True
+    before = (instant - _NEAR).astimezone(zone).utcoffset()
+    return before == (instant + 2 * _NEAR).astimezone(zone).utcoffset()
+
+
+def begins(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant (UTC) of a local date, also when its midnight is skipped or repeated."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
