@@ -10,4 +10,5 @@ pytest_plugins = (
     "fix_kinds",
     "fix_beat",
     "fix_prices",
+    "fix_listings",
 )
