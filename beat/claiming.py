@@ -24,6 +24,9 @@ from beat.sessions import SessionBook
 
 log = structlog.stdlib.get_logger("beat.claim")
 
+#: Runs that one claim writes, so that a tick stays short whatever has to be caught up.
+MOST_RUNS = 1000
+
 
 class Claim:
     """Decisions about locked schedules, gathered row by row, written with few statements."""
@@ -45,6 +48,9 @@ class Claim:
         """Account for what is due of ``rows``; those edited since their plan are planned instead."""
         self.count(rows)
         for row in rows:
+            if len(self._runs) >= MOST_RUNS:
+                # After a long outage: the rest stays due for the next tick.
+                break
             try:
                 if replan or row.planned_revision != row.revision:
                     self._replan(row)
@@ -63,6 +69,7 @@ class Claim:
                 self._active[name] = [active, held]
         tasks = list({row.task for row in rows if row.max_running is not None})
         if tasks:
+            self._connection.execute(ledger.LOCK_TASKS, {"tasks": tasks})
             counted = self._connection.execute(ledger.COUNT_TASKS, {"tasks": tasks})
             self._tasks.update(dict(counted.fetchall()))
 

@@ -61,6 +61,13 @@ select schedule, count(*) filter (where state <> 'held') as active,
  group by schedule
 """
 
+#: Before they are counted: two beats must not both find the last free place of a kind.
+LOCK_TASKS = """
+select pg_advisory_xact_lock(key)
+  from (select distinct hashtextextended('kind ' || task, 0) as key
+          from unnest(%(tasks)s::text[]) as task order by key) kinds
+"""
+
 COUNT_TASKS = """
 select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 'running')
  group by task

@@ -36,7 +36,8 @@ def decide(policy: str, active: int, held: int) -> Decision:
     if policy == "allow_all" or (active == 0 and held == 0):
         return Decision(Act.START)
     if policy == "skip":
-        return Decision(Act.SKIP, "the last run is still running")
+        busy = "the last run is still running" if active else "a run before it waits to start"
+        return Decision(Act.SKIP, busy)
     if policy == "buffer_one":
         if held:
             return Decision(Act.SKIP, "one run is already waiting for the last to end")
@@ -47,6 +48,9 @@ def decide(policy: str, active: int, held: int) -> Decision:
         return Decision(Act.HOLD, "waits for the runs before it to end")
     if policy == "cancel_other":
         return Decision(
-            Act.HOLD, "waits for the last run to stop", cancel_active=True, replace_held=held > 0
+            Act.HOLD,
+            "waits for the last run to stop",
+            cancel_active=active > 0,
+            replace_held=held > 0,
         )
     raise ValueError(f"unknown overlap policy {policy!r}")

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from beat import states
-from beat.ledger import RESERVED, Message
+from beat.ledger import LOCK_TASKS, RESERVED, Message
 
 Connection = psycopg.Connection[Any]
 
@@ -34,6 +34,11 @@ select held.schedule, s.name is null
         or (select count(*) from (select from run where task = s.task and state in ('due', 'running')
                                    limit k.max_running) active) < k.max_running)
  limit %(limit)s
+"""
+
+LIMITED = """
+select distinct k.name from schedule s join task_kind k on k.name = s.task
+ where s.name = any(%(names)s) and k.max_running is not null
 """
 
 #: The same question once more, now that the schedules are locked; one run each.
@@ -83,6 +88,9 @@ def release_held(connection: Connection, now: datetime, limit: int) -> list[Mess
         names = sorted(name for name, is_gone in found if not is_gone)
         locked = connection.execute(states.LOCK_NAMED, {"names": names}).fetchall()
         parameters = {"names": [name for (name,) in locked], "now": now}
+        tasks = [task for (task,) in connection.execute(LIMITED, parameters)]
+        if tasks:
+            connection.execute(LOCK_TASKS, {"tasks": tasks})
         return [Message(*row) for row in connection.execute(RELEASE, parameters)]
 
 

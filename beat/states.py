@@ -79,7 +79,8 @@ class ScheduleState(Base):
 
 LOCK_DUE = """
 select schedule from schedule_state
- where claim_at <= %(now)s order by claim_at limit %(limit)s for update skip locked
+ where claim_at <= %(now)s and not coalesce((select paused from pause_switch), false)
+ order by claim_at limit %(limit)s for update skip locked
 """
 
 LOCK_NAMED = """

@@ -52,8 +52,8 @@ class Ground:
         self.sql.execute("alter table schedule enable trigger user")
         self.sql.execute(
             "insert into schedule_state (schedule, planned_revision, anchor_at, next_run_at, claim_at)"
-            " select name, 1, due, due, due from (select name, row_number() over () as n,"
-            f" clock_timestamp() + {next_in} as due from schedule) s"
+            f" select name, 1, due, due, due from (select name, clock_timestamp() + {next_in} as due"
+            " from (select name, row_number() over () as n from schedule) numbered) s"
         )
         self.sql.execute("vacuum analyze")
         self.sql.execute("checkpoint")

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from workers.settings import settings
+
 MINUTE = timedelta(minutes=1)
 
 
@@ -221,7 +223,7 @@ def test_a_thousand_bad_rows_delay_nothing(drive: Any) -> None:
     )
     drive.sql.execute("alter table schedule enable trigger all")
     drive.schedule("good")
-    drive.work(rounds=2)
+    drive.work(rounds=6)
     assert drive.states("good") == ["due"]
     errors = drive.one("select count(*) as n from schedule_state where error is not null")
     assert errors["n"] == 1000
@@ -260,6 +262,45 @@ def test_two_beats_share_the_work_and_nothing_is_claimed_twice(
     assert all(row["n"] == row["due"] for row in rows)
     assert all(row["span"] == (row["n"] - 1) * timedelta(seconds=5) for row in rows)
     assert len(drive.queued_ids()) == len(set(drive.queued_ids())) == sum(row["n"] for row in rows)
+
+
+def test_two_beats_together_start_no_more_of_a_kind_than_its_most(
+    drive: Any, new_beat: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHKEEPER_CLAIM_LIMIT", "5")
+    settings.cache_clear()
+    drive.sql.execute("update task_kind set max_running = 7 where name = 'tests.noop'")
+    beats = [new_beat(), new_beat()]
+    for beat in beats:
+        beat.work()
+    start = drive.now() + MINUTE
+    for number in range(60):
+        drive.schedule(f"s-{number}", starts_at=start)
+    drive.work()
+
+    threads = [
+        threading.Thread(target=lambda beat=beat: [beat.work(start) for _ in range(15)])
+        for beat in beats
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted = drive.one("select count(*) as n from run where state = 'due'")
+    assert counted["n"] == 7
+    assert drive.one("select count(*) as n from run where state = 'held'")["n"] == 53
+
+
+def test_after_a_long_outage_one_tick_writes_a_bounded_number_of_runs(drive: Any) -> None:
+    for number in range(60):
+        begin_columns = {"every": MINUTE, "catch_up": "all", "overlap": "allow_all"}
+        drive.schedule(f"s-{number}", **begin_columns)
+    drive.work(rounds=2)
+    until = timedelta(minutes=90, seconds=30)
+    drive.work(until)
+    assert drive.one("select count(*) as n from run")["n"] < 60 + 1200
+    drive.work(until, rounds=8)
+    assert drive.one("select count(*) as n from run")["n"] == 60 * 91
 
 
 def test_jitter_moves_the_start_but_not_the_due_time(drive: Any) -> None:
