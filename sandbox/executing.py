@@ -67,10 +67,8 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
 
 
 def _inside(house: House, command: Sequence[str], wanted: dict[str, int]) -> int:
-    house.start_services()
-    house.start_upstreams()
     workers = {f"worker{number}": QUEUES for number in range(1, wanted["worker"] + 1)}
-    house.start_system(wanted["beat"], workers, flower=bool(wanted["flower"]))
+    house.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
     env = {**os.environ, **house.env, "PATH": house.path}
     if wanted["flower"]:
         env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{house.ports['flower']}"

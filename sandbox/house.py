@@ -30,8 +30,9 @@ QUEUES = "discovery,prices,listings,notices,upkeep"
 #: Ports of ``run``; ``exec`` and tests use free ones.
 PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "dexscreener": 18081,
          "alpha_vantage": 18082, "head_fi": 18083}  # fmt: skip
-#: Stages, in starting order; stopping goes the other way: beats first, Postgres last.
-POSTGRES, VALKEY, UPSTREAM, FLOWER, WORKER, BEAT = range(6)
+#: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
+POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
+CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
 #: A heartbeat file younger than this says that its process is useful (seconds).
 FRESH = 20.0
 
@@ -111,11 +112,36 @@ class House:
             each = ", ".join(f"port {self.ports[name]} for {name} is taken" for name in taken)
             raise NotStarted(f"{each}; end what uses it, or choose others with --port-base")
 
-    def start_services(self) -> None:
-        """Postgres, Valkey, migrations."""
-        self.check_ports(("postgres", "valkey"))
-        self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT)
-        self._serve("valkey", self.valkey, VALKEY, signal.SIGTERM)
+    def start(
+        self,
+        beats: int,
+        workers: dict[str, str],
+        *,
+        flower: bool,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start all of it; ``prepare`` runs when the database is migrated and nobody works on it yet.
+
+        What needs no database starts while it is migrated.  NotStarted says what did not come up, and why.
+        """
+        self.check_ports(name for name in PORTS if flower or name != "flower")
+        self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT, grace=2.0)
+        self._serve("valkey", self.valkey, VALKEY, signal.SIGTERM, grace=0.5)
+        self._launch_upstreams()
+        if flower:
+            self._launch_flower()
+        self._migrate()
+        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
+            self._point_to_imitations(connection)
+        prepare()
+        self._launch_system(beats, workers)
+        self.supervisor.wait_ready()
+        self.say(f"upstreams  {', '.join(UPSTREAMS)} (imitations)")
+        started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
+        if started:
+            self.say(f"system     {', '.join(started)}")
+
+    def _migrate(self) -> None:
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},
@@ -126,7 +152,12 @@ class House:
         self.say(f"migrate    done in {time.monotonic() - began:.1f} s")
 
     def _serve(
-        self, name: str, server: PostgresServer | ValkeyServer, stage: int, stop_signal: int
+        self,
+        name: str,
+        server: PostgresServer | ValkeyServer,
+        stage: int,
+        stop_signal: int,
+        grace: float,
     ) -> None:
         try:
             server.start()
@@ -134,28 +165,23 @@ class House:
             # Also one that did not come up must be stopped.
             if server.process is not None:
                 self.supervisor.add(
-                    Part(name, server.process, server.answers, stage, stop_signal, grace=2.0)
+                    Part(name, server.process, server.answers, stage, stop_signal, grace)
                 )
         self.say(f"{name:<10} ready on port {self.ports[name]}")
 
-    def start_upstreams(self) -> None:
-        """The imitations, and the rows that point to them."""
-        self.check_ports(UPSTREAMS)
+    def _launch_upstreams(self) -> None:
         for name in UPSTREAMS:
             port = self.ports[name]
             log = self.data / "upstreams" / f"{name}.jsonl"
             log.parent.mkdir(exist_ok=True)
-            self._start(
+            self._launch(
                 name,
                 [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), "--log", str(log),
                  "--faults", self.faults],
                 lambda port=port: answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
                 UPSTREAM,
+                grace=0.5,
             )  # fmt: skip
-        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
-            self._point_to_imitations(connection)
-        self.supervisor.wait_ready()
-        self.say(f"upstreams  {', '.join(UPSTREAMS)} (imitations)")
 
     def _point_to_imitations(self, connection: psycopg.Connection) -> None:
         """Upstream rows at the imitations; their limits only the first time: later they are people's."""
@@ -176,40 +202,29 @@ class House:
             connection.execute("update upstream set spacing = '0.2 s' where name = 'head_fi'")
             connection.execute("update quota set calls = 55 where upstream = 'head_fi'")
 
-    def start_system(self, beats: int, workers: dict[str, str], *, flower: bool) -> None:
-        """Beats, workers and Flower; returns when each has proved its use."""
-        celery = [sys.executable, "-m", "celery", "-A", "workers.app"]
-        if flower:
-            self.check_ports(("flower",))
-            port = self.ports["flower"]
-            self._start(
-                "flower",
-                [*celery, "flower", "--address=127.0.0.1", f"--port={port}"],
-                lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
-                FLOWER,
-            )
+    def _launch_flower(self) -> None:
+        port = self.ports["flower"]
+        self._launch(
+            "flower",
+            [*CELERY, "flower", "--address=127.0.0.1", f"--port={port}"],
+            lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
+            FLOWER,
+            grace=0.8,
+        )
+
+    def _launch_system(self, beats: int, workers: dict[str, str]) -> None:
         for name, queues in workers.items():
-            self._start(
+            self._launch(
                 name,
-                [*celery, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
+                [*CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
                  "--without-gossip", "--without-mingle"],
                 self._beating(f"worker-{name}"),
-                WORKER,
-                grace=3.5,
+                SYSTEM,
+                grace=4.0,
             )  # fmt: skip
-        for number in range(1, beats + 1):
-            name = f"beat{number}"
-            self._start(
-                name,
-                [*celery, "beat", "-n", f"{name}@%h"],
-                self._beating(f"beat-{name}"),
-                BEAT,
-                grace=1.5,
-            )
-        self.supervisor.wait_ready()
-        started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
-        if started:
-            self.say(f"system     {', '.join(started)}")
+        for name in (f"beat{number}" for number in range(1, beats + 1)):
+            beating = self._beating(f"beat-{name}")
+            self._launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], beating, SYSTEM, grace=4.0)
 
     def _beating(self, name: str) -> Callable[[], bool]:
         """Whether the process has touched its heartbeat file of late."""
@@ -218,8 +233,8 @@ class House:
             time.time() - path.stat().st_mtime < FRESH for path in folder.glob(f"{name}@*")
         )
 
-    def _start(
-        self, name: str, command: list[str], ready: Callable[[], bool], stage: int, grace: float = 1.0
+    def _launch(
+        self, name: str, command: list[str], ready: Callable[[], bool], stage: int, grace: float
     ) -> None:
         process = Process(command, log=self.data / "logs" / f"{name}.log", env=self.env, cwd=ROOT)
         process.start()

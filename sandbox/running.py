@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 from rich.console import Console
 from rich.markup import escape
 
@@ -47,6 +48,7 @@ class Session:
         self._until_green = until_green
         self.voice = Voice(highlight=False, soft_wrap=True)
         self.house = House(folder, ports, faults="mild", say=self.voice.plain)
+        self.runs = screen.Runs(self.house.postgres.url)
         self._interrupted = self._stopping = False
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
@@ -60,29 +62,25 @@ class Session:
         """Start, show, stop; the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._interrupt)
-        runs: screen.Runs | None = None
         status = 1
         try:
-            self.house.check_ports(self.house.ports)
-            self.house.start_services()
-            runs = screen.Runs(self.house.postgres.url())
-            runs.fresh()
-            self.house.start_upstreams()
-            demo.insert(self.house.postgres.url())
-            self.house.start_system(2, WORKERS, flower=True)
+            self.house.start(2, WORKERS, flower=True, prepare=self._prepare)
             screen.welcome(self.voice, self.house, self.house.write_env())
-            status = self._show(runs)
+            status = self._show()
         except Interrupted:
             status = 130 if self._until_green else 0
-        except (NotStarted, OSError) as error:
+        except (NotStarted, OSError, psycopg.Error) as error:
             self.voice.print(f"[red]not started:[/] {escape(str(error))}")
         finally:
             # From here on one more Ctrl-C forces.
             self._stopping = True
-            if runs is not None:
-                runs.close()
+            self.runs.close()
             self._stop()
         return status
+
+    def _prepare(self) -> None:
+        self.runs.fresh()
+        demo.insert(self.house.postgres.url())
 
     def _stop(self) -> None:
         if not self.house.supervisor.parts:
@@ -92,23 +90,23 @@ class Session:
         self.house.stop()
         self.voice.plain(f"stopped in {time.monotonic() - began:.1f} s")
 
-    def _show(self, runs: screen.Runs) -> int:
+    def _show(self) -> int:
         while True:
             self.house.supervisor.watch()
-            for row in runs.fresh():
+            for row in self.runs.fresh():
                 self.voice.print(screen.line(row))
             passed = time.monotonic() - self._began
-            if self._until_green and not runs.missing:
+            if self._until_green and not self.runs.missing:
                 self.voice.plain(f"green after {passed:.1f} s")
                 return 0
             if self._until_green and passed > PATIENCE:
-                self._explain(runs)
+                self._explain()
                 return 1
             time.sleep(0.3)
 
-    def _explain(self, runs: screen.Runs) -> None:
-        self.voice.print(f"[red]not green after {PATIENCE:.0f} s:[/] {', '.join(runs.missing)}")
-        for reason in runs.reasons():
+    def _explain(self) -> None:
+        self.voice.print(f"[red]not green after {PATIENCE:.0f} s:[/] {', '.join(self.runs.missing)}")
+        for reason in self.runs.reasons():
             self.voice.plain(f"  {reason}")
         for part in self.house.supervisor.parts:
             self.voice.plain(f"--- {part.name}: {part.process.log}\n{part.process.tail(5)}")

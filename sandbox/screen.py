@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -59,7 +60,7 @@ def welcome(say: Console, house: House, env_file: Path) -> None:
 class Runs:
     """Runs as they end, from the ledger; one connection, made again when it breaks."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Callable[[], str]) -> None:
         self._url = url
         self._shown: dict[UUID, None] = {}
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
@@ -71,7 +72,7 @@ class Runs:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(
-                    self._url, autocommit=True, row_factory=dict_row, connect_timeout=3
+                    self._url(), autocommit=True, row_factory=dict_row, connect_timeout=3
                 )
             if self._since is None:
                 row = self._connection.execute("select clock_timestamp() as now").fetchone()
@@ -103,7 +104,7 @@ class Runs:
     def reasons(self) -> list[str]:
         """The last runs of schedules that are not green, in words."""
         try:
-            with psycopg.connect(self._url, row_factory=dict_row, connect_timeout=3) as connection:
+            with psycopg.connect(self._url(), row_factory=dict_row, connect_timeout=3) as connection:
                 rows = connection.execute(NOT_GREEN, (self.missing,)).fetchall()
         except psycopg.Error as error:
             return [f"Postgres does not answer: {error}"]

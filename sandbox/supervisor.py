@@ -14,12 +14,12 @@ RESTART, LONGEST_RESTART = 0.5, 15.0
 #: A part that ran so long has recovered: its next pause is the shortest again (seconds).
 RECOVERED = 60.0
 #: All of a stop in order; what still runs then is killed (seconds).
-STOP_WITHIN = 7.0
+STOP_WITHIN = 8.0
 
 
 @dataclass(slots=True)
 class Part:
-    """One supervised process; parts of one ``stage`` stop together, the highest stage first."""
+    """One supervised process; parts of one ``stage`` stop together, the highest stage and what started last first."""
 
     name: str
     process: Process
@@ -80,7 +80,7 @@ class Supervisor:
 
     def _stop_stage(self, parts: list[Part], until: float) -> None:
         began = time.monotonic()
-        for part in parts:
+        for part in reversed(parts):
             part.process.send(part.stop_signal)
         for part in parts:
             limit = min(began + part.grace, until)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from sandbox import folders
 from sandbox.postgres import PostgresServer
 from sandbox.processes import free_port
 
@@ -37,10 +36,8 @@ class Database:
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A folder for servers, reachable by an unprivileged user; gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="watchkeeper-tests-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with folders.temporary("watchkeeper-tests-") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,62 @@
+"""The sandbox's command line and what it shows."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sandbox import screen
+from sandbox.__main__ import main
+from sandbox.executing import extras
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", {"beat": 0, "worker": 0, "flower": 0}),
+        ("beat=2,worker=1", {"beat": 2, "worker": 1, "flower": 0}),
+        ("worker,flower=1", {"beat": 0, "worker": 1, "flower": 1}),
+    ],
+)
+def test_with_says_what_else_to_start(text: str, wanted: dict[str, int]) -> None:
+    assert extras(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("redis=1", "beat, worker, flower, not 'redis'"), ("beat=-1", "a number, not '-1'")],
+)
+def test_with_refuses_what_it_does_not_know(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        extras(text)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["exec"], ["exec", "--"], ["exec", "--with", "x=1", "--", "true"]]
+)
+def test_a_wrong_command_line_starts_nothing(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sandbox", *arguments])
+    monkeypatch.setattr("sandbox.executing.execute", None)
+
+    assert main() == 2
+
+    assert capsys.readouterr().err
+
+
+def test_a_runs_line_shows_words_of_others_as_they_are() -> None:
+    row: dict[str, Any] = {
+        "name": "prices-demo", "state": "failed", "summary": "KeyError:\n['a'] [/red] [bold]",
+        "seconds": 1.25, "finished_at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    }  # fmt: skip
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+
+    console.print(screen.line(row))
+
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "✘ prices-demo      KeyError: ['a'] [/red] [bold]  1.2 s" in shown
