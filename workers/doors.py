@@ -45,6 +45,9 @@ class UpstreamState(Base):
         comment="No permit before this, as far as is known; beat releases waiting batches then",
     )
     next_permit_reason: Mapped[str | None] = mapped_column(Text, comment="What it waits for")
+    spare: Mapped[int | None] = mapped_column(
+        comment="Permits to give before wide windows are counted again; null: count now"
+    )
 
 
 _CLOSE = text("""

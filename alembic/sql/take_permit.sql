@@ -12,6 +12,10 @@ declare
     limits record;
     now_ timestamptz;
     nth timestamptz;
+    used integer;
+    spare_ integer;
+    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
+    wide constant integer := 50;
     free_at timestamptz;
     until_ timestamptz := '-infinity';
 begin
@@ -55,6 +59,16 @@ begin
                  where upstream = for_upstream and not settled and stamp > now_
                  order by stamp desc offset limits.calls - 1 limit 1;
                 free_at := now_ + interval '50 milliseconds';
+            elsif limits.calls > wide then
+                continue when door.spare > 0;
+                select count(*), min(stamp) into used, nth
+                  from (select stamp from permit where upstream = for_upstream and stamp > now_ - limits.per
+                         order by stamp desc limit limits.calls) youngest;
+                if used < limits.calls then
+                    nth := null;
+                    spare_ := least(spare_, limits.calls - used);
+                end if;
+                free_at := least(nth, now_) + limits.per;
             else
                 -- The n-th youngest stamp must have left the window.  If even that call is still in
                 -- flight, none can leave sooner than a whole window from now.
@@ -76,6 +90,11 @@ begin
         update upstream_state set next_permit_at = until_, next_permit_reason = take_permit.reason
          where upstream = for_upstream and next_permit_at is distinct from until_;
         return;
+    end if;
+    spare_ := coalesce(spare_, door.spare);
+    if spare_ is not null then
+        -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
+        update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
     end if;
     insert into permit (upstream, granted_at, stamp, run_id, seq, path)
     values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)

@@ -21,7 +21,7 @@ declare
                                       else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
 begin
     -- In force at once: what waits is looked at again by beat.
-    update upstream_state set next_permit_at = clock_timestamp() where upstream = edited;
+    update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
     perform pg_notify('watchkeeper', 'upstream');
     return null;
 end

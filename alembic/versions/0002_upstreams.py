@@ -65,6 +65,7 @@ def upgrade() -> None:
     sa.Column('crawl_delay', sa.Interval(), nullable=True, comment='What its robots.txt asks for, when longer than spacing'),
     sa.Column('next_permit_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False, comment='No permit before this, as far as is known; beat releases waiting batches then'),
     sa.Column('next_permit_reason', sa.Text(), nullable=True, comment='What it waits for'),
+    sa.Column('spare', sa.Integer(), nullable=True, comment='Permits to give before wide windows are counted again; null: count now'),
     sa.ForeignKeyConstraint(['upstream'], ['upstream.name'], name=op.f('upstream_state_upstream_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('upstream', name=op.f('upstream_state_pkey')),
     comment='The door to each upstream: closed until when and why, next permit when.',

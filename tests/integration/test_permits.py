@@ -77,9 +77,9 @@ CALLS = st.lists(
     st.tuples(st.integers(-740, 10).map(lambda n: n * 5 + MARGIN), st.booleans()).map(
         lambda call: (call[0], call[1] or call[0] < 0)
     ),
-    max_size=40,
+    max_size=70,
 )
-LIMITS = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 12), max_size=3)
+LIMITS = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 12) | st.integers(48, 60), max_size=3)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -200,6 +200,24 @@ def test_a_limit_lowered_holds_for_the_next_permit_and_a_raised_one_is_used_at_o
 
     assert (lowered.id, lowered.reason) == (None, "4 calls per 01:00:00")
     assert [one is not None for one in raised] == [True, True, False]
+
+
+def test_a_wide_window_is_exact_too_and_so_is_its_edit(upstream: Any, connection: Any) -> None:
+    upstream(quota={"1 hour": 60, "10 minutes": 56}, concurrency=100)
+    granted = [take() for _ in range(57)]
+    assert [one.id is not None for one in granted] == [True] * 56 + [False]
+    assert granted[-1].reason == "56 calls per 00:10:00"
+    connection.execute("update permit set stamp = stamp - interval '20 minutes', settled = true")
+
+    again = [take() for _ in range(5)]
+    connection.execute("update quota set calls = calls + 2 where per = '1 hour'")
+    more = [take() for _ in range(2)]
+    connection.execute("update quota set calls = 55 where per = '1 hour'")
+
+    assert [one.id is not None for one in again] == [True] * 4 + [False]
+    assert again[-1].reason == "60 calls per 01:00:00"
+    assert all(one.id is not None for one in more)
+    assert (take().id, available()) == (None, 0)
 
 
 def test_an_editors_open_transaction_stops_no_call(
