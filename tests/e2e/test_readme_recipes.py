@@ -1,0 +1,55 @@
+"""The README's recipes, run: each SQL statement and each command of the table "Operating"."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TABLE = re.search(r"\| to … \|.*?\n\n", (ROOT / "README.md").read_text(), re.S)
+
+
+def recipes() -> list[tuple[str, str | None, str | None]]:
+    assert TABLE is not None
+    found = []
+    for line in TABLE.group(0).strip().splitlines()[2:]:
+        title, sql, command = (cell.strip() for cell in line.strip("|").split(" | "))
+        found.append((title, sql.strip("`") or None, command.strip("`").strip() or None))
+    return found
+
+
+def test_every_recipe_works_as_written(connection: Any, broker_url: str) -> None:
+    connection.execute(
+        "insert into schedule (name, task, every) values ('discovery', 'tasks.discovery.discover', '6 hours')"
+    )
+    assert len(recipes()) >= 14
+    for title, sql, command in recipes():
+        if sql:
+            connection.execute(sql)
+        if command and title in {"change an interval", "see runs"}:
+            done = subprocess.run(
+                [sys.executable, "-m", *shlex.split(command)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.returncode == 0, (title, done.stderr)
+
+
+def test_every_command_of_the_recipes_is_known() -> None:
+    from click.testing import CliRunner
+
+    from beat.commands import schedule
+
+    for _, _, command in recipes():
+        if command and " schedule " in command:
+            words = shlex.split(command.split(" schedule ", 1)[1])
+            assert words[0] in schedule.commands, command
+            shown = CliRunner().invoke(schedule, [words[0], "--help"])
+            for option in (word for word in words if word.startswith("--")):
+                assert option in shown.output, command

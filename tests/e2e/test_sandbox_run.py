@@ -1,0 +1,117 @@
+"""`make run` as a person meets it: up, green, Ctrl-C, and on with the data kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import folders
+from sandbox.house import PORTS
+from sandbox.processes import Process, free_port, is_taken
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with folders.temporary("watchkeeper-run-") as made:
+        yield made / "data"
+
+
+def base() -> int:
+    """The first of as many free ports as a sandbox needs."""
+    while True:
+        first = free_port()
+        if first + len(PORTS) < 65536 and not any(is_taken(first + n) for n in range(len(PORTS))):
+            return first
+
+
+def sandbox(log: Path, *arguments: str) -> Process:
+    process = Process([sys.executable, "-m", "sandbox", *arguments], log=log, cwd=ROOT)
+    process.start()
+    return process
+
+
+def using(folder: Path) -> list[str]:
+    """Commands of processes that were started with the folder in their arguments or environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            command, env = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in command + env:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
+    folder: Path, tmp_path: Path, eventually: Any
+) -> None:
+    first = base()
+    place = ("--data", str(folder), "--port-base", str(first))
+    run = sandbox(tmp_path / "run.log", "run", *place)
+    eventually(lambda: "✔" in run.tail(60) or not run.running, within=150, every=0.2)
+    shown = run.tail(60)
+    assert "Watchkeeper is up." in shown, shown
+    assert f"Flower   http://127.0.0.1:{first + list(PORTS).index('flower')}" in shown
+    assert "UPDATE schedule SET every" in shown
+
+    other = subprocess.run(
+        [sys.executable, "-m", "sandbox", "reset", "--data", str(folder)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (other.returncode, "another sandbox runs" in other.stderr) == (1, True)
+    counted = subprocess.run(
+        ["sh", "-c", f". '{folder}/env' && psql -Atc 'select count(*) from token' && celery schedule list"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    tokens, _, listed = counted.stdout.partition("\n")
+    assert "prices-demo" in listed
+
+    os.kill(run.pid, signal.SIGINT)
+    began = time.monotonic()
+    assert run.wait(15) == 0, run.tail(40)
+    assert time.monotonic() - began < 12
+    run.stop()
+    assert not using(folder)
+
+    again = sandbox(tmp_path / "again.log", "run", "--until-green", *place)
+    assert again.wait(180) == 0, again.tail(60)
+    again.stop()
+    assert re.search(r"green after \d+\.\d s", again.tail(60))
+    assert f"{tokens} new" not in again.tail(60), "tokens of the first time are known"
+
+
+def test_exec_starts_beats_and_workers_when_asked_and_leaves_nothing(eventually: Any) -> None:
+    before = set(Path("/tmp").glob("watchkeeper-exec-*"))
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "exec", "--with", "beat=1,worker=1", "--",
+         "psql", "-Atc", "select role || ' ' || split_part(name, '@', 1) from heartbeat order by 1"],
+        cwd=ROOT, capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout.split("\n")[:2]) == (0, ["beat beat1", "worker worker1"]), (
+        done.stderr
+    )
+    assert not set(Path("/tmp").glob("watchkeeper-exec-*")) - before
+
+
+def test_exec_says_that_a_program_is_not_there_in_a_shells_words() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "exec", "--", "no-such-program"],
+        cwd=ROOT, capture_output=True, text=True, timeout=170, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 127
+    assert "there is no program 'no-such-program'" in done.stderr
