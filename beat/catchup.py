@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from beat.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
+from beat.words import length
 
 #: With catch_up = none a due time may still be so late and run: a slow tick is no reason to miss.
 GRACE = timedelta(seconds=60)
@@ -79,7 +80,7 @@ def settle(
 
 
 def _reason(catch_up: str, window: timedelta) -> str:
-    return "catch_up is none" if catch_up == "none" else f"older than catch_up_window {window}"
+    return "catch_up is none" if catch_up == "none" else f"older than catch_up_window {length(window)}"
 
 
 def _settle_many(

@@ -1,0 +1,136 @@
+"""Timings and times in words for people, as the database's own functions say them (pure)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from beat.cron import MACROS, parse
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def length(span: timedelta) -> str:
+    """A length of time: "5 minutes", "1 hour 30 minutes", "0.5 seconds"."""
+    rest = abs(round(span / timedelta(milliseconds=1)))
+    words = []
+    for seconds, unit in _UNITS:
+        number, rest = divmod(rest, seconds * 1000)
+        if number:
+            words.append(f"{number} {unit}" + ("s" if number != 1 else ""))
+    if rest or not words:
+        words.append(f"{rest / 1000:g} second" + ("s" if rest != 1000 else ""))
+    return ("minus " if span < timedelta() and words != ["0 seconds"] else "") + " ".join(words)
+
+
+def brief(span: timedelta) -> str:
+    """The greatest unit alone, rounded down: "23h", "30m", "1d"; below a minute seconds."""
+    seconds = max(0, int(span.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How long ago: "3m ago"; "never" when it has not been."""
+    return "never" if at is None else f"{brief(now - at)} ago"
+
+
+def ahead(at: datetime | None, now: datetime) -> str:
+    """How far ahead, in two units: "in 3h 20m"; "soon" when its time has come."""
+    if at is None:
+        return "not scheduled"
+    # Rounded up below a minute: "in 0s" would be a lie.
+    seconds = -((now - at) // timedelta(seconds=1))
+    if seconds <= 0:
+        return "soon"
+    if seconds < 60:
+        return f"in {seconds}s"
+    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
+    if days:
+        return f"in {days}d {hours}h"
+    return f"in {hours}h {minutes}m" if hours else f"in {minutes}m"
+
+
+def every_words(interval: timedelta) -> str:
+    """An interval: "every 5 minutes"."""
+    return f"every {length(interval)}"
+
+
+def place(timezone: str) -> str:
+    """The city of a zone, as people call it: "New York"; UTC stays UTC."""
+    return timezone.rpartition("/")[2].replace("_", " ")
+
+
+def cron_words(text: str, timezone: str = "UTC") -> str:
+    """A cron text: "weekdays at 00:00 New York", several joined by "; "; CronError when it is none."""
+    said = "; ".join(_one(expression.text) for expression in parse(text).expressions)
+    return f"{said} {place(timezone)}"
+
+
+def _one(expression: str) -> str:
+    """One expression in words: own ones for what is common, cron-descriptor's for the rest."""
+    minute, hour, day, month, weekday = expression.split(" ")
+    if expression == MACROS["@hourly"]:
+        return "every hour"
+    if (hour, day, month, weekday) == ("*", "*", "*", "*"):
+        if minute == "*":
+            return "every minute"
+        if step := re.fullmatch(r"\*/([0-9]+)", minute):
+            return _steps(int(step[1]))
+        if minute.isdigit():
+            return f"every hour at :{int(minute):02d}"
+    if minute.isdigit() and hour.isdigit() and month == "*":
+        days = _days(day, weekday)
+        if days:
+            return f"{days} at {int(hour):02d}:{int(minute):02d}"
+    return _described(expression)
+
+
+def _steps(minutes: int) -> str:
+    """A step that does not divide the hour starts anew each hour, so it is no interval."""
+    if minutes == 1:
+        return "every minute"
+    more = "" if 60 % minutes == 0 else " of each hour"
+    return f"every {minutes} minutes{more}"
+
+
+def _days(day: str, weekday: str) -> str | None:
+    if day == "*":
+        named = {"*": "daily", "1-5": "weekdays", "mon-fri": "weekdays", "6,0": "weekends"}
+        named |= {"0,6": "weekends", "6-7": "weekends", "sat,sun": "weekends"}
+        if weekday in named:
+            return named[weekday]
+        return f"{_WEEKDAYS[int(weekday)]}s" if weekday.isdigit() else None
+    return f"day {int(day)} of the month" if weekday == "*" and day.isdigit() else None
+
+
+def _described(expression: str) -> str:
+    # Imported here: only what is out of the ordinary needs it, and beat itself never does.
+    from cron_descriptor import Options, get_description  # type: ignore[import-untyped]
+
+    options = Options()
+    options.use_24hour_time_format = True
+    said = str(get_description(expression, options))
+    return said[:1].lower() + said[1:]
+
+
+def timing_words(
+    *,
+    every: timedelta | None = None,
+    cron: str | None = None,
+    at: datetime | None = None,
+    after: str | None = None,
+    timezone: str = "UTC",
+) -> str:
+    """When a schedule runs, from the columns that say so."""
+    if every is not None:
+        return every_words(every)
+    if cron is not None:
+        return cron_words(cron, timezone)
+    if at is not None:
+        return f"once at {at.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M} {place(timezone)}"
+    return f"after {after}" if after else "not scheduled"
