@@ -29,7 +29,9 @@ class Ad:
     fields: dict[str, str] = field(default_factory=dict)
 
     def html(self) -> str:
-        overlay = f'<span class="hfcOverlayGlobal--content">{self.overlay}</span>' if self.overlay else ""
+        overlay = (
+            f'<span class="hfcOverlayGlobal--content">{self.overlay}</span>' if self.overlay else ""
+        )
         when = (
             f'<div class="hfcListingDate"><time datetime="{self.listed}">x</time></div>'
             if self.listed

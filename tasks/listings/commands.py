@@ -1,12 +1,45 @@
-"""`celery -A workers.app listings …`: what the scrapes found."""
+"""`celery -A workers.app listings …`: what the scrapes found, and how a site's row reads its pages.
+
+Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from workers.console import connect, show, speaks_plainly
+from workers.console import FAILED, NOT_FOUND, USAGE, fail, show, speaks_plainly
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from tasks.listings.cards import Page
+    from tasks.listings.sites import Source
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
+a_site = click.option("--site", help="name of a site, when several have ads")
+#: Cards that a preview shows.
+PREVIEWED = 10
+
+
+@contextmanager
+def database() -> Iterator[Connection]:
+    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
+    from sqlalchemy.exc import DBAPIError
+
+    from workers.db import transaction
+
+    try:
+        with transaction() as connection:
+            yield connection
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from None
 
 
 @click.group()
@@ -16,43 +49,141 @@ def listings() -> None:
 
 @listings.command("list")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@a_site
 @click.option("--category", help="slug of a category")
+@click.option("--status", help="active, sold, closed, traded, expired")
+@click.option("--title", "words", help="part of the title")
+@click.option("--max-price", "most", type=click.FloatRange(0))
 @as_json
 @speaks_plainly
-def list_(count: int, category: str | None, as_json: bool) -> None:
+def list_(count: int, as_json: bool, **wanted: Any) -> None:
     """Ads, the newest first."""
-    with connect() as connection:
-        rows = connection.execute(
-            "select l.external_id as id, l.title, l.price, l.currency, l.status, c.slug as category,"
-            " ago_words(l.first_seen_at) as found, l.url from listing l"
-            " left join category c on c.id = l.category_id"
-            " where %(category)s::text is null or c.slug = %(category)s"
-            " order by l.first_seen_at desc limit %(count)s",
-            {"category": category, "count": count},
-        ).fetchall()
-    show(rows, ("id", "title", "price", "currency", "status", "category", "found"), as_json=as_json)
+    from tasks.listings import asking
+
+    with database() as connection:
+        rows = asking.found(connection, count=count, **wanted)
+    columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
+    show(rows, columns, as_json=as_json)
+
+
+@listings.command("show")
+@click.argument("number")
+@a_site
+@as_json
+@speaks_plainly
+def show_(number: str, site: str | None, as_json: bool) -> None:
+    """One ad by the site's NUMBER, with its prices and statuses over time."""
+    from tasks.listings import asking
+
+    with database() as connection:
+        found = asking.by_number(connection, number, site)
+        past = asking.history(connection, found[0]["id"]) if len(found) == 1 else []
+    if not found:
+        fail(f"no ad with number {number}", "celery -A workers.app listings list", NOT_FOUND)
+    if len(found) > 1:
+        fail(f"several sites have an ad {number}", "name one with --site", USAGE)
+    if as_json:
+        show([{**found[0], "history": past}], (), as_json=True)
+        return
+    facts = [
+        {"what": name.replace("_", " "), "value": ", ".join(value) if name == "regions" else value}
+        for name, value in found[0].items()
+        if name != "id" and value not in (None, [])
+    ]
+    show(facts, ("what", "value"))
+    show(past, ("at", "what", "value"))
 
 
 @listings.command("sites")
 @as_json
 @speaks_plainly
-def sites(as_json: bool) -> None:
+def sites_(as_json: bool) -> None:
     """Sites and how many ads each has."""
-    with connect() as connection:
-        rows = connection.execute(
-            "select s.name, s.title, s.upstream, s.active,"
-            " (select count(*) from listing where site = s.name) as ads from site s order by s.name"
-        ).fetchall()
-    show(rows, ("name", "title", "upstream", "active", "ads"), as_json=as_json)
+    from tasks.listings import sites
+
+    with database() as connection:
+        rows = sites.every(connection)
+    columns = ("name", "title", "upstream", "active", "categories", "active_ads", "ads", "note")
+    show(rows, columns, as_json=as_json)
 
 
 @listings.command("categories")
 @as_json
 @speaks_plainly
-def categories(as_json: bool) -> None:
-    """Categories and whether they are scraped."""
-    with connect() as connection:
-        rows = connection.execute(
-            "select site, external_id as id, slug, title, scraped from category order by site, id"
-        ).fetchall()
-    show(rows, ("site", "id", "slug", "title", "scraped"), as_json=as_json)
+def categories_(as_json: bool) -> None:
+    """Categories, whether they are scraped, when they last were."""
+    from tasks.listings import categories
+
+    with database() as connection:
+        rows = categories.every(connection)
+    columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
+    show(rows, columns, as_json=as_json)
+
+
+@listings.command("preview")
+@click.argument("site")
+@click.option("--category", help="slug of a category; default: the site's first")
+@click.option(
+    "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="read this page instead of fetching one",
+)  # fmt: skip
+@as_json
+@speaks_plainly
+def preview(site: str, category: str | None, path: Path | None, as_json: bool) -> None:
+    """Read one page of SITE as a scrape would, and store nothing.
+
+    The page is fetched through the door: its quota, its robots.txt and its pauses hold here too.
+    """
+    from tasks.listings import categories, sites
+    from workers.errors import WatchkeeperError
+
+    try:
+        with database() as connection:
+            source = sites.find(connection, site)
+            wanted = categories.wanted(connection, site, [category] if category else None)
+        if not wanted and path is None:
+            fail(
+                f"no category to read at {site}", "celery -A workers.app listings categories", NOT_FOUND
+            )
+        page, size = _read(source, wanted[0].path if wanted else "/", path)
+    except WatchkeeperError as error:
+        fail(str(error), None, FAILED)
+        raise
+    _show_page(page, size, as_json=as_json)
+    if not page.cards:
+        fail("no ad could be read", f"check selectors in the row of {site} in table site", FAILED)
+
+
+def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, int]:
+    from contextlib import closing
+    from urllib.parse import urljoin
+
+    from tasks.listings import cards
+    from workers.upstream import Door
+
+    if path is not None:
+        html, url = path.read_text(errors="replace"), urljoin(source.base_url, category_path)
+    else:
+        with closing(Door()) as door:
+            answer = door.get(source.upstream, source.path(category_path, 1))
+        html, url = answer.text, answer.url
+    return cards.parse(html, url, source.selectors, source.id_pattern), len(html)
+
+
+def _show_page(page: Page, size: int, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    rows = [asdict(card) for card in page.cards]
+    shown = rows if as_json else rows[:PREVIEWED]
+    columns = (
+        "external_id", "title", "listing_type", "price", "currency", "status", "condition", "ships_to",
+        "seller", "seller_reputation", "listed_at",
+    )  # fmt: skip
+    show(shown, columns, as_json=as_json)
+    never = [name for name in columns if rows and all(row[name] is None for row in rows)]
+    click.echo(
+        f"{len(rows)} ads read, {page.unreadable} not readable, {size:,} characters,"
+        f" next page: {page.next_url or 'none'}"
+        + (f"; never found: {', '.join(never)}" if never else ""),
+        err=True,
+    )

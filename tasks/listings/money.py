@@ -85,7 +85,7 @@ def _amount(digits: str, thousands: str | None) -> Decimal | None:
     # What separator is left last begins the decimals: price-parser is told, not left to guess.
     separators = re.findall(r"[.,]", text)
     amount = Price.fromstring(text, decimal_separator=separators[-1] if separators else None).amount
-    if amount is None:
+    if amount is None or not 0 < amount < GREATEST:
         return None
     amount = (amount * 1000 if thousands else amount).quantize(CENT, ROUND_HALF_UP)
     return amount if 0 < amount < GREATEST else None

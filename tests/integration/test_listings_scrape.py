@@ -64,7 +64,9 @@ def test_ads_older_than_the_limit_are_left_alone_and_end_the_first_scrape(
     ]
     run = scrapes.run()
     assert run["result"]["counts"]["pages"] == 2
-    assert [row["external_id"] for row in scrapes.all("select external_id from listing order by 1")] == [
+    assert [
+        row["external_id"] for row in scrapes.all("select external_id from listing order by 1")
+    ] == [
         "1",
         "2",
     ]
@@ -156,7 +158,10 @@ def test_a_challenge_blocks_the_run_closes_the_door_and_expires_nothing(
         False,
         why.removeprefix("blocked: "),
     )
-    assert scrapes.one("select closed_until > now() as shut from upstream_state")["shut"] in {True, None}
+    assert scrapes.one("select closed_until > now() as shut from upstream_state")["shut"] in {
+        True,
+        None,
+    }
     assert {row["status"] for row in scrapes.all("select status from listing")} == {"active"}
 
 
@@ -265,7 +270,9 @@ def test_one_scrape_a_site_at_a_time(scrapes: Any, ads: Any) -> None:
     batch = scrapes.one("select * from batch where run_id = %s", run["id"])
     assert batch["error"] == f"head_fi is being scraped by run {other}"
     assert batch["not_before"] is not None
-    scrapes.sql.execute("update run set state = 'succeeded', finished_at = now() where id = %s", (other,))
+    scrapes.sql.execute(
+        "update run set state = 'succeeded', finished_at = now() where id = %s", (other,)
+    )
     assert scrapes.go_on(run["id"])["state"] == "succeeded"
 
 

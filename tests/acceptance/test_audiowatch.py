@@ -1,0 +1,236 @@
+"""The cases of the classifieds system, by id: adapters rename fields, then call production."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import ValidationError
+
+from tasks.listings import cards, expiry, head_fi, selectors, storing, words
+from tasks.listings.scrape import ScrapeOptions
+from workers.upstream import reset
+
+ROOT = Path(__file__).parents[2]
+AREAS = ("card-parse", "config-range", "listing-upsert")
+#: Of rules and notices, which belong to the watches.
+OF_WATCHES = ("AU-209", "AU-210", "AU-211")
+CASES = [
+    case
+    for case in json.loads((Path(__file__).parent / "cases" / "audiowatch.json").read_text())
+    if case["area"] in AREAS and case["id"] not in OF_WATCHES
+]
+SELECTORS = selectors.read(head_fi.SELECTORS)
+BASE = "https://www.head-fi.org/classifieds/"
+
+Adapter = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+# --- card-parse -------------------------------------------------------------------------------------
+
+
+def card_html(given: dict[str, Any]) -> str:
+    """A card in the site's markup with what the case gives, and a plain rest."""
+    fields = "".join(f"<dl><dt>{k}</dt><dd>{v}</dd></dl>" for k, v in given.get("fields", {}).items())
+    label = given.get("label", "For Sale")
+    price = given.get("price_html") or (
+        f'<div class="hfcPrice"><span class="label">{label}</span> {given.get("price_text", "1 USD")}</div>'
+    )
+    return (
+        f'<a class="{given.get("card_class", "hfcUserListing")}"'
+        f' href="{given.get("href", "/classifieds/x.1/")}">'
+        f'<div class="hfcListingTitle">{given.get("title", "x")}</div>{price}'
+        f'<div class="hfcCustomFields">{fields}</div>'
+        f'<div class="hfcCreatorInfo">{given.get("creator_text", "")}</div>'
+        f'<div class="hfcListingDate"><time datetime="{given.get("datetime", "")}">x</time></div></a>'
+    )
+
+
+def card_parse(given: dict[str, Any], _: Any) -> dict[str, Any]:
+    if "detail_h1" in given:
+        status, title = words.heading(given["detail_h1"])
+        return {"status": status, "title": title}
+    if "max_age_days" in given:
+        return {"yielded": yielded(given)}
+    html = given.get("html") or card_html(given)
+    page = cards.parse(html, BASE, SELECTORS, head_fi.ID_PATTERN)
+    if not page.cards:
+        return {"skipped": True, "next_url": page.next_url}
+    (card,) = page.cards
+    return {
+        "skipped": False,
+        "external_id": card.external_id,
+        "url": card.url,
+        "title": card.title,
+        "listing_type": card.listing_type,
+        "price": plain(card.price),
+        "currency": card.currency,
+        "status": card.status,
+        "seller_username": card.seller,
+        "seller_reputation": card.seller_reputation,
+        "condition": card.condition,
+        "negotiability": card.negotiability,
+        "ships_to": card.ships_to,
+        "listed_at": card.listed_at,
+        "next_url": page.next_url,
+    }
+
+
+def plain(price: Any) -> str | None:
+    return None if price is None else f"{price.normalize():f}"
+
+
+def yielded(given: dict[str, Any]) -> int:
+    now = datetime.now(UTC)
+    listed = (now - timedelta(days=given["listed_days_ago"])).isoformat()
+    html = "".join(
+        card_html({"href": f"/classifieds/x.{number}/", "datetime": listed})
+        for number in range(given["cards"])
+    )
+    page = cards.parse(html, BASE, SELECTORS, head_fi.ID_PATTERN)
+    since = now - timedelta(days=given["max_age_days"])
+    return sum(expiry.is_recent(card, since) for card in page.cards)
+
+
+# --- config-range -----------------------------------------------------------------------------------
+
+
+def config_range(given: dict[str, Any], ground: Any) -> dict[str, Any]:
+    ((name, value),) = given.items()
+    if name == "poll_interval_minutes":
+        return {"valid": ground.accepts_every(value), "default": ground.shipped_every() / 60}
+    try:
+        ScrapeOptions.model_validate({name: value})
+    except ValidationError:
+        valid = False
+    else:
+        valid = True
+    default = ScrapeOptions.model_fields[name].default
+    return {"valid": valid, "default": ground.shipped_spacing() if default is None else default}
+
+
+# --- listing-upsert ---------------------------------------------------------------------------------
+
+
+def listing_upsert(given: dict[str, Any], ground: Any) -> dict[str, Any]:
+    if "cards" in given:
+        return ground.empty_first_page()
+    first = ground.store(given["existing"]) if given["existing"] else None
+    before = ground.listing()
+    stored = ground.store(given["scraped"])
+    after = ground.listing()
+    result = "new" if stored.new else "updated" if stored.changed else "seen"
+    found = {"result": result, "price_history_rows": stored.price_changes}
+    if first is not None:
+        kept = before["first_seen_at"] == after["first_seen_at"]
+        bumped = before["last_seen_at"] < after["last_seen_at"]
+        found |= {
+            "first_seen_at": "kept" if kept else "changed",
+            "last_seen_at": "bumped" if bumped else "kept",
+        }
+    return found
+
+
+class Ground:
+    """A database with the shipped rows, on which a case runs."""
+
+    def __init__(self, scrapes: Any) -> None:
+        self.scrapes = scrapes
+        self.sql: psycopg.Connection[dict[str, Any]] = scrapes.sql
+
+    def store(self, told: dict[str, Any]) -> storing.Stored:
+        from workers.db import transaction
+
+        price = told["price"]
+        html = card_html({"price_text": f"{price} USD" if price is not None else ""})
+        page = cards.parse(html, BASE, SELECTORS, head_fi.ID_PATTERN)
+        with transaction() as connection:
+            return storing.store(connection, "head_fi", 2, page.cards, "USD")
+
+    def listing(self) -> Any:
+        return self.sql.execute("select * from listing").fetchone()
+
+    def empty_first_page(self) -> dict[str, Any]:
+        ad = self.store({"price": 1})
+        assert ad.new
+        self.sql.execute("update site set expire_after = 1")
+        run = self.scrapes.run()
+        status = self.listing()["status"]
+        state = "failed or suspicious" if run["state"] == "failed" else run["state"]
+        return {"run_status": state, "expire": status == "expired"}
+
+    def shipped_spacing(self) -> float:
+        """The pause of a new installation, which the sandbox and tests shorten."""
+        rows = {row[0]: row[3] for row in shipped().UPSTREAMS}
+        return self._seconds(rows["head_fi"])
+
+    def shipped_every(self) -> float:
+        rows = {row[0]: row[3] for row in shipped().SCHEDULES}
+        return self._seconds(rows["listing-scrape"])
+
+    def _seconds(self, interval: str) -> float:
+        row = self.sql.execute("select extract(epoch from %s::interval) as s", (interval,)).fetchone()
+        assert row is not None
+        return float(row["s"])
+
+    def accepts_every(self, minutes: int) -> bool:
+        from workers import kinds
+        from workers.db import transaction
+        from workers.migrate import registered
+
+        with transaction() as connection:
+            kinds.register(connection, registered())
+        try:
+            self.sql.execute(
+                "insert into schedule (name, task, every) values ('x', 'tasks.listings.scrape', %s)",
+                (timedelta(minutes=minutes),),
+            )
+        except psycopg.errors.CheckViolation:
+            return False
+        return True
+
+
+def shipped() -> Any:
+    """The migration that writes what a new installation begins with."""
+    path = ROOT / "alembic" / "versions" / "0007_defaults.py"
+    spec = importlib.util.spec_from_file_location("shipped_defaults", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground | None]:
+    """Pure cases need no database."""
+    if request.node.callspec.params["case"]["area"] == "card-parse":
+        yield None
+        return
+    yield Ground(request.getfixturevalue("scrapes"))
+    reset()
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "card-parse": card_parse,
+    "config-range": config_range,
+    "listing-upsert": listing_upsert,
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_case(case: dict[str, Any], ground: Ground | None) -> None:
+    found = ADAPTERS[case["area"]](case["input"], ground)
+    expected = case["expected"]
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_no_case_is_left_out() -> None:
+    assert len(CASES) == 44
+    assert {case["kind"] for case in CASES} == {"parity", "diverge"}
