@@ -1,124 +1,139 @@
-"""Imitates www.alphavantage.co/query: every refusal is a 200 with words.
+"""Imitates www.alphavantage.co/query: every refusal is a 200 with words, as many clients quote them.
 
-Recorded daily bars are replayed so that their last day falls on the latest weekday that has ended;
-other symbols get made-up bars, the same at every call.
+Two keys work here: KEY is a free one (the last 100 sessions), PREMIUM_KEY gets all.  Which words
+refuse a call depends on the limit it broke: up to two seconds long, up to an hour, longer.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
+from datetime import date
 
-from sandbox.upstreams.base import Handler, Reply, as_json
-from sandbox.upstreams.tokens import chance
+from sandbox.upstreams.bars import Row, series
+from sandbox.upstreams.base import Reply, Request, Site, as_json
+from sandbox.upstreams.strict import Window
 
-LIMITS = [(75, 60.0)]
-DATA = Path(__file__).parents[1] / "data" / "daily_bars.csv.gz"
 KEY = "sandbox-key"
-MADE_UP = ("AMZN", "GOOGL", "TSLA", "NVDA", "META", "BRK.B", "TSCO.LON")
+PREMIUM_KEY = "sandbox-premium-key"
+#: Sessions of a compact answer.
+COMPACT = 100
+_PLANS = "https://www.alphavantage.co/premium/"
+_THANKS = "Thank you for using Alpha Vantage!"
+_CLAIM = "(https://www.alphavantage.co/support/#api-key)"
+DAY = (
+    "We have detected your API key as {key} and our standard API rate limit is 25 requests per day. Please"
+    f" subscribe to any of the premium plans at {_PLANS} to instantly remove all daily rate limits."
+)
 BURST = (
-    "Thank you for using Alpha Vantage! Please consider spreading out your free API requests more sparingly"
-    " (1 request per second). You may subscribe to any of the premium plans to lift the free key rate limit"
-    " (25 requests per day), raise the per-second burst limit, and instantly unlock all premium endpoints"
+    f"{_THANKS} Please consider spreading out your free API requests more sparingly (1 request per second)."
+    f" You may subscribe to any of the premium plans at {_PLANS} to lift the free key rate limit (25 requests"
+    " per day), raise the per-second burst limit, and instantly unlock all premium endpoints"
 )
 PER_MINUTE = (
-    "Thank you for using Alpha Vantage! Our standard API call frequency is 5 calls per minute and 500 calls"
-    " per day."
+    f"{_THANKS} Our standard API call frequency is 5 calls per minute and 500 calls per day. Please visit"
+    f" {_PLANS} if you would like to target a higher API call frequency."
 )
 PREMIUM = (
-    "Thank you for using Alpha Vantage! The outputsize=full parameter value is a premium feature for the"
-    " TIME_SERIES_DAILY endpoint."
+    f"{_THANKS} This is a premium endpoint. You may subscribe to any of the premium plans at {_PLANS} to"
+    " instantly unlock all premium endpoints"
 )
-BAD_KEY = "the parameter apikey is invalid or missing. Please claim your free API key."
-BAD_CALL = "Invalid API call. Please retry or visit the documentation for TIME_SERIES_DAILY."
-
-Row = tuple[float, float, float, float, int]
-
-
-@lru_cache(maxsize=1)
-def recorded() -> dict[str, list[Row]]:
-    """Recorded bars by symbol, ascending."""
-    found: dict[str, list[Row]] = {}
-    with gzip.open(DATA, "rt", newline="") as lines:
-        for row in csv.DictReader(lines):
-            values = tuple(float(row[name]) for name in ("Open", "High", "Low", "Close"))
-            found.setdefault(row["Ticker"], []).append((*values, int(float(row["Volume"]))))  # type: ignore[arg-type]
-    return found
-
-
-def _made_up(symbol: str) -> list[Row]:
-    rows, price = [], 50 + 400 * chance("start", symbol)
-    for number in range(150):
-        price *= 1 + 0.04 * (chance(symbol, number) - 0.49)
-        rows.append((price * 0.99, price * 1.01, price * 0.98, price, int(1e6 * (1 + chance(number)))))
-    return rows
+FULL_IS_PREMIUM = (
+    f"{_THANKS} The outputsize=full parameter value is a premium feature for the TIME_SERIES_DAILY endpoint."
+    f" You may subscribe to any of the premium plans at {_PLANS} to instantly unlock all premium features"
+)
+BAD_KEY = (
+    f"the parameter apikey is invalid or missing. Please claim your free API key on {_CLAIM}. It should take"
+    " less than 20 seconds."
+)
+DEMO_KEY = (
+    f"The **demo** API key is for demo purposes only. Please claim your free API key at {_CLAIM} to explore"
+    " our full API offerings. It takes fewer than 20 seconds."
+)
+BAD_CALL = (
+    "Invalid API call. Please retry or visit the documentation (https://www.alphavantage.co/documentation/)"
+    " for {function}."
+)
+PREMIUM_FUNCTIONS = ("TIME_SERIES_DAILY_ADJUSTED", "REALTIME_BULK_QUOTES")
+QUOTE_COLUMNS = "symbol,open,high,low,price,volume,latestDay,previousClose,change,changePercent"
 
 
-def weekdays_back(now: datetime, count: int) -> list[date]:
-    """The last ``count`` weekdays whose New York session is surely over (21:00 UTC), ascending."""
-    day = now.date() if now.hour >= 21 else now.date() - timedelta(days=1)
-    found: list[date] = []
-    while len(found) < count:
-        if day.weekday() < 5:
-            found.append(day)
-        day -= timedelta(days=1)
-    return found[::-1]
+def refuse(request: Request, window: Window | None, _wait: float) -> Reply:
+    """Too much: 200 with the second's, the minute's or the day's words; the day's echo the key."""
+    if window is None or window.seconds <= 2:
+        return as_json({"Information": BURST})
+    if window.seconds <= 3600:
+        return as_json({"Note": PER_MINUTE})
+    return as_json({"Information": DAY.format(key=request.query.get("apikey", ""))})
 
 
-def series(symbol: str, now: datetime) -> dict[date, Row] | None:
-    """The last hundred sessions of a symbol, or None when it is unknown."""
-    rows = recorded().get(symbol) or (_made_up(symbol) if symbol in MADE_UP else None)
-    if rows is None:
-        return None
-    days = weekdays_back(now, 100)
-    return dict(zip(days, rows[-100:], strict=True))
-
-
-def refuse(_: float) -> Reply:
-    """Too much: 200 with the minute's or the second's words."""
-    return as_json({"Note": PER_MINUTE})
-
-
-def respond(handler: Handler) -> Reply:
+def respond(request: Request) -> Reply:
     """Answer one call."""
-    ask = {
-        name: handler.get_query_argument(name, "")
-        for name in ("function", "symbol", "apikey", "outputsize")
-    }
-    if ask["apikey"] != KEY:
+    ask = request.query
+    key, function, symbol = ask.get("apikey"), ask.get("function", ""), ask.get("symbol", "").upper()
+    if request.path != "/query":
+        return 404, {"Content-Type": "text/html"}, b"<h1>Not Found</h1>"
+    if key == "demo":
+        return as_json({"Information": DEMO_KEY})
+    if key not in {KEY, PREMIUM_KEY}:
         return as_json({"Error Message": BAD_KEY})
-    if ask["outputsize"] == "full":
+    if function in PREMIUM_FUNCTIONS and key != PREMIUM_KEY:
         return as_json({"Information": PREMIUM})
-    found = series(ask["symbol"].upper(), datetime.now(UTC))
-    if ask["function"] == "GLOBAL_QUOTE":
-        return as_json({"Global Quote": _quote(ask["symbol"], found) if found else {}})
-    if ask["function"] != "TIME_SERIES_DAILY" or found is None:
-        return as_json({"Error Message": BAD_CALL})
-    names = ("1. open", "2. high", "3. low", "4. close")
-    rows = {
-        day.isoformat(): {
-            **{name: f"{value:.4f}" for name, value in zip(names, row[:4], strict=True)},
-            "5. volume": str(row[4]),
-        }
-        for day, row in sorted(found.items(), reverse=True)
+    found, csv = series(symbol, request.now), ask.get("datatype") == "csv"
+    if function == "GLOBAL_QUOTE":
+        return _quote(symbol, found, csv=csv)
+    if function != "TIME_SERIES_DAILY" or found is None:
+        return as_json({"Error Message": BAD_CALL.format(function=function or "API")})
+    full = ask.get("outputsize") == "full"
+    if full and key != PREMIUM_KEY:
+        return as_json({"Information": FULL_IS_PREMIUM})
+    newest_first = sorted(found.items(), reverse=True)
+    return _daily(symbol, newest_first if full else newest_first[:COMPACT], full=full, csv=csv)
+
+
+def _table(lines: list[str]) -> Reply:
+    return 200, {"Content-Type": "application/x-download"}, "\r\n".join([*lines, ""]).encode()
+
+
+def _cells(row: Row) -> list[str]:
+    return [*(f"{price:.4f}" for price in row[:4]), str(row.volume)]
+
+
+def _daily(symbol: str, rows: list[tuple[date, Row]], *, full: bool, csv: bool) -> Reply:
+    if csv:
+        lines = [",".join([day.isoformat(), *_cells(row)]) for day, row in rows]
+        return _table(["timestamp,open,high,low,close,volume", *lines])
+    names = ("1. open", "2. high", "3. low", "4. close", "5. volume")
+    meta = {
+        "1. Information": "Daily Prices (open, high, low, close) and Volumes",
+        "2. Symbol": symbol,
+        "3. Last Refreshed": rows[0][0].isoformat(),
+        "4. Output Size": "Full size" if full else "Compact",
+        "5. Time Zone": "US/Eastern",
     }
-    return as_json({"Meta Data": {"2. Symbol": ask["symbol"]}, "Time Series (Daily)": rows})
+    daily = {day.isoformat(): dict(zip(names, _cells(row), strict=True)) for day, row in rows}
+    return as_json({"Meta Data": meta, "Time Series (Daily)": daily})
 
 
-def _quote(symbol: str, found: dict[date, Row]) -> dict[str, str]:
-    day, row = max(found.items())
-    return {
+def _quote(symbol: str, found: dict[date, Row] | None, *, csv: bool) -> Reply:
+    if found is None:
+        return _table([QUOTE_COLUMNS]) if csv else as_json({"Global Quote": {}})
+    (_, before), (day, row) = sorted(found.items())[-2:]
+    change = row.close - before.close
+    values = {
         "01. symbol": symbol,
-        "02. open": f"{row[0]:.4f}",
-        "03. high": f"{row[1]:.4f}",
-        "04. low": f"{row[2]:.4f}",
-        "05. price": f"{row[3]:.4f}",
-        "06. volume": str(row[4]),
+        "02. open": f"{row.open:.4f}",
+        "03. high": f"{row.high:.4f}",
+        "04. low": f"{row.low:.4f}",
+        "05. price": f"{row.close:.4f}",
+        "06. volume": str(row.volume),
         "07. latest trading day": day.isoformat(),
-        "08. previous close": f"{row[0]:.4f}",
-        "09. change": f"{row[3] - row[0]:.4f}",
-        "10. change percent": f"{100 * (row[3] / row[0] - 1):.4f}%",
+        "08. previous close": f"{before.close:.4f}",
+        "09. change": f"{change:.4f}",
+        "10. change percent": f"{100 * change / before.close:.4f}%",
     }
+    return (
+        _table([QUOTE_COLUMNS, ",".join(values.values())]) if csv else as_json({"Global Quote": values})
+    )
+
+
+#: Generous, so that a demo moves; a free key has 25 a day and 1 a second (``--limit 1/1 --limit 25/86400``).
+SITE = Site("alpha_vantage", respond, limits=[(75, 60.0)], refuse=refuse)

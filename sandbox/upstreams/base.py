@@ -7,47 +7,69 @@ import json
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import tornado.httputil
 import tornado.web
 
-from sandbox.upstreams.strict import Window, worst
+from sandbox.upstreams.faults import SLOW, Faults
+from sandbox.upstreams.log import ArrivalLog
+from sandbox.upstreams.strict import Window, judge
 
-#: Mild faults begin so long after the start, so that a first run meets none (seconds).
-PEACE = 90.0
-
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong, and until when (monotonic seconds); 0: nothing."""
-
-    profile: str = "none"
-    retry_after_until: float = 0.0
-    challenge_until: float = 0.0
-    down_until: float = 0.0
-    slow: float = 0.0
+Reply = tuple[int, dict[str, str], bytes]
+#: A configured limit: calls, seconds, and the part of the upstream it holds for (see ``Site.group``).
+Limit = tuple[int, float] | tuple[int, float, str]
+#: ``{"advance": true}`` moves an imitation's world so far (seconds).
+STEP = 60.0
 
 
-@dataclass(slots=True)
-class Imitation:
-    """State that the handlers of one imitation share."""
+def as_json(body: Any, status: int = 200, **headers: str) -> Reply:
+    """A JSON answer."""
+    return status, {"Content-Type": "application/json", **headers}, json.dumps(body).encode()
+
+
+def too_many(_request: Request, _window: Window | None, wait: float) -> Reply:
+    """The usual refusal: 429 with Retry-After."""
+    return 429, {"Retry-After": str(max(1, math.ceil(wait)))}, b"too many requests"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What one imitation is: its answers, its words for "too much", its limits.
+
+    ``pages``: a web site, which may show a challenge.  ``extra``: what GET /_NAME gives besides the
+    usual.
+    """
 
     name: str
+    respond: Callable[[Request], Reply]
+    limits: Sequence[Limit] = ()
+    refuse: Callable[[Request, Window | None, float], Reply] = too_many
+    group: Callable[[str], str | None] = lambda _path: None
+    pages: bool = False
+    extra: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Imitation:
+    """One imitation at work."""
+
+    site: Site
     windows: list[Window] = field(default_factory=list)
     concurrency: int | None = None
     latency: tuple[float, float, float] | None = None
     faults: Faults = field(default_factory=Faults)
-    log_file: Path | None = None
-    seed: int = 1
-    started: float = field(default_factory=time.monotonic)
-    arrivals: list[dict[str, Any]] = field(default_factory=list)
-    in_flight: int = 0
-    most_in_flight: int = 0
-    calls: int = 0
+    log: ArrivalLog = field(default_factory=ArrivalLog)
     rng: random.Random = field(default_factory=lambda: random.Random(1))
+    in_flight: int = 0
+    calls: int = 0
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        """The time in the imitated world, in seconds since 1970."""
+        return time.time() + self.ahead
 
     def one_way(self) -> float:
         """Seconds until a call is counted here, or its answer is there: log-normal with a cap."""
@@ -56,71 +78,65 @@ class Imitation:
         median, sigma, cap = self.latency
         return min(self.rng.lognormvariate(math.log(median), sigma), cap)
 
-    def note(self, path: str, status: int, at: float) -> None:
-        """Keep one arrival, also in the file, flushed: a kill loses nothing."""
-        row = {"at": at, "wall": time.time(), "path": path, "status": status}
-        self.arrivals.append(row)
-        if self.log_file is not None:
-            with self.log_file.open("a") as lines:
-                lines.write(json.dumps(row) + "\n")
-
-    def violations(self) -> dict[str, Any]:
+    def judged(self) -> dict[str, Any]:
         """Every window and the concurrency, judged over the whole log."""
-        stamps = [row["at"] for row in self.arrivals]
-        judged = [worst(stamps, one.calls, one.seconds) for one in self.windows]
-        return {
-            "calls": len(stamps),
-            "windows": [
-                {"calls": w.calls, "seconds": w.seconds, "most": w.most, "violations": w.violations}
-                for w in judged
-            ],
-            "concurrency": {"limit": self.concurrency, "most": self.most_in_flight},
-        }
+        return self.log.judged(self.windows, self.concurrency)
 
-    def accident(self) -> str | None:
-        """A mild fault now and then, never in the first minute and a half."""
-        if self.faults.profile == "none" or time.monotonic() - self.started < PEACE:
-            return None
-        often = 3 if self.faults.profile == "wild" else 1
-        chance = self.rng.random() / often
-        if chance < 0.01:
-            return "error"
-        if chance < 0.02:
-            return "slow"
-        return "challenge" if chance < 0.023 and self.name == "head_fi" else None
+    def order(self, what: dict[str, Any]) -> None:
+        """Obey an order: faults, ``limits`` [[calls, seconds], …], ``concurrency``, ``advance``, ``forget``."""
+        self.faults.order(what)
+        if "limits" in what:
+            self.windows = windows_of(what["limits"])
+        if "concurrency" in what:
+            self.concurrency = what["concurrency"]
+        if "advance" in what:
+            step = what["advance"]
+            self.ahead += STEP if step is True else float(step)
+        if what.get("forget"):
+            self.log.rows.clear()
 
 
-Reply = tuple[int, dict[str, str], bytes]
+def windows_of(limits: Sequence[Limit]) -> list[Window]:
+    """Empty windows for configured limits."""
+    return [Window(int(one[0]), float(one[1]), one[2] if len(one) > 2 else None) for one in limits]
 
 
-def as_json(body: Any, status: int = 200) -> Reply:
-    """A JSON answer."""
-    return status, {"Content-Type": "application/json"}, json.dumps(body).encode()
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call as an imitation sees it; ``now`` is the time in its world."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: tornado.httputil.HTTPHeaders
+    body: bytes
+    now: float
+    number: int
 
 
-CHALLENGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body><h1>Checking your browser</h1></body></html>"
+CHALLENGE = (
+    b"<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
+    b"<body><h1>Checking your browser</h1></body></html>"
+)
 
 
 class Handler(tornado.web.RequestHandler):
     """Counts a call, then lets the imitation answer it."""
 
-    imitation: Imitation
-    respond: Callable[[Handler], Reply | Awaitable[Reply]]
-    refuse: Callable[[float], Reply]
-
-    def initialize(self, imitation: Imitation, respond: Any, refuse: Any) -> None:
-        self.imitation, self.respond, self.refuse = imitation, respond, refuse
+    def initialize(self, imitation: Imitation) -> None:
+        self.imitation = imitation
 
     def compute_etag(self) -> None:
-        return None
+        """No ETag but the imitation's own."""
 
     async def _handle(self) -> None:
         imitation = self.imitation
         await asyncio.sleep(imitation.one_way())
         imitation.in_flight += 1
-        imitation.most_in_flight = max(imitation.most_in_flight, imitation.in_flight)
         try:
-            status, headers, body = await self._judge(time.monotonic())
+            (status, headers, body), dwell = self._judge(time.monotonic())
+            if dwell:
+                await asyncio.sleep(dwell)
         finally:
             imitation.in_flight -= 1
         await asyncio.sleep(imitation.one_way())
@@ -129,78 +145,91 @@ class Handler(tornado.web.RequestHandler):
             self.set_header(name, value)
         self.finish(body if status not in {204, 304} else None)
 
-    async def _judge(self, now: float) -> Reply:
+    def _judge(self, now: float) -> tuple[Reply, float]:
+        """The answer, and how long it takes; the arrival is in the log before it is given."""
         imitation, faults = self.imitation, self.imitation.faults
         imitation.calls += 1
-        waits = [wait for one in imitation.windows if (wait := one.arrive(now)) is not None]
-        reply: Reply
+        group = imitation.site.group(self.request.path)
+        broken = judge([one for one in imitation.windows if one.holds_for(group)], now)
         over = imitation.concurrency is not None and imitation.in_flight > imitation.concurrency
-        accident = imitation.accident()
-        if faults.slow or accident == "slow":
-            await asyncio.sleep(faults.slow or 3.0)
-        if now < faults.down_until or accident == "error":
-            reply = 500, {}, b"something broke"
-        elif now < faults.challenge_until or accident == "challenge":
-            reply = 403, {"Content-Type": "text/html"}, CHALLENGE
-        elif now < faults.retry_after_until:
-            left = faults.retry_after_until - now
-            reply = 429, {"Retry-After": str(math.ceil(left))}, b"too many requests"
-        elif waits or over:
-            reply = self.refuse(max(waits, default=1.0))
-        else:
-            made = self.respond(self)
-            reply = await made if isinstance(made, Awaitable) else made
-        imitation.note(self.request.path, reply[0], now)
-        return reply
+        accident = faults.accident(pages=imitation.site.pages)
+        request = self._request()
+        reply = self._fault(request, now, accident)
+        if reply is None and (broken or over):
+            reply = imitation.site.refuse(request, *(broken or (None, 1.0)))
+        if reply is None:
+            reply = imitation.site.respond(request)
+        verdict = "allowed"
+        if broken:
+            verdict = f"over {broken[0].calls} in {broken[0].seconds:g} s"
+        elif over:
+            verdict = f"over {imitation.concurrency} at once"
+        imitation.log.add(now, request.path, reply[0], verdict, imitation.in_flight, group)
+        return reply, faults.slow + (SLOW if accident == "slow" else 0.0)
+
+    def _fault(self, request: Request, now: float, accident: str | None) -> Reply | None:
+        """The answer of a fault, or None when there is none."""
+        faults, site = self.imitation.faults, self.imitation.site
+        if faults.left("down", now) or accident == "error":
+            return 500, {}, b"something broke"
+        if faults.left("challenge", now) or accident == "challenge":
+            return 403, {"Content-Type": "text/html"}, CHALLENGE
+        if left := faults.left("retry_after", now):
+            return 429, {"Retry-After": str(math.ceil(left))}, b"too many requests"
+        if (left := faults.left("refuse", now)) or accident == "busy":
+            return site.refuse(request, None, left or 1.0)
+        return None
+
+    def _request(self) -> Request:
+        raw = self.request
+        query = {name: values[-1].decode(errors="replace") for name, values in raw.arguments.items()}
+        return Request(
+            raw.method or "", raw.path, query, raw.headers, raw.body, self.imitation.now(),
+            self.imitation.calls,
+        )  # fmt: skip
 
     get = post = _handle
 
 
 class Meta(tornado.web.RequestHandler):
-    """/_ready, /_log, /_violations, /_control: for tests and the supervisor, never counted."""
+    """/_ready, /_log, /_violations, /_control and the like: for tests and people, never counted."""
 
     def initialize(self, imitation: Imitation) -> None:
         self.imitation = imitation
 
     def get(self, what: str) -> None:
+        """What the imitation knows of itself."""
+        site = self.imitation.site
         if what == "ready":
-            self.finish({"ready": self.imitation.name})
+            self.finish({"ready": site.name})
         elif what == "violations":
-            self.finish(self.imitation.violations())
+            self.finish(self.imitation.judged())
         elif what == "log":
-            self.finish(json.dumps(self.imitation.arrivals))
+            self.set_header("Content-Type", "application/jsonl")
+            self.finish("".join(self.imitation.log.lines()))
+        elif what in site.extra:
+            self.finish(json.dumps(site.extra[what]()))
         else:
             self.send_error(404)
 
     def post(self, what: str) -> None:
-        order = json.loads(self.request.body or b"{}")
-        faults, now = self.imitation.faults, time.monotonic()
-        for name in ("retry_after", "challenge", "down"):
-            if name in order:
-                setattr(faults, f"{name}_until", now + float(order[name]))
-        faults.slow = float(order.get("slow", faults.slow))
-        faults.profile = str(order.get("profile", faults.profile))
-        if "limits" in order:
-            self.imitation.windows = [Window(int(n), float(s)) for n, s in order["limits"]]
-        if order.get("forget"):
-            self.imitation.arrivals.clear()
-            self.imitation.most_in_flight = 0
+        """An order (``/_control``)."""
+        if what != "control":
+            self.send_error(404)
+            return
+        try:
+            self.imitation.order(json.loads(self.request.body or b"{}"))
+        except (TypeError, ValueError, AttributeError) as error:
+            self.set_status(400)
+            self.finish({"error": f"no such order: {error}"})
+            return
         self.finish({"done": True})
 
 
-def too_many(wait: float) -> Reply:
-    """The usual refusal: 429 with Retry-After."""
-    return 429, {"Retry-After": str(max(1, math.ceil(wait)))}, b"too many requests"
-
-
-def application(
-    imitation: Imitation, respond: Any, refuse: Callable[[float], Reply] = too_many
-) -> tornado.web.Application:
+def application(imitation: Imitation) -> tornado.web.Application:
     """The web application of one imitation."""
-    shared = {"imitation": imitation, "respond": respond, "refuse": refuse}
+    shared = {"imitation": imitation}
     return tornado.web.Application(
-        [
-            (r"/_(ready|log|violations|control)", Meta, {"imitation": imitation}),
-            (r"/.*", Handler, shared),
-        ]
+        [(r"/_([a-z]+)", Meta, shared), (r"/.*", Handler, shared)],
+        log_function=lambda _handler: None,
     )

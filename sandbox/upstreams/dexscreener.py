@@ -1,65 +1,111 @@
-"""Imitates api.dexscreener.com: feeds without paging, pairs cut to 30 rows without a word."""
+"""Imitates api.dexscreener.com: feeds without paging, pairs cut to 30 rows without a word.
+
+Its limits by its documentation: 60 calls a minute for feeds, 300 for pairs.
+"""
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.upstreams import tokens
-from sandbox.upstreams.base import Handler, Reply, as_json
+from sandbox.upstreams.base import Reply, Request, Site, as_json
+from sandbox.upstreams.chance import chance
 
-LIMITS = [(300, 60.0)]
+#: Rows of a feed, addresses and rows of an answer: more are cut off.
+MOST = 30
+FEEDS = {
+    # path: (kind, how many tokens behind the newest it begins)
+    "/token-boosts/top/v1": ("top", 0),
+    "/token-boosts/latest/v1": ("latest", 3),
+    "/token-profiles/latest/v1": ("profiles", 8),
+    "/token-profiles/recent-updates/v1": ("profiles", 14),
+    "/community-takeovers/latest/v1": ("takeovers", 20),
+}
+PAIRS = ("/tokens/", "/token-pairs/", "/latest/dex/")
+_known = tokens.Directory()
 
 
-def _feed(kind: str, now: float) -> list[dict[str, Any]]:
-    last = tokens.newest(now)
-    offset = {"top": 0, "latest": 3, "profiles": 8, "takeovers": 20}[kind]
-    rows = []
-    for number in range(last - offset, last - offset - 30, -1):
-        if tokens.chance("feed", kind, number) < 0.4:
-            continue
-        row: dict[str, Any] = {
-            "url": f"https://dexscreener.example/{number}",
-            "chainId": tokens.chain_of(number),
-            "tokenAddress": tokens.address_of(number),
-            "icon": "opaque",
-            "links": [{"url": "https://t.example"}, {"type": "twitter", "url": "https://x.example"}],
-        }
-        if kind == "latest":
-            row["amount"] = 10
-        if kind in {"latest", "top"}:
-            row["totalAmount"] = 500
-        rows.append(row)
-    return rows
+def _feed_row(kind: str, number: int, now: float) -> dict[str, Any]:
+    chain, address = tokens.chain_of(number), tokens.address_of(number)
+    row: dict[str, Any] = {
+        "url": f"https://dexscreener.example/{chain}/{address}",
+        "chainId": chain,
+        "tokenAddress": address,
+        "icon": "opaqueIconId" if kind == "top" else "https://cdn.example/i.png",
+        "header": "https://cdn.example/h.png",
+        "openGraph": "https://cdn.example/og.png",
+        "links": [{"url": "https://t.example"}, {"type": "twitter", "url": "https://x.example"}],
+    }
+    if chance("described", number) < 0.7:
+        row["description"] = f"Token number {number}"
+    if kind == "latest":
+        row["amount"] = 10
+    if kind in {"latest", "top"}:
+        row["totalAmount"] = 10 * (1 + int(50 * chance("boost", number)))
+    if kind in {"profiles", "takeovers"}:
+        row["cto"] = kind == "takeovers"
+        row["updatedAt"] = datetime.fromtimestamp(now // 60 * 60, UTC).isoformat()
+    return row
+
+
+def _feed(kind: str, behind: int, now: float) -> list[dict[str, Any]]:
+    last = tokens.newest(now) - behind
+    numbers = [n for n in range(last, last - 2 * MOST, -1) if chance("feed", kind, n) >= 0.4]
+    rows = [_feed_row(kind, number, now) for number in numbers[:MOST]]
+    return sorted(rows, key=lambda row: -row["totalAmount"]) if kind == "top" else rows
 
 
 def _pairs(addresses: list[str], now: float) -> list[dict[str, Any]]:
     rows = []
     for address in addresses:
-        number = tokens.number_of(address)
+        number = _known.token(address, now)
         if number is not None:
             rows += [tokens.pair(number, pool, now) for pool in range(tokens.pools_of(number))]
     return rows
 
 
-FEEDS = {
-    "/token-boosts/top/v1": "top",
-    "/token-boosts/latest/v1": "latest",
-    "/token-profiles/latest/v1": "profiles",
-    "/community-takeovers/latest/v1": "takeovers",
-}
+def _wrapped(rows: list[dict[str, Any]]) -> Reply:
+    return as_json({"schemaVersion": "1.0.0", "pairs": rows or None})
 
 
-def respond(handler: Handler) -> Reply:
+def _search(words: str, now: float) -> list[dict[str, Any]]:
+    last = tokens.newest(now)
+    named = [n for n in range(last, last - 300, -1) if words.lower() in f"token {n} tk{n % 10000}"]
+    return [tokens.pair(number, 0, now) for number in named[:MOST]]
+
+
+def _one_pair(address: str, now: float) -> Reply:
+    found = _known.pool(address, now)
+    row = tokens.pair(*found, now) if found else None
+    return as_json({"schemaVersion": "1.0.0", "pairs": [row] if row else None, "pair": row})
+
+
+def respond(request: Request) -> Reply:
     """Answer one call."""
-    path, now = handler.request.path, time.time()
+    path, now = request.path, request.now
     if path in FEEDS:
-        return as_json(_feed(FEEDS[path], now))
-    parts = path.strip("/").split("/")
-    if parts[:2] == ["tokens", "v1"] and len(parts) == 4:
-        return as_json(_pairs(parts[3].split(",")[:30], now)[:30])
-    if parts[:2] == ["token-pairs", "v1"] and len(parts) == 4:
-        return as_json(_pairs([parts[3]], now))
-    if parts[:3] == ["latest", "dex", "tokens"] and len(parts) == 4:
-        return as_json({"schemaVersion": "1.0.0", "pairs": _pairs([parts[3]], now) or None})
+        return as_json(_feed(*FEEDS[path], now))
+    match path.strip("/").split("/"):
+        case ["tokens", "v1", chain, addresses]:
+            rows = _pairs(addresses.split(",")[:MOST], now)
+            return as_json([row for row in rows if row["chainId"] == chain][:MOST])
+        case ["token-pairs", "v1", chain, address]:
+            return as_json([row for row in _pairs([address], now) if row["chainId"] == chain])
+        case ["latest", "dex", "tokens", address]:
+            return _wrapped(_pairs([address], now))
+        case ["latest", "dex", "pairs", _, address]:
+            return _one_pair(address, now)
+        case ["latest", "dex", "search"]:
+            return _wrapped(_search(request.query.get("q", ""), now))
+        case ["orders", "v1", _, _]:
+            return as_json({"orders": [], "boosts": []})
     return as_json({"error": "not found"}, 404)
+
+
+def group(path: str) -> str:
+    """Pairs have a limit of their own."""
+    return "pairs" if path.startswith(PAIRS) else "feeds"
+
+
+SITE = Site("dexscreener", respond, limits=[(60, 60.0, "feeds"), (300, 60.0, "pairs")], group=group)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from sandbox.upstreams.base import Handler, Reply, as_json
-
-LIMITS: list[tuple[int, float]] = []
+from sandbox.upstreams.base import Reply, Request, Site, as_json
 
 
-def respond(handler: Handler) -> Reply:
+def respond(request: Request) -> Reply:
     """Answer one call; some paths misbehave on purpose."""
-    path = handler.request.path
+    path = request.path
     if path.startswith("/redirect/"):
         left = int(path.rsplit("/", 1)[1])
         return 302, {"Location": f"/redirect/{left - 1}" if left > 1 else "/end"}, b""
@@ -19,4 +17,7 @@ def respond(handler: Handler) -> Reply:
         return int(path.rsplit("/", 1)[1]), {}, b"as asked"
     if path.startswith("/large"):
         return 200, {}, b"x" * 2_000_000
-    return as_json({"ok": True, "n": handler.imitation.calls})
+    return as_json({"ok": True, "n": request.number})
+
+
+SITE = Site("generic", respond)

@@ -1,105 +1,143 @@
-"""Imitates a classifieds site in Head-Fi's markup: ads come, get cheaper, are sold, vanish."""
+"""Imitates a classifieds site in Head-Fi's markup: robots.txt, list pages, categories, ads."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import re
-import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
-from sandbox.upstreams.base import Handler, Reply
-from sandbox.upstreams.tokens import chance
+from sandbox.upstreams import ads
+from sandbox.upstreams.base import Reply, Request, Site
 
-LIMITS = [(60, 60.0)]
-#: A new ad appears in each category so often (seconds), and leaves after so long.
-BIRTH = 15.0
-LIFE = 40 * 60.0
 A_PAGE = 20
-MODELS = (
-    "HD800S",
-    "Utopia",
-    "U12t",
-    "Arya Stealth",
-    "LCD-X",
-    "Hugo 2",
-    "Mojo",
-    "Bathys",
-    "HD600",
-    "SR-009",
-    "Clear",
-)
-MAKERS = ("Sennheiser", "Focal", "64 Audio", "HiFiMAN", "Audeze", "Chord", "Stax")
-TYPES = ("For Sale", "For Sale", "For Sale", "For Sale/Trade", "Want To Buy", "Trade Only")
-CONDITIONS = ("New", "Excellent/Like new", "Excellent", "Good", "Fair")
 ROBOTS = b"User-agent: *\nCrawl-delay: 1\nDisallow: /account/\nDisallow: /search/\n"
-_CATEGORY = re.compile(r"^/classifieds/categories/[a-z-]+\.(\d+)/(?:page-(\d+))?$")
+_CATEGORY = re.compile(r"^/classifieds/categories/([a-z0-9-]+)\.(\d+)/(?:page-(\d+))?$")
 _ALL = re.compile(r"^/classifieds/(?:page-(\d+))?$")
+_AD = re.compile(r"^/classifieds/(?:[^/]*\.)?(\d+)/?$")
+_NEXT = '<a class="pageNav-jump pageNav-jump--next" href="{}">Next</a>'
 
 
-def _pick(words: tuple[str, ...], *key: object) -> str:
-    return words[int(chance(*key) * len(words))]
+def _field(name: str, value: str | None) -> str:
+    if not value:
+        return ""
+    return f'<dl class="pairs pairs--columns"><dt>{name}</dt><dd>{html.escape(value)}</dd></dl>'
 
 
-def _ads(category: int, now: float) -> list[int]:
-    """Numbers of the ads that are up, newest first."""
-    newest, oldest = int(now // BIRTH), int((now - LIFE) // BIRTH)
-    return [n for n in range(newest, oldest, -1) if chance("up", category, n) < 0.5]
+def _time(moment: datetime) -> str:
+    return f'<time class="u-dt" datetime="{moment.isoformat(timespec="seconds")}">x</time>'
 
 
-def _card(category: int, number: int, now: float) -> str:
-    key = (category, number)
-    age = now - number * BIRTH
-    external_id = 100_000 + number % 1_000_000_000 * 20 + category
-    title = f"{_pick(MAKERS, 'm', *key)} {_pick(MODELS, 'x', *key)} ({number % 997})"
-    price = round(50 + 3000 * chance("price", *key) ** 2) * (
-        0.9 if age > 600 and number % 3 == 0 else 1
-    )
-    overlay = ""
-    if age > 900 and number % 4 == 0:
-        overlay = f'<div class="hfcOverlayGlobal"><span class="hfcOverlayGlobal--content">{_pick(("Sold", "Closed", "Traded"), *key)}</span></div>'
-    listed = datetime.fromtimestamp(number * BIRTH, UTC).isoformat(timespec="seconds")
-    return (
-        f'<a class="hfcUserListing" href="/classifieds/{re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")}.{external_id}/">'
-        f'<div class="hfcCoverImage"><img class="hfcCoverImage--clear" src="/data/{external_id}.jpg" alt=""></div>{overlay}'
-        f'<div class="hfcListingTitle">{html.escape(title)}</div>'
-        f'<div class="hfcPrice"><span class="label">{_pick(TYPES, "t", *key)}</span> {price:,.2f} USD</div>'
-        f'<div class="hfcCustomFields"><dl class="pairs"><dt>Condition</dt><dd>{_pick(CONDITIONS, "c", *key)}</dd></dl>'
-        '<dl class="pairs"><dt>Price negotiability</dt><dd>Firm</dd></dl>'
-        '<dl class="pairs"><dt>Ships to</dt><dd>CONUS, Canada</dd></dl></div>'
-        f'<div class="hfcCreatorInfo">Listed by: <span class="username">user-{number % 313}</span> ({number % 90})</div>'
-        f'<div class="hfcListingDate">Listed: <time class="u-dt" datetime="{listed}">x</time></div></a>'
-    )
-
-
-def _page(categories: list[int], page: int, now: float) -> str:
-    found = sorted(((n, c) for c in categories for n in _ads(c, now)), reverse=True)
-    shown = found[(page - 1) * A_PAGE : page * A_PAGE]
-    cards = "\n".join(_card(category, number, now) for number, category in shown)
-    following = ""
-    if page * A_PAGE < len(found):
-        following = (
-            f'<nav><a class="pageNav-jump pageNav-jump--next" href="page-{page + 1}">Next</a></nav>'
+def _card(ad: ads.Ad) -> str:
+    overlay = edited = ""
+    if ad.overlay:
+        overlay = (
+            '<div class="hfcOverlayGlobal">'
+            f'<span class="hfcOverlayGlobal--content">{ad.overlay}</span></div>'
         )
+    if ad.edited:
+        edited = f'<div class="hfcLastEditDate">Last edited: {_time(ad.edited)}</div>'
+    name, _, reputation = ad.seller.partition(" (")
+    reputation = f" ({reputation}" if reputation else ""
     return (
-        "<!DOCTYPE html><html><head><title>Classifieds</title></head><body>"
-        f'<div class="hfcUserListings">{cards}</div>{following}</body></html>'
+        f'<a class="hfcUserListing" href="/classifieds/{ad.slug}.{ad.external_id}/">'
+        f'<div class="hfcCoverImage"><img class="hfcCoverImage--clear" src="/data/{ad.external_id}.jpg" alt="">'
+        f'</div>{overlay}<div class="hfcListingTitle">{html.escape(ad.title)}</div>'
+        f'<div class="hfcPrice"><span class="label">{ad.kind}</span> {ad.price}</div>'
+        f'<div class="hfcCustomFields">{_field("Condition", ad.condition)}'
+        f"{_field('Price negotiability', ad.negotiability)}{_field('Ships to', ad.ships_to)}</div>"
+        f'<div class="hfcCreatorInfo">Listed by: <span class="username">{html.escape(name)}</span>'
+        f"{reputation}</div>"
+        f'<div class="hfcListingDate">Listed: {_time(ad.listed)}</div>{edited}</a>'
     )
 
 
-def respond(handler: Handler) -> Reply:
+def _page(title: str, body: str) -> bytes:
+    page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{body}</body></html>"
+    return page.encode()
+
+
+def _list(categories: Sequence[int], base: str, number: int, now: float) -> bytes:
+    """A list page, newest first."""
+    found = sorted(((n, c) for c in categories for n in ads.up(c, now)), reverse=True)
+    shown = found[(number - 1) * A_PAGE : number * A_PAGE]
+    cards = "\n".join(_card(ads.ad(category, n, now)) for n, category in shown)
+    following = _NEXT.format(f"{base}page-{number + 1}") if number * A_PAGE < len(found) else ""
+    return _page(
+        "Classifieds",
+        f'<div class="hfcUserListings">{cards}</div><nav class="pageNavWrapper">{following}</nav>',
+    )
+
+
+def _detail(external_id: int, now: float) -> bytes | None:
+    """An ad's own page; None when it is not up."""
+    category, number = ads.of_id(external_id)
+    if category not in ads.LEAVES or not ads.exists(category, number, now):
+        return None
+    ad = ads.ad(category, number, now)
+    title = f"{ad.overlay}: {ad.title}" if ad.overlay else ad.title
+    heading = f'<h1 class="p-title-value head-fi_generic_page_title">{html.escape(title)}</h1>'
+    return _page(html.escape(title), heading + _card(ad))
+
+
+def _body(path: str, now: float) -> bytes | None:
+    if found := _CATEGORY.match(path):
+        number = int(found[2])
+        if ads.CATEGORIES.get(number) != found[1]:
+            return None
+        base = f"/classifieds/categories/{found[1]}.{number}/"
+        return _list(ads.leaves(number), base, int(found[3] or 1), now)
+    if found := _ALL.match(path):
+        return _list(ads.LEAVES, "/classifieds/", int(found[1] or 1), now)
+    if found := _AD.match(path):
+        return _detail(int(found[1]), now)
+    return None
+
+
+class _Changes:
+    """When each page was last seen to change: what Last-Modified says."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, float]] = {}
+
+    def changed_at(self, path: str, etag: str, now: float) -> datetime:
+        known = self._seen.get(path)
+        if known is None or known[0] != etag:
+            self._seen[path] = known = etag, now
+        return datetime.fromtimestamp(int(known[1]), UTC)
+
+
+_changes = _Changes()
+
+
+def _unchanged(request: Request, etag: str, changed_at: datetime) -> bool:
+    """Whether the caller has this already; an ETag decides over a date (RFC 9110, 13.2.2)."""
+    if tags := request.headers.get("If-None-Match"):
+        return etag in {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+    try:
+        since = parsedate_to_datetime(request.headers.get("If-Modified-Since", ""))
+    except ValueError:
+        return False
+    # A date has whole seconds: within its second the page may have changed unseen.
+    return changed_at < since if since.tzinfo else False
+
+
+def respond(request: Request) -> Reply:
     """Answer one call."""
-    path, now = handler.request.path, time.time()
-    if path == "/robots.txt":
+    if request.path == "/robots.txt":
         return 200, {"Content-Type": "text/plain"}, ROBOTS
-    in_category, everywhere = _CATEGORY.match(path), _ALL.match(path)
-    if in_category:
-        body = _page([int(in_category.group(1))], int(in_category.group(2) or 1), now).encode()
-    elif everywhere:
-        body = _page([2, 3, 5, 6, 8, 9, 10, 11, 12, 13], int(everywhere.group(1) or 1), now).encode()
-    else:
-        return 404, {"Content-Type": "text/html"}, b"<html><body>not found</body></html>"
+    body = _body(request.path, request.now)
+    if body is None:
+        missing = _page("Oops", "<p>The requested page could not be found.</p>")
+        return 404, {"Content-Type": "text/html; charset=utf-8"}, missing
     etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
-    if handler.request.headers.get("If-None-Match") == etag:
-        return 304, {"ETag": etag}, b""
-    return 200, {"Content-Type": "text/html; charset=utf-8", "ETag": etag}, body
+    changed_at = _changes.changed_at(request.path, etag, request.now)
+    validators = {"ETag": etag, "Last-Modified": format_datetime(changed_at, usegmt=True)}
+    if _unchanged(request, etag, changed_at):
+        return 304, validators, b""
+    return 200, {"Content-Type": "text/html; charset=utf-8", **validators}, body
+
+
+SITE = Site("head_fi", respond, limits=[(60, 60.0)], pages=True)

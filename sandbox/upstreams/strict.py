@@ -1,29 +1,66 @@
-"""Counts calls as a strict upstream does: every sliding window, refused calls too (pure)."""
+"""Counts calls as a strict upstream does: every sliding window, refused calls too (pure).
+
+A window of W seconds is half-open: it holds the arrivals in (t - W, t].  So N calls at 0 s and one
+more at exactly W are allowed.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Window:
-    """At most ``calls`` arrivals in any half-open window of ``seconds``."""
+    """At most ``calls`` arrivals in any half-open window of ``seconds``.
+
+    ``group`` names the part of the upstream it holds for (None: all of it).  With ``lenient`` only
+    calls that were let through count; strict vendors count refused ones too.
+    """
 
     calls: int
     seconds: float
+    group: str | None = None
+    lenient: bool = False
     _arrivals: deque[float] = field(default_factory=deque)
 
-    def arrive(self, now: float) -> float | None:
-        """Count an arrival at ``now``; None when it is allowed, else seconds until one would be."""
+    def holds_for(self, group: str | None) -> bool:
+        """Whether a call to that part of the upstream counts here."""
+        return self.group is None or self.group == group
+
+    def wait(self, now: float) -> float | None:
+        """None when one more is allowed at ``now``, else seconds until one would be."""
         while self._arrivals and self._arrivals[0] <= now - self.seconds:
             self._arrivals.popleft()
-        self._arrivals.append(now)
-        if len(self._arrivals) <= self.calls:
+        if len(self._arrivals) < self.calls:
             return None
+        if self.calls == 0:
+            return self.seconds
         return self._arrivals[-self.calls] + self.seconds - now
+
+    def count(self, now: float) -> None:
+        """Count an arrival at ``now``."""
+        self._arrivals.append(now)
+
+    def arrive(self, now: float) -> float | None:
+        """Ask and count at once, as a strict upstream does: None when allowed, else the wait."""
+        wait = self.wait(now)
+        if wait is None or not self.lenient:
+            self.count(now)
+        return wait
+
+
+def judge(windows: Sequence[Window], now: float) -> tuple[Window, float] | None:
+    """Count an arrival in every window; the one that keeps it out longest, or None when it may in.
+
+    A lenient window counts it only when all let it in.
+    """
+    waits = [(window, wait) for window in windows if (wait := window.wait(now)) is not None]
+    for window in windows:
+        if not (window.lenient and waits):
+            window.count(now)
+    return max(waits, key=lambda pair: pair[1], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +74,26 @@ class Worst:
 
 
 def worst(arrivals: Sequence[float], calls: int, seconds: float) -> Worst:
-    """The most arrivals in any half-open window, and how many windows held too many."""
+    """The most arrivals in any half-open window, and how many windows held too many.
+
+    Only windows that end at an arrival are looked at: no other holds more than the fullest of them.
+    """
     ordered = sorted(arrivals)
-    most = violations = 0
+    most = violations = begin = 0
     for number, end in enumerate(ordered):
-        begin = bisect_right(ordered, end - seconds)
+        while ordered[begin] <= end - seconds:
+            begin += 1
         held = number - begin + 1
         most = max(most, held)
         violations += held > calls
     return Worst(calls, seconds, most, violations)
+
+
+def most_at_once(stays: Iterable[tuple[float, float]]) -> int:
+    """The most stays (arrived, left) that overlap; one that leaves as another arrives makes room."""
+    changes = sorted(change for begin, end in stays for change in ((begin, 1), (end, -1)))
+    most = inside = 0
+    for _, change in changes:
+        inside += change
+        most = max(most, inside)
+    return most
