@@ -6,10 +6,28 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from beat.cron import MACROS, parse
+from beat.cron import parse
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
-_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WEEKDAYS = (
+    "Sundays",
+    "Mondays",
+    "Tuesdays",
+    "Wednesdays",
+    "Thursdays",
+    "Fridays",
+    "Saturdays",
+    "Sundays",
+)
+_NAMED = {str(number): name for number, name in enumerate(_WEEKDAYS)} | {
+    "*": "daily",
+    "1-5": "weekdays",
+    "mon-fri": "weekdays",
+    "0,6": "weekends",
+    "6,0": "weekends",
+    "6-7": "weekends",
+    "sat,sun": "weekends",
+}
 
 
 def length(span: timedelta) -> str:
@@ -67,27 +85,23 @@ def place(timezone: str) -> str:
 
 def cron_words(text: str, timezone: str = "UTC") -> str:
     """A cron text: "weekdays at 00:00 New York", several joined by "; "; CronError when it is none."""
-    said = "; ".join(_one(expression.text) for expression in parse(text).expressions)
-    return f"{said} {place(timezone)}"
+    city = place(timezone)
+    return "; ".join(_one(expression.text, city) for expression in parse(text).expressions)
 
 
-def _one(expression: str) -> str:
+def _one(expression: str, city: str) -> str:
     """One expression in words: own ones for what is common, cron-descriptor's for the rest."""
     minute, hour, day, month, weekday = expression.split(" ")
-    if expression == MACROS["@hourly"]:
-        return "every hour"
     if (hour, day, month, weekday) == ("*", "*", "*", "*"):
-        if minute == "*":
-            return "every minute"
-        if step := re.fullmatch(r"\*/([0-9]+)", minute):
-            return _steps(int(step[1]))
+        if step := re.fullmatch(r"\*(?:/([0-9]+))?", minute):
+            return _steps(int(step[1] or 1))
         if minute.isdigit():
-            return f"every hour at :{int(minute):02d}"
+            return f"every hour at :{int(minute):02d} {city}" if int(minute) else "every hour"
     if minute.isdigit() and hour.isdigit() and month == "*":
         days = _days(day, weekday)
         if days:
-            return f"{days} at {int(hour):02d}:{int(minute):02d}"
-    return _described(expression)
+            return f"{days} at {int(hour):02d}:{int(minute):02d} {city}"
+    return f"{_described(expression)}, {city}"
 
 
 def _steps(minutes: int) -> str:
@@ -100,11 +114,7 @@ def _steps(minutes: int) -> str:
 
 def _days(day: str, weekday: str) -> str | None:
     if day == "*":
-        named = {"*": "daily", "1-5": "weekdays", "mon-fri": "weekdays", "6,0": "weekends"}
-        named |= {"0,6": "weekends", "6-7": "weekends", "sat,sun": "weekends"}
-        if weekday in named:
-            return named[weekday]
-        return f"{_WEEKDAYS[int(weekday)]}s" if weekday.isdigit() else None
+        return _NAMED.get(weekday)
     return f"day {int(day)} of the month" if weekday == "*" and day.isdigit() else None
 
 
@@ -112,9 +122,17 @@ def _described(expression: str) -> str:
     # Imported here: only what is out of the ordinary needs it, and beat itself never does.
     from cron_descriptor import Options, get_description  # type: ignore[import-untyped]
 
+    _, _, day, _, weekday = expression.split(" ")
+    if "*" not in (day, weekday) and (day.startswith("*") or weekday.startswith("*")):
+        # Both must match here; cron-descriptor would say "or".
+        return f"cron {expression}"
     options = Options()
     options.use_24hour_time_format = True
-    said = str(get_description(expression, options))
+    try:
+        said = str(get_description(expression, options))
+    except Exception:
+        # It fails on some good texts ("0,*/1" as weekday): those stay as they are written.
+        return f"cron {expression}"
     return said[:1].lower() + said[1:]
 
 

@@ -51,7 +51,7 @@ language sql stable
 as $$
     select case
         when s.every is not null then 'every ' || duration_words(s.every)
-        when s.cron is not null then 'cron ' || s.cron || case when s.timezone <> 'UTC' then ' ' || s.timezone else '' end
+        when s.cron is not null then cron_words(s.cron, s.timezone)
         when s.at is not null then 'once at ' || to_char(s.at at time zone s.timezone, 'YYYY-MM-DD HH24:MI') || ' ' || s.timezone
         else 'after ' || s.after end
         || coalesce(' on ' || s.calendar || ' ' || s.calendar_hours || 's', '')

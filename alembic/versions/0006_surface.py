@@ -22,7 +22,7 @@ def upgrade() -> None:
     comment='One row: whether everything is paused.'
     )
     op.execute("insert into pause_switch default values")
-    load_sql("cron_problem", "option_fits", "option_words", "options_check", "schedule_check_timing", "schedule_check_every", "schedule_check_cron", "schedule_check_timezone", "schedule_check_calendar", "schedule_check_after", "schedule_check", "words", "schedule_status", "views", "functions", "pause_switched")
+    load_sql("cron_problem", "option_fits", "option_words", "options_check", "schedule_check_timing", "schedule_check_every", "schedule_check_cron", "schedule_check_timezone", "schedule_check_calendar", "schedule_check_after", "schedule_check", "cron_words", "words", "schedule_status", "views", "functions", "pause_switched")
 
 
 FUNCTIONS = (
@@ -30,7 +30,7 @@ FUNCTIONS = (
     "schedule_words", "in_words", "ago_words", "duration_words", "schedule_check", "schedule_check_timing",
     "schedule_check_every", "schedule_check_timezone", "schedule_check_calendar", "schedule_check_cron",
     "schedule_check_after", "options_check", "option_fits", "option_format_fits", "option_words",
-    "cron_problem", "cron_item_fits", "cron_value", "pause_switched",
+    "cron_words", "cron_problem", "cron_item_fits", "cron_value", "pause_switched",
 )
 
 
