@@ -205,8 +205,11 @@ class Meta(tornado.web.RequestHandler):
         elif what == "violations":
             self.finish(self.imitation.judged())
         elif what == "log":
-            self.set_header("Content-Type", "application/jsonl")
-            self.finish("".join(self.imitation.log.lines()))
+            # One array, for whoever reads it at once; with ?lines as the file has it.
+            lines = self.get_query_argument("lines", None, strip=True) is not None
+            texts = self.imitation.log.lines()
+            self.set_header("Content-Type", "application/jsonl" if lines else "application/json")
+            self.finish("".join(f"{t}\n" for t in texts) if lines else f"[{','.join(texts)}]")
         elif what in site.extra:
             self.finish(json.dumps(site.extra[what]()))
         else:

@@ -48,8 +48,8 @@ class ArrivalLog:
             self._open.flush()
 
     def lines(self) -> Iterator[str]:
-        """The log as JSON lines."""
-        return (json.dumps(row._asdict()) + "\n" for row in self.rows)
+        """The log, one JSON text an arrival."""
+        return (json.dumps(row._asdict()) for row in self.rows)
 
     def judged(self, windows: Sequence[Window], concurrency: int | None) -> dict[str, Any]:
         """Every window and the concurrency, over all arrivals, refused ones included."""
