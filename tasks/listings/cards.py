@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -13,6 +14,10 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from tasks.listings import money, words
 from tasks.listings.selectors import Selectors, fold, value
 
+#: A path from the root without dot segments; anything else is for urljoin.
+_PLAIN_PATH = re.compile(
+    r"/(?!/)(?:(?!\.\.?(?:/|$))[\w.~%+:@!$&'()*,=-]*/)*(?!\.\.?$)[\w.~%+-]*$", re.ASCII
+)
 LONGEST_TITLE = 500
 LONGEST_TEXT = 200
 LONGEST_URL = 2000
@@ -81,8 +86,10 @@ def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern
     if not external_id or not title or not url or len(external_id) > LONGEST_ID:
         return None
     fields = _fields(node, selectors)
-    price = _price(node, selectors)
-    kind = _text(node, selectors, "type")
+    label = value(node, selectors.get("type"))
+    kind = label[:LONGEST_TEXT] if label else None
+    asked = value(node, selectors.get("price")) or ""
+    price = money.parse(asked.replace(label, "", 1) if label else asked)
     seller, reputation = words.seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
         reputation = words.number(value(node, selectors["reputation"]))
@@ -113,12 +120,23 @@ def _href(node: LexborNode, selectors: Selectors) -> str | None:
     return link.attributes.get("href") if link is not None else None
 
 
+@lru_cache(maxsize=64)
+def _origin(base: str) -> str:
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _join(base: str, href: str | None) -> str | None:
     """An address on the web, whole; None for what is none (javascript:, data:, too long)."""
     if not href:
         return None
     try:
-        joined = urljoin(base, fold(href) or "")
+        href = fold(href) or ""
+        if _PLAIN_PATH.match(href):
+            # What nearly every link is; urljoin would say the same at twenty times the price.
+            joined = _origin(base) + href
+        else:
+            joined = urljoin(base, href)
     except ValueError:
         return None
     right = joined.startswith(("https://", "http://")) and len(joined) <= LONGEST_URL
@@ -134,12 +152,6 @@ def _number(url: str | None, pattern: re.Pattern[str]) -> str | None:
 def _text(node: LexborNode, selectors: Selectors, name: str) -> str | None:
     found = value(node, selectors.get(name))
     return found[:LONGEST_TEXT] if found else None
-
-
-def _price(node: LexborNode, selectors: Selectors) -> money.Money | None:
-    text = value(node, selectors.get("price")) or ""
-    label = value(node, selectors.get("type"))
-    return money.parse(text.replace(label, "", 1) if label else text)
 
 
 def _fields(node: LexborNode, selectors: Selectors) -> dict[str, str]:

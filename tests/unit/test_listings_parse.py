@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from hypothesis import given
@@ -185,3 +186,12 @@ def test_selectors_that_cannot_be_used_say_why(stored: dict[str, str], sentence:
     with pytest.raises(ValueError, match="selector") as refused:
         selectors.read(stored)
     assert sentence in str(refused.value)
+
+
+@given(st.text("/.ab%-", max_size=12))
+def test_a_link_is_joined_as_the_standard_says(href: str) -> None:
+    html = f'<a class="hfcUserListing" href="/{href}.1/"><p class="hfcListingTitle">x</p></a>'
+    base = "https://www.head-fi.org/classifieds/page-2"
+    found = cards.parse(html, base, SELECTORS, head_fi.ID_PATTERN)
+    if found.cards:
+        assert found.cards[0].url == urljoin(base, f"/{href}.1/")
