@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,21 @@ def base() -> int:
             return first
 
 
-def sandbox(log: Path, *arguments: str) -> Process:
-    process = Process([sys.executable, "-m", "sandbox", *arguments], log=log, cwd=ROOT)
-    process.start()
-    return process
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """``sandbox("run", …)`` starts one; it ends with the test, however that ends."""
+    started: list[Process] = []
+
+    def start(*arguments: str) -> Process:
+        log = tmp_path / f"sandbox{len(started)}.log"
+        process = Process([sys.executable, "-m", "sandbox", *arguments], log=log, cwd=ROOT)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop(grace=15.0)
 
 
 def using(folder: Path) -> list[str]:
@@ -56,11 +67,11 @@ def using(folder: Path) -> list[str]:
 
 @pytest.mark.timeout(400)
 def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
-    folder: Path, tmp_path: Path, eventually: Any
+    folder: Path, sandbox: Callable[..., Process], eventually: Any
 ) -> None:
     first = base()
     place = ("--data", str(folder), "--port-base", str(first))
-    run = sandbox(tmp_path / "run.log", "run", *place)
+    run = sandbox("run", *place)
     eventually(lambda: "✔" in run.tail(60) or not run.running, within=150, every=0.2)
     shown = run.tail(60)
     assert "Watchkeeper is up." in shown, shown
@@ -72,8 +83,9 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (other.returncode, "another sandbox runs" in other.stderr) == (1, True)
+    asked = "psql -Atc 'select count(*) from token' && celery schedule list"
     counted = subprocess.run(
-        ["sh", "-c", f". '{folder}/env' && psql -Atc 'select count(*) from token' && celery schedule list"],
+        ["sh", "-c", f". '{folder}/env' && {asked}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     tokens, _, listed = counted.stdout.partition("\n")
@@ -83,12 +95,10 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     began = time.monotonic()
     assert run.wait(15) == 0, run.tail(40)
     assert time.monotonic() - began < 12
-    run.stop()
     assert not using(folder)
 
-    again = sandbox(tmp_path / "again.log", "run", "--until-green", *place)
+    again = sandbox("run", "--until-green", *place)
     assert again.wait(180) == 0, again.tail(60)
-    again.stop()
     assert re.search(r"green after \d+\.\d s", again.tail(60))
     assert f"{tokens} new" not in again.tail(60), "tokens of the first time are known"
 
