@@ -14,7 +14,7 @@ KEPT = 300.0
 
 READ = """
 select m.timezone, s.session_date, s.open_at, s.close_at
-  from market m left join market_session s on s.mic = m.mic and s.session_date > current_date - 40
+  from market m left join market_session s on s.mic = m.mic
  where m.mic = %(mic)s order by s.session_date
 """
 
