@@ -44,23 +44,25 @@ class Window:
         self._arrivals.append(now)
 
     def arrive(self, now: float) -> float | None:
-        """Ask and count at once, as a strict upstream does: None when allowed, else the wait."""
-        wait = self.wait(now)
-        if wait is None or not self.lenient:
-            self.count(now)
-        return wait
+        """Ask and count at once: None when allowed, else seconds until one would be."""
+        broken = judge([self], now)
+        return None if broken is None else broken[1]
 
 
 def judge(windows: Sequence[Window], now: float) -> tuple[Window, float] | None:
-    """Count an arrival in every window; the one that keeps it out longest, or None when it may in.
+    """Count an arrival in every window: None when it may in, else what it broke and how long to wait.
 
-    A lenient window counts it only when all let it in.
+    A lenient window counts it only when all let it in.  The wait holds for all windows, with this
+    arrival counted; the window named is, of those broken, the one that keeps it out longest.
     """
-    waits = [(window, wait) for window in windows if (wait := window.wait(now)) is not None]
+    broken = [window for window in windows if window.wait(now) is not None]
     for window in windows:
-        if not (window.lenient and waits):
+        if not (window.lenient and broken):
             window.count(now)
-    return max(waits, key=lambda pair: pair[1], default=None)
+    if not broken:
+        return None
+    longest = max(broken, key=lambda window: window.wait(now) or 0.0)
+    return longest, max(window.wait(now) or 0.0 for window in windows)
 
 
 @dataclass(frozen=True, slots=True)
