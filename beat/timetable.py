@@ -20,6 +20,7 @@ from beat.walltime import begins
 
 MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
+_NOTHING = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,14 @@ class Span:
 
 def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
     """The first ``anchor + k * every`` (k ≥ 0) strictly after ``after``, in exact microseconds."""
+    if every <= _NOTHING:
+        # Only a row that no check has seen is so; a grid that stands still would be due for ever.
+        raise ValueError(f"every must be longer than zero, not {every}")
     if anchor.tzinfo is not UTC:
         # Within one zone Python adds to the wall clock, not to elapsed time.
         anchor = anchor.astimezone(UTC)
     passed = after - anchor
-    return anchor if passed < timedelta() else anchor + (passed // every + 1) * every
+    return anchor if passed < _NOTHING else anchor + (passed // every + 1) * every
 
 
 def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
@@ -194,7 +198,7 @@ def jittered(timing: Timing, due: datetime, following: datetime | None) -> datet
 
     The share is a hash of schedule and due time: the same on every beat, and after a restart.
     """
-    if not timing.jitter:
+    if timing.jitter is None or timing.jitter <= _NOTHING:
         return due
     room = timing.jitter
     if following is not None:

@@ -173,3 +173,9 @@ def test_next_due_of_an_interval_takes_microseconds() -> None:
         next_due(timing, anchor, after)
     # A few microseconds each; the bound leaves room for a slow machine.
     assert time.process_time() - begun < 0.3
+
+
+@pytest.mark.parametrize("every", [timedelta(), -HOUR])
+def test_an_interval_that_no_check_has_seen_is_refused_not_due_for_ever(every: timedelta) -> None:
+    with pytest.raises(ValueError, match="every must be longer than zero"):
+        next_due(Timing("restored", every=every), utc(2026), utc(2026, 2))
