@@ -26,6 +26,9 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, test
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 
+chaos: $(VENV)/.dev ## kills, restarts and wrong clocks: the faults alone
+	@$(BIN)/python -m pytest -q tests/faults
+
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600
 
@@ -39,8 +42,8 @@ env: ## write .env with generated secrets for docker compose
 	@printf 'FLOWER_USER=operator\nWATCHKEEPER_ALPHA_VANTAGE_API_KEY=\n' >> .env
 	@echo ".env written; docker compose up -d"
 
-psql: $(VENV)/.run ## psql on a temporary sandbox (in the running one use the line it shows)
-	@PSQLRC=deploy/psqlrc $(BIN)/python -m sandbox exec -- $$($(BIN)/python -c 'from sandbox.postgres import binaries; print(binaries() / "psql")')
+psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
+	@$(BIN)/python -m sandbox psql
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv
