@@ -72,18 +72,19 @@ def celery_process(tmp_path: Path, database: Any, broker_url: str) -> Iterator[C
     """``celery_process("worker", "-Q", "prices")`` starts a real one on this test's servers."""
     started: list[Process] = []
 
-    def start(what: str, *options: str, **env: str) -> Process:
+    def start(what: str, *options: str, app: str = "workers.app", **env: str) -> Process:
         name = f"{what}{len(started)}-{uuid.uuid4().hex[:6]}"
         named = ["-n", f"{name}@%h"] if what in {"worker", "beat"} else []
         quiet = ["--without-gossip", "--without-mingle"] if what == "worker" else []
         process = Process(
-            [sys.executable, "-m", "celery", "-A", "workers.app", what, *named, *quiet, *options],
+            [sys.executable, "-m", "celery", "-A", app, what, *named, *quiet, *options],
             log=tmp_path / f"{name}.log",
             cwd=ROOT,
             env={
                 "WATCHKEEPER_DATABASE_URL": database.url,
                 "WATCHKEEPER_BROKER_URL": broker_url,
                 "WATCHKEEPER_HEARTBEAT_DIR": str(tmp_path / "heartbeats"),
+                "PYTHONPATH": str(ROOT / "tests"),
                 **{key: value for key, value in os.environ.items() if key.startswith("WATCHKEEPER_X")},
                 **env,
             },

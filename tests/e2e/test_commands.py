@@ -110,7 +110,7 @@ def test_flower_shows_a_run_under_its_own_id(
 
     port = free_port()
     celery_process("beat")
-    celery_process("worker", "-A", "kinds_for_tests", "-Q", "upkeep", "-c", "1")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
     celery_process("flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true")
 
     def known(run_id: Any) -> Any:

@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from sandbox import folders
 from sandbox.processes import Process, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -52,20 +52,24 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 
 def test_killing_the_sandbox_leaves_no_process_behind(eventually: Any, tmp_path: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="watchkeeper-kill-"))
-    folder.chmod(0o755)
-    process = Process(
-        [sys.executable, "-m", "sandbox", "run", "--data", str(folder), "--port-base", str(free_port())],
-        log=tmp_path / "sandbox.log", cwd=ROOT,
-    )  # fmt: skip
-    process.start()
-    eventually(lambda: "Watchkeeper is up" in process.tail(40), within=120)
-    assert members(folder)
+    with folders.temporary("watchkeeper-kill-") as folder:
+        process = Process(
+            [sys.executable, "-m", "sandbox", "run", "--data", str(folder / "data"),
+             "--port-base", str(free_port())],
+            log=tmp_path / "sandbox.log", cwd=ROOT,
+        )  # fmt: skip
+        process.start()
+        try:
+            eventually(
+                lambda: "Watchkeeper is up" in process.tail(40) or not process.running, within=120
+            )
+            assert members(folder), process.tail(40)
 
-    os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)
 
-    eventually(lambda: not members(folder), within=15)
-    process.stop()
+            eventually(lambda: not members(folder), within=15)
+        finally:
+            process.stop()
 
 
 def members(folder: Path) -> list[str]:

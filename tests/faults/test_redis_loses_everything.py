@@ -27,7 +27,7 @@ def test_200_runs_sent_and_not_started_all_succeed_once_after_a_flush(
     )
 
     valkey_server.flush()
-    celery_process("worker", "-A", "kinds_for_tests", "-Q", "upkeep", "-c", "2", **QUICK)
+    celery_process("worker", "-Q", "upkeep", "-c", "2", app="kinds_for_tests", **QUICK)
 
     eventually(lambda: ended(connection) == {"succeeded": 200}, within=60)
     assert connection.execute("select count(*) as n from effect").fetchone()["n"] == 200
@@ -39,14 +39,13 @@ def test_a_worker_consumes_again_within_15_seconds_after_redis_was_killed(
     celery_process("beat", **QUICK)
     worker = celery_process(
         "worker",
-        "-A",
-        "kinds_for_tests",
         "-Q",
         "upkeep",
         "-c",
         "2",
         "--prefetch-multiplier",
         "4",
+        app="kinds_for_tests",
         **QUICK,
     )
     for _ in range(12):
