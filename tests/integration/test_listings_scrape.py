@@ -308,3 +308,52 @@ def test_a_long_pause_between_pages_gives_the_worker_back(scrapes: Any, ads: Any
     assert batch["error"] == "pause of 30 s between pages"
     assert timedelta(seconds=20) < batch["pause"] <= timedelta(seconds=30)
     assert scrapes.go_on(run["id"])["state"] == "succeeded"
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it, as nothing catches kill -9."""
+
+
+def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_clean_one(
+    scrapes: Any, ads: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import claims
+
+    def fresh() -> None:
+        scrapes.sql.execute("truncate listing, category_state, list_page, scrape, site_turn cascade")
+        scrapes.sql.execute("update site set expire_after = 1")
+        scrapes.shop.ads["full-size"] = [*ads(4), make_ad(70, overlay="Sold", listed=at(9))]
+        scrapes.run()
+        scrapes.shop.ads["full-size"] = [make_ad(80, listed=at(0.1), price=""), *ads(6)[2:]]
+        scrapes.shop.ads["full-size"][1].price = "150 USD"
+
+    fresh()
+    scrapes.run(max_pages=9)
+    clean = scrapes.everything()
+    assert {row["status"] for row in clean["listing"]} == {"active", "sold", "expired"}
+    write = claims.write_items
+    for step in range(1, 20):
+        fresh()
+        left = step
+
+        def dies(*arguments: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+            write(*arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(claims, "write_items", dies)
+            run_id = uuid.uuid4()
+            try:
+                scrapes.app.tasks[scrapes.task].apply(kwargs={"max_pages": 9}, task_id=str(run_id))
+            except Killed:
+                pass
+            else:
+                assert left > 0
+                break
+        scrapes.sql.execute("update batch set state = 'waiting' where run_id = %s", (run_id,))
+        assert scrapes.go_on(run_id)["state"] == "succeeded"
+        assert scrapes.everything() == clean, step
+    assert step > 3
