@@ -7,7 +7,7 @@ more at exactly W are allowed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -89,13 +89,3 @@ def worst(arrivals: Sequence[float], calls: int, seconds: float) -> Worst:
         most = max(most, held)
         violations += held > calls
     return Worst(calls, seconds, most, violations)
-
-
-def most_at_once(stays: Iterable[tuple[float, float]]) -> int:
-    """The most stays (arrived, left) that overlap; one that leaves as another arrives makes room."""
-    changes = sorted(change for begin, end in stays for change in ((begin, 1), (end, -1)))
-    most = inside = 0
-    for _, change in changes:
-        inside += change
-        most = max(most, inside)
-    return most

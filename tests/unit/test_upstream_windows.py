@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sandbox.upstreams.base import windows_of
 from sandbox.upstreams.log import ArrivalLog
-from sandbox.upstreams.strict import Window, judge, most_at_once, worst
+from sandbox.upstreams.strict import Window, judge, worst
 
 TIMES = st.lists(st.integers(0, 1_000), max_size=40).map(sorted)
 
@@ -100,14 +100,6 @@ def test_a_window_of_another_group_does_not_count() -> None:
     assert feeds.holds_for("feeds")
     assert not feeds.holds_for("pairs")
     assert Window(1, 60.0).holds_for("pairs")
-
-
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 50)), max_size=30))
-def test_the_most_at_once_is_the_one_of_the_definition(stays: list[tuple[int, int]]) -> None:
-    ends = [(float(begin), float(begin + length)) for begin, length in stays]
-
-    most = max((sum(b <= at < e for b, e in ends) for at in range(351)), default=0)
-    assert most_at_once(ends) == most
 
 
 @pytest.mark.parametrize(
