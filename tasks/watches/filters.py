@@ -1,0 +1,73 @@
+"""What is left out before rules are asked (pure): kinds of ads, regions, statuses, reputation.
+
+Global filters hold for every rule; a rule's own replace them field by field (None: the global one,
+an empty list: no limit).  An ad that does not say its type or regions passes, one whose seller's
+reputation is unknown fails a least reputation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Limits; an empty one limits nothing."""
+
+    listing_types: Sequence[str] = ()
+    exclude_listing_types: Sequence[str] = ()
+    ships_to: Sequence[str] = ()
+    exclude_status: Sequence[str] = ("sold", "closed", "traded", "expired", "deleted")
+    min_seller_reputation: int | None = None
+    categories: Sequence[str] = ()
+
+    def overridden(self, own: Mapping[str, Any] | None) -> Filters:
+        """These with a rule's own in their place; what it does not name stays."""
+        names = {field.name for field in fields(self)}
+        unknown = (own or {}).keys() - names
+        if unknown:
+            raise ValueError(f"no filter {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+        return replace(
+            self, **{name: value for name, value in (own or {}).items() if value is not None}
+        )
+
+    def passes(self, ad: Mapping[str, Any]) -> bool:
+        """Whether an ad (fields as in rules) may be shown to a rule."""
+        kind, reputation = _folded(ad.get("listing_type")), ad.get("seller_reputation")
+        least = self.min_seller_reputation
+        return (
+            (not kind or not self.listing_types or kind in map(_folded, self.listing_types))
+            and (not kind or kind not in map(_folded, self.exclude_listing_types))
+            and _folded(ad.get("status")) not in map(_folded, self.exclude_status)
+            and (least is None or (reputation is not None and reputation >= least))
+            and self._region_fits(ad.get("shipping_regions"))
+            and self._category_fits(ad)
+        )
+
+    def _region_fits(self, regions: str | Sequence[str] | None) -> bool:
+        text = regions if isinstance(regions, str) or regions is None else ", ".join(regions)
+        if not text or not self.ships_to:
+            return True
+        words = _slug(text)
+        return any(f"-{_slug(region)}-" in f"-{words}-" for region in (*self.ships_to, *ANYWHERE))
+
+    def _category_fits(self, ad: Mapping[str, Any]) -> bool:
+        """By name or slug, whole or in part: "headphones" takes in "Full-Size Headphones"."""
+        names = [_slug(ad.get(name) or "") for name in ("category", "category_slug")]
+        wanted = [_slug(category) for category in self.categories]
+        return not wanted or any(one in name for one in wanted for name in names)
+
+
+#: Regions that take in every other.
+ANYWHERE = ("anywhere", "worldwide")
+
+
+def _folded(text: str | None) -> str:
+    return (text or "").casefold()
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "-", text.casefold()).strip("-")

@@ -1,0 +1,95 @@
+"""What a rule says, as a tree (pure): made by the grammar, printed back to the same words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tasks.watches.fields import PERCENTABLE
+
+Value = str | Decimal
+#: Operators between a field and a value, as they are written.
+COMPARISONS = ("=", "!=", "<", ">", "<=", ">=")
+TEXT_OPERATORS = ("contains", "startswith", "endswith", "matches", "fuzzy_contains")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One test of one field; ``at`` is where it stands in the rule's text (characters)."""
+
+    field: str
+    operator: str
+    values: tuple[Value, ...]
+    at: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Where a clause stands is no part of what it says."""
+        if not isinstance(other, Clause):
+            return NotImplemented
+        mine, theirs = (self.field, self.operator), (other.field, other.operator)
+        return mine == theirs and self.values == other.values
+
+    def __hash__(self) -> int:
+        return hash((self.field, self.operator, self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True when ``node`` is not."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """True when all are."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """True when any is."""
+
+    nodes: tuple[Node, ...]
+
+
+Node = Clause | Not | And | Or
+
+
+def shown(node: Node, *, inside: int = 0) -> str:
+    """The rule's text in its plainest form; parsed again it is the same rule."""
+    match node:
+        case Clause():
+            return shown_clause(node)
+        case Not():
+            return f"NOT {shown(node.node, inside=3)}"
+        case And():
+            words, level = " AND ", 2
+        case Or():
+            words, level = " OR ", 1
+    text = words.join(shown(one, inside=level + 1) for one in node.nodes)
+    return f"({text})" if inside > level else text
+
+
+def shown_clause(clause: Clause) -> str:
+    """One clause as it is written."""
+    field = clause.field
+    values = [quoted(value) for value in clause.values]
+    if clause.operator in {"is null", "is not null"}:
+        return f"{field} {clause.operator}"
+    if clause.operator in {"in", "not in"}:
+        return f"{field} {clause.operator} ({', '.join(values)})"
+    if clause.operator == "between":
+        return f"{field} between {values[0]} and {values[1]}"
+    share = field.removesuffix("_percent")
+    if share != field and share in PERCENTABLE and clause.operator in COMPARISONS:
+        return f"{share} {clause.operator} {values[0]} %"
+    return f"{field} {clause.operator} {values[0]}"
+
+
+def quoted(value: Value) -> str:
+    """A value as it is written: there are no escapes, so the quotes are those it does not hold."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return f"'{value}'" if '"' in value else f'"{value}"'

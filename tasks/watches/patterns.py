@@ -1,0 +1,70 @@
+"""Regular expressions that cannot hang a worker (pure): refused when saved, not stopped when run.
+
+Python's engine tries every way to split a text between parts that repeat.  How many there are at
+most is read off the parsed pattern; nested repeats, back references and look-around are refused.
+"""
+
+from __future__ import annotations
+
+import re
+import re._constants as parts  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
+from typing import Any
+
+#: Longest pattern, and how much of a text is looked at (characters).
+LONGEST_PATTERN = 200
+LONGEST_TEXT = 300
+#: Ways to match that are tried at most, from each place of the text.
+MOST_WAYS = 400_000
+_REPEATS = {parts.MAX_REPEAT, parts.MIN_REPEAT}
+_PLAIN = {
+    parts.LITERAL, parts.NOT_LITERAL, parts.ANY, parts.IN, parts.AT, parts.CATEGORY, parts.RANGE,
+    parts.NEGATE,
+}  # fmt: skip
+
+
+class BadPattern(ValueError):
+    """A pattern that is none, or that could take for ever; the sentence says which."""
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern, ignoring case; BadPattern when it must not be used."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise BadPattern(f"a pattern has at most {LONGEST_PATTERN} characters")
+    try:
+        found = re.compile(pattern, re.IGNORECASE)
+        tree = parser.parse(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadPattern(f"not a regular expression: {error}") from None
+    if _ways(tree, repeated=False) > MOST_WAYS:
+        raise BadPattern("it has too many parts that repeat: at most two such as .* or \\d+")
+    return found
+
+
+def _ways(tree: Any, *, repeated: bool) -> int:
+    """In how many ways the parts of a sequence can share a text, at most."""
+    total = 1
+    for kind, detail in tree:
+        total *= _part(kind, detail, repeated=repeated)
+        if total > MOST_WAYS:
+            break
+    return total
+
+
+def _part(kind: Any, detail: Any, *, repeated: bool) -> int:
+    if kind in _PLAIN:
+        return 1
+    if kind in _REPEATS:
+        least, most, body = detail
+        if repeated:
+            raise BadPattern("a part that repeats holds another that does")
+        inner = _ways(body, repeated=most > 1)
+        choices = min(int(most), LONGEST_TEXT) - min(int(least), LONGEST_TEXT) + 1
+        return int(choices * inner)
+    if kind is parts.SUBPATTERN:
+        return _ways(detail[-1], repeated=repeated)
+    if kind is parts.BRANCH:
+        if repeated:
+            raise BadPattern("a part that repeats holds alternatives")
+        return sum(_ways(branch, repeated=False) for branch in detail[1])
+    raise BadPattern(f"{str(kind).lower().replace('_', ' ')} is not taken in rules")
