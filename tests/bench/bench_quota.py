@@ -1,0 +1,291 @@
+"""Never above an upstream's limit, as the upstream counts, and nearly all of it used.
+
+Eight processes call four strict imitations through the door, with a one-way latency that has a tail of a
+second: 60 per 6 s; 5 per 6 s and 40 per 60 s with 2 at once; 1 per 2 s; 30 at a time with a Retry-After
+now and then.  First without faults, then while processes are killed with -9 and Postgres crashes once.
+The figures come from the imitations' own logs.  ``--quick``: a few windows of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from ground import ROOT, Ground, ground, say
+
+from sandbox.processes import Process, free_port, wait_until
+
+PROCESSES = 8
+#: Name, limits, most at once, columns of its row.
+UPSTREAMS: list[tuple[str, list[tuple[int, int]], int]] = [
+    ("bench_a", [(60, 6)], 20),
+    ("bench_b", [(5, 6), (40, 60)], 2),
+    ("bench_c", [(1, 2)], 20),
+    ("bench_d", [], 30),
+]
+#: Total deadline of a call (seconds): its permit is leased for one second more.
+TIMEOUT = 4.0
+TABLE = """
+create table bench_item (upstream text, n bigint generated always as identity primary key,
+    done boolean not null default false, lease_until timestamptz not null)
+"""
+CLAIM = """
+with lost as (
+    update bench_item set lease_until = clock_timestamp() + interval '6 s'
+     where n = (select n from bench_item where upstream = :upstream and not done
+                   and lease_until < clock_timestamp() order by n limit 1 for update skip locked)
+    returning n
+), fresh as (
+    insert into bench_item (upstream, lease_until)
+    select :upstream, clock_timestamp() + interval '6 s'
+     where :fresh and not exists (select from lost)
+    returning n
+)
+select n from lost union all select n from fresh
+"""
+
+
+def work(number: int, folder: Path) -> None:
+    """One process: calls the upstreams in turn, its own first, until the time is over and all is done."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    from workers import db, permits
+    from workers.errors import QuotaSpent, QuotaWait, UpstreamError
+    from workers.upstream import Door
+
+    door = Door(settle_later=True)
+    claim, give_back = text(CLAIM), text("update bench_item set lease_until = '-infinity' where n = :n")
+    done = text("update bench_item set done = true where n = :n")
+    order = [UPSTREAMS[(number + k) % 4][0] for k in range(4)]
+    rest = dict.fromkeys(order, 0.0)
+    idle = 0
+    (folder / f"ready{number}").touch()
+    while not (folder / "ends").exists():
+        time.sleep(0.05)
+    ends = float((folder / "ends").read_text())
+    while time.time() < ends or idle < 3:
+        ready = [name for name in order if rest[name] <= time.monotonic()]
+        if not ready:
+            time.sleep(max(0.0, min(min(rest.values()) - time.monotonic(), 0.05)))
+            continue
+        name = ready[0]
+        try:
+            with db.transaction() as connection:
+                n = connection.execute(
+                    claim, {"upstream": name, "fresh": time.time() < ends}
+                ).scalar_one_or_none()
+            if n is None:
+                rest[name] = time.monotonic() + 0.5
+                idle += name == order[-1] and time.time() > ends + 8
+                continue
+            try:
+                door.get(name, f"/item/{n}", timeout=TIMEOUT)
+            except (QuotaWait, QuotaSpent, UpstreamError) as error:
+                rest[name] = time.monotonic() + min(getattr(error, "seconds", 1.0), 5.0)
+                with db.transaction() as connection:
+                    permits.settle(connection, door.take_unsettled())
+                    connection.execute(give_back, {"n": n})
+                continue
+            with db.transaction() as connection:
+                permits.settle(connection, door.take_unsettled())
+                connection.execute(done, {"n": n})
+            if name == "bench_d":
+                rest[name] = time.monotonic() + 0.4
+        except DBAPIError:
+            # Postgres is away: what is unknown stays leased, and is done again by whoever finds it.
+            db.reset()
+            time.sleep(0.2)
+
+
+class Imitations:
+    """The four upstreams and what they saw."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports: dict[str, int] = {}
+        self._processes: list[Process] = []
+        for name, limits, concurrency in UPSTREAMS:
+            port = self.ports[name] = free_port()
+            options = [part for calls, per in limits for part in ("--limit", f"{calls}/{per}")]
+            process = Process(
+                [sys.executable, "-m", "sandbox.upstreams", "generic", "--port", str(port), *options,
+                 "--concurrency", str(concurrency), "--latency", "lognormal:20,1,1000"],
+                log=folder / f"{name}.log",
+                cwd=ROOT,
+            )  # fmt: skip
+            process.start()
+            wait_until(lambda port=port: self._up(port), process, name, 60.0)
+            self._processes.append(process)
+
+    def _up(self, port: int) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_ready", timeout=2),
+        ):
+            return True
+        return False
+
+    def ask(self, name: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[name]}{path}", data)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.stop(grace=3.0)
+
+
+class Fleet:
+    """The eight processes, killed and started again as the faults ask."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir()
+        self._processes = [self._start(number) for number in range(PROCESSES)]
+        self.kills = 0
+
+    def go(self, seconds: float) -> float:
+        """Let them begin together when all are there; returns when new calls end (Unix time)."""
+        while len(list(self._folder.glob("ready*"))) < PROCESSES:
+            time.sleep(0.1)
+        ends = time.time() + seconds
+        (self._folder / "starts").write_text(str(ends))
+        (self._folder / "starts").rename(self._folder / "ends")
+        return ends
+
+    def _start(self, number: int) -> subprocess.Popen[bytes]:
+        log = (self._folder / f"worker{number}.log").open("ab")
+        with log:
+            return subprocess.Popen(
+                [sys.executable, __file__, "--worker", str(number), str(self._folder)],
+                env={**os.environ, "WATCHKEEPER_LOG_LEVEL": "ERROR"}, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def kill_one(self, number: int) -> None:
+        self._processes[number].kill()
+        self._processes[number].wait()
+        self._processes[number] = self._start(number)
+        self.kills += 1
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        for process in self._processes:
+            try:
+                process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def utilisation(arrivals: list[float], calls: int, per: float) -> float | None:
+    """Share of a limit used over whole windows, the first window (a burst into nothing) left out."""
+    if not arrivals:
+        return None
+    begin = arrivals[0] + per
+    windows = int((arrivals[-1] - begin) // per)
+    if windows < 1:
+        return None
+    return sum(begin < at <= begin + windows * per for at in arrivals) / (calls * windows)
+
+
+def judge(place: Ground, imitations: Imitations, ends: float) -> dict[str, Any]:
+    """What the upstreams saw, set against what the ledger says."""
+    figures: dict[str, Any] = {
+        "calls": 0,
+        "violations": 0,
+        "utilisation": {},
+        "repeated": 0,
+        "unpaid": 0,
+    }
+    for name, limits, concurrency in UPSTREAMS:
+        seen = imitations.ask(name, "/_violations")
+        log = imitations.ask(name, "/_log")
+        figures["calls"] += len(log)
+        figures["violations"] += sum(one["violations"] for one in seen["windows"])
+        figures["violations"] += sum(row["in_flight"] > concurrency for row in log)
+        served = Counter(row["path"] for row in log if row["status"] == 200)
+        figures["repeated"] += sum(served.values()) - len(served)
+        paid = place.value("select count(*) from permit where upstream = %s", name)
+        figures["unpaid"] += max(0, len(log) - paid)
+        if name == "bench_d":
+            figures["refused_by_retry_after"] = sum(row["status"] == 429 for row in log)
+        arrivals = sorted(row["at"] for row in log if row["wall"] <= ends)
+        shares = [utilisation(arrivals, *limit) for limit in limits]
+        known = [share for share in shares if share is not None]
+        if known:
+            figures["utilisation"][name.removeprefix("bench_")] = round(max(known), 4)
+    figures["lost"] = place.value("select count(*) from bench_item where not done")
+    return figures
+
+
+def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool) -> None:
+    place.sql.execute("delete from permit; delete from upstream where name like 'bench%'")
+    place.sql.execute("drop table if exists bench_item")
+    place.sql.execute(TABLE)
+    place.sql.execute("create index on bench_item (upstream, n) where not done")
+    imitations = Imitations(place.folder)
+    try:
+        for name, limits, concurrency in UPSTREAMS:
+            url = f"http://127.0.0.1:{imitations.ports[name]}"
+            place.sql.execute(
+                "insert into upstream (name, base_url, concurrency) values (%s, %s, %s)",
+                (name, url, concurrency),
+            )
+            for calls, per in limits:
+                place.sql.execute(
+                    "insert into quota values (%s, %s, %s)", (name, timedelta(seconds=per), calls)
+                )
+        # A call must stay a while, or nothing would ever be there at once.
+        imitations.ask("bench_b", "/_control", {"slow": 0.05})
+        fleet = Fleet(place.folder / what)
+        ends = fleet.go(seconds)
+        chance = random.Random(4)
+        crashes = 0
+        begin, retry_after = time.time(), 10.0
+        while time.time() < ends:
+            time.sleep(0.2)
+            now = time.time() - begin
+            if now > retry_after:
+                imitations.ask("bench_d", "/_control", {"retry_after": 2.5})
+                retry_after += 12.0
+            if fleet.kills < kills and now > (fleet.kills + 1) * seconds / (kills + 1):
+                fleet.kill_one(chance.randrange(PROCESSES))
+            if crash and not crashes and now > seconds / 2:
+                place.sql.close()
+                place.postgres.kill()
+                place.postgres.start()
+                place.sql = psycopg.connect(place.postgres.url(), autocommit=True)
+                crashes += 1
+        fleet.wait(60.0)
+        figures = judge(place, imitations, ends)
+    finally:
+        imitations.stop()
+    say(what, seconds=seconds, kills=fleet.kills, postgres_crashes=crashes, **figures)
+
+
+def main() -> None:
+    if "--worker" in sys.argv:
+        work(int(sys.argv[2]), Path(sys.argv[3]))
+        return
+    quick = "--quick" in sys.argv
+    with ground() as place:
+        # A permit granted must outlive a crash; the bench's own server would not wait for that.
+        place.sql.execute("alter database watchkeeper set synchronous_commit = on")
+        measure(place, "quota", 30 if quick else 200, kills=0, crash=False)
+        measure(place, "quota_faults", 30 if quick else 200, kills=8 if quick else 50, crash=True)
+
+
+if __name__ == "__main__":
+    main()
