@@ -29,7 +29,9 @@ class Filters:
         names = {field.name for field in fields(self)}
         unknown = (own or {}).keys() - names
         if unknown:
-            raise ValueError(f"no filter {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+            raise ValueError(
+                f"no filter {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}"
+            )
         return replace(
             self, **{name: value for name, value in (own or {}).items() if value is not None}
         )

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import UnexpectedInput, VisitError
+from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
 from tasks.watches import fields
 from tasks.watches.nodes import And, Clause, Node, Not, Or
@@ -176,7 +176,8 @@ def _explained(text: str, error: UnexpectedInput) -> RuleError:
     at = -1 if not isinstance(error.pos_in_stream, int) else error.pos_in_stream
     at = at if at >= 0 else len(text)
     rest = text[at:].lstrip()
-    if not rest:
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    if ended or not rest:
         return RuleError("syntax", "the rule ends where something is missing", at=len(text))
     around = text[max(0, at - 1) : at + 2]
     hint = next((hint for sign, hint in _HINTS.items() if sign in around), None)

@@ -83,7 +83,8 @@ def shown_clause(clause: Clause) -> str:
     if clause.operator == "between":
         return f"{field} between {values[0]} and {values[1]}"
     share = field.removesuffix("_percent")
-    if share != field and share in PERCENTABLE and clause.operator in COMPARISONS:
+    is_share = share != field and share in PERCENTABLE and clause.operator in COMPARISONS
+    if is_share and isinstance(clause.values[0], Decimal):
         return f"{share} {clause.operator} {values[0]} %"
     return f"{field} {clause.operator} {values[0]}"
 

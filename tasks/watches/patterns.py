@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import re._constants as parts  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
+import warnings
 from typing import Any
 
 #: Longest pattern, and how much of a text is looked at (characters).
@@ -32,9 +33,12 @@ def compiled(pattern: str) -> re.Pattern[str]:
     if len(pattern) > LONGEST_PATTERN:
         raise BadPattern(f"a pattern has at most {LONGEST_PATTERN} characters")
     try:
-        found = re.compile(pattern, re.IGNORECASE)
-        tree = parser.parse(pattern, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            # What Python only warns of ("[[a]") is not what the writer means.
+            warnings.simplefilter("error")
+            found = re.compile(pattern, re.IGNORECASE)
+            tree = parser.parse(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise BadPattern(f"not a regular expression: {error}") from None
     if _ways(tree, repeated=False) > MOST_WAYS:
         raise BadPattern("it has too many parts that repeat: at most two such as .* or \\d+")
