@@ -117,6 +117,60 @@ def test_a_server_error_is_tried_three_times(upstream: Any, connection: Any) -> 
     assert [p["status"] for p in permits(connection)] == [500, 500, 500]
 
 
+def test_what_may_have_changed_something_is_not_sent_twice(upstream: Any, connection: Any) -> None:
+    upstream()
+
+    with pytest.raises(Unavailable):
+        Door().post("generic", "/status/500", {"say": "once"})
+
+    assert [p["status"] for p in permits(connection)] == [500]
+
+
+def test_one_deadline_holds_for_all_attempts_and_redirects_together(upstream: Any) -> None:
+    server = upstream()
+    server.control(slow=0.6)
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        Door().get("generic", "/redirect/5", timeout=1.5)
+
+    assert time.monotonic() - began < 3
+
+
+def test_refusals_inside_a_200_close_the_door_for_longer_each_time(
+    upstream: Any, connection: Any
+) -> None:
+    upstream()
+
+    def check(answer: Answer) -> None:
+        raise RateLimited("generic", "says: too much")
+
+    for _ in range(3):
+        connection.execute(
+            "update upstream_state set closed_until = clock_timestamp() where failures > 0"
+        )
+        with pytest.raises(QuotaWait, match="too much"):
+            Door().get("generic", "/", check=check)
+
+    state = connection.execute(
+        "select failures, closed_until > clock_timestamp() + interval '40 s' as long"
+        " from upstream_state where upstream = 'generic'"
+    ).fetchone()
+    assert (state["failures"], state["long"]) == (3, True)
+
+
+def test_a_page_that_robots_txt_forbids_closes_no_door(imitation: Any, connection: Any) -> None:
+    server = imitation("head_fi")
+    connection.execute(
+        "update upstream set base_url = %s, spacing = '0' where name = 'head_fi'", (server.url,)
+    )
+
+    with pytest.raises(Blocked, match="robots.txt"):
+        Door().get("head_fi", "/account/you")
+
+    assert Door().get("head_fi", "/classifieds/").status == 200
+
+
 def test_a_short_retry_after_is_waited_for_and_costs_no_attempt(upstream: Any, connection: Any) -> None:
     server = upstream()
     server.control(retry_after=1.0)
