@@ -17,7 +17,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## every test, on servers of its own
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check -q .
