@@ -13,6 +13,21 @@ create trigger upstream_added
     after insert on upstream
     for each row execute function upstream_added();
 
+create or replace function upstream_stamped() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+    new.updated_at := clock_timestamp();
+    return new;
+end
+$$;
+
+comment on function upstream_stamped() is 'Trigger: an upstream knows when it was last edited';
+
+create trigger upstream_stamped
+    before update on upstream
+    for each row execute function upstream_stamped();
+
 create or replace function upstream_edited() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$

@@ -86,5 +86,5 @@ def downgrade() -> None:
     op.drop_table('upstream')
     for name in ("take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[])",
                  "settle_permits(bigint[], double precision[], integer[])",
-                 "permits_available(text, timestamptz)", "upstream_edited()", "upstream_added()"):
+                 "permits_available(text, timestamptz)", "upstream_edited()", "upstream_added()", "upstream_stamped()"):
         op.execute(f"drop function {name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -245,6 +245,17 @@ def test_an_edit_makes_beat_look_again(upstream: Any, connection: Any) -> None:
     connection.execute("update quota set calls = 2")
 
     assert not connection.execute(waiting).fetchone()["waits"]
+
+
+def test_an_upstream_knows_when_it_was_edited(upstream: Any, connection: Any) -> None:
+    upstream(updated_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    connection.execute("update upstream set spacing = '1 second' where name = 'any'")
+
+    edited = connection.execute(
+        "select updated_at > now() - interval '1 minute' as now from upstream where name = 'any'"
+    ).fetchone()
+    assert edited["now"]
 
 
 def test_a_disabled_upstream_lets_nobody_through_and_says_why(upstream: Any) -> None:
