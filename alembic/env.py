@@ -43,9 +43,7 @@ def main() -> None:
     """Take the lock, then migrate; or print SQL when asked to (``--sql``)."""
     import_models()
     if context.is_offline_mode():
-        context.configure(
-            dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True
-        )
+        context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
         with context.begin_transaction():
             context.run_migrations()
         return

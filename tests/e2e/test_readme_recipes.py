@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-TABLE = re.search(r"\| to … \|.*?\n\n", (ROOT / "README.md").read_text(), re.S)
+TABLE = re.search(r"\| to … \|.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
 def recipes() -> list[tuple[str, str | None, str | None]]:

