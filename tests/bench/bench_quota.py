@@ -9,10 +9,11 @@ The figures come from the imitations' own logs.  ``--quick``: a few windows of e
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
-import os
+import logging
+import multiprocessing
 import random
-import subprocess
 import sys
 import time
 import urllib.request
@@ -61,10 +62,13 @@ def work(number: int, folder: Path) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
-    from workers import db, permits
+    from workers import db, permits, upstream
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
     from workers.upstream import Door
 
+    db.reset(close=False)
+    upstream.reset(close=False)
+    logging.disable(logging.WARNING)
     door = Door(settle_later=True)
     claim, give_back = text(CLAIM), text("update bench_item set lease_until = '-infinity' where n = :n")
     done = text("update bench_item set done = true where n = :n")
@@ -165,28 +169,27 @@ class Fleet:
         (self._folder / "starts").rename(self._folder / "ends")
         return ends
 
-    def _start(self, number: int) -> subprocess.Popen[bytes]:
-        log = (self._folder / f"worker{number}.log").open("ab")
-        with log:
-            return subprocess.Popen(
-                [sys.executable, __file__, "--worker", str(number), str(self._folder)],
-                env={**os.environ, "WATCHKEEPER_LOG_LEVEL": "ERROR"}, stdout=log, stderr=log,
-            )  # fmt: skip
+    def _start(self, number: int) -> Any:
+        # Forked, as a pool's processes are: a killed one is back at once, on a busy machine too.
+        process = multiprocessing.get_context("fork").Process(
+            target=work, args=(number, self._folder), daemon=True
+        )
+        process.start()
+        return process
 
     def kill_one(self, number: int) -> None:
         self._processes[number].kill()
-        self._processes[number].wait()
+        self._processes[number].join()
         self._processes[number] = self._start(number)
         self.kills += 1
 
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         for process in self._processes:
-            try:
-                process.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            process.join(max(0.1, end - time.monotonic()))
+            if process.exitcode is None:
                 process.kill()
-                process.wait()
+                process.join()
 
 
 def utilisation(arrivals: list[float], calls: int, per: float) -> float | None:
@@ -276,11 +279,9 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool
 
 
 def main() -> None:
-    if "--worker" in sys.argv:
-        work(int(sys.argv[2]), Path(sys.argv[3]))
-        return
     quick = "--quick" in sys.argv
     with ground() as place:
+        importlib.import_module("workers.upstream")
         # A permit granted must outlive a crash; the bench's own server would not wait for that.
         place.sql.execute("alter database watchkeeper set synchronous_commit = on")
         measure(place, "quota", 30 if quick else 200, kills=0, crash=False)
