@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 pytest_plugins = (
     "fix_waiting",
     "fix_postgres",
@@ -12,3 +14,13 @@ pytest_plugins = (
     "fix_prices",
     "fix_listings",
 )
+#: Files of tests/e2e that start the whole system.
+LONG = ("test_sandbox.py", "test_sandbox_run.py", "test_worker_stops_in_order.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that kill and restart whole processes are long: a loaded machine must not fail them."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder == "faults" or item.path.name in LONG:
+            item.add_marker(pytest.mark.long)

@@ -101,6 +101,7 @@ def test_a_hand_made_call_is_in_the_ledger(
     assert 'there is no option "symbls"; it takes:' in run["error"]
 
 
+@pytest.mark.long
 def test_flower_shows_a_run_under_its_own_id(
     celery_process: Any, new_run: Any, connection: Any, row: Any, eventually: Any
 ) -> None:
