@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -98,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Read the command line and do it; the exit status."""
     given = parser().parse_args()
+    # A dozen processes would each compile a thousand modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         status: int = given.do(given)
     except NotStarted as error:

@@ -27,7 +27,7 @@ SCHEDULES = (
         "Classified ads",
         "tasks.listings.scrape",
         "20 seconds",
-        {"scheduled_max_pages": 1, "initial_max_pages": 2},
+        {"scheduled_max_pages": 1, "initial_max_pages": 1},
     ),
 )
 

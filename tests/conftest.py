@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# The processes that tests start would each compile a thousand modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = (
     "fix_waiting",
