@@ -124,7 +124,9 @@ def test_flower_shows_a_run_under_its_own_id(
 
     def workers() -> Any:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/workers?refresh=1", timeout=10) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/api/workers?refresh=1", timeout=10
+            ) as answer:
                 return json.loads(answer.read())
         except OSError:
             return None
