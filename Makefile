@@ -18,8 +18,8 @@ help: ## what there is
 run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams (Ctrl-C ends it)
 	@$(BIN)/python -m sandbox run
 
-test: $(VENV)/.dev ## the tests, on servers of their own (the long ones: make chaos)
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not long"
+test: $(VENV)/.dev ## the tests, on servers of their own
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check -q .
@@ -29,7 +29,7 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, test
 	@$(MAKE) --no-print-directory test
 
 chaos: $(VENV)/.dev ## kills, restarts and wrong clocks: the faults alone
-	@$(BIN)/python -m pytest -q -m long
+	@$(BIN)/python -m pytest -q tests/faults
 
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600
