@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery, signals
 
 from workers import broker, db, logs, shutdown, upstream
+from workers.autoscaler import Appetite
 from workers.settings import settings
 from workers.task import Task
 from workers.watchdog import Watchdog
@@ -47,6 +48,7 @@ app.conf.update(
     worker_disable_rate_limits=True,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
+    worker_autoscaler="workers.autoscaler:DemandScaler",
     worker_max_tasks_per_child=1000,
     worker_max_memory_per_child=300_000,
     worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -57,7 +59,7 @@ app.conf.update(
     enable_utc=True,
     timezone="UTC",
 )
-app.steps["consumer"].add(Watchdog)
+app.steps["consumer"].update({Appetite, Watchdog})
 
 
 @signals.setup_logging.connect

@@ -45,9 +45,9 @@ class Batch(Base):
             postgresql_where=text("state = 'running'"),
         ),
         Index(
-            "batch_ready_by_queue",
+            "batch_by_queue",
             "queue",
-            text("priority desc"),
+            "state",
             "send_at",
             postgresql_where=text(f"state in ({quoted((*READY, 'running'))})"),
         ),

@@ -46,6 +46,8 @@ update batch
        started_at = coalesce(started_at, :now), updated_at = :now
  where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
    and (not_before is null or not_before <= :now)
+   -- What waits for a quota is let go by beat, in its order; an old message brings it no further.
+   and (waiting_for is null or send_at is not null)
 returning fence, attempt, items
 """)
 

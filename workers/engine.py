@@ -58,7 +58,7 @@ def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None
         except ControlFlow as order:
             return _obey(hold, order, task.summary)
         except RateLimited as error:
-            _hand_back(hold, str(error), waiting_for=error.upstream)
+            _wait(hold, error.upstream, str(error))
             return None
         except (OptionsError, SettingMissing, Blocked) as error:
             return _end(hold, "failed", str(error), task.summary)
@@ -74,7 +74,7 @@ def _obey(hold: Claim, order: ControlFlow, summary: outcomes.Summary | None) -> 
     """Do what ended the batch early asks for."""
     match order:
         case QuotaWait():
-            _hand_back(hold, str(order), waiting_for=order.upstream)
+            _wait(hold, order.upstream, str(order))
         case HandBack():
             _hand_back(hold, order.reason, not_before=order.not_before)
         case QuotaSpent():
@@ -155,6 +155,12 @@ def _hand_back(hold: Claim, reason: str, **where: Any) -> None:
     log.info("batch.handed_back", reason=reason)
     with transaction() as connection:
         claims.hand_back(connection, hold, reason, **where)
+
+
+def _wait(hold: Claim, upstream: str, reason: str) -> None:
+    log.info("batch.handed_back", reason=reason, waiting_for=upstream)
+    with transaction() as connection:
+        setbacks.wait_for_upstream(connection, hold, upstream, reason)
 
 
 def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended | None:

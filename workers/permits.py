@@ -20,7 +20,7 @@ from sqlalchemy import Connection, ForeignKey, Identity, Index, SmallInteger, Te
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
-from workers.db import Base
+from workers.db import Base, prepared
 from workers.errors import QuotaSpent, QuotaWait
 
 #: A window so long, or a wait so long (seconds), ends in deferral to the next run.
@@ -36,7 +36,6 @@ class Permit(Base):
     __tablename__ = "permit"
     __table_args__ = (
         Index("permit_by_stamp", "upstream", text("stamp desc")),
-        Index("permit_in_flight", "upstream", text("stamp desc"), postgresql_where=text("not settled")),
         Index("permit_by_run", "run_id", postgresql_where=text("run_id is not null")),
         {"comment": "Every call to an upstream: the limiter's log and the audit trail."},
     )
@@ -93,11 +92,10 @@ def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent:
     return QuotaWait(upstream, grant.wait, reason)
 
 
-_TAKE = text("""
+_TAKE = """
 select permit_id, wait_seconds, reason, window_length, trying
-  from take_permit(:upstream, :lease, :run_id, :seq, :path, cast(:answered as bigint[]),
-                   cast(:elapsed as double precision[]), cast(:statuses as integer[]))
-""")
+  from take_permit(%s, %s, %s, %s, %s, %s::bigint[], %s::double precision[], %s::integer[])
+"""
 
 
 def take(
@@ -115,18 +113,9 @@ def take(
     The permit's stamp lies ``lease`` ahead until it is settled.  One statement: on a connection in
     autocommit the door is locked no longer than the database needs.
     """
-    row = connection.execute(
-        _TAKE,
-        {
-            "upstream": upstream,
-            "lease": lease,
-            "run_id": run_id,
-            "seq": seq,
-            "path": path,
-            **_columns(answered),
-        },
-    ).one()
-    return Grant(row.permit_id, row.wait_seconds, row.reason, row.window_length, row.trying)
+    columns = _columns(answered).values()
+    row = prepared(connection, _TAKE, (upstream, lease, run_id, seq, path, *columns))
+    return Grant(*row)
 
 
 _SETTLE = text("""

@@ -1,10 +1,10 @@
-"""`quota`: rolling limits of an upstream, one row a window; edited by SQL, in force at once."""
+"""`quota`: limits of an upstream, one row a window, rolling or by the calendar; in force at once."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
@@ -25,7 +25,11 @@ class Quota(Base):
             name="per: no months or years, write 30 days",
         ),
         CheckConstraint("per <= interval '31 days'", name="per is at most 31 days"),
-        {"comment": "Rolling limits of upstreams: at most so many calls in any window so long."},
+        CheckConstraint(
+            "timezone is null or per = interval '1 day'",
+            name="a quota with a timezone counts its days: per must be 1 day",
+        ),
+        {"comment": "Limits of upstreams: at most so many calls in any window so long."},
     )
 
     upstream: Mapped[str] = mapped_column(
@@ -38,4 +42,11 @@ class Quota(Base):
         Interval, primary_key=True, comment="Length of the window, e.g. '1 minute', '1 day'"
     )
     calls: Mapped[int] = mapped_column(comment="Most calls in any such window")
+    timezone: Mapped[str | None] = mapped_column(
+        Text, comment="Counts calendar days of this timezone; null: any window so long"
+    )
+    paced: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Spread evenly: one call per per/calls, so that a day's quota lasts the day",
+    )
     note: Mapped[str | None] = mapped_column(Text, comment="Where the number comes from")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from workers import outcomes
+from workers import outcomes, runs
 from workers.claims import Claim, end, hand_back
 
 #: First wait before a failed batch is tried again, doubled each time (seconds).
@@ -36,6 +36,24 @@ def retry_or_fail(
         hand_back(connection, hold, error, not_before=now + back_off(failures), failures=1)
         return None
     return end(connection, hold, "failed", error=error, traceback=traceback, summary=summary)
+
+
+_PARK = text("""
+update batch set state = 'waiting', waiting_for = :upstream, send_at = null, sends = 0,
+       updated_at = clock_timestamp()
+ where run_id = :run_id and state in ('waiting', 'sent') and waiting_for is null
+   and (not_before is null or not_before <= clock_timestamp())
+""")
+
+
+def wait_for_upstream(connection: Connection, hold: Claim, upstream: str, reason: str) -> None:
+    """Hand the batch back until ``upstream`` can serve, and its run's ready batches with it.
+
+    They would be refused too: one refusal is enough, and no worker is kept busy by the others.
+    """
+    runs.lock(connection, hold.run_id)
+    hand_back(connection, hold, reason, waiting_for=upstream)
+    connection.execute(_PARK, {"run_id": hold.run_id, "upstream": upstream})
 
 
 _DEFER_OTHERS = text("""

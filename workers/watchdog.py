@@ -91,6 +91,9 @@ class _Watch(threading.Thread):
             else [],
             "processes": getattr(consumer.pool, "num_processes", 1),
         }
+        scaler = getattr(consumer.controller, "autoscaler", None)
+        if scaler is not None:
+            detail.update(scaler.info())
         try:
             health.beat(consumer.hostname, "worker", detail)
         except (SQLAlchemyError, OSError) as error:

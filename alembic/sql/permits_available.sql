@@ -5,10 +5,11 @@ as $$
         when not u.enabled or s.closed_until > now_ then 0
         else greatest(0, least(
             case when s.failures > 0 and s.closed_until is not null then 1 else u.concurrency end
-            - (select count(*) from (select from permit p where p.upstream = u.name and not p.settled
+            - (select count(*) from (select from permit p where p.upstream = u.name
                                         and p.stamp > now_ limit u.concurrency) flying),
             (select min(q.calls - (select count(*) from (
-                 select from permit p where p.upstream = u.name and p.stamp > now_ - q.per limit q.calls) used))
+                 select from permit p where p.upstream = u.name and p.stamp > window_start(q.per, q.timezone, now_)
+                  limit q.calls) used))
                from quota q where q.upstream = u.name),
             case when spaced > interval '0'
                  then 1 - (select count(*) from (select from permit p where p.upstream = u.name
@@ -16,7 +17,8 @@ as $$
             end))::integer
         end
       from upstream u join upstream_state s on s.upstream = u.name
-      cross join lateral greatest(u.spacing, case when u.obey_robots then s.crawl_delay end) as spaced
+      cross join lateral greatest(u.spacing, case when u.obey_robots then s.crawl_delay end,
+          (select max(per / calls) from quota where upstream = u.name and paced)) as spaced
      where u.name = for_upstream
 $$;
 

@@ -14,8 +14,11 @@ declare
     nth timestamptz;
     used integer;
     spare_ integer;
+    places integer;
+    spaced interval;
     -- Windows that hold more than this are counted only when what was spare at the last count is used up.
     wide constant integer := 50;
+    begins timestamptz;
     free_at timestamptz;
     until_ timestamptz := '-infinity';
 begin
@@ -40,46 +43,47 @@ begin
         until_ := door.closed_until;
         reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
     else
-        for limits in
-            select calls, per, calls || ' calls per ' || per as words from quota where upstream = for_upstream
-            union all
-            select 1, spaced, 'one call per ' || spaced
-              from greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end) as spaced
-             where spaced > interval '0'
-            union all
-            -- After a closing one call goes first to try; the others wait for its answer.
-            select places, null, places || case places when 1 then ' call' else ' calls' end || ' in flight'
-              from (select case when door.failures > 0 and door.closed_until is not null then 1
-                                else rules.concurrency end) as concurrency(places)
+        -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
+        -- again soon.  After a closing one call goes first to try; the others wait for its answer.
+        places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
+        select stamp into nth from permit where upstream = for_upstream and stamp > now_
+         order by stamp desc offset places - 1 limit 1;
+        if found then
+            until_ := now_ + interval '50 milliseconds';
+            reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
+        end if;
+        spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+            (select max(per / calls) from quota where upstream = for_upstream and paced));
+        if spaced > interval '0' then
+            select stamp into nth from permit where upstream = for_upstream and stamp > now_ - spaced
+             order by stamp desc limit 1;
+            if found and least(nth, now_) + spaced > until_ then
+                until_ := least(nth, now_) + spaced;
+                reason := 'one call per ' || spaced;
+                window_length := spaced;
+            end if;
+        end if;
+        for limits in select calls, per, timezone from quota where upstream = for_upstream
         loop
-            if limits.per is null then
-                -- In flight: not settled and its lease not over.  An answer usually comes long before
-                -- the lease ends, so look again soon.
-                select stamp into nth from permit
-                 where upstream = for_upstream and not settled and stamp > now_
-                 order by stamp desc offset limits.calls - 1 limit 1;
-                free_at := now_ + interval '50 milliseconds';
-            elsif limits.calls > wide then
+            begins := window_start(limits.per, limits.timezone, now_);
+            if limits.calls > wide then
                 continue when door.spare > 0;
                 select count(*), min(stamp) into used, nth
-                  from (select stamp from permit where upstream = for_upstream and stamp > now_ - limits.per
+                  from (select stamp from permit where upstream = for_upstream and stamp > begins
                          order by stamp desc limit limits.calls) youngest;
                 if used < limits.calls then
-                    nth := null;
                     spare_ := least(spare_, limits.calls - used);
+                    continue;
                 end if;
-                free_at := least(nth, now_) + limits.per;
             else
-                -- The n-th youngest stamp must have left the window.  If even that call is still in
-                -- flight, none can leave sooner than a whole window from now.
-                select stamp into nth from permit
-                 where upstream = for_upstream and stamp > now_ - limits.per
+                select stamp into nth from permit where upstream = for_upstream and stamp > begins
                  order by stamp desc offset limits.calls - 1 limit 1;
-                free_at := least(nth, now_) + limits.per;
+                continue when not found;
             end if;
-            if nth is not null and free_at > until_ then
+            free_at := window_free(nth, limits.per, limits.timezone, now_);
+            if free_at > until_ then
                 until_ := free_at;
-                reason := limits.words;
+                reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
                 window_length := limits.per;
             end if;
         end loop;

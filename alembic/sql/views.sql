@@ -31,23 +31,6 @@ select ago_words(r.finished_at) as "when", coalesce(r.schedule, r.task) as name,
   from run r where r.state in ('failed', 'partial') order by r.finished_at desc;
 comment on view recent_failures is 'Runs that failed, whole or in part, the newest first; add LIMIT';
 
-create or replace view quota_status as
-select q.upstream, duration_words(q.per) as per, used.calls as used, q.calls as "limit",
-       round(100.0 * used.calls / q.calls) || ' %' as share,
-       in_words(case when used.calls > 0 then used.oldest + q.per end) as resets,
-       waiting.batches as waiting,
-       case when s.closed_until > clock_timestamp() then s.closed_until end as closed_until,
-       case when s.closed_until > clock_timestamp() then s.closed_reason end as closed_because,
-       s.next_permit_at, s.failures, q.per as per_interval
-  from quota q
-  join upstream_state s on s.upstream = q.upstream
-  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                       where p.upstream = q.upstream and p.stamp > clock_timestamp() - q.per) used
-  cross join lateral (select count(*) as batches from batch b
-                       where b.waiting_for = q.upstream and b.state = 'waiting') waiting
- order by q.upstream, q.per;
-comment on view quota_status is 'How much of each upstream''s limits is used, who waits, what is closed and why';
-
 create or replace view queue_status as
 select queue,
        count(*) filter (where open and send_at is not null and not later) as ready,

@@ -1,0 +1,29 @@
+create or replace view quota_status as
+select u.name as upstream,
+       case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
+       used.calls as used, q.calls as "limit",
+       round(100.0 * used.calls / q.calls) || ' %' as share,
+       in_words(case when used.calls = 0 then null
+                     when q.timezone is null then used.oldest + q.per
+                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
+       waiting.batches as waiting, waiting.who as who_waits,
+       case when s.closed_until > clock_timestamp() then s.closed_until end as closed_until,
+       case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
+            when s.closed_until > clock_timestamp() then s.closed_reason end as closed_because,
+       case when s.closed_until > clock_timestamp() then 'open'
+            when s.failures > 0 and s.closed_until is not null then 'half open'
+            else 'closed' end as breaker,
+       s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
+  from upstream u
+  join upstream_state s on s.upstream = u.name
+  left join quota q on q.upstream = u.name
+  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
+                       where p.upstream = u.name
+                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+  cross join lateral (select count(*) as batches,
+                             string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
+                        from batch b join run r on r.id = b.run_id
+                       where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
+ order by u.name, q.per;
+comment on view quota_status is
+    'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';

@@ -1,0 +1,123 @@
+"""The safety rules of the design, each with the way to break it: chaos must find every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+Patch = Callable[[], None]
+
+
+def _fence() -> None:
+    """A worker that slept writes over its successor."""
+    from workers import claims
+
+    claims.check_fence = lambda *_: None
+    for name in ("_BEAT", "_END", "_HAND_BACK"):
+        statement = getattr(claims, name).text
+        setattr(claims, name, text(statement.replace(" and fence = :fence", " and :fence > 0")))
+
+
+def _outcome() -> None:
+    """An item's rows are committed before its outcome, not with it."""
+    from workers.db import transaction
+    from workers.work import Work
+
+    original = Work._outcome
+
+    @contextmanager
+    def apart(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        with transaction() as connection:
+            yield connection
+        with original(self, *args, **kwargs):
+            pass
+
+    Work._outcome = apart  # type: ignore[method-assign]
+
+
+def _settled() -> None:
+    """A call is stamped when it is let through, not when it is answered."""
+    from workers import permits
+
+    original = permits.take
+
+    def take(connection: Any, upstream: str, _: timedelta, **how: Any) -> Any:
+        return original(connection, upstream, timedelta(0), **how)
+
+    permits.take = take
+
+
+def _resend() -> None:
+    """What was sent is never looked for again."""
+    from beat import outbox
+
+    outbox.TO_SEND = outbox.TO_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
+    outbox.NEXT_SEND = outbox.NEXT_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
+
+
+def _deadline() -> None:
+    """A run's timeout is only Celery's business."""
+    from beat import ending
+    from workers.lease import Lease
+
+    ending.end_overdue = lambda *_: 0
+    Lease._over = lambda _: False  # type: ignore[method-assign]
+
+
+def _rescue() -> None:
+    """Batches are taken back at once after an outage, as if their workers had been silent."""
+    from beat import steps
+    from workers import claims
+    from workers.db import transaction
+
+    def rescue(turn: Any) -> bool:
+        with transaction() as connection:
+            return bool(claims.rescue(connection, turn.now, turn.limit))
+
+    steps.rescue = rescue
+
+
+def _overlap() -> None:
+    """Runs start whatever of their schedule still runs; chaos drops the index behind it too."""
+    from beat import claiming
+    from beat.overlap import Act, Decision
+
+    claiming.decide = lambda *_: Decision(Act.START)
+
+
+def _order() -> None:
+    """The end of a batch locks the batch before the run."""
+    from workers import claims, engine
+
+    original = claims.end
+
+    def end(connection: Any, hold: Any, state: str, **how: Any) -> Any:
+        claims.check_fence(connection, hold)
+        connection.execute(text("select pg_sleep(0.05)"))
+        return original(connection, hold, state, **how)
+
+    claims.end = end
+    engine.claims.end = end
+
+
+RULES: dict[str, Patch] = {
+    "fence": _fence,
+    "outcome": _outcome,
+    "settled": _settled,
+    "resend": _resend,
+    "deadline": _deadline,
+    "rescue": _rescue,
+    "overlap": _overlap,
+    "order": _order,
+}
+#: What chaos does to its database when a rule is broken that the database keeps too.
+IN_SQL = {"overlap": "drop index run_one_exclusive"}
+
+
+def break_rule(name: str) -> None:
+    """Run this process without that rule."""
+    RULES[name]()

@@ -1,0 +1,66 @@
+"""The application that chaos runs: kinds that leave traces, and a switch that breaks one safety rule.
+
+``CHAOS_BREAK=fence celery -A chaos_kinds worker`` runs the system without that rule; only here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import chaos_breaking
+from pydantic import Field
+from sqlalchemy import text
+
+from workers.app import app
+from workers.kinds import Options
+from workers.work import Item, Work
+
+__all__ = ["app"]
+
+if os.environ.get("CHAOS_BREAK"):
+    chaos_breaking.break_rule(os.environ["CHAOS_BREAK"])
+
+
+class ChaosOptions(Options):
+    """How many items, how long each takes (seconds), which upstream each calls."""
+
+    items: int = Field(3, ge=1, le=200)
+    seconds: float = Field(0.05, ge=0, le=60)
+    upstream: str | None = None
+
+
+def plan(work: Work[ChaosOptions]) -> Iterable[Item]:
+    return [Item(f"i{number}") for number in range(work.options.items)]
+
+
+@app.task(
+    name="chaos.working", options=ChaosOptions, plan=plan, queue="upkeep", batch_size=3,
+    min_every=timedelta(seconds=1), max_attempts=5, time_limit=60,
+)  # fmt: skip
+def working(work: Work[ChaosOptions]) -> None:
+    """Do items one by one; each leaves one row, after a call if there is an upstream."""
+    for item in work.items():
+        with work.attempt(item):
+            if work.options.upstream:
+                work.door.get(work.options.upstream, f"/{work.run_id}/{item.key}", timeout=4)
+            else:
+                threading.Event().wait(work.options.seconds)
+            with work.done(item, worked=1) as connection:
+                connection.execute(
+                    text("insert into effect (run_id, item, pid) values (:run, :item, :pid)"),
+                    {"run": work.run_id, "item": item.key, "pid": os.getpid()},
+                )
+
+
+@app.task(
+    name="chaos.hanging", options=ChaosOptions, plan=plan, queue="upkeep", max_attempts=5,
+    min_every=timedelta(seconds=1), timeout=timedelta(seconds=4), time_limit=12,
+)  # fmt: skip
+def hanging(work: Work[Any]) -> None:
+    """Never come back, while the thread beside it beats the lease."""
+    for _ in work.items():
+        threading.Event().wait()

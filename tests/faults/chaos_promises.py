@@ -1,0 +1,192 @@
+"""What must hold whatever happened: the ledger's rows and the upstreams' own logs are the witnesses."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chaos_town import HANG_TIMEOUT, SCHEDULES, UPSTREAMS, Town
+
+from sandbox.upstreams.strict import worst
+
+Rows = list[dict[str, Any]]
+#: A run may outlive its timeout by so much: beat may be down, or Postgres (seconds).
+GRACE = 20
+
+ITEMS = """
+select b.run_id, b.seq, b.state as batch, b.error as why, i ->> 'key' as item, i ->> 'state' as state,
+       i ->> 'error' as error
+  from batch b cross join jsonb_array_elements(b.items) i
+"""
+
+
+def arrivals(town: Town, name: str) -> Rows:
+    """What an upstream saw, restarts of it included: its clock is the machine's monotonic one."""
+    file = town.folder / f"{name}.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            # Killed in the middle of a line, which is the last of that life.
+            continue
+    return found
+
+
+def windows(town: Town, _: Any) -> Iterator[str]:
+    """No window of any upstream above its limit, as the upstream counts."""
+    for name, (limits, concurrency) in UPSTREAMS.items():
+        seen = arrivals(town, name)
+        for calls, per in limits:
+            found = worst([row["at"] for row in seen], calls, per)
+            if found.violations:
+                yield f"{name}: {found.most} calls in {per:g} s (limit {calls}), {found.violations} times"
+        over = [row for row in seen if row["in_flight"] > concurrency]
+        if over:
+            yield f"{name}: {max(r['in_flight'] for r in over)} at once (limit {concurrency}), {len(over)} times"
+
+
+def paid(town: Town, sql: Any) -> Iterator[str]:
+    """Every call that an upstream saw has its permit."""
+    for name in UPSTREAMS:
+        permits = sql.execute(
+            "select count(*) as n from permit where upstream = %s", (name,)
+        ).fetchone()["n"]
+        seen = len(arrivals(town, name))
+        if seen > permits:
+            yield f"{name}: {seen} calls, {permits} permits"
+
+
+def once(_: Town, sql: Any) -> Iterator[str]:
+    """Every item's row is written once at most."""
+    for row in sql.execute(
+        "select run_id, item, count(*) as n, array_agg(at::text) as at from effect group by 1, 2 having count(*) > 1"
+    ):
+        yield f"run {row['run_id']} item {row['item']} was done {row['n']} times: {row['at']}"
+
+
+def overlaps(_: Town, sql: Any) -> Iterator[str]:
+    """No two runs of a schedule that forbids it were active at once."""
+    for row in sql.execute(
+        "select a.schedule, a.id as first, b.id as second from run a join run b"
+        "    on a.schedule = b.schedule and a.id <> b.id and a.started_at < b.started_at"
+        "   and coalesce(a.finished_at, 'infinity') > b.started_at"
+        " join schedule s on s.name = a.schedule where s.overlap <> 'allow_all'"
+    ):
+        yield f"{row['schedule']}: run {row['second']} began while {row['first']} ran"
+
+
+def timely(_: Town, sql: Any) -> Iterator[str]:
+    """No run outlives its timeout by long."""
+    for row in sql.execute(
+        "select id, schedule, coalesce(finished_at, clock_timestamp()) - started_at as took, timeout"
+        "  from run where started_at is not null"
+        "   and coalesce(finished_at, clock_timestamp()) - started_at > timeout + %s * interval '1 second'",
+        (GRACE,),
+    ):
+        yield f"{row['schedule']} {row['id']}: took {row['took']}, its timeout is {row['timeout']}"
+
+
+def robbed(town: Town, sql: Any) -> Iterator[str]:
+    """No batch was taken from a worker that lived and was awake."""
+    hurt = town.hurt
+    for row in sql.execute("select d.*, r.schedule from chaos_death d join run r on r.id = d.run_id"):
+        if row["worker"] not in hurt and row["schedule"] != "hangs":
+            yield f"batch {row['run_id']}/{row['seq']} was taken from {row['worker']}, which lived, at {row['at']}"
+
+
+def deadlocked(town: Town, _: Any) -> Iterator[str]:
+    """Locks are taken in one order everywhere."""
+    town.note_deadlocks()
+    if town.deadlocks:
+        yield f"{town.deadlocks} deadlocks"
+
+
+def grid(_: Town, sql: Any) -> Iterator[str]:
+    """Every due time has one run, or one row that covers it: nothing left out, nothing twice."""
+    for name, every, *_rest in SCHEDULES:
+        expected = None
+        for row in sql.execute(
+            "select extract(epoch from coalesce(covers_from, due_at))::float8 as begin,"
+            "       extract(epoch from due_at)::float8 as due, covers_count as n, state from run"
+            " where schedule = %s and trigger = 'schedule' order by due_at", (name,)
+        ):  # fmt: skip
+            if expected is not None and abs(row["begin"] - expected) > 0.001:
+                yield f"{name}: a row begins at {row['begin']}, expected {expected}"
+            if abs((row["due"] - row["begin"]) / every + 1 - row["n"]) > 0.001:
+                yield f"{name}: a row covers {row['n']} due times from {row['begin']} to {row['due']}"
+            expected = row["due"] + every
+
+
+def ended(_: Town, sql: Any) -> Iterator[str]:
+    """Nothing is left running, waiting, or unanswered."""
+    for what, query in {
+        "run": "select id::text || ' of ' || schedule || ' is ' || state as it from run where finished_at is null",
+        "batch": "select run_id || '/' || seq || ' is ' || state as it from batch"
+                 " where state in ('waiting', 'sent', 'running')",
+        "request": "select action || ' ' || id as it from run_request where answered_at is null",
+        "count": "select id || ' counts ' || open_batches || ' open batches' as it from run where open_batches <> 0",
+        "sum": "select id || ': ' || total || ' items, ' || done || ' + ' || failed || ' + ' || deferred as it"
+               " from run where state in ('succeeded', 'partial', 'failed') and total <> done + failed + deferred",
+        "success": "select id || ': ' || done || ' of ' || total as it from run where state = 'succeeded' and done <> total",
+    }.items():  # fmt: skip
+        for row in sql.execute(query):
+            yield f"{what} {row['it']}"
+
+
+def items(_: Town, sql: Any) -> Iterator[str]:
+    """Every item is done, and has its row; or failed with a reason; or deferred; or its batch says why not."""
+    done = Counter((r["run_id"], r["item"]) for r in sql.execute("select run_id, item from effect"))
+    for row in sql.execute(ITEMS):
+        key = (row["run_id"], row["item"])
+        where = f"run {row['run_id']} batch {row['seq']} item {row['item']}"
+        if row["state"] == "done" and not done[key]:
+            yield f"{where} is done and has no row"
+        elif row["state"] != "done" and done[key]:
+            yield f"{where} is {row['state']} and has a row"
+        elif row["state"] == "failed" and not row["error"]:
+            yield f"{where} failed without a reason"
+        elif row["state"] in {None, "waiting"} and (row["batch"] == "done" or not row["why"]):
+            yield f"{where} was left, its batch is {row['batch']}"
+
+
+Promise = Callable[[Town, Any], Iterator[str]]
+#: Also true in the middle of everything.
+ALWAYS: tuple[Promise, ...] = (windows, paid, once, overlaps, timely, robbed, deadlocked, grid)
+#: True when all is quiet.
+AT_REST: tuple[Promise, ...] = (ended, items)
+
+
+def broken(town: Town, promises: tuple[Promise, ...]) -> dict[str, list[str]]:
+    """The promises that do not hold, with what was seen."""
+    found = {}
+    with town.sql() as sql:
+        for promise in promises:
+            seen = list(promise(town, sql))
+            if seen:
+                found[promise.__name__] = seen[:5]
+    return found
+
+
+def figures(town: Town) -> dict[str, Any]:
+    """What was done meanwhile."""
+    calls = {name: arrivals(town, name) for name in UPSTREAMS}
+    served = Counter(row["path"] for rows in calls.values() for row in rows if row["status"] == 200)
+    with town.sql() as sql:
+        states = sql.execute("select state, count(*) as n from run group by 1 order by 1").fetchall()
+        counts = sql.execute(
+            "select count(*) as items, (select count(*) from chaos_death) as rescues,"
+            " (select count(*) from batch where error like 'set aside%') as poisoned from effect"
+        ).fetchone()
+    return {
+        "runs": {row["state"]: row["n"] for row in states},
+        **(counts or {}),
+        "calls": {name: len(rows) for name, rows in calls.items()},
+        "calls_repeated": sum(served.values()) - len(served),
+    }
+
+
+__all__ = ["ALWAYS", "AT_REST", "HANG_TIMEOUT", "broken", "figures"]

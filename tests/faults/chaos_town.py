@@ -1,0 +1,245 @@
+"""Everything that chaos runs and breaks: servers, imitations, beats, workers, as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from sandbox.postgres import PostgresServer
+from sandbox.processes import Process, free_port
+from sandbox.valkey import ValkeyServer
+
+ROOT = Path(__file__).parents[2]
+LEASE = 5.0
+#: Name: limits as the imitation judges them (calls, seconds), most at once.
+UPSTREAMS: dict[str, tuple[list[tuple[int, float]], int]] = {
+    "alpha": ([(8, 2.0)], 3),
+    "beta": ([(1, 1.0), (6, 8.0)], 2),
+}
+HANG_TIMEOUT = 4
+#: Name, every (seconds), kind, options, other columns.
+SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
+    ("calls-alpha", 2, "chaos.working", {"items": 5, "upstream": "alpha"}, {"overlap": "allow_all"}),
+    ("calls-beta", 4, "chaos.working", {"items": 2, "upstream": "beta"}, {"overlap": "skip"}),
+    ("quick", 1, "chaos.working", {"items": 4, "seconds": 0.05}, {"overlap": "skip"}),
+    ("slow", 3, "chaos.working", {"items": 7, "seconds": 0.6}, {"overlap": "buffer_one"}),
+    ("short-of-time", 3, "chaos.working", {"items": 9, "seconds": 0.3},
+     {"overlap": "skip", "timeout": timedelta(seconds=1.5)}),
+    ("hangs", 20, "chaos.hanging", {"items": 1}, {"overlap": "skip"}),
+]  # fmt: skip
+TRACES = """
+create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
+create table chaos_death (run_id uuid, seq int, worker text, fence int,
+                          at timestamptz default clock_timestamp());
+create function chaos_note() returns trigger language plpgsql as $$
+begin
+    insert into chaos_death (run_id, seq, worker, fence) values (old.run_id, old.seq, old.worker, old.fence);
+    return null;
+end $$;
+create trigger chaos_note after update on batch for each row
+    when (new.deaths > old.deaths) execute function chaos_note();
+"""
+
+
+class Part:
+    """One process of the system, started again under a new name each time."""
+
+    def __init__(self, town: Town, name: str, command: list[str], env: dict[str, str]) -> None:
+        self._town, self.name, self._command, self._env = town, name, command, env
+        self.births = 0
+        self.stopped_until = 0.0
+        self.process: Process | None = None
+
+    @property
+    def node(self) -> str:
+        return f"{self.name}.{self.births}@chaos"
+
+    def start(self) -> None:
+        self.births += 1
+        command = [part.replace("NODE", self.node) for part in self._command]
+        self.process = Process(
+            command, log=self._town.folder / "logs" / f"{self.name}.log", cwd=ROOT, env=self._env
+        )
+        self.process.start()
+
+    def group(self, number: int) -> None:
+        """A signal to all of its processes, as when a machine sleeps or dies."""
+        if self.process is not None and self.process.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
+    def child(self, rng: random.Random, number: int) -> bool:
+        """A signal to one process of its pool."""
+        assert self.process is not None
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        with contextlib.suppress(OSError, ProcessLookupError):
+            children = [int(pid) for pid in found.read_text().split()]
+            if children:
+                os.kill(rng.choice(children), number)
+                return True
+        return False
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.running
+
+
+class Town:
+    """All parts, and the database that tells what became of the work."""
+
+    def __init__(self, folder: Path, broken: str | None) -> None:
+        self.folder = folder
+        self.postgres = PostgresServer(folder / "postgres", free_port(), fast=True)
+        self.valkey = ValkeyServer(folder / "valkey", free_port())
+        self.ports = {name: free_port() for name in UPSTREAMS}
+        self._broken = broken
+        self.parts: dict[str, Part] = {}
+        self.deadlocks = 0
+        #: Nodes that were killed or stopped: what was taken from them was taken by right.
+        self.hurt: set[str] = set()
+
+    def start(self) -> None:
+        """Servers, tables, schedules, then the parts."""
+        self.postgres.start()
+        self.valkey.start()
+        env = {
+            "WATCHKEEPER_DATABASE_URL": self.postgres.url(),
+            "WATCHKEEPER_BROKER_URL": self.valkey.url,
+            "WATCHKEEPER_LEASE_SECONDS": str(LEASE),
+            "WATCHKEEPER_RESEND_AFTER_SECONDS": "3",
+            "WATCHKEEPER_SWEEP_SECONDS": "3",
+            "WATCHKEEPER_RELAX_INTERVALS": "true",
+            "PYTHONPATH": f"{ROOT / 'tests' / 'faults'}",
+        }
+        os.environ.update(env)
+        self._fill()
+        if self._broken:
+            env["CHAOS_BREAK"] = self._broken
+        for name, (limits, concurrency) in UPSTREAMS.items():
+            options = [part for calls, per in limits for part in ("--limit", f"{calls}/{per}")]
+            self._add(name, [sys.executable, "-m", "sandbox.upstreams", "generic", "--port",
+                             str(self.ports[name]), "--log", str(self.folder / f"{name}.jsonl"), *options,
+                             "--concurrency", str(concurrency), "--latency", "lognormal:20,1,600"], {})  # fmt: skip
+        celery = [sys.executable, "-m", "celery", "-A", "chaos_kinds"]
+        for number in (1, 2):
+            self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], env)
+        for number in (1, 2, 3):
+            self._add(f"worker{number}", [*celery, "worker", "-Q", "upkeep", "-n", "NODE", "--autoscale=3,1",
+                                          "-O", "fair", "--without-gossip", "--without-mingle"], env)  # fmt: skip
+
+    def _add(self, name: str, command: list[str], env: dict[str, str]) -> None:
+        self.parts[name] = Part(self, name, command, env)
+        self.parts[name].start()
+
+    def _fill(self) -> None:
+        import chaos_kinds  # noqa: F401 - registers the kinds
+
+        from workers import migrate
+
+        if migrate.main() != 0:
+            raise RuntimeError("migrate failed")
+        with self.sql() as sql:
+            sql.execute("alter database watchkeeper set synchronous_commit = on")
+            sql.execute("delete from schedule")
+            sql.execute(TRACES)
+            for name, (limits, concurrency) in UPSTREAMS.items():
+                sql.execute(
+                    "insert into upstream (name, base_url, concurrency) values (%s, %s, %s)",
+                    (name, f"http://127.0.0.1:{self.ports[name]}", concurrency),
+                )
+                for calls, per in limits:
+                    sql.execute(
+                        "insert into quota (upstream, per, calls) values (%s, %s, %s)",
+                        (name, timedelta(seconds=per), calls),
+                    )
+            for name, every, kind, options, columns in SCHEDULES:
+                row = {"name": name, "task": kind, "every": timedelta(seconds=every),
+                       "options": json.dumps(options), "catch_up": "all", **columns}  # fmt: skip
+                marks = ", ".join(f"%({column})s" for column in row)
+                sql.execute(f"insert into schedule ({', '.join(row)}) values ({marks})", row)
+            if self._broken:
+                from chaos_breaking import IN_SQL
+
+                sql.execute(IN_SQL.get(self._broken, "select 1"))
+
+    @contextlib.contextmanager
+    def sql(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        with psycopg.connect(
+            self.postgres.url(), autocommit=True, row_factory=dict_row, connect_timeout=5
+        ) as connection:
+            yield connection
+
+    def wait_for_work(self) -> None:
+        """Wait until every worker has begun to live, and one has done something."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with self.sql() as sql:
+                row = sql.execute(
+                    "select (select count(*) from heartbeat) >= 5 and exists (select from effect) as up"
+                ).fetchone()
+                if row and row["up"]:
+                    return
+            time.sleep(0.2)
+        raise RuntimeError(f"the system did not begin to work; see {self.folder / 'logs'}")
+
+    def order(self, name: str, **what: Any) -> None:
+        """Tell an imitation to misbehave."""
+        url = f"http://127.0.0.1:{self.ports[name]}/_control"
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(
+                urllib.request.Request(url, json.dumps(what).encode()), timeout=2
+            ).close()
+
+    def note_deadlocks(self) -> None:
+        """Postgres forgets its counts in a crash, so they are read before."""
+        with contextlib.suppress(psycopg.Error), self.sql() as sql:
+            row = sql.execute(
+                "select deadlocks from pg_stat_database where datname = current_database()"
+            ).fetchone()
+            self.deadlocks = max(self.deadlocks, row["deadlocks"] if row else 0)
+
+    def tend(self) -> None:
+        """Start what has died, wake what has slept its time."""
+        for part in self.parts.values():
+            if part.stopped_until and time.monotonic() > part.stopped_until:
+                part.stopped_until = 0.0
+                part.group(signal.SIGCONT)
+            if not part.running:
+                part.stopped_until = 0.0
+                part.start()
+
+    def all_up(self) -> None:
+        """End every fault."""
+        if not self.postgres.answers():
+            self.postgres.start()
+        if not self.valkey.answers():
+            self.valkey.start()
+        for part in self.parts.values():
+            if part.stopped_until:
+                part.stopped_until = 0.0
+                part.group(signal.SIGCONT)
+        self.tend()
+
+    def stop(self) -> None:
+        for part in self.parts.values():
+            part.group(signal.SIGCONT)
+            if part.process is not None:
+                part.process.send(signal.SIGTERM)
+        for part in self.parts.values():
+            if part.process is not None:
+                part.process.stop(grace=4.0)
+        self.valkey.stop()
+        self.postgres.stop()

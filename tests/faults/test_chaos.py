@@ -1,0 +1,40 @@
+"""A minute of chaos holds every promise; without one safety rule chaos finds it out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos_breaking import RULES
+
+CHAOS = Path(__file__).with_name("chaos.py")
+
+
+def chaos(*options: str, within: float) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(CHAOS), *options], capture_output=True, text=True, timeout=within
+    )
+    assert done.stdout, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_a_minute_of_chaos_breaks_no_promise() -> None:
+    summary = chaos("--minutes", "0.7", "--seed", "1", within=380)
+
+    assert summary["chaos"] == "held", json.dumps(summary, indent=1)
+    assert summary["faults"] >= 10
+    assert summary["items"] >= 20
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_chaos_finds_the_rule_that_is_broken(rule: str) -> None:
+    summary = chaos("--minutes", "10", "--seed", "3", "--break", rule, within=880)
+
+    assert summary["chaos"] == "broken", json.dumps(summary, indent=1)
