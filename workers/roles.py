@@ -27,6 +27,7 @@ PEOPLE = {
     "site": "insert update delete",
     "category": "insert update delete",
     "market": "insert update",
+    "worker_group": "insert update delete",
 }
 
 #: Columns of those tables that are not an operator's, and what to do instead.
