@@ -164,7 +164,9 @@ def test_quota_status_says_all_of_it(upstream: Any, connection: Any, new_run: An
     assert [(r["per"], r["used"], r["limit"], r["share"]) for r in rows] == [
         ("1 minute", 1, 4, "25 %"), ("day of UTC", 1, 50, "2 %"),
     ]  # fmt: skip
-    assert [(r["waiting"], r["who_waits"], r["breaker"]) for r in rows] == [(1, "nightly", "closed")] * 2
+    assert [(r["waiting"], r["who_waits"], r["breaker"]) for r in rows] == [
+        (1, "nightly", "closed")
+    ] * 2
     assert rows[0]["resets"].startswith("in ")
 
 
