@@ -1,4 +1,4 @@
-"""Beat is woken by what others wait for: the end of a run, new trading days."""
+"""Beat is woken by what others wait for: the end of a run, new trading days; quotas by the day."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ down_revision = "0041"
 
 
 def upgrade() -> None:
-    load_sql("run_ended", "sessions_changed")
+    load_sql("run_ended", "sessions_changed", "backfill")
 
 
 def downgrade() -> None:
