@@ -25,7 +25,7 @@ class Calendar:
         self._sessions = sorted(sessions, key=lambda session: session.day)
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Calendar:
+    def of(cls, rows: Iterable[Mapping[Any, Any]]) -> Calendar:
         """From rows of table `market_session`."""
         return cls(Session(row["session_date"], row["open_at"], row["close_at"]) for row in rows)
 
