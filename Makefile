@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz bench chaos env psql lock clean
+.PHONY: help run test check fuzz bench chaos env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,9 @@ env: ## write .env with generated secrets for docker compose
 
 psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
 	@$(BIN)/python -m sandbox psql
+
+schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
+	@$(BIN)/python -m sandbox schema
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv
