@@ -14,6 +14,7 @@ pytest_plugins = (
     "fix_postgres",
     "fix_valkey",
     "fix_processes",
+    "fix_proxy",
     "fix_kinds",
     "fix_beat",
     "fix_prices",

@@ -21,9 +21,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers import outcomes, pacing, runs
 from workers.db import transaction
 from workers.errors import LeaseLost
+from workers.rescues import rescue
 
-#: A batch whose worker died so often is set aside: it probably kills workers.
-MOST_DEATHS = 2
+__all__ = [
+    "Claim", "Sign", "beat", "check_fence", "claim", "end", "fenced", "hand_back", "plan", "rescue",
+    "write_items",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,25 @@ def _where(hold: Claim) -> dict[str, Any]:
     return {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence}
 
 
+#: With its first batch the run starts, and the time of its timeout begins.
 _CLAIM = text("""
-update batch
-   set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
-       waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
-       started_at = coalesce(started_at, :now), updated_at = :now
- where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
-   and (not_before is null or not_before <= :now)
-   -- What waits for a quota is let go by beat, in its order; an old message brings it no further.
-   and (waiting_for is null or send_at is not null)
-returning fence, attempt, items
+with claimed as (
+    update batch
+       set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
+           waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
+           started_at = coalesce(started_at, :now), updated_at = :now
+     where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
+       and (not_before is null or not_before <= :now)
+       -- What waits for a quota is let go by beat, in its order; an old message brings it no further.
+       and (waiting_for is null or send_at is not null)
+    returning fence, attempt, items
+), started as (
+    update run
+       set state = 'running', started_at = coalesce(started_at, :now),
+           deadline_at = coalesce(deadline_at, cast(:now as timestamptz) + timeout)
+     where id = :run_id and (state = 'due' or started_at is null) and exists (select from claimed)
+)
+select fence, attempt, items from claimed
 """)
 
 
@@ -83,7 +95,6 @@ def claim(
     ).first()
     if row is None:
         return None
-    runs.mark_started(connection, run_id, now)
     return Claim(run_id, seq, row.fence, row.attempt, run, row.items, now)
 
 
@@ -211,7 +222,7 @@ def end(
     summary: outcomes.Summary | None = None,
 ) -> outcomes.Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
-    run = runs.lock(connection, hold.run_id)
+    run = runs.lock_briefly(connection, hold.run_id)
     row = connection.execute(
         _END,
         {**_where(hold), "state": state, "error": error},
@@ -259,40 +270,3 @@ def hand_back(
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     connection.execute(text("notify watchkeeper, 'batch'"))
-
-
-_LOST = text("""
-select r.id, b.seq from run r join batch b on b.run_id = r.id
- where b.state = 'running' and b.lease_until < :now
- order by b.lease_until limit :limit
-   for update of r skip locked
-""")
-
-_TAKE_BACK = text("""
-update batch
-   set deaths = deaths + 1, updated_at = :now, lease_until = null, waiting_for = null,
-       state = case when deaths + 1 >= :most then 'failed' else 'waiting' end,
-       send_at = case when deaths + 1 >= :most then null else cast(:now as timestamptz) end,
-       finished_at = case when deaths + 1 >= :most then cast(:now as timestamptz) end,
-       error = case when deaths + 1 >= :most
-                    then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
-                    else 'its worker went silent: ' || worker end
- where run_id = :run_id and seq = :seq and state = 'running' and lease_until < :now
-returning state, error
-""")
-
-
-def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID, int, str]]:
-    """Take back batches whose lease ended before ``now``; returns (run, seq, new state)."""
-    rescued: list[tuple[UUID, int, str]] = []
-    for run_id, seq in connection.execute(_LOST, {"now": now, "limit": limit}).all():
-        row = connection.execute(
-            _TAKE_BACK, {"run_id": run_id, "seq": seq, "now": now, "most": MOST_DEATHS}
-        ).first()
-        if row is None:
-            continue
-        if row.state == "failed":
-            pacing.let_go(connection, runs.lock(connection, run_id))
-            outcomes.close_batches(connection, run_id, 1, error=row.error)
-        rescued.append((run_id, seq, row.state))
-    return rescued

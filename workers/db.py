@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -11,8 +12,9 @@ import psycopg
 from psycopg.rows import tuple_row
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, NoResultFound
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, NoResultFound
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 
 from workers.settings import settings
 
@@ -21,6 +23,8 @@ SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC"
 )
+#: A connection unused for so long is tried before it is used (seconds).
+RESTED = 1.0
 KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -57,10 +61,26 @@ def engine() -> Engine:
         settings().sqlalchemy_url,
         pool_size=4,
         max_overflow=8,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args=connect_args("watchkeeper"),
     )
+
+
+@event.listens_for(Pool, "checkin")
+def _rests(_: Any, record: Any) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _prove(driver: Any, record: Any, _: Any) -> None:
+    """A connection that has rested a while must answer first; asking each time costs too much."""
+    if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
+        return
+    try:
+        driver.execute("select 1")
+        driver.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def reset(*, close: bool = True) -> None:

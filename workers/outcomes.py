@@ -37,7 +37,7 @@ _CLOSE = text("""
 update run set open_batches = open_batches - :batches, error = coalesce(error, :error),
        traceback = coalesce(traceback, :traceback)
  where id = :run_id
-returning open_batches
+returning open_batches, error
 """)
 
 
@@ -55,8 +55,10 @@ def close_batches(
     The caller has locked the run and ended the batches in the same transaction.
     """
     parameters = {"run_id": run_id, "batches": batches, "error": error, "traceback": traceback}
-    left = connection.execute(_CLOSE, parameters).scalar_one()
-    return finish(connection, run_id, summary=summary) if left == 0 else None
+    run = connection.execute(_CLOSE, parameters).one()
+    if run.open_batches > 0:
+        return None
+    return _finish(connection, run_id, run.error, summary)
 
 
 _TALLY = text("""
@@ -98,16 +100,13 @@ def judge(tally: RowMapping | Mapping[str, Any]) -> str:
     return "partial" if unfinished or left else "succeeded"
 
 
-def finish(connection: Connection, run_id: UUID, *, summary: Summary | None = None) -> Ended:
+def _finish(connection: Connection, run_id: UUID, said: str | None, summary: Summary | None) -> Ended:
     """End the run: count what its batches did, name its state, write its summary."""
     tally = connection.execute(_TALLY, {"run_id": run_id}).mappings().one()
-    run = connection.execute(
-        text("select error, reason from run where id = :run_id"), {"run_id": run_id}
-    ).one()
     counts = tally["counts"] or {}
     result = {"counts": counts, "summary": (summary or plain_summary)(counts)}
     state = judge(tally)
-    error = run.error or tally["first_error"]
+    error = said or tally["first_error"]
     reason = None
     if tally["deferred"] or tally["deferred_batches"]:
         reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"

@@ -205,17 +205,12 @@ def lock(connection: Connection, run_id: UUID) -> RowMapping | None:
     return connection.execute(_LOCK, {"run_id": run_id}).mappings().first()
 
 
-_START = text("""
-update run
-   set state = 'running', started_at = coalesce(started_at, :now),
-       deadline_at = coalesce(deadline_at, cast(:now as timestamptz) + timeout)
- where id = :run_id and (state = 'due' or started_at is null)
-""")
+_LOCK_BRIEFLY = text("select id, max_in_flight from run where id = :run_id for update")
 
 
-def mark_started(connection: Connection, run_id: UUID, now: datetime) -> None:
-    """A worker has claimed its first batch: the time of its timeout begins."""
-    connection.execute(_START, {"run_id": run_id, "now": now})
+def lock_briefly(connection: Connection, run_id: UUID) -> RowMapping | None:
+    """Lock the run and read only what the end of a batch needs."""
+    return connection.execute(_LOCK_BRIEFLY, {"run_id": run_id}).mappings().first()
 
 
 _ADD_BATCHES = text("""
