@@ -9,6 +9,7 @@ COPY workers workers
 COPY beat beat
 COPY tasks tasks
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
+RUN python -m compileall -q workers beat tasks
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home watchkeeper \

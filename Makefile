@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz bench chaos env psql lock clean
+.PHONY: help run test check fuzz bench chaos env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -18,8 +18,8 @@ help: ## what there is
 run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams (Ctrl-C ends it)
 	@$(BIN)/python -m sandbox run
 
-test: $(VENV)/.dev ## the tests, on servers of their own (the long ones: make chaos)
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not long"
+test: $(VENV)/.dev ## the tests, on servers of their own
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests
 	@$(BIN)/ruff format --check -q .
@@ -29,7 +29,7 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, test
 	@$(MAKE) --no-print-directory test
 
 chaos: $(VENV)/.dev ## kills, restarts and wrong clocks: the faults alone
-	@$(BIN)/python -m pytest -q -m long
+	@$(BIN)/python -m pytest -q tests/faults
 
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600
@@ -46,6 +46,9 @@ env: ## write .env with generated secrets for docker compose
 
 psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
 	@$(BIN)/python -m sandbox psql
+
+schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
+	@$(BIN)/python -m sandbox schema
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv

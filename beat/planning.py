@@ -72,7 +72,9 @@ def plan(row: Row, timing: Timing, now: datetime) -> Planned:
     for_good = row.paused_for_good or row.paused_all
     paused = for_good or (row.paused_until is not None and row.paused_until > now)
     spent = row.max_runs is not None and row.runs_counted >= row.max_runs
-    if not row.enabled or row.after is not None or for_good or spent:
+    # An edit ends an automatic pause; what plans anew without one (pause_all, sessions) does not.
+    tripped = row.tripped_at is not None and row.planned_revision == row.revision
+    if not row.enabled or row.after is not None or for_good or spent or tripped:
         return Planned(anchor, None, None, pending)
     if pending and not paused and next_due(timing, anchor, pending - MICROSECOND) == pending:
         return Planned(anchor, pending, claim_time(timing, anchor, pending))

@@ -33,6 +33,7 @@ def plan_edited(
 
 def _plan(connection: Connection, now: datetime, names: list[str], book: SessionBook) -> list[str]:
     connection.execute(states.CREATE, {"names": names})
+    book.forget()
     rows, unreadable = lock_named(connection, names)
     obey(connection, now, book, rows, unreadable, replan=True)
     return [row.name for row in [*rows, *unreadable]]

@@ -123,9 +123,11 @@ select (select max(name) from slice), (select count(*) from slice), array(
 SET_PLAN = """
 update schedule_state st
    set planned_revision = p.revision, anchor_at = p.anchor_at, next_run_at = p.next_run_at,
-       claim_at = p.claim_at, tripped_at = null, tripped_reason = null, error = null, error_at = null,
-       consecutive_failures = case when st.tripped_at is null then st.consecutive_failures else 0 end,
-       updated_at = %(now)s
+       claim_at = p.claim_at, error = null, error_at = null, updated_at = %(now)s,
+       tripped_at = case when st.planned_revision = p.revision then st.tripped_at end,
+       tripped_reason = case when st.planned_revision = p.revision then st.tripped_reason end,
+       consecutive_failures = case when st.tripped_at is null or st.planned_revision = p.revision
+                                   then st.consecutive_failures else 0 end
   from unnest(%(names)s::text[], %(revisions)s::bigint[], %(anchors)s::timestamptz[],
               %(nexts)s::timestamptz[], %(claims)s::timestamptz[])
        as p(schedule, revision, anchor_at, next_run_at, claim_at)

@@ -1,4 +1,4 @@
-"""`python -m sandbox run | exec | psql | reset`."""
+"""`python -m sandbox run | exec | psql | schema | reset`."""
 
 from __future__ import annotations
 
@@ -65,6 +65,12 @@ def _psql(given: argparse.Namespace) -> int:
     return psql(_folder(given), _without_dashes(given.arguments))
 
 
+def _schema(_: argparse.Namespace) -> int:
+    from sandbox.schema import write
+
+    return write()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
@@ -91,6 +97,8 @@ def parser() -> argparse.ArgumentParser:
     psql = commands.add_parser("psql", parents=[data], help="psql on the running sandbox")
     psql.add_argument("arguments", nargs=argparse.REMAINDER)
     psql.set_defaults(do=_psql)
+    schema = commands.add_parser("schema", help="write alembic/schema.sql anew")
+    schema.set_defaults(do=_schema)
     reset = commands.add_parser("reset", parents=[data], help="forget the data")
     reset.set_defaults(do=_reset)
     return made

@@ -130,7 +130,7 @@ class House:
         self._launch_upstreams()
         if flower:
             self._launch_flower()
-        self._migrate()
+        self.migrate()
         with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
             self._point_to_imitations(connection)
         prepare()
@@ -141,7 +141,8 @@ class House:
         if started:
             self.say(f"system     {', '.join(started)}")
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
+        """Bring the database up to this code; NotStarted says why it could not."""
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
@@ -14,7 +14,18 @@ from workers.watchdog import Watchdog
 
 broker.mend_kombu()
 
-app = Celery("watchkeeper", task_cls=Task, include=["tasks"])
+
+class Application(Celery):
+    """Celery, whose tasks are its own: by default each would also be made in every other app."""
+
+    if not TYPE_CHECKING:
+
+        def task(self, *args: Any, **options: Any) -> Any:
+            """Register a kind; options are those of `workers.task.Task`."""
+            return super().task(*args, **{"shared": False, **options})
+
+
+app = Application("watchkeeper", task_cls=Task, include=["tasks"])
 app.conf.update(
     broker_url=settings().broker_url.get_secret_value(),
     broker_transport_options=broker.TRANSPORT_OPTIONS,

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 import click
@@ -31,18 +31,52 @@ def connect() -> Any:
     connection = psycopg.connect(
         settings().libpq_dsn, autocommit=True, row_factory=dict_row, **arguments
     )
+    connection.add_notice_handler(_tell)
+    _read_infinity(connection)
     actor = os.environ.get("WATCHKEEPER_ACTOR") or os.environ.get("USER") or ""
     if actor:
         connection.execute("select set_config('app.actor', %s, false)", (actor,))
     return connection
 
 
-def fail(message: str, hint: str | None, status: int) -> None:
+def _read_infinity(connection: Any) -> None:
+    """Let the times that Python cannot hold (paused for good) be read as the words they are."""
+    from psycopg.types.datetime import TimestamptzLoader
+
+    class Loader(TimestamptzLoader):
+        def load(self, data: Any) -> Any:
+            text = bytes(data).decode()
+            return text if text.endswith("infinity") else super().load(data)
+
+    connection.adapters.register_loader("timestamptz", Loader)
+
+
+def _tell(notice: Any) -> None:
+    """What the database wants to be known goes where progress goes."""
+    click.echo(f"notice: {notice.message_primary}", err=True)
+    if notice.message_hint:
+        click.echo(f"hint:   {notice.message_hint}", err=True)
+
+
+def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
     """Say what is wrong on standard error and end with ``status``."""
     click.secho(f"error: {message}", fg="red", err=True)
+    if why:
+        click.echo(f"why:   {why}", err=True)
     if hint:
         click.echo(f"hint:  {hint}", err=True)
     sys.exit(status)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; elsewhere ``--yes`` is needed.  Ends the command when the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question}  Nobody is here to answer: give --yes.")
+    if not click.confirm(question, err=True):
+        click.echo("nothing was changed", err=True)
+        sys.exit(FAILED)
 
 
 def speaks_plainly(command: Callable[P, T]) -> Callable[P, T]:
@@ -54,19 +88,35 @@ def speaks_plainly(command: Callable[P, T]) -> Callable[P, T]:
 
         try:
             return command(*args, **kwargs)
-        except psycopg.OperationalError as error:
-            fail(
-                f"the database is out of reach: {str(error).strip().splitlines()[-1]}",
-                "check WATCHKEEPER_DATABASE_URL",
-                UNREACHABLE,
-            )
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
         except psycopg.Error as error:
-            diag = error.diag
-            status = NOT_FOUND if diag.sqlstate == "P0002" else REFUSED
-            fail(diag.message_primary or str(error), diag.message_hint, status)
-        raise AssertionError
+            if isinstance(error, psycopg.OperationalError) and _is_away(error.sqlstate):
+                fail(
+                    f"the database is out of reach: {str(error).strip().splitlines()[-1]}",
+                    "check WATCHKEEPER_DATABASE_URL",
+                    UNREACHABLE,
+                )
+            _refused(error)
 
     return wrapped
+
+
+def _is_away(sqlstate: str | None) -> bool:
+    """Whether an error is of the connection or the server, not of the statement."""
+    return sqlstate is None or sqlstate.startswith(("08", "28", "3D", "53", "57P"))
+
+
+def _refused(error: Any) -> NoReturn:
+    """The database's own words: message, why, hint; a CHECK constraint's name is its sentence."""
+    diag = error.diag
+    message, why = diag.message_primary or str(error), diag.message_detail
+    if diag.sqlstate == "23514" and diag.constraint_name:
+        message, why = diag.constraint_name, None
+    if diag.sqlstate == "55P03":
+        message = f"somebody else holds it: {message}"
+    fail(message, diag.message_hint, NOT_FOUND if diag.sqlstate == "P0002" else REFUSED, why=why)
 
 
 def plain(value: Any) -> Any:
@@ -86,7 +136,7 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: boo
     if not sys.stdout.isatty():
         click.echo("\t".join(columns))
         for row in rows:
-            click.echo("\t".join("" if row[c] is None else str(row[c]) for c in columns))
+            click.echo("\t".join(" ".join(_text(row[c]).split()) for c in columns))
         return
     from rich.console import Console
     from rich.table import Table
@@ -99,8 +149,15 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: boo
     Console(highlight=False).print(table)
 
 
+def _text(value: Any) -> str:
+    """A value as a cell: times to the second, nothing for null."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return "" if value is None else str(value)
+
+
 def _coloured(value: Any) -> str:
-    text = "" if value is None else str(value).replace("[", "\\[")
+    text = _text(value).replace("[", "\\[")
     if text in {"on", "succeeded", "ok"}:
         return f"[green]{text}[/]"
     if text.startswith(("paused", "disabled", "partial", "skipped", "held")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,9 +56,19 @@ def connect_args(application: str) -> dict[str, Any]:
     return {**KEEPALIVE, "application_name": application, "options": SESSION_OPTIONS}
 
 
-@cache
+#: Two threads that both make the first engine would lose one of them, with its open connection.
+_making = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_making=threading.Lock()))
+
+
 def engine() -> Engine:
     """The process's engine; a forked child must call ``reset()`` before its first use."""
+    with _making:
+        return _engine()
+
+
+@cache
+def _engine() -> Engine:
     return create_engine(
         settings().sqlalchemy_url,
         pool_size=4,
@@ -85,9 +97,10 @@ def _prove(driver: Any, record: Any, _: Any) -> None:
 
 def reset(*, close: bool = True) -> None:
     """Forget the engine: in a forked child with ``close=False``, the parent still uses its sockets."""
-    if engine.cache_info().currsize:
-        engine().dispose(close=close)
-        engine.cache_clear()
+    with _making:
+        if _engine.cache_info().currsize:
+            _engine().dispose(close=close)
+            _engine.cache_clear()
 
 
 @contextmanager

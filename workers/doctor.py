@@ -3,43 +3,84 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import available_timezones
 
 import click
 
-from workers.console import FAILED, connect, speaks_plainly
+from workers.console import FAILED, connect, show, speaks_plainly
 
-#: Difference between this machine's clock and the database's that is worth a word (seconds).
+#: Difference between a machine's clock and the database's that is worth a word (seconds).
 SKEW = 2.0
+
+BEATS = """
+select count(*) filter (where state = 'ok') as alive, max(seen_at) as last
+  from health where role = 'beat'
+"""
+
+SKEWED = """
+select string_agg(format('%%s by %%s s', name, round((detail ->> 'clock_skew')::numeric, 1)), ', ')
+       as names
+  from health where state = 'ok' and abs((detail ->> 'clock_skew')::float8) > %s
+"""
+
+#: A row lock is written in the row itself: ``xmax`` is the transaction that holds it.
+OVERDUE = """
+select st.schedule as name,
+       duration_words(date_trunc('second', clock_timestamp() - st.claim_at)) as late,
+       a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'a program') as program,
+       duration_words(date_trunc('second', clock_timestamp() - a.xact_start)) as since
+  from schedule_state st
+  left join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = st.xmax
+  left join pg_stat_activity a on a.pid = l.pid
+ where st.claim_at < clock_timestamp() - interval '1 minute'
+   and not (select paused from pause_switch)
+ order by st.claim_at limit 10
+"""
+
+ASIDE = """
+select string_agg(schedule || ' (' || error || ')', ', ') as names
+  from (select schedule, error from schedule_state
+         where error is not null order by error_at limit 10) st
+"""
+
+UNKNOWN = """
+select string_agg(s.name || ' (' || s.task || ')', ', ' order by s.name) as names
+  from schedule s left join task_kind k on k.name = s.task
+ where s.enabled and (k.name is null or k.retired_at is not null)
+"""
+
+SESSIONS = """
+select string_agg(s.calendar || coalesce(' until ' || last, ' not at all'), ', ') as names
+  from (select distinct calendar from schedule where calendar is not null and enabled) s
+  left join lateral (
+      select max(session_date) as last from market_session where mic = s.calendar) m on true
+ where last is null or last < current_date + 30
+"""
 
 
 def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
     """Each check with what is wrong, or None."""
     yield "database", None
-    row = connection.execute("select extract(epoch from clock_timestamp())::float8 as now").fetchone()
-    import time
-
-    skew = abs(time.time() - row["now"])
-    yield "clock", f"differs from the database's by {skew:.1f} s; set the time" if skew > SKEW else None
     yield "migrations", _migrations(connection)
     yield "broker", _broker(app)
-    beats = connection.execute("select count(*) as n from health where role = 'beat' and state = 'ok'")
-    yield "beat", None if beats.fetchone()["n"] else "no beat has given a sign in the last 30 s"
-    late = connection.execute(
-        "select string_agg(name, ', ') as names from schedule_status where state like 'LATE%'"
-    ).fetchone()["names"]
-    yield "due times", f"late: {late}" if late else None
-    aside = connection.execute(
-        "select string_agg(name || ' (' || state || ')', ', ') as names from schedule_status"
-        " where state like 'set aside%'"
-    ).fetchone()["names"]
-    yield "rows", aside
-    unknown = connection.execute(
-        "select string_agg(s.name, ', ') as names from schedule s join task_kind k on k.name = s.task"
-        " where k.retired_at is not null and s.enabled"
-    ).fetchone()["names"]
-    yield "tasks", f"no worker knows the task of: {unknown}" if unknown else None
+    yield "beat", _beat(connection)
+    yield "clock", _clock(connection)
+    yield "timezones", _timezones(connection)
+    yield "due times", _overdue(connection)
+    yield "rows", _said(connection, ASIDE, "set aside: {}; correct them, any edit lets beat try again")
+    yield "tasks", _tasks(connection)
+    yield (
+        "calendars",
+        _said(connection, SESSIONS, "trading days are known for {}; enable schedule market-sessions"),
+    )
+
+
+def _said(connection: Any, query: str, sentence: str, *values: Any) -> str | None:
+    names = connection.execute(query, values or None).fetchone()["names"]
+    return sentence.format(names) if names else None
 
 
 def _migrations(connection: Any) -> str | None:
@@ -49,7 +90,10 @@ def _migrations(connection: Any) -> str | None:
     from workers.migrate import PYPROJECT
 
     head = ScriptDirectory.from_config(Config(toml_file=str(PYPROJECT))).get_current_head()
-    row = connection.execute("select version_num from alembic_version").fetchone()
+    known = connection.execute("select to_regclass('alembic_version') is not null as it").fetchone()[
+        "it"
+    ]
+    row = connection.execute("select version_num from alembic_version").fetchone() if known else None
     at = row["version_num"] if row else "nothing"
     return (
         None
@@ -67,16 +111,86 @@ def _broker(app: Any) -> str | None:
     return None
 
 
+def _beat(connection: Any) -> str | None:
+    row = connection.execute(BEATS).fetchone()
+    if row["alive"]:
+        return None
+    last = f", the last at {row['last']:%Y-%m-%d %H:%M:%S %Z}" if row["last"] else ""
+    return f"no beat has given a sign in the last 30 s{last}"
+
+
+def _clock(connection: Any) -> str | None:
+    row = connection.execute("select extract(epoch from clock_timestamp())::float8 as now").fetchone()
+    skew = time.time() - row["now"]
+    if abs(skew) > SKEW:
+        return f"this machine's differs from the database's by {skew:.1f} s; set the time"
+    return _said(
+        connection, SKEWED, "differs from the database's: {}; nothing breaks, logs mislead", SKEW
+    )
+
+
+def _timezones(connection: Any) -> str | None:
+    known = {row["name"] for row in connection.execute("select name from timezone_name")}
+    used = {row["zone"] for row in connection.execute("select distinct timezone as zone from schedule")}
+    here = available_timezones()
+    if lost := sorted(used - here):
+        return f"not in this machine's tzdata: {', '.join(lost)}; update tzdata"
+    fresh = sorted(here - known)
+    return f"new here: {', '.join(fresh[:3])} …; run python -m workers.migrate" if fresh else None
+
+
+def _overdue(connection: Any) -> str | None:
+    late = []
+    for row in connection.execute(OVERDUE):
+        held = ""
+        if row["pid"] is not None:
+            held = f" (locked for {row['since']} by {row['usename']} with {row['program']},"
+            held += f" pid {row['pid']}; SELECT pg_terminate_backend({row['pid']}) ends it)"
+        late.append(f"{row['name']} by {row['late']}{held}")
+    return f"late: {', '.join(late)}" if late else None
+
+
+def _tasks(connection: Any) -> str | None:
+    from workers.migrate import registered
+
+    unknown = _said(connection, UNKNOWN, "no worker knows the task of: {}")
+    if unknown:
+        return unknown
+    kinds = {
+        r["name"] for r in connection.execute("select name from task_kind where retired_at is null")
+    }
+    new = sorted({task.name for task in registered() if task.name.startswith("tasks.")} - kinds)
+    return f"not yet in the database: {', '.join(new)}; run python -m workers.migrate" if new else None
+
+
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines")
 @click.pass_context
 @speaks_plainly
-def doctor(context: click.Context) -> None:
+def doctor(context: click.Context, as_json: bool) -> None:
     """Check database, migrations, broker, beat, clocks and rows; exit 1 when anything is wrong."""
-    wrong = 0
-    with connect() as connection:
-        for name, trouble in findings(connection, context.obj.app):
-            wrong += trouble is not None
-            mark = click.style("✘", fg="red") if trouble else click.style("✔", fg="green")
-            click.echo(f"{mark} {name:<11} {trouble or 'ok'}")
-    if wrong:
+    import psycopg
+
+    found: list[dict[str, Any]] = []
+    try:
+        with connect() as connection:
+            for name, trouble in findings(connection, context.obj.app):
+                found.append({"check": name, "ok": trouble is None, "trouble": trouble})
+                if not as_json:
+                    _say(name, trouble)
+    except psycopg.Error as error:
+        trouble = str(error).strip().partition("\n")[0]
+        if not found:
+            trouble += "; check WATCHKEEPER_DATABASE_URL"
+        found.append({"check": "database", "ok": False, "trouble": trouble})
+        if not as_json:
+            _say("database", trouble)
+    if as_json:
+        show(found, (), as_json=True)
+    if not all(one["ok"] for one in found):
         sys.exit(FAILED)
+
+
+def _say(name: str, trouble: str | None) -> None:
+    mark = click.style("✘", fg="red") if trouble else click.style("✔", fg="green")
+    click.echo(f"{mark} {name:<11} {trouble or 'ok'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +37,9 @@ class Heartbeat(Base):
 
 
 _BEAT = text("""
-insert into heartbeat (name, role, detail) values (:name, :role, :detail)
+insert into heartbeat (name, role, detail)
+values (:name, :role, cast(:detail as jsonb) || jsonb_build_object(
+    'clock_skew', cast(:clock as float8) - extract(epoch from clock_timestamp())::float8))
 on conflict (name) do update
    set seen_at = clock_timestamp(), detail = excluded.detail, role = excluded.role,
        started_at = case when heartbeat.detail->'pid' is distinct from excluded.detail->'pid'
@@ -47,7 +50,9 @@ on conflict (name) do update
 def beat(name: str, role: str, detail: dict[str, Any]) -> None:
     """Say that process ``name`` is useful: in its row, then in its file for a health check."""
     with transaction() as connection:
-        connection.execute(_BEAT, {"name": name, "role": role, "detail": detail})
+        # How far this host's clock is ahead: nothing depends on it, doctor tells it.
+        clock = time.time()
+        connection.execute(_BEAT, {"name": name, "role": role, "detail": detail, "clock": clock})
     directory = settings().heartbeat_dir
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`python -m workers.migrate`: brings the database up to this code, then says which tasks exist."""
+"""`python -m workers.migrate`: brings the database up to this code: tables, tasks, roles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from workers import kinds, logs, timezones
+from workers import kinds, logs, roles, timezones
 from workers.db import transaction
 from workers.settings import settings
 from workers.task import Task
@@ -53,9 +53,14 @@ def main() -> int:
         with transaction() as connection:
             timezones.register(connection)
             number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
+            refused = roles.register(connection)
     except OperationalError as error:
         log.error("migrate.failed", error=str(error.orig).strip())
         return 1
+    if refused:
+        log.warning(
+            "roles.missing", why="this login may not make them", administrator_runs="; ".join(refused)
+        )
     log.info("migrate.done", kinds=number)
     return 0
 

@@ -27,7 +27,24 @@ begin
                                                         from task_kind where retired_at is null), 'none yet: run the migrate step');
     end if;
 
-    perform schedule_check_timing(new);
+    if is_new or row(new.every, new.cron, new.at, new.after, new.starts_at, new.ends_at, new.paused_until, new.options,
+                     new.jitter, new.timeout, new.expires, new.catch_up_window)
+       is distinct from row(old.every, old.cron, old.at, old.after, old.starts_at, old.ends_at, old.paused_until, old.options,
+                            old.jitter, old.timeout, old.expires, old.catch_up_window) then
+        perform schedule_check_timing(new);
+    end if;
+    if is_new or row(new.overlap, new.catch_up, new.calendar_hours, new.priority, new.max_runs, new.pause_after_failures,
+                     new.max_attempts, new.batch_size, new.max_in_flight, new.jitter, new.timeout, new.expires,
+                     new.batch_delay, new.catch_up_window)
+       is distinct from row(old.overlap, old.catch_up, old.calendar_hours, old.priority, old.max_runs, old.pause_after_failures,
+                            old.max_attempts, old.batch_size, old.max_in_flight, old.jitter, old.timeout, old.expires,
+                            old.batch_delay, old.catch_up_window) then
+        perform schedule_check_values(new);
+    end if;
+    if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
+        raise notice 'at = % has passed: "%" will not run.', new.at, new.name
+            using hint = format('To run it now: SELECT run_now(%L);', new.name);
+    end if;
     if new.every is not null and (is_new or new.every is distinct from old.every) then
         perform schedule_check_every(new.every, kind);
     end if;
@@ -60,6 +77,28 @@ $$;
 comment on function schedule_check() is
     'Trigger: refuses mistakes in the columns that changed, in words a person understands';
 
-create trigger schedule_check
+create or replace trigger schedule_check
     before insert or update on schedule
     for each row execute function schedule_check();
+
+create or replace function schedule_kept() returns trigger
+language plpgsql
+as $$
+declare
+    followers text;
+begin
+    select string_agg(name, ', ' order by name) into followers from schedule where after = old.name;
+    if followers is not null then
+        raise exception 'schedule "%" cannot be deleted: % runs after it', old.name, followers
+            using errcode = '23503', column = 'after',
+                  hint = 'Give what follows a timing of its own, or delete it first.';
+    end if;
+    return old;
+end
+$$;
+
+comment on function schedule_kept() is 'Trigger: what others run after is not deleted';
+
+create or replace trigger schedule_kept
+    before delete on schedule
+    for each row execute function schedule_kept();

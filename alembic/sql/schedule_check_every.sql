@@ -18,10 +18,10 @@ begin
                            array_to_string(kind.allowed_every, ', '),
                   hint = 'A bare number means seconds: write ''4 hours'', not ''4''.';
     end if;
-    if every < kind.min_every then
+    if every < coalesce(kind.min_every, interval '0.1 second') then
         raise exception 'every = % is too often for %', every, kind.name
             using errcode = '23514', column = 'every',
-                  detail = format('The shortest interval allowed for this task is %s', kind.min_every),
+                  detail = format('The shortest interval allowed for this task is %s', coalesce(kind.min_every, interval '0.1 second')),
                   hint = 'A bare number means seconds: write ''15 minutes'', not ''15''.';
     end if;
     if every > kind.max_every then

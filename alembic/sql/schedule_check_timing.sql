@@ -1,5 +1,5 @@
 create or replace function schedule_check_timing(new schedule) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 declare
     given text[] := array_remove(array[
@@ -23,6 +23,13 @@ begin
             using errcode = '23514', column = 'ends_at',
                   hint = 'A schedule ends after it starts; ends_at = NULL: never.';
     end if;
+    if num_nonnulls(new.at, new.starts_at, new.ends_at, new.paused_until) > 0 then
+        perform schedule_check_instants(new);
+    end if;
+    if greatest(new.every, new.jitter, new.catch_up_window, new.timeout, new.expires) > interval '36500 days' then
+        raise exception 'no length of time of a schedule may be more than 36500 days'
+            using errcode = '23514', hint = 'That is a hundred years: every, jitter, catch_up_window, timeout, expires.';
+    end if;
     if jsonb_typeof(new.options) <> 'object' then
         raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
             using errcode = '23514', column = 'options', hint = 'Write options = ''{"name": value}'' or ''{}''.';
@@ -31,3 +38,24 @@ end
 $$;
 
 comment on function schedule_check_timing(schedule) is 'Refuses a schedule without exactly one timing';
+
+create or replace function schedule_check_instants(new schedule) returns void
+language plpgsql stable
+as $$
+declare
+    name text;
+    at timestamptz;
+begin
+    for name, at in select * from (values ('at', new.at), ('starts_at', new.starts_at), ('ends_at', new.ends_at),
+                                          ('paused_until', new.paused_until)) given(name, at) loop
+        if at is not null and not at between '1900-01-01Z' and '9990-01-01Z'
+           and not (name = 'paused_until' and at = 'infinity') then
+            raise exception '% = % is no time that can come', name, at
+                using errcode = '23514', column = name,
+                      hint = format('Write e.g. %s = ''2026-12-24 17:00 Europe/Berlin'', or NULL.', name);
+        end if;
+    end loop;
+end
+$$;
+
+comment on function schedule_check_instants(schedule) is 'Refuses times that no calendar of the program holds';

@@ -33,12 +33,16 @@ comment on view recent_failures is 'Runs that failed, whole or in part, the newe
 
 create or replace view queue_status as
 select queue,
-       count(*) filter (where state in ('waiting', 'sent') and waiting_for is null) as ready,
+       count(*) filter (where open and send_at is not null and not later) as ready,
        count(*) filter (where state = 'running') as running,
-       count(*) filter (where state = 'waiting' and waiting_for is not null) as waiting_for_quota,
-       min(created_at) filter (where state in ('waiting', 'sent') and waiting_for is null) as oldest
-  from batch where state in ('waiting', 'sent', 'running') group by queue order by queue;
-comment on view queue_status is 'Work by queue: ready, running, waiting for an upstream';
+       count(*) filter (where open and waiting_for is not null and send_at is null) as waiting_for_quota,
+       min(created_at) filter (where open and send_at is not null and not later) as oldest,
+       count(*) filter (where open and send_at is not null and later) as later
+  from batch
+  cross join lateral (select state in ('waiting', 'sent') as open,
+                             coalesce(not_before > clock_timestamp(), false) as later) is_
+ where state in ('waiting', 'sent', 'running') group by queue order by queue;
+comment on view queue_status is 'Work by queue: ready, running, waiting for an upstream, and for later (batch delay, back-off)';
 
 create or replace view health as
 select h.name, h.role, ago_words(h.seen_at) as seen,
@@ -54,6 +58,6 @@ select c.changed_at, c.changed_by, c.program, c.schedule,
        case c.action when 'update' then
            (select string_agg(key || ': ' || coalesce(value ->> 0, 'null') || ' -> ' || coalesce(value ->> 1, 'null'), ', ')
               from jsonb_each(c.changes))
-       else c.action || 'ed' end as change, c.changes
+       else rtrim(c.action, 'e') || 'ed' end as change, c.changes
   from schedule_change c order by c.id desc;
 comment on view recent_changes is 'Who changed what, the newest first; add LIMIT';

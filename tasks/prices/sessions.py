@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Calendar:
         self._sessions = sorted(sessions, key=lambda session: session.day)
 
     @classmethod
-    def of(cls, rows: Iterable[RowMapping]) -> Calendar:
+    def of(cls, rows: Iterable[Mapping[Any, Any]]) -> Calendar:
         """From rows of table `market_session`."""
         return cls(Session(row["session_date"], row["open_at"], row["close_at"]) for row in rows)
 

@@ -101,7 +101,6 @@ def test_a_hand_made_call_is_in_the_ledger(
     assert 'there is no option "symbls"; it takes:' in run["error"]
 
 
-@pytest.mark.long
 def test_flower_shows_a_run_under_its_own_id(
     celery_process: Any, new_run: Any, connection: Any, row: Any, eventually: Any
 ) -> None:
@@ -125,7 +124,9 @@ def test_flower_shows_a_run_under_its_own_id(
 
     def workers() -> Any:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/workers", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/api/workers?refresh=1", timeout=10
+            ) as answer:
                 return json.loads(answer.read())
         except OSError:
             return None

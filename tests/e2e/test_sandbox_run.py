@@ -72,7 +72,7 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     first = base()
     place = ("--data", str(folder), "--port-base", str(first))
     run = sandbox("run", *place)
-    eventually(lambda: "✔" in run.tail(60) or not run.running, within=150, every=0.2)
+    eventually(lambda: "✔ discovery-demo" in run.tail(60) or not run.running, within=150, every=0.2)
     shown = run.tail(60)
     assert "Watchkeeper is up." in shown, shown
     assert f"Flower   http://127.0.0.1:{first + list(PORTS).index('flower')}" in shown

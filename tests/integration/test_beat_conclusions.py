@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -137,3 +138,56 @@ def test_a_batch_whose_lease_ended_is_taken_back_but_not_before_one_lease_of_our
     batch = drive.one("select state, deaths from batch")
     assert (batch["state"], batch["deaths"]) == ("sent", 1)
     assert len(drive.queued()) == 1
+
+
+def test_what_plans_anew_without_an_edit_leaves_an_automatic_pause(drive: Any) -> None:
+    drive.schedule("weak", pause_after_failures=1)
+    drive.work()
+    drive.end("weak", "failed", error="upstream said 0")
+    drive.work()
+    drive.sql.execute("select pause_all('maintenance')")
+    drive.work()
+    drive.sql.execute("select resume_all()")
+    drive.work()
+
+    state = drive.state("weak")
+    assert state["tripped_reason"].endswith("upstream said 0")
+    assert state["next_run_at"] is None
+    drive.sql.execute("select resume('weak')")
+    drive.work()
+    state = drive.state("weak")
+    assert state["tripped_at"] is None
+    assert state["next_run_at"] is not None
+
+
+def news(database: Any, act: Callable[[], object]) -> list[str]:
+    """What beat would hear of ``act``."""
+    with database.connect() as listener:
+        listener.execute("listen watchkeeper")
+        act()
+        return [notice.payload for notice in listener.notifies(timeout=0.3)]
+
+
+def test_the_end_of_a_run_wakes_beat_when_somebody_waits_for_it(drive: Any, database: Any) -> None:
+    drive.schedule("alone")
+    drive.schedule("leader")
+    drive.schedule("follower", after="leader")
+    drive.schedule("buffered", overlap="buffer_one")
+    drive.work()
+    drive.sql.execute("select run_now('buffered')")
+    drive.work()
+    assert sorted(drive.states("buffered")) == ["due", "held"]
+
+    assert news(database, lambda: drive.end("alone")) == []
+    assert news(database, lambda: drive.end("leader")) == ["end"]
+    assert news(database, lambda: drive.end("buffered")) == ["end"]
+
+
+def test_a_held_run_of_a_full_kind_is_waited_for_too(drive: Any, database: Any) -> None:
+    drive.sql.execute("update task_kind set max_running = 1 where name = 'tests.noop'")
+    drive.schedule("one")
+    drive.schedule("two")
+    drive.work()
+    (running,) = drive.all("select schedule from run where state = 'due'")
+
+    assert news(database, lambda: drive.end(running["schedule"])) == ["end"]

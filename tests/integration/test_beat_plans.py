@@ -209,3 +209,40 @@ def test_entries_of_beat_schedule_become_rows_once(drive: Any, monkeypatch: Any,
     drive.edit("from-code", every=HOUR)
     new_beat().work()
     assert drive.one("select every from schedule where name = 'from-code'")["every"] == HOUR
+
+
+def test_a_schedule_whose_trading_days_ran_out_goes_on_when_there_are_new_ones(drive: Any) -> None:
+    now = drive.now()
+    add = (
+        "insert into market_session select 'XNYS', day, day + interval '14 hours', day + interval '21 hours'"
+        " from generate_series(%s::date, %s::date, interval '1 day') d, lateral (select d::date as day) one"
+    )
+    drive.sql.execute(add, (now - timedelta(days=9), now - timedelta(days=2)))
+    drive.schedule("traded", every=timedelta(hours=1), calendar="XNYS")
+    drive.work()
+    assert drive.state("traded")["next_run_at"] is None
+    drive.sql.execute(add, (now + timedelta(days=2), now + timedelta(days=4)))
+    drive.work()
+    state = drive.state("traded")
+    assert state["next_run_at"] >= now + timedelta(days=1)
+    assert drive.all("select due_at from next_runs('traded', 1)") == [{"due_at": state["next_run_at"]}]
+    drive.sql.execute(
+        "delete from market_session where session_date < %s", ((now + timedelta(days=4)).date(),)
+    )
+    drive.work()
+    assert drive.state("traded")["next_run_at"] >= now + timedelta(days=3)
+
+
+def test_a_calendar_without_any_trading_day_is_set_aside_until_it_has_some(drive: Any) -> None:
+    drive.schedule("traded", every=timedelta(hours=1), calendar="XNYS")
+    drive.work()
+    assert "no sessions of XNYS are known yet" in drive.state("traded")["error"]
+    day = (drive.now() + timedelta(days=1)).date()
+    drive.sql.execute(
+        "insert into market_session values ('XNYS', %s, %s, %s)",
+        (day, f"{day} 14:30Z", f"{day} 21:00Z"),
+    )
+    drive.work()
+    state = drive.state("traded")
+    assert state["error"] is None
+    assert state["next_run_at"] is not None

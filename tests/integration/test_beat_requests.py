@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+import pytest
 
 HOUR = timedelta(hours=1)
 
@@ -125,3 +126,97 @@ def test_a_request_for_a_schedule_that_is_gone_is_answered(drive: Any) -> None:
     drive.sql.execute("delete from schedule")
     drive.work()
     assert answer(drive) == 'there is no schedule named "asked"'
+
+
+def test_a_dry_run_counts_what_a_backfill_would_take_and_asks_for_nothing(drive: Any) -> None:
+    drive.sql.execute("update task_kind set upstream = 'alpha_vantage' where name = 'tests.noop'")
+    quiet(drive, every=HOUR, overlap="allow_all")
+    drive.sql.execute("select run_now('asked')")
+    drive.work()
+    drive.start("asked")
+    drive.end("asked")
+    drive.sql.execute(
+        "update run set total = 7, started_at = finished_at - interval '2 minutes' where schedule = 'asked'"
+    )
+    drive.sql.execute(
+        "insert into permit (upstream, granted_at, stamp, settled, run_id)"
+        " select 'alpha_vantage', clock_timestamp(), clock_timestamp(), true, id from run, generate_series(1, 5)"
+    )
+    start = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    told = drive.one(
+        "select * from backfill('asked', %s, %s, dry_run => true)", start - 9 * HOUR, start
+    )
+
+    assert told == {
+        "request_id": None, "runs": 10, "first_due_at": start - 9 * HOUR, "last_due_at": start, "items": 70,
+        "calls": 50, "upstream": "alpha_vantage", "quota_left": 20, "takes": "2 days",
+    }  # fmt: skip
+    assert drive.all("select from run_request where action = 'backfill'") == []
+    drive.sql.execute("select * from backfill('asked', %s, %s)", (start - 9 * HOUR, start))
+    drive.work(rounds=2)
+    assert len([run for run in drive.runs("asked") if run["trigger"] == "backfill"]) == told["runs"]
+
+
+def refused(drive: Any, statement: str, *values: Any) -> tuple[str | None, str | None]:
+    with pytest.raises(psycopg.Error) as caught:
+        drive.sql.execute(statement, values)
+    return caught.value.diag.message_primary, caught.value.diag.message_hint
+
+
+def test_a_backfill_that_cannot_be_is_refused_at_once(drive: Any) -> None:
+    quiet(drive, every=HOUR)
+    now = drive.now()
+    drive.schedule("follower", after="asked")
+    drive.schedule("traded", cron="0 18 * * *", calendar="XNYS")
+    drive.sql.execute(
+        "insert into market_session values"
+        " ('XNYS', '2026-01-02', '2026-01-02 14:30Z', '2026-01-02 21:00Z'),"
+        " ('XNYS', '2036-01-02', '2036-01-02 14:30Z', '2036-01-02 21:00Z')"
+    )
+    ask = "select * from backfill(%s, %s, %s)"
+
+    assert (
+        refused(drive, ask, "asked", now - 20000 * HOUR, now)[0]
+        == "a backfill of more than 10000 runs is not taken"
+    )
+    assert "goes from a time to a later one" in str(refused(drive, ask, "asked", now, now - HOUR)[0])
+    assert "has no due time from" in str(
+        refused(drive, ask, "asked", now, now + timedelta(seconds=1))[0]
+    )
+    assert (
+        refused(drive, ask, "follower", now - HOUR, now)[0]
+        == 'schedule "follower" has no due times to backfill'
+    )
+    assert refused(drive, ask, "traded", "2025-12-01Z", "2026-02-01Z") == (
+        "trading days of XNYS are known from 2026-01-02 on, not at 2025-12-01",
+        "Begin at 2026-01-02 or later.",
+    )
+    assert drive.all("select from run_request") == []
+
+
+def test_a_request_made_by_a_plain_insert_is_checked_too(drive: Any) -> None:
+    quiet(drive)
+    insert = "insert into run_request (action, schedule, run_id, options) values "
+
+    assert refused(drive, insert + "('run', 'askd', null, null)")[0] == 'no schedule named "askd"'
+    assert refused(drive, insert + "('stop', null, gen_random_uuid(), null)")[1] == (
+        "SELECT id, name FROM recent_runs LIMIT 10;"
+    )
+    assert (
+        refused(drive, insert + """('run', 'asked', null, '{"n": 1}')""")[0]
+        == 'tests.noop has no option "n"'
+    )
+
+
+def test_requests_record_who_asked_and_from_which_program(drive: Any, database: Any) -> None:
+    quiet(drive)
+    with database.connect(application_name="nightly.sh") as other:
+        other.execute("select run_now('asked')")
+        other.execute("select set_config('app.actor', 'ada', false)")
+        other.execute("insert into run_request (action, schedule) values ('run', 'asked')")
+
+    rows = drive.all("select requested_by, program from run_request order by id")
+    assert rows == [
+        {"requested_by": "watchkeeper", "program": "nightly.sh"},
+        {"requested_by": "ada", "program": "nightly.sh"},
+    ]

@@ -1,0 +1,130 @@
+create or replace function backfill_dues(s schedule, first timestamptz, last timestamptz) returns timestamptz[]
+language plpgsql stable
+as $$
+declare
+    anchor timestamptz := coalesce(s.starts_at, (select st.anchor_at from schedule_state st where st.schedule = s.name), first);
+begin
+    if s.every is not null and first < anchor then
+        -- The grid has no beginning: what was before the schedule can be made up for too.
+        anchor := anchor - interval '1 microsecond' * (ceil(extract(epoch from anchor - first) / extract(epoch from s.every))
+                                                       * extract(epoch from s.every) * 1000000)::float8;
+    end if;
+    return due_times(s, anchor, first, last + interval '1 microsecond', 10001);
+end
+$$;
+
+comment on function backfill_dues(schedule, timestamptz, timestamptz) is
+    'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+
+create or replace function backfill_check(s schedule, first timestamptz, last timestamptz, overlap text) returns void
+language plpgsql stable
+as $$
+declare
+    known date := (select min(session_date) from market_session where mic = s.calendar);
+    number integer;
+begin
+    if s.every is null and s.cron is null then
+        raise exception 'schedule "%" has no due times to backfill', s.name
+            using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
+    elsif not isfinite(first) or not isfinite(last) or last < first then
+        raise exception 'a backfill goes from a time to a later one, not from % to %', first, last
+            using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
+    elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
+        raise exception 'there is no overlap policy "%"', overlap
+            using errcode = '23514', column = 'overlap',
+                  hint = 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
+    elsif s.calendar is not null and (known is null or first < known) then
+        raise exception 'trading days of % are known %', s.calendar,
+                        coalesce('from ' || known || ' on, not at ' || to_char(first, 'YYYY-MM-DD'), 'not at all yet')
+            using errcode = '23514', column = 'backfill_from',
+                  hint = coalesce(format('Begin at %s or later.', known), 'Run the task tasks.upkeep.sessions first.');
+    end if;
+    number := cardinality(backfill_dues(s, first, last));
+    if number = 0 then
+        raise exception 'schedule "%" has no due time from % to %', s.name, first, last
+            using errcode = '23514', column = 'backfill_from',
+                  hint = format('It runs %s. Both ends are included.', schedule_words(s));
+    elsif number > 10000 then
+        raise exception 'a backfill of more than 10000 runs is not taken'
+            using errcode = '23514', column = 'backfill_until', hint = 'Ask for shorter ranges, one after the other.';
+    end if;
+end
+$$;
+
+comment on function backfill_check(schedule, timestamptz, timestamptz, text) is
+    'Refuses a backfill that would do nothing, too much, or what nobody can know';
+
+create or replace function run_request_check() returns trigger
+language plpgsql
+as $$
+declare
+    asked schedule;
+begin
+    if new.schedule is not null then
+        asked := schedule_named(new.schedule);
+        if new.options is not null then
+            perform options_check(asked.task, asked.options || new.options,
+                                  (select options_schema from task_kind where name = asked.task));
+        end if;
+        if new.action = 'backfill' and new.backfill_from is not null and new.backfill_until is not null then
+            perform backfill_check(asked, new.backfill_from, new.backfill_until, coalesce(new.overlap, 'buffer_all'));
+        end if;
+    elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
+        raise exception 'no run with id %', new.run_id
+            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_runs LIMIT 10;';
+    end if;
+    return new;
+end
+$$;
+
+comment on function run_request_check() is 'Trigger: refuses requests that beat could not answer, however they were made';
+
+create or replace trigger run_request_check
+    before insert on run_request
+    for each row execute function run_request_check();
+
+create or replace function backfill(
+    schedule_name text, first timestamptz, last timestamptz, overlap text default 'buffer_all',
+    dry_run boolean default false, reason text default null)
+returns table (request_id bigint, runs integer, first_due_at timestamptz, last_due_at timestamptz, items bigint, calls bigint,
+               upstream text, quota_left bigint, takes text)
+language plpgsql
+as $$
+declare
+    s schedule := schedule_named(schedule_name);
+    dues timestamptz[];
+    per_run record;
+    waits interval;
+begin
+    perform backfill_check(s, first, last, overlap);
+    dues := backfill_dues(s, first, last);
+    runs := cardinality(dues);
+    first_due_at := dues[1];
+    last_due_at := dues[runs];
+    select k.upstream into upstream from task_kind k where k.name = s.task;
+    -- What its last runs took is what these will take, as far as anybody can know.
+    select avg(r.total) as items, avg(c.calls) as calls, avg(r.finished_at - r.started_at) as length into per_run
+      from (select id, total, finished_at, started_at from run
+             where run.schedule = s.name and state in ('succeeded', 'partial') order by created_at desc limit 20) r,
+           lateral (select count(*) as calls from permit p where p.run_id = r.id) c;
+    items := ceil(per_run.items * runs);
+    calls := ceil(per_run.calls * runs);
+    select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
+      into quota_left, waits
+      from quota q, lateral (select count(*) as calls from permit p
+                              where p.upstream = q.upstream
+                                and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+     where q.upstream = backfill.upstream;
+    -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
+    takes := duration_words(date_trunc('second', greatest(
+        waits, case when overlap <> 'allow_all' then per_run.length * runs else per_run.length end)));
+    if not dry_run then
+        insert into run_request (action, schedule, backfill_from, backfill_until, overlap, note)
+        values ('backfill', s.name, first, last, backfill.overlap, reason) returning id into request_id;
+    end if;
+    return next;
+end
+$$;
+
+comment on function backfill(text, timestamptz, timestamptz, text, boolean, text) is
+    'Run every due time of a range, both ends included; dry_run => true only counts runs, items and calls: SELECT * FROM backfill(''prices-nightly'', ''2026-11-01'', ''2026-11-08'', dry_run => true);';

@@ -1,0 +1,1 @@
+"""The verbs of `celery schedule`, one module for each kind: looking, editing, asking, files."""

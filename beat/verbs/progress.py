@@ -1,0 +1,148 @@
+"""Follows runs to their end: live bars on a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from workers.console import FAILED, INTERRUPTED, fail
+
+#: Between two looks (seconds).
+PAUSE = 0.25
+#: A request that no beat has answered by then gets a word (seconds).
+SILENT = 5.0
+
+LOOK = """
+select r.id, coalesce(r.schedule, r.task) as name, r.state, r.finished_at, r.error,
+       coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
+       greatest(r.total, b.total, 0) as total, coalesce(b.ended, 0) as ended, b.waiting_for,
+       extract(epoch from u.next_permit_at - clock_timestamp())::float8 as waits
+  from run r
+  left join lateral (
+      select sum(total) as total, sum(done + failed + deferred) as ended,
+             min(waiting_for) as waiting_for
+        from batch where run_id = r.id) b on true
+  left join upstream_state u on u.upstream = b.waiting_for
+ where r.id = any(%(ids)s::uuid[])
+    or %(ids)s::uuid[] is null and r.state in ('due', 'running', 'held')
+ order by r.created_at
+"""
+
+ANSWER = "select answer, answer_run_id from run_request where id = %s"
+
+
+def wait_for_answer(connection: Any, asked: int) -> Any:
+    """The run that a request led to; ends the command when it led to none."""
+    told, began = False, time.monotonic()
+    while True:
+        row = connection.execute(ANSWER, (asked,)).fetchone()
+        if row["answer_run_id"]:
+            return row["answer_run_id"]
+        if row["answer"]:
+            fail(row["answer"], None, FAILED)
+        if not told and time.monotonic() - began > SILENT:
+            told = True
+            click.echo("no beat has answered yet; does one run?  celery doctor", err=True)
+        time.sleep(PAUSE)
+
+
+def phrase(row: dict[str, Any]) -> str:
+    """What a run does at the moment, in a few words."""
+    if row["finished_at"]:
+        return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
+    if row["waiting_for"]:
+        soon = max(0, round(row["waits"] or 0))
+        return f"waiting {soon} s for {row['waiting_for']}"
+    return str(row["summary"] or row["state"]) if row["state"] == "held" else str(row["state"])
+
+
+class Lines:
+    """One line on standard error for each change."""
+
+    def __init__(self) -> None:
+        self._said: dict[Any, str] = {}
+
+    def show(self, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            line = f"{row['name']} {row['ended']}/{row['total']} {phrase(row)}"
+            if self._said.get(row["id"]) != line:
+                self._said[row["id"]] = line
+                click.echo(line, err=True)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class Bars:
+    """A bar for each run, drawn over and over on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        self._bars = Progress(
+            TextColumn("{task.fields[name]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            Remaining(),
+            TextColumn("{task.fields[said]}"),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[Any, Any] = {}
+        self._bars.start()
+
+    def show(self, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            if row["id"] not in self._tasks:
+                self._tasks[row["id"]] = self._bars.add_task("", name=row["name"], said="", total=None)
+            self._bars.update(
+                self._tasks[row["id"]],
+                completed=float(row["ended"]),
+                total=float(row["total"]) or None,
+                said=phrase(row),
+            )
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] | None = None) -> None:
+    """Show runs until they have ended (all that run now: until Ctrl-C); exit status 1 when one failed.
+
+    ``step`` is called between two looks instead of waiting.
+    """
+    screen: Lines | Bars = Bars() if sys.stderr.isatty() else Lines()
+    rows: list[dict[str, Any]] = []
+    seen: set[Any] = set()
+    try:
+        while True:
+            looked_for = list(ids) if ids is not None else (sorted(seen) or None)
+            rows = connection.execute(LOOK, {"ids": looked_for}).fetchall()
+            if ids is None:
+                now = connection.execute(LOOK, {"ids": None}).fetchall()
+                seen |= {row["id"] for row in now}
+                rows = [*rows, *(row for row in now if row["id"] not in {r["id"] for r in rows})]
+            screen.show(rows)
+            if ids is not None and all(row["finished_at"] for row in rows):
+                break
+            if step is not None:
+                step()
+            else:
+                time.sleep(PAUSE)
+    except KeyboardInterrupt:
+        screen.close()
+        left = [str(row["id"]) for row in rows if not row["finished_at"]]
+        if left and ids is not None:
+            click.echo(f"it goes on; to end it: celery schedule stop {left[0]}", err=True)
+        sys.exit(INTERRUPTED)
+    screen.close()
+    for row in rows:
+        click.echo(phrase(row))
+    if any(row["state"] not in {"succeeded", "partial"} for row in rows):
+        sys.exit(FAILED)

@@ -1,0 +1,60 @@
+"""What the verbs share: names for the shell's completion, options, NAME=VALUE pairs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from workers.console import connect
+
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
+dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would be")
+yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
+
+
+def names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of schedules for the shell's completion; nothing when the database is away."""
+    try:
+        with connect() as connection:
+            found = connection.execute(
+                "select name, runs, state from schedule_status where starts_with(name, %s)",
+                (incomplete,),
+            )
+            return [CompletionItem(row["name"], help=f"{row['runs']}, {row['state']}") for row in found]
+    except Exception:
+        return []
+
+
+name_argument = click.argument("name", shell_complete=names)
+some_names = click.argument("wanted", metavar="NAME…", nargs=-1, shell_complete=names)
+
+
+def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value that is JSON is read as JSON, anything else is text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f'"{pair}" is not NAME=VALUE')
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def length(text: str) -> str:
+    """2h, 30m, 45s, 1d as Postgres reads them; anything else as it is."""
+    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+    return f"{text[:-1]} {units[text[-1]]}" if text[-1:] in units and text[:-1].isdigit() else text
+
+
+def time_of_day(text: str) -> str:
+    """HH:MM as a cron text for every day; UsageError when it is no time of day."""
+    hour, _, minute = text.partition(":")
+    if hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60:
+        return f"{int(minute)} {int(hour)} * * *"
+    raise click.UsageError(f'--daily "{text}" is not a time of day; write HH:MM from 00:00 to 23:59')

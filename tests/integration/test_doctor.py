@@ -1,0 +1,120 @@
+"""`celery doctor` finds what is wrong, says it, and exits 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from workers import health
+from workers.doctor import doctor
+
+
+@pytest.fixture
+def examine(database: Any, broker_url: str) -> Callable[..., Result]:
+    from workers.app import app
+
+    def run(*arguments: str, broker: str = broker_url) -> Result:
+        app.conf.broker_url = app.conf.broker_write_url = broker
+        done = CliRunner().invoke(doctor, arguments, obj=SimpleNamespace(app=app))
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    return run
+
+
+def troubles(done: Result) -> dict[str, str]:
+    return {one["check"]: one["trouble"] for one in json.loads(done.stdout) if not one["ok"]}
+
+
+def test_all_is_well(examine: Any) -> None:
+    health.beat("beat1@here", "beat", {"pid": 1})
+    done = examine()
+
+    assert done.exit_code == 0, done.output
+    assert "✘" not in done.stdout
+    assert "✔ migrations  ok" in done.stdout
+
+
+def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connection: Any) -> None:
+    health.beat("beat1@here", "beat", {"pid": 1})
+    connection.execute("update heartbeat set seen_at = seen_at - interval '5 minutes'")
+    done = examine("--json", broker="redis://127.0.0.1:1/0")
+
+    found = troubles(done)
+    assert done.exit_code == 1
+    assert found.keys() == {"beat", "broker"}
+    assert "no beat has given a sign in the last 30 s, the last at 20" in found["beat"]
+    assert "check WATCHKEEPER_BROKER_URL" in found["broker"]
+
+
+def test_a_database_out_of_reach_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fix_postgres import forget_caches
+
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://x:secret@127.0.0.1:1/none")
+    forget_caches()
+    done = examine()
+
+    assert done.exit_code == 1
+    assert done.stdout.startswith("✘ database")
+    assert "check WATCHKEEPER_DATABASE_URL" in done.stdout
+    assert "secret" not in done.stdout
+
+
+def test_rows_tasks_migrations_and_clocks_are_looked_at(
+    examine: Any, drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    drive.schedule("aside")
+    drive.work()
+    drive.sql.execute("update schedule_state set error = 'no such zone', error_at = now()")
+    drive.kind("tests.gone", retired_at=None)
+    drive.schedule("orphan", task="tests.gone")
+    drive.sql.execute("update task_kind set retired_at = now() where name = 'tests.gone'")
+    drive.schedule("traded", calendar="XNYS")
+    drive.sql.execute("update alembic_version set version_num = '0001'")
+    real = time.time
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: real() + 600)
+        health.beat("beat1@astray", "beat", {"pid": 1})
+    found = troubles(examine("--json"))
+
+    assert found["migrations"].startswith("database is at 0001, this code at 00")
+    assert found["rows"].startswith("set aside: aside (no such zone)")
+    assert found["tasks"] == "no worker knows the task of: orphan (tests.gone)"
+    assert found["calendars"].startswith("trading days are known for XNYS not at all")
+    assert found["clock"].startswith("differs from the database's: beat1@astray by 600.")
+
+
+def test_a_kind_of_this_code_that_was_never_migrated_is_told(examine: Any, connection: Any) -> None:
+    connection.execute("delete from task_kind where name = 'tasks.prices.history'")
+    health.beat("beat1@here", "beat", {"pid": 1})
+
+    assert troubles(examine("--json")) == {
+        "tasks": "not yet in the database: tasks.prices.history; run python -m workers.migrate"
+    }
+
+
+def test_who_holds_the_lock_of_a_late_schedule_is_told(examine: Any, drive: Any, database: Any) -> None:
+    drive.schedule("held-up", every=timedelta(hours=1))
+    drive.schedule("free")
+    drive.work()
+    drive.sql.execute(
+        "update schedule_state set claim_at = clock_timestamp() - interval '10 minutes' where schedule = 'held-up'"
+    )
+    with psycopg.connect(database.url, application_name="somebody's psql") as other:
+        other.execute("delete from schedule where name = 'held-up'")
+        found = troubles(examine("--json"))
+        other.rollback()
+
+    said = found["due times"]
+    assert said.startswith("late: held-up by 10 minutes")
+    assert "by watchkeeper with somebody's psql, pid " in said
+    assert "free" not in said

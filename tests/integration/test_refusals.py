@@ -1,0 +1,135 @@
+"""What the database refuses, in which words: the README's table, walked; and what it costs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    ("discovery", "tasks.discovery.discover", "every", "6 hours"),
+    ("surveillance", "tasks.discovery.surveil", "every", "4 hours"),
+    ("retention", "tasks.upkeep.retention", "cron", "40 3 * * *"),
+    ("follower", "tasks.prices.refresh", "after", "discovery"),
+]
+STATE = """
+select md5(string_agg(t, '' order by t)) as state from (
+    select to_jsonb(s)::text from schedule s union all select to_jsonb(q)::text from quota q
+    union all select to_jsonb(r)::text from run_request r) x(t)
+"""
+
+
+def mistakes() -> list[tuple[str, str, str]]:
+    table = re.search(
+        r"\| mistake \| answer \| hint \|\n.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    assert table is not None
+    found = []
+    for line in table.group(0).strip().splitlines()[2:]:
+        statement, answer, hint = (cell.strip() for cell in line[2:-1].rstrip("|").split(" | "))
+        found.append((statement.strip("`"), answer, hint))
+    return found
+
+
+def matches(said: str | None, written: str) -> bool:
+    pattern = ".*".join(re.escape(part.strip()) for part in written.split("…"))
+    return re.fullmatch(pattern, said or "") is not None or written == said
+
+
+@pytest.fixture
+def shipped(connection: Any) -> Any:
+    """Schedules and kinds as a new installation has them, limits of intervals included."""
+    from workers import kinds
+    from workers.db import transaction
+    from workers.migrate import registered
+
+    with transaction() as alchemy:
+        kinds.register(alchemy, registered(), relaxed=False)
+    for name, task, column, value in ROWS:
+        connection.execute(
+            f"insert into schedule (name, task, {column}) values (%s, %s, %s)", (name, task, value)
+        )
+    return connection
+
+
+def test_the_readmes_table_of_mistakes_is_what_psycopg_gets(shipped: Any) -> None:
+    before = shipped.execute(STATE).fetchone()
+    wrong = []
+    assert len(mistakes()) >= 38
+    for statement, answer, hint in mistakes():
+        with pytest.raises(psycopg.Error) as refused:
+            shipped.execute(statement, prepare=True)
+        said = refused.value.diag
+        if not (matches(said.message_primary, answer) and matches(said.message_hint, hint)):
+            wrong.append((statement, said.message_primary, said.message_hint))
+
+    assert wrong == []
+    assert shipped.execute(STATE).fetchone() == before
+
+
+def test_psql_gets_the_same_words(shipped: Any, database: Any, postgres_server: Any) -> None:
+    before = shipped.execute(STATE).fetchone()
+    done = subprocess.run(
+        [postgres_server.bin / "psql", "-X", "-q", "-v", "SHOW_CONTEXT=never", database.url],
+        input="".join(f"\\echo\n{statement};\n" for statement, _, _ in mistakes()),
+        capture_output=True,
+        text=True,
+    )
+    said = re.findall(r"ERROR:  (.*)\n(?:LINE.*\n.*\n)?(?:DETAIL:.*\n)?(?:HINT:  (.*)\n)?", done.stderr)
+
+    assert len(said) == len(mistakes()), done.stderr
+    for (statement, answer, hint), (got, hinted) in zip(mistakes(), said, strict=True):
+        assert matches(got, answer), (statement, got)
+        assert matches(hinted, hint), (statement, hinted)
+    assert shipped.execute(STATE).fetchone() == before
+
+
+def test_only_what_changed_is_checked_so_that_a_stricter_deploy_refuses_no_pause(shipped: Any) -> None:
+    shipped.execute("update schedule set options = '{\"max_tokens\": 50}' where name = 'discovery'")
+    shipped.execute(
+        """update task_kind set min_every = '1 day', retired_at = now(), queue = 'gone',
+           options_schema = '{"properties": {}}' where name = 'tasks.discovery.discover'"""
+    )
+
+    shipped.execute("select pause('discovery', '2 a.m.')")
+    shipped.execute("update schedule set priority = 9, enabled = false where name = 'discovery'")
+    with pytest.raises(psycopg.errors.CheckViolation, match="too often"):
+        shipped.execute("update schedule set every = '5 hours' where name = 'discovery'")
+
+
+def test_a_forgotten_where_is_told_and_can_be_taken_back(shipped: Any) -> None:
+    told: list[tuple[str | None, str | None]] = []
+    shipped.add_notice_handler(lambda diag: told.append((diag.message_primary, diag.message_hint)))
+
+    shipped.execute("update schedule set note = 'one' where name = 'discovery'")
+    assert told == []
+    shipped.execute("update schedule set note = 'all of them'")
+    assert told[0][0] == "4 of 4 schedules changed."
+    assert "ROLLBACK" in str(told[0][1])
+
+
+def test_a_time_that_has_passed_is_told(shipped: Any) -> None:
+    told: list[str | None] = []
+    shipped.add_notice_handler(lambda diag: told.append(diag.message_primary))
+
+    shipped.execute("update schedule set every = null, at = '2020-01-01Z' where name = 'discovery'")
+
+    assert told == ['at = 2020-01-01 00:00:00+00 has passed: "discovery" will not run.']
+
+
+def test_ten_thousand_schedules_are_checked_and_inserted_in_ten_seconds(shipped: Any) -> None:
+    began = time.monotonic()
+    shipped.execute(
+        "insert into schedule (name, task, cron, timezone, calendar, jitter, options)"
+        " select 'bulk-' || n, 'tasks.discovery.discover', '30 17 * * 1-5', 'America/New_York', 'XNYS', '1 minute',"
+        """ '{"max_tokens": 30, "chains": ["solana"], "min_volume_usd": 1000}' from generate_series(1, 10000) n"""
+    )
+
+    assert time.monotonic() - began < 10
+    assert shipped.execute("select count(*) as n from schedule_change").fetchone()["n"] > 10_000

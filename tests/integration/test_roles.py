@@ -1,0 +1,213 @@
+"""Viewer, operator, service, owner: who may do what, and how a refusal reads."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import InsufficientPrivilege
+from psycopg.rows import dict_row
+
+from workers import roles
+
+
+@pytest.fixture
+def login(database: Any, connection: Any) -> Iterator[Callable[[str], str]]:
+    """``login("operator")`` makes a person's login in that role; returns its address."""
+    made: list[str] = []
+
+    def make(role: str) -> str:
+        name = f"alice_{uuid.uuid4().hex[:8]}"
+        connection.execute(f"create role {name} login password 'kiwi' in role {role}")
+        made.append(name)
+        parts = conninfo_to_dict(database.url)
+        return f"postgresql://{name}:kiwi@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+    yield make
+    for name in made:
+        connection.execute(f"drop owned by {name}")
+        connection.execute(f"drop role {name}")
+
+
+@pytest.fixture
+def as_role(
+    login: Callable[[str], str],
+) -> Iterator[Callable[[str], psycopg.Connection[dict[str, Any]]]]:
+    opened: list[psycopg.Connection[dict[str, Any]]] = []
+
+    def make(role: str) -> psycopg.Connection[dict[str, Any]]:
+        opened.append(
+            psycopg.connect(make_conninfo(login(role)), autocommit=True, row_factory=dict_row)
+        )
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def hourly(connection: Any) -> str:
+    connection.execute(
+        "insert into schedule (name, task, every) values ('hourly', 'tasks.discovery.discover', '1 hour')"
+    )
+    return "hourly"
+
+
+def refusal(connection: Any, statement: str) -> psycopg.errors.Diagnostic:
+    with pytest.raises(InsufficientPrivilege) as refused:
+        connection.execute(statement)
+    return refused.value.diag
+
+
+def test_an_operator_inserts_edits_and_deletes_schedules_under_a_name_of_its_own(
+    as_role: Any, connection: Any
+) -> None:
+    alice = as_role("operator")
+
+    alice.execute(
+        "insert into schedule (name, task, every) values ('mine', 'tasks.discovery.discover', '1 hour')"
+    )
+    alice.execute("update schedule set every = '2 hours', note = 'slower' where name = 'mine'")
+    alice.execute(
+        "select pause('mine', 'why'), resume('mine'), run_now('mine'), pause_all('x'), resume_all()"
+    )
+    alice.execute("select backfill('mine', now() - interval '1 day', now())")
+    alice.execute("update quota set calls = 3 where upstream = 'stooq'")
+    alice.execute("update upstream set concurrency = 2 where name = 'stooq'")
+    alice.execute("delete from schedule where name = 'mine'")
+
+    people = connection.execute("select distinct changed_by as who from schedule_change").fetchall()
+    assert len(people) == 1
+    assert people[0]["who"].startswith("alice_")
+    asked = connection.execute("select distinct requested_by as who from run_request").fetchall()
+    assert asked == people
+
+
+@pytest.mark.parametrize(
+    "table", ["run", "batch", "schedule_state", "permit", "task_kind", "schedule_change"]
+)
+def test_an_operator_is_told_that_a_table_is_the_machines(as_role: Any, table: str) -> None:
+    diag = refusal(as_role("operator"), f"delete from {table}")
+
+    assert diag.message_primary == f"an operator cannot delete from {table}"
+    assert diag.message_detail is not None
+    assert diag.message_detail.startswith("The machine writes it: ")
+    assert diag.message_hint
+
+
+@pytest.mark.parametrize("column", ["base_url = 'https://evil.example'", "name = 'other'"])
+def test_an_operator_cannot_send_our_keys_elsewhere(as_role: Any, column: str) -> None:
+    diag = refusal(as_role("operator"), f"update upstream set {column} where name = 'alpha_vantage'")
+
+    assert diag.message_primary == f"an operator cannot change {column.split(maxsplit=1)[0]}"
+    assert diag.column_name == column.split(maxsplit=1)[0]
+    assert "concurrency, spacing, note … are yours" in (diag.message_hint or "")
+
+
+def test_an_operator_cannot_write_what_a_trigger_writes(as_role: Any, hourly: str) -> None:
+    diag = refusal(as_role("operator"), "update schedule set updated_by = 'somebody else'")
+
+    assert diag.message_primary == "an operator cannot change updated_by"
+
+
+def test_a_request_once_made_stays(as_role: Any, hourly: str) -> None:
+    alice = as_role("operator")
+    alice.execute("select run_now('hourly')")
+
+    assert refusal(alice, "update run_request set answer = 'x'").message_primary == (
+        "an operator cannot change run_request"
+    )
+
+
+def test_a_viewer_reads_every_view_and_changes_nothing(
+    as_role: Any, connection: Any, hourly: str
+) -> None:
+    bob = as_role("viewer")
+    views = connection.execute("select viewname from pg_views where schemaname = 'public'").fetchall()
+
+    for view in views:
+        bob.execute(f"select * from {view['viewname']} limit 1")
+    for statement in ("update schedule set note = 'x'", "select run_now('hourly')", "select pause('hourly')",
+                      "select pause_all()", "delete from schedule"):  # fmt: skip
+        diag = refusal(bob, statement)
+        assert diag.message_primary is not None
+        assert diag.message_primary.startswith("a viewer cannot ")
+        assert "may read everything and change nothing" in (diag.message_detail or "")
+        assert "GRANT operator TO" in (diag.message_hint or "")
+
+
+def test_set_role_is_guarded_as_a_login_is(connection: Any, hourly: str) -> None:
+    connection.execute("set role operator")
+    connection.execute("update schedule set every = '2 hours'")
+
+    assert (
+        refusal(connection, "delete from run").message_primary == "an operator cannot delete from run"
+    )
+    connection.execute("reset role")
+    assert connection.execute("delete from run").rowcount == 0
+
+
+def test_every_table_is_guarded_before_anybody_is_granted_it(connection: Any) -> None:
+    open_ones = connection.execute(
+        "select relname from pg_class c where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        " and has_table_privilege('operator', c.oid, 'insert, update, delete, truncate')"
+        " and not exists (select from pg_trigger where tgrelid = c.oid and tgname = 'guard')"
+    ).fetchall()
+    tables = {
+        r["relname"] for r in connection.execute("select relname from pg_class where relkind = 'r'")
+    }
+
+    assert open_ones == []
+    assert roles.PEOPLE.keys() <= tables
+
+
+def test_beat_and_a_run_need_no_more_than_the_service(
+    drive: Any, login: Any, new_beat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fix_postgres import forget_caches
+
+    drive.schedule("often", every=timedelta(minutes=1), starts_at=drive.now())
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", login("service"))
+    forget_caches()
+    drive.scheduler = new_beat()
+    drive.sql.execute("select run_now('often')")
+    drive.work(rounds=2)
+    drive.work(timedelta(minutes=2), rounds=2)
+    drive.sql.execute("select stop_run(id) from run where state = 'due' limit 1")
+    drive.work(rounds=2)
+
+    assert "stopped" in drive.states("often")
+    assert drive.state("often")["error"] is None
+    assert drive.queued()
+    drive.scheduler.close()
+
+
+def test_the_owner_migrates(as_role: Any) -> None:
+    carol = as_role("owner")
+
+    carol.execute("alter table schedule alter column note set default null")
+    carol.execute("create or replace view recent_extra as select 1 as one")
+    carol.execute("drop view recent_extra")
+
+
+def test_a_login_that_may_not_make_roles_is_told_what_an_administrator_runs(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.db import engine
+
+    monkeypatch.setattr(roles, "ROLES", {**roles.ROLES, "auditor_of_a_test": "not there"})
+    name = f"plain_{uuid.uuid4().hex[:8]}"
+    connection.execute(f"create role {name}")
+    with engine().connect() as alchemy:
+        alchemy.exec_driver_sql(f"set role {name}")
+        refused = roles.register(alchemy)
+        alchemy.rollback()
+    connection.execute(f"drop role {name}")
+
+    assert refused == ["create role auditor_of_a_test nologin"]

@@ -1,0 +1,157 @@
+"""Database roles viewer, operator, service and owner: grants, and a guard that says no in words.
+
+Run by every migrate, so that a table that a later migration brings is guarded and granted too.  People
+log in under names of their own that are members of a role; the audit then names a person.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+ROLES = {
+    "viewer": "reads everything",
+    "operator": "also edits schedules, limits and watch lists, and asks for runs",
+    "service": "beat and workers: reads and writes every row",
+    "owner": "owns every table; migrations",
+}
+
+#: Tables that people own, and what an operator may do there; every other one is the machine's.
+PEOPLE = {
+    "schedule": "insert update delete",
+    "run_request": "insert",
+    "pause_switch": "update",
+    "upstream": "insert update",
+    "quota": "insert update delete",
+    "watchlist_item": "insert update delete",
+    "site": "insert update delete",
+    "category": "insert update delete",
+    "market": "insert update",
+    "worker_group": "insert update delete",
+}
+
+#: Columns of those tables that are not an operator's, and what to do instead.
+FROZEN = {
+    "schedule": (
+        "A trigger writes them; every other column of schedule may be changed but name and task.",
+        ("revision", "updated_at", "updated_by"),
+    ),
+    "upstream": (
+        "Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.",
+        ("name", "base_url"),
+    ),
+}
+
+#: Spares beat and workers the call of the guard at each statement; null without the roles.
+GUARDED = "not pg_has_role(to_regrole('service'), 'usage')"
+
+_HINTS = {
+    "run": "To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);",
+    "batch": "To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);",
+    "run_request": "What was asked stays; to end its run: SELECT stop_run(id);",
+    "pause_switch": "SELECT pause_all('why'); SELECT resume_all();",
+    "upstream": "To stop calls: UPDATE upstream SET enabled = false, note = 'why' WHERE name = '…';",
+    "schedule_state": "Edit schedule, beat follows; to end a pause: SELECT resume(name);",
+    "permit": "Limits are rows of quota: UPDATE quota SET calls = …;",
+    "upstream_state": "Limits are rows of quota and upstream; any edit of them opens the door anew.",
+    "task_kind": "Kinds come with the code: python -m workers.migrate",
+    "schedule_change": "The audit is written by triggers alone.",
+}
+
+_TABLES = text("""
+select c.oid::regclass::text as name, c.relkind = 'r' as is_table,
+       (select t.tgargs from pg_trigger t
+         where t.tgrelid = c.oid and t.tgname = 'guard' and t.tgqual is not null) as guard
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
+   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+ order by 1
+""")
+
+_FOREIGN = text("""
+select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
+                                            else 'table' end, c.oid::regclass)
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
+   and c.relowner <> 'owner'::regrole
+   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('e', 'a', 'i'))
+union all
+select format('alter function %s owner to owner', p.oid::regprocedure)
+  from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proowner <> 'owner'::regrole
+   and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+""")
+
+_GRANTS = (
+    "grant usage on schema public to viewer, operator, service, owner",
+    "grant create on schema public to owner",
+    "grant select on all tables in schema public to viewer, operator, service",
+    "grant insert, update, delete on all tables in schema public to service",
+    "grant usage, select on all sequences in schema public to operator, service",
+)
+
+
+def register(connection: Connection) -> list[str]:
+    """Make the roles, grant, guard and hand over what is theirs; returns what an administrator must do.
+
+    Idempotent.  Managed Postgres may refuse to make roles: then nothing is guarded, and the statements
+    that were refused come back.
+    """
+    refused = [
+        statement for statement in _role_statements(connection) if not _try(connection, statement)
+    ]
+    present = set(connection.execute(text("select rolname from pg_roles")).scalars())
+    if not present >= ROLES.keys():
+        return refused
+    for statement in _GRANTS:
+        connection.execute(text(statement))
+    _guard(connection)
+    mine = "select pg_has_role(current_user, 'owner', 'usage')"
+    if connection.execute(text(mine)).scalar_one():
+        for statement in connection.execute(_FOREIGN).scalars().all():
+            connection.execute(text(statement))
+    return refused
+
+
+def _role_statements(connection: Connection) -> list[str]:
+    present = set(connection.execute(text("select rolname from pg_roles")).scalars())
+    made = [f"create role {name} nologin" for name in ROLES if name not in present]
+    if "owner" not in present:
+        made += ["grant owner to current_user", "grant service to owner"]
+    return made
+
+
+def _try(connection: Connection, statement: str) -> bool:
+    try:
+        with connection.begin_nested():
+            connection.execute(text(statement))
+    except DBAPIError as error:
+        # 42710, 23505: another database of this server was migrated at the same moment.
+        return getattr(error.orig, "sqlstate", "") in {"42710", "23505"}
+    return True
+
+
+def _guard(connection: Connection) -> None:
+    """A guard on each table, and only then the grant that lets an operator run into it."""
+    for name, is_table, present in connection.execute(_TABLES).all():
+        if not is_table:
+            continue
+        arguments = (PEOPLE.get(name, ""), _hint(name))
+        if bytes(present or b"") != b"".join(one.encode() + b"\0" for one in arguments):
+            quoted = ", ".join(_quoted(one) for one in arguments)
+            connection.exec_driver_sql(
+                f"create or replace trigger guard before insert or update or delete on {name}"
+                f" for each statement when ({GUARDED}) execute function guard({quoted})"
+            )
+        connection.exec_driver_sql(f"grant insert, update, delete on {name} to viewer, operator")
+    for name, (hint, columns) in FROZEN.items():
+        quoted = ", ".join(_quoted(one) for one in (hint, *columns))
+        connection.exec_driver_sql(
+            f"create or replace trigger guard_columns before update on {name}"
+            f" for each row execute function guard_columns({quoted})"
+        )
+
+
+def _hint(name: str) -> str:
+    return _HINTS.get(name, f"Operators may change: {', '.join(sorted(PEOPLE))}.")
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
