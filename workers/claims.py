@@ -8,18 +8,19 @@ message is a doorbell. Lock order is run, then batch, everywhere. A holder that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers import outcomes, pacing, runs
-from workers.db import transaction
+from workers.db import hot, row_of, transaction
 from workers.errors import LeaseLost
 from workers.rescues import rescue
 
@@ -37,7 +38,7 @@ class Claim:
     seq: int
     fence: int
     attempt: int
-    run: RowMapping
+    run: Mapping[str, Any]
     items: list[dict[str, Any]] | None
     claimed_at: datetime
 
@@ -47,7 +48,7 @@ def _where(hold: Claim) -> dict[str, Any]:
 
 
 #: With its first batch the run starts, and the time of its timeout begins.
-_CLAIM = text("""
+_CLAIM = hot("""
 with claimed as (
     update batch
        set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
@@ -90,9 +91,11 @@ def claim(
         return None
     if pacing.hold_back(connection, run, seq, delay):
         return None
-    row = connection.execute(
-        _CLAIM, {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now}
-    ).first()
+    row = row_of(
+        connection,
+        _CLAIM,
+        {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now},
+    )
     if row is None:
         return None
     return Claim(run_id, seq, row.fence, row.attempt, run, row.items, now)
@@ -123,7 +126,7 @@ def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
     return Sign(held=True, stopping=bool(row.stopping), late=bool(row.late))
 
 
-_FENCE = text("""
+_FENCE = hot("""
 select 1 from batch
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
    for update
@@ -132,7 +135,7 @@ select 1 from batch
 
 def check_fence(connection: Connection, hold: Claim) -> None:
     """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more."""
-    if connection.execute(_FENCE, _where(hold)).first() is None:
+    if row_of(connection, _FENCE, _where(hold)) is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
 
 
@@ -144,22 +147,23 @@ def fenced(hold: Claim) -> Iterator[Connection]:
         yield connection
 
 
-_WRITE_ITEMS = text("""
+_WRITE_ITEMS = hot("""
 update batch
    set items = :items, total = :total, done = :done, failed = :failed, deferred = :deferred
  where run_id = :run_id and seq = :seq
-""").bindparams(bindparam("items", type_=JSONB))
+""")
 
 
 def write_items(connection: Connection, hold: Claim, items: list[dict[str, Any]]) -> None:
     """Store the items with their outcomes; the caller has checked the fence."""
     states = [item.get("state") for item in items]
-    connection.execute(
+    row_of(
+        connection,
         _WRITE_ITEMS,
         {
             "run_id": hold.run_id,
             "seq": hold.seq,
-            "items": items,
+            "items": Jsonb(items),
             "total": len(items),
             "done": states.count("done"),
             "failed": states.count("failed"),
@@ -203,7 +207,7 @@ def plan(
     connection.execute(text("notify watchkeeper, 'batch'"))
 
 
-_END = text("""
+_END = hot("""
 update batch
    set state = :state, error = :error, lease_until = null, send_at = null,
        finished_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -223,10 +227,7 @@ def end(
 ) -> outcomes.Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
     run = runs.lock_briefly(connection, hold.run_id)
-    row = connection.execute(
-        _END,
-        {**_where(hold), "state": state, "error": error},
-    ).first()
+    row = row_of(connection, _END, {**_where(hold), "state": state, "error": error})
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     pacing.let_go(connection, run)

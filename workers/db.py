@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, NoResultFound
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import Pool
 
@@ -117,8 +118,18 @@ def connect() -> Iterator[Connection]:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
-    """The one row of a statement in the driver's own words (``%s``), prepared, past SQLAlchemy.
+def hot(statement: str) -> str:
+    """A statement with ``:names`` as the driver writes them, for ``row_of``."""
+    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement)
+
+
+def row_of(
+    connection: Connection,
+    statement: str,
+    parameters: Mapping[str, Any] | Sequence[Any],
+    shape: Any = namedtuple_row,
+) -> Any:
+    """The first row of a prepared statement in the driver's own words, or None; past SQLAlchemy.
 
     For what is asked so often that the detour costs more than the answer.  Errors are SQLAlchemy's.
     """
@@ -126,9 +137,8 @@ def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) 
     if driver is None:
         raise InterfaceError(statement, None, psycopg.InterfaceError("the connection is closed"))
     try:
-        row = (
-            driver.cursor(row_factory=tuple_row).execute(statement, parameters, prepare=True).fetchone()
-        )
+        cursor = driver.cursor(row_factory=shape).execute(statement, parameters, prepare=True)
+        return cursor.fetchone() if cursor.description else None
     except psycopg.Error as error:
         lost = driver.closed
         if lost:
@@ -136,9 +146,6 @@ def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) 
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, True, lost, connection.dialect
         ) from error
-    if row is None:
-        raise NoResultFound(statement)
-    return row
 
 
 @event.listens_for(Engine, "handle_error")
