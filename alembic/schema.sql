@@ -2340,6 +2340,181 @@ COMMENT ON COLUMN public.category_state.first_complete_at IS 'End of its first c
 -- Name: COLUMN category_state.last_complete_at; Type: COMMENT
 COMMENT ON COLUMN public.category_state.last_complete_at IS 'End of its last complete scrape';
 
+-- Name: run; Type: TABLE
+CREATE TABLE public.run (
+    id uuid NOT NULL,
+    schedule text,
+    task text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    trigger text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    covers_from timestamp with time zone,
+    covers_count integer DEFAULT 1 NOT NULL,
+    state text NOT NULL,
+    reason text,
+    exclusive boolean DEFAULT false NOT NULL,
+    queue text NOT NULL,
+    priority smallint DEFAULT 5 NOT NULL,
+    max_attempts smallint DEFAULT 3 NOT NULL,
+    batch_size integer,
+    batch_delay interval,
+    max_in_flight integer,
+    timeout interval,
+    expires_at timestamp with time zone,
+    deadline_at timestamp with time zone,
+    stop_requested_at timestamp with time zone,
+    batch_count integer DEFAULT 0 NOT NULL,
+    open_batches integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    deferred integer DEFAULT 0 NOT NULL,
+    result jsonb,
+    error text,
+    traceback text,
+    requested_by text,
+    retry_of uuid,
+    counted boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
+    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
+    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
+);
+
+-- Name: TABLE run; Type: COMMENT
+COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
+
+-- Name: COLUMN run.id; Type: COMMENT
+COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
+
+-- Name: COLUMN run.schedule; Type: COMMENT
+COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
+
+-- Name: COLUMN run.task; Type: COMMENT
+COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
+
+-- Name: COLUMN run.options; Type: COMMENT
+COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
+
+-- Name: COLUMN run.trigger; Type: COMMENT
+COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
+
+-- Name: COLUMN run.due_at; Type: COMMENT
+COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
+
+-- Name: COLUMN run.covers_from; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
+
+-- Name: COLUMN run.covers_count; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
+
+-- Name: COLUMN run.state; Type: COMMENT
+COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
+
+-- Name: COLUMN run.reason; Type: COMMENT
+COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
+
+-- Name: COLUMN run.exclusive; Type: COMMENT
+COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
+
+-- Name: COLUMN run.queue; Type: COMMENT
+COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
+
+-- Name: COLUMN run.priority; Type: COMMENT
+COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
+
+-- Name: COLUMN run.max_attempts; Type: COMMENT
+COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
+
+-- Name: COLUMN run.batch_size; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
+
+-- Name: COLUMN run.batch_delay; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
+
+-- Name: COLUMN run.max_in_flight; Type: COMMENT
+COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
+
+-- Name: COLUMN run.timeout; Type: COMMENT
+COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
+
+-- Name: COLUMN run.expires_at; Type: COMMENT
+COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
+
+-- Name: COLUMN run.deadline_at; Type: COMMENT
+COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
+
+-- Name: COLUMN run.stop_requested_at; Type: COMMENT
+COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
+
+-- Name: COLUMN run.batch_count; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
+
+-- Name: COLUMN run.open_batches; Type: COMMENT
+COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
+
+-- Name: COLUMN run.total; Type: COMMENT
+COMMENT ON COLUMN public.run.total IS 'Items to do';
+
+-- Name: COLUMN run.done; Type: COMMENT
+COMMENT ON COLUMN public.run.done IS 'Items done';
+
+-- Name: COLUMN run.failed; Type: COMMENT
+COMMENT ON COLUMN public.run.failed IS 'Items failed';
+
+-- Name: COLUMN run.deferred; Type: COMMENT
+COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
+
+-- Name: COLUMN run.result; Type: COMMENT
+COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
+
+-- Name: COLUMN run.error; Type: COMMENT
+COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
+
+-- Name: COLUMN run.traceback; Type: COMMENT
+COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
+
+-- Name: COLUMN run.requested_by; Type: COMMENT
+COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
+
+-- Name: COLUMN run.retry_of; Type: COMMENT
+COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
+
+-- Name: COLUMN run.counted; Type: COMMENT
+COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
+
+-- Name: COLUMN run.created_at; Type: COMMENT
+COMMENT ON COLUMN public.run.created_at IS 'Decided at';
+
+-- Name: COLUMN run.started_at; Type: COMMENT
+COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
+
+-- Name: COLUMN run.finished_at; Type: COMMENT
+COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
+
+-- Name: discovery_stats; Type: VIEW
+CREATE VIEW public.discovery_stats AS
+ SELECT COALESCE(r.schedule, 'by hand'::text) AS schedule,
+    count(*) AS total,
+    count(*) FILTER (WHERE (r.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))) AS successful,
+    count(*) FILTER (WHERE (r.state = 'failed'::text)) AS failed,
+    COALESCE(sum(c.new), (0)::numeric) AS new,
+    COALESCE(sum(c.updated), (0)::numeric) AS updated,
+    round((COALESCE(sum(c.new), (0)::numeric) / (count(*))::numeric), 1) AS avg_new_per_run,
+    round(avg(EXTRACT(epoch FROM (r.finished_at - r.started_at))), 1) AS avg_seconds,
+    max(r.finished_at) AS last_at
+   FROM public.run r,
+    LATERAL ( SELECT (((r.result -> 'counts'::text) ->> 'new'::text))::numeric AS new,
+            (((r.result -> 'counts'::text) ->> 'updated'::text))::numeric AS updated) c
+  WHERE ((r.task = ANY (ARRAY['tasks.discovery.discover'::text, 'tasks.discovery.surveil'::text])) AND (r.finished_at IS NOT NULL) AND (r.state = ANY (ARRAY['succeeded'::text, 'partial'::text, 'failed'::text])))
+  GROUP BY COALESCE(r.schedule, 'by hand'::text)
+  ORDER BY COALESCE(r.schedule, 'by hand'::text);
+
+-- Name: VIEW discovery_stats; Type: COMMENT
+COMMENT ON VIEW public.discovery_stats IS 'What each discovery schedule brought: runs, new and updated tokens, new ones a run';
+
 -- Name: heartbeat; Type: TABLE
 CREATE TABLE public.heartbeat (
     name text NOT NULL,
@@ -2839,160 +3014,6 @@ COMMENT ON COLUMN public.quota.timezone IS 'Counts calendar days of this timezon
 
 -- Name: COLUMN quota.paced; Type: COMMENT
 COMMENT ON COLUMN public.quota.paced IS 'Spread evenly: one call per per/calls, so that a day''s quota lasts the day';
-
--- Name: run; Type: TABLE
-CREATE TABLE public.run (
-    id uuid NOT NULL,
-    schedule text,
-    task text NOT NULL,
-    options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    trigger text NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    covers_from timestamp with time zone,
-    covers_count integer DEFAULT 1 NOT NULL,
-    state text NOT NULL,
-    reason text,
-    exclusive boolean DEFAULT false NOT NULL,
-    queue text NOT NULL,
-    priority smallint DEFAULT 5 NOT NULL,
-    max_attempts smallint DEFAULT 3 NOT NULL,
-    batch_size integer,
-    batch_delay interval,
-    max_in_flight integer,
-    timeout interval,
-    expires_at timestamp with time zone,
-    deadline_at timestamp with time zone,
-    stop_requested_at timestamp with time zone,
-    batch_count integer DEFAULT 0 NOT NULL,
-    open_batches integer DEFAULT 0 NOT NULL,
-    total integer DEFAULT 0 NOT NULL,
-    done integer DEFAULT 0 NOT NULL,
-    failed integer DEFAULT 0 NOT NULL,
-    deferred integer DEFAULT 0 NOT NULL,
-    result jsonb,
-    error text,
-    traceback text,
-    requested_by text,
-    retry_of uuid,
-    counted boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
-    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
-    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
-);
-
--- Name: TABLE run; Type: COMMENT
-COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
-
--- Name: COLUMN run.id; Type: COMMENT
-COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
-
--- Name: COLUMN run.schedule; Type: COMMENT
-COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
-
--- Name: COLUMN run.task; Type: COMMENT
-COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
-
--- Name: COLUMN run.options; Type: COMMENT
-COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
-
--- Name: COLUMN run.trigger; Type: COMMENT
-COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
-
--- Name: COLUMN run.due_at; Type: COMMENT
-COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
-
--- Name: COLUMN run.covers_from; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
-
--- Name: COLUMN run.covers_count; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
-
--- Name: COLUMN run.state; Type: COMMENT
-COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
-
--- Name: COLUMN run.reason; Type: COMMENT
-COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
-
--- Name: COLUMN run.exclusive; Type: COMMENT
-COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
-
--- Name: COLUMN run.queue; Type: COMMENT
-COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
-
--- Name: COLUMN run.priority; Type: COMMENT
-COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
-
--- Name: COLUMN run.max_attempts; Type: COMMENT
-COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
-
--- Name: COLUMN run.batch_size; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
-
--- Name: COLUMN run.batch_delay; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
-
--- Name: COLUMN run.max_in_flight; Type: COMMENT
-COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
-
--- Name: COLUMN run.timeout; Type: COMMENT
-COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
-
--- Name: COLUMN run.expires_at; Type: COMMENT
-COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
-
--- Name: COLUMN run.deadline_at; Type: COMMENT
-COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
-
--- Name: COLUMN run.stop_requested_at; Type: COMMENT
-COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
-
--- Name: COLUMN run.batch_count; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
-
--- Name: COLUMN run.open_batches; Type: COMMENT
-COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
-
--- Name: COLUMN run.total; Type: COMMENT
-COMMENT ON COLUMN public.run.total IS 'Items to do';
-
--- Name: COLUMN run.done; Type: COMMENT
-COMMENT ON COLUMN public.run.done IS 'Items done';
-
--- Name: COLUMN run.failed; Type: COMMENT
-COMMENT ON COLUMN public.run.failed IS 'Items failed';
-
--- Name: COLUMN run.deferred; Type: COMMENT
-COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
-
--- Name: COLUMN run.result; Type: COMMENT
-COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
-
--- Name: COLUMN run.error; Type: COMMENT
-COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
-
--- Name: COLUMN run.traceback; Type: COMMENT
-COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
-
--- Name: COLUMN run.requested_by; Type: COMMENT
-COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
-
--- Name: COLUMN run.retry_of; Type: COMMENT
-COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
-
--- Name: COLUMN run.counted; Type: COMMENT
-COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
-
--- Name: COLUMN run.created_at; Type: COMMENT
-COMMENT ON COLUMN public.run.created_at IS 'Decided at';
-
--- Name: COLUMN run.started_at; Type: COMMENT
-COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
-
--- Name: COLUMN run.finished_at; Type: COMMENT
-COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
 
 -- Name: upstream; Type: TABLE
 CREATE TABLE public.upstream (
@@ -3762,7 +3783,11 @@ CREATE TABLE public.token (
     first_run_id uuid,
     first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    last_checked_at timestamp with time zone
+    last_checked_at timestamp with time zone,
+    links jsonb,
+    orders integer,
+    boosts integer,
+    paid_at timestamp with time zone
 );
 
 -- Name: TABLE token; Type: COMMENT
@@ -3815,6 +3840,18 @@ COMMENT ON COLUMN public.token.last_seen_at IS 'Last in a feed';
 
 -- Name: COLUMN token.last_checked_at; Type: COMMENT
 COMMENT ON COLUMN public.token.last_checked_at IS 'Last looked up';
+
+-- Name: COLUMN token.links; Type: COMMENT
+COMMENT ON COLUMN public.token.links IS 'Pages that its makers name: [{type, label, url}]';
+
+-- Name: COLUMN token.orders; Type: COMMENT
+COMMENT ON COLUMN public.token.orders IS 'Orders paid for it at DexScreener';
+
+-- Name: COLUMN token.boosts; Type: COMMENT
+COMMENT ON COLUMN public.token.boosts IS 'Boosts paid for it at DexScreener';
+
+-- Name: COLUMN token.paid_at; Type: COMMENT
+COMMENT ON COLUMN public.token.paid_at IS 'When something was first paid for it';
 
 -- Name: token_id_seq; Type: SEQUENCE
 ALTER TABLE public.token ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -3890,7 +3927,9 @@ CREATE TABLE public.token_sighting (
     is_new boolean NOT NULL,
     chosen boolean NOT NULL,
     rejected_because text,
-    feeds text[] NOT NULL
+    feeds text[] NOT NULL,
+    passed boolean NOT NULL,
+    volume_h24 numeric
 );
 
 -- Name: TABLE token_sighting; Type: COMMENT
@@ -3906,13 +3945,19 @@ COMMENT ON COLUMN public.token_sighting.token_id IS 'Token';
 COMMENT ON COLUMN public.token_sighting.is_new IS 'Seen for the first time';
 
 -- Name: COLUMN token_sighting.chosen; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed every filter';
+COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed, and among the max_tokens of most volume';
 
 -- Name: COLUMN token_sighting.rejected_because; Type: COMMENT
 COMMENT ON COLUMN public.token_sighting.rejected_because IS 'Filter that rejected it';
 
 -- Name: COLUMN token_sighting.feeds; Type: COMMENT
 COMMENT ON COLUMN public.token_sighting.feeds IS 'Feeds that named it';
+
+-- Name: COLUMN token_sighting.passed; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.passed IS 'Passed every filter';
+
+-- Name: COLUMN token_sighting.volume_h24; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.volume_h24 IS 'Volume of 24 hours (USD) that it was ranked by';
 
 -- Name: token_snapshot; Type: TABLE
 CREATE TABLE public.token_snapshot (

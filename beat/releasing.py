@@ -114,7 +114,12 @@ with allowed as materialized (
              where state in ('waiting', 'sent') and waiting_for = %(upstream)s and send_at is null
              order by priority desc, updated_at limit 1000) first
 ), chosen as materialized (
-    select run_id, seq from fair order by priority desc, turn, updated_at
+    select fair.run_id, fair.seq from fair join run r on r.id = fair.run_id
+     where r.max_in_flight is null
+        or turn <= r.max_in_flight - (select count(*) from batch b where b.run_id = r.id and b.seq > 0
+                                         and (b.state in ('running', 'sent')
+                                              or b.state = 'waiting' and b.send_at is not null))
+     order by fair.priority desc, turn, fair.updated_at
      limit greatest(0, (select number from allowed))
 )
 update batch b set send_at = %(now)s from chosen

@@ -15,8 +15,8 @@ SLICE = 10_000
 
 def plan_edited(
     connection: Connection, now: datetime, limit: int, book: SessionBook
-) -> tuple[int, bool]:
-    """Plan what was edited; returns how many edits were consumed, and whether some must wait.
+) -> tuple[int, bool, list[str]]:
+    """Plan what was edited; returns how many edits were consumed, whether some must wait, and of whom.
 
     An edit waits while its schedule is locked: by another beat for a moment, or by somebody who is
     about to delete it.
@@ -24,11 +24,11 @@ def plan_edited(
     with connection.transaction():
         found = connection.execute(edits.OPEN, {"limit": limit}).fetchall()
         if not found:
-            return 0, False
+            return 0, False, []
         planned = _plan(connection, now, sorted({name for _, name in found}), book)
         parameters = {"ids": [number for number, _ in found], "names": planned}
         consumed = connection.execute(edits.CONSUME, parameters).rowcount
-        return consumed, consumed < len(found)
+        return consumed, consumed < len(found), planned
 
 
 def _plan(connection: Connection, now: datetime, names: list[str], book: SessionBook) -> list[str]:

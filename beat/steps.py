@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from beat import answers, claiming, ending, outbox, releasing, replanning, states
+from beat import answers, claiming, ending, outbox, releasing, replanning, reshaping, states
 from beat.ledger import Message
 from beat.reading import Connection
 from beat.sessions import SessionBook
@@ -39,15 +39,25 @@ class Turn:
     next_sweep: float = 0.0
     #: Committed by a step of this tick, still to be sent.
     messages: list[Message] = field(default_factory=list)
+    #: Edited schedules whose active runs do not obey yet.
+    edited: set[str] = field(default_factory=set)
     #: Something was locked by others, so the wait after this tick is short.
     soon: bool = False
 
 
 def plan(turn: Turn) -> bool:
     """Plan what people have edited."""
-    consumed, waits = replanning.plan_edited(turn.connection, turn.now, turn.limit, turn.book)
+    consumed, waits, names = replanning.plan_edited(turn.connection, turn.now, turn.limit, turn.book)
     turn.soon |= waits
+    turn.edited.update(names)
     return consumed > 0
+
+
+def reshape(turn: Turn) -> bool:
+    """Let active runs obey the edits of their schedules."""
+    if turn.edited:
+        turn.edited = reshaping.reshape(turn.connection, sorted(turn.edited))
+    return False
 
 
 def claim(turn: Turn) -> bool:
@@ -168,6 +178,7 @@ def steps() -> list[Step]:
     return [
         Step(plan),
         Step(claim),
+        Step(reshape),
         Step(answer),
         Step(conclude),
         Step(release),

@@ -16,5 +16,6 @@ pytest_plugins = (
     "fix_kinds",
     "fix_beat",
     "fix_prices",
+    "fix_discovery",
     "fix_listings",
 )

@@ -137,7 +137,8 @@ class Scrapes:
 
     def go_on(self, run_id: Any) -> dict[str, Any]:
         """What a worker does that gets the run's message (again)."""
-        self.sql.execute("update batch set not_before = null where run_id = %s", (run_id,))
+        let_go = "update batch set not_before = null, waiting_for = null where run_id = %s"
+        self.sql.execute(let_go, (run_id,))
         self.app.tasks[self.task].apply(args=(str(run_id), 0), task_id=str(uuid.uuid4()))
         return self.row(run_id)
 

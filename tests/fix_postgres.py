@@ -22,6 +22,10 @@ from sandbox.processes import free_port
 ROOT = Path(__file__).parents[1]
 
 
+#: Schedules of a new installation.
+SHIPPED: list[dict[str, Any]] = []
+
+
 @dataclass(frozen=True)
 class Database:
     """A database of its own, migrated."""
@@ -63,11 +67,19 @@ def migrated_template(postgres_server: PostgresServer) -> str:
             "WATCHKEEPER_RELAX_INTERVALS": "true",
         },
     )
-    with psycopg.connect(postgres_server.url(name), autocommit=True) as connection:
+    with psycopg.connect(
+        postgres_server.url(name), autocommit=True, row_factory=dict_row
+    ) as connection:
+        SHIPPED[:] = connection.execute("select * from schedule").fetchall()
         # Schedules of a new installation would run by themselves in tests of others.
         connection.execute("delete from schedule")
         connection.execute("truncate schedule_edit, schedule_change")
     return name
+
+
+@pytest.fixture
+def shipped_schedules(migrated_template: str) -> list[dict[str, Any]]:
+    return SHIPPED
 
 
 def forget_caches() -> None:

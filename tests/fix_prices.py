@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+from fix_scripted import ScriptedServer
 
 KEY = "TESTKEY123456789"
 
 Reply = tuple[int, str] | str | dict[str, Any]
 
 
-class ScriptedUpstream:
+class ScriptedUpstream(ScriptedServer):
     """Answers every GET with what ``answer(parameters)`` returns; keeps what was asked."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
         self.answer: Callable[[dict[str, str]], Reply] = lambda _: (404, "")
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked = {
-                    name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()
-                }
-                outer.asked.append(asked)
-                reply = outer.answer(asked)
-                status, body = reply if isinstance(reply, tuple) else (200, reply)
-                data = (body if isinstance(body, str) else json.dumps(body)).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+    def reply(self, path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        self.asked.append(asked)
+        reply = self.answer(asked)
+        status, body = reply if isinstance(reply, tuple) else (200, reply)
+        return status, {}, body
 
 
 class Prices:

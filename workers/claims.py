@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers import outcomes, runs
+from workers import outcomes, pacing, runs
 from workers.db import transaction
 from workers.errors import LeaseLost
 
@@ -39,6 +39,10 @@ class Claim:
     claimed_at: datetime
 
 
+def _where(hold: Claim) -> dict[str, Any]:
+    return {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence}
+
+
 _CLAIM = text("""
 update batch
    set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
@@ -53,9 +57,17 @@ returning fence, attempt, items
 
 
 def claim(
-    connection: Connection, run_id: UUID, seq: int, worker: str, lease: timedelta
+    connection: Connection,
+    run_id: UUID,
+    seq: int,
+    worker: str,
+    lease: timedelta,
+    delay: timedelta = timedelta(0),
 ) -> Claim | None:
-    """Take the batch for ``worker``; None when it is taken, ended, or not to be run (any more)."""
+    """Take the batch for ``worker``; None when it is taken, ended, or not to be run (any more, yet).
+
+    ``delay``: least time between the starts of two batches, unless the run has its own.
+    """
     run = runs.lock(connection, run_id)
     if run is None or run["state"] not in runs.ACTIVE:
         return None
@@ -63,6 +75,8 @@ def claim(
     if run["state"] == "due" and run["expires_at"] is not None and run["expires_at"] < now:
         late = now - run["due_at"]
         outcomes.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
+        return None
+    if pacing.hold_back(connection, run, seq, delay):
         return None
     row = connection.execute(
         _CLAIM, {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now}
@@ -92,9 +106,7 @@ class Sign:
 
 def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
     """Prolong the lease; says whether it is still held and whether the run should end."""
-    row = connection.execute(
-        _BEAT, {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence, "lease": lease}
-    ).first()
+    row = connection.execute(_BEAT, {**_where(hold), "lease": lease}).first()
     if row is None:
         return Sign(held=False, stopping=False, late=False)
     return Sign(held=True, stopping=bool(row.stopping), late=bool(row.late))
@@ -109,10 +121,7 @@ select 1 from batch
 
 def check_fence(connection: Connection, hold: Claim) -> None:
     """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more."""
-    found = connection.execute(
-        _FENCE, {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence}
-    ).first()
-    if found is None:
+    if connection.execute(_FENCE, _where(hold)).first() is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
 
 
@@ -153,7 +162,8 @@ insert into batch (run_id, seq, task, queue, priority, items, total, not_before,
 select :run_id, seq, :task, :queue, :priority, items, jsonb_array_length(items),
        case when seq > 1 and :delay > interval '0'
             then clock_timestamp() + (seq - 1) * cast(:delay as interval) end,
-       clock_timestamp() + (seq - 1) * cast(:delay as interval)
+       case when seq <= coalesce(cast(:most as integer), seq)
+            then clock_timestamp() + (seq - 1) * cast(:delay as interval) end
   from jsonb_array_elements(:batches) with ordinality as planned(items, seq)
 """).bindparams(bindparam("batches", type_=JSONB))
 
@@ -174,6 +184,7 @@ def plan(
             "queue": run["queue"],
             "priority": run["priority"],
             "delay": delay,
+            "most": run["max_in_flight"],
             "batches": batches,
         },
     )
@@ -200,19 +211,14 @@ def end(
     summary: outcomes.Summary | None = None,
 ) -> outcomes.Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
-    runs.lock(connection, hold.run_id)
+    run = runs.lock(connection, hold.run_id)
     row = connection.execute(
         _END,
-        {
-            "run_id": hold.run_id,
-            "seq": hold.seq,
-            "fence": hold.fence,
-            "state": state,
-            "error": error,
-        },
+        {**_where(hold), "state": state, "error": error},
     ).first()
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
+    pacing.let_go(connection, run)
     return outcomes.close_batches(
         connection, hold.run_id, 1, error=error, traceback=traceback, summary=summary
     )
@@ -243,9 +249,7 @@ def hand_back(
     row = connection.execute(
         _HAND_BACK,
         {
-            "run_id": hold.run_id,
-            "seq": hold.seq,
-            "fence": hold.fence,
+            **_where(hold),
             "reason": reason,
             "not_before": not_before,
             "waiting_for": waiting_for,
@@ -288,6 +292,7 @@ def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID
         if row is None:
             continue
         if row.state == "failed":
+            pacing.let_go(connection, runs.lock(connection, run_id))
             outcomes.close_batches(connection, run_id, 1, error=row.error)
         rescued.append((run_id, seq, row.state))
     return rescued

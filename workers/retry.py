@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 #: First and longest pause between two attempts of one call (seconds).
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 8.0
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 4.0
 #: First and longest time a door stays closed when the upstream names none (seconds).
 FIRST_CLOSING = 15.0
+SHORTEST_CLOSING = 0.5
 LONGEST_CLOSING = 3600.0
 #: A ``Retry-After`` beyond this is not believed (seconds).
 LONGEST_RETRY_AFTER = 7 * 86400.0
 #: So many outages in a row close the door (the breaker).
 OUTAGES_TO_CLOSE = 5
+#: How long it then stays closed the first time (seconds); each time after, twice as long.
+FIRST_BREAK = 30.0
 
 
 def pause(attempt: int, *, chance: float | None = None) -> float:
@@ -36,9 +39,17 @@ def closing(failures: int, *, named: float | None = None, chance: float | None =
     """
     exponent = min(max(failures, 1) - 1, 30)
     if named is not None:
-        return max(named, min(FIRST_PAUSE * 2.0**exponent, LONGEST_CLOSING))
+        return max(named, min(SHORTEST_CLOSING * 2.0**exponent, LONGEST_CLOSING))
     top = min(FIRST_CLOSING * 2.0**exponent, LONGEST_CLOSING)
     return top * (0.8 + 0.4 * (random.random() if chance is None else chance))
+
+
+def breaking(times: int) -> float:
+    """Seconds a door stays closed when its upstream is out of order for the ``times``-th time in a row.
+
+    Without jitter: one call tries for all of them anyway.
+    """
+    return min(FIRST_BREAK * 2.0 ** min(max(times, 1) - 1, 30), LONGEST_CLOSING)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

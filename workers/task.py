@@ -100,7 +100,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
         lease = timedelta(seconds=settings().lease_seconds)
         worker = self.request.hostname or "here"
         with transaction() as connection:
-            hold = claims.claim(connection, run_id, seq, worker, lease)
+            hold = claims.claim(connection, run_id, seq, worker, lease, self.batch_delay)
         if hold is None:
             log.info("batch.duplicate", run_id=str(run_id), seq=seq)
             return None

@@ -143,9 +143,9 @@ class Door:
                 self._shut(error)
                 raise
             except Unavailable as error:
-                pause = retry.pause(attempt)
                 again = request.repeatable or isinstance(error, _Unreached)
-                if attempt >= ATTEMPTS or not again or time.monotonic() + pause >= deadline:
+                pause = retry.pause(attempt) if again and attempt < ATTEMPTS else None
+                if pause is None or time.monotonic() + pause >= deadline:
                     self._count_outage(error)
                     raise
                 time.sleep(pause)
@@ -289,6 +289,6 @@ class Door:
             failures = doors.count_failure(connection, error.upstream)
             if failures < retry.OUTAGES_TO_CLOSE:
                 return
-            pause = retry.closing(failures - retry.OUTAGES_TO_CLOSE + 1)
+            pause = retry.breaking(failures - retry.OUTAGES_TO_CLOSE + 1)
             doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
         log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)

@@ -5,7 +5,7 @@ from alembic import op
 from workers.migrate import load_sql
 
 revision = "0015"
-down_revision = "0041"
+down_revision = "0014"
 
 
 def upgrade() -> None:

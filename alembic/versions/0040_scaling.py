@@ -6,7 +6,7 @@ from alembic import op
 from workers.migrate import load_sql
 
 revision = "0040"
-down_revision = "0014"
+down_revision = "0015"
 
 
 def upgrade() -> None:

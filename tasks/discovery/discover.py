@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.discovery import token_pools, token_sightings, token_snapshots, tokens
-from tasks.discovery.addresses import normalise
-from tasks.discovery.filters import rejection
-from tasks.discovery.pairs import Pair, best
+from tasks.discovery import seeing
 from tasks.discovery.sources import dexscreener
 from workers.app import app
 from workers.errors import UpstreamError
@@ -34,6 +31,13 @@ class DiscoverOptions(Options):
     min_profit_pct: float = Field(50, ge=0, le=500, description="Early buyers: least gain, percent")
     max_tokens: int = Field(20, ge=1, le=100, description="Most tokens chosen in a run")
     profile_immediately: bool = Field(True, description="Look at early buyers after the run")
+    include: list[str] = Field(
+        [], max_length=1000, description="Only these addresses or symbols; empty: any"
+    )
+    exclude: list[str] = Field([], max_length=1000, description="Never these addresses or symbols")
+    look_at_orders: bool = Field(
+        False, description="Ask what was paid for each chosen token: a call more a token"
+    )
 
 
 def plan(work: Work[Any]) -> Iterable[Item]:
@@ -51,8 +55,9 @@ def plan(work: Work[Any]) -> Iterable[Item]:
         for candidate in candidates:
             if wanted and candidate.chain not in wanted:
                 continue
-            data = {"chain": candidate.chain, "address": candidate.address, "feeds": []}
+            data = {"chain": candidate.chain, "address": candidate.address, "feeds": [], "links": []}
             item = found.setdefault(candidate.key, Item(candidate.key, data))
+            item.data["links"] = item.data["links"] or candidate.links
             if feed not in item.data["feeds"]:
                 item.data["feeds"].append(feed)
     if errors and len(errors) == len(work.options.feeds):
@@ -61,8 +66,8 @@ def plan(work: Work[Any]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 41 found, 6 new, 3 chosen."""
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("found", "new", "chosen"))
+    """Counts as in: 41 found, 6 new, 35 updated, 3 chosen."""
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("found", "new", "updated", "chosen"))
 
 
 @app.task(
@@ -92,60 +97,9 @@ def look_up(work: Work[Any]) -> None:
             with work.attempt(*group):
                 addresses = [item.data["address"] for item in group]
                 pairs = dexscreener.fetch_pairs(work.door, chain, addresses)
+                found = [seeing.judge(item, pairs, work.options, now) for item in group]
+                if work.options.look_at_orders:
+                    seeing.ask_for_orders(work.door, found)
                 with work.done(*group, found=len(group)) as connection:
-                    new, chosen = _store(connection, work, group, pairs, now)
-                    work.count(new=new, chosen=chosen)
-
-
-def _store(
-    connection: Any,
-    work: Work[Any],
-    group: list[Item],
-    pairs: dict[str, list[Pair]],
-    now: datetime,
-) -> tuple[int, int]:
-    """Write tokens, pools, snapshots and sightings; returns how many are new and chosen."""
-    rows, chosen_pair = [], {}
-    for item in group:
-        key = normalise(item.data["address"])
-        pair = chosen_pair[item.key] = best(pairs.get(key, []))
-        rows.append(
-            {
-                "chain": item.data["chain"],
-                "address_key": key,
-                "address": item.data["address"],
-                "first_run_id": work.run_id,
-                "last_checked_at": now,
-                **tokens.values_of(pair),
-            }
-        )
-    ids = tokens.upsert(connection, rows)
-    left = work.options.max_tokens - token_sightings.count_chosen(connection, work.run_id)
-    sightings, snapshots, pools = [], [], []
-    for item in group:
-        token_id, is_new = ids[item.key]
-        pair = chosen_pair[item.key]
-        why = rejection(pair, work.options, now)
-        if why is None and left <= 0:
-            why = f"more than max_tokens = {work.options.max_tokens} passed"
-        left -= why is None
-        sightings.append(
-            {
-                "run_id": work.run_id,
-                "token_id": token_id,
-                "is_new": is_new,
-                "chosen": why is None,
-                "rejected_because": why,
-                "feeds": item.data["feeds"],
-            }
-        )
-        if pair is not None:
-            snapshots.append(token_snapshots.row(token_id, work.run_id, pair))
-        pools += [
-            token_pools.row(token_id, one) for one in pairs.get(normalise(item.data["address"]), [])
-        ]
-    token_sightings.add(connection, sightings)
-    token_snapshots.add(connection, snapshots)
-    token_pools.upsert(connection, pools)
-    new = sum(one["is_new"] for one in sightings)
-    return new, sum(one["chosen"] for one in sightings)
+                    most = work.options.max_tokens
+                    work.count(**seeing.store(connection, work.run_id, found, most, now))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
+from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair
 
 
@@ -20,15 +22,36 @@ class Limits(Protocol):
     def min_liquidity_usd(self) -> float: ...
     @property
     def max_token_age_hours(self) -> int: ...
+    @property
+    def include(self) -> list[str]: ...
+    @property
+    def exclude(self) -> list[str]: ...
 
 
-def rejection(pair: Pair | None, limits: Limits, now: datetime) -> str | None:
+def rejection(address: str, pair: Pair | None, limits: Limits, now: datetime) -> str | None:
     """Why the token is not chosen, or None when it passes every filter.
 
     A value that is not known fails a filter that asks for something, and passes one set to 0.
     """
+    names = {normalise(address)}
+    if pair is not None and pair.symbol:
+        names.add(pair.symbol.casefold())
+    if names & _names(limits.exclude):
+        return "on the exclude list"
+    if limits.include and not names & _names(limits.include):
+        return "not on the include list"
     if pair is None:
         return "no pair with the token as its base is known"
+    return _too_little(pair, limits) or _too_old(pair, limits, now)
+
+
+def _names(listed: Iterable[str]) -> set[str]:
+    """Addresses as they are keyed and symbols without case: a list may hold both."""
+    given = [name.strip() for name in listed]
+    return {normalise(name) for name in given} | {name.casefold() for name in given}
+
+
+def _too_little(pair: Pair, limits: Limits) -> str | None:
     checks = (
         ("volume of 24 h", pair.volume_h24, limits.min_volume_usd, " USD"),
         ("liquidity", pair.liquidity_usd, limits.min_liquidity_usd, " USD"),
@@ -38,10 +61,12 @@ def rejection(pair: Pair | None, limits: Limits, now: datetime) -> str | None:
         if least > 0 and (value is None or value < Decimal(str(least))):
             shown = "unknown" if value is None else f"{value.normalize():f}{unit}"
             return f"{name} {shown}, wanted {least:g}{unit} or more"
-    if pair.created_at is not None:
-        age = now - pair.created_at
-        if age > timedelta(hours=limits.max_token_age_hours):
-            return (
-                f"{age.total_seconds() / 3600:.0f} h old, wanted {limits.max_token_age_hours} h or less"
-            )
     return None
+
+
+def _too_old(pair: Pair, limits: Limits, now: datetime) -> str | None:
+    age = pair.age(now)
+    if age is not None and age <= timedelta(hours=limits.max_token_age_hours):
+        return None
+    shown = "age unknown" if age is None else f"{age.total_seconds() / 3600:.1f} h old"
+    return f"{shown}, wanted {limits.max_token_age_hours} h or less"

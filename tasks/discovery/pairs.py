@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 #: A pool whose price is so many times off the others' is not believed (seen: 4,892 times).
@@ -32,6 +32,10 @@ class Pair:
     buys_h24: int | None = None
     sells_h24: int | None = None
     labels: tuple[str, ...] = field(default=())
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How long ago the pool was made; None when that is not known."""
+        return None if self.created_at is None else now - self.created_at
 
 
 def _weighted_median(pairs: list[Pair]) -> Decimal | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, func, select
+from sqlalchemy import Connection, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, Uuid
+from sqlalchemy.types import BigInteger, Numeric, Uuid
 
 from workers.db import Base
 
@@ -28,8 +29,12 @@ class TokenSighting(Base):
         BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
     )
     is_new: Mapped[bool] = mapped_column(comment="Seen for the first time")
-    chosen: Mapped[bool] = mapped_column(comment="Passed every filter")
+    passed: Mapped[bool] = mapped_column(comment="Passed every filter")
+    chosen: Mapped[bool] = mapped_column(comment="Passed, and among the max_tokens of most volume")
     rejected_because: Mapped[str | None] = mapped_column(Text, comment="Filter that rejected it")
+    volume_h24: Mapped[Decimal | None] = mapped_column(
+        Numeric, comment="Volume of 24 hours (USD) that it was ranked by"
+    )
     feeds: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="Feeds that named it")
 
 
@@ -39,7 +44,29 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(insert(TokenSighting).values(list(rows)).on_conflict_do_nothing())
 
 
-def count_chosen(connection: Connection, run_id: UUID) -> int:
-    """How many tokens the run has chosen so far."""
-    statement = select(func.count()).where(TokenSighting.run_id == run_id, TokenSighting.chosen)
-    return connection.execute(statement).scalar_one()
+_RANK = text("""
+with ranked as (
+  select token_id, row_number() over (order by volume_h24 desc nulls last, token_id) as place
+    from token_sighting where run_id = :run and passed
+), changed as (
+  update token_sighting s set chosen = r.place <= :most,
+         rejected_because = case when r.place > :most then
+           format('%s. of those that passed by volume, max_tokens is %s', r.place, :most) end
+    from ranked r where s.run_id = :run and s.token_id = r.token_id
+)
+select least(:most, count(*)) - (
+         select count(*) from token_sighting where run_id = :run and chosen) from ranked
+""")
+
+
+def choose(connection: Connection, run_id: UUID, most: int) -> int:
+    """Choose the ``most`` tokens of greatest volume among those that passed; how many more than before.
+
+    Batches of one run take turns: two at once would each see only their own tokens.
+    """
+    connection.execute(_LOCK, {"run": str(run_id)})
+    more: int = connection.execute(_RANK, {"run": run_id, "most": most}).scalar_one()
+    return more
+
+
+_LOCK = text("select pg_advisory_xact_lock(hashtextextended(:run, 0))")

@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
 
 from tasks.discovery.pairs import Pair
+from tasks.discovery.sources.dexscreener import Orders
 from workers.db import Base
 
 
@@ -44,6 +45,14 @@ class Token(Base):
     pool_created_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="Age of its main pool is counted from here"
     )
+    links: Mapped[list[Any] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="Pages that its makers name: [{type, label, url}]"
+    )
+    orders: Mapped[int | None] = mapped_column(comment="Orders paid for it at DexScreener")
+    boosts: Mapped[int | None] = mapped_column(comment="Boosts paid for it at DexScreener")
+    paid_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When something was first paid for it"
+    )
     first_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it first")
     first_seen_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
@@ -59,7 +68,7 @@ class Token(Base):
 #: Values of a look-up: a null does not replace what is known.
 VALUES = (
     "symbol", "name", "price_usd", "market_cap", "volume_h24", "liquidity_usd", "price_change_h24",
-    "pool_created_at",
+    "pool_created_at", "links", "orders", "boosts", "paid_at",
 )  # fmt: skip
 
 
@@ -90,7 +99,7 @@ def upsert(
 def values_of(pair: Pair | None) -> dict[str, Any]:
     """The columns that a token takes from its best pair."""
     if pair is None:
-        return dict.fromkeys(VALUES)
+        return dict.fromkeys(VALUES[:8])
     return {
         "symbol": pair.symbol,
         "name": pair.name,
@@ -101,6 +110,13 @@ def values_of(pair: Pair | None) -> dict[str, Any]:
         "price_change_h24": pair.price_change_h24,
         "pool_created_at": pair.created_at,
     }
+
+
+def values_of_orders(orders: Orders | None) -> dict[str, Any]:
+    """The columns that a token takes from what was paid for it; nothing when that was not asked."""
+    if orders is None:
+        return {"orders": None, "boosts": None, "paid_at": None}
+    return {"orders": orders.orders, "boosts": orders.boosts, "paid_at": orders.paid_at}
 
 
 _STALEST = text("""

@@ -30,6 +30,8 @@ from chaos_town import LEASE, UPSTREAMS, Town  # noqa: E402
 
 #: Longest wait for quiet after the last fault (seconds).
 QUIET_WITHIN = 120.0
+#: A worker that was killed never comes back under that name (seconds).
+FOR_EVER = 1e9
 #: Pause between two looks at the promises while a rule is broken (seconds).
 LOOK = 5.0
 
@@ -63,14 +65,15 @@ class Chaos:
     def _one(self, kind: str) -> Any:
         return self.town.parts[self.rng.choice([n for n in self.town.parts if n.startswith(kind)])]
 
-    def _hurt(self, part: Any) -> str:
-        self.town.hurt.add(part.node)
+    def _hurt(self, part: Any, seconds: float = 0.0) -> str:
+        """Note that the worker was killed, or slept for so long."""
+        self.town.hurt.setdefault(part.node, []).append(time.time() + seconds)
         return str(part.node)
 
     def kill_worker(self) -> str:
         part = self._one("worker")
         part.group(signal.SIGKILL)
-        return self._hurt(part)
+        return self._hurt(part, FOR_EVER)
 
     def kill_child(self) -> str | None:
         part = self._one("worker")
@@ -83,12 +86,12 @@ class Chaos:
         seconds = self.rng.uniform(0.5, 2 * LEASE)
         part.group(signal.SIGSTOP)
         part.stopped_until = time.monotonic() + seconds
-        return f"{self._hurt(part)} for {seconds:.1f} s"
+        return f"{self._hurt(part, seconds)} for {seconds:.1f} s"
 
     def end_worker(self) -> str:
         part = self._one("worker")
         part.process.send(signal.SIGTERM)
-        return self._hurt(part)
+        return self._hurt(part, FOR_EVER)
 
     def kill_beat(self) -> str:
         part = self._one("beat")
@@ -123,7 +126,7 @@ class Chaos:
     def kill_postgres(self) -> str:
         self.town.note_deadlocks()
         self.town.postgres.kill()
-        seconds = self.rng.choice([0.0, 1.0, 1.6 * LEASE])
+        seconds = self.rng.choice([0.0, 1.6 * LEASE])
         self._pass(seconds)
         self.town.postgres.start()
         return f"for {seconds:.1f} s"

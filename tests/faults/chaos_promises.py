@@ -14,6 +14,10 @@ from sandbox.upstreams.strict import worst
 Rows = list[dict[str, Any]]
 #: A run may outlive its timeout by so much: beat may be down, or Postgres (seconds).
 GRACE = 20
+#: A batch may be taken from a worker so long after that was hurt: beat or Postgres may be away (seconds).
+LATE = 25
+#: A batch that was sent is taken by a worker or sent again within this (seconds).
+FORGOTTEN = 75
 
 ITEMS = """
 select b.run_id, b.seq, b.state as batch, b.error as why, i ->> 'key' as item, i ->> 'state' as state,
@@ -92,10 +96,22 @@ def timely(_: Town, sql: Any) -> Iterator[str]:
 
 def robbed(town: Town, sql: Any) -> Iterator[str]:
     """No batch was taken from a worker that lived and was awake."""
-    hurt = town.hurt
-    for row in sql.execute("select d.*, r.schedule from chaos_death d join run r on r.id = d.run_id"):
-        if row["worker"] not in hurt and row["schedule"] != "hangs":
+    for row in sql.execute(
+        "select d.*, r.schedule, extract(epoch from d.at)::float8 as t from chaos_death d join run r on r.id = d.run_id"
+    ):
+        away = any(until > row["t"] - LATE for until in town.hurt.get(row["worker"], ()))
+        if not away and row["schedule"] != "hangs":
             yield f"batch {row['run_id']}/{row['seq']} was taken from {row['worker']}, which lived, at {row['at']}"
+
+
+def moving(_: Town, sql: Any) -> Iterator[str]:
+    """What could run now is not forgotten."""
+    for row in sql.execute(
+        "select run_id, seq, state, clock_timestamp() - updated_at as since from batch"
+        " where state in ('waiting', 'sent') and waiting_for is null and sends > 0"
+        "   and updated_at < clock_timestamp() - %s * interval '1 second'", (FORGOTTEN,)
+    ):  # fmt: skip
+        yield f"batch {row['run_id']}/{row['seq']} is {row['state']} since {row['since']}"
 
 
 def deadlocked(town: Town, _: Any) -> Iterator[str]:
@@ -155,7 +171,7 @@ def items(_: Town, sql: Any) -> Iterator[str]:
 
 Promise = Callable[[Town, Any], Iterator[str]]
 #: Also true in the middle of everything.
-ALWAYS: tuple[Promise, ...] = (windows, paid, once, overlaps, timely, robbed, deadlocked, grid)
+ALWAYS: tuple[Promise, ...] = (windows, paid, once, overlaps, timely, robbed, moving, deadlocked, grid)
 #: True when all is quiet.
 AT_REST: tuple[Promise, ...] = (ended, items)
 

@@ -108,8 +108,8 @@ class Town:
         self._broken = broken
         self.parts: dict[str, Part] = {}
         self.deadlocks = 0
-        #: Nodes that were killed or stopped: what was taken from them was taken by right.
-        self.hurt: set[str] = set()
+        #: Until when each node was away (killed, stopped, a process killed), in Unix time.
+        self.hurt: dict[str, list[float]] = {}
 
     def start(self) -> None:
         """Servers, tables, schedules, then the parts."""

@@ -26,7 +26,7 @@ def test_pauses_double_until_the_longest() -> None:
     almost = 1 - 1e-9
     tops = [round(retry.pause(attempt, chance=almost), 3) for attempt in range(1, 7)]
 
-    assert tops == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+    assert tops == [1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
 
 
 @given(st.integers(-5, 10_000), CHANCES)
@@ -92,3 +92,7 @@ def test_a_date_is_as_good_as_its_seconds(seconds: int) -> None:
 )
 def test_only_server_errors_that_may_pass_are_tried_again(status: int, again: bool) -> None:
     assert retry.is_retryable(status) is again
+
+
+def test_the_breaker_stays_open_for_30_seconds_then_for_twice_as_long() -> None:
+    assert [retry.breaking(times) for times in (1, 2, 3, 99)] == [30, 60, 120, retry.LONGEST_CLOSING]

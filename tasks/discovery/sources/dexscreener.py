@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -31,6 +31,7 @@ MOST_ADDRESSES = 30
 MOST_ROWS = 30
 LONGEST_SYMBOL = 64
 LONGEST_NAME = 256
+MOST_LINKS = 20
 #: A number beyond this is no price (NUMERIC would take it, sense would not).
 GREATEST = Decimal(10) ** 30
 
@@ -42,11 +43,23 @@ class Candidate:
     chain: str
     address: str
     feed: str
+    #: Pages that its makers name: type and label may be missing, the address not.
+    links: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def key(self) -> str:
         """Chain and normalised address: one token, one key."""
         return f"{self.chain}:{normalise(self.address)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What was paid for a token."""
+
+    orders: int = 0
+    boosts: int = 0
+    #: When something was first paid.
+    paid_at: datetime | None = None
 
 
 def fetch_feed(door: Door, feed: str) -> list[Candidate]:
@@ -66,6 +79,22 @@ def fetch_pairs(door: Door, chain: str, addresses: list[str]) -> dict[str, list[
     return found
 
 
+def fetch_orders(door: Door, chain: str, address: str) -> Orders:
+    """What was paid for a token."""
+    return parse_orders(door.get(UPSTREAM, f"/orders/v1/{chain}/{address}").json())
+
+
+def parse_orders(answer: Any) -> Orders:
+    """Both shapes: the object that is sent (orders and boosts), and the documented list of orders."""
+    if isinstance(answer, list):
+        answer = {"orders": answer}
+    if not isinstance(answer, Mapping):
+        raise BrokenAnswer(UPSTREAM, "orders are neither an object nor a list")
+    orders, boosts = _rows(answer.get("orders")), _rows(answer.get("boosts"))
+    paid = [_instant(row.get("paymentTimestamp")) for row in [*orders, *boosts]]
+    return Orders(len(orders), len(boosts), min((at for at in paid if at), default=None))
+
+
 def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
     """Candidates of a feed's answer; rows without chain or address are passed over."""
     if isinstance(rows, Mapping):
@@ -76,7 +105,7 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
         if isinstance(row, Mapping):
             chain, address = _text(row.get("chainId"), 32), _text(row.get("tokenAddress"), 128)
             if chain and address:
-                yield Candidate(chain, address, feed)
+                yield Candidate(chain, address, feed, _links(row.get("links")))
 
 
 def parse_pairs(answer: Any) -> list[Pair]:
@@ -124,6 +153,19 @@ def _pair(row: Any) -> Pair | None:
         buys_h24=_count(trades.get("buys")),
         sells_h24=_count(trades.get("sells")),
     )
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _links(value: Any) -> list[dict[str, str]]:
+    found = []
+    for row in _rows(value)[:MOST_LINKS]:
+        texts = {name: _text(row.get(name), 500) for name in ("type", "label", "url")}
+        if texts["url"]:
+            found.append({name: text for name, text in texts.items() if text})
+    return found
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

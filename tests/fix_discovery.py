@@ -1,0 +1,130 @@
+"""Discovery run in this process, on a real database, against a scripted DexScreener on loopback."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from fix_scripted import Reply, ScriptedServer
+
+from tasks.discovery.sources.dexscreener import FEEDS
+
+
+class ScriptedDexScreener(ScriptedServer):
+    """Feeds and pairs as a test sets them; keeps the paths asked for."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[str, Any] = {name: [] for name in FEEDS}
+        #: Pairs by the address asked for; an address that is missing has none.
+        self.pairs: dict[str, list[dict[str, Any]]] = {}
+        self.orders: dict[str, Any] = {}
+        #: Answers to give before any other, for paths that begin so.
+        self.instead: dict[str, Reply] = {}
+        self.paths: list[str] = []
+        super().__init__()
+
+    def reply(self, path: str, headers: Mapping[str, str]) -> Reply:
+        self.paths.append(path)
+        for start, answer in self.instead.items():
+            if path.startswith(start):
+                return answer
+        for name, feed in FEEDS.items():
+            if path == feed:
+                return 200, {}, self.feeds[name]
+        *_, kind, _, _, last = path.split("/")
+        if kind == "orders":
+            return 200, {}, self.orders.get(last, {"orders": [], "boosts": []})
+        rows = [row for address in last.split(",") for row in self.pairs.get(address, [])]
+        return 200, {}, rows if kind == "token-pairs" else rows[:30]
+
+    def asked(self, start: str) -> list[str]:
+        return [path for path in self.paths if path.startswith(start)]
+
+
+def boost(address: str, chain: str = "solana", **more: Any) -> dict[str, Any]:
+    """A row of a feed."""
+    return {"chainId": chain, "tokenAddress": address, "totalAmount": 10, **more}
+
+
+def pair(
+    address: str, chain: str = "solana", *, age_hours: float | None = 1, **more: Any
+) -> dict[str, Any]:
+    """A pair that passes every default filter; ``more`` changes it."""
+    row: dict[str, Any] = {
+        "chainId": chain, "dexId": "raydium", "pairAddress": f"pool-{address}-{len(more)}",
+        "baseToken": {"address": address, "name": f"Name {address}", "symbol": f"S{address}"[:20]},
+        "quoteToken": {"address": "So111", "name": "SOL", "symbol": "SOL"},
+        "priceUsd": "1.50", "marketCap": 1_000_000, "volume": {"h24": 90_000}, "liquidity": {"usd": 25_000},
+        "priceChange": {"h24": 200}, "txns": {"h24": {"buys": 4, "sells": 2}},
+    }  # fmt: skip
+    if age_hours is not None:
+        made = datetime.now(UTC) - timedelta(hours=age_hours)
+        row["pairCreatedAt"] = int(made.timestamp() * 1000)
+    return {**row, **more}
+
+
+class Discovery:
+    """One database, a scripted DexScreener, and runs by hand."""
+
+    def __init__(self, database: Any, server: ScriptedDexScreener) -> None:
+        self.sql: psycopg.Connection[dict[str, Any]] = database.connect()
+        self.server = server
+        self.sql.execute("delete from quota")
+        self.sql.execute(
+            "update upstream set base_url = %s, spacing = '0' where name = 'dexscreener'", (server.url,)
+        )
+
+    def run(self, task: str = "tasks.discovery.discover", **options: Any) -> dict[str, Any]:
+        """A run by hand, all its batches one after the other; the row of `run`."""
+        from workers.app import app
+
+        app.loader.import_default_modules()
+        run_id = uuid.uuid4()
+        app.tasks[task].apply(kwargs=options, task_id=str(run_id))
+        while batch := self.sql.execute(
+            "select seq from batch where run_id = %s and state in ('waiting', 'sent') order by seq",
+            (run_id,),
+        ).fetchone():
+            app.tasks[task].apply(args=(str(run_id), batch["seq"]), task_id=str(uuid.uuid4()))
+        return self.one("select * from run where id = %s", run_id)
+
+    def one(self, query: str, *values: Any) -> dict[str, Any]:
+        row = self.sql.execute(query, values).fetchone()
+        assert row is not None, query
+        return row
+
+    def all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return self.sql.execute(query, values).fetchall()
+
+    def feed(
+        self, *addresses: str, chain: str = "solana", feed: str = "boosts_top", **more: Any
+    ) -> None:
+        """Name tokens in a feed, each with a pair that passes every filter."""
+        self.server.feeds[feed] = [boost(address, chain) for address in addresses]
+        for address in addresses:
+            self.server.pairs.setdefault(address, [pair(address, chain, **more)])
+
+    def verdicts(self, run: Mapping[str, Any]) -> dict[str, str | None]:
+        """Why each token was rejected, by address; None for the chosen."""
+        rows = self.all(
+            "select t.address, s.chosen, s.rejected_because from token_sighting s join token t on t.id = s.token_id"
+            " where s.run_id = %s", run["id"]
+        )  # fmt: skip
+        assert all(row["chosen"] == (row["rejected_because"] is None) for row in rows)
+        return {row["address"]: row["rejected_because"] for row in rows}
+
+    def chosen(self, run: Mapping[str, Any]) -> Sequence[str]:
+        return sorted(address for address, why in self.verdicts(run).items() if why is None)
+
+
+@pytest.fixture
+def discovery(database: Any) -> Iterator[Discovery]:
+    server = ScriptedDexScreener()
+    driven = Discovery(database, server)
+    yield driven
+    driven.sql.close()
+    server.close()
