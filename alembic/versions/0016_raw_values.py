@@ -1,4 +1,5 @@
-"""Views have raw values beside words; the switch that pauses everything is in the audit."""
+"""Views have raw values beside words; the switch that pauses everything is in the audit; nobody asks in
+another's name."""
 
 from workers.migrate import load_sql
 
@@ -7,7 +8,7 @@ down_revision = "0050"
 
 
 def upgrade() -> None:
-    load_sql("schedule_status", "views", "pause_switched")
+    load_sql("schedule_status", "views", "pause_switched", "backfill")
 
 
 def downgrade() -> None:

@@ -87,7 +87,7 @@ class Bars:
 
         self._bars = Progress(
             TextColumn("{task.fields[name]}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             Remaining(),
@@ -105,7 +105,7 @@ class Bars:
                 self._tasks[row["id"]],
                 completed=float(row["ended"]),
                 total=float(row["total"]) or None,
-                said=phrase(row, countdown=True),
+                said=row["state"] if row["finished_at"] else phrase(row, countdown=True),
             )
 
     def close(self) -> None:
