@@ -985,6 +985,10 @@ begin
     if new.paused is distinct from old.paused then
         -- Every schedule is planned anew: while paused to nothing, when resumed from now on.
         insert into schedule_edit (schedule) select name from schedule;
+        insert into schedule_change (schedule, action, changes, changed_by, program)
+        values ('(all)', 'update', schedule_difference(to_jsonb(old) - 'changed_at' - 'changed_by',
+                                                       to_jsonb(new) - 'changed_at' - 'changed_by'),
+                actor(), current_setting('application_name'));
         perform pg_notify('watchkeeper', 'edit');
     end if;
     return null;
@@ -1230,6 +1234,16 @@ CREATE FUNCTION public.run_request_check() RETURNS trigger
 declare
     asked schedule;
 begin
+    if guarded_role(tg_relid) is not null then
+        -- Who asked, and the answer, are not for people to write.
+        new.requested_by := actor();
+        new.program := current_setting('application_name');
+        new.requested_at := clock_timestamp();
+        new.answered_at := null;
+        new.answer := null;
+        new.answer_run_id := null;
+        new.next_due_at := null;
+    end if;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
         if new.options is not null then
@@ -3302,7 +3316,11 @@ CREATE VIEW public.recent_runs AS
     total,
     due_at,
     created_at,
-    id
+    id,
+    started_at,
+    finished_at,
+    (finished_at - started_at) AS took_interval,
+    requested_by
    FROM public.run r
   ORDER BY created_at DESC;
 
@@ -3337,7 +3355,8 @@ CREATE VIEW public.running_now AS
     r.started_at,
     r.created_at,
     b.total,
-    b.ended
+    b.ended,
+    (clock_timestamp() - r.started_at) AS elapsed_interval
    FROM (public.run r
      LEFT JOIN LATERAL ( SELECT sum(((batch.done + batch.failed) + batch.deferred)) AS ended,
             sum(batch.failed) AS failed,
@@ -3506,8 +3525,8 @@ CREATE VIEW public.schedule_status AS
             WHEN (s.after IS NOT NULL) THEN ('after '::text || s.after)
             ELSE public.in_words(st.next_run_at)
         END AS next_run,
-    recent.success_rate,
-    recent.median_duration,
+    (round(((100)::numeric * recent.share)) || ' %'::text) AS success_rate,
+    public.duration_words(date_trunc('second'::text, recent.median)) AS median_duration,
     s.note,
     s.enabled,
     s.every,
@@ -3518,7 +3537,11 @@ CREATE VIEW public.schedule_status AS
     st.next_run_at,
     last.created_at AS last_run_at,
     last.id AS last_run_id,
-    st.consecutive_failures
+    st.consecutive_failures,
+    round(recent.share, 3) AS success_share,
+    recent.median AS median_interval,
+    st.tripped_at,
+    st.error
    FROM (((public.schedule s
      LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
      LEFT JOIN LATERAL ( SELECT r.id,
@@ -3561,8 +3584,8 @@ CREATE VIEW public.schedule_status AS
           WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
           ORDER BY r.created_at DESC
          LIMIT 1) last ON (true))
-     LEFT JOIN LATERAL ( SELECT (round(((100.0 * (count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric) / (NULLIF(count(*), 0))::numeric)) || ' %'::text) AS success_rate,
-            public.duration_words(date_trunc('second'::text, percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)))) AS median_duration
+     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+            percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)) AS median
            FROM ( SELECT r.state,
                     r.started_at,
                     r.finished_at
