@@ -3,8 +3,8 @@ another's name."""
 
 from workers.migrate import load_sql
 
-revision = "0016"
-down_revision = "0050"
+revision = "0052"
+down_revision = "0051"
 
 
 def upgrade() -> None:
