@@ -3366,7 +3366,7 @@ CREATE TABLE public.upstream (
     enabled boolean DEFAULT true NOT NULL,
     note text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "base_url must begin with https:// or http://" CHECK ((base_url ~ '^https?://[^/]'::text)),
+    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
     CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
     CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
     CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),

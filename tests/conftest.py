@@ -18,5 +18,6 @@ pytest_plugins = (
     "fix_beat",
     "fix_prices",
     "fix_discovery",
+    "fix_notices",
     "fix_listings",
 )

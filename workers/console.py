@@ -6,12 +6,16 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +60,22 @@ def _tell(notice: Any) -> None:
     click.echo(f"notice: {notice.message_primary}", err=True)
     if notice.message_hint:
         click.echo(f"hint:   {notice.message_hint}", err=True)
+
+
+@contextmanager
+def database() -> Iterator[Connection]:
+    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
+    from sqlalchemy.exc import DBAPIError
+
+    from workers.db import transaction
+
+    try:
+        with transaction() as connection:
+            yield connection
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from None
 
 
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:

@@ -157,8 +157,7 @@ class Door:
     def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
         """One permit for a call that is no HTTP; yields the seconds that it may take.
 
-        TimeoutError leaves the permit unsettled, as the other side may still count it; any other
-        OSError settles it.  Both become Unavailable, and count towards the breaker.
+        An OSError becomes Unavailable; after a TimeoutError the other side may still count the call.
         """
         deadline = time.monotonic() + timeout
         permit = self._permit(upstream, deadline, what)
@@ -166,13 +165,9 @@ class Door:
         try:
             yield deadline - time.monotonic()
             self._proven(upstream)
-        except TimeoutError:
-            answered = False
-            error = Unavailable(upstream, "no whole answer in time")
-            breaker.count_outage(error)
-            raise error from None
         except OSError as broken:
-            error = Unavailable(upstream, redact(str(broken)))
+            answered = not isinstance(broken, TimeoutError)
+            error = Unavailable(upstream, redact(str(broken) or "no whole answer in time"))
             breaker.count_outage(error)
             raise error from None
         finally:

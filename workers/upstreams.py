@@ -22,7 +22,8 @@ class Upstream(Base):
             name="name: lower-case words and digits joined by _",
         ),
         CheckConstraint(
-            "base_url ~ '^https?://[^/]'", name="base_url must begin with https:// or http://"
+            "base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'",
+            name="base_url must begin with http(s):// or smtp(s)://",
         ),
         CheckConstraint(
             "concurrency >= 1", name="concurrency must be 1 or more; to stop calls: enabled=false"

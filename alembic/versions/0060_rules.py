@@ -15,6 +15,8 @@ SCHEDULES = (
     ("send-notices", "Sends what waits in the outbox", "tasks.watches.send", "1 minute", "allow_all"),
     ("check-rules", "Reads rules that were edited", "tasks.watches.check", "1 hour", "buffer_one"),
 )
+#: A mail server is an upstream too.
+BASE_URL = "base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'"
 
 
 def upgrade() -> None:
@@ -119,6 +121,8 @@ def upgrade() -> None:
     op.create_index('notice_by_match', 'notice', ['match_id'], unique=False)
     op.create_index('notice_by_time', 'notice', ['channel', 'sent_at'], unique=False)
     op.create_index('notice_open', 'notice', ['channel', 'id'], unique=False, postgresql_where=sa.text("state in ('waiting', 'sending')"))
+    op.drop_constraint("base_url must begin with https:// or http://", "upstream", type_="check")
+    op.create_check_constraint("base_url must begin with http(s):// or smtp(s)://", "upstream", BASE_URL)
     op.execute("insert into global_filter default values")
     load_sql("rule_edited")
     add_schedules()
@@ -148,5 +152,8 @@ def downgrade() -> None:
     op.execute("delete from schedule where task like 'tasks.watches.%'")
     for table in ("notice", "rule_state", "match", "channel", "rule", "global_filter"):
         op.drop_table(table)
+    op.execute("delete from upstream where base_url like 'smtp%'")
+    op.drop_constraint("base_url must begin with http(s):// or smtp(s)://", "upstream", type_="check")
+    op.create_check_constraint("base_url must begin with https:// or http://", "upstream", "base_url ~ '^https?://[^/]'")
     for function in ("rule_edited", "rule_to_check"):
         op.execute(f"drop function {function}()")

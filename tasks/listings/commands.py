@@ -5,18 +5,14 @@ Heavy things are imported inside the commands: Celery loads this module for ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.console import FAILED, NOT_FOUND, USAGE, fail, show, speaks_plainly
+from workers.console import FAILED, NOT_FOUND, USAGE, database, fail, show, speaks_plainly
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from tasks.listings.cards import Page
     from tasks.listings.sites import Source
 
@@ -24,22 +20,6 @@ as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array i
 a_site = click.option("--site", help="name of a site, when several have ads")
 #: Cards that a preview shows.
 PREVIEWED = 10
-
-
-@contextmanager
-def database() -> Iterator[Connection]:
-    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
-    from sqlalchemy.exc import DBAPIError
-
-    from workers.db import transaction
-
-    try:
-        with transaction() as connection:
-            yield connection
-    except DBAPIError as error:
-        if error.orig is None:
-            raise
-        raise error.orig from None
 
 
 @click.group()

@@ -5,35 +5,15 @@ Heavy things are imported inside the commands: Celery loads this module for ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from workers.console import DONE, FAILED, NOT_FOUND, USAGE, fail, show, speaks_plainly
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from workers.console import DONE, FAILED, NOT_FOUND, USAGE, database, fail, show, speaks_plainly
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
-
-
-@contextmanager
-def database() -> Iterator[Connection]:
-    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
-    from sqlalchemy.exc import DBAPIError
-
-    from workers.db import transaction
-
-    try:
-        with transaction() as connection:
-            yield connection
-    except DBAPIError as error:
-        if error.orig is None:
-            raise
-        raise error.orig from None
 
 
 def checked(symbols: Sequence[str]) -> list[str]:

@@ -6,10 +6,9 @@ import contextlib
 import json
 import re
 import smtplib
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from mailbox import mbox
@@ -17,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_processes import is_up
 
-from sandbox.processes import Process, free_ports, wait_until
 from sandbox.upstreams.alpha_vantage import KEY, PREMIUM_KEY
 from tasks.discovery.sources import dexscreener
 from tasks.listings import cards, head_fi, selectors
@@ -205,24 +202,6 @@ def test_discord_takes_messages_and_refuses_as_discord_does(imitation: Start) ->
     assert status == 429
     assert 50 < json.loads(body)["retry_after"] <= int(headers["Retry-After"]) <= 60
     assert [one["message"]["content"] for one in server.get("/_messages")] == ["hello"]
-
-
-@pytest.fixture
-def mail(tmp_path: Path) -> Iterator[tuple[int, str, Path]]:
-    """An SMTP server: its port, the address of its control, its mailbox."""
-    ports, box = free_ports(["smtp", "control"]), tmp_path / "mbox"
-    process = Process(
-        [sys.executable, "-m", "sandbox.upstreams", "smtp", "--port", str(ports["smtp"]),
-         "--control-port", str(ports["control"]), "--mailbox", str(box)],
-        log=tmp_path / "smtp.log", cwd=ROOT,
-    )  # fmt: skip
-    process.start()
-    try:
-        control = f"http://127.0.0.1:{ports['control']}"
-        wait_until(lambda: is_up(f"{control}/_ready"), process, "smtp", 30.0)
-        yield ports["smtp"], control, box
-    finally:
-        process.stop(grace=3.0)
 
 
 def test_a_mail_is_in_the_mailbox_as_it_was_sent(mail: tuple[int, str, Path]) -> None:

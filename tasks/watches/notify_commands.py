@@ -1,0 +1,123 @@
+"""`celery -A workers.app notify …`: channels, a test message, the outbox.
+
+Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+"""
+
+from __future__ import annotations
+
+import click
+
+from tasks.watches.commands import as_json
+from workers.console import FAILED, NOT_FOUND, database, fail, show, speaks_plainly
+
+
+@click.group()
+def notify() -> None:
+    """Notices to people: channels, test, preview, outbox, resend."""
+
+
+@notify.command("channels")
+@as_json
+@speaks_plainly
+def channels_(as_json: bool) -> None:
+    """Where notices go, and what waits for each."""
+    from sqlalchemy import text
+
+    query = text("""
+        select c.name, c.kind, c.target, c.upstream, c.enabled, c.max_per_hour, c.incidents,
+               count(n.id) filter (where n.state in ('waiting', 'sending')) as waiting,
+               count(n.id) filter (where n.state = 'sent') as sent,
+               count(n.id) filter (where n.state = 'dead') as dead
+          from channel c left join notice n on n.channel = c.name group by c.name order by c.name
+    """)
+    with database() as connection:
+        found = [dict(row) for row in connection.execute(query).mappings()]
+    columns = (
+        "name",
+        "kind",
+        "upstream",
+        "enabled",
+        "max_per_hour",
+        "waiting",
+        "sent",
+        "dead",
+        "target",
+    )
+    show(found, columns, as_json=as_json)
+
+
+@notify.command("test")
+@click.argument("channel")
+@speaks_plainly
+def test(channel: str) -> None:
+    """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
+    from tasks.watches import adapters, channels
+    from tasks.watches.messages import Note
+    from workers.errors import WatchkeeperError
+    from workers.upstream import Door
+
+    with database() as connection:
+        row = channels.find(connection, channel)
+    if row is None:
+        fail(f'there is no channel "{channel}"', "SELECT * FROM channel;", NOT_FOUND)
+    note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
+    try:
+        click.echo(adapters.send(Door(), row, [note]))
+    except WatchkeeperError as error:
+        fail(str(error), None, FAILED)
+
+
+@notify.command("preview")
+@click.argument("notice", type=int)
+@speaks_plainly
+def preview(notice: int) -> None:
+    """The message that a notice makes on its own, for its kind of channel."""
+    import json
+
+    from sqlalchemy import text
+
+    from tasks.watches import messages
+
+    query = text("""
+        select n.content, c.kind, c.sender, m.rule, m.occasion, m.title, m.facts, m.matched_at
+          from notice n join channel c on c.name = n.channel left join match m on m.id = n.match_id
+         where n.id = :id
+    """)
+    with database() as connection:
+        row = connection.execute(query, {"id": notice}).one_or_none()
+    if row is None:
+        fail(f"there is no notice {notice}", "celery -A workers.app notify outbox", NOT_FOUND)
+    notes = [messages.note_of(row)]
+    if row.kind in {"discord", "webhook"}:
+        body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
+        click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
+
+
+@notify.command("outbox")
+@click.option("-n", "number", default=20, type=click.IntRange(1, 10_000), help="how many")
+@as_json
+@speaks_plainly
+def outbox(number: int, as_json: bool) -> None:
+    """The newest notices: waiting, sent, given up and why."""
+    from tasks.watches import notices
+
+    with database() as connection:
+        found = [dict(row._mapping) for row in notices.listed(connection, number)]  # noqa: SLF001
+    columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
+    show(found, columns, as_json=as_json)
+
+
+@notify.command("resend")
+@click.argument("notice", type=int, required=False)
+@speaks_plainly
+def resend(notice: int | None) -> None:
+    """Try a notice that was given up once more; without a number, all of them."""
+    from tasks.watches import notices
+
+    with database() as connection:
+        number = notices.resend(connection, notice)
+    if not number:
+        fail("no such notice was given up", "celery -A workers.app notify outbox", NOT_FOUND)
+    click.echo(f"{number} will be sent again")
