@@ -19,16 +19,17 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not chaos"
 
-check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests
+check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests, a minute of chaos
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
+	@$(BIN)/python -m pytest -q tests/faults/test_chaos.py -k minute
 
-chaos: $(VENV)/.dev ## kills, restarts and wrong clocks: the faults alone
+chaos: $(VENV)/.dev ## kills, restarts, wrong clocks, and each safety rule broken on purpose
 	@$(BIN)/python -m pytest -q tests/faults
 
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream

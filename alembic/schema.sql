@@ -985,6 +985,10 @@ begin
     if new.paused is distinct from old.paused then
         -- Every schedule is planned anew: while paused to nothing, when resumed from now on.
         insert into schedule_edit (schedule) select name from schedule;
+        insert into schedule_change (schedule, action, changes, changed_by, program)
+        values ('(all)', 'update', schedule_difference(to_jsonb(old) - 'changed_at' - 'changed_by',
+                                                       to_jsonb(new) - 'changed_at' - 'changed_by'),
+                actor(), current_setting('application_name'));
         perform pg_notify('watchkeeper', 'edit');
     end if;
     return null;
@@ -1230,6 +1234,16 @@ CREATE FUNCTION public.run_request_check() RETURNS trigger
 declare
     asked schedule;
 begin
+    if guarded_role(tg_relid) is not null then
+        -- Who asked, and the answer, are not for people to write.
+        new.requested_by := actor();
+        new.program := current_setting('application_name');
+        new.requested_at := clock_timestamp();
+        new.answered_at := null;
+        new.answer := null;
+        new.answer_run_id := null;
+        new.next_due_at := null;
+    end if;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
         if new.options is not null then
@@ -2494,6 +2508,93 @@ COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
 -- Name: COLUMN run.finished_at; Type: COMMENT
 COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
 
+-- Name: token_profile; Type: TABLE
+CREATE TABLE public.token_profile (
+    run_id uuid NOT NULL,
+    token_id bigint NOT NULL,
+    early_window_minutes integer NOT NULL,
+    min_profit_pct numeric NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    profiled_at timestamp with time zone,
+    profile_run_id uuid,
+    trades integer,
+    profiled_wallets integer,
+    new_wallets integer,
+    updated_wallets integer,
+    note text
+);
+
+-- Name: TABLE token_profile; Type: COMMENT
+COMMENT ON TABLE public.token_profile IS 'Tokens whose early buyers a discovery run asked for, and what was found.';
+
+-- Name: COLUMN token_profile.run_id; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.run_id IS 'Discovery run that asked';
+
+-- Name: COLUMN token_profile.token_id; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.token_id IS 'Token';
+
+-- Name: COLUMN token_profile.early_window_minutes; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the pool was made';
+
+-- Name: COLUMN token_profile.min_profit_pct; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
+
+-- Name: COLUMN token_profile.asked_at; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for';
+
+-- Name: COLUMN token_profile.profiled_at; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.profiled_at IS 'When it was done; null: still to do';
+
+-- Name: COLUMN token_profile.profile_run_id; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.profile_run_id IS 'Profiling run that did it';
+
+-- Name: COLUMN token_profile.trades; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.trades IS 'Trades looked at';
+
+-- Name: COLUMN token_profile.profiled_wallets; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.profiled_wallets IS 'Wallets early and with the gain asked for';
+
+-- Name: COLUMN token_profile.new_wallets; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.new_wallets IS 'Of these, seen for the first time';
+
+-- Name: COLUMN token_profile.updated_wallets; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.updated_wallets IS 'Of these, known before';
+
+-- Name: COLUMN token_profile.note; Type: COMMENT
+COMMENT ON COLUMN public.token_profile.note IS 'What of the early trades is out of reach';
+
+-- Name: discovery_runs; Type: VIEW
+CREATE VIEW public.discovery_runs AS
+ SELECT r.id AS run_id,
+    COALESCE(r.schedule, 'by hand'::text) AS schedule,
+    r.state,
+    r.started_at,
+    r.finished_at,
+    (((r.result -> 'counts'::text) ->> 'found'::text))::integer AS found,
+    (((r.result -> 'counts'::text) ->> 'new'::text))::integer AS new,
+    (((r.result -> 'counts'::text) ->> 'updated'::text))::integer AS updated,
+    (((r.result -> 'counts'::text) ->> 'chosen'::text))::integer AS chosen,
+    p.tokens_analysed,
+    p.tokens_to_analyse,
+    p.profiled_wallets,
+    p.new_wallets,
+    p.updated_wallets,
+    p.out_of_reach
+   FROM public.run r,
+    LATERAL ( SELECT count(*) FILTER (WHERE (token_profile.profiled_at IS NOT NULL)) AS tokens_analysed,
+            count(*) FILTER (WHERE (token_profile.profiled_at IS NULL)) AS tokens_to_analyse,
+            COALESCE(sum(token_profile.profiled_wallets), (0)::bigint) AS profiled_wallets,
+            COALESCE(sum(token_profile.new_wallets), (0)::bigint) AS new_wallets,
+            COALESCE(sum(token_profile.updated_wallets), (0)::bigint) AS updated_wallets,
+            count(token_profile.note) AS out_of_reach
+           FROM public.token_profile
+          WHERE (token_profile.run_id = r.id)) p
+  WHERE (r.task = ANY (ARRAY['tasks.discovery.discover'::text, 'tasks.discovery.surveil'::text]))
+  ORDER BY r.due_at DESC;
+
+-- Name: VIEW discovery_runs; Type: COMMENT
+COMMENT ON VIEW public.discovery_runs IS 'Each discovery run: tokens found and chosen, and the wallets that were early in them';
+
 -- Name: discovery_stats; Type: VIEW
 CREATE VIEW public.discovery_stats AS
  SELECT COALESCE(r.schedule, 'by hand'::text) AS schedule,
@@ -3302,7 +3403,11 @@ CREATE VIEW public.recent_runs AS
     total,
     due_at,
     created_at,
-    id
+    id,
+    started_at,
+    finished_at,
+    (finished_at - started_at) AS took_interval,
+    requested_by
    FROM public.run r
   ORDER BY created_at DESC;
 
@@ -3337,7 +3442,8 @@ CREATE VIEW public.running_now AS
     r.started_at,
     r.created_at,
     b.total,
-    b.ended
+    b.ended,
+    (clock_timestamp() - r.started_at) AS elapsed_interval
    FROM (public.run r
      LEFT JOIN LATERAL ( SELECT sum(((batch.done + batch.failed) + batch.deferred)) AS ended,
             sum(batch.failed) AS failed,
@@ -3506,8 +3612,8 @@ CREATE VIEW public.schedule_status AS
             WHEN (s.after IS NOT NULL) THEN ('after '::text || s.after)
             ELSE public.in_words(st.next_run_at)
         END AS next_run,
-    recent.success_rate,
-    recent.median_duration,
+    (round(((100)::numeric * recent.share)) || ' %'::text) AS success_rate,
+    public.duration_words(date_trunc('second'::text, recent.median)) AS median_duration,
     s.note,
     s.enabled,
     s.every,
@@ -3518,7 +3624,11 @@ CREATE VIEW public.schedule_status AS
     st.next_run_at,
     last.created_at AS last_run_at,
     last.id AS last_run_id,
-    st.consecutive_failures
+    st.consecutive_failures,
+    round(recent.share, 3) AS success_share,
+    recent.median AS median_interval,
+    st.tripped_at,
+    st.error
    FROM (((public.schedule s
      LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
      LEFT JOIN LATERAL ( SELECT r.id,
@@ -3561,8 +3671,8 @@ CREATE VIEW public.schedule_status AS
           WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
           ORDER BY r.created_at DESC
          LIMIT 1) last ON (true))
-     LEFT JOIN LATERAL ( SELECT (round(((100.0 * (count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric) / (NULLIF(count(*), 0))::numeric)) || ' %'::text) AS success_rate,
-            public.duration_words(date_trunc('second'::text, percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)))) AS median_duration
+     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+            percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)) AS median
            FROM ( SELECT r.state,
                     r.started_at,
                     r.finished_at
@@ -4038,6 +4148,86 @@ ALTER TABLE public.transaction ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENT
     CACHE 1
 );
 
+-- Name: wallet; Type: TABLE
+CREATE TABLE public.wallet (
+    id bigint NOT NULL,
+    chain text NOT NULL,
+    address text NOT NULL,
+    score numeric DEFAULT 0 NOT NULL,
+    early_tokens integer DEFAULT 0 NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE wallet; Type: COMMENT
+COMMENT ON TABLE public.wallet IS 'Wallets that bought tokens early which gained, with a score.';
+
+-- Name: COLUMN wallet.id; Type: COMMENT
+COMMENT ON COLUMN public.wallet.id IS 'Key';
+
+-- Name: COLUMN wallet.chain; Type: COMMENT
+COMMENT ON COLUMN public.wallet.chain IS 'Chain, as DexScreener names it';
+
+-- Name: COLUMN wallet.address; Type: COMMENT
+COMMENT ON COLUMN public.wallet.address IS 'Sender of the trades; a router or bot may hide people';
+
+-- Name: COLUMN wallet.score; Type: COMMENT
+COMMENT ON COLUMN public.wallet.score IS '0 to 100: one token doubled is 50, two are 75';
+
+-- Name: COLUMN wallet.early_tokens; Type: COMMENT
+COMMENT ON COLUMN public.wallet.early_tokens IS 'Tokens it was early in, with a gain';
+
+-- Name: COLUMN wallet.first_seen_at; Type: COMMENT
+COMMENT ON COLUMN public.wallet.first_seen_at IS 'First seen';
+
+-- Name: COLUMN wallet.last_seen_at; Type: COMMENT
+COMMENT ON COLUMN public.wallet.last_seen_at IS 'Last seen';
+
+-- Name: wallet_id_seq; Type: SEQUENCE
+ALTER TABLE public.wallet ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.wallet_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: wallet_token; Type: TABLE
+CREATE TABLE public.wallet_token (
+    wallet_id bigint NOT NULL,
+    token_id bigint NOT NULL,
+    run_id uuid NOT NULL,
+    pool text NOT NULL,
+    first_bought_at timestamp with time zone NOT NULL,
+    bought_usd numeric NOT NULL,
+    gain_pct numeric NOT NULL
+);
+
+-- Name: TABLE wallet_token; Type: COMMENT
+COMMENT ON TABLE public.wallet_token IS 'Which wallet was early in which token, and its gain.';
+
+-- Name: COLUMN wallet_token.wallet_id; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.wallet_id IS 'Wallet';
+
+-- Name: COLUMN wallet_token.token_id; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.token_id IS 'Token';
+
+-- Name: COLUMN wallet_token.run_id; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.run_id IS 'Profiling run that found it';
+
+-- Name: COLUMN wallet_token.pool; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.pool IS 'Pool it bought in';
+
+-- Name: COLUMN wallet_token.first_bought_at; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.first_bought_at IS 'First purchase';
+
+-- Name: COLUMN wallet_token.bought_usd; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.bought_usd IS 'What it spent (USD)';
+
+-- Name: COLUMN wallet_token.gain_pct; Type: COMMENT
+COMMENT ON COLUMN public.wallet_token.gain_pct IS 'Gain, sold and still held together (percent)';
+
 -- Name: watchlist_item; Type: TABLE
 CREATE TABLE public.watchlist_item (
     symbol text NOT NULL,
@@ -4239,6 +4429,10 @@ ALTER TABLE ONLY public.token_pool
 ALTER TABLE ONLY public.token_pool
     ADD CONSTRAINT token_pool_pkey PRIMARY KEY (id);
 
+-- Name: token_profile token_profile_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.token_profile
+    ADD CONSTRAINT token_profile_pkey PRIMARY KEY (run_id, token_id);
+
 -- Name: token_sighting token_sighting_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.token_sighting
     ADD CONSTRAINT token_sighting_pkey PRIMARY KEY (run_id, token_id);
@@ -4258,6 +4452,18 @@ ALTER TABLE ONLY public.upstream
 -- Name: upstream_state upstream_state_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.upstream_state
     ADD CONSTRAINT upstream_state_pkey PRIMARY KEY (upstream);
+
+-- Name: wallet wallet_chain_address_key; Type: CONSTRAINT
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_chain_address_key UNIQUE (chain, address);
+
+-- Name: wallet wallet_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.wallet
+    ADD CONSTRAINT wallet_pkey PRIMARY KEY (id);
+
+-- Name: wallet_token wallet_token_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.wallet_token
+    ADD CONSTRAINT wallet_token_pkey PRIMARY KEY (wallet_id, token_id);
 
 -- Name: watchlist_item watchlist_item_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.watchlist_item
@@ -4387,6 +4593,12 @@ CREATE INDEX token_by_first_seen ON public.token USING btree (first_seen_at);
 -- Name: token_pool_by_token; Type: INDEX
 CREATE INDEX token_pool_by_token ON public.token_pool USING btree (token_id);
 
+-- Name: token_profile_by_token; Type: INDEX
+CREATE INDEX token_profile_by_token ON public.token_profile USING btree (token_id);
+
+-- Name: token_profile_open; Type: INDEX
+CREATE INDEX token_profile_open ON public.token_profile USING btree (asked_at) WHERE (profiled_at IS NULL);
+
 -- Name: token_sighting_by_token; Type: INDEX
 CREATE INDEX token_sighting_by_token ON public.token_sighting USING btree (token_id);
 
@@ -4395,6 +4607,12 @@ CREATE INDEX transaction_by_time ON public.transaction USING btree (traded_at, s
 
 -- Name: upstream_state_next_permit; Type: INDEX
 CREATE INDEX upstream_state_next_permit ON public.upstream_state USING btree (next_permit_at);
+
+-- Name: wallet_by_score; Type: INDEX
+CREATE INDEX wallet_by_score ON public.wallet USING btree (score DESC);
+
+-- Name: wallet_token_by_token; Type: INDEX
+CREATE INDEX wallet_token_by_token ON public.wallet_token USING btree (token_id);
 
 -- Name: watchlist_item_active; Type: INDEX
 CREATE INDEX watchlist_item_active ON public.watchlist_item USING btree (priority, symbol) WHERE active;
@@ -4489,6 +4707,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token FOR EACH 
 -- Name: token_pool guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_pool FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
+-- Name: token_profile guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_profile FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
 -- Name: token_sighting guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_sighting FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
@@ -4503,6 +4724,12 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EA
 
 -- Name: upstream_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota and upstream; any edit of them opens the door anew.');
+
+-- Name: wallet guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: wallet_token guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet_token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: watchlist_item guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
@@ -4649,6 +4876,10 @@ ALTER TABLE ONLY public.site
 ALTER TABLE ONLY public.token_pool
     ADD CONSTRAINT token_pool_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
 
+-- Name: token_profile token_profile_token_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.token_profile
+    ADD CONSTRAINT token_profile_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
+
 -- Name: token_sighting token_sighting_token_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.token_sighting
     ADD CONSTRAINT token_sighting_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
@@ -4660,3 +4891,11 @@ ALTER TABLE ONLY public.token_snapshot
 -- Name: upstream_state upstream_state_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.upstream_state
     ADD CONSTRAINT upstream_state_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
+
+-- Name: wallet_token wallet_token_token_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.wallet_token
+    ADD CONSTRAINT wallet_token_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
+
+-- Name: wallet_token wallet_token_wallet_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.wallet_token
+    ADD CONSTRAINT wallet_token_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES public.wallet(id) ON DELETE CASCADE;

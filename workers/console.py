@@ -60,7 +60,8 @@ def _tell(notice: Any) -> None:
 
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
     """Say what is wrong on standard error and end with ``status``."""
-    click.secho(f"error: {message}", fg="red", err=True)
+    plainly = "NO_COLOR" in os.environ
+    click.secho(f"error: {message}", fg=None if plainly else "red", err=True)
     if why:
         click.echo(f"why:   {why}", err=True)
     if hint:

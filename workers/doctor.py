@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -192,5 +193,6 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 def _say(name: str, trouble: str | None) -> None:
-    mark = click.style("✘", fg="red") if trouble else click.style("✔", fg="green")
+    colour = None if "NO_COLOR" in os.environ else "red" if trouble else "green"
+    mark = click.style("✘" if trouble else "✔", fg=colour)
     click.echo(f"{mark} {name:<11} {trouble or 'ok'}")

@@ -60,6 +60,16 @@ as $$
 declare
     asked schedule;
 begin
+    if guarded_role(tg_relid) is not null then
+        -- Who asked, and the answer, are not for people to write.
+        new.requested_by := actor();
+        new.program := current_setting('application_name');
+        new.requested_at := clock_timestamp();
+        new.answered_at := null;
+        new.answer := null;
+        new.answer_run_id := null;
+        new.next_due_at := null;
+    end if;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
         if new.options is not null then

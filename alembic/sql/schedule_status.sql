@@ -17,19 +17,20 @@ select s.name,
        last.state as result,
        coalesce(last.error, last.reason, last.result ->> 'summary') as summary,
        case when s.after is not null then 'after ' || s.after else in_words(st.next_run_at) end as next_run,
-       recent.success_rate,
-       recent.median_duration,
+       round(100 * recent.share) || ' %' as success_rate,
+       duration_words(date_trunc('second', recent.median)) as median_duration,
        s.note,
        s.enabled, s.every, s.cron, s.timezone, s.task, s.paused_until, st.next_run_at,
-       last.created_at as last_run_at, last.id as last_run_id, st.consecutive_failures
+       last.created_at as last_run_at, last.id as last_run_id, st.consecutive_failures,
+       round(recent.share, 3) as success_share, recent.median as median_interval, st.tripped_at, st.error
   from schedule s
   left join schedule_state st on st.schedule = s.name
   left join lateral (
       select * from run r where r.schedule = s.name and r.state not in ('missed', 'skipped')
        order by r.created_at desc limit 1) last on true
   left join lateral (
-      select round(100.0 * count(*) filter (where state in ('succeeded', 'partial')) / nullif(count(*), 0)) || ' %' as success_rate,
-             duration_words(date_trunc('second', percentile_cont(0.5) within group (order by finished_at - started_at))) as median_duration
+      select count(*) filter (where state in ('succeeded', 'partial'))::numeric / nullif(count(*), 0) as share,
+             percentile_cont(0.5) within group (order by finished_at - started_at) as median
         from (select r.state, r.started_at, r.finished_at from run r
                where r.schedule = s.name and r.finished_at is not null and r.started_at is not null
                order by r.created_at desc limit 20) ended) recent on true

@@ -7,7 +7,8 @@ select r.schedule, r.task,
                  (clock_timestamp() - r.started_at) * ((b.total - b.ended)::float8 / b.ended))) end as time_left,
        b.waiting_for,
        r.trigger || coalesce(' by ' || r.requested_by, '') as started_by,
-       b.failed, r.state, r.id, r.started_at, r.created_at, b.total, b.ended
+       b.failed, r.state, r.id, r.started_at, r.created_at, b.total, b.ended,
+       clock_timestamp() - r.started_at as elapsed_interval
   from run r
   left join lateral (
       select sum(done + failed + deferred) as ended, sum(failed) as failed, sum(total) as total,
@@ -21,7 +22,8 @@ create or replace view recent_runs as
 select ago_words(r.created_at) as "when", coalesce(r.schedule, r.task) as name, r.trigger, r.state,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
        duration_words(date_trunc('milliseconds', r.finished_at - r.started_at)) as took,
-       r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id
+       r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
+       r.started_at, r.finished_at, r.finished_at - r.started_at as took_interval, r.requested_by
   from run r order by r.created_at desc;
 comment on view recent_runs is 'Runs, the newest first; add LIMIT';
 

@@ -50,13 +50,13 @@ def wait_for_answer(connection: Any, asked: int) -> Any:
         time.sleep(PAUSE)
 
 
-def phrase(row: dict[str, Any]) -> str:
+def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:
     """What a run does at the moment, in a few words."""
     if row["finished_at"]:
         return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
     if row["waiting_for"]:
-        soon = max(0, round(row["waits"] or 0))
-        return f"waiting {soon} s for {row['waiting_for']}"
+        soon = f" {max(0, round(row['waits'] or 0))} s" if countdown else ""
+        return f"waiting{soon} for {row['waiting_for']}"
     return str(row["summary"] or row["state"]) if row["state"] == "held" else str(row["state"])
 
 
@@ -87,7 +87,7 @@ class Bars:
 
         self._bars = Progress(
             TextColumn("{task.fields[name]}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             Remaining(),
@@ -105,7 +105,7 @@ class Bars:
                 self._tasks[row["id"]],
                 completed=float(row["ended"]),
                 total=float(row["total"]) or None,
-                said=phrase(row),
+                said=row["state"] if row["finished_at"] else phrase(row, countdown=True),
             )
 
     def close(self) -> None:

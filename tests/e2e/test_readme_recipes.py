@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 TABLE = re.search(r"\| to … \|.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -22,28 +22,31 @@ def recipes() -> list[tuple[str, str | None, str | None]]:
     return found
 
 
-def test_every_recipe_works_as_written(connection: Any, broker_url: str) -> None:
+#: Commands that ask running workers, or look until Ctrl-C; tests of those start what they need.
+ELSEWHERE = (" inspect ", " control ", " watch")
+
+
+def test_every_recipe_works_as_written(
+    connection: Any, broker_url: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from celery.bin.celery import celery
+
     connection.execute(
         "insert into schedule (name, task, every) values ('discovery', 'tasks.discovery.discover', '6 hours')"
     )
-    assert len(recipes()) >= 14
+    monkeypatch.chdir(tmp_path)
+    assert len(recipes()) >= 20
     for title, sql, command in recipes():
         if sql:
             connection.execute(sql)
-        if command and title in {"change an interval", "see runs"}:
-            done = subprocess.run(
-                [sys.executable, "-m", *shlex.split(command)],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-            assert done.returncode == 0, (title, done.stderr)
+        if command and not any(word in command for word in ELSEWHERE):
+            done = CliRunner().invoke(celery, shlex.split(command)[1:])
+            # No beat runs here, and the doctor says so.
+            wanted = 1 if command.endswith(("doctor", "schedule status")) else 0
+            assert done.exit_code == wanted, (title, done.output, done.exception)
 
 
 def test_every_command_of_the_recipes_is_known() -> None:
-    from click.testing import CliRunner
-
     from beat.commands import schedule
 
     for _, _, command in recipes():

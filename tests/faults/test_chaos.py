@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+#: Minutes of the whole machine: `make chaos` and CI run them, alone.
+pytestmark = pytest.mark.chaos
+
 CHAOS = Path(__file__).with_name("chaos.py")
 
 

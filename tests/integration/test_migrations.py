@@ -7,11 +7,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from sandbox import schema
 
@@ -92,3 +94,38 @@ def test_schema_sql_is_what_the_migrations_make(database: Any, postgres_server: 
 
 def test_every_object_of_the_database_says_what_it_is(connection: Any) -> None:
     assert connection.execute(SILENT).fetchall() == []
+
+
+def test_a_restored_dump_works_and_its_bad_rows_are_set_aside(
+    drive: Any, empty: str, postgres_server: Any, new_beat: Any
+) -> None:
+    """``empty`` is now the database of the settings: beat's steps below run on the restored one."""
+    drive.schedule("good", every=timedelta(hours=1))
+    drive.schedule("bad", every=timedelta(hours=1))
+    drive.sql.execute("alter table schedule disable trigger all")
+    drive.sql.execute(
+        "update schedule set every = null, cron = 'x y z', revision = 99 where name = 'bad'"
+    )
+    drive.sql.execute("alter table schedule enable trigger all")
+    name = drive.one("select current_database() as name")["name"]
+    url = postgres_server.url(name)
+    dumped = subprocess.run(
+        [postgres_server.bin / "pg_dump", f"--dbname={url}"], check=True, capture_output=True
+    )
+    subprocess.run(
+        [postgres_server.bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", f"--dbname={empty}"],
+        check=True, input=dumped.stdout, capture_output=True,
+    )  # fmt: skip
+    drive.scheduler = new_beat()
+    drive.sql.close()
+    drive.sql = psycopg.connect(empty, autocommit=True, row_factory=dict_row)
+    drive.work(rounds=3)
+
+    assert drive.states("good") == ["due"]
+    shown = drive.one("select state from schedule_status where name = 'bad'")["state"]
+    assert shown.startswith("set aside: CronError: cron")
+    with pytest.raises(psycopg.errors.CheckViolation, match="has 1 fields, needs 5"):
+        drive.sql.execute("update schedule set cron = '17:00' where name = 'bad'")
+    drive.sql.execute("update schedule set cron = '@hourly' where name = 'bad'")
+    drive.work()
+    assert drive.state("bad")["error"] is None

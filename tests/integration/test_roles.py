@@ -125,6 +125,19 @@ def test_a_request_once_made_stays(as_role: Any, hourly: str) -> None:
     )
 
 
+def test_nobody_asks_in_anothers_name_or_answers_himself(
+    as_role: Any, connection: Any, hourly: str
+) -> None:
+    as_role("operator").execute(
+        "insert into run_request (action, schedule, requested_by, program, answered_at, answer)"
+        " values ('run', 'hourly', 'bob', 'beat', now(), 'done')"
+    )
+    row = connection.execute("select * from run_request").fetchone()
+
+    assert row["requested_by"].startswith("alice_")
+    assert (row["answered_at"], row["answer"]) == (None, None)
+
+
 def test_a_viewer_reads_every_view_and_changes_nothing(
     as_role: Any, connection: Any, hourly: str
 ) -> None:
