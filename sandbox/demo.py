@@ -36,11 +36,17 @@ def insert(url: str) -> None:
     """Insert the demo's rows; what somebody edited since stays as it is."""
     with psycopg.connect(url, autocommit=True) as connection:
         for name, title, task, every, options in SCHEDULES:
-            connection.execute(
+            made = connection.execute(
                 "insert into schedule (name, title, task, every, options, note)"
                 " values (%s, %s, %s, %s, %s, 'demo') on conflict (name) do nothing",
                 (name, title, task, every, json.dumps(options)),
-            )
+            ).rowcount
+            if not made:
+                # Started again: nobody wants to wait for the next minute to see it go on.
+                connection.execute(
+                    "insert into run_request (action, schedule, note) values ('run', %s, 'the sandbox started again')",
+                    (name,),
+                )
         # The shipped schedules would only repeat the demo's work here.
         connection.execute(
             "update schedule set enabled = false, note = 'disabled in the sandbox: the demo schedules run instead'"

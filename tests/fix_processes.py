@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.processes import Process, free_port, wait_until
+from sandbox.house import PORTS
+from sandbox.processes import Process, free_port, is_taken, wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +36,14 @@ class Imitation:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
+
+
+def free_base() -> int:
+    """The first of as many free ports in a row as a sandbox needs."""
+    while True:
+        first = free_port()
+        if first + len(PORTS) < 65536 and not any(is_taken(first + n) for n in range(len(PORTS))):
+            return first
 
 
 def is_up(url: str) -> bool:

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fix_processes import free_base
+
 from sandbox import folders
-from sandbox.processes import Process, free_port
+from sandbox.processes import Process
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +57,7 @@ def test_killing_the_sandbox_leaves_no_process_behind(eventually: Any, tmp_path:
     with folders.temporary("watchkeeper-kill-") as folder:
         process = Process(
             [sys.executable, "-m", "sandbox", "run", "--data", str(folder / "data"),
-             "--port-base", str(free_port())],
+             "--port-base", str(free_base())],
             log=tmp_path / "sandbox.log", cwd=ROOT,
         )  # fmt: skip
         process.start()

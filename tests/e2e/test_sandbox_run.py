@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fix_processes import free_base
 
 from sandbox import folders
 from sandbox.house import PORTS
-from sandbox.processes import Process, free_port, is_taken
+from sandbox.processes import Process
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,14 +26,6 @@ ROOT = Path(__file__).parents[2]
 def folder() -> Iterator[Path]:
     with folders.temporary("watchkeeper-run-") as made:
         yield made / "data"
-
-
-def base() -> int:
-    """The first of as many free ports as a sandbox needs."""
-    while True:
-        first = free_port()
-        if first + len(PORTS) < 65536 and not any(is_taken(first + n) for n in range(len(PORTS))):
-            return first
 
 
 @pytest.fixture
@@ -69,7 +62,7 @@ def using(folder: Path) -> list[str]:
 def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     folder: Path, sandbox: Callable[..., Process], eventually: Any
 ) -> None:
-    first = base()
+    first = free_base()
     place = ("--data", str(folder), "--port-base", str(first))
     run = sandbox("run", *place)
     eventually(lambda: "✔ discovery-demo" in run.tail(60) or not run.running, within=150, every=0.2)
