@@ -55,10 +55,9 @@ def memory(place: Ground) -> None:
 
 
 def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
-    """Milliseconds of one execution, rolled back; the best described is the usual one."""
+    """Milliseconds of one execution; nothing is due, so that it changes nothing."""
     began = time.perf_counter()
-    with connection.transaction(force_rollback=True):
-        connection.execute(statement, parameters).fetchall()
+    connection.execute(statement, parameters).fetchall()
     return 1000 * (time.perf_counter() - began)
 
 
