@@ -1187,6 +1187,34 @@ $$;
 -- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
 COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Do a run again, with the same options';
 
+-- Name: rule_edited(); Type: FUNCTION
+CREATE FUNCTION public.rule_edited() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.revision := case tg_op when 'INSERT' then 1 else old.revision + 1 end;
+    new.updated_at := clock_timestamp();
+    return new;
+end
+$$;
+
+-- Name: FUNCTION rule_edited(); Type: COMMENT
+COMMENT ON FUNCTION public.rule_edited() IS 'Trigger: counts edits of a rule, so that it is read anew';
+
+-- Name: rule_to_check(); Type: FUNCTION
+CREATE FUNCTION public.rule_to_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into run_request (action, schedule, note)
+    select 'run', name, 'rules were edited' from schedule where name = 'check-rules';
+    return null;
+end
+$$;
+
+-- Name: FUNCTION rule_to_check(); Type: COMMENT
+COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: has edited rules read at once';
+
 -- Name: run_ended(); Type: FUNCTION
 CREATE FUNCTION public.run_ended() RETURNS trigger
     LANGUAGE plpgsql
@@ -2360,6 +2388,58 @@ COMMENT ON COLUMN public.category_state.first_complete_at IS 'End of its first c
 -- Name: COLUMN category_state.last_complete_at; Type: COMMENT
 COMMENT ON COLUMN public.category_state.last_complete_at IS 'End of its last complete scrape';
 
+-- Name: channel; Type: TABLE
+CREATE TABLE public.channel (
+    name text NOT NULL,
+    kind text NOT NULL,
+    target text NOT NULL,
+    upstream text NOT NULL,
+    sender text,
+    max_per_hour integer DEFAULT 30 NOT NULL,
+    incidents boolean DEFAULT true NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    note text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT "kind: discord, email, webhook or apprise" CHECK ((kind = ANY (ARRAY['discord'::text, 'email'::text, 'webhook'::text, 'apprise'::text]))),
+    CONSTRAINT "max_per_hour must be 1 or more" CHECK ((max_per_hour >= 1)),
+    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT "target holds a password: write env:NAME or file:PATH" CHECK ((target !~ '//[^/@]*:[^/@]*@'::text)),
+    CONSTRAINT "target: a secret address is env:NAME or file:PATH" CHECK (((target ~ '^(env|file):'::text) OR (kind = ANY (ARRAY['email'::text, 'webhook'::text]))))
+);
+
+-- Name: TABLE channel; Type: COMMENT
+COMMENT ON TABLE public.channel IS 'Where notices go.  Addresses that are secrets are named, not written: env:NAME, file:PATH.';
+
+-- Name: COLUMN channel.name; Type: COMMENT
+COMMENT ON COLUMN public.channel.name IS 'Lower-case words joined by hyphens';
+
+-- Name: COLUMN channel.kind; Type: COMMENT
+COMMENT ON COLUMN public.channel.kind IS 'discord | email | webhook | apprise';
+
+-- Name: COLUMN channel.target; Type: COMMENT
+COMMENT ON COLUMN public.channel.target IS 'Address, or where it is: env:NAME or file:PATH; e-mail: recipients with commas';
+
+-- Name: COLUMN channel.upstream; Type: COMMENT
+COMMENT ON COLUMN public.channel.upstream IS 'Its server: base_url and quota';
+
+-- Name: COLUMN channel.sender; Type: COMMENT
+COMMENT ON COLUMN public.channel.sender IS 'E-mail: From';
+
+-- Name: COLUMN channel.max_per_hour; Type: COMMENT
+COMMENT ON COLUMN public.channel.max_per_hour IS 'Most messages an hour; more notices share a message';
+
+-- Name: COLUMN channel.incidents; Type: COMMENT
+COMMENT ON COLUMN public.channel.incidents IS 'Also hears what is broken, and the daily digest';
+
+-- Name: COLUMN channel.enabled; Type: COMMENT
+COMMENT ON COLUMN public.channel.enabled IS 'false: notices wait';
+
+-- Name: COLUMN channel.note; Type: COMMENT
+COMMENT ON COLUMN public.channel.note IS 'Why it is as it is';
+
+-- Name: COLUMN channel.created_at; Type: COMMENT
+COMMENT ON COLUMN public.channel.created_at IS 'Added';
+
 -- Name: run; Type: TABLE
 CREATE TABLE public.run (
     id uuid NOT NULL,
@@ -2621,6 +2701,23 @@ CREATE VIEW public.discovery_stats AS
 
 -- Name: VIEW discovery_stats; Type: COMMENT
 COMMENT ON VIEW public.discovery_stats IS 'What each discovery schedule brought: runs, new and updated tokens, new ones a run';
+
+-- Name: global_filter; Type: TABLE
+CREATE TABLE public.global_filter (
+    single boolean DEFAULT true NOT NULL,
+    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
+    CONSTRAINT "there is one row of global filters only" CHECK (single)
+);
+
+-- Name: TABLE global_filter; Type: COMMENT
+COMMENT ON TABLE public.global_filter IS 'One row: filters that hold for every rule; a rule''s own replace them one by one.';
+
+-- Name: COLUMN global_filter.single; Type: COMMENT
+COMMENT ON COLUMN public.global_filter.single IS 'Always true: one row';
+
+-- Name: COLUMN global_filter.filters; Type: COMMENT
+COMMENT ON COLUMN public.global_filter.filters IS 'listing_types, exclude_listing_types, ships_to, exclude_status, min_seller_reputation, categories';
 
 -- Name: heartbeat; Type: TABLE
 CREATE TABLE public.heartbeat (
@@ -2933,6 +3030,149 @@ COMMENT ON COLUMN public.market_session.open_at IS 'Opens';
 
 -- Name: COLUMN market_session.close_at; Type: COMMENT
 COMMENT ON COLUMN public.market_session.close_at IS 'Closes';
+
+-- Name: match; Type: TABLE
+CREATE TABLE public.match (
+    id bigint NOT NULL,
+    rule text NOT NULL,
+    subject text NOT NULL,
+    subject_id text NOT NULL,
+    occasion text NOT NULL,
+    occasion_key text NOT NULL,
+    title text NOT NULL,
+    facts jsonb NOT NULL,
+    run_id uuid,
+    matched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE match; Type: COMMENT
+COMMENT ON TABLE public.match IS 'What rules fitted: once for each rule, subject and occasion.';
+
+-- Name: COLUMN match.id; Type: COMMENT
+COMMENT ON COLUMN public.match.id IS 'Key';
+
+-- Name: COLUMN match.rule; Type: COMMENT
+COMMENT ON COLUMN public.match.rule IS 'Rule';
+
+-- Name: COLUMN match.subject; Type: COMMENT
+COMMENT ON COLUMN public.match.subject IS 'listing | token | quote';
+
+-- Name: COLUMN match.subject_id; Type: COMMENT
+COMMENT ON COLUMN public.match.subject_id IS 'Key of the listing or token, or the symbol';
+
+-- Name: COLUMN match.occasion; Type: COMMENT
+COMMENT ON COLUMN public.match.occasion IS 'new | price_drop | relisted | changed';
+
+-- Name: COLUMN match.occasion_key; Type: COMMENT
+COMMENT ON COLUMN public.match.occasion_key IS 'The occasion itself: each lower price, each return, each day is one of its own';
+
+-- Name: COLUMN match.title; Type: COMMENT
+COMMENT ON COLUMN public.match.title IS 'What it is, for people';
+
+-- Name: COLUMN match.facts; Type: COMMENT
+COMMENT ON COLUMN public.match.facts IS 'As it was found: price, currency, old_price, url, seller …';
+
+-- Name: COLUMN match.run_id; Type: COMMENT
+COMMENT ON COLUMN public.match.run_id IS 'Run that found it';
+
+-- Name: COLUMN match.matched_at; Type: COMMENT
+COMMENT ON COLUMN public.match.matched_at IS 'When';
+
+-- Name: match_id_seq; Type: SEQUENCE
+ALTER TABLE public.match ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.match_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: notice; Type: TABLE
+CREATE TABLE public.notice (
+    id bigint NOT NULL,
+    channel text NOT NULL,
+    key text NOT NULL,
+    match_id bigint,
+    content jsonb,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message_id uuid,
+    answer text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
+);
+
+-- Name: TABLE notice; Type: COMMENT
+COMMENT ON TABLE public.notice IS 'The outbox: what people are to be told, one row a channel.';
+
+-- Name: COLUMN notice.id; Type: COMMENT
+COMMENT ON COLUMN public.notice.id IS 'Order';
+
+-- Name: COLUMN notice.channel; Type: COMMENT
+COMMENT ON COLUMN public.notice.channel IS 'Channel';
+
+-- Name: COLUMN notice.key; Type: COMMENT
+COMMENT ON COLUMN public.notice.key IS 'What it tells of; once for each channel';
+
+-- Name: COLUMN notice.match_id; Type: COMMENT
+COMMENT ON COLUMN public.notice.match_id IS 'The match it tells of';
+
+-- Name: COLUMN notice.content; Type: COMMENT
+COMMENT ON COLUMN public.notice.content IS 'What it says when it tells of no match: title, text';
+
+-- Name: COLUMN notice.state; Type: COMMENT
+COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
+
+-- Name: COLUMN notice.attempts; Type: COMMENT
+COMMENT ON COLUMN public.notice.attempts IS 'Times it was handed over';
+
+-- Name: COLUMN notice.not_before; Type: COMMENT
+COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
+
+-- Name: COLUMN notice.message_id; Type: COMMENT
+COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
+
+-- Name: COLUMN notice.answer; Type: COMMENT
+COMMENT ON COLUMN public.notice.answer IS 'What the server said last';
+
+-- Name: COLUMN notice.created_at; Type: COMMENT
+COMMENT ON COLUMN public.notice.created_at IS 'Written';
+
+-- Name: COLUMN notice.sent_at; Type: COMMENT
+COMMENT ON COLUMN public.notice.sent_at IS 'When the server took it';
+
+-- Name: notice_id_seq; Type: SEQUENCE
+ALTER TABLE public.notice ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.notice_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: notice_log; Type: VIEW
+CREATE VIEW public.notice_log AS
+ SELECT n.id,
+    n.channel,
+    n.state,
+    COALESCE(m.title, (n.content ->> 'title'::text)) AS what,
+    m.rule,
+    m.occasion,
+    n.attempts,
+    n.answer,
+    n.created_at,
+    n.sent_at,
+    (EXTRACT(epoch FROM (n.sent_at - m.matched_at)))::double precision AS seconds
+   FROM (public.notice n
+     LEFT JOIN public.match m ON ((m.id = n.match_id)))
+  ORDER BY n.id DESC;
+
+-- Name: VIEW notice_log; Type: COMMENT
+COMMENT ON VIEW public.notice_log IS 'The outbox: what people were told, through which channel, and what its server said';
 
 -- Name: permit; Type: TABLE
 CREATE TABLE public.permit (
@@ -3419,6 +3659,131 @@ CREATE VIEW public.recent_runs AS
 
 -- Name: VIEW recent_runs; Type: COMMENT
 COMMENT ON VIEW public.recent_runs IS 'Runs, the newest first; add LIMIT';
+
+-- Name: rule; Type: TABLE
+CREATE TABLE public.rule (
+    name text NOT NULL,
+    subject text DEFAULT 'listing'::text NOT NULL,
+    expression text NOT NULL,
+    grammar smallint DEFAULT 2 NOT NULL,
+    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    occasions text[] DEFAULT '{new,price_drop,relisted,changed}'::text[] NOT NULL,
+    channels text[],
+    baseline boolean DEFAULT false NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    note text,
+    revision bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
+    CONSTRAINT "grammar: 1 (as it was) or 2" CHECK ((grammar = ANY (ARRAY[1, 2]))),
+    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT "occasions: new, price_drop, relisted, changed" CHECK ((occasions <@ ARRAY['new'::text, 'price_drop'::text, 'relisted'::text, 'changed'::text])),
+    CONSTRAINT "subject: listing, token or quote" CHECK ((subject = ANY (ARRAY['listing'::text, 'token'::text, 'quote'::text])))
+);
+
+-- Name: TABLE rule; Type: COMMENT
+COMMENT ON TABLE public.rule IS 'What people want to hear of: an expression over what a watch finds.';
+
+-- Name: COLUMN rule.name; Type: COMMENT
+COMMENT ON COLUMN public.rule.name IS 'Lower-case words joined by hyphens';
+
+-- Name: COLUMN rule.subject; Type: COMMENT
+COMMENT ON COLUMN public.rule.subject IS 'listing | token | quote';
+
+-- Name: COLUMN rule.expression; Type: COMMENT
+COMMENT ON COLUMN public.rule.expression IS 'E.g. title contains "HD 650" AND price < 300';
+
+-- Name: COLUMN rule.grammar; Type: COMMENT
+COMMENT ON COLUMN public.rule.grammar IS 'Language of the expression: 1 (as it was) or 2';
+
+-- Name: COLUMN rule.filters; Type: COMMENT
+COMMENT ON COLUMN public.rule.filters IS 'Filters that replace the global ones, one by one';
+
+-- Name: COLUMN rule.occasions; Type: COMMENT
+COMMENT ON COLUMN public.rule.occasions IS 'What makes it speak: new, price_drop, relisted, changed';
+
+-- Name: COLUMN rule.channels; Type: COMMENT
+COMMENT ON COLUMN public.rule.channels IS 'Channels that hear of its matches; null: every enabled one';
+
+-- Name: COLUMN rule.baseline; Type: COMMENT
+COMMENT ON COLUMN public.rule.baseline IS 'Also ads that a category''s first scrape finds';
+
+-- Name: COLUMN rule.enabled; Type: COMMENT
+COMMENT ON COLUMN public.rule.enabled IS 'false: not asked';
+
+-- Name: COLUMN rule.note; Type: COMMENT
+COMMENT ON COLUMN public.rule.note IS 'Why it is as it is';
+
+-- Name: COLUMN rule.revision; Type: COMMENT
+COMMENT ON COLUMN public.rule.revision IS 'Rises at every edit (trigger)';
+
+-- Name: COLUMN rule.updated_at; Type: COMMENT
+COMMENT ON COLUMN public.rule.updated_at IS 'Last edit (trigger)';
+
+-- Name: rule_state; Type: TABLE
+CREATE TABLE public.rule_state (
+    rule text NOT NULL,
+    revision bigint NOT NULL,
+    error text,
+    error_at integer,
+    hint text,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE rule_state; Type: COMMENT
+COMMENT ON TABLE public.rule_state IS 'Whether each rule can be read; if not, where and why.';
+
+-- Name: COLUMN rule_state.rule; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.rule IS 'Rule';
+
+-- Name: COLUMN rule_state.revision; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.revision IS 'Revision that was read';
+
+-- Name: COLUMN rule_state.error; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.error IS 'What is wrong; null: the rule is active';
+
+-- Name: COLUMN rule_state.error_at; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.error_at IS 'Where in the expression, in characters from 0';
+
+-- Name: COLUMN rule_state.hint; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.hint IS 'What to write instead';
+
+-- Name: COLUMN rule_state.checked_at; Type: COMMENT
+COMMENT ON COLUMN public.rule_state.checked_at IS 'When';
+
+-- Name: rule_status; Type: VIEW
+CREATE VIEW public.rule_status AS
+ SELECT r.name,
+    r.subject,
+    r.expression,
+        CASE
+            WHEN (NOT r.enabled) THEN 'disabled'::text
+            WHEN (s.revision IS DISTINCT FROM r.revision) THEN 'not yet read'::text
+            WHEN (s.error IS NOT NULL) THEN ('wrong: '::text || s.error)
+            ELSE 'active'::text
+        END AS state,
+        CASE
+            WHEN ((s.revision = r.revision) AND (s.error IS NOT NULL)) THEN (("left"(r.expression, s.error_at) || ' ⟶ '::text) || substr(r.expression, (s.error_at + 1)))
+            ELSE NULL::text
+        END AS wrong_at,
+        CASE
+            WHEN (s.revision = r.revision) THEN s.hint
+            ELSE NULL::text
+        END AS hint,
+    ( SELECT count(*) AS count
+           FROM public.match m
+          WHERE (m.rule = r.name)) AS matches,
+    ( SELECT max(m.matched_at) AS max
+           FROM public.match m
+          WHERE (m.rule = r.name)) AS last_match_at,
+    COALESCE(array_to_string(r.channels, ', '::text), 'every channel'::text) AS channels,
+    r.note
+   FROM (public.rule r
+     LEFT JOIN public.rule_state s ON ((s.rule = r.name)))
+  ORDER BY r.name;
+
+-- Name: VIEW rule_status; Type: COMMENT
+COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not where it is wrong, and what it found';
 
 -- Name: run_request_id_seq; Type: SEQUENCE
 ALTER TABLE public.run_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4319,6 +4684,14 @@ ALTER TABLE ONLY public.category
 ALTER TABLE ONLY public.category_state
     ADD CONSTRAINT category_state_pkey PRIMARY KEY (category_id);
 
+-- Name: channel channel_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_pkey PRIMARY KEY (name);
+
+-- Name: global_filter global_filter_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.global_filter
+    ADD CONSTRAINT global_filter_pkey PRIMARY KEY (single);
+
 -- Name: heartbeat heartbeat_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.heartbeat
     ADD CONSTRAINT heartbeat_pkey PRIMARY KEY (name);
@@ -4351,6 +4724,22 @@ ALTER TABLE ONLY public.market
 ALTER TABLE ONLY public.market_session
     ADD CONSTRAINT market_session_pkey PRIMARY KEY (mic, session_date);
 
+-- Name: match match_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.match
+    ADD CONSTRAINT match_pkey PRIMARY KEY (id);
+
+-- Name: match match_rule_subject_subject_id_occasion_key_key; Type: CONSTRAINT
+ALTER TABLE ONLY public.match
+    ADD CONSTRAINT match_rule_subject_subject_id_occasion_key_key UNIQUE (rule, subject, subject_id, occasion_key);
+
+-- Name: notice notice_channel_key_key; Type: CONSTRAINT
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_channel_key_key UNIQUE (channel, key);
+
+-- Name: notice notice_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_pkey PRIMARY KEY (id);
+
 -- Name: pause_switch pause_switch_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.pause_switch
     ADD CONSTRAINT pause_switch_pkey PRIMARY KEY (single);
@@ -4374,6 +4763,14 @@ ALTER TABLE ONLY public.quota
 -- Name: quote quote_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.quote
     ADD CONSTRAINT quote_pkey PRIMARY KEY (symbol, source);
+
+-- Name: rule rule_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.rule
+    ADD CONSTRAINT rule_pkey PRIMARY KEY (name);
+
+-- Name: rule_state rule_state_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.rule_state
+    ADD CONSTRAINT rule_state_pkey PRIMARY KEY (rule);
 
 -- Name: run run_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.run
@@ -4494,6 +4891,9 @@ CREATE INDEX batch_waiting_for_upstream ON public.batch USING btree (waiting_for
 -- Name: category_by_parent; Type: INDEX
 CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
 
+-- Name: channel_by_upstream; Type: INDEX
+CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
+
 -- Name: listing_by_category; Type: INDEX
 CREATE INDEX listing_by_category ON public.listing USING btree (category_id, last_seen_at);
 
@@ -4508,6 +4908,18 @@ CREATE INDEX listing_status_change_by_listing ON public.listing_status_change US
 
 -- Name: market_session_by_close; Type: INDEX
 CREATE INDEX market_session_by_close ON public.market_session USING btree (mic, close_at);
+
+-- Name: match_by_time; Type: INDEX
+CREATE INDEX match_by_time ON public.match USING btree (matched_at);
+
+-- Name: notice_by_match; Type: INDEX
+CREATE INDEX notice_by_match ON public.notice USING btree (match_id);
+
+-- Name: notice_by_time; Type: INDEX
+CREATE INDEX notice_by_time ON public.notice USING btree (channel, sent_at);
+
+-- Name: notice_open; Type: INDEX
+CREATE INDEX notice_open ON public.notice USING btree (channel, id) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
 
 -- Name: permit_by_run; Type: INDEX
 CREATE INDEX permit_by_run ON public.permit USING btree (run_id) WHERE (run_id IS NOT NULL);
@@ -4624,37 +5036,49 @@ CREATE INDEX wallet_token_by_token ON public.wallet_token USING btree (token_id)
 CREATE INDEX watchlist_item_active ON public.watchlist_item USING btree (priority, symbol) WHERE active;
 
 -- Name: alembic_version guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: batch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.batch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);');
 
 -- Name: category guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: category_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: channel guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.channel FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: global_filter guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.global_filter FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: heartbeat guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.heartbeat FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.heartbeat FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: list_page guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.list_page FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.list_page FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: listing guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: listing_price guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_price FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_price FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: listing_status_change guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_status_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_status_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: market guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: market_session guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market_session FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market_session FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: match guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.match FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: notice guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.notice FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: pause_switch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'SELECT pause_all(''why''); SELECT resume_all();');
@@ -4663,16 +5087,22 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FO
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.permit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota: UPDATE quota SET calls = …;');
 
 -- Name: price_bar guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: price_outcome guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_outcome FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_outcome FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: quota guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: quote guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quote FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quote FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: rule guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+
+-- Name: rule_state guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: run guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);');
@@ -4681,49 +5111,49 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run FOR EACH ST
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_request FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert', 'What was asked stays; to end its run: SELECT stop_run(id);');
 
 -- Name: schedule guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule_change guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'The audit is written by triggers alone.');
 
 -- Name: schedule_edit guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Edit schedule, beat follows; to end a pause: SELECT resume(name);');
 
 -- Name: scrape guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.scrape FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.scrape FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: site guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: site_turn guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: task_kind guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds come with the code: python -m workers.migrate');
 
 -- Name: timezone_name guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.timezone_name FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.timezone_name FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: token guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: token_pool guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_pool FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_pool FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: token_profile guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_profile FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_profile FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: token_sighting guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_sighting FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_sighting FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: token_snapshot guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_snapshot FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_snapshot FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: transaction guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: upstream guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
@@ -4732,16 +5162,16 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EA
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota and upstream; any edit of them opens the door anew.');
 
 -- Name: wallet guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: wallet_token guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet_token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet_token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: watchlist_item guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: worker_group guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.worker_group FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, market, pause_switch, quota, run_request, schedule, site, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.worker_group FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule guard_columns; Type: TRIGGER
 CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW EXECUTE FUNCTION public.guard_columns('A trigger writes them; every other column of schedule may be changed but name and task.', 'revision', 'updated_at', 'updated_by');
@@ -4757,6 +5187,12 @@ CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE OF timezone ON public.quota F
 
 -- Name: quota quota_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER quota_edited AFTER INSERT OR DELETE OR UPDATE ON public.quota DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
+
+-- Name: rule rule_edited; Type: TRIGGER
+CREATE TRIGGER rule_edited BEFORE INSERT OR UPDATE ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_edited();
+
+-- Name: rule rule_to_check; Type: TRIGGER
+CREATE TRIGGER rule_to_check AFTER INSERT OR UPDATE ON public.rule FOR EACH STATEMENT EXECUTE FUNCTION public.rule_to_check();
 
 -- Name: run run_ended; Type: TRIGGER
 CREATE TRIGGER run_ended AFTER UPDATE OF finished_at ON public.run FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION public.run_ended();
@@ -4822,6 +5258,10 @@ ALTER TABLE ONLY public.category
 ALTER TABLE ONLY public.category_state
     ADD CONSTRAINT category_state_category_id_fkey FOREIGN KEY (category_id) REFERENCES public.category(id) ON DELETE CASCADE;
 
+-- Name: channel channel_upstream_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.channel
+    ADD CONSTRAINT channel_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE RESTRICT;
+
 -- Name: list_page list_page_category_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.list_page
     ADD CONSTRAINT list_page_category_id_fkey FOREIGN KEY (category_id) REFERENCES public.category(id) ON DELETE CASCADE;
@@ -4846,6 +5286,18 @@ ALTER TABLE ONLY public.listing_status_change
 ALTER TABLE ONLY public.market_session
     ADD CONSTRAINT market_session_mic_fkey FOREIGN KEY (mic) REFERENCES public.market(mic) ON DELETE CASCADE;
 
+-- Name: match match_rule_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.match
+    ADD CONSTRAINT match_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
+
+-- Name: notice notice_channel_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_channel_fkey FOREIGN KEY (channel) REFERENCES public.channel(name) ON DELETE CASCADE;
+
+-- Name: notice notice_match_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.notice
+    ADD CONSTRAINT notice_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.match(id) ON DELETE CASCADE;
+
 -- Name: permit permit_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
@@ -4853,6 +5305,10 @@ ALTER TABLE ONLY public.permit
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
+
+-- Name: rule_state rule_state_rule_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.rule_state
+    ADD CONSTRAINT rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
 
 -- Name: schedule schedule_after_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.schedule

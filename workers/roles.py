@@ -27,6 +27,9 @@ PEOPLE = {
     "site": "insert update delete",
     "category": "insert update delete",
     "market": "insert update",
+    "rule": "insert update delete",
+    "global_filter": "update",
+    "channel": "insert update delete",
     "worker_group": "insert update delete",
 }
 

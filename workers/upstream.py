@@ -8,7 +8,8 @@ raises QuotaWait or QuotaSpent, and the engine gives the worker back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -16,7 +17,7 @@ from uuid import UUID
 
 import structlog
 
-from workers import answers, doors, metrics, permits, retry, robots, transport, upstreams
+from workers import answers, breaker, doors, metrics, permits, retry, robots, transport, upstreams
 from workers.answers import Answer, Validators
 from workers.db import connect, transaction
 from workers.errors import (
@@ -25,7 +26,6 @@ from workers.errors import (
     NotFound,
     RateLimited,
     Unavailable,
-    UpstreamError,
 )
 from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
@@ -138,20 +138,46 @@ class Door:
                 raise
             except RateLimited as error:
                 # The door is closed; asking for the next permit waits, or says how long.
-                self._shut(error)
+                breaker.shut(error)
             except robots.Disallowed:
                 raise
             except Blocked as error:
-                self._shut(error)
+                breaker.shut(error)
                 raise
             except Unavailable as error:
                 again = request.repeatable or isinstance(error, _Unreached)
                 pause = retry.pause(attempt) if again and attempt < ATTEMPTS else None
                 if pause is None or time.monotonic() + pause >= deadline:
-                    self._count_outage(error)
+                    breaker.count_outage(error)
                     raise
                 time.sleep(pause)
                 attempt += 1
+
+    @contextmanager
+    def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
+        """One permit for a call that is no HTTP; yields the seconds that it may take.
+
+        TimeoutError leaves the permit unsettled, as the other side may still count it; any other
+        OSError settles it.  Both become Unavailable, and count towards the breaker.
+        """
+        deadline = time.monotonic() + timeout
+        permit = self._permit(upstream, deadline, what)
+        answered = True
+        try:
+            yield deadline - time.monotonic()
+            self._proven(upstream)
+        except TimeoutError:
+            answered = False
+            error = Unavailable(upstream, "no whole answer in time")
+            breaker.count_outage(error)
+            raise error from None
+        except OSError as broken:
+            error = Unavailable(upstream, redact(str(broken)))
+            breaker.count_outage(error)
+            raise error from None
+        finally:
+            if answered:
+                self._answered(permit, None)
 
     def _follow(self, request: Request, deadline: float) -> Answer:
         """Exchange, redirect by redirect, until an answer that is none; raise what it stands for."""
@@ -278,21 +304,3 @@ class Door:
         if self._on_trial:
             with transaction() as connection:
                 doors.recover(connection, upstream)
-
-    def _shut(self, error: UpstreamError) -> None:
-        """Close the door for everybody until the time named, or for a growing while."""
-        with transaction() as connection:
-            failures = doors.count_failure(connection, error.upstream)
-            pause = retry.closing(failures, named=error.retry_after)
-            until = doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
-        metrics.CLOSINGS.labels(error.upstream).inc()
-        log.warning("door.closed", upstream=error.upstream, until=str(until), reason=error.detail)
-
-    def _count_outage(self, error: Unavailable) -> None:
-        with transaction() as connection:
-            failures = doors.count_failure(connection, error.upstream)
-            if failures < retry.OUTAGES_TO_CLOSE:
-                return
-            pause = retry.breaking(failures - retry.OUTAGES_TO_CLOSE + 1)
-            doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
-        log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tasks.discovery import token_pools, token_sightings, token_snapshots, tokens
+from tasks.discovery import matching, token_pools, token_sightings, token_snapshots, tokens
 from tasks.discovery.addresses import normalise
 from tasks.discovery.filters import Limits, rejection
 from tasks.discovery.pairs import Pair, best
@@ -57,10 +57,11 @@ def store(
     connection: Connection, run_id: UUID, found: Sequence[Found], most: int, now: datetime
 ) -> dict[str, int]:
     """Write tokens, pools, snapshots and sightings; how many are new, updated and chosen."""
+    rows = [(_token(one, run_id, now), bool(one.item.data["feeds"])) for one in found]
+    before = tokens.prices(connection, [row for row, _ in rows])
     ids: dict[str, tuple[int, bool]] = {}
     for seen in (True, False):
-        rows = [_token(one, run_id, now) for one in found if bool(one.item.data["feeds"]) is seen]
-        ids |= tokens.upsert(connection, rows, seen=seen)
+        ids |= tokens.upsert(connection, [row for row, is_seen in rows if is_seen is seen], seen=seen)
     sightings, snapshots, pools = [], [], []
     for one in found:
         token_id, is_new = ids[one.item.key]
@@ -84,7 +85,13 @@ def store(
     token_pools.upsert(connection, pools)
     new = sum(one["is_new"] for one in sightings)
     chosen = token_sightings.choose(connection, run_id, most)
-    return {"new": new, "updated": len(sightings) - new, "chosen": chosen}
+    named = [
+        matching.Seen(*ids[one.item.key], one.item.key, one.pair, before.get(one.item.key), now)
+        for one in found
+        if one.pair is not None
+    ]
+    matched, _ = matching.judge(connection, run_id, named)
+    return {"new": new, "updated": len(sightings) - new, "chosen": chosen, "matches": matched}
 
 
 def _token(one: Found, run_id: UUID, now: datetime) -> dict[str, Any]:

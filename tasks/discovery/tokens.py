@@ -119,6 +119,21 @@ def values_of_orders(orders: Orders | None) -> dict[str, Any]:
     return {"orders": orders.orders, "boosts": orders.boosts, "paid_at": orders.paid_at}
 
 
+_PRICES = text("""
+select chain || ':' || address_key as key, price_usd from token
+ where (chain, address_key) in (select * from unnest(cast(:chains as text[]), cast(:keys as text[])))
+""")
+
+
+def prices(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
+    """Prices of known tokens by "chain:address_key", before they are written anew."""
+    parameters = {
+        "chains": [row["chain"] for row in found],
+        "keys": [row["address_key"] for row in found],
+    }
+    return {row.key: row.price_usd for row in connection.execute(_PRICES, parameters)}
+
+
 _STALEST = text("""
 select chain, address_key, address from token order by last_checked_at nulls first, id limit :limit
 """)

@@ -19,6 +19,7 @@ from tasks.listings import (
     category_states,
     listing_statuses,
     listings,
+    matching,
     pages,
     scrapes,
     storing,
@@ -126,6 +127,10 @@ class Reader:
                 connection, category, number, self.site.reading, answer.validators, ids,
                 has_next=page.next_url is not None,
             )  # fmt: skip
+            matched, _ = matching.judge(
+                connection, self.work.run_id, stored.findings, baseline=item.data["thorough"]
+            )
+            self.work.count(matches=matched)
             self._count(connection, item, stored, unchanged=False)
             self._mark(item, ended, new=stored.new)
 

@@ -72,7 +72,7 @@ def _take_turn(work: Work[ScrapeOptions]) -> None:
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 7 pages, 140 ads, 5 new, 2 changed, 1 expired."""
     text = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("pages", "ads", "new", "changed"))
-    for name in ("expired", "unreadable"):
+    for name in ("expired", "unreadable", "matches"):
         text += f", {counts[name]} {name}" if counts.get(name) else ""
     return text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,6 +27,8 @@ class Finding:
 
     listing_id: int
     trigger: str
+    #: The price before, for one that fell.
+    old_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def store(
     written = sorted(keys.values())
     listing_statuses.keep(connection, written)
     findings = tuple(
-        Finding(keys[number], trigger)
+        Finding(keys[number], trigger, before[number]["price"] if trigger == PRICE_DROP else None)
         for number, row in changed.items()
         if (trigger := trigger_of(before.get(number), row)) is not None
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 from sqlalchemy import Connection
 
-from tasks.prices import active, bars, fetching, needs, outcomes, quotes, ranges
+from tasks.prices import active, bars, fetching, matching, needs, outcomes, quotes, ranges
 from tasks.prices.active import Wanted
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
@@ -133,7 +133,9 @@ def store(work: Work[RefreshOptions], item: Item, source: str, price: Price, fou
     """Write quote, bars and outcome; stale when the last completed session is still missing."""
     symbol, now = item.key, work.now()
     with work.done(item, refreshed=1) as connection:
-        quotes.upsert(connection, source, price)
+        if quotes.upsert(connection, source, price):
+            matched, _ = matching.judge(connection, work.run_id, source, price)
+            work.count(matches=matched)
         work.count(bars=bars.upsert(connection, symbol, source, found))
         knowledge = needs.learn(connection, [symbol], now)
         latest, session = knowledge.known[symbol].latest, knowledge.calendar(symbol).last_completed(now)

@@ -1,0 +1,34 @@
+"""What rules are asked about prices: each session's, once a session."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from tasks.prices.quotes import Price
+from tasks.watches import matching
+from tasks.watches.matching import CHANGED, PRICE_DROP, Found
+
+
+def judge(connection: Connection, run_id: UUID | None, source: str, price: Price) -> tuple[int, int]:
+    """Ask the rules about a price; how many matches and notices that made."""
+    drop = matching.dropped(price.previous_close, price.price)
+    fell = drop["price_drop"] is not None
+    found = Found(
+        subject_id=price.symbol,
+        occasion=PRICE_DROP if fell else CHANGED,
+        occasion_key=f"session {price.session_date}",
+        title=price.symbol,
+        fields={
+            "symbol": price.symbol,
+            "source": source,
+            "price": price.price,
+            "previous_close": price.previous_close,
+            "volume": price.volume,
+            "price_change": price.change_percent,
+            **drop,
+        },
+        old_price=price.previous_close,
+    )
+    return matching.judge(connection, run_id, "quote", [found])

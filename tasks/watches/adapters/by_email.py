@@ -1,0 +1,102 @@
+"""E-mail by SMTP: the upstream's base_url is smtp://host:port, smtps:// or smtp+starttls://.
+
+User and password, when the server wants them, are named after the recipients:
+``anna@example.org, ben@example.org; login=env:SMTP_LOGIN``, which holds user:password.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Sequence
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Any
+from urllib.parse import urlsplit
+
+from tasks.watches import messages
+from tasks.watches.channels import resolved
+from tasks.watches.messages import Note
+from workers.errors import BrokenAnswer, NotFound, Unavailable
+from workers.redaction import remember
+from workers.upstream import Door
+
+DEFAULT_SENDER = "watchkeeper@localhost"
+_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+
+
+def recipients(target: str) -> tuple[list[str], str | None]:
+    """Addresses and where the login is kept."""
+    given, _, login = resolved(target).partition(";")
+    return [one.strip() for one in given.split(",") if one.strip()], login.strip().removeprefix(
+        "login="
+    ) or None
+
+
+def composed(channel: Any, to: Sequence[str], notes: Sequence[Note]) -> EmailMessage:
+    """The message; its id is made of nothing that changes, so that a second copy can be told."""
+    message = EmailMessage()
+    message["Subject"] = messages.cut(
+        "[Watchkeeper] " + " ".join(messages.subject_of(notes).split()), 200
+    )
+    message["From"] = channel.sender or DEFAULT_SENDER
+    message["To"] = ", ".join(to)
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain="watchkeeper")
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(messages.plain_text(notes))
+    return message
+
+
+def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+    """Hand over; returns what the server answered to the message."""
+    to, login = recipients(channel.target)
+    upstream = channel.upstream
+    if not to:
+        raise BrokenAnswer(upstream, "target names no recipient")
+    message = composed(channel, to, notes)
+    with door.passing(upstream, f"mail to {len(to)}") as seconds:
+        try:
+            refused = _deliver(channel.base_url, login, message, seconds)
+        except smtplib.SMTPAuthenticationError as error:
+            raise BrokenAnswer(upstream, f"authentication failed: {_words(error)}") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            raise _refusal(upstream, error.recipients) from None
+        except smtplib.SMTPResponseException as error:
+            words = f"said {error.smtp_code}: {_words(error)}"
+            kind = BrokenAnswer if error.smtp_code >= 500 else Unavailable
+            raise kind(upstream, words) from None
+        except smtplib.SMTPException as error:
+            raise Unavailable(upstream, str(error)) from None
+    left_out = f", but refused {', '.join(sorted(refused))}" if refused else ""
+    return f"the server took it for {len(to) - len(refused)} of {len(to)}{left_out}"
+
+
+def _deliver(
+    base_url: str, login: str | None, message: EmailMessage, seconds: float
+) -> dict[str, tuple[int, bytes]]:
+    parts = urlsplit(base_url)
+    host, port = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 25)
+    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
+    with kind(host, port, timeout=seconds) as server:
+        if parts.scheme == "smtp+starttls":
+            server.starttls(context=ssl.create_default_context())
+        if login:
+            user, _, password = resolved(login).partition(":")
+            remember([password])
+            server.login(user, password)
+        return server.send_message(message)
+
+
+def _refusal(upstream: str, found: dict[str, tuple[int, bytes]]) -> NotFound | Unavailable:
+    """Nobody may get it: for good when each refusal is, else for now."""
+    words = "; ".join(
+        f"{who}: {code} {text.decode('utf-8', 'replace')}" for who, (code, text) in found.items()
+    )
+    kind = NotFound if all(code >= 500 for code, _ in found.values()) else Unavailable
+    return kind(upstream, f"refused {words}")
+
+
+def _words(error: smtplib.SMTPResponseException) -> str:
+    text = error.smtp_error
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)

@@ -1,0 +1,19 @@
+"""Any server that takes JSON by POST and answers 2xx."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tasks.watches import messages
+from tasks.watches.adapters.addresses import path_of
+from tasks.watches.messages import Note
+from workers.upstream import Door
+
+
+def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+    """Hand over; returns e.g. "the server said 202"."""
+    path, secrets = path_of(channel)
+    secrets = secrets if channel.target.startswith(("env:", "file:")) else []
+    answer = door.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
+    return f"the server said {answer.status}"

@@ -1,0 +1,32 @@
+"""`global_filter`: one row of filters that hold for every rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CheckConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from workers.db import Base
+
+
+class GlobalFilter(Base):
+    """The one row."""
+
+    __tablename__ = "global_filter"
+    __table_args__ = (
+        CheckConstraint("single", name="there is one row of global filters only"),
+        CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
+        {"comment": "One row: filters that hold for every rule; a rule's own replace them one by one."},
+    )
+
+    single: Mapped[bool] = mapped_column(
+        primary_key=True, server_default=text("true"), comment="Always true: one row"
+    )
+    filters: Mapped[dict[str, Any]] = mapped_column(
+        JSONB,
+        server_default=text("'{}'"),
+        comment="listing_types, exclude_listing_types, ships_to, exclude_status,"
+        " min_seller_reputation, categories",
+    )

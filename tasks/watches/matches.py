@@ -1,0 +1,52 @@
+"""`match`: a rule fitted something found, once for each occasion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Uuid
+
+from workers.db import Base
+
+
+class Match(Base):
+    """One rule, one subject, one occasion."""
+
+    __tablename__ = "match"
+    __table_args__ = (
+        UniqueConstraint("rule", "subject", "subject_id", "occasion_key"),
+        Index("match_by_time", "matched_at"),
+        {"comment": "What rules fitted: once for each rule, subject and occasion."},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
+    rule: Mapped[str] = mapped_column(Text, ForeignKey("rule.name", ondelete="CASCADE"), comment="Rule")
+    subject: Mapped[str] = mapped_column(Text, comment="listing | token | quote")
+    subject_id: Mapped[str] = mapped_column(Text, comment="Key of the listing or token, or the symbol")
+    occasion: Mapped[str] = mapped_column(Text, comment="new | price_drop | relisted | changed")
+    occasion_key: Mapped[str] = mapped_column(
+        Text, comment="The occasion itself: each lower price, each return, each day is one of its own"
+    )
+    title: Mapped[str] = mapped_column(Text, comment="What it is, for people")
+    facts: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, comment="As it was found: price, currency, old_price, url, seller …"
+    )
+    run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it")
+    matched_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+
+
+def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[tuple[int, str]]:
+    """Store matches; (key, rule) of those that are new."""
+    if not rows:
+        return []
+    statement = insert(Match).values(list(rows)).on_conflict_do_nothing()
+    written = connection.execute(statement.returning(Match.id, Match.rule))
+    return [(row.id, row.rule) for row in written]

@@ -1,0 +1,90 @@
+"""From what a watch found to matches and notices, in the transaction that writes the finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from tasks.watches import evaluation, matches, notices, rules
+from tasks.watches.rules import Ready
+
+NEW, PRICE_DROP, RELISTED, CHANGED = rules.OCCASIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something new or changed that rules are asked about; ``fields`` are those of rules."""
+
+    subject_id: str
+    occasion: str
+    occasion_key: str
+    title: str
+    fields: Mapping[str, Any]
+    #: For people beside the fields: url, currency.
+    url: str | None = None
+    old_price: Decimal | None = None
+    #: Found by a first look, of which only rules that ask for it hear.
+    baseline: bool = False
+
+
+def dropped(old: Decimal | None, new: Decimal | None) -> dict[str, Any]:
+    """The fields ``price_drop`` and ``price_drop_percent``; unknown when the price did not fall."""
+    if old is None or new is None or new >= old or old <= 0:
+        return {"price_drop": None, "price_drop_percent": None}
+    return {"price_drop": old - new, "price_drop_percent": (old - new) * 100 / old}
+
+
+def judge(
+    connection: Connection, run_id: UUID | None, subject: str, found: Iterable[Found]
+) -> tuple[int, int]:
+    """Ask every active rule about each finding; how many matches and notices that made."""
+    listed = list(found)
+    asked = rules.active(connection, subject) if listed else []
+    fitting = [(rule, one) for one in listed for rule in _fitting(asked, subject, one)]
+    rows = [_row(run_id, subject, rule, one) for rule, one in fitting]
+    by_name = {rule.name: rule for rule in asked}
+    new = matches.add(connection, rows)
+    told = sum(notices.add_for_match(connection, match, by_name[rule].channels) for match, rule in new)
+    if told:
+        notices.ask_for_sending(connection)
+    return len(new), told
+
+
+def _fitting(asked: Sequence[Ready], subject: str, one: Found) -> list[Ready]:
+    facts = evaluation.facts(one.fields, subject)
+    return [
+        rule
+        for rule in asked
+        if one.occasion in rule.occasions
+        and (rule.baseline or not one.baseline)
+        and (subject != "listing" or rule.filters.passes(one.fields))
+        and rule.test(facts)
+    ]
+
+
+def _row(run_id: UUID | None, subject: str, rule: Ready, one: Found) -> dict[str, Any]:
+    facts = {name: plain(value) for name, value in one.fields.items() if value is not None}
+    facts |= {"url": one.url, "old_price": plain(one.old_price)}
+    return {
+        "rule": rule.name,
+        "subject": subject,
+        "subject_id": one.subject_id,
+        "occasion": one.occasion,
+        "occasion_key": one.occasion_key,
+        "title": one.title,
+        "facts": {name: value for name, value in facts.items() if value is not None},
+        "run_id": run_id,
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON keeps it; exact numbers as text."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,138 @@
+"""What a message says (pure): from notices to the words and fields of each kind of channel.
+
+Built from data for each kind, never by turning one markup into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tasks.watches.wording import UNKNOWN, price_text
+
+#: Discord's limits: title and description of an embed, and value of a field.
+LONGEST_TITLE, LONGEST_VALUE = 256, 1024
+COLOUR = 0x03B2F8
+_WHY = {
+    "new": "New match",
+    "price_drop": "Price drop",
+    "relisted": "Back again",
+    "changed": "Now matches",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing to tell."""
+
+    title: str
+    text: str
+    rule: str | None = None
+    url: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    at: datetime | None = None
+
+
+def note_of(row: Any) -> Note:
+    """A notice with its match, or with words of its own."""
+    if row.rule is None:
+        content = row.content or {}
+        return Note(content.get("title", ""), content.get("text", ""))
+    facts: Mapping[str, Any] = row.facts
+    return Note(
+        title=row.title,
+        text=f"{_WHY.get(row.occasion, row.occasion)} for: {row.rule}",
+        rule=row.rule,
+        url=facts.get("url"),
+        fields=tuple(_fields(row.occasion, facts)),
+        at=row.matched_at,
+    )
+
+
+def _fields(occasion: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    price, currency = _number(facts.get("price")), facts.get("currency")
+    shown = price_text(price, currency)
+    old = _number(facts.get("old_price"))
+    if occasion == "price_drop" and old is not None:
+        shown = f"{price_text(old, currency)} → {shown}"
+    found = [("Price", shown)]
+    for label, name in (
+        ("Condition", "condition"), ("Ships to", "shipping_regions"), ("Seller", "seller_username"),
+        ("Category", "category"), ("Chain", "chain"), ("Liquidity", "liquidity"), ("Volume", "volume"),
+    ):  # fmt: skip
+        value = facts.get(name)
+        if value not in (None, "", []):
+            found.append((label, ", ".join(value) if isinstance(value, list) else str(value)))
+    return found
+
+
+def _number(value: Any) -> Decimal | None:
+    try:
+        return None if value is None else Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def subject_of(notes: Sequence[Note]) -> str:
+    """One line for all of them."""
+    if len(notes) == 1:
+        return f"{notes[0].text}: {notes[0].title}" if notes[0].rule else notes[0].title
+    rules = sorted({note.rule for note in notes if note.rule})
+    return f"{len(notes)} notices" + (f" for: {', '.join(rules)}" if rules else "")
+
+
+def plain_text(notes: Sequence[Note]) -> str:
+    """All of them as plain text."""
+    return "\n\n".join(_paragraph(note) for note in notes) + "\n"
+
+
+def _paragraph(note: Note) -> str:
+    lines = [note.title, note.text, *(f"{name}: {value}" for name, value in note.fields)]
+    return "\n".join(line for line in [*lines, note.url or ""] if line)
+
+
+def discord(notes: Sequence[Note]) -> dict[str, Any]:
+    """A webhook's body: an embed a notice; nobody is mentioned whatever a title says."""
+    return {
+        "content": cut(subject_of(notes), 2000) if len(notes) > 1 else "",
+        "embeds": [_embed(note) for note in notes],
+        "allowed_mentions": {"parse": []},
+    }
+
+
+def _embed(note: Note) -> dict[str, Any]:
+    embed: dict[str, Any] = {
+        "title": cut(note.title, LONGEST_TITLE) or UNKNOWN,
+        "description": cut(note.text, 2048),
+        "color": COLOUR,
+        "fields": [
+            {"name": name, "value": cut(value, LONGEST_VALUE) or UNKNOWN, "inline": True}
+            for name, value in note.fields
+        ],
+    }
+    if note.url and note.url.startswith(("http://", "https://")):
+        embed["url"] = note.url
+    if note.at is not None:
+        embed["timestamp"] = note.at.isoformat()
+    return embed
+
+
+def webhook(notes: Sequence[Note]) -> dict[str, Any]:
+    """A generic body: what it is about, and each notice as data."""
+    return {
+        "subject": subject_of(notes),
+        "text": plain_text(notes),
+        "notices": [
+            {"title": note.title, "text": note.text, "rule": note.rule, "url": note.url,
+             "fields": dict(note.fields), "at": note.at.isoformat() if note.at else None}
+            for note in notes
+        ],
+    }  # fmt: skip
+
+
+def cut(text: str, longest: int) -> str:
+    """At most ``longest`` characters, the last of them an ellipsis when something is missing."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,223 @@
+"""`notice`: the outbox; one row a message to a person, written with what it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Uuid
+
+from workers.db import Base
+
+#: Schedule that sends what waits; asked for at once by whoever writes a notice.
+SENDER = "send-notices"
+#: One message holds so many notices (Discord takes no more embeds).
+MOST_TOGETHER = 10
+#: After so many refusals a notice is given up.
+MOST_ATTEMPTS = 8
+
+
+class Notice(Base):
+    """Something a person is to be told, through one channel."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        UniqueConstraint("channel", "key"),
+        CheckConstraint(
+            "state in ('waiting', 'sending', 'sent', 'dead')",
+            name="state: waiting, sending, sent, dead",
+        ),
+        Index("notice_open", "channel", "id", postgresql_where=text("state in ('waiting', 'sending')")),
+        Index("notice_by_match", "match_id"),
+        Index("notice_by_time", "channel", "sent_at"),
+        {"comment": "The outbox: what people are to be told, one row a channel."},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Order")
+    channel: Mapped[str] = mapped_column(
+        Text, ForeignKey("channel.name", ondelete="CASCADE"), comment="Channel"
+    )
+    key: Mapped[str] = mapped_column(Text, comment="What it tells of; once for each channel")
+    match_id: Mapped[int | None] = mapped_column(
+        BigInteger, ForeignKey("match.id", ondelete="CASCADE"), comment="The match it tells of"
+    )
+    content: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="What it says when it tells of no match: title, text"
+    )
+    state: Mapped[str] = mapped_column(
+        Text, server_default=text("'waiting'"), comment="waiting | sending | sent | dead"
+    )
+    attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="Times it was handed over")
+    not_before: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Not sent earlier"
+    )
+    message_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Message it is, or was last, part of")
+    answer: Mapped[str | None] = mapped_column(Text, comment="What the server said last")
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Written"
+    )
+    sent_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When the server took it"
+    )
+
+
+_FOR_MATCH = text("""
+insert into notice (channel, key, match_id)
+select c.name, 'match ' || :match, :match from channel c
+ where (cast(:channels as text[]) is not null and c.name = any(:channels))
+    or (cast(:channels as text[]) is null and c.enabled)
+    on conflict do nothing
+""")
+_ASK = text("""
+insert into run_request (action, schedule, note)
+select 'run', name, :why from schedule where name = :name
+""")
+
+
+def add_for_match(connection: Connection, match: int, channels: Sequence[str] | None) -> int:
+    """Tell of a match on these channels, or on every enabled one; how many notices that made."""
+    given = None if channels is None else list(channels)
+    return connection.execute(_FOR_MATCH, {"match": match, "channels": given}).rowcount
+
+
+_TELL = text("""
+insert into notice (channel, key, content)
+select c.name, :key, cast(:content as jsonb) from channel c where c.enabled and c.incidents
+    on conflict do nothing
+""")
+
+
+def tell(connection: Connection, key: str, content: str) -> int:
+    """Tell something (JSON: title, text) on every channel of incidents; once for each key."""
+    return connection.execute(_TELL, {"key": key, "content": content}).rowcount
+
+
+def ask_for_sending(connection: Connection) -> None:
+    """Have what waits sent as soon as this transaction is committed."""
+    connection.execute(_ASK, {"name": SENDER, "why": "notices wait"})
+
+
+_DUE = text("""
+select distinct n.channel from notice n join channel c on c.name = n.channel
+ where n.state in ('waiting', 'sending') and c.enabled order by 1
+""")
+
+
+def channels_with_work(connection: Connection) -> list[str]:
+    """Enabled channels with something to send."""
+    return list(connection.execute(_DUE).scalars())
+
+
+_CLAIM = text("""
+with hour as (
+  select count(distinct message_id) as messages from notice
+   where channel = :channel and sent_at > clock_timestamp() - interval '1 hour'
+), taken as (
+  select id from notice
+   where channel = :channel and state in ('waiting', 'sending')
+     and not_before <= clock_timestamp()
+     and (select messages from hour) < (select max_per_hour from channel where name = :channel)
+   order by id limit :most for update skip locked
+)
+update notice n
+   set state = 'sending', attempts = attempts + 1, message_id = gen_random_uuid_once.id,
+       not_before = clock_timestamp() + :lease
+  from taken, (select gen_random_uuid() as id) gen_random_uuid_once
+ where n.id = taken.id
+returning n.id
+""")
+_READ = text("""
+select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.occasion, m.title,
+       m.facts, m.matched_at
+  from notice n left join match m on m.id = n.match_id where n.id = any(:ids) order by n.id
+""")
+
+
+def claim(connection: Connection, channel: str, lease: timedelta) -> Sequence[Any]:
+    """Take the notices of one message; nobody else takes them before ``lease`` has passed."""
+    parameters = {"channel": channel, "most": MOST_TOGETHER, "lease": lease}
+    ids = list(connection.execute(_CLAIM, parameters).scalars())
+    return connection.execute(_READ, {"ids": ids}).all() if ids else []
+
+
+_SENT = text("""
+update notice set state = 'sent', sent_at = clock_timestamp(), answer = :answer
+ where id = any(:ids) and message_id = :message and state = 'sending'
+""")
+_BACK = text("""
+update notice
+   set state = case when attempts >= :most or :hopeless then 'dead' else 'waiting' end,
+       not_before = clock_timestamp() + :pause, answer = :answer
+ where id = any(:ids) and message_id = :message and state = 'sending'
+""")
+_UNTOUCHED = text("""
+update notice set state = 'waiting', attempts = attempts - 1, not_before = clock_timestamp()
+ where id = any(:ids) and message_id = :message and state = 'sending'
+""")
+
+
+def sent(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
+    """The server took the message."""
+    connection.execute(_SENT, {"ids": list(ids), "message": message, "answer": answer[:500]})
+
+
+def refused(
+    connection: Connection,
+    ids: Sequence[int],
+    message: UUID,
+    answer: str,
+    pause: timedelta,
+    *,
+    hopeless: bool,
+) -> None:
+    """The server did not take it: again after ``pause``, or never when that is hopeless."""
+    connection.execute(
+        _BACK,
+        {"ids": list(ids), "message": message, "answer": answer[:500], "pause": pause,
+         "hopeless": hopeless, "most": MOST_ATTEMPTS},
+    )  # fmt: skip
+
+
+def give_back(connection: Connection, ids: Sequence[int], message: UUID) -> None:
+    """Nothing was handed over: as if they had not been taken."""
+    connection.execute(_UNTOUCHED, {"ids": list(ids), "message": message})
+
+
+_RESEND = text("""
+update notice set state = 'waiting', attempts = 0, not_before = clock_timestamp(), answer = null
+ where state = 'dead' and (cast(:id as bigint) is null or id = :id)
+""")
+
+
+def resend(connection: Connection, notice: int | None) -> int:
+    """Try a notice that was given up once more, or all of them; how many."""
+    number = connection.execute(_RESEND, {"id": notice}).rowcount
+    if number:
+        ask_for_sending(connection)
+    return number
+
+
+_LISTED = text("""
+select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as what, m.rule, m.occasion,
+       n.attempts, n.answer, n.created_at, n.sent_at
+  from notice n left join match m on m.id = n.match_id order by n.id desc limit :limit
+""")
+
+
+def listed(connection: Connection, limit: int) -> Sequence[Any]:
+    """The newest notices."""
+    return connection.execute(_LISTED, {"limit": limit}).all()

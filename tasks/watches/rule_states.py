@@ -1,0 +1,65 @@
+"""`rule_state`: whether a rule can be read, and if not, where and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, ForeignKey, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime
+
+from tasks.watches import rules
+from tasks.watches.grammar import RuleError
+from workers.db import Base
+
+
+class RuleState(Base):
+    """What the machine makes of a rule."""
+
+    __tablename__ = "rule_state"
+    __table_args__ = ({"comment": "Whether each rule can be read; if not, where and why."},)
+
+    rule: Mapped[str] = mapped_column(
+        Text, ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+    )
+    revision: Mapped[int] = mapped_column(BigInteger, comment="Revision that was read")
+    error: Mapped[str | None] = mapped_column(Text, comment="What is wrong; null: the rule is active")
+    error_at: Mapped[int | None] = mapped_column(
+        comment="Where in the expression, in characters from 0"
+    )
+    hint: Mapped[str | None] = mapped_column(Text, comment="What to write instead")
+    checked_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+
+
+_KEEP = text("""
+insert into rule_state (rule, revision, error, error_at, hint)
+values (:rule, :revision, :error, :at, :hint)
+    on conflict (rule) do update
+   set revision = excluded.revision, error = excluded.error, error_at = excluded.error_at,
+       hint = excluded.hint, checked_at = clock_timestamp()
+""")
+
+
+def check_edited(connection: Connection) -> tuple[int, int]:
+    """Read every rule edited since it was last read; how many are right, and how many wrong."""
+    common = rules.common_filters(connection)
+    right = wrong = 0
+    for row in rules.unchecked(connection):
+        error: str | None = None
+        at: int | None = None
+        hint: str | None = None
+        try:
+            rules.ready(row, common)
+            right += 1
+        except RuleError as found:
+            error, at, hint = str(found), found.at, found.hint
+            wrong += 1
+        except ValueError as found:
+            error = str(found)
+            wrong += 1
+        connection.execute(
+            _KEEP, {"rule": row.name, "revision": row.revision, "error": error, "at": at, "hint": hint}
+        )
+    return right, wrong

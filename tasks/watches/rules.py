@@ -1,0 +1,155 @@
+"""`rule`: what people want to hear of; one row a rule, with its own filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Connection, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, SmallInteger
+
+from tasks.watches import checking, evaluation, grammar
+from tasks.watches.evaluation import Test
+from tasks.watches.filters import Filters
+from tasks.watches.grammar import RuleError
+from tasks.watches.nodes import Node
+from workers.db import Base
+
+OCCASIONS = ("new", "price_drop", "relisted", "changed")
+_SLUG = "'^[a-z0-9]+(-[a-z0-9]+)*$'"
+
+
+class Rule(Base):
+    """One expression over what a watch finds."""
+
+    __tablename__ = "rule"
+    __table_args__ = (
+        CheckConstraint(f"name ~ {_SLUG}", name="name: lower-case words and digits joined by hyphens"),
+        CheckConstraint(
+            "subject in ('listing', 'token', 'quote')", name="subject: listing, token or quote"
+        ),
+        CheckConstraint("grammar in (1, 2)", name="grammar: 1 (as it was) or 2"),
+        CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
+        CheckConstraint(
+            "occasions <@ array['new', 'price_drop', 'relisted', 'changed']",
+            name="occasions: new, price_drop, relisted, changed",
+        ),
+        {"comment": "What people want to hear of: an expression over what a watch finds."},
+    )
+
+    name: Mapped[str] = mapped_column(
+        Text, primary_key=True, comment="Lower-case words joined by hyphens"
+    )
+    subject: Mapped[str] = mapped_column(
+        Text, server_default=text("'listing'"), comment="listing | token | quote"
+    )
+    expression: Mapped[str] = mapped_column(
+        Text, comment='E.g. title contains "HD 650" AND price < 300'
+    )
+    grammar: Mapped[int] = mapped_column(
+        SmallInteger, server_default=text("2"), comment="Language of the expression: 1 (as it was) or 2"
+    )
+    filters: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, server_default=text("'{}'"), comment="Filters that replace the global ones, one by one"
+    )
+    occasions: Mapped[list[str]] = mapped_column(
+        ARRAY(Text),
+        server_default=text("'{new,price_drop,relisted,changed}'"),
+        comment="What makes it speak: new, price_drop, relisted, changed",
+    )
+    channels: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text), comment="Channels that hear of its matches; null: every enabled one"
+    )
+    baseline: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Also ads that a category's first scrape finds"
+    )
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not asked")
+    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    revision: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit (trigger)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A rule ready to be asked."""
+
+    name: str
+    node: Node
+    test: Test
+    filters: Filters
+    occasions: frozenset[str]
+    channels: tuple[str, ...] | None
+    baseline: bool
+
+
+@cache
+def parsed(expression: str, language: int, subject: str) -> tuple[Node, Test]:
+    """The rule's tree and the rule as a function; RuleError says what is wrong and where."""
+    node = grammar.parse(expression, language)
+    checking.check(node, subject)
+    return node, evaluation.compiled(node, subject)
+
+
+def ready(row: Any, common: Filters) -> Ready:
+    """A row of this table, parsed; RuleError (or ValueError for its filters) says what is wrong."""
+    node, test = parsed(row.expression, row.grammar, row.subject)
+    return Ready(
+        row.name,
+        node,
+        test,
+        common.overridden(row.filters),
+        frozenset(row.occasions),
+        None if row.channels is None else tuple(row.channels),
+        row.baseline,
+    )
+
+
+_ALL = text("select * from rule where enabled and subject = :subject order by name")
+_ONE = text("select * from rule where name = :name")
+_FILTERS = text("select filters from global_filter")
+
+
+def common_filters(connection: Connection) -> Filters:
+    """The filters that hold for every rule."""
+    found = connection.execute(_FILTERS).scalar_one_or_none()
+    return Filters().overridden(found)
+
+
+def active(connection: Connection, subject: str) -> list[Ready]:
+    """Enabled rules on a subject that can be read; the others say in `rule_state` why they cannot."""
+    rows = connection.execute(_ALL, {"subject": subject}).all()
+    if not rows:
+        return []
+    common = common_filters(connection)
+    found = []
+    for row in rows:
+        try:
+            found.append(ready(row, common))
+        except (RuleError, ValueError):
+            continue
+    return found
+
+
+def find(connection: Connection, name: str) -> Any:
+    """The row of a rule, None when there is none."""
+    return connection.execute(_ONE, {"name": name}).one_or_none()
+
+
+_UNCHECKED = text("""
+select r.* from rule r left join rule_state s on s.rule = r.name
+ where s.revision is distinct from r.revision order by r.name
+""")
+
+
+def unchecked(connection: Connection) -> Sequence[Any]:
+    """Rules edited since they were last read."""
+    return connection.execute(_UNCHECKED).all()

@@ -1,0 +1,104 @@
+"""`tasks.watches.send`: what waits in the outbox goes out, up to ten notices of a channel a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from tasks.watches import adapters, channels, messages, notices
+from workers import claims, faults, retry
+from workers.app import app
+from workers.errors import (
+    Blocked,
+    BrokenAnswer,
+    ControlFlow,
+    NotFound,
+    RateLimited,
+    SettingMissing,
+    WatchkeeperError,
+)
+from workers.kinds import Options
+from workers.work import Item, Work
+
+#: Longer than a hand-over may take: then the notices may be taken again.
+LEASE = timedelta(seconds=60)
+#: Errors that the same message would meet again.
+HOPELESS = (NotFound, BrokenAnswer)
+
+
+class SendOptions(Options):
+    """Nothing to set: channels and rules are rows."""
+
+
+def plan(work: Work[SendOptions]) -> Iterable[Item]:
+    """One item a channel with something to send, each a batch of its own: none waits for another."""
+    with work.read() as connection:
+        return [Item(name) for name in notices.channels_with_work(connection)]
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Counts as in: 3 messages, 9 notices."""
+    words = f"{counts.get('messages', 0)} messages, {counts.get('sent', 0)} notices"
+    return words + (f", {counts['refused']} refused" if counts.get("refused") else "")
+
+
+@app.task(
+    name=__name__,
+    options=SendOptions,
+    plan=plan,
+    summary=summary,
+    queue="notices",
+    batch_size=1,
+    min_every=timedelta(seconds=5),
+    max_attempts=3,
+)
+def send(work: Work[SendOptions]) -> None:
+    """Send the notices that wait, grouped, at most so many messages an hour a channel."""
+    for item in work.items():
+        with work.attempt(item):
+            while rows := _claim(work, item.key):
+                work.check()
+                _hand_over(work, item, rows)
+            with work.done(item):
+                """Nothing more waits for this channel now."""
+
+
+def _claim(work: Work[Any], name: str) -> Sequence[Any]:
+    with claims.fenced(work.claim) as connection:
+        return notices.claim(connection, name, LEASE)
+
+
+def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:
+    """One message; a worker killed before the server's answer is kept may leave it to be sent twice."""
+    ids, message = [row.id for row in rows], rows[0].message_id
+    with work.read() as connection:
+        channel = channels.find(connection, item.key)
+    faults.point("before-hand-over")
+    try:
+        answer = adapters.send(work.door, channel, [messages.note_of(row) for row in rows])
+    except (ControlFlow, RateLimited, Blocked):
+        # Refused before it was read, or never sent: the door says when to come again.
+        with claims.fenced(work.claim) as connection:
+            notices.give_back(connection, ids, message)
+        raise
+    except WatchkeeperError as error:
+        _keep_refusal(work, item, rows, error)
+        return
+    faults.point("after-hand-over")
+    with work.save(item, {"messages": 1, "sent": len(rows)}) as connection:
+        notices.sent(connection, ids, message, answer)
+    faults.point("after-sent")
+    work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
+
+
+def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError) -> None:
+    hopeless = isinstance(error, HOPELESS)
+    attempts = max(row.attempts for row in rows)
+    pause = timedelta(seconds=retry.closing(attempts))
+    if isinstance(error, SettingMissing):
+        pause = timedelta(minutes=10)
+    ids, message = [row.id for row in rows], rows[0].message_id
+    with work.save(item, {"refused": len(rows)}) as connection:
+        notices.refused(connection, ids, message, str(error), pause, hopeless=hopeless)
+    work.log.warning("notice.refused", channel=item.key, notices=len(rows), error=str(error))
