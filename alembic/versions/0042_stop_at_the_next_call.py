@@ -3,7 +3,7 @@
 from workers.migrate import load_sql
 
 revision = "0042"
-down_revision = "0052"
+down_revision = "0060"
 
 
 def upgrade() -> None:
