@@ -127,7 +127,7 @@ class Drive:
 
 
 QUEUES = ("discovery", "prices", "listings", "notices", "upkeep")
-STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+STEPS = ("", *(f"\x06\x16{step}" for step in range(1, 10)))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ message is a doorbell. Lock order is run, then batch, everywhere. A holder that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -127,23 +127,32 @@ def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
 
 
 _FENCE = hot("""
-select 1 from batch
+select (select stop_requested_at is not null from run where id = :run_id) as stopping from batch
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
    for update
 """)
 
 
-def check_fence(connection: Connection, hold: Claim) -> None:
-    """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more."""
-    if row_of(connection, _FENCE, _where(hold)) is None:
+def check_fence(connection: Connection, hold: Claim) -> bool:
+    """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more.
+
+    Returns whether the run is asked to stop.
+    """
+    row = row_of(connection, _FENCE, _where(hold))
+    if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
+    return bool(row.stopping)
 
 
 @contextmanager
-def fenced(hold: Claim) -> Iterator[Connection]:
-    """Open a transaction that commits only if ``hold`` is still valid, for the caller's rows."""
+def fenced(hold: Claim, on_stop: Callable[[], None] = lambda: None) -> Iterator[Connection]:
+    """Open a transaction that commits only if ``hold`` is still valid, for the caller's rows.
+
+    ``on_stop`` is called when the run is asked to stop; this transaction is still the caller's.
+    """
     with transaction() as connection:
-        check_fence(connection, hold)
+        if check_fence(connection, hold):
+            on_stop()
         yield connection
 
 

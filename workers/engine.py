@@ -54,7 +54,8 @@ def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None
         try:
             options = task.read_options(hold.run["options"])
             with contextlib.closing(_door(hold, lease)) as door:
-                work = Work(hold, options, door, lease.check, log, restore(hold.items or []))
+                items = restore(hold.items or [])
+                work = Work(hold, options, door, lease.check, log, items, lease.stop)
                 try:
                     return _do(task, work)
                 except Exception as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
@@ -67,6 +68,10 @@ class Lease:
 
     def _over(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
+
+    def stop(self) -> None:
+        """Somebody else learned that the run is asked to stop."""
+        self._sign = replace(self._sign, stopping=True)
 
     def check(self) -> None:
         """End the batch here if it must end; called before every item and every call."""

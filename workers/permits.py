@@ -21,11 +21,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
 from workers.db import Base, row_of
-from workers.errors import QuotaSpent, QuotaWait
+from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A window so long, or a wait so long (seconds), ends in deferral to the next run.
 LONG_WINDOW = timedelta(days=1)
 LONG_WAIT = 3600.0
+#: Reason of a refusal that no waiting ends.
+STOP = "stop requested"
 #: The wait that stands for "until somebody enables it again" (seconds).
 UNTIL_FURTHER_NOTICE = 86400.0
 
@@ -81,8 +83,10 @@ class Answered:
     status: int | None
 
 
-def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent:
-    """What to raise for a wait too long to be waited: for another turn, or for another run."""
+def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
+    """What to raise for a wait too long to be waited: for another turn, another run, or for good."""
+    if grant.reason == STOP:
+        return Stopped("stopped on request")
     reason = grant.reason or "no permit"
     if grant.wait < UNTIL_FURTHER_NOTICE:
         reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"

@@ -85,8 +85,13 @@ def _plain_errors(upstream: str) -> Iterator[None]:
         raise BrokenAnswer(upstream, "names an address that is none") from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
         raise NotSent(str(error) or type(error).__name__) from None
-    except (httpx2.TimeoutException, Overdue):
-        reset()
+    except Overdue:
+        # The alarm may have rung anywhere inside the client.  It rings in the main thread alone; a
+        # client that other threads use as well is left to them.
+        if threading.current_thread() is threading.main_thread():
+            reset()
+        raise
+    except httpx2.TimeoutException:
         raise Overdue from None
     except httpx2.DecodingError:
         raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None

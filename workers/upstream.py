@@ -207,15 +207,16 @@ class Door:
             )
             status, outcome = answer.status, f"{answer.status // 100}xx"
         except transport.Overdue:
-            # Left unsettled: the upstream may count it at any time until the lease ends.
+            # Left unsettled, as is a lost one: the upstream may count it until the lease ends.
             outcome = "timeout"
             raise Unavailable(upstream, "no whole answer in time") from None
         except transport.NotSent as error:
             raise _Unreached(upstream, redact(str(error))) from None
         except transport.Broken as error:
+            outcome = "lost"
             raise Unavailable(upstream, redact(str(error))) from None
         finally:
-            if outcome != "timeout":
+            if outcome not in {"timeout", "lost"}:
                 self._answered(permit, status)
             metrics.CALLS.labels(upstream, outcome).inc()
             metrics.SECONDS.labels(upstream).observe(time.monotonic() - began)

@@ -60,6 +60,8 @@ class Work(Generic[O]):
     check: Callable[[], None]
     log: structlog.stdlib.BoundLogger
     batch: list[Item]
+    #: Called when a transaction learns that the run is asked to stop.
+    on_stop: Callable[[], None] = lambda: None
     #: The plan is known here alone: the first outcome stores it.
     planned_only: bool = False
     _counting: Item | None = None
@@ -177,7 +179,7 @@ class Work(Generic[O]):
         if self._counting is not None:
             _add(self._counting.counts, counts)
         try:
-            with claims.fenced(self.claim) as connection:
+            with claims.fenced(self.claim, self.on_stop) as connection:
                 yield connection
                 claims.write_items(connection, self.claim, [item.row() for item in self.batch])
                 permits.settle(connection, self.door.take_unsettled())

@@ -36,6 +36,12 @@ begin
     select * into rules from upstream where name = for_upstream;
     trying := door.failures > 0;
 
+    if for_run is not null
+       and exists (select from run where id = for_run and stop_requested_at is not null) then
+        wait_seconds := 86400;
+        reason := 'stop requested';
+        return;
+    end if;
     if not rules.enabled then
         until_ := 'infinity';
         reason := 'disabled' || coalesce(': ' || rules.note, '');

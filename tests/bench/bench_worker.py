@@ -66,7 +66,7 @@ def measure(place: Ground, what: str, number: int, send: Any, left: Any) -> floa
 
 
 def main() -> None:
-    number = 300 if "--quick" in sys.argv else 3000
+    number = 1500 if "--quick" in sys.argv else 3000
     with ground() as place:
         sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
         import app_plain

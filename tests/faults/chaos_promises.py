@@ -108,7 +108,7 @@ def moving(_: Town, sql: Any) -> Iterator[str]:
     """What could run now is not forgotten."""
     for row in sql.execute(
         "select run_id, seq, state, clock_timestamp() - updated_at as since from batch"
-        " where state in ('waiting', 'sent') and waiting_for is null and sends > 0"
+        " where state in ('waiting', 'sent') and waiting_for is null and sends between 1 and 3"
         "   and updated_at < clock_timestamp() - %s * interval '1 second'", (FORGOTTEN,)
     ):  # fmt: skip
         yield f"batch {row['run_id']}/{row['seq']} is {row['state']} since {row['since']}"

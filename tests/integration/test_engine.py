@@ -253,6 +253,41 @@ def test_a_run_asked_to_stop_does_nothing_more(
     assert effects(connection) == []
 
 
+def test_a_running_batch_stops_after_the_item_in_hand(
+    new_run: Any, work: Any, row: Any, connection: Any
+) -> None:
+    run_id = new_run("tests.counting", items=5)
+    connection.execute(
+        "create function ask() returns trigger language plpgsql as $$ begin"
+        " update run set stop_requested_at = clock_timestamp() where id = new.run_id; return null; end $$"
+    )
+    connection.execute(
+        "create trigger ask after insert on effect for each row when (new.item = 'i1') execute function ask()"
+    )
+
+    work(run_id)
+
+    ended = row(run_id)
+    assert (ended["state"], ended["done"]) == ("stopped", 3)
+    assert effects(connection) == ["i0", "i1", "i2"]
+
+
+def test_a_running_batch_that_is_asked_to_stop_gets_no_more_permits(
+    new_run: Any, connection: Any, kinds: Any
+) -> None:
+    from workers.errors import Stopped
+    from workers.upstream import Door
+
+    connection.execute("insert into upstream (name, base_url) values ('any', 'http://127.0.0.1:9')")
+    run_id = new_run("tests.counting")
+    connection.execute("update run set stop_requested_at = clock_timestamp()")
+
+    with pytest.raises(Stopped):
+        Door(run_id=run_id).get("any", "/")
+
+    assert connection.execute("select count(*) as n from permit").fetchone()["n"] == 0
+
+
 def test_a_run_past_its_deadline_ends_as_failed(
     new_run: Any, work: Any, row: Any, connection: Any
 ) -> None:
