@@ -12,6 +12,7 @@ pytest_plugins = (
     "fix_postgres",
     "fix_valkey",
     "fix_processes",
+    "fix_proxy",
     "fix_nodes",
     "fix_kinds",
     "fix_beat",

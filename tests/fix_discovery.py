@@ -45,6 +45,35 @@ class ScriptedDexScreener(ScriptedServer):
         return [path for path in self.paths if path.startswith(start)]
 
 
+class ScriptedGecko(ScriptedServer):
+    """Trades of pools as a test sets them."""
+
+    def __init__(self) -> None:
+        self.trades: dict[str, list[dict[str, Any]]] = {}
+        self.paths: list[str] = []
+        super().__init__()
+
+    def reply(self, path: str, headers: Mapping[str, str]) -> Reply:
+        self.paths.append(path)
+        pool = path.split("/")[-2]
+        return 200, {}, {"data": [{"attributes": row} for row in self.trades.get(pool, [])]}
+
+
+def trade(
+    token: str, wallet: str, at: datetime, amount: float, usd: float, *, sell: bool = False
+) -> dict[str, Any]:
+    """A row of a pool's trades."""
+    side = "from" if sell else "to"
+    return {
+        "kind": "sell" if sell else "buy",
+        "block_timestamp": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "tx_from_address": wallet,
+        f"{side}_token_address": token,
+        f"{side}_token_amount": f"{amount}",
+        "volume_in_usd": f"{usd}",
+    }
+
+
 def boost(address: str, chain: str = "solana", **more: Any) -> dict[str, Any]:
     """A row of a feed."""
     return {"chainId": chain, "tokenAddress": address, "totalAmount": 10, **more}
@@ -70,13 +99,14 @@ def pair(
 class Discovery:
     """One database, a scripted DexScreener, and runs by hand."""
 
-    def __init__(self, database: Any, server: ScriptedDexScreener) -> None:
+    def __init__(self, database: Any, server: ScriptedDexScreener, gecko: ScriptedGecko) -> None:
         self.sql: psycopg.Connection[dict[str, Any]] = database.connect()
-        self.server = server
+        self.server, self.gecko = server, gecko
         self.sql.execute("delete from quota")
-        self.sql.execute(
-            "update upstream set base_url = %s, spacing = '0' where name = 'dexscreener'", (server.url,)
-        )
+        for name, url in (("dexscreener", server.url), ("geckoterminal", gecko.url)):
+            self.sql.execute(
+                "update upstream set base_url = %s, spacing = '0' where name = %s", (url, name)
+            )
 
     def run(self, task: str = "tasks.discovery.discover", **options: Any) -> dict[str, Any]:
         """A run by hand, all its batches one after the other; the row of `run`."""
@@ -123,8 +153,9 @@ class Discovery:
 
 @pytest.fixture
 def discovery(database: Any) -> Iterator[Discovery]:
-    server = ScriptedDexScreener()
-    driven = Discovery(database, server)
+    server, gecko = ScriptedDexScreener(), ScriptedGecko()
+    driven = Discovery(database, server, gecko)
     yield driven
     driven.sql.close()
     server.close()
+    gecko.close()

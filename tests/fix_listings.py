@@ -137,8 +137,10 @@ class Scrapes:
 
     def go_on(self, run_id: Any) -> dict[str, Any]:
         """What a worker does that gets the run's message (again)."""
-        let_go = "update batch set not_before = null, waiting_for = null where run_id = %s"
-        self.sql.execute(let_go, (run_id,))
+        self.sql.execute(
+            "update batch set not_before = null, send_at = clock_timestamp() where run_id = %s and state = 'waiting'",
+            (run_id,),
+        )
         self.app.tasks[self.task].apply(args=(str(run_id), 0), task_id=str(uuid.uuid4()))
         return self.row(run_id)
 

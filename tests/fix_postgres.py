@@ -72,6 +72,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
     ) as connection:
         SHIPPED[:] = connection.execute("select * from schedule").fetchall()
         # Schedules of a new installation would run by themselves in tests of others.
+        connection.execute("delete from schedule where after is not null")
         connection.execute("delete from schedule")
         connection.execute("truncate schedule_edit, schedule_change")
     return name

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from celery.worker.control import control_command
 from pydantic import Field
 from sqlalchemy import text
 
+from workers import watchdog
 from workers.app import app
 from workers.kinds import Options
 from workers.work import Item, Work
@@ -66,3 +68,36 @@ def calling(work: Work[CountingOptions]) -> None:
             work.door.get("generic", f"/{item.key}")
             with work.done(item, called=1) as connection:
                 effect(connection, work, item)
+
+
+@app.task(name="tests.hanging", options=Options, queue="upkeep", max_attempts=5, time_limit=8)
+def hanging(work: Work[Options]) -> None:
+    """Never come back, while the thread beside it beats the lease."""
+    threading.Event().wait()
+
+
+@app.task(name="tests.growing", options=CountingOptions, plan=plan, queue="upkeep", batch_size=5)
+def growing(work: Work[CountingOptions]) -> None:
+    """Do items in a process that takes more and more memory."""
+    for item in work.items():
+        _kept.append(bytearray(2_000_000))
+        with work.done(item, counted=1) as connection:
+            effect(connection, work, item)
+
+
+_kept: list[bytearray] = []
+watchdog.STANDSTILL = float(os.environ.get("WATCHKEEPER_X_STANDSTILL", watchdog.STANDSTILL))
+
+
+@control_command()  # type: ignore[misc]
+def stand_still(state: Any) -> None:
+    """Hold this worker's event loop for good: it looks alive and reads no more messages."""
+    threading.Event().wait()
+
+
+@app.task(name="tests.noop_kind", options=Options, queue="upkeep")
+def noop_kind(work: Work[Options]) -> None:
+    """Do nothing, through all of the ledger."""
+    for item in work.items():
+        with work.done(item):
+            pass

@@ -8,22 +8,26 @@ message is a doorbell. Lock order is run, then batch, everywhere. A holder that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from workers import outcomes, pacing, runs
-from workers.db import transaction
+from workers.db import hot, row_of, transaction
 from workers.errors import LeaseLost
+from workers.rescues import rescue
 
-#: A batch whose worker died so often is set aside: it probably kills workers.
-MOST_DEATHS = 2
+__all__ = [
+    "Claim", "Sign", "beat", "check_fence", "claim", "end", "fenced", "hand_back", "plan", "rescue",
+    "write_items",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Claim:
     seq: int
     fence: int
     attempt: int
-    run: RowMapping
+    run: Mapping[str, Any]
     items: list[dict[str, Any]] | None
     claimed_at: datetime
 
@@ -43,16 +47,25 @@ def _where(hold: Claim) -> dict[str, Any]:
     return {"run_id": hold.run_id, "seq": hold.seq, "fence": hold.fence}
 
 
-_CLAIM = text("""
-update batch
-   set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
-       waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
-       started_at = coalesce(started_at, :now), updated_at = :now
- where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
-   and (not_before is null or not_before <= :now)
-   -- What waits for a quota is let go by beat, in its order; an old message brings it no further.
-   and (waiting_for is null or send_at is not null)
-returning fence, attempt, items
+#: With its first batch the run starts, and the time of its timeout begins.
+_CLAIM = hot("""
+with claimed as (
+    update batch
+       set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
+           waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
+           started_at = coalesce(started_at, :now), updated_at = :now
+     where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
+       and (not_before is null or not_before <= :now)
+       -- What waits for a quota is let go by beat, in its order; an old message brings it no further.
+       and (waiting_for is null or send_at is not null)
+    returning fence, attempt, items
+), started as (
+    update run
+       set state = 'running', started_at = coalesce(started_at, :now),
+           deadline_at = coalesce(deadline_at, cast(:now as timestamptz) + timeout)
+     where id = :run_id and (state = 'due' or started_at is null) and exists (select from claimed)
+)
+select fence, attempt, items from claimed
 """)
 
 
@@ -78,12 +91,13 @@ def claim(
         return None
     if pacing.hold_back(connection, run, seq, delay):
         return None
-    row = connection.execute(
-        _CLAIM, {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now}
-    ).first()
+    row = row_of(
+        connection,
+        _CLAIM,
+        {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now},
+    )
     if row is None:
         return None
-    runs.mark_started(connection, run_id, now)
     return Claim(run_id, seq, row.fence, row.attempt, run, row.items, now)
 
 
@@ -112,7 +126,7 @@ def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
     return Sign(held=True, stopping=bool(row.stopping), late=bool(row.late))
 
 
-_FENCE = text("""
+_FENCE = hot("""
 select 1 from batch
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
    for update
@@ -121,7 +135,7 @@ select 1 from batch
 
 def check_fence(connection: Connection, hold: Claim) -> None:
     """Lock the batch for this transaction, or raise LeaseLost when it is not ours any more."""
-    if connection.execute(_FENCE, _where(hold)).first() is None:
+    if row_of(connection, _FENCE, _where(hold)) is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
 
 
@@ -133,22 +147,23 @@ def fenced(hold: Claim) -> Iterator[Connection]:
         yield connection
 
 
-_WRITE_ITEMS = text("""
+_WRITE_ITEMS = hot("""
 update batch
    set items = :items, total = :total, done = :done, failed = :failed, deferred = :deferred
  where run_id = :run_id and seq = :seq
-""").bindparams(bindparam("items", type_=JSONB))
+""")
 
 
 def write_items(connection: Connection, hold: Claim, items: list[dict[str, Any]]) -> None:
     """Store the items with their outcomes; the caller has checked the fence."""
     states = [item.get("state") for item in items]
-    connection.execute(
+    row_of(
+        connection,
         _WRITE_ITEMS,
         {
             "run_id": hold.run_id,
             "seq": hold.seq,
-            "items": items,
+            "items": Jsonb(items),
             "total": len(items),
             "done": states.count("done"),
             "failed": states.count("failed"),
@@ -192,7 +207,7 @@ def plan(
     connection.execute(text("notify watchkeeper, 'batch'"))
 
 
-_END = text("""
+_END = hot("""
 update batch
    set state = :state, error = :error, lease_until = null, send_at = null,
        finished_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -211,11 +226,8 @@ def end(
     summary: outcomes.Summary | None = None,
 ) -> outcomes.Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
-    run = runs.lock(connection, hold.run_id)
-    row = connection.execute(
-        _END,
-        {**_where(hold), "state": state, "error": error},
-    ).first()
+    run = runs.lock_briefly(connection, hold.run_id)
+    row = row_of(connection, _END, {**_where(hold), "state": state, "error": error})
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     pacing.let_go(connection, run)
@@ -259,40 +271,3 @@ def hand_back(
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     connection.execute(text("notify watchkeeper, 'batch'"))
-
-
-_LOST = text("""
-select r.id, b.seq from run r join batch b on b.run_id = r.id
- where b.state = 'running' and b.lease_until < :now
- order by b.lease_until limit :limit
-   for update of r skip locked
-""")
-
-_TAKE_BACK = text("""
-update batch
-   set deaths = deaths + 1, updated_at = :now, lease_until = null, waiting_for = null,
-       state = case when deaths + 1 >= :most then 'failed' else 'waiting' end,
-       send_at = case when deaths + 1 >= :most then null else cast(:now as timestamptz) end,
-       finished_at = case when deaths + 1 >= :most then cast(:now as timestamptz) end,
-       error = case when deaths + 1 >= :most
-                    then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
-                    else 'its worker went silent: ' || worker end
- where run_id = :run_id and seq = :seq and state = 'running' and lease_until < :now
-returning state, error
-""")
-
-
-def rescue(connection: Connection, now: datetime, limit: int) -> list[tuple[UUID, int, str]]:
-    """Take back batches whose lease ended before ``now``; returns (run, seq, new state)."""
-    rescued: list[tuple[UUID, int, str]] = []
-    for run_id, seq in connection.execute(_LOST, {"now": now, "limit": limit}).all():
-        row = connection.execute(
-            _TAKE_BACK, {"run_id": run_id, "seq": seq, "now": now, "most": MOST_DEATHS}
-        ).first()
-        if row is None:
-            continue
-        if row.state == "failed":
-            pacing.let_go(connection, runs.lock(connection, run_id))
-            outcomes.close_batches(connection, run_id, 1, error=row.error)
-        rescued.append((run_id, seq, row.state))
-    return rescued

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, NoResultFound
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import Pool
 
 from workers.settings import settings
 
@@ -23,6 +26,8 @@ SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC"
 )
+#: A connection unused for so long is tried before it is used (seconds).
+RESTED = 1.0
 KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -69,10 +74,26 @@ def _engine() -> Engine:
         settings().sqlalchemy_url,
         pool_size=4,
         max_overflow=8,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args=connect_args("watchkeeper"),
     )
+
+
+@event.listens_for(Pool, "checkin")
+def _rests(_: Any, record: Any) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _prove(driver: Any, record: Any, _: Any) -> None:
+    """A connection that has rested a while must answer first; asking each time costs too much."""
+    if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
+        return
+    try:
+        driver.execute("select 1")
+        driver.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def reset(*, close: bool = True) -> None:
@@ -97,8 +118,18 @@ def connect() -> Iterator[Connection]:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
-    """The one row of a statement in the driver's own words (``%s``), prepared, past SQLAlchemy.
+def hot(statement: str) -> str:
+    """A statement with ``:names`` as the driver writes them, for ``row_of``."""
+    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement)
+
+
+def row_of(
+    connection: Connection,
+    statement: str,
+    parameters: Mapping[str, Any] | Sequence[Any],
+    shape: Any = namedtuple_row,
+) -> Any:
+    """The first row of a prepared statement in the driver's own words, or None; past SQLAlchemy.
 
     For what is asked so often that the detour costs more than the answer.  Errors are SQLAlchemy's.
     """
@@ -106,9 +137,8 @@ def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) 
     if driver is None:
         raise InterfaceError(statement, None, psycopg.InterfaceError("the connection is closed"))
     try:
-        row = (
-            driver.cursor(row_factory=tuple_row).execute(statement, parameters, prepare=True).fetchone()
-        )
+        cursor = driver.cursor(row_factory=shape).execute(statement, parameters, prepare=True)
+        return cursor.fetchone() if cursor.description else None
     except psycopg.Error as error:
         lost = driver.closed
         if lost:
@@ -116,9 +146,6 @@ def prepared(connection: Connection, statement: str, parameters: Sequence[Any]) 
         raise DBAPIError.instance(
             statement, None, error, psycopg.Error, True, lost, connection.dialect
         ) from error
-    if row is None:
-        raise NoResultFound(statement)
-    return row
 
 
 @event.listens_for(Engine, "handle_error")

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import claims, outcomes, permits, runs, setbacks
@@ -54,7 +55,11 @@ def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None
             options = task.read_options(hold.run["options"])
             with contextlib.closing(_door(hold, lease)) as door:
                 work = Work(hold, options, door, lease.check, log, restore(hold.items or []))
-                return _do(task, work)
+                try:
+                    return _do(task, work)
+                except Exception as error:
+                    _keep_plan(work, error)
+                    raise
         except ControlFlow as order:
             return _obey(hold, order, task.summary)
         except RateLimited as error:
@@ -107,6 +112,13 @@ def _do(task: Task, work: Work[Any]) -> Ended | None:
         return claims.end(connection, hold, "done", summary=task.summary)
 
 
+def _keep_plan(work: Work[Any], error: BaseException) -> None:
+    """Store a plan that no outcome has stored yet, so that what comes next knows what is left."""
+    if work.planned_only and not isinstance(error, (LeaseLost, DBAPIError)):
+        with claims.fenced(work.claim) as connection:
+            claims.write_items(connection, work.claim, [item.row() for item in work.batch])
+
+
 def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
     """Store the plan: small ones stay in this batch, others are split; returns what is ours."""
     hold = work.claim
@@ -115,12 +127,18 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         raise RuntimeError(f"{task.name} planned an item twice")
     size = hold.run["batch_size"] or task.batch_size
     delay = hold.run["batch_delay"] if hold.run["batch_delay"] is not None else task.batch_delay
+    if 0 < len(items) <= size and not work.door.called:
+        # Small, and nothing was paid for it: the first outcome stores it.
+        if hold.run["schedule"] is not None and len(items) > 1:
+            with work.read() as connection:
+                _put_deferred_first(connection, hold, items)
+        work.planned_only = True
+        return items
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
         claims.check_fence(connection, hold)
         if hold.run["schedule"] is not None:
-            first = runs.deferred_keys(connection, hold.run["schedule"], hold.run_id)
-            items.sort(key=lambda item: item.key not in first)
+            _put_deferred_first(connection, hold, items)
         permits.settle(connection, work.door.take_unsettled())
         if len(items) <= size:
             claims.write_items(connection, hold, [item.row() for item in items])
@@ -132,6 +150,11 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         claims.plan(connection, hold, batches, delay)
     log.info("run.planned", items=len(items), batches=len(batches))
     return []
+
+
+def _put_deferred_first(connection: Connection, hold: Claim, items: list[Item]) -> None:
+    first = runs.deferred_keys(connection, hold.run["schedule"], hold.run_id)
+    items.sort(key=lambda item: item.key not in first)
 
 
 def _end(hold: Claim, state: str, error: str, summary: outcomes.Summary | None) -> Ended | None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, text
+
+from workers.db import hot, row_of
 
 #: A kind's own words for its counts: {"found": 41, "new": 6} → "41 found, 6 new".
 Summary = Callable[[Mapping[str, int]], str]
@@ -33,11 +36,11 @@ def plain_summary(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
 
 
-_CLOSE = text("""
+_CLOSE = hot("""
 update run set open_batches = open_batches - :batches, error = coalesce(error, :error),
        traceback = coalesce(traceback, :traceback)
  where id = :run_id
-returning open_batches
+returning open_batches, error
 """)
 
 
@@ -55,11 +58,13 @@ def close_batches(
     The caller has locked the run and ended the batches in the same transaction.
     """
     parameters = {"run_id": run_id, "batches": batches, "error": error, "traceback": traceback}
-    left = connection.execute(_CLOSE, parameters).scalar_one()
-    return finish(connection, run_id, summary=summary) if left == 0 else None
+    run = row_of(connection, _CLOSE, parameters)
+    if run.open_batches > 0:
+        return None
+    return _finish(connection, run_id, run.error, summary)
 
 
-_TALLY = text("""
+_TALLY = hot("""
 select coalesce(sum(total), 0) as total, coalesce(sum(done), 0) as done,
        coalesce(sum(deferred), 0) as deferred,
        coalesce(sum(case when state in ('failed', 'stopped') then total - done - deferred
@@ -78,16 +83,16 @@ select coalesce(sum(total), 0) as total, coalesce(sum(done), 0) as done,
   from batch where run_id = :run_id
 """)
 
-_FINISH = text("""
+_FINISH = hot("""
 update run
    set state = :state, total = :total, done = :done, failed = :failed, deferred = :deferred,
        result = :result, error = :error, reason = coalesce(reason, :reason),
        finished_at = clock_timestamp()
  where id = :run_id
-""").bindparams(bindparam("result", type_=JSONB))
+""")
 
 
-def judge(tally: RowMapping | Mapping[str, Any]) -> str:
+def judge(tally: Mapping[str, Any]) -> str:
     """State of a run whose batches have all ended, from what became of them."""
     if tally["stopped_batches"]:
         return "stopped"
@@ -98,26 +103,24 @@ def judge(tally: RowMapping | Mapping[str, Any]) -> str:
     return "partial" if unfinished or left else "succeeded"
 
 
-def finish(connection: Connection, run_id: UUID, *, summary: Summary | None = None) -> Ended:
+def _finish(connection: Connection, run_id: UUID, said: str | None, summary: Summary | None) -> Ended:
     """End the run: count what its batches did, name its state, write its summary."""
-    tally = connection.execute(_TALLY, {"run_id": run_id}).mappings().one()
-    run = connection.execute(
-        text("select error, reason from run where id = :run_id"), {"run_id": run_id}
-    ).one()
+    tally = row_of(connection, _TALLY, {"run_id": run_id}, dict_row)
     counts = tally["counts"] or {}
     result = {"counts": counts, "summary": (summary or plain_summary)(counts)}
     state = judge(tally)
-    error = run.error or tally["first_error"]
+    error = said or tally["first_error"]
     reason = None
     if tally["deferred"] or tally["deferred_batches"]:
         reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"
     numbers = {name: int(tally[name]) for name in ("total", "done", "failed", "deferred")}
-    connection.execute(
+    row_of(
+        connection,
         _FINISH,
         {
             "run_id": run_id,
             "state": state,
-            "result": result,
+            "result": Jsonb(result),
             "error": error if state != "succeeded" else None,
             "reason": reason,
             **numbers,

@@ -6,9 +6,11 @@ soon after the one before is put back, and let go when its turn has come.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, text
 
 _PUT_BACK = text("""
 update batch set state = 'waiting', sends = 0, send_at = null, waiting_for = null,
@@ -29,7 +31,7 @@ returning b.seq
 """)
 
 
-def hold_back(connection: Connection, run: RowMapping, seq: int, delay: timedelta) -> bool:
+def hold_back(connection: Connection, run: Mapping[str, Any], seq: int, delay: timedelta) -> bool:
     """Whether the batch may not start now; it is then put back until it may.  The run is locked."""
     if seq == 0:
         return False
@@ -63,7 +65,7 @@ returning b.seq
 ANY_NUMBER = 1_000_000
 
 
-def let_go(connection: Connection, run: RowMapping | None) -> None:
+def let_go(connection: Connection, run: Mapping[str, Any] | None) -> None:
     """Let as many batches go as ``max_in_flight`` allows; the run is locked."""
     if run is None or run["max_in_flight"] is None:
         return

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, ForeignKey, Identity, Index, SmallInteger, Te
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
-from workers.db import Base, prepared
+from workers.db import Base, row_of
 from workers.errors import QuotaSpent, QuotaWait
 
 #: A window so long, or a wait so long (seconds), ends in deferral to the next run.
@@ -114,7 +114,7 @@ def take(
     autocommit the door is locked no longer than the database needs.
     """
     columns = _columns(answered).values()
-    row = prepared(connection, _TAKE, (upstream, lease, run_id, seq, path, *columns))
+    row = row_of(connection, _TAKE, (upstream, lease, run_id, seq, path, *columns))
     return Grant(*row)
 
 

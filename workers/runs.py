@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row
 from sqlalchemy import (
     CheckConstraint,
     Connection,
     Index,
-    RowMapping,
     SmallInteger,
     Text,
     bindparam,
@@ -20,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval, Uuid
 
-from workers.db import Base
+from workers.db import Base, hot, row_of
 
 #: Why a run exists.
 TRIGGERS = ("schedule", "manual", "after", "backfill", "retry")
@@ -195,27 +196,22 @@ class Run(Base):
     )
 
 
-_LOCK = text("""
-select r.*, clock_timestamp() as now from run r where r.id = :run_id for update
-""")
+_LOCK = hot("select r.*, clock_timestamp() as now from run r where r.id = :run_id for update")
 
 
-def lock(connection: Connection, run_id: UUID) -> RowMapping | None:
+def lock(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
     """The run's row, locked, with the database's clock read after the lock as ``now``."""
-    return connection.execute(_LOCK, {"run_id": run_id}).mappings().first()
+    row: Mapping[str, Any] | None = row_of(connection, _LOCK, {"run_id": run_id}, dict_row)
+    return row
 
 
-_START = text("""
-update run
-   set state = 'running', started_at = coalesce(started_at, :now),
-       deadline_at = coalesce(deadline_at, cast(:now as timestamptz) + timeout)
- where id = :run_id and (state = 'due' or started_at is null)
-""")
+_LOCK_BRIEFLY = hot("select id, max_in_flight from run where id = :run_id for update")
 
 
-def mark_started(connection: Connection, run_id: UUID, now: datetime) -> None:
-    """A worker has claimed its first batch: the time of its timeout begins."""
-    connection.execute(_START, {"run_id": run_id, "now": now})
+def lock_briefly(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
+    """Lock the run and read only what the end of a batch needs."""
+    row: Mapping[str, Any] | None = row_of(connection, _LOCK_BRIEFLY, {"run_id": run_id}, dict_row)
+    return row
 
 
 _ADD_BATCHES = text("""

@@ -51,7 +51,7 @@ def wait_for_upstream(connection: Connection, hold: Claim, upstream: str, reason
 
     They would be refused too: one refusal is enough, and no worker is kept busy by the others.
     """
-    runs.lock(connection, hold.run_id)
+    runs.lock_briefly(connection, hold.run_id)
     hand_back(connection, hold, reason, waiting_for=upstream)
     connection.execute(_PARK, {"run_id": hold.run_id, "upstream": upstream})
 

@@ -84,6 +84,8 @@ class Door:
         self._check = check or (lambda: None)
         self._unsettled: list[Answered] = []
         self._on_trial = False
+        #: Whether a permit was ever asked for.
+        self.called = False
 
     def get(self, upstream: str, path: str, **how: Any) -> Answer:
         """GET ``path`` below the upstream's base URL; see ``call`` for ``how``."""
@@ -219,6 +221,7 @@ class Door:
 
     def _ask(self, upstream: str, lease: timedelta, path: str) -> Grant:
         """Settle what is answered and ask for a permit, in one short transaction of its own."""
+        self.called = True
         answered = self.take_unsettled()
         try:
             with connect() as connection:

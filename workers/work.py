@@ -60,6 +60,8 @@ class Work(Generic[O]):
     check: Callable[[], None]
     log: structlog.stdlib.BoundLogger
     batch: list[Item]
+    #: The plan is known here alone: the first outcome stores it.
+    planned_only: bool = False
     _counting: Item | None = None
 
     @property
@@ -179,6 +181,7 @@ class Work(Generic[O]):
                 yield connection
                 claims.write_items(connection, self.claim, [item.row() for item in self.batch])
                 permits.settle(connection, self.door.take_unsettled())
+            self.planned_only = False
         except BaseException:
             for item, old in zip(items, before, strict=True):
                 item.state, item.data = old.state, old.data

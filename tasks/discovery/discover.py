@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.discovery import seeing
+from tasks.discovery import seeing, token_profiles
 from tasks.discovery.sources import dexscreener
 from workers.app import app
 from workers.errors import UpstreamError
@@ -103,3 +103,10 @@ def look_up(work: Work[Any]) -> None:
                 with work.done(*group, found=len(group)) as connection:
                     most = work.options.max_tokens
                     work.count(**seeing.store(connection, work.run_id, found, most, now))
+                    if work.options.profile_immediately:
+                        token_profiles.ask(
+                            connection,
+                            work.run_id,
+                            minutes=work.options.early_window_minutes,
+                            profit=work.options.min_profit_pct,
+                        )

@@ -17,9 +17,10 @@ def _fence() -> None:
     from workers import claims
 
     claims.check_fence = lambda *_: None
-    for name in ("_BEAT", "_END", "_HAND_BACK"):
+    for name in ("_BEAT", "_HAND_BACK"):
         statement = getattr(claims, name).text
         setattr(claims, name, text(statement.replace(" and fence = :fence", " and :fence > 0")))
+    claims._END = claims._END.replace(" and fence = %(fence)s", " and %(fence)s > 0")
 
 
 def _outcome() -> None:

@@ -153,6 +153,7 @@ class Town:
             raise RuntimeError("migrate failed")
         with self.sql() as sql:
             sql.execute("alter database watchkeeper set synchronous_commit = on")
+            sql.execute("delete from schedule where after is not null")
             sql.execute("delete from schedule")
             sql.execute(TRACES)
             for name, (limits, concurrency) in UPSTREAMS.items():

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from chaos_breaking import RULES
 
+#: Minutes of the whole machine: `make chaos` and CI run them, alone.
+pytestmark = pytest.mark.chaos
+
 CHAOS = Path(__file__).with_name("chaos.py")
 
 

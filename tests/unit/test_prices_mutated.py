@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from mutating import COUNT, mutated
 
 from tasks.prices.sources import alpha_vantage, replay, stooq
 from workers import answers
 from workers.answers import Answer
 from workers.errors import SettingMissing, UpstreamError
 
-#: `make fuzz` asks for 100,000.
-COUNT = int(os.environ.get("WATCHKEEPER_FUZZ", "2000"))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TABLE = (FIXTURES / "prices" / "daily_bars.csv").read_bytes()
 SERIES = {
@@ -36,22 +34,6 @@ STOOQ = [
     b"Exceeded the daily hits limit",
     b"Date,Open,High,Low,Close,Volume\r\n",
 ]
-#: Pieces that damage parsers more often than random bytes do.
-PIECES = (
-    b"null", b"{}", b"[]", b"-0", b"1e999", b"NaN", b'"', b"\\", b",", b"\n", b"\r", b"\x00", b"\xff",
-    b"\\ud800", b"9" * 400, b"[" * 300, b"{" * 300, "\u0660".encode(), b"0000-00-00", b"2026-13-45",
-)  # fmt: skip
-
-
-def mutated(body: bytes, chance: random.Random) -> bytes:
-    """``body`` with one to eight pieces cut out, doubled, swapped or put in."""
-    content = bytearray(body)
-    for _ in range(chance.randint(1, 8)):
-        start = chance.randrange(len(content) + 1)
-        end = min(len(content), start + chance.choice((0, 1, 1, 2, 8, 64)))
-        new = chance.choice((chance.choice(PIECES), chance.randbytes(2), bytes(content[start:end]) * 2))
-        content[start:end] = new
-    return bytes(content)
 
 
 def read_alpha_vantage(answer: Answer) -> None:

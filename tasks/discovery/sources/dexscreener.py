@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair
+from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
 from workers.upstream import Door
 
@@ -32,8 +33,6 @@ MOST_ROWS = 30
 LONGEST_SYMBOL = 64
 LONGEST_NAME = 256
 MOST_LINKS = 20
-#: A number beyond this is no price (NUMERIC would take it, sense would not).
-GREATEST = Decimal(10) ** 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
         raise BrokenAnswer(UPSTREAM, f"feed {feed} is no list")
     for row in rows:
         if isinstance(row, Mapping):
-            chain, address = _text(row.get("chainId"), 32), _text(row.get("tokenAddress"), 128)
+            chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
             if chain and address:
                 yield Candidate(chain, address, feed, _links(row.get("links")))
 
@@ -130,26 +129,26 @@ def _pair(row: Any) -> Pair | None:
     if not isinstance(row, Mapping):
         return None
     base = _mapping(row.get("baseToken"))
-    chain, pool = _text(row.get("chainId"), 32), _text(row.get("pairAddress"), 128)
-    token = _text(base.get("address"), 128)
+    chain, pool = text(row.get("chainId"), 32), text(row.get("pairAddress"), 128)
+    token = text(base.get("address"), 128)
     if not (chain and pool and token):
         return None
     trades = _mapping(_mapping(row.get("txns")).get("h24"))
     return Pair(
         chain=chain,
         pool=pool,
-        dex=_text(row.get("dexId"), 64),
+        dex=text(row.get("dexId"), 64),
         token=token,
-        symbol=_text(base.get("symbol"), LONGEST_SYMBOL),
-        name=_text(base.get("name"), LONGEST_NAME),
-        quote_token=_text(_mapping(row.get("quoteToken")).get("address"), 128),
+        symbol=text(base.get("symbol"), LONGEST_SYMBOL),
+        name=text(base.get("name"), LONGEST_NAME),
+        quote_token=text(_mapping(row.get("quoteToken")).get("address"), 128),
         price_usd=number(row.get("priceUsd")),
         liquidity_usd=number(_mapping(row.get("liquidity")).get("usd")),
         volume_h24=number(_mapping(row.get("volume")).get("h24")),
         price_change_h24=number(_mapping(row.get("priceChange")).get("h24"), signed=True),
         market_cap=number(row.get("marketCap")),
         created_at=_instant(row.get("pairCreatedAt")),
-        url=_text(row.get("url"), 500),
+        url=text(row.get("url"), 500),
         buys_h24=_count(trades.get("buys")),
         sells_h24=_count(trades.get("sells")),
     )
@@ -162,34 +161,14 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 def _links(value: Any) -> list[dict[str, str]]:
     found = []
     for row in _rows(value)[:MOST_LINKS]:
-        texts = {name: _text(row.get(name), 500) for name in ("type", "label", "url")}
-        if texts["url"]:
-            found.append({name: text for name, text in texts.items() if text})
+        words = {name: text(row.get(name), 500) for name in ("type", "label", "url")}
+        if words["url"]:
+            found.append({name: word for name, word in words.items() if word})
     return found
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any, longest: int) -> str | None:
-    """Trimmed text without NUL (Postgres stores none), at most ``longest`` characters."""
-    if not isinstance(value, str):
-        return None
-    return value.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[:longest] or None
-
-
-def number(value: Any, *, signed: bool = False) -> Decimal | None:
-    """A finite, sensible number written as number or text, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        found = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    if not found.is_finite() or abs(found) > GREATEST or (found < 0 and not signed):
-        return None
-    return found
 
 
 def _count(value: Any) -> int | None:

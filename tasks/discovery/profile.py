@@ -1,0 +1,142 @@
+"""`tasks.discovery.profile`: who bought the chosen tokens early, and with what gain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from tasks.discovery import early, token_profiles, wallet_tokens, wallets
+from tasks.discovery.early import Buyer, Reach
+from tasks.discovery.sources import geckoterminal
+from tasks.discovery.sources.geckoterminal import Trades
+from workers.app import app
+from workers.kinds import Options
+from workers.work import Item, Work
+
+#: GeckoTerminal gives no older trades.
+DEPTH = timedelta(hours=24)
+
+
+class ProfileOptions(Options):
+    """Window and gain are those that the discovery asked for, unless set here."""
+
+    early_window_minutes: int | None = Field(None, ge=5, le=120, description="Minutes from the start")
+    min_profit_pct: float | None = Field(None, ge=0, le=500, description="Least gain, percent")
+    max_tokens: int = Field(100, ge=1, le=1000, description="Most tokens in a run")
+    run_id: UUID | None = Field(None, description="Only the tokens of this discovery run")
+
+
+def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
+    """One item a token that a discovery asked for and nobody has looked at yet."""
+    options = work.options
+    with work.read() as connection:
+        rows = token_profiles.still_open(connection, options.max_tokens, options.run_id)
+    for row in rows:
+        made = row.pool_created_at
+        yield Item(
+            f"{row.run_id}:{row.chain}:{row.address}",
+            {
+                "run_id": str(row.run_id),
+                "token_id": row.token_id,
+                "chain": row.chain,
+                "address": row.address,
+                "pool": row.pool,
+                "made_at": made.isoformat() if made else None,
+                "minutes": options.early_window_minutes or row.early_window_minutes,
+                "profit": float(
+                    row.min_profit_pct if options.min_profit_pct is None else options.min_profit_pct
+                ),
+            },
+        )
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Counts as in: 5 tokens analysed, 12 wallets new, 3 updated, 2 tokens out of reach."""
+    words = f"{counts.get('analysed', 0)} tokens analysed, {counts.get('new', 0)} wallets new,"
+    return f"{words} {counts.get('updated', 0)} updated" + (
+        f", {counts['out_of_reach']} tokens out of reach" if counts.get("out_of_reach") else ""
+    )
+
+
+@app.task(
+    name=__name__,
+    options=ProfileOptions,
+    plan=plan,
+    summary=summary,
+    queue="discovery",
+    upstream=geckoterminal.UPSTREAM,
+    batch_size=20,
+    min_every=timedelta(minutes=5),
+)
+def profile(work: Work[ProfileOptions]) -> None:
+    """Find who bought the tokens that discoveries chose early, and with what gain."""
+    for item in work.items():
+        with work.attempt(item):
+            reach, trades = _look(work, item)
+            found = _buyers(item, trades) if reach.covered else []
+            with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
+                new, updated = store(connection, work.run_id, item, found)
+                work.count(new=new, updated=updated)
+                token_profiles.finish(
+                    connection,
+                    UUID(item.data["run_id"]),
+                    item.data["token_id"],
+                    {
+                        "profile_run_id": work.run_id,
+                        "trades": len(trades.rows),
+                        "profiled_wallets": len(found),
+                        "new_wallets": new,
+                        "updated_wallets": updated,
+                        "note": reach.note,
+                    },
+                )
+
+
+def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
+    """The trades and how much of the window they cover; no call when they cannot cover any of it."""
+    data, none = item.data, Trades([], is_cut=False)
+    if data["pool"] is None or data["made_at"] is None:
+        return Reach(covered=False, note="no pool with a known beginning"), none
+    made, window = datetime.fromisoformat(data["made_at"]), timedelta(minutes=data["minutes"])
+    limit = work.now().astimezone(UTC) - DEPTH
+    known = early.reach(made, window, limit)
+    if not known.covered:
+        return known, none
+    trades = geckoterminal.fetch_trades(work.door, data["chain"], data["pool"], data["address"])
+    oldest = min((trade.at for trade in trades.rows), default=limit) if trades.is_cut else limit
+    return early.reach(made, window, max(oldest, limit)), trades
+
+
+def _buyers(item: Item, trades: Trades) -> list[Buyer]:
+    made, window = datetime.fromisoformat(item.data["made_at"]), timedelta(minutes=item.data["minutes"])
+    return early.buyers(trades.rows, made, window, item.data["profit"])
+
+
+def store(connection: Connection, run_id: UUID, item: Item, found: list[Buyer]) -> tuple[int, int]:
+    """Write wallets, what each was early in, and their scores; how many are new, and known before."""
+    data = item.data
+    wallets.lock(connection)
+    ids = wallets.upsert(connection, data["chain"], [buyer.wallet for buyer in found])
+    rows = [
+        {
+            "wallet_id": ids[buyer.wallet][0],
+            "token_id": data["token_id"],
+            "run_id": run_id,
+            "pool": data["pool"],
+            "first_bought_at": buyer.first_at,
+            "bought_usd": buyer.bought_usd,
+            "gain_pct": buyer.gain_pct,
+        }
+        for buyer in found
+    ]
+    gone = wallet_tokens.replace(connection, data["token_id"], rows)
+    gains = wallet_tokens.gains(connection, {row["wallet_id"] for row in rows} | gone)
+    scores = {key: (early.score(own), len(own)) for key, own in gains.items()}
+    wallets.rate(connection, scores)
+    new = sum(is_new for _, is_new in ids.values())
+    return new, len(ids) - new

@@ -1,0 +1,80 @@
+"""`wallet`: who was early in tokens that gained, with a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Numeric
+
+from workers.db import Base
+
+
+class Wallet(Base):
+    """One wallet on one chain."""
+
+    __tablename__ = "wallet"
+    __table_args__ = (
+        UniqueConstraint("chain", "address"),
+        Index("wallet_by_score", text("score desc")),
+        {"comment": "Wallets that bought tokens early which gained, with a score."},
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
+    chain: Mapped[str] = mapped_column(Text, comment="Chain, as DexScreener names it")
+    address: Mapped[str] = mapped_column(
+        Text, comment="Sender of the trades; a router or bot may hide people"
+    )
+    score: Mapped[Decimal] = mapped_column(
+        Numeric, server_default=text("0"), comment="0 to 100: one token doubled is 50, two are 75"
+    )
+    early_tokens: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="Tokens it was early in, with a gain"
+    )
+    first_seen_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
+    )
+    last_seen_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last seen"
+    )
+
+
+def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict[str, tuple[int, bool]]:
+    """Store wallets; (id, whether it is new) by address."""
+    # One order everywhere, so that two runs never lock rows crosswise.
+    rows = [{"chain": chain, "address": address} for address in sorted(set(addresses))]
+    if not rows:
+        return {}
+    result = connection.execute(
+        insert(Wallet)
+        .values(rows)
+        .on_conflict_do_update(
+            index_elements=["chain", "address"], set_={"last_seen_at": text("clock_timestamp()")}
+        )
+        .returning(Wallet.id, Wallet.address, text("(xmax = 0) as is_new"))
+    )
+    return {row.address: (row.id, row.is_new) for row in result}
+
+
+_LOCK = text("select pg_advisory_xact_lock(hashtextextended('wallet', 0))")
+
+
+def lock(connection: Connection) -> None:
+    """One writer at a time: wallets are written in one order and rated in another."""
+    connection.execute(_LOCK)
+
+
+_RATE = text("update wallet set score = :score, early_tokens = :tokens where id = :id")
+
+
+def rate(connection: Connection, scores: Mapping[int, tuple[Decimal, int]]) -> None:
+    """Set score and number of tokens by wallet id."""
+    if scores:
+        connection.execute(
+            _RATE,
+            [{"id": key, "score": scores[key][0], "tokens": scores[key][1]} for key in sorted(scores)],
+        )
