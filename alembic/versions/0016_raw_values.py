@@ -4,7 +4,7 @@ another's name."""
 from workers.migrate import load_sql
 
 revision = "0016"
-down_revision = "0050"
+down_revision = "0051"
 
 
 def upgrade() -> None:
