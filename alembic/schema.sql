@@ -5174,10 +5174,10 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item 
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.worker_group FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, pause_switch, quota, rule, run_request, schedule, site, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule guard_columns; Type: TRIGGER
-CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW EXECUTE FUNCTION public.guard_columns('A trigger writes them; every other column of schedule may be changed but name and task.', 'revision', 'updated_at', 'updated_by');
+CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.revision IS DISTINCT FROM new.revision) OR (old.updated_at IS DISTINCT FROM new.updated_at) OR (old.updated_by IS DISTINCT FROM new.updated_by)))) EXECUTE FUNCTION public.guard_columns('A trigger writes them; every other column of schedule may be changed but name and task.', 'revision', 'updated_at', 'updated_by');
 
 -- Name: upstream guard_columns; Type: TRIGGER
-CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.guard_columns('Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.', 'name', 'base_url');
+CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.name IS DISTINCT FROM new.name) OR (old.base_url IS DISTINCT FROM new.base_url)))) EXECUTE FUNCTION public.guard_columns('Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.', 'name', 'base_url');
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();

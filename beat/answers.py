@@ -92,7 +92,9 @@ def _schedule(connection: Connection, name: str) -> Row | None:
 
 
 def _said(run: NewRun) -> str:
-    return {"due": "started", "held": f"waits: {run.reason}"}.get(run.state, f"skipped: {run.reason}")
+    reason = run.reason or ""
+    held = reason if reason.startswith("waits") else f"waits: {reason}"
+    return {"due": "started", "held": held}.get(run.state, f"skipped: {reason}")
 
 
 def _run(connection: Connection, request: Any, now: datetime, book: SessionBook) -> list[Message]:

@@ -146,9 +146,10 @@ def _guard(connection: Connection) -> None:
         connection.exec_driver_sql(f"grant insert, update, delete on {name} to viewer, operator")
     for name, (hint, columns) in FROZEN.items():
         quoted = ", ".join(_quoted(one) for one in (hint, *columns))
+        touched = " or ".join(f"old.{one} is distinct from new.{one}" for one in columns)
         connection.exec_driver_sql(
             f"create or replace trigger guard_columns before update on {name}"
-            f" for each row execute function guard_columns({quoted})"
+            f" for each row when ({GUARDED} and ({touched})) execute function guard_columns({quoted})"
         )
 
 

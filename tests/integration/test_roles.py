@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +18,8 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import dict_row
 
 from workers import roles
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -224,3 +230,49 @@ def test_a_login_that_may_not_make_roles_is_told_what_an_administrator_runs(
     connection.execute(f"drop role {name}")
 
     assert refused == ["create role auditor_of_a_test nologin"]
+
+
+def migrate(url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "workers.migrate"],
+        cwd=ROOT,
+        env={**os.environ, "WATCHKEEPER_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_login_of_role_owner_runs_the_migrate_step(
+    login: Any, connection: Any, database: Any
+) -> None:
+    url = login("owner")
+    connection.execute("drop trigger guard on run")
+    done = migrate(url)
+
+    assert done.returncode == 0, done.stderr
+    assert "roles.missing" not in done.stdout + done.stderr
+    found = connection.execute(
+        "select from pg_trigger where tgname = 'guard' and tgrelid = 'run'::regclass"
+    )
+    assert found.fetchone() is not None
+
+
+def test_a_managed_databases_owner_without_rights_on_roles_migrates_too(
+    connection: Any, postgres_server: Any
+) -> None:
+    """No superuser, no CREATEROLE; the roles are there, and it is a member of none."""
+    name = f"managed_{uuid.uuid4().hex[:8]}"
+    connection.execute(f"create role {name} login password 'kiwi'")
+    connection.execute(f"create database {name} owner {name}")
+    parts = conninfo_to_dict(postgres_server.url(name))
+    url = f"postgresql://{name}:kiwi@{parts['host']}:{parts['port']}/{name}"
+    try:
+        assert migrate(url).returncode == 0
+        done = migrate(url)
+        assert done.returncode == 0, done.stderr
+        with psycopg.connect(url, autocommit=True) as own:
+            own.execute("delete from run")
+            own.execute("update schedule set note = 'mine' where name = 'discovery'")
+    finally:
+        connection.execute(f"drop database {name} with (force)")
+        connection.execute(f"drop role {name}")

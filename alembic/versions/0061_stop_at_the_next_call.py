@@ -2,7 +2,7 @@
 
 from workers.migrate import load_sql
 
-revision = "0042"
+revision = "0061"
 down_revision = "0060"
 
 
