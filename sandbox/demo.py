@@ -32,6 +32,27 @@ SCHEDULES = (
 )
 
 
+RULE = 'title contains "HD" or price < 150'
+
+
+def _people(connection: psycopg.Connection) -> None:
+    """A rule, a webhook and a mailbox that hear of its matches, and a look at early buyers."""
+    connection.execute(
+        "insert into channel (name, kind, target, upstream, incidents, note) values"
+        " ('demo-webhook', 'discord', 'env:WATCHKEEPER_DEMO_WEBHOOK', 'discord', false, 'demo'),"
+        " ('demo-mailbox', 'email', 'you@localhost', 'mail', true, 'demo') on conflict do nothing"
+    )
+    connection.execute(
+        "insert into rule (name, expression, note) values ('demo-rule', %s, 'demo') on conflict do nothing",
+        (RULE,),
+    )
+    connection.execute(
+        "insert into schedule (name, title, task, after, note) values"
+        " ('profile-demo', 'Early buyers of chosen tokens', 'tasks.discovery.profile', 'discovery-demo', 'demo')"
+        " on conflict (name) do nothing"
+    )
+
+
 def insert(url: str) -> None:
     """Insert the demo's rows; what somebody edited since stays as it is."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -47,10 +68,11 @@ def insert(url: str) -> None:
                     "insert into run_request (action, schedule, note) values ('run', %s, 'the sandbox started again')",
                     (name,),
                 )
+        _people(connection)
         # The shipped schedules would only repeat the demo's work here.
         connection.execute(
             "update schedule set enabled = false, note = 'disabled in the sandbox: the demo schedules run instead'"
-            " where name in ('surveillance', 'discovery', 'prices-nightly') and enabled and revision <= ("
+            " where name in ('surveillance', 'discovery', 'prices-nightly', 'profile') and enabled and revision <= ("
             "   select coalesce(min(revision), 0) from schedule where note = 'demo')"
         )
         connection.execute(

@@ -22,14 +22,18 @@ from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[1]
-UPSTREAMS = ("dexscreener", "alpha_vantage", "head_fi")
+UPSTREAMS = ("dexscreener", "geckoterminal", "alpha_vantage", "head_fi", "discord")
+#: Where demo notices go: a webhook that never leaves this machine, and a mailbox file.
+WEBHOOK = "https://discord.com/api/webhooks/1/sandbox-token-of-nobody"
+MAILBOX = "mailbox"
 #: Worker groups of ``run``: scrapes have processes of their own, so they never hold every slot.
 WORKERS = {"fast": "discovery,prices,notices,upkeep", "scrape": "listings"}
 #: Every queue, for the workers of ``exec``.
 QUEUES = "discovery,prices,listings,notices,upkeep"
 #: Ports of ``run``; ``exec`` and tests use free ones.
 PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "dexscreener": 18081,
-         "alpha_vantage": 18082, "head_fi": 18083}  # fmt: skip
+         "alpha_vantage": 18082, "head_fi": 18083, "geckoterminal": 18084, "discord": 18085, "smtp": 18086,
+         "smtp_control": 18087}  # fmt: skip
 #: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
 POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
@@ -76,6 +80,7 @@ class House:
             "WATCHKEEPER_DATABASE_URL": self.postgres.url(),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
             "WATCHKEEPER_ALPHA_VANTAGE_API_KEY": KEY,
+            "WATCHKEEPER_DEMO_WEBHOOK": WEBHOOK,
             "WATCHKEEPER_RELAX_INTERVALS": "true",
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.data / "heartbeats"),
             "CELERY_APP": "workers.app",
@@ -136,7 +141,7 @@ class House:
         prepare()
         self._launch_system(beats, workers)
         self.supervisor.wait_ready()
-        self.say(f"upstreams  {', '.join(UPSTREAMS)} (imitations)")
+        self.say(f"upstreams  {', '.join(UPSTREAMS)}, mail (imitations)")
         started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
         if started:
             self.say(f"system     {', '.join(started)}")
@@ -178,11 +183,21 @@ class House:
             self._launch(
                 name,
                 [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), "--log", str(log),
-                 "--faults", self.faults],
+                 "--faults", self.faults if name != "discord" else "none"],
                 lambda port=port: answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
                 UPSTREAM,
                 grace=0.5,
             )  # fmt: skip
+
+        control = self.ports["smtp_control"]
+        self._launch(
+            "smtp",
+            [sys.executable, "-m", "sandbox.upstreams", "smtp", "--port", str(self.ports["smtp"]),
+             "--control-port", str(control), "--mailbox", str(self.data / MAILBOX)],
+            lambda: answers(f"http://127.0.0.1:{control}/_ready"),
+            UPSTREAM,
+            grace=0.5,
+        )  # fmt: skip
 
     def _point_to_imitations(self, connection: psycopg.Connection) -> None:
         """Upstream rows at the imitations; their limits only the first time: later they are people's."""
@@ -194,6 +209,11 @@ class House:
                 "update upstream set base_url = %s where name = %s",
                 (f"http://127.0.0.1:{self.ports[name]}", name),
             )
+        connection.execute(
+            "insert into upstream (name, base_url, note) values ('mail', %s, 'the sandbox''s mail server')"
+            " on conflict (name) do update set base_url = excluded.base_url",
+            (f"smtp://127.0.0.1:{self.ports['smtp']}",),
+        )
         if first is not None:
             # The imitation allows 75 calls a minute where a free key has 25 a day.
             connection.execute(

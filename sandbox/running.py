@@ -95,6 +95,8 @@ class Session:
             self.house.supervisor.watch()
             for row in self.runs.fresh():
                 self.voice.print(screen.line(row))
+            for row in self.runs.told():
+                self.voice.print(screen.notice(row))
             passed = time.monotonic() - self._began
             if self._until_green and not self.runs.missing:
                 self.voice.plain(f"green after {passed:.1f} s")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sandbox.demo import NAMES
-from sandbox.house import House
+from sandbox.house import MAILBOX, House
 
 GLYPHS = {
     "succeeded": "[green]✔[/]", "partial": "[yellow]◐[/]", "failed": "[red]✘[/]",
@@ -28,6 +28,11 @@ select id, coalesce(schedule, task) as name, state, coalesce(error, reason, resu
        extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at
   from run where finished_at > %s - interval '5 seconds'
  order by finished_at limit 200
+"""
+TOLD = """
+select n.message_id, min(m.rule) as rule, min(m.title) as title, count(*) as number, n.channel
+  from notice n join match m on m.id = n.match_id
+ where n.sent_at > %s - interval '5 seconds' group by n.message_id, n.channel order by max(n.id) limit 100
 """
 NOT_GREEN = """
 select coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary', '') as summary
@@ -48,6 +53,7 @@ def welcome(say: Console, house: House, env_file: Path) -> None:
         f"  Flower   http://127.0.0.1:{house.ports['flower']}",
         f"  psql     {escape(psql)} {address}",
         f"  logs     {escape(str(house.data / 'logs'))}",
+        f"  mailbox  {escape(str(house.data / MAILBOX))}  (matches of the rule demo-rule)",
         f"[bold]Try[/] in another terminal, after  [bold]. {escape(shlex.quote(str(env_file)))}[/]",
         "  1  psql -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
         "  2  celery -A workers.app schedule list",
@@ -66,6 +72,7 @@ class Runs:
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
         self._since: Any = None
         self.green: set[str] = set()
+        self._told: dict[UUID, None] = {}
 
     def fresh(self) -> list[dict[str, Any]]:
         """Runs that ended since the last look (first: since now); nothing while Postgres is away."""
@@ -89,6 +96,18 @@ class Runs:
                 self.green.add(row["name"])
         return new
 
+    def told(self) -> list[dict[str, Any]]:
+        """Messages that people got since the last look."""
+        if self._connection is None:
+            return []
+        try:
+            found = self._connection.execute(TOLD, (self._since,)).fetchall()
+        except psycopg.Error:
+            return []
+        new = [row for row in found if row["message_id"] not in self._told]
+        self._told |= {row["message_id"]: None for row in new}
+        return new
+
     def close(self) -> None:
         """Let go of the connection."""
         if self._connection is not None:
@@ -109,6 +128,12 @@ class Runs:
         except psycopg.Error as error:
             return [f"Postgres does not answer: {error}"]
         return [f"{row['name']}: {row['state']} {row['summary']}" for row in rows] or ["no run began"]
+
+
+def notice(row: dict[str, Any]) -> str:
+    """One message as a line of markup."""
+    more = f" and {row['number'] - 1} more" if row["number"] > 1 else ""
+    return f"          [cyan]✉[/] {row['rule']:<16} {escape(row['title'])}{more} → {row['channel']}"
 
 
 def line(row: dict[str, Any]) -> str:

@@ -76,7 +76,10 @@ class People:
         app.loader.import_default_modules()
         task, run_id = app.tasks["tasks.watches.send"], uuid.uuid4()
         task.apply(task_id=str(run_id))
-        ready = "select seq from batch where run_id = %s and state in ('waiting', 'sent') and waiting_for is null order by seq"
+        ready = (
+            "select seq from batch where run_id = %s and state in ('waiting', 'sent') and waiting_for is null"
+            " and coalesce(not_before, '-infinity') <= clock_timestamp() order by seq"
+        )
         while batch := self.sql.execute(ready, (run_id,)).fetchone():
             task.apply(args=(str(run_id), batch["seq"]), task_id=str(uuid.uuid4()))
         return self.one("select * from run where id = %s", run_id)

@@ -155,10 +155,7 @@ class Door:
 
     @contextmanager
     def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
-        """One permit for a call that is no HTTP; yields the seconds that it may take.
-
-        An OSError becomes Unavailable; after a TimeoutError the other side may still count the call.
-        """
+        """One permit for a call that is no HTTP; yields its seconds; OSError becomes Unavailable."""
         deadline = time.monotonic() + timeout
         permit = self._permit(upstream, deadline, what)
         answered = True

@@ -123,6 +123,10 @@ def upgrade() -> None:
     op.create_index('notice_open', 'notice', ['channel', 'id'], unique=False, postgresql_where=sa.text("state in ('waiting', 'sending')"))
     op.drop_constraint("base_url must begin with https:// or http://", "upstream", type_="check")
     op.create_check_constraint("base_url must begin with http(s):// or smtp(s)://", "upstream", BASE_URL)
+    op.execute("insert into upstream (name, base_url, concurrency, note) values ('discord', 'https://discord.com', 2,"
+               " 'Webhooks of channels; the path with its token is in the environment') on conflict do nothing")
+    op.execute("insert into quota (upstream, per, calls, note) values ('discord', '2 seconds', 5,"
+               " 'A webhook takes five in two seconds') on conflict do nothing")
     op.execute("insert into global_filter default values")
     load_sql("rule_edited")
     add_schedules()
@@ -152,7 +156,7 @@ def downgrade() -> None:
     op.execute("delete from schedule where task like 'tasks.watches.%'")
     for table in ("notice", "rule_state", "match", "channel", "rule", "global_filter"):
         op.drop_table(table)
-    op.execute("delete from upstream where base_url like 'smtp%'")
+    op.execute("delete from upstream where name = 'discord' or base_url like 'smtp%'")
     op.drop_constraint("base_url must begin with http(s):// or smtp(s)://", "upstream", type_="check")
     op.create_check_constraint("base_url must begin with https:// or http://", "upstream", "base_url ~ '^https?://[^/]'")
     for function in ("rule_edited", "rule_to_check"):

@@ -154,6 +154,18 @@ def claim(connection: Connection, channel: str, lease: timedelta) -> Sequence[An
     return connection.execute(_READ, {"ids": ids}).all() if ids else []
 
 
+_NEXT = text("""
+select min(not_before) from notice
+ where channel = :channel and state in ('waiting', 'sending') and not_before > clock_timestamp()
+""")
+
+
+def next_try(connection: Connection, channel: str) -> datetime | None:
+    """When a notice of the channel that cannot be sent now can be."""
+    found: datetime | None = connection.execute(_NEXT, {"channel": channel}).scalar_one()
+    return found
+
+
 _SENT = text("""
 update notice set state = 'sent', sent_at = clock_timestamp(), answer = :answer
  where id = any(:ids) and message_id = :message and state = 'sending'

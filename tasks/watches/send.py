@@ -13,16 +13,20 @@ from workers.errors import (
     Blocked,
     BrokenAnswer,
     ControlFlow,
+    HandBack,
     NotFound,
     RateLimited,
     SettingMissing,
     WatchkeeperError,
 )
 from workers.kinds import Options
+from workers.settings import settings
 from workers.work import Item, Work
 
-#: Longer than a hand-over may take: then the notices may be taken again.
-LEASE = timedelta(seconds=60)
+#: Beyond a batch's lease, so that a hand-over has ended before its notices may be taken again.
+MARGIN = timedelta(seconds=5)
+#: A next try within so long is waited for in the ledger; a later one is the next run's.
+SOON = timedelta(minutes=2)
 #: Errors that the same message would meet again.
 HOPELESS = (NotFound, BrokenAnswer)
 
@@ -60,13 +64,23 @@ def send(work: Work[SendOptions]) -> None:
             while rows := _claim(work, item.key):
                 work.check()
                 _hand_over(work, item, rows)
+            _come_back(work, item.key)
             with work.done(item):
                 """Nothing more waits for this channel now."""
 
 
+def _come_back(work: Work[Any], name: str) -> None:
+    """Hand the batch back until the next try, if that is soon; no worker is held meanwhile."""
+    with work.read() as connection:
+        next_try = notices.next_try(connection, name)
+    if next_try is not None and next_try < work.now() + SOON:
+        raise HandBack(f"{name} is tried again then", not_before=next_try)
+
+
 def _claim(work: Work[Any], name: str) -> Sequence[Any]:
     with claims.fenced(work.claim) as connection:
-        return notices.claim(connection, name, LEASE)
+        lease = timedelta(seconds=settings().lease_seconds) + MARGIN
+        return notices.claim(connection, name, lease)
 
 
 def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:

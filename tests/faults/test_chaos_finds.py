@@ -8,6 +8,9 @@ import pytest
 from chaos_breaking import RULES
 from test_chaos import chaos
 
+#: A quarter of an hour of the whole machine: `make chaos` runs it, alone.
+pytestmark = pytest.mark.chaos
+
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rule", sorted(RULES))

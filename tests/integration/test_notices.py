@@ -119,7 +119,7 @@ def test_one_channel_fails_and_the_other_is_not_told_twice(
     watched.run()
     people.discord_server.control(down=60)
 
-    people.send()
+    assert people.send()["state"] == "running", "it comes back for the second try"
     assert people.states() == {"discord": ["waiting"], "email": ["sent"]}
     people.discord_server.control(down=0)
     people.now()

@@ -114,7 +114,7 @@ def test_an_answer_without_the_last_session_is_stale(prices: Any, daily_answer: 
     prices.closed_market()
     prices.alpha_vantage.answer = lambda _: daily_answer(days(until=2))
     run = prices.run(REFRESH, symbols=["AAPL"])
-    assert run["result"]["counts"] == {"refreshed": 1, "bars": 3, "stale": 1}
+    assert run["result"]["counts"] == {"refreshed": 1, "bars": 3, "stale": 1, "matches": 0}
     assert prices.outcomes(run) == {"AAPL": "stale"}
 
 
