@@ -1,0 +1,104 @@
+"""`tasks.watches.digest`: what happened since yesterday, in one message; an empty day sends none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import Connection, text
+
+from tasks.watches import notices
+from workers.app import app
+from workers.kinds import Options
+from workers.work import Work
+
+#: The sender's and this task's own runs are no news.
+_OURS = "tasks.watches.%"
+
+
+class DigestOptions(Options):
+    """How far back it looks."""
+
+    hours: int = Field(24, ge=1, le=168, description="Looks back so many hours")
+
+
+_RUNS = text("""
+select count(*) filter (where state in ('succeeded', 'partial')) as good,
+       count(*) filter (where state = 'failed') as failed,
+       count(*) filter (where state in ('missed', 'expired')) as missed,
+       count(*) filter (where trigger = 'schedule'
+                          and started_at > due_at + interval '5 minutes') as late,
+       coalesce(sum(new) filter (where task like 'tasks.discovery.%'), 0) as tokens,
+       coalesce(sum(new) filter (where task like 'tasks.listings.%'), 0) as ads
+  from run, lateral (select (result -> 'counts' ->> 'new')::int as new) found
+ where finished_at > clock_timestamp() - :span and task not like :ours
+""")
+_FAILED = text("""
+select coalesce(schedule, task) || ': ' || coalesce(max(error), 'no reason kept') as line from run
+ where state = 'failed' and finished_at > clock_timestamp() - :span
+ group by schedule, task order by 1 limit 10
+""")
+_MATCHES = text("""
+select m.rule || ': ' || m.title || coalesce(' ' || (m.facts ->> 'url'), '') as line from match m
+ where matched_at > clock_timestamp() - :span order by matched_at desc limit 10
+""")
+_CHANGES = text("""
+select schedule || ': ' || action || ' by ' || changed_by as line from schedule_change
+ where changed_at > clock_timestamp() - :span order by id desc limit 10
+""")
+_QUOTAS = text("""
+select upstream || ': ' || used || ' of ' || "limit" || ' per ' || per as line from quota_status
+ where per_interval >= interval '1 hour' and used > 0 order by 1
+""")
+
+
+def composed(connection: Connection, span: timedelta) -> str | None:
+    """The digest's text, None when there is nothing to tell."""
+    at = {"span": span}
+    runs = connection.execute(_RUNS, {**at, "ours": _OURS}).one()
+    parts = [
+        (title, list(connection.execute(query, at if query is not _QUOTAS else {}).scalars()))
+        for title, query in (
+            ("Failed", _FAILED), ("Matches", _MATCHES), ("Quota used", _QUOTAS), ("Changes", _CHANGES),
+        )
+    ]  # fmt: skip
+    if not any((runs.good, runs.failed, runs.missed)) and not any(lines for _, lines in parts):
+        return None
+    head = (
+        f"{runs.good} runs well, {runs.failed} failed, {runs.missed} missed, {runs.late} late;"
+        f" {runs.tokens} new tokens, {runs.ads} new ads"
+    )
+    rest = [f"{title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in parts if lines]
+    return "\n\n".join([head, *rest])
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Counts as in: told on 2 channels."""
+    return f"told on {counts.get('told', 0)} channels"
+
+
+@app.task(
+    name=__name__,
+    options=DigestOptions,
+    summary=summary,
+    queue="notices",
+    min_every=timedelta(hours=1),
+)
+def digest(work: Work[DigestOptions]) -> None:
+    """Tell what happened in the last day: runs, failures, quota used, new finds, matches, changes."""
+    for item in work.items():
+        with work.attempt(item), work.done(item) as connection:
+            words = composed(connection, timedelta(hours=work.options.hours))
+            if words is not None:
+                work.count(told=_tell(connection, work, words))
+
+
+def _tell(connection: Connection, work: Work[Any], words: str) -> int:
+    content = json.dumps({"title": "Watchkeeper: the last day", "text": words})
+    told = notices.tell(connection, f"digest {work.run_id}", content)
+    if told:
+        notices.ask_for_sending(connection)
+    return told
