@@ -30,6 +30,8 @@ PEOPLE = {
     "rule": "insert update delete",
     "global_filter": "update",
     "channel": "insert update delete",
+    "notice": "insert update",
+    "transaction": "insert update delete",
     "worker_group": "insert update delete",
 }
 

@@ -26,10 +26,11 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to tell."""
+    """One thing to tell; ``key`` is its notice's, the same at every try."""
 
     title: str
     text: str
+    key: str | None = None
     rule: str | None = None
     url: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
@@ -40,10 +41,11 @@ def note_of(row: Any) -> Note:
     """A notice with its match, or with words of its own."""
     if row.rule is None:
         content = row.content or {}
-        return Note(content.get("title", ""), content.get("text", ""))
+        return Note(content.get("title", ""), content.get("text", ""), row.key)
     facts: Mapping[str, Any] = row.facts
     return Note(
         title=row.title,
+        key=row.key,
         text=f"{_WHY.get(row.occasion, row.occasion)} for: {row.rule}",
         rule=row.rule,
         url=facts.get("url"),
@@ -91,7 +93,12 @@ def plain_text(notes: Sequence[Note]) -> str:
 
 def _paragraph(note: Note) -> str:
     lines = [note.title, note.text, *(f"{name}: {value}" for name, value in note.fields)]
-    return "\n".join(line for line in [*lines, note.url or ""] if line)
+    return "\n".join(line for line in [*lines, _link(note) or ""] if line)
+
+
+def _link(note: Note) -> str | None:
+    """Only what a browser may open: an ad's address is somebody else's text."""
+    return note.url if note.url and note.url.startswith(("http://", "https://")) else None
 
 
 def discord(notes: Sequence[Note]) -> dict[str, Any]:
@@ -113,8 +120,8 @@ def _embed(note: Note) -> dict[str, Any]:
             for name, value in note.fields
         ],
     }
-    if note.url and note.url.startswith(("http://", "https://")):
-        embed["url"] = note.url
+    if link := _link(note):
+        embed["url"] = link
     if note.at is not None:
         embed["timestamp"] = note.at.isoformat()
     return embed
@@ -126,7 +133,7 @@ def webhook(notes: Sequence[Note]) -> dict[str, Any]:
         "subject": subject_of(notes),
         "text": plain_text(notes),
         "notices": [
-            {"title": note.title, "text": note.text, "rule": note.rule, "url": note.url,
+            {"title": note.title, "text": note.text, "rule": note.rule, "url": _link(note),
              "fields": dict(note.fields), "at": note.at.isoformat() if note.at else None}
             for note in notes
         ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +139,67 @@ def test_flower_shows_a_run_under_its_own_id(
 
     info = eventually(lambda: known(run_id), within=20)
     assert info["name"] == "tests.counting"
+
+
+@pytest.fixture
+def counting(kinds: Any, connection: Any) -> str:
+    """A schedule of 200 items, each of which takes a tenth of a second."""
+    connection.execute(
+        """insert into schedule (name, task, every, options)
+           values ('counting', 'tests.counting', '1 hour', '{"items": 200, "seconds": 0.1}')"""
+    )
+    return "counting"
+
+
+@pytest.fixture
+def typed(database: Any, tmp_path: Path) -> Any:
+    """``typed("run", …)`` starts ``celery schedule …`` and leaves it running."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "kinds_for_tests", "schedule", *arguments],
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def test_ctrl_c_hands_a_run_here_back_with_what_is_left(
+    typed: Any, counting: str, connection: Any, eventually: Any
+) -> None:
+    process = typed("run", counting, "--here")
+    eventually(lambda: connection.execute("select from effect").fetchall(), within=30)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130, said
+    assert "handed back; workers go on with it, or: celery schedule stop" in said
+    run = connection.execute("select state, finished_at from run").fetchone()
+    assert (run["state"], run["finished_at"]) == ("running", None)
+    assert connection.execute("select from batch where state = 'running'").fetchall() == []
+
+
+def test_ctrl_c_ends_the_waiting_not_the_run(
+    typed: Any, counting: str, celery_process: Any, connection: Any, eventually: Any
+) -> None:
+    celery_process("beat")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
+    process = typed("run", counting, "--wait", "--option", "items=60")
+    eventually(lambda: connection.execute("select from effect").fetchall(), within=60)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130, said
+    assert "it goes on; to end it: celery schedule stop" in said
+    again = typed("watch", said.rsplit("stop ", 1)[1].strip())
+    out, said = again.communicate(timeout=60)
+    assert again.returncode == 0, said
+    assert out.startswith("succeeded")
+    assert "60/60" in said

@@ -17,13 +17,13 @@ def recipes() -> list[tuple[str, str | None, str | None]]:
     assert TABLE is not None
     found = []
     for line in TABLE.group(0).strip().splitlines()[2:]:
-        title, sql, command = (cell.strip() for cell in line.strip("|").split(" | "))
+        title, sql, command = (cell.strip() for cell in line.strip()[1:-1].split("|"))
         found.append((title, sql.strip("`") or None, command.strip("`").strip() or None))
     return found
 
 
-#: Commands that ask running workers, or look until Ctrl-C; tests of those start what they need.
-ELSEWHERE = (" inspect ", " control ", " watch")
+#: Commands that ask running workers or servers of others, or look until Ctrl-C; their tests start what they need.
+ELSEWHERE = (" inspect ", " control ", "schedule watch", " notify test")
 
 
 def test_every_recipe_works_as_written(
@@ -35,6 +35,9 @@ def test_every_recipe_works_as_written(
         "insert into schedule (name, task, every) values ('discovery', 'tasks.discovery.discover', '6 hours')"
     )
     monkeypatch.chdir(tmp_path)
+    connection.execute(
+        "insert into schedule (name, task, every) values ('send-notices', 'tasks.watches.send', '1 hour')"
+    )
     assert len(recipes()) >= 20
     for title, sql, command in recipes():
         if sql:
@@ -56,3 +59,10 @@ def test_every_command_of_the_recipes_is_known() -> None:
             shown = CliRunner().invoke(schedule, [words[0], "--help"])
             for option in (word for word in words if word.startswith("--")):
                 assert option in shown.output, command
+
+
+def test_every_block_of_sql_is_taken_by_the_database(connection: Any) -> None:
+    blocks = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        connection.execute(block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 from fix_discovery import boost, pair
 from fix_notices import HOOK
@@ -288,3 +289,17 @@ def test_rules_hear_of_tokens_once_and_of_prices_once_a_session(
         ("deep", "new", None),
         ("fell", "price_drop", "100"),
     ]
+
+
+def test_a_test_message_is_asked_for_in_sql_and_a_wrong_channel_named(people: Any) -> None:
+    people.channel("email")
+    people.channel("discord", enabled=False)
+    people.one("select send_test('email')")
+    people.send()
+
+    (mail,) = people.in_mailbox()
+    assert "Watchkeeper can reach you through the channel email." in mail["text"]
+    assert people.one("select state, what from notice_log") == {"state": "sent", "what": "Test"}
+    for name, words in (("discord", "is disabled"), ("phone", 'no channel named "phone"')):
+        with pytest.raises(psycopg.errors.RaiseException, match=words):
+            people.sql.execute("select send_test(%s)", (name,))

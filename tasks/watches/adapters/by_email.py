@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 from tasks.watches import messages
 from tasks.watches.channels import resolved
@@ -34,7 +35,10 @@ def recipients(target: str) -> tuple[list[str], str | None]:
 
 
 def composed(channel: Any, to: Sequence[str], notes: Sequence[Note]) -> EmailMessage:
-    """The message; its id is made of nothing that changes, so that a second copy can be told."""
+    """The message; its id follows from what it tells, so that a mailbox can know a second copy.
+
+    What recovered answers the message that told of the incident (RFC 5322, 3.6.4).
+    """
     message = EmailMessage()
     message["Subject"] = messages.cut(
         "[Watchkeeper] " + " ".join(messages.subject_of(notes).split()), 200
@@ -42,10 +46,18 @@ def composed(channel: Any, to: Sequence[str], notes: Sequence[Note]) -> EmailMes
     message["From"] = channel.sender or DEFAULT_SENDER
     message["To"] = ", ".join(to)
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain="watchkeeper")
+    keys = [note.key for note in notes if note.key]
+    message["Message-ID"] = _id(channel.name, keys) if keys else make_msgid(domain="watchkeeper")
+    told = [key.replace("recovery", "incident", 1) for key in keys if key.startswith("recovery ")]
+    if told:
+        message["References"] = " ".join(_id(channel.name, [key]) for key in told)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(messages.plain_text(notes))
     return message
+
+
+def _id(channel: str, keys: Sequence[str]) -> str:
+    return f"<{uuid5(NAMESPACE_URL, ' '.join([channel, *sorted(keys)]))}@watchkeeper>"
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:

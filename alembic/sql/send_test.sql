@@ -1,0 +1,26 @@
+create or replace function send_test(channel_name text) returns notice language plpgsql as $$
+declare
+    target channel;
+    written notice;
+begin
+    select * into target from channel where name = channel_name;
+    if target.name is null then
+        raise exception 'no channel named "%"', channel_name
+            using hint = format('Channels: %s',
+                (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
+    end if;
+    if not target.enabled then
+        raise exception 'channel "%" is disabled', channel_name
+            using hint = format('UPDATE channel SET enabled = true WHERE name = %L;', channel_name);
+    end if;
+    insert into notice (channel, key, content)
+    values (target.name, 'test ' || gen_random_uuid(),
+            jsonb_build_object('title', 'Test',
+                               'text', format('Watchkeeper can reach you through the channel %s.', target.name)))
+    returning * into written;
+    perform run_now('send-notices', 'test of ' || target.name);
+    return written;
+end
+$$;
+comment on function send_test(text) is
+    'Send a test message: SELECT send_test(''phone''); the server''s answer: SELECT * FROM notice_log LIMIT 5;';
