@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ LOCK = "lock"
 #: What a sandbox makes in its folder; only these are ever removed from a folder that is kept.
 OURS = ("postgres-[0-9]*", "postgres-password", "postgres.log", "valkey", "logs", "upstreams",
         "heartbeats", "env")  # fmt: skip
+#: A file system in memory, and what has to be free in it (bytes).
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 
 
 def default(root: Path) -> tuple[Path, str | None]:
@@ -78,13 +81,36 @@ def forget(folder: Path) -> None:
                 path.unlink()
 
 
+def _places() -> tuple[Path, ...]:
+    """Where temporary folders may be; the first one with room is taken.
+
+    A new Postgres database is a thousand files, which a disk takes half a second for and memory a
+    twentieth of that.
+    """
+    disk = Path(tempfile.gettempdir())
+    # Whoever names a folder for temporary files means it.
+    return (disk,) if "TMPDIR" in os.environ else (MEMORY, disk)
+
+
+def _has_room(place: Path) -> bool:
+    """Whether the folder is in memory and could hold all of it; containers often have a tiny one."""
+    try:
+        free, memory = shutil.disk_usage(place).free, Path("/proc/meminfo").read_text()
+    except OSError:
+        return False
+    available = re.search(r"^MemAvailable:\s+(\d+) kB$", memory, re.MULTILINE)
+    left = int(available[1]) * 1024 if available else 0
+    return min(free, left) >= ROOM and os.access(place, os.W_OK | os.X_OK)
+
+
 @contextlib.contextmanager
 def temporary(prefix: str) -> Iterator[Path]:
     """A folder that other users may enter, gone at the end; those of killed owners go now."""
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    for left in (left for place in _places() for left in place.glob(f"{prefix}*")):
         if (left / LOCK).exists() and left.stat().st_uid == os.geteuid() and not is_used(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    *quick, disk = _places()
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=next(filter(_has_room, quick), disk)))
     folder.chmod(0o755)
     # The lock is held before the file has the name that others look for.
     held = _lock(folder / "making")

@@ -18,7 +18,7 @@ from sandbox.processes import Identity, NotStarted, Process, unprivileged, wait_
 
 USER = "watchkeeper"
 #: Settings for a server that may lose everything (tests), beside those for one that may not.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 COMMON = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",

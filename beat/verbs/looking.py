@@ -165,7 +165,7 @@ def watch(run_id: object | None) -> None:
     with connect() as connection:
         if (
             run_id is not None
-            and not connection.execute("select from run where id = %s", (run_id,)).fetchone()
+            and not connection.execute("select id from run where id = %s", (run_id,)).fetchone()
         ):
             fail(f"no run with id {run_id}", "celery schedule runs shows their ids", NOT_FOUND)
         follow(connection, None if run_id is None else [run_id])

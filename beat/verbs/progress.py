@@ -38,16 +38,18 @@ ANSWER = "select answer, answer_run_id from run_request where id = %s"
 def wait_for_answer(connection: Any, asked: int) -> Any:
     """The run that a request led to; ends the command when it led to none."""
     told, began = False, time.monotonic()
-    while True:
-        row = connection.execute(ANSWER, (asked,)).fetchone()
-        if row["answer_run_id"]:
-            return row["answer_run_id"]
-        if row["answer"]:
-            fail(row["answer"], None, FAILED)
-        if not told and time.monotonic() - began > SILENT:
-            told = True
-            click.echo("no beat has answered yet; does one run?  celery doctor", err=True)
-        time.sleep(PAUSE)
+    try:
+        while not (row := connection.execute(ANSWER, (asked,)).fetchone())["answer_run_id"]:
+            if row["answer"]:
+                fail(row["answer"], None, FAILED)
+            if not told and time.monotonic() - began > SILENT:
+                told = True
+                click.echo("no beat has answered yet; does one run?  celery doctor", err=True)
+            time.sleep(PAUSE)
+    except KeyboardInterrupt:
+        click.echo(f"request {asked} stays, beat will obey it: celery schedule runs", err=True)
+        sys.exit(INTERRUPTED)
+    return row["answer_run_id"]
 
 
 def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:

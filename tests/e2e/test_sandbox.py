@@ -79,9 +79,10 @@ def members(folder: Path) -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            text = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
+            command, env = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
         except OSError:
             continue
+        text = command + env
         if str(folder).encode() in text and b"pytest" not in text.split(b"\0")[0:4]:
-            found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            found.append(command.replace(b"\0", b" ").decode())
     return found

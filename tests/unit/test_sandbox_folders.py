@@ -12,6 +12,7 @@ from sandbox.processes import NotStarted
 
 @pytest.fixture
 def no_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
