@@ -19,7 +19,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not chaos"
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos"
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests, a minute of chaos
 	@$(BIN)/ruff format --check -q .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 # The processes that tests start would each compile a thousand modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -21,3 +22,14 @@ pytest_plugins = (
     "fix_notices",
     "fix_listings",
 )
+
+#: Tests that start processes and wait for them.
+SLOW = ("tests/faults/", "tests/e2e/")
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Spread slow tests over the workers and put them first: small ones fill what is left at the end."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = [item for item in items if item.nodeid.startswith(SLOW)]
+    quick = [item for item in items if not item.nodeid.startswith(SLOW)]
+    items[:] = [item for nth in range(workers) for part in (slow, quick) for item in part[nth::workers]]

@@ -26,13 +26,15 @@ def test_a_notice_arrives_though_its_sender_is_killed(
     env = {**SHORT, "TEST_HOOK": "/api/webhooks/123/a-token-nobody-may-see"}
     queue = ("-Q", "notices", "-c", "1")
     celery_process("beat", **SHORT)
-    celery_process("worker", *queue, WATCHKEEPER_FAULT_POINT=point, **env)
+    doomed = celery_process("worker", *queue, WATCHKEEPER_FAULT_POINT=point, **env)
     content = json.dumps({"title": "Something", "text": "is the matter"})
     people.sql.execute(
         "insert into notice (channel, key, content) values ('discord', 'one', %s)", (content,)
     )
     people.sql.execute("insert into run_request (action, schedule) values ('run', 'send-notices')")
-    eventually(lambda: people.all("select from batch where fence > 0"), within=60)
+    eventually(lambda: "signal 9" in doomed.log.read_text(), within=60)
+    # Its next child would take the batch again, and die again.
+    doomed.kill()
 
     celery_process("worker", *queue, **env)
 
