@@ -1,9 +1,11 @@
 # One image for every part; compose names the command.
 FROM python:3.13-slim AS build
+# BROWSER=yes adds Chromium, for sites whose ads scripts draw.
+ARG BROWSER=
 WORKDIR /app
 RUN python -m venv /venv
-COPY requirements/production.lock requirements/
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/production.lock
+COPY requirements/production.lock requirements/browser.lock requirements/
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r "requirements/$([ -n "$BROWSER" ] && echo browser || echo production).lock"
 COPY pyproject.toml README.md LICENSE ./
 COPY workers workers
 COPY beat beat
@@ -12,6 +14,9 @@ RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
 RUN python -m compileall -q workers beat tasks
 
 FROM python:3.13-slim
+ARG BROWSER=
+RUN if [ -n "$BROWSER" ]; then apt-get update && apt-get install -y --no-install-recommends chromium \
+ && rm -rf /var/lib/apt/lists/*; fi
 RUN useradd --system --uid 10001 --create-home watchkeeper \
  && install -d -o watchkeeper /run/watchkeeper
 WORKDIR /app

@@ -4250,8 +4250,10 @@ CREATE TABLE public.site (
     active boolean DEFAULT true NOT NULL,
     note text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fetch_by text DEFAULT 'http'::text NOT NULL,
     CONSTRAINT "currency is three capitals, such as USD" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT "expire_after is from 1 to 100" CHECK (((expire_after >= 1) AND (expire_after <= 100))),
+    CONSTRAINT "fetch_by is http, or browser (pages that scripts draw)" CHECK ((fetch_by = ANY (ARRAY['http'::text, 'browser'::text]))),
     CONSTRAINT "id_pattern needs a group: (...)" CHECK ((id_pattern ~~ '%(%)%'::text)),
     CONSTRAINT "page_path must contain {page}" CHECK ((page_path ~~ '%{page}%'::text)),
     CONSTRAINT "site name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text))
@@ -4292,6 +4294,9 @@ COMMENT ON COLUMN public.site.note IS 'Why it is as it is';
 
 -- Name: COLUMN site.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.site.updated_at IS 'Last edit';
+
+-- Name: COLUMN site.fetch_by; Type: COMMENT
+COMMENT ON COLUMN public.site.fetch_by IS 'http; browser where scripts draw the ads (slower; needs the extra browser)';
 
 -- Name: site_turn; Type: TABLE
 CREATE TABLE public.site_turn (

@@ -40,14 +40,32 @@ class Request:
         """The next hop, which must stay with the same server and may not drop encryption."""
         try:
             url = urljoin(self.url, location)
-            here, there = _server(self.url), _server(url)
         except ValueError:
             raise BrokenAnswer(self.upstream, "redirects to an address that is none") from None
-        if here != there or (self.url.startswith("https:") and url.startswith("http:")):
+        if not same_server(self.url, url):
             raise BrokenAnswer(self.upstream, f"redirects to another server ({url.partition('?')[0]})")
         keeps = status in {307, 308} or self.repeatable
         method, body = (self.method, self.body) if keeps else ("GET", None)
         return Request(self.upstream, method, url, None, self.headers, body, self.max_bytes, self.check)
+
+
+def address(upstream: str, base_url: str, path: str) -> str:
+    """The address of ``path`` below the upstream's; a whole address must be at the same server."""
+    if not path.startswith(("http://", "https://")):
+        return base_url.rstrip("/") + "/" + path.lstrip("/")
+    if not same_server(base_url, path):
+        raise BrokenAnswer(upstream, f"names another server ({path.partition('?')[0]})")
+    return path
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether both addresses are at one server (``www.`` or not), the second no less encrypted."""
+    try:
+        here, there = _server(one), _server(other)
+    except ValueError:
+        return False
+    less = one.startswith("https:") and other.startswith("http:")
+    return here is not None and here == there and not less
 
 
 def _server(url: str) -> tuple[str, int] | None:

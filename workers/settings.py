@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     heartbeat_dir: Path | None = Field(
         None, description="Directory where each process touches a file while it is useful"
     )
+    chromium: Path | None = Field(
+        None, description="Chromium for sites that a browser must draw; left out: the one on PATH"
+    )
+    chromium_sandbox: bool = Field(
+        True,
+        description="Chromium's own sandbox; false where a container forbids it (root: always off)",
+    )
     quota_wait_seconds: float = Field(
         2.0, ge=0, le=10, description="Longest wait for a permit that may hold a worker (seconds)"
     )

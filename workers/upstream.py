@@ -29,7 +29,7 @@ from workers.errors import (
 )
 from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
-from workers.requests import Check, Request
+from workers.requests import Check, Request, address
 from workers.settings import settings
 
 __all__ = ["LONG_WAIT", "Answer", "Door", "Validators"]
@@ -38,29 +38,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 ATTEMPTS = 3
 REDIRECTS = 5
-#: How long the description of an upstream is believed (seconds).
-FRESH = 1.0
 
 _robots: dict[str, robots.Robots] = {}
-_rules: dict[str, tuple[float, upstreams.Rules]] = {}
 
 
 def reset(*, close: bool = True) -> None:
     """Forget what this process knows (after a fork with ``close=False``; between tests)."""
     _robots.clear()
-    _rules.clear()
+    upstreams.forget()
     transport.reset(close=close)
-
-
-def _describe(upstream: str) -> upstreams.Rules:
-    at, found = _rules.get(upstream, (0.0, None))
-    if found is None or time.monotonic() - at > FRESH:
-        with connect() as connection:
-            found = upstreams.describe(connection, upstream)
-        if found is None:
-            raise Unavailable(upstream, "there is no such row in table upstream")
-        _rules[upstream] = (time.monotonic(), found)
-    return found
 
 
 class _Unreached(Unavailable):
@@ -84,11 +70,12 @@ class Door:
         self._check = check or (lambda: None)
         self._unsettled: list[Answered] = []
         self._on_trial = False
+        self._patience: float | None = None
         #: Whether a permit was ever asked for.
         self.called = False
 
     def get(self, upstream: str, path: str, **how: Any) -> Answer:
-        """GET ``path`` below the upstream's base URL; see ``call`` for ``how``."""
+        """GET ``path`` below the upstream's base URL, or an address there; see ``call`` for ``how``."""
         return self.call("GET", upstream, path, **how)
 
     def post(self, upstream: str, path: str, body: Any, **how: Any) -> Answer:
@@ -119,8 +106,8 @@ class Door:
         BrokenAnswer, Unavailable; QuotaWait or QuotaSpent when there is no permit for a while.
         """
         remember(secrets)
-        rules = _describe(upstream)
-        url = rules.base_url.rstrip("/") + "/" + path.lstrip("/")
+        rules = upstreams.described(upstream)
+        url = address(upstream, rules.base_url, path)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
         request = Request(upstream, method, url, params, sent, body, max_bytes, check)
         deadline = time.monotonic() + timeout
@@ -170,6 +157,15 @@ class Door:
         finally:
             if answered:
                 self._answered(permit, None)
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Calls made inside wait so long for a permit: giving the worker back would lose them."""
+        before, self._patience = self._patience, seconds
+        try:
+            yield
+        finally:
+            self._patience = before
 
     def _follow(self, request: Request, deadline: float) -> Answer:
         """Exchange, redirect by redirect, until an answer that is none; raise what it stands for."""
@@ -231,7 +227,8 @@ class Door:
             if grant.id is not None:
                 self._on_trial = grant.trying
                 return grant.id
-            if waited + grant.wait > settings().quota_wait_seconds:
+            patience = settings().quota_wait_seconds if self._patience is None else self._patience
+            if waited + grant.wait > patience:
                 metrics.WAITS.labels(upstream, "yes").inc()
                 raise permits.refusal(upstream, grant)
             metrics.WAITS.labels(upstream, "no").inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,7 +10,13 @@ from sqlalchemy import CheckConstraint, Connection, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval
 
-from workers.db import Base
+from workers.db import Base, connect
+from workers.errors import Unavailable
+
+#: How long the description of an upstream is believed (seconds).
+FRESH = 1.0
+
+_known: dict[str, tuple[float, Rules]] = {}
 
 
 class Upstream(Base):
@@ -70,3 +77,20 @@ def describe(connection: Connection, name: str) -> Rules | None:
     """Where the upstream is and whether its robots.txt counts, or None when there is no such row."""
     row = connection.execute(_DESCRIBE, {"name": name}).first()
     return Rules(row.base_url, row.obey_robots) if row else None
+
+
+def described(name: str) -> Rules:
+    """As ``describe``, remembered for a second; Unavailable when there is no such row."""
+    at, found = _known.get(name, (0.0, None))
+    if found is None or time.monotonic() - at > FRESH:
+        with connect() as connection:
+            found = describe(connection, name)
+        if found is None:
+            raise Unavailable(name, "there is no such row in table upstream")
+        _known[name] = (time.monotonic(), found)
+    return found
+
+
+def forget() -> None:
+    """Forget every description (after a fork; between tests)."""
+    _known.clear()

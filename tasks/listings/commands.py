@@ -20,6 +20,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array i
 a_site = click.option("--site", help="name of a site, when several have ads")
 #: Cards that a preview shows.
 PREVIEWED = 10
+#: Longest wait for the page of a preview (seconds).
+PATIENCE = 30.0
 
 
 @click.group()
@@ -83,7 +85,17 @@ def sites_(as_json: bool) -> None:
 
     with database() as connection:
         rows = sites.every(connection)
-    columns = ("name", "title", "upstream", "active", "categories", "active_ads", "ads", "note")
+    columns = (
+        "name",
+        "title",
+        "upstream",
+        "fetch_by",
+        "active",
+        "categories",
+        "active_ads",
+        "ads",
+        "note",
+    )
     show(rows, columns, as_json=as_json)
 
 
@@ -138,14 +150,14 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
     from contextlib import closing
     from urllib.parse import urljoin
 
-    from tasks.listings import cards
+    from tasks.listings import cards, fetching
     from workers.upstream import Door
 
     if path is not None:
         html, url = path.read_text(errors="replace"), urljoin(source.base_url, category_path)
     else:
-        with closing(Door()) as door:
-            answer = door.get(source.upstream, source.path(category_path, 1))
+        with closing(Door()) as door, fetching.opened(source, door) as fetch:
+            answer = fetch(source.path(category_path, 1), timeout=PATIENCE)
         html, url = answer.text, answer.url
     return cards.parse(html, url, source.selectors, source.id_pattern), len(html)
 

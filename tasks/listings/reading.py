@@ -25,6 +25,7 @@ from tasks.listings import (
     storing,
 )
 from tasks.listings.expiry import Dated, Order, coverage, is_recent
+from tasks.listings.fetching import Fetch
 from tasks.listings.pages import Remembered
 from tasks.listings.sites import Source
 from tasks.listings.storing import Stored
@@ -41,11 +42,19 @@ class Reader:
     """One batch's way through the categories of one site."""
 
     def __init__(
-        self, work: Work[Any], site: Source, *, timeout: float, delay: float, days: int
+        self,
+        work: Work[Any],
+        site: Source,
+        fetch: Fetch,
+        *,
+        timeout: float,
+        delay: float,
+        days: int,
     ) -> None:
         """``timeout`` and ``delay`` between pages are in seconds; ``days``: see the task's options."""
         self.work = work
         self.site = site
+        self.fetch = fetch
         self.timeout = timeout
         self.delay = delay
         self.since = work.now() - timedelta(days=days)
@@ -91,8 +100,7 @@ class Reader:
             self._keep(item, number, began, answer)
 
     def _fetch(self, item: Item, number: int, known: Remembered | None) -> Answer:
-        return self.work.door.get(
-            self.site.upstream,
+        return self.fetch(
             self.site.path(item.data["path"], number),
             timeout=self.timeout,
             conditional=known.validators if known and not item.data["thorough"] else None,

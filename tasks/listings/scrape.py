@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from tasks.listings import categories, reading, site_turns, sites
+from tasks.listings import categories, fetching, reading, site_turns, sites
 from workers import claims
 from workers.app import app
 from workers.errors import HandBack, OptionsError
@@ -37,6 +37,10 @@ class ScrapeOptions(Options):
         ge=0.5,
         le=30,
         description="Least seconds between two pages, if longer than the upstream's spacing (2)",
+    )
+    headless: bool = Field(
+        True,
+        description="For a site whose row says fetch_by = browser: no window (false needs a display)",
     )
     timeout_seconds: int = Field(30, ge=10, le=120, description="Longest wait for a page")
 
@@ -94,13 +98,15 @@ def scrape(work: Work[ScrapeOptions]) -> None:
     with work.read() as connection:
         site = sites.find(connection, work.options.site)
     options = work.options
-    reader = reading.Reader(
-        work,
-        site,
-        timeout=float(options.timeout_seconds),
-        delay=options.rate_limit_delay_seconds or 0.0,
-        days=options.initial_scrape_days,
-    )
-    for item in work.items():
-        with work.attempt(item):
-            reader.read_category(item)
+    with fetching.opened(site, work.door, headless=options.headless) as fetch:
+        reader = reading.Reader(
+            work,
+            site,
+            fetch,
+            timeout=float(options.timeout_seconds),
+            delay=options.rate_limit_delay_seconds or 0.0,
+            days=options.initial_scrape_days,
+        )
+        for item in work.items():
+            with work.attempt(item):
+                reader.read_category(item)

@@ -33,6 +33,10 @@ class Site(Base):
         ),
         CheckConstraint("page_path like '%{page}%'", name="page_path must contain {page}"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency is three capitals, such as USD"),
+        CheckConstraint(
+            "fetch_by in ('http', 'browser')",
+            name="fetch_by is http, or browser (pages that scripts draw)",
+        ),
         CheckConstraint("expire_after between 1 and 100", name="expire_after is from 1 to 100"),
         CheckConstraint("id_pattern like '%(%)%'", name="id_pattern needs a group: (...)"),
         Index("site_by_upstream", "upstream"),
@@ -44,6 +48,11 @@ class Site(Base):
         Text, ForeignKey("upstream.name"), comment="Upstream whose limits hold for it"
     )
     title: Mapped[str] = mapped_column(Text, comment="Name for people")
+    fetch_by: Mapped[str] = mapped_column(
+        Text,
+        server_default=text("'http'"),
+        comment="http; browser where scripts draw the ads (slower; needs the extra browser)",
+    )
     page_path: Mapped[str] = mapped_column(
         Text, server_default=text("'page-{page}'"), comment="Added to a category's path from page 2"
     )
@@ -77,6 +86,7 @@ class Source:
     name: str
     upstream: str
     base_url: str
+    fetch_by: str
     page_path: str
     id_pattern: str
     selectors: language.Selectors
@@ -93,7 +103,8 @@ class Source:
 
 
 _FIND = text("""
-select s.*, u.base_url, md5(s.selectors::text || s.id_pattern || s.currency) as reading
+select s.*, u.base_url,
+       md5(concat(s.selectors, s.id_pattern, s.currency, nullif(s.fetch_by, 'http'))) as reading
   from site s join upstream u on u.name = s.upstream where s.name = :name
 """)
 
@@ -113,13 +124,13 @@ def find(connection: Connection, name: str) -> Source:
     except (ValueError, LookupError, re.error) as error:
         raise SiteUnusable(f'site "{name}" cannot be read: {error}') from None
     return Source(
-        row.name, row.upstream, row.base_url, row.page_path, row.id_pattern, selectors,
+        row.name, row.upstream, row.base_url, row.fetch_by, row.page_path, row.id_pattern, selectors,
         row.currency, row.expire_after, row.reading,
     )  # fmt: skip
 
 
 _LIST = text("""
-select s.name, s.title, s.upstream, s.active, s.currency, s.expire_after, s.note,
+select s.name, s.title, s.upstream, s.fetch_by, s.active, s.currency, s.expire_after, s.note,
        (select count(*) from category c where c.site = s.name and c.scraped) as categories,
        (select count(*) from listing l where l.site = s.name) as ads,
        (select count(*) from listing l where l.site = s.name and l.status = 'active') as active_ads
