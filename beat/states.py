@@ -116,8 +116,7 @@ with slice as materialized (
      where schedule > %(after)s order by schedule limit %(slice)s
 )
 select (select max(name) from slice), (select count(*) from slice), array(
-    select name from slice left join planned on schedule = name
-     where planned_revision is distinct from revision limit %(limit)s)
+    select name from (select * from slice except select * from planned) unplanned limit %(limit)s)
 """
 
 SET_PLAN = """

@@ -127,8 +127,8 @@ def sweep(turn: Turn) -> bool:
     done = turn.sweep.step(turn.connection, turn.now, turn.limit, turn.book)
     turn.sweep.cost += time.monotonic() - began
     if done:
-        # A large table is swept less often: never more than a hundredth of beat.
-        turn.next_sweep = time.monotonic() + max(settings().sweep_seconds, 100 * turn.sweep.cost)
+        # A large table is swept less often: never more than a part in 200 of beat.
+        turn.next_sweep = time.monotonic() + max(settings().sweep_seconds, 200 * turn.sweep.cost)
         turn.sweep.cost = 0.0
     return not done
 

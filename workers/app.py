@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -24,8 +25,13 @@ class Application(Celery):
             """Register a kind; options are those of `workers.task.Task`."""
             return super().task(*args, **{"shared": False, **options})
 
+        @cached_property
+        def Beat(self) -> Any:  # noqa: N802 - Celery's name
+            """What ``celery beat`` starts."""
+            return self.subclass_with_self("beat.service:Beat")
 
-app = Application("watchkeeper", task_cls=Task, include=["tasks"])
+
+app = Application("watchkeeper", task_cls=Task, include=["tasks.registry"])
 app.conf.update(
     broker_url=settings().broker_url.get_secret_value(),
     broker_transport_options=broker.TRANSPORT_OPTIONS,

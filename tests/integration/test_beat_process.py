@@ -49,6 +49,17 @@ def test_an_edit_ends_the_wait_at_once(drive: Drive, running: Any, eventually: A
     assert took[10] < 0.1
 
 
+def test_beat_holds_no_code_of_the_tasks_it_sends(drive: Drive) -> None:
+    code = (
+        "import sys; from workers.app import app; app.Beat(quiet=True).init_loader();"
+        " sys.exit([name for name in sys.modules if name.startswith('tasks')] or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_polling_alone_works_too(drive: Drive, celery_process: Any, eventually: Any) -> None:
     celery_process("beat", WATCHKEEPER_LISTEN="false")
     eventually(lambda: drive.all("select * from heartbeat where role = 'beat'"), within=30)

@@ -93,6 +93,13 @@ def scans(node: dict[str, Any]) -> list[str]:
     return found
 
 
+def thrown_away(node: dict[str, Any]) -> float:
+    """Most rows that one node of a plan compared and did not want, over all its loops."""
+    here = node.get("Rows Removed by Join Filter", 0) + node.get("Rows Removed by Filter", 0)
+    below = (thrown_away(child) for child in node.get("Plans", []))
+    return max([float(here * node["Actual Loops"]), *below])
+
+
 def buffers(node: dict[str, Any]) -> int:
     return int(node["Shared Hit Blocks"] + node["Shared Read Blocks"])
 
@@ -113,6 +120,8 @@ def test_no_step_reads_a_whole_table(connection: Any) -> None:
             wrong.append(f"{name} reads all of {', '.join(whole)}")
         if buffers(plan) > 60_000:
             wrong.append(f"{name} touches {buffers(plan)} pages")
+        if thrown_away(plan) > 10 * MANY:
+            wrong.append(f"{name} compares {thrown_away(plan):,.0f} rows in vain")
     assert not wrong, "; ".join(wrong)
 
 
