@@ -2839,6 +2839,7 @@ CREATE VIEW public.health AS
     role,
     public.ago_words(seen_at) AS seen,
         CASE
+            WHEN (detail ? 'ended'::text) THEN 'ended'::text
             WHEN (seen_at < (clock_timestamp() - '00:00:30'::interval)) THEN 'SILENT'::text
             ELSE 'ok'::text
         END AS state,
@@ -2846,7 +2847,11 @@ CREATE VIEW public.health AS
     seen_at,
     started_at
    FROM public.heartbeat h
-  WHERE (seen_at > (clock_timestamp() - '1 day'::interval))
+  WHERE (seen_at > (clock_timestamp() -
+        CASE
+            WHEN (detail ? 'ended'::text) THEN '00:10:00'::interval
+            ELSE '1 day'::interval
+        END))
   ORDER BY role, name;
 
 -- Name: VIEW health; Type: COMMENT
@@ -3920,7 +3925,7 @@ CREATE VIEW public.scaling_status AS
            FROM jsonb_array_elements_text((h.detail -> 'queues'::text)) queue(value)) AS queues,
     seen_at
    FROM public.heartbeat h
-  WHERE ((role = 'worker'::text) AND (seen_at > (clock_timestamp() - '00:01:00'::interval)))
+  WHERE ((role = 'worker'::text) AND (seen_at > (clock_timestamp() - '00:01:00'::interval)) AND (NOT (detail ? 'ended'::text)))
   ORDER BY name;
 
 -- Name: VIEW scaling_status; Type: COMMENT

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from beat.outbox import Outbox
 from workers import health
@@ -19,6 +22,7 @@ class Beating:
         self._outbox = outbox
         self._next = 0.0
         self._messages = 0
+        self._given = False
 
     def sent(self, messages: int) -> None:
         """So many messages more were sent."""
@@ -31,3 +35,11 @@ class Beating:
         self._outbox.ping()
         health.beat(node, "beat", {"pid": os.getpid(), "sent": self._messages})
         self._next = time.monotonic() + PAUSE
+        self._given = True
+
+    def end(self, node: str) -> None:
+        """Say that this beat ends on purpose, if it can still be said."""
+        if self._given:
+            self._given = False
+            with suppress(SQLAlchemyError, OSError):
+                health.ended(node, "beat")

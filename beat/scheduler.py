@@ -139,9 +139,10 @@ class DatabaseScheduler(Scheduler):
         """Let go of all connections; Celery calls this twice, once in the middle of a tick."""
         self._closing = True
         if not self._in_tick:
-            self._release()
             if hasattr(self, "_outbox"):
+                self._beating.end(self.node)
                 self._outbox.close()
+            self._release()
 
 
 class Outage:

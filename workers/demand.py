@@ -32,7 +32,7 @@ select (select jsonb_object_agg(queue, number)
           from (select worker, count(*) as number from batch
                  where queue = any(:queues) and state = 'running' group by worker) held) as busy,
        (select jsonb_object_agg(name, detail) from heartbeat
-         where role = 'worker' and name <> :me
+         where role = 'worker' and name <> :me and not detail ? 'ended'
            and seen_at > statement_timestamp() - :alive * interval '1 second') as others,
        (select jsonb_build_array(max_processes, min_processes) from worker_group
          where name = :group) as bounds

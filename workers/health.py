@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime
 from typing import Any
@@ -57,3 +58,17 @@ def beat(name: str, role: str, detail: dict[str, Any]) -> None:
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{role}-{name}").touch()
+
+
+_ENDED = text("""
+update heartbeat set detail = detail || '{"ended": true}' where name = :name and detail ->> 'pid' = :pid
+""")
+
+
+def ended(name: str, role: str) -> None:
+    """Say that process ``name``, this one, ends on purpose: its silence is no trouble."""
+    with transaction() as connection:
+        connection.execute(_ENDED, {"name": name, "pid": str(os.getpid())})
+    directory = settings().heartbeat_dir
+    if directory is not None:
+        (directory / f"{role}-{name}").unlink(missing_ok=True)

@@ -59,8 +59,14 @@ class Watchdog(bootsteps.StartStopStep):
     def shutdown(self, consumer: Any) -> None:
         """The worker ends on purpose."""
         self.stop(consumer)
-        if self._watch is not None:
-            self._watch.ended.set()
+        if self._watch is None:
+            return
+        self._watch.ended.set()
+        self._watch.join(PAUSE)
+        try:
+            health.ended(consumer.hostname, "worker")
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("heartbeat.unwritten", error=type(error).__name__)
 
 
 class _Watch(threading.Thread):

@@ -7,6 +7,6 @@ select h.name as worker, (h.detail ->> 'processes')::int as processes,
        (select string_agg(queue, ', ') from jsonb_array_elements_text(h.detail -> 'queues') queue) as queues,
        h.seen_at
   from heartbeat h
- where h.role = 'worker' and h.seen_at > clock_timestamp() - interval '1 minute'
+ where h.role = 'worker' and h.seen_at > clock_timestamp() - interval '1 minute' and not h.detail ? 'ended'
  order by h.name;
 comment on view scaling_status is 'Each worker''s pool: its size, its bounds, and what the size follows';

@@ -48,10 +48,11 @@ comment on view queue_status is 'Work by queue: ready, running, waiting for an u
 
 create or replace view health as
 select h.name, h.role, ago_words(h.seen_at) as seen,
-       case when h.seen_at < clock_timestamp() - interval '30 seconds' then 'SILENT' else 'ok' end as state,
+       case when h.detail ? 'ended' then 'ended'
+            when h.seen_at < clock_timestamp() - interval '30 seconds' then 'SILENT' else 'ok' end as state,
        h.detail, h.seen_at, h.started_at
   from heartbeat h
- where h.seen_at > clock_timestamp() - interval '1 day'
+ where h.seen_at > clock_timestamp() - case when h.detail ? 'ended' then interval '10 minutes' else interval '1 day' end
  order by h.role, h.name;
 comment on view health is 'Each beat and worker, and when it last proved its use';
 

@@ -17,9 +17,13 @@ class RetentionOptions(Options):
     """How many days each kind of row is kept; see `rules` for what exactly goes."""
 
     run_days: int = Field(30, ge=1, le=3650, description="Runs; a schedule's newest always stays")
-    failed_run_days: int = Field(90, ge=1, le=3650, description="Failed and partial runs, outcomes")
+    failed_run_days: int = Field(
+        90, ge=1, le=3650, description="Failed and partial runs, outcomes, sent notices"
+    )
     permit_days: int = Field(60, ge=32, le=3650, description="Calls; no quota looks back 32 days")
-    change_days: int = Field(365, ge=1, le=3650, description="Who changed which schedule")
+    change_days: int = Field(
+        365, ge=1, le=3650, description="Who changed which schedule; matches, incidents"
+    )
     snapshot_days: int = Field(14, ge=1, le=3650, description="Token values; then the last a day")
     old_snapshot_days: int = Field(365, ge=1, le=3650, description="Last token values of each day")
     quote_days: int = Field(365, ge=1, le=3650, description="Latest prices nobody confirmed since")

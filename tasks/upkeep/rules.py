@@ -66,6 +66,12 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "permits": ("permit_days", _rows("permit", "id", "stamp < :before", "id")),
     "changes": ("change_days", _rows("schedule_change", "id", "changed_at < :before", "changed_at")),
     "heartbeats": ("run_days", _rows("heartbeat", "name", "seen_at < :before")),
+    "notices": (
+        "failed_run_days",
+        _rows("notice", "id", "created_at < :before and state in ('sent', 'dead')", "id"),
+    ),
+    "matches": ("change_days", _rows("match", "id", "matched_at < :before", "id")),
+    "incidents": ("change_days", _rows("incident", "id", "closed_at < :before", "id")),
     "scrapes": ("failed_run_days", scrapes.drop),
     "sightings": ("run_days", _rows("token_sighting", "run_id, token_id", _RUN_GONE)),
     "snapshots": ("snapshot_days", _rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),

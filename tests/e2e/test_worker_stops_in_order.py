@@ -18,6 +18,8 @@ def test_a_stopped_worker_hands_back_what_it_has_not_begun(
 
     first.send(signal.SIGTERM)
     assert first.wait(10) == 0
+    health = connection.execute("select state from health where role = 'worker'").fetchone()
+    assert health["state"] == "ended"
 
     batch = connection.execute("select state, deaths, error from batch").fetchone()
     assert batch["state"] in {"waiting", "sent"}

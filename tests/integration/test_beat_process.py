@@ -88,6 +88,8 @@ def test_beat_gives_signs_of_use_answers_ping_and_ends_when_asked(
     ours = "select count(*) as n from pg_stat_activity where application_name like 'beat%%'"
     eventually(lambda: drive.one(ours)["n"] == 0, within=5)
     eventually(lambda: not running.running, within=5)
+    assert [row["state"] for row in drive.all("select state from health")] == ["ended"]
+    assert not (tmp_path / "heartbeats" / f"beat-{row['name']}").exists()
 
 
 def test_a_stock_worker_takes_beats_messages(

@@ -1,0 +1,126 @@
+"""What grows is kept for a while: old rows go, young ones, open ones and locked ones stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+
+from tasks.upkeep.rules import RULES, cutoff
+
+#: Rule → what makes 20 rows, the n-th n days old, and how many are left after ten days.
+ROWS: dict[str, tuple[str, str, int]] = {
+    "requests": (
+        "run_request",
+        (
+            "insert into schedule (name, task, every) values ('s', 'tasks.watches.check', '1 day');"
+            " insert into run_request (action, schedule, requested_at, answered_at)"
+            " select 'run', 's', now() - n * interval '1 day', case when n < 15 then now() - n * interval '1 day' end"
+            " from generate_series(0, 19) n"
+        ),
+        15,
+    ),
+    "permits": (
+        "permit",
+        (
+            "insert into permit (upstream, granted_at, stamp)"
+            " select 'head_fi', now(), now() - n * interval '1 day' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "changes": (
+        "schedule_change",
+        (
+            "insert into schedule_change (schedule, action, changes, changed_at, changed_by)"
+            " select 's', 'update', '{}', now() - n * interval '1 day', 'me' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "heartbeats": (
+        "heartbeat",
+        (
+            "insert into heartbeat (name, role, seen_at)"
+            " select 'w@' || n, 'worker', now() - n * interval '1 day' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "notices": (
+        "notice",
+        (
+            "with c as (insert into channel (name, kind, target, upstream)"
+            " values ('c', 'discord', 'env:X', 'head_fi') returning name)"
+            " insert into notice (channel, key, content, state, created_at)"
+            " select name, n::text, '{}', case when n < 15 then 'sent' else 'waiting' end,"
+            " now() - n * interval '1 day' from c, generate_series(0, 19) n"
+        ),
+        15,
+    ),
+    "matches": (
+        "match",
+        (
+            "with r as (insert into rule (name, expression) values ('r', 'price > 0') returning name)"
+            " insert into match (rule, subject, subject_id, occasion, occasion_key, title, facts, matched_at)"
+            " select name, 'listing', n::text, 'new', '', 't', '{}', now() - n * interval '1 day'"
+            " from r, generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "incidents": (
+        "incident",
+        (
+            "insert into incident (kind, subject, title, text, closed_at)"
+            " select 'late', n::text, 't', 't', case when n < 15 then now() - n * interval '1 day' end"
+            " from generate_series(0, 19) n"
+        ),
+        15,
+    ),
+}
+
+
+@pytest.fixture
+def clear(database: Any) -> Any:
+    """Follow one rule to its end, three rows a time; returns how many rows went."""
+    engine = create_engine(database.url.replace("postgresql://", "postgresql+psycopg://", 1))
+
+    def run(rule: str, days: int) -> int:
+        _, delete = RULES[rule]
+        before, gone = cutoff(datetime.now(UTC) + timedelta(minutes=1), days), 0
+        while True:
+            with engine.begin() as connection:
+                number = delete(connection, before, 3)
+            gone += number
+            if number < 3:
+                return gone
+
+    yield run
+    engine.dispose()
+
+
+def count(connection: Any, table: str) -> int:
+    return int(connection.execute(f"select count(*) as n from {table}").fetchone()["n"])
+
+
+@pytest.mark.parametrize("rule", ROWS)
+def test_old_rows_go_and_open_or_young_ones_stay(
+    connection: Any, clear: Callable[[str, int], int], rule: str
+) -> None:
+    table, fill, left = ROWS[rule]
+    connection.execute(f"truncate {table} cascade")
+    connection.execute(fill)
+
+    assert clear(rule, 10) == 20 - left
+    assert count(connection, table) == left
+    assert clear(rule, 10) == 0
+
+
+def test_a_row_that_somebody_holds_is_passed_over(
+    connection: Any, database: Any, clear: Callable[[str, int], int]
+) -> None:
+    connection.execute(ROWS["heartbeats"][1])
+    with database.connect() as other, other.transaction():
+        other.execute("select from heartbeat where name = 'w@19' for update")
+        assert clear("heartbeats", 10) == 9
+    assert clear("heartbeats", 10) == 1
