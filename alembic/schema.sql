@@ -1057,15 +1057,42 @@ CREATE FUNCTION public.quota_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
+    if new.calls < 1 then
+        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+            using errcode = '23514', column = 'calls',
+                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+    end if;
+    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+        raise exception 'per = % has months or years, which have no fixed length', new.per
+            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+    end if;
+    if new.per <= interval '0' then
+        raise exception 'per = % is not a length of time', new.per
+            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+    end if;
+    if new.per > interval '31 days' then
+        raise exception 'per = % is too long', new.per
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+    end if;
     if new.timezone is not null then
+        if new.per <> interval '1 day' then
+            raise exception 'per = % is no calendar day', new.per
+                using errcode = '23514', column = 'per',
+                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+        end if;
         perform schedule_check_timezone(new.timezone);
+    end if;
+    if not exists (select from upstream where name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23503', column = 'upstream',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     return new;
 end
 $$;
 
 -- Name: FUNCTION quota_check(); Type: COMMENT
-COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a timezone that there is not, with the nearest names';
+COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a limit that makes no sense, with a hint';
 
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
@@ -2181,6 +2208,37 @@ $$;
 -- Name: FUNCTION upstream_added(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its door';
 
+-- Name: upstream_check(); Type: FUNCTION
+CREATE FUNCTION public.upstream_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+begin
+    if new.name !~ '^[a-z0-9]+(_[a-z0-9]+)*$' then
+        raise exception 'name "%" is not made of lower-case words and digits joined by _', left(new.name, 100)
+            using errcode = '23514', column = 'name', hint = 'Write e.g. ''head_fi''.';
+    end if;
+    if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
+        raise exception 'base_url of % is no address', new.name
+            using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
+    end if;
+    if new.concurrency < 1 then
+        raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
+            using errcode = '23514', column = 'concurrency',
+                  hint = format('concurrency must be 1 or more; to stop calls: UPDATE upstream SET enabled = false WHERE name = %L;', new.name);
+    end if;
+    if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
+       or new.spacing < interval '0' or new.spacing > interval '1 day' then
+        raise exception 'spacing = % is not allowed for %', new.spacing, new.name
+            using errcode = '23514', column = 'spacing',
+                  hint = 'spacing cannot be negative and is at most a day, e.g. ''2 seconds''; for more write a quota, e.g. one call per ''3 days''.';
+    end if;
+    return new;
+end
+$_$;
+
+-- Name: FUNCTION upstream_check(); Type: COMMENT
+COMMENT ON FUNCTION public.upstream_check() IS 'Trigger: refuses an upstream that cannot be called, with a hint';
+
 -- Name: upstream_edited(); Type: FUNCTION
 CREATE FUNCTION public.upstream_edited() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2239,6 +2297,28 @@ $$;
 
 -- Name: FUNCTION window_start(per interval, timezone text, now_ timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.window_start(per interval, timezone text, now_ timestamp with time zone) IS 'Where a quota''s window begins now: per ago, or the last midnight of its timezone';
+
+-- Name: worker_group_check(); Type: FUNCTION
+CREATE FUNCTION public.worker_group_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+begin
+    if new.name !~ '^[^@ ]+$' then
+        raise exception 'name "%" is no worker group', left(new.name, 100)
+            using errcode = '23514', column = 'name',
+                  hint = 'It is what stands before @ in a worker''s node name: ''prices'' for prices@host.';
+    end if;
+    if new.min_processes < 1 or new.max_processes > 500 or new.max_processes < new.min_processes then
+        raise exception '% to % processes are not allowed for workers of %', new.min_processes, new.max_processes, new.name
+            using errcode = '23514', column = 'max_processes',
+                  hint = 'min_processes must be 1 or more; max_processes cannot be less than min_processes, and is at most 500 a worker.';
+    end if;
+    return new;
+end
+$_$;
+
+-- Name: FUNCTION worker_group_check(); Type: COMMENT
+COMMENT ON FUNCTION public.worker_group_check() IS 'Trigger: refuses bounds that no pool can have, with a hint';
 
 -- Name: zone_offset(timestamp with time zone, text); Type: FUNCTION
 CREATE FUNCTION public.zone_offset(at timestamp with time zone, zone text) RETURNS interval
@@ -3880,29 +3960,45 @@ ALTER TABLE public.run_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 CREATE VIEW public.running_now AS
  SELECT r.schedule,
     r.task,
-    ((COALESCE(b.ended, (0)::bigint) || '/'::text) || GREATEST((r.total)::bigint, b.total)) AS items,
+        CASE
+            WHEN (all_.items > 0) THEN (repeat('█'::text, (((20 * b.ended) / all_.items))::integer) || repeat('░'::text, (20 - (((20 * b.ended) / all_.items))::integer)))
+            ELSE NULL::text
+        END AS progress,
+    ((b.ended || '/'::text) || all_.items) AS items,
     public.duration_words(date_trunc('second'::text, (clock_timestamp() - r.started_at))) AS elapsed,
         CASE
             WHEN ((b.ended > 0) AND (b.total > b.ended)) THEN ('about '::text || public.duration_words(date_trunc('second'::text, ((clock_timestamp() - r.started_at) * (((b.total - b.ended))::double precision / (b.ended)::double precision)))))
             ELSE NULL::text
         END AS time_left,
-    b.waiting_for,
+    ( SELECT string_agg((w.upstream ||
+                CASE
+                    WHEN (u.next_permit_at > clock_timestamp()) THEN (', '::text || public.in_words(u.next_permit_at))
+                    ELSE ''::text
+                END), '; '::text ORDER BY w.upstream) AS string_agg
+           FROM (unnest(b.waiting_for) w(upstream)
+             LEFT JOIN public.upstream_state u ON ((u.upstream = w.upstream)))) AS waiting_for,
     (r.trigger || COALESCE((' by '::text || r.requested_by), ''::text)) AS started_by,
     b.failed,
     r.state,
     r.id,
     r.started_at,
     r.created_at,
-    b.total,
+    all_.items AS total,
     b.ended,
+    b.done,
+    b.deferred,
+    b.waiting_for AS waiting_upstreams,
     (clock_timestamp() - r.started_at) AS elapsed_interval
-   FROM (public.run r
-     LEFT JOIN LATERAL ( SELECT sum(((batch.done + batch.failed) + batch.deferred)) AS ended,
-            sum(batch.failed) AS failed,
-            sum(batch.total) AS total,
-            string_agg(DISTINCT batch.waiting_for, ', '::text) AS waiting_for
+   FROM ((public.run r
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum(((batch.done + batch.failed) + batch.deferred)), (0)::bigint) AS ended,
+            COALESCE(sum(batch.done), (0)::bigint) AS done,
+            COALESCE(sum(batch.failed), (0)::bigint) AS failed,
+            COALESCE(sum(batch.deferred), (0)::bigint) AS deferred,
+            COALESCE(sum(batch.total), (0)::bigint) AS total,
+            array_agg(DISTINCT batch.waiting_for) FILTER (WHERE (batch.waiting_for IS NOT NULL)) AS waiting_for
            FROM public.batch
-          WHERE (batch.run_id = r.id)) b ON (true))
+          WHERE (batch.run_id = r.id)) b)
+     CROSS JOIN LATERAL ( SELECT GREATEST((r.total)::bigint, b.total) AS items) all_)
   WHERE (r.state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text]))
   ORDER BY r.created_at;
 
@@ -5346,7 +5442,7 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN 
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();
 
 -- Name: quota quota_check; Type: TRIGGER
-CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE OF timezone ON public.quota FOR EACH ROW EXECUTE FUNCTION public.quota_check();
+CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.quota_check();
 
 -- Name: quota quota_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER quota_edited AFTER INSERT OR DELETE OR UPDATE ON public.quota DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
@@ -5399,11 +5495,17 @@ CREATE TRIGGER site_check BEFORE INSERT OR UPDATE ON public.site FOR EACH ROW EX
 -- Name: upstream upstream_added; Type: TRIGGER
 CREATE TRIGGER upstream_added AFTER INSERT ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_added();
 
+-- Name: upstream upstream_check; Type: TRIGGER
+CREATE TRIGGER upstream_check BEFORE INSERT OR UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_check();
+
 -- Name: upstream upstream_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER upstream_edited AFTER UPDATE ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
 
 -- Name: upstream upstream_stamped; Type: TRIGGER
 CREATE TRIGGER upstream_stamped BEFORE UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_stamped();
+
+-- Name: worker_group worker_group_check; Type: TRIGGER
+CREATE TRIGGER worker_group_check BEFORE INSERT OR UPDATE ON public.worker_group FOR EACH ROW EXECUTE FUNCTION public.worker_group_check();
 
 -- Name: batch batch_run_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.batch

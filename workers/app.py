@@ -9,6 +9,7 @@ from celery import Celery, signals
 
 from workers import broker, db, logs, shutdown, upstream
 from workers.autoscaler import Appetite
+from workers.progress import Progress
 from workers.settings import settings
 from workers.task import Task
 from workers.watchdog import Watchdog
@@ -65,7 +66,7 @@ app.conf.update(
     enable_utc=True,
     timezone="UTC",
 )
-app.steps["consumer"].update({Appetite, Watchdog})
+app.steps["consumer"].update({Appetite, Progress, Watchdog})
 
 
 @signals.setup_logging.connect

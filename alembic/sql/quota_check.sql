@@ -2,15 +2,42 @@ create or replace function quota_check() returns trigger
 language plpgsql
 as $$
 begin
+    if new.calls < 1 then
+        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+            using errcode = '23514', column = 'calls',
+                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+    end if;
+    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+        raise exception 'per = % has months or years, which have no fixed length', new.per
+            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+    end if;
+    if new.per <= interval '0' then
+        raise exception 'per = % is not a length of time', new.per
+            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+    end if;
+    if new.per > interval '31 days' then
+        raise exception 'per = % is too long', new.per
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+    end if;
     if new.timezone is not null then
+        if new.per <> interval '1 day' then
+            raise exception 'per = % is no calendar day', new.per
+                using errcode = '23514', column = 'per',
+                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+        end if;
         perform schedule_check_timezone(new.timezone);
+    end if;
+    if not exists (select from upstream where name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23503', column = 'upstream',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     return new;
 end
 $$;
 
-comment on function quota_check() is 'Trigger: refuses a timezone that there is not, with the nearest names';
+comment on function quota_check() is 'Trigger: refuses a limit that makes no sense, with a hint';
 
-create trigger quota_check
-    before insert or update of timezone on quota
+create or replace trigger quota_check
+    before insert or update on quota
     for each row execute function quota_check();

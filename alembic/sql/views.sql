@@ -1,19 +1,26 @@
 create or replace view running_now as
 select r.schedule, r.task,
-       coalesce(b.ended, 0) || '/' || greatest(r.total, b.total) as items,
+       case when all_.items > 0 then
+           repeat('█', (20 * b.ended / all_.items)::integer) || repeat('░', 20 - (20 * b.ended / all_.items)::integer) end as progress,
+       b.ended || '/' || all_.items as items,
        duration_words(date_trunc('second', clock_timestamp() - r.started_at)) as elapsed,
        case when b.ended > 0 and b.total > b.ended
             then 'about ' || duration_words(date_trunc('second',
                  (clock_timestamp() - r.started_at) * ((b.total - b.ended)::float8 / b.ended))) end as time_left,
-       b.waiting_for,
+       (select string_agg(w.upstream || case when u.next_permit_at > clock_timestamp()
+                                             then ', ' || in_words(u.next_permit_at) else '' end, '; ' order by w.upstream)
+          from unnest(b.waiting_for) as w(upstream) left join upstream_state u on u.upstream = w.upstream) as waiting_for,
        r.trigger || coalesce(' by ' || r.requested_by, '') as started_by,
-       b.failed, r.state, r.id, r.started_at, r.created_at, b.total, b.ended,
-       clock_timestamp() - r.started_at as elapsed_interval
+       b.failed, r.state, r.id, r.started_at, r.created_at, all_.items as total, b.ended, b.done, b.deferred,
+       b.waiting_for as waiting_upstreams, clock_timestamp() - r.started_at as elapsed_interval
   from run r
-  left join lateral (
-      select sum(done + failed + deferred) as ended, sum(failed) as failed, sum(total) as total,
-             string_agg(distinct waiting_for, ', ') as waiting_for
-        from batch where run_id = r.id) b on true
+  cross join lateral (
+      select coalesce(sum(done + failed + deferred), 0) as ended, coalesce(sum(done), 0) as done,
+             coalesce(sum(failed), 0) as failed, coalesce(sum(deferred), 0) as deferred,
+             coalesce(sum(total), 0) as total,
+             array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
+        from batch where run_id = r.id) b
+  cross join lateral (select greatest(r.total, b.total) as items) all_
  where r.state in ('due', 'running', 'held')
  order by r.created_at;
 comment on view running_now is 'What runs, how far it is, what it waits for';

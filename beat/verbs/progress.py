@@ -19,11 +19,12 @@ SILENT = 5.0
 LOOK = """
 select r.id, coalesce(r.schedule, r.task) as name, r.state, r.finished_at, r.error,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
-       greatest(r.total, b.total, 0) as total, coalesce(b.ended, 0) as ended, b.waiting_for,
+       greatest(r.total, b.total, 0) as total, coalesce(b.ended, 0) as ended,
+       coalesce(b.failed, 0) as failed, b.waiting_for,
        extract(epoch from u.next_permit_at - clock_timestamp())::float8 as waits
   from run r
   left join lateral (
-      select sum(total) as total, sum(done + failed + deferred) as ended,
+      select sum(total) as total, sum(done + failed + deferred) as ended, sum(failed) as failed,
              min(waiting_for) as waiting_for
         from batch where run_id = r.id) b on true
   left join upstream_state u on u.upstream = b.waiting_for
@@ -56,10 +57,12 @@ def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:
     """What a run does at the moment, in a few words."""
     if row["finished_at"]:
         return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
+    failed = f"{row['failed']} failed, " if row["failed"] else ""
     if row["waiting_for"]:
         soon = f" {max(0, round(row['waits'] or 0))} s" if countdown else ""
-        return f"waiting{soon} for {row['waiting_for']}"
-    return str(row["summary"] or row["state"]) if row["state"] == "held" else str(row["state"])
+        return f"{failed}waiting{soon} for {row['waiting_for']}"
+    held = row["state"] == "held" and row["summary"]
+    return f"{failed}{held or row['state']}"
 
 
 class Lines:

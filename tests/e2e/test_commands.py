@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fix_processes import is_up
+
+from sandbox.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,10 +111,6 @@ def test_a_hand_made_call_is_in_the_ledger(
 def test_flower_shows_a_run_under_its_own_id(
     celery_process: Any, new_run: Any, connection: Any, row: Any, eventually: Any
 ) -> None:
-    import urllib.request
-
-    from sandbox.processes import free_port
-
     port = free_port()
     celery_process("beat")
     celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
@@ -202,3 +203,34 @@ def test_ctrl_c_ends_the_waiting_not_the_run(typed: Any, counting: str, celery_p
     assert again.returncode == 0, said
     assert out.startswith("succeeded")
     assert "60/60" in said
+
+
+def page_of(port: int, task_id: str) -> str:
+    """What Flower's page of a task shows, as HTML; nothing while Flower knows no such task."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/task/{task_id}", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def test_flowers_page_of_a_run_shows_how_far_it_is_and_how_it_ended(
+    celery_process: Any, kinds: Any, connection: Any, eventually: Any
+) -> None:
+    port = free_port()
+    celery_process("flower", "--address=127.0.0.1", f"--port={port}")
+    eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthcheck"), within=30)
+    celery_process("beat")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
+    connection.execute(
+        "insert into schedule (name, task, every, options) values ('far', 'tests.counting', '1 hour', %s)",
+        ('{"items": 12, "seconds": 0.5, "broken": ["i1"]}',),
+    )
+    run = eventually(lambda: connection.execute("select id from run").fetchone(), within=20)["id"]
+
+    eventually(
+        lambda: re.search(r"\b\d+/12 items, 1 failed, about \d+ seconds? left", page_of(port, run)),
+        within=30,
+    )
+    ended = eventually(lambda: re.search(r"partial: [^<]*", page_of(port, run)), within=30)
+    assert ended.group() == "partial: 11 counted; i1: ValueError: this one is broken"

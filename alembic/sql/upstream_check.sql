@@ -1,0 +1,32 @@
+create or replace function upstream_check() returns trigger
+language plpgsql
+as $$
+begin
+    if new.name !~ '^[a-z0-9]+(_[a-z0-9]+)*$' then
+        raise exception 'name "%" is not made of lower-case words and digits joined by _', left(new.name, 100)
+            using errcode = '23514', column = 'name', hint = 'Write e.g. ''head_fi''.';
+    end if;
+    if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
+        raise exception 'base_url of % is no address', new.name
+            using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
+    end if;
+    if new.concurrency < 1 then
+        raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
+            using errcode = '23514', column = 'concurrency',
+                  hint = format('concurrency must be 1 or more; to stop calls: UPDATE upstream SET enabled = false WHERE name = %L;', new.name);
+    end if;
+    if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
+       or new.spacing < interval '0' or new.spacing > interval '1 day' then
+        raise exception 'spacing = % is not allowed for %', new.spacing, new.name
+            using errcode = '23514', column = 'spacing',
+                  hint = 'spacing cannot be negative and is at most a day, e.g. ''2 seconds''; for more write a quota, e.g. one call per ''3 days''.';
+    end if;
+    return new;
+end
+$$;
+
+comment on function upstream_check() is 'Trigger: refuses an upstream that cannot be called, with a hint';
+
+create or replace trigger upstream_check
+    before insert or update on upstream
+    for each row execute function upstream_check();
