@@ -186,6 +186,8 @@ def unreserve(connection: Connection, messages: list[Message]) -> None:
 
 
 def _given(messages: list[Message]) -> dict[str, str]:
+    """The batches by key, in the order in which everybody locks them."""
+    messages = sorted(messages, key=lambda message: (message.run_id, message.seq))
     return {
         "ids": array([message.run_id for message in messages]),
         "seqs": array([message.seq for message in messages]),

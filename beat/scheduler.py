@@ -100,6 +100,7 @@ class DatabaseScheduler(Scheduler):
             )
         # Listen first, look then: what is said in between is heard.
         self._wakeup.open()
+        self._turn.began = time.monotonic()
         self._turn.now = _clock(self._turn.connection)
         self._turn.soon = False
         return self._turn

@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("beat")
 
 #: Pause between two looks at what need not happen at once (seconds).
 ROUND = 1.0
+#: A permit is free, but batches let go before may have it (seconds).
+PATIENCE = 0.2
 #: What some other beat holds for a moment is tried again after so long (seconds).
 MOMENT = 0.05
 
@@ -34,6 +36,8 @@ class Turn:
     now: datetime
     limit: int
     connected_at: float
+    #: When this tick began.
+    began: float = field(default_factory=time.monotonic)
     book: SessionBook = field(default_factory=SessionBook)
     sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
     next_sweep: float = 0.0
@@ -90,12 +94,14 @@ def release(turn: Turn) -> bool:
     return releasing.release_waiting(turn.connection, turn.now) > 0 or bool(messages)
 
 
+def tell(turn: Turn) -> bool:
+    """Let runs know that their upstream is shut for long."""
+    return releasing.tell_hopeless(turn.connection, turn.now) > 0
+
+
 def stop(turn: Turn) -> bool:
     """End what was asked to stop and what took too long."""
-    with transaction() as connection:
-        stopped = ending.stop_asked(connection, turn.limit)
-    with transaction() as connection:
-        return ending.end_overdue(connection, turn.now, turn.limit) + stopped > 0
+    return ending.stop_asked(turn.limit) + ending.end_overdue(turn.now, turn.limit) > 0
 
 
 def rescue(turn: Turn) -> bool:
@@ -105,6 +111,9 @@ def rescue(turn: Turn) -> bool:
     worker.
     """
     lease = settings().lease_seconds
+    if time.monotonic() - turn.began > lease / 3:
+        # Postgres, or this beat, stood still: workers' signs of life may be queued up behind us.
+        turn.connected_at = time.monotonic()
     if time.monotonic() - turn.connected_at < lease:
         return False
     row = turn.connection.execute(
@@ -182,6 +191,7 @@ def steps() -> list[Step]:
         Step(answer),
         Step(conclude),
         Step(release),
+        Step(tell, ROUND),
         Step(stop, ROUND),
         Step(rescue, ROUND),
         Step(sweep),
@@ -191,11 +201,14 @@ def steps() -> list[Step]:
 def pause(turn: Turn) -> float:
     """Seconds until something may be due: at most a round, and a moment for what others hold."""
     row = turn.connection.execute(
-        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND}),"  # noqa: S608
-        f" ({releasing.NEXT_PERMIT})) - clock_timestamp())::float8"
+        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)::float8,"  # noqa: S608
+        f" extract(epoch from least(({releasing.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
+        " from clock_timestamp() now_"
     ).fetchone()
-    until = row[0] if row and row[0] is not None else ROUND
-    if until <= 0 or turn.soon:
+    due, permit = row or (None, None)
+    if turn.soon or (due is not None and due <= 0):
         # Due, and yet this tick did nothing: somebody holds it.
         return MOMENT
-    return float(min(until, ROUND))
+    if permit is not None and permit <= 0:
+        permit = PATIENCE
+    return float(min(ROUND if due is None else due, ROUND if permit is None else permit, ROUND))

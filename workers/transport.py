@@ -137,5 +137,5 @@ def exchange(
         str(response.url),
         {name.lower(): value for name, value in response.headers.items()},
         bytes(content),
-        response.encoding or "utf-8",
+        response.charset_encoding,
     )
