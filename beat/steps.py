@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +24,8 @@ log = structlog.stdlib.get_logger("beat")
 ROUND = 1.0
 #: A permit is free, but batches let go before may have it (seconds).
 PATIENCE = 0.2
+#: A step that fails for so long makes beat useless (seconds).
+STUCK = 60.0
 #: What some other beat holds for a moment is tried again after so long (seconds).
 MOMENT = 0.05
 
@@ -150,6 +152,7 @@ class Step:
     every: float = 0.0
     not_before: float = 0.0
     failure: str = ""
+    failed_at: float | None = None
     rest: float = ROUND
 
     @property
@@ -170,7 +173,7 @@ class Step:
         self.not_before = 0.0 if busy else time.monotonic() + self.every
         if self.failure:
             log.info("step.recovered", step=self.name)
-            self.failure, self.rest = "", ROUND
+            self.failure, self.failed_at, self.rest = "", None, ROUND
         return busy
 
     def _failed(self, error: Exception) -> None:
@@ -178,8 +181,16 @@ class Step:
         if said != self.failure:
             log.error("step.failed", step=self.name, error=said, exc_info=error)
         self.failure = said
+        if self.failed_at is None:
+            self.failed_at = time.monotonic()
         self.not_before = time.monotonic() + self.rest
         self.rest = min(self.rest * 2, 30.0)
+
+
+def are_stuck(steps: Iterable[Step]) -> bool:
+    """Whether a step has failed again and again for so long that this beat is of no use."""
+    now = time.monotonic()
+    return any(step.failed_at is not None and now - step.failed_at > STUCK for step in steps)
 
 
 def steps() -> list[Step]:

@@ -95,6 +95,13 @@ def stand_still(state: Any) -> None:
     threading.Event().wait()
 
 
+@control_command()  # type: ignore[misc]
+def turn_deaf(state: Any) -> dict[str, str]:
+    """Let this worker's event loop go on, and read no more messages."""
+    state.consumer.task_consumer.channel.qos.can_consume = lambda: False
+    return {"ok": "deaf"}
+
+
 @app.task(name="tests.noop_kind", options=Options, queue="upkeep")
 def noop_kind(work: Work[Options]) -> None:
     """Do nothing, through all of the ledger."""
