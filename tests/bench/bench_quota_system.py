@@ -127,7 +127,8 @@ class Trial:
         """Let all runs begin, and the faults happen; returns when the time was over (Unix time)."""
         asked = 0
         for name, (rate, size, most, priority) in RUNS.items():
-            items = int(1.05 * rate * seconds) + 1 + sum(calls for calls, _ in UPSTREAM[name])
+            burst = min((calls for calls, _ in UPSTREAM[name]), default=0)
+            items = int(1.05 * rate * seconds) + 1 + burst
             asked += items
             self._place.sql.execute(
                 "insert into schedule (name, task, at, options, batch_size, max_in_flight, priority)"
