@@ -73,12 +73,10 @@ class System:
         for worker in self._workers:
             if not worker.running:
                 self.ended_themselves += 1
-                sys.stderr.write(f"a worker ended with status {worker.status}:\n{worker.tail()}\n")
                 worker.start()
 
     def kill(self) -> None:
         """Kill -9 of one process of a pool, or of a whole worker, which is started again."""
-        self.tend()
         worker = self._chance.choice(self._workers)
         self.kills += 1
         if self.kills % WHOLE == 0:
@@ -153,17 +151,23 @@ class Trial:
             )
         self.asked = asked
         begin = time.time()
-        for at, event in self.timeline(seconds, kills):
-            time.sleep(max(0.0, begin + at - time.time()))
+        for at, event in [*self.timeline(seconds, kills), (seconds, self._system.tend)]:
+            while (left := begin + at - time.time()) > 0:
+                time.sleep(min(left, 0.2))
+                self._system.tend()
             event()
-        time.sleep(max(0.0, begin + seconds - time.time()))
         return begin + seconds
 
     def wait_for_quiet(self) -> float:
         """Seconds until every run has ended."""
         began = time.monotonic()
         left = "select count(*) from run where finished_at is null"
-        self._place.until(lambda: self._place.value(left) == 0, within=QUIET, every=0.2)
+
+        def quiet() -> bool:
+            self._system.tend()
+            return bool(self._place.value(left) == 0)
+
+        self._place.until(quiet, within=QUIET, every=0.2)
         return time.monotonic() - began
 
 
