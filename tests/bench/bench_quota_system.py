@@ -172,7 +172,7 @@ class Trial:
 
 
 UPSTREAM = {name: limits for name, limits, _ in UPSTREAMS}
-#: Items that a worker's second death set aside: failed with that reason, so not lost.
+#: Items that failed as their batch was set aside, at its worker's second death: not lost.
 SET_ASIDE = "select coalesce(sum(total - done - failed), 0) from batch where error like 'set aside%'"
 
 
@@ -192,13 +192,13 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int) -> None:
     finally:
         imitations.stop()
     done, failed = place.sql.execute("select sum(done), sum(failed) from run").fetchone() or (0, 0)
-    set_aside = place.value(SET_ASIDE)
+    set_aside = int(place.value(SET_ASIDE))
     say(
         what, seconds=seconds, processes=WORKERS * POOL, kills=system.kills,
         processes_killed=system.processes_killed, ended_themselves=system.ended_themselves, redis_kills=trial.redis_kills,
         postgres_crashes=trial.postgres_crashes, in_flight_at_crash=trial.in_flight_at_crash,
-        **figures, failed=int(failed), set_aside=int(set_aside),
-        lost=int(trial.asked - done - failed - set_aside), quiet_after_s=quiet,
+        **figures, failed=int(failed) - set_aside, set_aside=set_aside,
+        lost=int(trial.asked - done - failed), quiet_after_s=quiet,
     )  # fmt: skip
 
 
