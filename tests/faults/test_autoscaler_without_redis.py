@@ -18,7 +18,7 @@ def test_a_pool_that_lost_redis_ends_no_running_batch_and_grows_again_when_it_is
         "worker", "-Q", "upkeep", "--autoscale=4,1", "-O", "fair", app=KINDS,
         **{**QUICK, "WATCHKEEPER_BROKER_URL": f"redis://127.0.0.1:{between.port}/0"},
     )  # fmt: skip
-    eventually(lambda: connection.execute("select from scaling_status").fetchone(), within=60)
+    eventually(lambda: connection.execute("select 1 as one from scaling_status").fetchone(), within=60)
     slow = [new_run("tests.counting", items=1, seconds=25) for _ in range(3)]
     running = "select count(*) as n from batch where state = 'running'"
     eventually(lambda: connection.execute(running).fetchone()["n"] == 3, within=30)
@@ -33,7 +33,7 @@ def test_a_pool_that_lost_redis_ends_no_running_batch_and_grows_again_when_it_is
         new_run("tests.counting", items=1, seconds=4)
     eventually(
         lambda: connection.execute(
-            "select from scaling_status where measure = 'ledger' and processes = 4"
+            "select 1 as one from scaling_status where measure = 'ledger' and processes = 4"
         ).fetchone(),
         within=60,
     )
