@@ -72,10 +72,11 @@ def ask(connection: Connection, run_id: UUID, *, minutes: int, profit: float) ->
 
 _OPEN = text("""
 select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, t.address, t.symbol,
-       t.pool_created_at, s.pool
+       l.created_at as pool_created_at, s.pool
   from token_profile p
   join token t on t.id = p.token_id
   left join token_snapshot s on s.token_id = p.token_id and s.run_id = p.run_id
+  left join token_pool l on l.chain = t.chain and l.pool = s.pool
  where p.profiled_at is null and (cast(:run as uuid) is null or p.run_id = :run)
  order by p.asked_at, p.token_id limit :limit
 """)
