@@ -1,8 +1,8 @@
-"""Looks tokens up, as many in a call as come back whole, and stores each with its own call's answer."""
+"""Looks tokens up, as many in a call as come back whole, and stores them call by call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,62 +21,64 @@ from workers.work import Item, Work
 
 
 def look_up(work: Work[Any]) -> None:
-    """Look up the batch's tokens in their order, up to thirty of a chain a call, and store them."""
+    """Look up the batch's tokens in their order, up to fifteen of a chain a call, and store them."""
     now = work.now()
-    for group in _groups(work.batch):
-        _look_at(work, group, now)
+    while group := _next_group(work.batch):
+        work.check()
+        with work.attempt(*group):
+            _look_at(work, group, now)
     _ask_for_orders(work)
 
 
-def _groups(batch: Sequence[Item]) -> Iterator[list[Item]]:
-    """Tokens not yet looked up, each with up to 29 later ones of its chain."""
+def _most(item: Item) -> int:
+    """How many tokens are asked for together with this one: fewer after an answer that was no good."""
+    return int(item.data.get("most", dexscreener.MOST_ADDRESSES))
+
+
+def _next_group(batch: Sequence[Item]) -> list[Item]:
+    """The first token not yet looked up, and later ones of its chain; empty when all are."""
     waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
-    while waiting:
-        chain = waiting[0].data["chain"]
-        same = [item for item in waiting if item.data["chain"] == chain]
-        group = same[: dexscreener.MOST_ADDRESSES]
-        taken = {item.key for item in group}
-        waiting = [item for item in waiting if item.key not in taken]
-        yield group
+    if not waiting:
+        return []
+    chain, most = waiting[0].data["chain"], _most(waiting[0])
+    return [item for item in waiting if item.data["chain"] == chain and _most(item) == most][:most]
 
 
-def _look_at(work: Work[Any], group: list[Item], now: datetime, *, again: bool = False) -> None:
-    """Look up a group; ``again``: it is part of one that was cut or broken."""
-    work.check()
-    smaller: list[list[Item]] = []
-    with work.attempt(*group):
-        smaller = _look_once(work, group, now, again=again)
-    for part in smaller:
-        _look_at(work, part, now, again=True)
-
-
-def _look_once(work: Work[Any], group: list[Item], now: datetime, *, again: bool) -> list[list[Item]]:
-    """Ask for a group and store it; the smaller groups to ask for instead, when that cannot be."""
+def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
+    """Ask for a group and store it, or have it asked for in smaller groups."""
     try:
-        pairs = _fetch(work.door, group, again=again)
+        pairs = _fetch(work.door, group)
     except (RateLimited, Blocked):
         raise
     except UpstreamError as error:
         if len(group) > 1 and isinstance(error, (BrokenAnswer, NotFound)):
-            return [[item] for item in group]
-        _fail(work, group, error, now)
-        return []
+            _ask_for_fewer(work, group, 1)
+        else:
+            _fail(work, group, error, now)
+        return
     if pairs is None:
-        middle = (len(group) + 1) // 2
-        return [group[:middle], group[middle:]]
-    _keep(work, [seeing.judge(item, pairs, work.options, now) for item in group], now)
-    return []
+        _ask_for_fewer(work, group, (len(group) + 1) // 2)
+    else:
+        _keep(work, [seeing.judge(item, pairs, work.options, now) for item in group], now)
 
 
-def _fetch(door: Door, group: list[Item], *, again: bool) -> dict[str, list[Pair]] | None:
-    """Every pair of the group's tokens; None when the answer was cut and the group is to be halved."""
+def _fetch(door: Door, group: list[Item]) -> dict[str, list[Pair]] | None:
+    """Every pair of the group's tokens; None when the answer was cut and fewer are to be asked for."""
     chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
     pairs = None
-    if len(group) > 1 or not again:
+    if _most(group[0]) > 1:
         pairs = dexscreener.fetch_pairs(door, chain, addresses)
     if pairs is None and len(group) == 1:
         return dexscreener.fetch_pools(door, chain, addresses[0])
     return pairs
+
+
+def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
+    """Kept with the items: whoever goes on does not pay for the same answer again."""
+    for item in group:
+        item.data["most"] = most
+    with work.save(group[0]):
+        pass
 
 
 def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:

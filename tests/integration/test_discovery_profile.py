@@ -181,7 +181,7 @@ def test_another_main_pool_adds_its_early_buyers_to_those_of_the_first(two_token
 
 def test_early_is_counted_from_the_beginning_of_the_pool_that_was_looked_at(two_tokens: Any) -> None:
     two_tokens.run()
-    opened(two_tokens, "A", "newer", 1)
+    opened(two_tokens, "A", "older", 3)
     two_tokens.run(profile_immediately=False)
 
     two_tokens.run(PROFILE)

@@ -28,9 +28,10 @@ FEEDS = {
     "profiles": "/token-profiles/latest/v1",
     "takeovers": "/community-takeovers/latest/v1",
 }
-#: Addresses in one call, and rows after which an answer is cut: which tokens it cut nobody knows.
-MOST_ADDRESSES = 30
+#: Rows after which an answer is cut: which tokens it cut nobody knows.
 MOST_ROWS = 30
+#: Tokens asked for together.  Thirty are taken, but each has a pool or two: the answer would be cut.
+MOST_ADDRESSES = 15
 LONGEST_SYMBOL = 64
 LONGEST_NAME = 256
 MOST_LINKS = 20
