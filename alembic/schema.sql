@@ -2861,7 +2861,7 @@ COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long a
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
 
 -- Name: COLUMN token_profile.asked_at; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for';
+COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for, or last tried in vain';
 
 -- Name: COLUMN token_profile.profiled_at; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.profiled_at IS 'When it was done; null: still to do';

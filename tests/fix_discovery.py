@@ -62,10 +62,10 @@ class ScriptedDexScreener(ScriptedServer):
 
 
 class ScriptedGecko(ScriptedServer):
-    """Trades of pools as a test sets them, the newest first; a pool that is None is not listed."""
+    """Trades of pools as a test sets them, the newest first; None: not listed, a text: sent as it is."""
 
     def __init__(self) -> None:
-        self.trades: dict[str, list[dict[str, Any]] | None] = {}
+        self.trades: dict[str, list[dict[str, Any]] | str | None] = {}
         self.paths: list[str] = []
         super().__init__()
 
@@ -74,6 +74,8 @@ class ScriptedGecko(ScriptedServer):
         rows = self.trades.get(path.split("/")[-2], [])
         if rows is None:
             return 404, {}, {"errors": [{"status": "404", "title": "Not Found"}]}
+        if isinstance(rows, str):
+            return 200, {}, rows
         newest = sorted(rows, key=lambda row: str(row["block_timestamp"]), reverse=True)
         return 200, {}, {"data": [{"attributes": row} for row in newest]}
 

@@ -10,6 +10,7 @@ down_revision = "0072"
 
 def upgrade() -> None:
     load_sql("words", "views", "trouble", "status_bar", "profile_asked")
+    op.execute("comment on column token_profile.asked_at is 'When it was asked for, or last tried in vain'")
     # A run asked for while another goes on waits for it: with "skip" its tokens would wait for the next discovery.
     op.execute("alter table schedule disable trigger schedule_check")
     op.execute("update schedule set overlap = 'buffer_one' where task = 'tasks.discovery.profile' and overlap = 'skip'")
@@ -17,6 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("comment on column token_profile.asked_at is 'When it was asked for'")
     op.execute("drop view status_bar")
     op.execute("drop trigger profile_asked on run")
     op.execute("drop function profile_asked()")

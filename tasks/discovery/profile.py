@@ -15,7 +15,7 @@ from tasks.discovery.early import Buyer, Reach
 from tasks.discovery.sources import geckoterminal
 from tasks.discovery.sources.geckoterminal import Trades
 from workers.app import app
-from workers.errors import NotFound
+from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
 from workers.kinds import Options
 from workers.work import Item, Work
 
@@ -78,24 +78,38 @@ def profile(work: Work[ProfileOptions]) -> None:
     """Find who bought the tokens that discoveries chose early, and with what gain."""
     for item in work.items():
         with work.attempt(item):
-            reach, trades = _look(work, item)
-            found = _buyers(item, trades) if reach.covered else []
-            with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
-                new, updated = store(connection, work.run_id, item, found, reach)
-                work.count(new=new, updated=updated)
-                token_profiles.finish(
-                    connection,
-                    UUID(item.data["run_id"]),
-                    item.data["token_id"],
-                    {
-                        "profile_run_id": work.run_id,
-                        "trades": len(trades.rows),
-                        "profiled_wallets": len(found),
-                        "new_wallets": new,
-                        "updated_wallets": updated,
-                        "note": reach.note,
-                    },
-                )
+            try:
+                reach, trades = _look(work, item)
+            except (RateLimited, Blocked):
+                raise
+            except UpstreamError as error:
+                with work.failing(item, error=str(error)) as connection:
+                    token_profiles.put_last(
+                        connection, UUID(item.data["run_id"]), item.data["token_id"]
+                    )
+            else:
+                _finish(work, item, reach, trades)
+
+
+def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
+    """Store what the trades say, and that the token was looked at."""
+    found = _buyers(item, trades) if reach.covered else []
+    with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
+        new, updated = store(connection, work.run_id, item, found, reach)
+        work.count(new=new, updated=updated)
+        token_profiles.finish(
+            connection,
+            UUID(item.data["run_id"]),
+            item.data["token_id"],
+            {
+                "profile_run_id": work.run_id,
+                "trades": len(trades.rows),
+                "profiled_wallets": len(found),
+                "new_wallets": new,
+                "updated_wallets": updated,
+                "note": reach.note,
+            },
+        )
 
 
 def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:

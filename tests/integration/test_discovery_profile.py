@@ -203,6 +203,20 @@ def test_a_pool_that_is_not_listed_is_out_of_reach_and_not_asked_for_again(two_t
     assert two_tokens.gecko.paths == []
 
 
+def test_a_token_whose_trades_cannot_be_had_lets_others_go_first_next_time(two_tokens: Any) -> None:
+    rows = two_tokens.gecko.trades["poolA"]
+    two_tokens.gecko.trades["poolA"] = "<html>later</html>"
+
+    run = two_tokens.run(max_tokens=2) and two_tokens.run(PROFILE, max_tokens=1)
+    assert (run["state"], run["failed"]) == ("failed", 1)
+    run = two_tokens.run(PROFILE, max_tokens=1)
+    assert (run["state"], run["result"]["counts"]["analysed"]) == ("succeeded", 1)
+    two_tokens.gecko.trades["poolA"] = rows
+    two_tokens.run(PROFILE, max_tokens=1)
+
+    assert two_tokens.one("select count(profiled_at) as n from token_profile")["n"] == 2
+
+
 @pytest.mark.parametrize("count", [3, 300])
 def test_trades_of_which_none_is_the_token_s_tell_nothing_and_say_so(
     discovery: Any, count: int
