@@ -142,7 +142,7 @@ class Discovery:
         """Work what is left of a run, as if every pause were over; the row of `run`."""
         from workers.app import app
 
-        for _ in range(100):
+        for _ in range(40):
             self.let_time_pass()
             batch = self.sql.execute(
                 "update batch set not_before = null, waiting_for = null where (run_id, seq) = ("

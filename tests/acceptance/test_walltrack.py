@@ -447,6 +447,9 @@ def breaker(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, An
     only(given, "failures", "open_for_s", "state", "result")
     discovery = need("discovery")
     need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
+    # Nobody waits for the door: it is open now, or it is not.
+    need("monkeypatch").setenv("WATCHKEEPER_QUOTA_WAIT_SECONDS", "0")
+    settings.cache_clear()
     server = discovery.server
 
     def is_let_through() -> bool:
