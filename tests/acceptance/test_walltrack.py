@@ -158,6 +158,9 @@ def stored(discovery: Any) -> dict[str, Any]:
         "volume_24h": token["volume_h24"],
         "age_minutes": None if age is None else int(age / timedelta(minutes=1)),
         "pair": pools[0]["pool"] if pools else None,
+        "pair_address": pools[0]["pool"] if pools else None,
+        "name_len": len(token["name"] or ""),
+        "symbol_len": len(token["symbol"] or ""),
         "truncated": (len(token["symbol"] or ""), len(token["name"] or "")) == (64, 256),
     }
 
@@ -168,9 +171,27 @@ PAIR = (
 )  # fmt: skip
 
 
+#: Shorter names for fields of a pair, and values that stand for an object.
+SHORT = {
+    "pool": "pairAddress", "pair": "pairAddress", "base": "baseToken", "quote": "quoteToken", "price": "priceUsd",
+    "price_usd": "priceUsd", "liq": "liquidity", "liquidity_usd": "liquidity", "market_cap": "marketCap", "dex": "dexId",
+}  # fmt: skip
+INSIDE = {
+    "liquidity": "usd",
+    "volume": "h24",
+    "priceChange": "h24",
+    "baseToken": "address",
+    "quoteToken": "address",
+}
+
+
 def whole_pair(row: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     """A pair of token A that has what the row leaves out."""
+    row = {SHORT.get(name, name): value for name, value in row.items()}
     only(row, *PAIR)
+    for name, inner in INSIDE.items():
+        if isinstance(row.get(name), (str, int, float)):
+            row[name] = {inner: row[name]}
     shown = {"pairAddress": f"pool{number}", **row}
     if isinstance(base := row.get("baseToken"), Mapping):
         shown["baseToken"] = {"address": "A", "name": "n", "symbol": "s", **base}
