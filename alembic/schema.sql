@@ -18,18 +18,28 @@ COMMENT ON FUNCTION public.actor() IS 'Who is acting: the person a program names
 -- Name: ago_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.ago_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-    select case
-        when at is null then 'never'
-        when s < 60 then floor(greatest(s, 0)) || 's ago'
-        when s < 3600 then floor(s / 60) || 'm ago'
-        when s < 86400 then floor(s / 3600) || 'h ago'
-        else floor(s / 86400) || 'd ago' end
-      from (select extract(epoch from clock_timestamp() - at) s) passed
-$$;
+    AS $$ select past_words(clock_timestamp() - at) $$;
 
 -- Name: FUNCTION ago_words(at timestamp with time zone); Type: COMMENT
-COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long ago: "3m ago", or "never"';
+COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long ago: "just now", "3m ago", or "never"';
+
+-- Name: ahead_words(interval); Type: FUNCTION
+CREATE FUNCTION public.ahead_words(left_over interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    -- Rounded up below a minute: "in 0s" would be a lie.
+    select case
+        when left_over is null then 'not scheduled'
+        when s <= 0 then 'soon'
+        when s < 60 then 'in ' || s || 's'
+        when s < 3600 then 'in ' || floor(s / 60) || 'm'
+        when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
+        else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
+      from (select ceil(extract(epoch from left_over)) s) seconds
+$$;
+
+-- Name: FUNCTION ahead_words(left_over interval); Type: COMMENT
+COMMENT ON FUNCTION public.ahead_words(left_over interval) IS 'How far ahead, in two units: "in 3h 20m", "soon", or "not scheduled"';
 
 -- Name: backfill(text, timestamp with time zone, timestamp with time zone, text, boolean, text); Type: FUNCTION
 CREATE FUNCTION public.backfill(schedule_name text, first timestamp with time zone, last timestamp with time zone, overlap text DEFAULT 'buffer_all'::text, dry_run boolean DEFAULT false, reason text DEFAULT NULL::text) RETURNS TABLE(request_id bigint, runs integer, first_due_at timestamp with time zone, last_due_at timestamp with time zone, items bigint, calls bigint, upstream text, quota_left bigint, takes text)
@@ -295,6 +305,23 @@ $$;
 
 -- Name: FUNCTION backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+
+-- Name: brief_words(interval); Type: FUNCTION
+CREATE FUNCTION public.brief_words(left_over interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case
+        when left_over is null then '--'
+        when s <= 0 then 'soon'
+        when s < 60 then s || 's'
+        when s < 3600 then floor(s / 60) || 'm'
+        when s < 86400 then floor(s / 3600) || 'h'
+        else floor(s / 86400) || 'd' end
+      from (select ceil(extract(epoch from left_over)) s) seconds
+$$;
+
+-- Name: FUNCTION brief_words(left_over interval); Type: COMMENT
+COMMENT ON FUNCTION public.brief_words(left_over interval) IS 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
 
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
@@ -727,16 +754,7 @@ COMMENT ON FUNCTION public.guarded_role(relation oid) IS 'operator or viewer whe
 -- Name: in_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-    select case
-        when at is null then 'not scheduled'
-        when s <= 0 then 'soon'
-        when s < 60 then 'in ' || ceil(s) || 's'
-        when s < 3600 then 'in ' || floor(s / 60) || 'm'
-        when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
-        else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
-      from (select extract(epoch from at - clock_timestamp()) s) ahead
-$$;
+    AS $$ select ahead_words(at - clock_timestamp()) $$;
 
 -- Name: FUNCTION in_words(at timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
@@ -951,6 +969,22 @@ $_$;
 
 -- Name: FUNCTION options_check(task text, options jsonb, schema jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.options_check(task text, options jsonb, schema jsonb) IS 'Refuses options that the kind''s JSON Schema does not allow (the subset that tests name)';
+
+-- Name: past_words(interval); Type: FUNCTION
+CREATE FUNCTION public.past_words(passed interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case
+        when passed is null then 'never'
+        when s < 60 then 'just now'
+        when s < 3600 then floor(s / 60) || 'm ago'
+        when s < 86400 then floor(s / 3600) || 'h ago'
+        else floor(s / 86400) || 'd ago' end
+      from (select extract(epoch from passed) s) seconds
+$$;
+
+-- Name: FUNCTION past_words(passed interval); Type: COMMENT
+COMMENT ON FUNCTION public.past_words(passed interval) IS 'How long ago, in the greatest unit: "just now", "3m ago", or "never"';
 
 -- Name: pause(text, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone) RETURNS public.schedule
@@ -1240,6 +1274,29 @@ $$;
 
 -- Name: FUNCTION plain_dues(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer); Type: COMMENT
 COMMENT ON FUNCTION public.plain_dues(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times from first to before until, without regard to calendar, start and end';
+
+-- Name: profile_asked(); Type: FUNCTION
+CREATE FUNCTION public.profile_asked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    -- A follower begins by itself, though only after success: then nothing need be asked for.
+    insert into run_request (action, schedule, note)
+    select 'run', s.name, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
+      from schedule s
+     where s.task = 'tasks.discovery.profile' and s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)
+       and exists (select from token_profile p where p.run_id = new.id and p.profiled_at is null)
+       and not (new.state = 'succeeded' and exists (
+             select from schedule f where f.task = s.task and f.after = new.schedule and f.enabled
+                and coalesce(f.paused_until <= clock_timestamp(), true)))
+     order by s.after is not distinct from new.schedule desc, s.name
+     limit 1;
+    return null;
+end
+$$;
+
+-- Name: FUNCTION profile_asked(); Type: COMMENT
+COMMENT ON FUNCTION public.profile_asked() IS 'Trigger: profiles what a run has chosen as soon as the run ends, however it ends';
 
 -- Name: quota_check(); Type: FUNCTION
 CREATE FUNCTION public.quota_check() RETURNS trigger
@@ -2198,6 +2255,17 @@ $$;
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
 COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of their answers';
 
+-- Name: sign_words(interval); Type: FUNCTION
+CREATE FUNCTION public.sign_words(passed interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case when passed < interval '1 minute' then floor(greatest(extract(epoch from passed), 0)) || 's ago'
+                else past_words(passed) end
+$$;
+
+-- Name: FUNCTION sign_words(passed interval); Type: COMMENT
+COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a sign of life was given, to the second: "3s ago"';
+
 -- Name: site_check(); Type: FUNCTION
 CREATE FUNCTION public.site_check() RETURNS trigger
     LANGUAGE plpgsql
@@ -2954,7 +3022,7 @@ COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long a
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
 
 -- Name: COLUMN token_profile.asked_at; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for';
+COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for, or last tried in vain';
 
 -- Name: COLUMN token_profile.profiled_at; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.profiled_at IS 'When it was done; null: still to do';
@@ -3078,7 +3146,7 @@ COMMENT ON COLUMN public.heartbeat.detail IS 'Version, pid, queues, pool size, c
 CREATE VIEW public.health AS
  SELECT name,
     role,
-    public.ago_words(seen_at) AS seen,
+    public.sign_words((clock_timestamp() - seen_at)) AS seen,
         CASE
             WHEN (detail ? 'ended'::text) THEN 'ended'::text
             WHEN (seen_at < (clock_timestamp() - '00:00:30'::interval)) THEN 'SILENT'::text
@@ -4518,6 +4586,33 @@ COMMENT ON COLUMN public.site_turn.run_id IS 'Run that has, or had, the turn';
 -- Name: COLUMN site_turn.since; Type: COMMENT
 COMMENT ON COLUMN public.site_turn.since IS 'Since when';
 
+-- Name: status_bar; Type: VIEW
+CREATE VIEW public.status_bar AS
+ SELECT s.name,
+    ((((((COALESCE(s.title, s.name) || ': '::text) ||
+        CASE last.state
+            WHEN 'failed'::text THEN '✘ '::text
+            WHEN 'partial'::text THEN '◐ '::text
+            ELSE ''::text
+        END) || public.ago_words(last.created_at)) || ' (next: '::text) ||
+        CASE
+            WHEN (s.after IS NOT NULL) THEN ('after '::text || s.after)
+            ELSE public.brief_words((st.next_run_at - clock_timestamp()))
+        END) || ')'::text) AS line
+   FROM ((public.schedule s
+     LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
+     LEFT JOIN LATERAL ( SELECT r.state,
+            r.created_at
+           FROM public.run r
+          WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
+          ORDER BY r.created_at DESC
+         LIMIT 1) last ON (true))
+  WHERE s.enabled
+  ORDER BY s.name;
+
+-- Name: VIEW status_bar; Type: COMMENT
+COMMENT ON VIEW public.status_bar IS 'One line a schedule, for a status bar: Token discovery: 2h ago (next: 2h)';
+
 -- Name: timezone_name; Type: TABLE
 CREATE TABLE public.timezone_name (
     name text NOT NULL
@@ -4857,7 +4952,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     'beat'::text AS subject,
     'no beat has given a sign for two minutes'::text AS title,
-    ('last sign: '::text || COALESCE(public.ago_words(max(heartbeat.seen_at)), 'never'::text)) AS text
+    ('last sign: '::text || public.sign_words((clock_timestamp() - max(heartbeat.seen_at)))) AS text
    FROM public.heartbeat
   WHERE (heartbeat.role = 'beat'::text)
  HAVING (COALESCE(max(heartbeat.seen_at), '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:02:00'::interval));
@@ -5557,6 +5652,9 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN 
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();
+
+-- Name: run profile_asked; Type: TRIGGER
+CREATE TRIGGER profile_asked AFTER UPDATE OF finished_at ON public.run FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL) AND (new.task = ANY (ARRAY['tasks.discovery.discover'::text, 'tasks.discovery.surveil'::text])))) EXECUTE FUNCTION public.profile_asked();
 
 -- Name: quota quota_check; Type: TRIGGER
 CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.quota_check();

@@ -153,8 +153,15 @@ class Work(Generic[O]):
 
     def fail(self, *items: Item, error: str) -> None:
         """Keep these items as failed, with the reason."""
-        with self._outcome(items, "failed", {}, error=error):
+        with self.failing(*items, error=error):
+            pass
+
+    @contextmanager
+    def failing(self, *items: Item, error: str) -> Iterator[Connection]:
+        """One transaction: the caller's rows and these items failed, with the reason; or nothing."""
+        with self._outcome(items, "failed", {}, error=error) as connection:
             self.log.warning("item.failed", items=[item.key for item in items], error=error)
+            yield connection
 
     def defer(self, *items: Item, reason: str) -> None:
         """Leave these items for the schedule's next run."""

@@ -68,6 +68,26 @@ ROWS: dict[str, tuple[str, str, int]] = {
         ),
         10,
     ),
+    "profiles": (
+        "token_profile",
+        (
+            "insert into token (chain, address_key, address) select 'solana', n::text, n::text"
+            " from generate_series(0, 19) n; insert into run (id, task, trigger, due_at, state, queue)"
+            " values ('00000000-0000-0000-0000-000000000001', 'tasks.discovery.discover', 'manual', now(), 'due', 'q');"
+            " insert into token_profile (run_id, token_id, early_window_minutes, min_profit_pct, asked_at)"
+            " select case when address::int < 15 then gen_random_uuid() else '00000000-0000-0000-0000-000000000001' end,"
+            " id, 30, 50, now() - address::int * interval '1 day' from token"
+        ),
+        15,
+    ),
+    "wallets": (
+        "wallet",
+        (
+            "insert into wallet (chain, address, last_seen_at)"
+            " select 'solana', n::text, now() - n * interval '1 day' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
     "incidents": (
         "incident",
         (
