@@ -15,6 +15,7 @@ from tasks.discovery.pairs import Pair
 from tasks.discovery.seeing import Found
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.sources.dexscreener import Orders
+from workers.db import is_passing
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
 from workers.upstream import Door
 from workers.work import Item, Work
@@ -100,7 +101,7 @@ def _keep(work: Work[Any], found: list[Found], now: datetime) -> None:
         try:
             _finish(work, rest, now)
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if is_passing(error):
                 raise
             for one in rest:
                 with work.attempt(one.item):
