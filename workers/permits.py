@@ -90,10 +90,12 @@ def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
     reason = grant.reason or "no permit"
     if grant.wait < UNTIL_FURTHER_NOTICE:
         reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"
+    shut = reason.startswith(("closed", "disabled"))
     if (grant.window or timedelta(0)) >= LONG_WINDOW or grant.wait >= LONG_WAIT:
         # For people to read: nothing is timed by this worker's clock.
-        return QuotaSpent(upstream, datetime.now(UTC) + timedelta(seconds=grant.wait), reason)
-    return QuotaWait(upstream, grant.wait, reason)
+        until = datetime.now(UTC) + timedelta(seconds=grant.wait)
+        return QuotaSpent(upstream, until, reason, shut=shut)
+    return QuotaWait(upstream, grant.wait, reason, shut=shut)
 
 
 _TAKE = """
