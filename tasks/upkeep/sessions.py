@@ -27,7 +27,8 @@ class SessionsOptions(Options):
 def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
     """Sessions of ``mic`` from exchange-calendars: holidays, early and special closes included.
 
-    Some exchanges publish their holidays a year ahead only: then as far as they are known.
+    Some exchanges publish their holidays a year ahead only, and of some the oldest are not known: then
+    as far as they are.
     """
     import exchange_calendars
 
@@ -37,7 +38,13 @@ def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
         try:
             calendar = exchange_calendars.get_calendar(mic, start=first, end=last)
         except ValueError:
-            calendar = exchange_calendars.get_calendar(mic, start=first)
+            known = type(exchange_calendars.get_calendar(mic))
+            earliest, latest = known.bound_min(), known.bound_max()
+            start = first if earliest is None else max(first, earliest.date())
+            end = last if latest is None else min(last, latest.date())
+            if start >= end:
+                return []
+            calendar = exchange_calendars.get_calendar(mic, start=start, end=end)
         return [
             {
                 "mic": mic,
