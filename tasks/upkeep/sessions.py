@@ -32,16 +32,20 @@ def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
     """
     import exchange_calendars
 
+    # A calendar of one day alone is refused.
+    after = last + timedelta(days=1)
     with warnings.catch_warnings():
         # The library's own use of pandas; it says nothing about ours.
         warnings.simplefilter("ignore")
         try:
-            calendar = exchange_calendars.get_calendar(mic, start=first, end=last)
+            calendar = exchange_calendars.get_calendar(mic, start=first, end=after)
+        except exchange_calendars.errors.NoSessionsError:
+            return []
         except ValueError:
             known = type(exchange_calendars.get_calendar(mic))
             earliest, latest = known.bound_min(), known.bound_max()
             start = first if earliest is None else max(first, earliest.date())
-            end = last if latest is None else min(last, latest.date())
+            end = after if latest is None else min(after, latest.date())
             if start >= end:
                 return []
             calendar = exchange_calendars.get_calendar(mic, start=start, end=end)

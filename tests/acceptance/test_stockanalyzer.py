@@ -11,6 +11,7 @@ from typing import Any
 import click
 import psycopg
 import pytest
+from cases_common import only
 from click.testing import CliRunner
 from pydantic import ValidationError
 
@@ -44,12 +45,6 @@ def decided(case: dict[str, Any]) -> dict[str, Any]:
         # Skipped or repeated, the time runs once: a skipped one at the end of the gap.
         return {"runs": 1, "utc": ["07:00"]} if case["input"]["date"] == "2026-03-08" else {"runs": 1}
     return expected
-
-
-def only(given: dict[str, Any], *known: str) -> None:
-    """An input that the adapter would pass over is an error of the adapter."""
-    unknown = set(given) - set(known)
-    assert not unknown, f"the adapter does not know {sorted(unknown)}"
 
 
 def schedule_time(given: dict[str, Any], _: dict[str, Any], __: Any) -> dict[str, Any]:

@@ -120,8 +120,7 @@ def test_a_week_of_nights_stores_each_session_once() -> None:
 
 
 def test_a_session_is_complete_at_its_real_close_also_an_early_one() -> None:
-    early = CALENDAR.session(date(2025, 7, 3))
-    assert early is not None
+    (early,) = (one for one in SESSIONS if one.day == date(2025, 7, 3))
     assert early.close_at == datetime(2025, 7, 3, 17, tzinfo=UTC)
     second = timedelta(seconds=1)
     assert CALENDAR.last_completed(early.close_at - second) == date(2025, 7, 2)
@@ -179,11 +178,9 @@ def test_a_night_stores_a_session_that_was_found_stale_after_its_close() -> None
     for now in midnights():
         session = CALENDAR.last_completed(now)
         assert session is not None
-        closed = CALENDAR.session(session)
-        assert closed is not None
-        before = max(day for day in (one.day for one in SESSIONS) if day < session)
-        asked = closed.close_at + timedelta(minutes=5)
-        stale = Known(before, asked, asked, rest_after(["stale"]))
+        number = [one.day for one in SESSIONS].index(session)
+        asked = SESSIONS[number].close_at + timedelta(minutes=5)
+        stale = Known(SESSIONS[number - 1].day, asked, asked, rest_after(["stale"]))
         assert judge(stale, CALENDAR, every, asked + STALE_REST / 2) is None
         assert judge(stale, CALENDAR, every, now) == "bars", now
 
@@ -218,6 +215,12 @@ LONDON = Calendar.of(sessions_of("XLON", date(2025, 12, 1), date(2026, 11, 30)))
 )
 def test_london_has_its_own_hours_clock_changes_and_holidays(now: str, session: str) -> None:
     assert LONDON.last_completed(datetime.fromisoformat(now)) == date.fromisoformat(session)
+
+
+def test_sessions_of_a_day_are_known_by_themselves() -> None:
+    friday = date(2026, 1, 30)
+    assert [row["session_date"] for row in sessions_of("XNYS", friday, friday)] == [friday]
+    assert sessions_of("XNYS", friday + timedelta(days=1), friday + timedelta(days=1)) == []
 
 
 def test_a_range_ends_with_its_last_completed_session() -> None:
