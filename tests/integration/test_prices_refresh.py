@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -245,6 +246,22 @@ def test_replay_works_without_a_key_and_without_a_network(
     before = prices.all("select * from price_bar order by 1, 2")
     prices.run(REFRESH, symbols=["IBM"], source="replay", force=True)
     assert prices.all("select * from price_bar order by 1, 2") == before
+
+
+def test_a_damaged_recording_is_said_in_a_sentence(
+    prices: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from workers.settings import settings
+
+    packed = bytearray(gzip.compress(RECORDED.read_bytes()))
+    packed[20:40] = bytes(20)
+    damaged = tmp_path / "bars.csv.gz"
+    damaged.write_bytes(packed)
+    monkeypatch.setenv("WATCHKEEPER_REPLAY_CSV", str(damaged))
+    settings.cache_clear()
+    run = prices.run(REFRESH, symbols=["IBM"], source="replay")
+    assert run["state"] == "failed"
+    assert run["error"].startswith("WATCHKEEPER_REPLAY_CSV does not work: bars.csv.gz cannot be read")
 
 
 def test_a_revision_overwrites_and_is_dated(prices: Any, daily_answer: Daily) -> None:
