@@ -3630,6 +3630,7 @@ CREATE TABLE public.price_bar (
     stored_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     revised_at timestamp with time zone,
     CONSTRAINT "close must be more than nothing" CHECK ((close > (0)::numeric)),
+    CONSTRAINT "prices must be numbers" CHECK ((GREATEST(open, high, low, close) < 'Infinity'::numeric)),
     CONSTRAINT "volume must be 0 or more" CHECK ((volume >= 0))
 );
 
@@ -3815,7 +3816,8 @@ CREATE TABLE public.quote (
     volume bigint,
     previous_close numeric(20,6),
     fetched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric))
+    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "prices must be numbers" CHECK ((GREATEST(price, previous_close) < 'Infinity'::numeric))
 );
 
 -- Name: TABLE quote; Type: COMMENT
@@ -3926,7 +3928,7 @@ UNION ALL
  SELECT COALESCE(b.finished_at, b.updated_at) AS at,
     (i.value ->> 'key'::text) AS symbol,
         CASE
-            WHEN ((i.value ->> 'state'::text) = 'failed'::text) THEN 'error'::text
+            WHEN (COALESCE((i.value ->> 'state'::text), 'waiting'::text) <> 'deferred'::text) THEN 'error'::text
             WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%closed: %'::text) THEN 'rate_limited'::text
             ELSE 'deferred'::text
         END AS outcome,
@@ -3935,7 +3937,7 @@ UNION ALL
     b.run_id
    FROM (public.batch b
      CROSS JOIN LATERAL jsonb_array_elements(b.items) i(value))
-  WHERE ((b.task ~~ 'tasks.prices.%'::text) AND ((b.failed + b.deferred) > 0) AND ((i.value ->> 'state'::text) = ANY (ARRAY['failed'::text, 'deferred'::text])))
+  WHERE ((b.task ~~ 'tasks.prices.%'::text) AND (((b.failed + b.deferred) > 0) OR (b.state = ANY (ARRAY['failed'::text, 'stopped'::text]))) AND (((i.value ->> 'state'::text) = ANY (ARRAY['failed'::text, 'deferred'::text])) OR ((b.state = ANY (ARRAY['failed'::text, 'stopped'::text])) AND ((i.value ->> 'state'::text) IS DISTINCT FROM 'done'::text))))
   ORDER BY 1 DESC;
 
 -- Name: VIEW recent_price_outcomes; Type: COMMENT
@@ -4863,7 +4865,9 @@ CREATE TABLE public.transaction (
     quantity numeric NOT NULL,
     price numeric(20,6) NOT NULL,
     traded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT "price must be a number" CHECK ((price < 'Infinity'::numeric)),
     CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "quantity must be a number" CHECK (((quantity < 'Infinity'::numeric) AND (quantity > '-Infinity'::numeric))),
     CONSTRAINT "quantity: bought above, sold below nothing" CHECK ((quantity <> (0)::numeric)),
     CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
@@ -5049,6 +5053,7 @@ CREATE TABLE public.watchlist_item (
     note text,
     added_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT "priority: 0 or more, lower goes first" CHECK ((priority >= 0)),
+    CONSTRAINT "refresh_every is at most 31 days, e.g. 5 minutes" CHECK ((refresh_every <= '31 days'::interval)),
     CONSTRAINT "refresh_every is longer than nothing" CHECK ((refresh_every > '00:00:00'::interval)),
     CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
