@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -193,6 +194,7 @@ def shop() -> Iterator[Shop]:
 @pytest.fixture
 def scrapes(database: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrapes]:
     monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("tasks.listings.fetching.PAUSE", timedelta(0))
     driven = Scrapes(database, shop)
     yield driven
     driven.sql.close()

@@ -91,6 +91,8 @@ class Door:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        content: bytes | None = None,
+        obey_robots: bool = False,
         secrets: Sequence[str] = (),
         timeout: float = 30.0,
         max_bytes: int = 5_000_000,
@@ -101,6 +103,9 @@ class Door:
 
         What is not GET or HEAD is sent again only when the upstream cannot have seen it, or refused it.
 
+        ``body`` is sent as JSON, ``content`` as it is (its type is for ``headers`` to say).
+        ``obey_robots`` makes robots.txt count even where the upstream's row does not ask for it.
+
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
         answer that is one in disguise (a limit message inside a 200).  Raises NotFound, Blocked,
         BrokenAnswer, Unavailable; QuotaWait or QuotaSpent when there is no permit for a while.
@@ -109,13 +114,13 @@ class Door:
         rules = upstreams.described(upstream)
         url = address(upstream, rules.base_url, path)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
-        request = Request(upstream, method, url, params, sent, body, max_bytes, check)
+        request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
         deadline = time.monotonic() + timeout
         attempt = 1
         while True:
             self._check()
             try:
-                if rules.obey_robots:
+                if obey_robots or rules.obey_robots:
                     self._obey_robots(request, rules.base_url, deadline)
                 answer = self._follow(request, deadline)
                 self._proven(upstream)
@@ -195,6 +200,7 @@ class Door:
                 params=request.params,
                 headers=request.headers,
                 body=request.body,
+                raw=request.content,
                 deadline=deadline,
                 max_bytes=request.max_bytes,
             )
