@@ -58,6 +58,7 @@ class Shop:
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.etags = False
+        self.has_pager = True
         self.reply: Callable[[str], Reply | None] = lambda _: None
         outer = self
 
@@ -101,6 +102,7 @@ class Shop:
         shown = ads[(number - 1) * self.a_page : number * self.a_page]
         more = number * self.a_page < len(ads)
         following = '<a class="pageNav-jump pageNav-jump--next" href="next">Next</a>' if more else ""
+        following = following if self.has_pager else ""
         return f"<html><body>{''.join(ad.html() for ad in shown)}{following}</body></html>"
 
     def pages(self) -> list[str]:
