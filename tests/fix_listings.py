@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-Reply = tuple[int, dict[str, str], str]
+#: Status, headers (several of a name: a list), body.
+Reply = tuple[int, dict[str, Any], str]
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Shop:
         self.a_page = 2
         self.robots = ""
         self.asked: list[str] = []
+        #: Path, kind and body of what was sent by POST.
+        self.posted: list[tuple[str, str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.etags = False
         self.has_pager = True
@@ -70,9 +73,15 @@ class Shop:
                 data = body.encode()
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                    self.send_header(name, value)
+                    for one in value if isinstance(value, list) else [value]:
+                        self.send_header(name, one)
                 self.end_headers()
                 self.wfile.write(data)
+
+            def do_POST(self) -> None:
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.posted.append((self.path, self.headers["Content-Type"], sent))
+                self.do_GET()
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
