@@ -20,13 +20,7 @@ import structlog
 from workers import answers, breaker, doors, metrics, permits, retry, robots, transport, upstreams
 from workers.answers import Answer, Validators
 from workers.db import connect, transaction
-from workers.errors import (
-    Blocked,
-    BrokenAnswer,
-    NotFound,
-    RateLimited,
-    Unavailable,
-)
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
 from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
 from workers.requests import Check, Request, address
@@ -105,7 +99,6 @@ class Door:
 
         ``body`` is sent as JSON, ``content`` as it is (its type is for ``headers`` to say).
         ``obey_robots`` makes robots.txt count even where the upstream's row does not ask for it.
-
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
         answer that is one in disguise (a limit message inside a 200).  Raises NotFound, Blocked,
         BrokenAnswer, Unavailable; QuotaWait or QuotaSpent when there is no permit for a while.
