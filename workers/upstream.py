@@ -20,7 +20,13 @@ import structlog
 from workers import answers, breaker, doors, metrics, permits, retry, robots, transport, upstreams
 from workers.answers import Answer, Validators
 from workers.db import connect, transaction
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
+from workers.errors import (
+    Blocked,
+    BrokenAnswer,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
 from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
 from workers.requests import Check, Request, address
@@ -86,22 +92,22 @@ class Door:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         content: bytes | None = None,
-        obey_robots: bool = False,
         secrets: Sequence[str] = (),
         timeout: float = 30.0,
         max_bytes: int = 5_000_000,
         conditional: Validators | None = None,
         check: Check | None = None,
+        obey_robots: bool = False,
     ) -> Answer:
         """One answer, after at most three attempts, all within ``timeout`` seconds.
 
+        ``body`` is sent as JSON, ``content`` as it is (``headers`` say what it is).
         What is not GET or HEAD is sent again only when the upstream cannot have seen it, or refused it.
 
-        ``body`` is sent as JSON, ``content`` as it is (its type is for ``headers`` to say).
-        ``obey_robots`` makes robots.txt count even where the upstream's row does not ask for it.
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
-        answer that is one in disguise (a limit message inside a 200).  Raises NotFound, Blocked,
-        BrokenAnswer, Unavailable; QuotaWait or QuotaSpent when there is no permit for a while.
+        answer that is one in disguise (a limit message inside a 200).  ``obey_robots``: whatever the
+        upstream's row says.  Raises NotFound, Blocked, BrokenAnswer, Unavailable; QuotaWait or
+        QuotaSpent when there is no permit for a while.
         """
         remember(secrets)
         rules = upstreams.described(upstream)
@@ -113,7 +119,7 @@ class Door:
         while True:
             self._check()
             try:
-                if obey_robots or rules.obey_robots:
+                if rules.obey_robots or obey_robots:
                     self._obey_robots(request, rules.base_url, deadline)
                 answer = self._follow(request, deadline)
                 self._proven(upstream)
