@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 #: Status, headers (several of a name: a list), body.
-Reply = tuple[int, dict[str, Any], str]
+Reply = tuple[int, dict[str, Any], str | bytes]
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Shop:
                 outer.asked.append(self.path)
                 outer.headers.append(dict(self.headers))
                 status, headers, body = outer.answer(self.path, self.headers.get("If-None-Match"))
-                data = body.encode()
+                data = body.encode() if isinstance(body, str) else body
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(data))}.items():
                     for one in value if isinstance(value, list) else [value]:
