@@ -2114,13 +2114,26 @@ CREATE FUNCTION public.selector_fits(css text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
 declare
-    compound constant text := '(\*|[A-Za-z][A-Za-z0-9-]*)?([.#][A-Za-z_-][A-Za-z0-9_-]*|\[[A-Za-z][A-Za-z0-9_:-]*([~|^$*]?=("[^"]*"|''[^'']*''|[A-Za-z0-9_-]+))?( [is])?\]|:[a-z-]+(\([^()]*\))?)*';
+    attribute constant text := '\[\s*[[:alpha:]_][[:alnum:]_:-]*\s*([~|^$*]?=\s*("s"|[[:alpha:]_-][[:alnum:]_-]*)\s*([is]\s*)?)?\]';
+    compound constant text := '(\*|[[:alpha:]_][[:alnum:]_-]*)?([.#][[:alpha:]_-][[:alnum:]_-]*|\[a\]|:[a-z-]+)*';
+    rest text := btrim(css);
+    before text;
     one text;
 begin
-    if css is null or btrim(css) = '' or length(css) > 300 then
+    if css is null or rest = '' or length(css) > 300 then
         return false;
     end if;
-    foreach one in array regexp_split_to_array(btrim(css), '\s*,\s*') loop
+    -- Escaped characters are letters of a name, strings and attributes are one of each, what stands in
+    -- brackets is left to the parser: then only names, combinators and commas are to be judged.
+    rest := regexp_replace(rest, '\\.', 'x', 'g');
+    rest := regexp_replace(rest, '"[^"]*"|''[^'']*''', '"s"', 'g');
+    rest := regexp_replace(rest, attribute, '[a]', 'g');
+    loop
+        before := rest;
+        rest := regexp_replace(rest, '(:[a-z-]+)\(\s*[^()\s][^()]*\)', '\1', 'g');
+        exit when rest = before;
+    end loop;
+    foreach one in array regexp_split_to_array(rest, '\s*,\s*') loop
         -- A combinator stands between two parts, never first, last or twice.
         if one = '' or one !~ ('^' || compound || '((\s*[>+~]\s*|\s+)' || compound || ')*$')
            or one ~ '[>+~]\s*([>+~]|$)' or one ~ '^\s*[>+~]' then
@@ -2276,6 +2289,7 @@ declare
     name text;
     value jsonb;
     css text;
+    plain text;
 begin
     if jsonb_typeof(new.selectors) <> 'object' then
         raise exception 'selectors must be an object of CSS selectors'
@@ -2306,9 +2320,21 @@ begin
         raise exception 'id_pattern = % is not a regular expression', new.id_pattern
             using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
     end;
+    -- Without escaped characters and classes every ( that is followed by no ? begins a group.
+    plain := regexp_replace(regexp_replace(new.id_pattern, '\\.', '', 'g'), '\[\^?\]?[^]]*\]', '', 'g');
+    if plain !~ '\((?!\?)' then
+        raise exception 'id_pattern = % has no group', new.id_pattern
+            using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
+    end if;
     if new.page_path ~ '[{}]' and replace(new.page_path, '{page}', '') ~ '[{}]' then
         raise exception 'page_path = % has braces beside {page}', new.page_path
             using errcode = '23514', column = 'page_path', hint = 'Write e.g. page_path = ''page-{page}''.';
+    end if;
+    if tg_op = 'INSERT' or new.upstream <> old.upstream then
+        update upstream set obey_robots = true where upstream.name = new.upstream and not obey_robots;
+        if found then
+            raise notice 'obey_robots = true for upstream %: it is a web site now', new.upstream;
+        end if;
     end if;
     new.updated_at := clock_timestamp();
     return new;
@@ -2724,7 +2750,7 @@ COMMENT ON COLUMN public.category.slug IS 'The site''s own word, used in options
 COMMENT ON COLUMN public.category.title IS 'Name for people';
 
 -- Name: COLUMN category.path; Type: COMMENT
-COMMENT ON COLUMN public.category.path IS 'Path of its first page';
+COMMENT ON COLUMN public.category.path IS 'Path of its first page; or with {page} where the number belongs in the middle of it';
 
 -- Name: COLUMN category.parent_id; Type: COMMENT
 COMMENT ON COLUMN public.category.parent_id IS 'Category it belongs to';
@@ -2756,7 +2782,7 @@ COMMENT ON TABLE public.category_state IS 'Since when and last when each categor
 COMMENT ON COLUMN public.category_state.category_id IS 'Category';
 
 -- Name: COLUMN category_state.first_complete_at; Type: COMMENT
-COMMENT ON COLUMN public.category_state.first_complete_at IS 'End of its first complete scrape; delete the row for another thorough one';
+COMMENT ON COLUMN public.category_state.first_complete_at IS 'End of its first complete scrape; option thorough asks for another such';
 
 -- Name: COLUMN category_state.last_complete_at; Type: COMMENT
 COMMENT ON COLUMN public.category_state.last_complete_at IS 'End of its last complete scrape';
@@ -4481,8 +4507,14 @@ CREATE VIEW public.scrape_log AS
  SELECT s.started_at,
     c.site,
     c.slug AS category,
-    s.state,
-    s.reason,
+        CASE
+            WHEN given.early THEN 'incomplete'::text
+            ELSE s.state
+        END AS state,
+        CASE
+            WHEN given.early THEN concat_ws(': '::text, 'its run ended first', r.error)
+            ELSE s.reason
+        END AS reason,
     s.pages,
     s.cards,
     s.new,
@@ -4500,9 +4532,10 @@ CREATE VIEW public.scrape_log AS
     r.state AS run_state,
     r.schedule,
     s.run_id
-   FROM ((public.scrape s
+   FROM (((public.scrape s
      JOIN public.category c ON ((c.id = s.category_id)))
      LEFT JOIN public.run r ON ((r.id = s.run_id)))
+     CROSS JOIN LATERAL ( SELECT ((s.state = 'running'::text) AND (r.state IS DISTINCT FROM 'running'::text)) AS early) given)
   ORDER BY s.started_at DESC;
 
 -- Name: VIEW scrape_log; Type: COMMENT
@@ -4543,7 +4576,7 @@ COMMENT ON COLUMN public.site.upstream IS 'Upstream whose limits hold for it';
 COMMENT ON COLUMN public.site.title IS 'Name for people';
 
 -- Name: COLUMN site.page_path; Type: COMMENT
-COMMENT ON COLUMN public.site.page_path IS 'Added to a category''s path from page 2';
+COMMENT ON COLUMN public.site.page_path IS 'Added to a category''s path from page 2: page-{page}, or ?page={page}';
 
 -- Name: COLUMN site.id_pattern; Type: COMMENT
 COMMENT ON COLUMN public.site.id_pattern IS 'Regular expression; its first group is the ad''s number in the path of its address';

@@ -27,7 +27,7 @@ SCHEDULES = (
         "Classified ads",
         "tasks.listings.scrape",
         "20 seconds",
-        {"scheduled_max_pages": 1, "initial_max_pages": 1},
+        {"scheduled_max_pages": 1, "initial_max_pages": 1, "rate_limit_delay_seconds": 0.5},
     ),
 )
 

@@ -7,13 +7,15 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import pytest
 
-Reply = tuple[int, dict[str, str], str]
+#: Status, headers (several of a name: a list), body.
+Reply = tuple[int, dict[str, Any], str | bytes]
 
 
 @dataclass
@@ -55,8 +57,11 @@ class Shop:
         self.a_page = 2
         self.robots = ""
         self.asked: list[str] = []
+        #: Path, kind and body of what was sent by POST.
+        self.posted: list[tuple[str, str, bytes]] = []
         self.headers: list[dict[str, str]] = []
         self.etags = False
+        self.has_pager = True
         self.reply: Callable[[str], Reply | None] = lambda _: None
         outer = self
 
@@ -65,12 +70,18 @@ class Shop:
                 outer.asked.append(self.path)
                 outer.headers.append(dict(self.headers))
                 status, headers, body = outer.answer(self.path, self.headers.get("If-None-Match"))
-                data = body.encode()
+                data = body.encode() if isinstance(body, str) else body
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                    self.send_header(name, value)
+                    for one in value if isinstance(value, list) else [value]:
+                        self.send_header(name, one)
                 self.end_headers()
                 self.wfile.write(data)
+
+            def do_POST(self) -> None:
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.posted.append((self.path, self.headers["Content-Type"], sent))
+                self.do_GET()
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -100,6 +111,7 @@ class Shop:
         shown = ads[(number - 1) * self.a_page : number * self.a_page]
         more = number * self.a_page < len(ads)
         following = '<a class="pageNav-jump pageNav-jump--next" href="next">Next</a>' if more else ""
+        following = following if self.has_pager else ""
         return f"<html><body>{''.join(ad.html() for ad in shown)}{following}</body></html>"
 
     def pages(self) -> list[str]:
@@ -193,6 +205,7 @@ def shop() -> Iterator[Shop]:
 @pytest.fixture
 def scrapes(database: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrapes]:
     monkeypatch.setattr("workers.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("tasks.listings.fetching.PAUSE", timedelta(0))
     driven = Scrapes(database, shop)
     yield driven
     driven.sql.close()

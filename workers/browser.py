@@ -26,6 +26,7 @@ from workers.errors import (
     BrokenAnswer,
     NotFound,
     OptionsError,
+    QuotaWait,
     SettingMissing,
     Unavailable,
 )
@@ -55,6 +56,14 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND", "--webrtc-ip-handling-policy=disable_non_proxied_udp",
 )  # fmt: skip
 NOWHERE: Any = {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
+
+
+class HalfDrawn(QuotaWait):
+    """A page's own calls wait for permits longer than the page may: it is begun again."""
+
+    def __init__(self, wait: QuotaWait) -> None:
+        reason = wait.reason.removeprefix(f"waiting for {wait.upstream}: ")
+        super().__init__(wait.upstream, wait.seconds, reason)
 
 
 def program(upstream: str) -> str:
@@ -106,7 +115,7 @@ class Browser:
         document does not); ``check`` judges the drawn page.
         """
         deadline = time.monotonic() + timeout
-        document = self._door.get(self._upstream, path, timeout=timeout)
+        document = self._door.get(self._upstream, path, timeout=timeout, obey_robots=True)
         visit = _Visit(self._door, document, self._scripts, deadline)
         with self._page(visit) as page:
             html = visit.draw(page)
@@ -192,6 +201,8 @@ class _Visit:
         except Error:
             if self._failure is None:
                 raise
+        if isinstance(self._failure, QuotaWait):
+            raise HalfDrawn(self._failure)
         if self._failure is not None:
             raise self._failure
         return html.encode()
@@ -256,8 +267,9 @@ class _Visit:
                 self._document.upstream,
                 request.url,
                 headers=headers,
-                body=request.post_data_json if request.method == "POST" else None,
+                content=request.post_data_buffer if request.method == "POST" else None,
                 timeout=left,
+                obey_robots=True,
             )
 
     def _left(self) -> float:

@@ -26,9 +26,11 @@ class Request:
         body: Any = None,
         max_bytes: int = 5_000_000,
         check: Check | None = None,
+        *,
+        content: bytes | None = None,
     ) -> None:
         self.upstream, self.method, self.url, self.params = upstream, method, url, params
-        self.headers, self.body = headers or {}, body
+        self.headers, self.body, self.content = headers or {}, body, content
         self.max_bytes, self.check = max_bytes, check
 
     @property
@@ -45,8 +47,12 @@ class Request:
         if not same_server(self.url, url):
             raise BrokenAnswer(self.upstream, f"redirects to another server ({url.partition('?')[0]})")
         keeps = status in {307, 308} or self.repeatable
-        method, body = (self.method, self.body) if keeps else ("GET", None)
-        return Request(self.upstream, method, url, None, self.headers, body, self.max_bytes, self.check)
+        method = self.method if keeps else "GET"
+        body, content = (self.body, self.content) if keeps else (None, None)
+        headers, limit = self.headers, self.max_bytes
+        return Request(
+            self.upstream, method, url, None, headers, body, limit, self.check, content=content
+        )
 
 
 def address(upstream: str, base_url: str, path: str) -> str:

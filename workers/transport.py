@@ -109,6 +109,7 @@ def exchange(
     max_bytes: int,
     params: Mapping[str, str] | None = None,
     body: Any = None,
+    raw: bytes | None = None,
 ) -> Answer:
     """Send one request and read its whole answer before ``deadline`` (monotonic clock, seconds).
 
@@ -122,7 +123,13 @@ def exchange(
         _plain_errors(upstream),
         _alarm(left),
         client().stream(
-            method, url, params=params, headers=headers, json=body, timeout=left
+            method,
+            url,
+            params=params,
+            headers=headers,
+            json=body,
+            content=raw,
+            timeout=left,
         ) as response,
     ):
         for chunk in response.iter_bytes(65536):
@@ -135,7 +142,15 @@ def exchange(
         upstream,
         response.status_code,
         str(response.url),
-        {name.lower(): value for name, value in response.headers.items()},
+        _headers(response),
         bytes(content),
         response.charset_encoding,
     )
+
+
+def _headers(response: httpx2.Response) -> dict[str, str]:
+    """By small names; cookies, which may hold commas, one a line."""
+    found = {name.lower(): value for name, value in response.headers.items()}
+    if cookies := response.headers.get_list("set-cookie"):
+        found["set-cookie"] = "\n".join(cookies)
+    return found

@@ -92,6 +92,7 @@ class Door:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        content: bytes | None = None,
         secrets: Sequence[str] = (),
         timeout: float = 30.0,
         max_bytes: int = 5_000_000,
@@ -101,6 +102,7 @@ class Door:
     ) -> Answer:
         """One answer, after at most three attempts, all within ``timeout`` seconds.
 
+        ``body`` is sent as JSON, ``content`` as it is (``headers`` say what it is).
         What is not GET or HEAD is sent again only when the upstream cannot have seen it, or refused it.
 
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
@@ -112,7 +114,7 @@ class Door:
         rules = upstreams.described(upstream)
         url = address(upstream, rules.base_url, path)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
-        request = Request(upstream, method, url, params, sent, body, max_bytes, check)
+        request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
         polite = rules.base_url if rules.obey_robots or obey_robots else None
         deadline = time.monotonic() + timeout
         attempt = 1
@@ -209,6 +211,7 @@ class Door:
                 params=request.params,
                 headers=request.headers,
                 body=request.body,
+                raw=request.content,
                 deadline=deadline,
                 max_bytes=request.max_bytes,
             )

@@ -7,6 +7,7 @@ declare
     name text;
     value jsonb;
     css text;
+    plain text;
 begin
     if jsonb_typeof(new.selectors) <> 'object' then
         raise exception 'selectors must be an object of CSS selectors'
@@ -37,9 +38,21 @@ begin
         raise exception 'id_pattern = % is not a regular expression', new.id_pattern
             using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
     end;
+    -- Without escaped characters and classes every ( that is followed by no ? begins a group.
+    plain := regexp_replace(regexp_replace(new.id_pattern, '\\.', '', 'g'), '\[\^?\]?[^]]*\]', '', 'g');
+    if plain !~ '\((?!\?)' then
+        raise exception 'id_pattern = % has no group', new.id_pattern
+            using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
+    end if;
     if new.page_path ~ '[{}]' and replace(new.page_path, '{page}', '') ~ '[{}]' then
         raise exception 'page_path = % has braces beside {page}', new.page_path
             using errcode = '23514', column = 'page_path', hint = 'Write e.g. page_path = ''page-{page}''.';
+    end if;
+    if tg_op = 'INSERT' or new.upstream <> old.upstream then
+        update upstream set obey_robots = true where upstream.name = new.upstream and not obey_robots;
+        if found then
+            raise notice 'obey_robots = true for upstream %: it is a web site now', new.upstream;
+        end if;
     end if;
     new.updated_at := clock_timestamp();
     return new;
@@ -51,13 +64,26 @@ create or replace function selector_fits(css text) returns boolean
 language plpgsql immutable
 as $$
 declare
-    compound constant text := '(\*|[A-Za-z][A-Za-z0-9-]*)?([.#][A-Za-z_-][A-Za-z0-9_-]*|\[[A-Za-z][A-Za-z0-9_:-]*([~|^$*]?=("[^"]*"|''[^'']*''|[A-Za-z0-9_-]+))?( [is])?\]|:[a-z-]+(\([^()]*\))?)*';
+    attribute constant text := '\[\s*[[:alpha:]_][[:alnum:]_:-]*\s*([~|^$*]?=\s*("s"|[[:alpha:]_-][[:alnum:]_-]*)\s*([is]\s*)?)?\]';
+    compound constant text := '(\*|[[:alpha:]_][[:alnum:]_-]*)?([.#][[:alpha:]_-][[:alnum:]_-]*|\[a\]|:[a-z-]+)*';
+    rest text := btrim(css);
+    before text;
     one text;
 begin
-    if css is null or btrim(css) = '' or length(css) > 300 then
+    if css is null or rest = '' or length(css) > 300 then
         return false;
     end if;
-    foreach one in array regexp_split_to_array(btrim(css), '\s*,\s*') loop
+    -- Escaped characters are letters of a name, strings and attributes are one of each, what stands in
+    -- brackets is left to the parser: then only names, combinators and commas are to be judged.
+    rest := regexp_replace(rest, '\\.', 'x', 'g');
+    rest := regexp_replace(rest, '"[^"]*"|''[^'']*''', '"s"', 'g');
+    rest := regexp_replace(rest, attribute, '[a]', 'g');
+    loop
+        before := rest;
+        rest := regexp_replace(rest, '(:[a-z-]+)\(\s*[^()\s][^()]*\)', '\1', 'g');
+        exit when rest = before;
+    end loop;
+    foreach one in array regexp_split_to_array(rest, '\s*,\s*') loop
         -- A combinator stands between two parts, never first, last or twice.
         if one = '' or one !~ ('^' || compound || '((\s*[>+~]\s*|\s+)' || compound || ')*$')
            or one ~ '[>+~]\s*([>+~]|$)' or one ~ '^\s*[>+~]' then
@@ -69,6 +95,6 @@ end
 $$;
 comment on function selector_fits(text) is 'Whether a text looks like a CSS selector; what is left is checked when it is used';
 
-create trigger site_check
+create or replace trigger site_check
     before insert or update on site
     for each row execute function site_check();

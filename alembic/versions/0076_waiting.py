@@ -6,7 +6,7 @@ from alembic import op
 from workers.migrate import load_sql
 
 revision = "0076"
-down_revision = "0074"
+down_revision = "0075"
 
 TAKE = "take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[])"
 

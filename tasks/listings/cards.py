@@ -12,18 +12,20 @@ from urllib.parse import urljoin, urlsplit
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from tasks.listings import money, words
-from tasks.listings.selectors import Selectors, fold, value
+from tasks.listings.selectors import Selector, Selectors, first, fold, value
 
 #: A path from the root without dot segments; anything else is for urljoin.
 _PLAIN_PATH = re.compile(
     r"/(?!/)(?:(?!\.\.?(?:/|$))[\w.~%+:@!$&'()*,=-]*/)*(?!\.\.?$)[\w.~%+-]*$", re.ASCII
 )
+_CENTS = re.compile(r"\d\d$", re.ASCII)
 LONGEST_TITLE = 500
 LONGEST_TEXT = 200
 LONGEST_URL = 2000
 LONGEST_ID = 100
-#: Names of Head-Fi's own fields → ours.
+#: Names of Head-Fi's own fields → ours, and what of such a name is enough.
 FIELDS = {"condition": "condition", "price negotiability": "negotiability", "ships to": "ships_to"}
+PARTS = {"condition": "condition", "negotiab": "negotiability", "ship": "ships_to"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Pa
     """Ads of a page; a card without number or title is counted and passed over."""
     tree = LexborHTMLParser(html)
     number = re.compile(id_pattern)
+    stated = tree.css_first("base[href]")
+    if stated is not None:
+        base_url = _join(base_url, stated.attributes.get("href")) or base_url
     found: dict[str, Card] = {}
     unreadable = 0
     for node in tree.css(selectors["card"].css):
@@ -82,21 +87,28 @@ def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Pa
 def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern[str]) -> Card | None:
     url = _join(base, _href(node, selectors))
     external_id = value(node, selectors.get("id")) or _number(url, pattern)
-    title = value(node, selectors["title"])
+    title = (value(node, selectors["title"]) or "")[:LONGEST_TITLE]
     if not external_id or not title or not url or len(external_id) > LONGEST_ID:
         return None
     fields = _fields(node, selectors)
     label = value(node, selectors.get("type"))
     kind = label[:LONGEST_TEXT] if label else None
-    asked = value(node, selectors.get("price")) or ""
-    price = money.parse(asked.replace(label, "", 1) if label else asked)
+    asked = _asked(node, selectors.get("price"))
+    asked = asked.replace(label, "", 1) if label else asked
+    price = money.parse(asked)
     seller, reputation = words.seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
         reputation = words.number(value(node, selectors["reputation"]))
-    overlay = words.label_status(value(node, selectors.get("overlay")))
+    status = (
+        words.label_status(value(node, selectors.get("overlay")))
+        or words.label_status(kind)
+        or words.class_status(node.attributes.get("class"))
+        or words.text_status(asked)
+        or words.heading(title)[0]
+    )
     return Card(
         external_id=external_id,
-        title=title[:LONGEST_TITLE],
+        title=title,
         url=url,
         image_url=_join(base, value(node, selectors.get("image"))),
         listing_type=kind,
@@ -107,10 +119,25 @@ def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern
         ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),
         seller=seller,
         seller_reputation=reputation,
-        status=overlay or words.label_status(kind) or words.heading(title)[0],
+        status=status,
         listed_at=words.when(value(node, selectors.get("listed"))),
         edited_at=words.when(value(node, selectors.get("edited"))),
     )
+
+
+def _asked(node: LexborNode, selector: Selector | None) -> str:
+    """The text with the price in it, without what is struck through; small cents are cents."""
+    found = first(node, selector)
+    if found is None or selector is None or selector.attribute:
+        return value(node, selector) or ""
+    for struck in found.css("del, s, strike"):
+        struck.decompose()
+    text = (fold(found.text(separator=" ")) or "")[: money.LONGEST]
+    for raised in found.css("sup"):
+        cents = (fold(raised.text()) or "").lstrip(".,")
+        if _CENTS.match(cents):
+            text = re.sub(rf"(\d)[ .,]+{cents}(?!\d)", rf"\1.{cents}", text, count=1)
+    return text
 
 
 def _href(node: LexborNode, selectors: Selectors) -> str | None:
@@ -151,13 +178,22 @@ def _text(node: LexborNode, selectors: Selectors, name: str) -> str | None:
     return found[:LONGEST_TEXT] if found else None
 
 
+@lru_cache(maxsize=256)
+def _field(name: str) -> tuple[str, bool] | None:
+    """Which of our fields a site's name means, and whether it is exactly that name."""
+    name = name.rstrip(": ").lower()
+    if name in FIELDS:
+        return FIELDS[name], True
+    return next(((ours, False) for part, ours in PARTS.items() if part in name), None)
+
+
 def _fields(node: LexborNode, selectors: Selectors) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     if "fields" in selectors:
         for pair in node.css(selectors["fields"].css):
             name, content = pair.css_first("dt"), pair.css_first("dd")
-            ours = FIELDS.get((fold(name.text()) or "").rstrip(":").lower()) if name else None
+            ours = _field((fold(name.text()) or "")[:LONGEST_TEXT]) if name else None
             text = fold(content.text(separator=" ")) if content else None
-            if ours and text:
-                found[ours] = text[:LONGEST_TEXT]
+            if ours and text and (ours[1] or ours[0] not in found):
+                found[ours[0]] = text[:LONGEST_TEXT]
     return found

@@ -29,7 +29,10 @@ class Category(Base):
     external_id: Mapped[str] = mapped_column(Text, comment="The site's own number")
     slug: Mapped[str] = mapped_column(Text, comment="The site's own word, used in options")
     title: Mapped[str] = mapped_column(Text, comment="Name for people")
-    path: Mapped[str] = mapped_column(Text, comment="Path of its first page")
+    path: Mapped[str] = mapped_column(
+        Text,
+        comment="Path of its first page; or with {page} where the number belongs in the middle of it",
+    )
     parent_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("category.id"), comment="Category it belongs to"
     )

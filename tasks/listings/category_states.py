@@ -27,7 +27,7 @@ class CategoryState(Base):
     first_complete_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True),
         server_default=text("clock_timestamp()"),
-        comment="End of its first complete scrape; delete the row for another thorough one",
+        comment="End of its first complete scrape; option thorough asks for another such",
     )
     last_complete_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True),

@@ -5,6 +5,7 @@ Heavy things are imported inside the commands: Celery loads this module for ever
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +123,9 @@ def categories_(as_json: bool) -> None:
 @as_json
 @speaks_plainly
 def preview(site: str, category: str | None, path: Path | None, as_json: bool) -> None:
-    """Read one page of SITE as a scrape would, and store nothing.
+    """Read the first pages of SITE as a scrape would, and store nothing.
 
-    The page is fetched through the door: its quota, its robots.txt and its pauses hold here too.
+    They are fetched through the door: its quota, robots.txt and its pauses hold here too.
     """
     from tasks.listings import categories, sites
     from workers.errors import WatchkeeperError
@@ -137,29 +138,51 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
             fail(
                 f"no category to read at {site}", "celery -A workers.app listings categories", NOT_FOUND
             )
-        page, size = _read(source, wanted[0].path if wanted else "/", path)
+        page, size, second = _read(source, wanted[0].path if wanted else "/", path)
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
         raise
     _show_page(page, size, as_json=as_json)
+    if second:
+        click.echo(second, err=True)
     if not page.cards:
         fail("no ad could be read", f"check selectors in the row of {site} in table site", FAILED)
 
 
-def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, int]:
+def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, int, str]:
+    """The first page, its characters, and what the second says."""
     from contextlib import closing
+    from functools import partial
     from urllib.parse import urljoin
 
-    from tasks.listings import cards, fetching
+    from tasks.listings import fetching
+    from workers.errors import UpstreamError
     from workers.upstream import Door
 
     if path is not None:
-        html, url = path.read_text(errors="replace"), urljoin(source.base_url, category_path)
-    else:
-        with closing(Door()) as door, fetching.opened(source, door) as fetch:
-            answer = fetch(source.path(category_path, 1), timeout=PATIENCE)
-        html, url = answer.text, answer.url
-    return cards.parse(html, url, source.selectors, source.id_pattern), len(html)
+        html = path.read_text(errors="replace")
+        return fetching.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
+    check = partial(fetching.refuse_challenge, source)
+    with closing(Door()) as door, fetching.opened(source, door) as fetch, door.waiting(PATIENCE):
+        answer = fetch(source.path(category_path, 1), timeout=PATIENCE, check=check)
+        page = fetching.parse(source, answer.text, answer.url)
+        if not page.cards:
+            return page, len(answer.text), ""
+        time.sleep(fetching.pause(source))
+        try:
+            other = fetch(source.path(category_path, 2), timeout=PATIENCE, check=check)
+        except UpstreamError as error:
+            return page, len(answer.text), f"page 2: {error}"
+    second = fetching.parse(source, other.text, other.url)
+    return page, len(answer.text), _compared(page, second, other.url)
+
+
+def _compared(first: Page, second: Page, url: str) -> str:
+    """Whether the second page is another than the first."""
+    known = {card.external_id for card in first.cards}
+    others = sum(card.external_id not in known for card in second.cards)
+    said = f"page 2: {len(second.cards)} ads read, {others} of them not on page 1 ({url})"
+    return said if others or not second.cards else f"{said}: check page_path in the site's row"
 
 
 def _show_page(page: Page, size: int, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 A list is sorted by when ads were listed, or by when they were last touched; a site does not say
 which, so the order is read off the ads seen.  An ad that stands, by that order, above the last one
 seen and was not there has been missed.  Where no order can be read off, only a scrape of the whole
-list says anything.
+list says anything.  A few ads that are kept at the top of a page, whatever their age, are passed over.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ class Dated(Protocol):
     def edited_at(self) -> datetime | None: ...
 
 
+#: Ads at the top of a page that may stand there out of order: sticky, promoted or undated ones.
+LEADING = 3
+#: So many must follow in order before what leads is taken for such.
+PROOF = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What the ads seen so far say about the list's order; False: not sorted that way.
@@ -40,6 +46,17 @@ class Order:
             listed = _next(listed, ad.listed_at)
             touched = _next(touched, touched_at(ad))
         return Order(listed, touched)
+
+    def after_page(self, ads: Sequence[Dated]) -> Order:
+        """The order after a page, whatever its first few ads say when the others agree without them."""
+        tried = [
+            self.followed_by(ads[leading:])
+            for leading in range(LEADING + 1)
+            if leading == 0 or len(ads) - leading >= PROOF
+        ]
+        listed = (order for order in tried if isinstance(order.by_listed, datetime))
+        touched = (order for order in tried if isinstance(order.by_touched, datetime))
+        return next(listed, next(touched, tried[0]))
 
     def stored(self) -> list[str | bool | None]:
         """As JSON keeps it."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
+from tasks.listings import cards
 from tasks.listings.sites import Source
+from workers import answers
 from workers.answers import Answer, Validators
+from workers.errors import Blocked
 from workers.requests import Check
 from workers.upstream import Door
+
+#: Least time between two pages of a site, unless its upstream's spacing is longer or a run names one.
+PAUSE = timedelta(seconds=2)
 
 
 class Fetch(Protocol):
@@ -28,12 +35,31 @@ class Fetch(Protocol):
 
 @contextmanager
 def opened(site: Source, door: Door, *, headless: bool = True) -> Iterator[Fetch]:
-    """The site's way; a browser ends with the block."""
+    """The site's way; a browser ends with the block.
+
+    These are pages for people: robots.txt is obeyed, whatever the upstream's row says.
+    """
     if site.fetch_by == "http":
-        yield partial(door.get, site.upstream)
+        yield partial(door.get, site.upstream, obey_robots=True)
         return
     # Imported for the few sites that need it.
     from workers.browser import Browser
 
     with closing(Browser(door, site.upstream, headless=headless)) as browser:
         yield browser.read
+
+
+def pause(site: Source) -> float:
+    """Seconds to keep between two pages beyond what the upstream's spacing keeps."""
+    return 0.0 if site.spacing >= PAUSE else PAUSE.total_seconds()
+
+
+def parse(site: Source, html: str, url: str) -> cards.Page:
+    """The ads on a page of the site."""
+    return cards.parse(html, url, site.selectors, site.id_pattern)
+
+
+def refuse_challenge(site: Source, answer: Answer) -> None:
+    """Raise Blocked for a page that asks for proof of being human, though its status be 200."""
+    if answers.is_challenge(answer) and not parse(site, answer.text, answer.url).cards:
+        raise Blocked(site.upstream, "answered 200 with a challenge page")

@@ -91,6 +91,9 @@ TOLD = (
     "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at", "edited_at",
 )  # fmt: skip
 
+#: Rows that one statement writes: each has some 20 parameters, and 65,535 are too many.
+A_STATEMENT = 1000
+
 _KNOWN = text(f"""
 select id, external_id, {", ".join(TOLD)}
   from listing where site = :site and external_id = any(:ids) order by external_id for update
@@ -105,8 +108,15 @@ def known(connection: Connection, site: str, ids: list[str]) -> dict[str, dict[s
 
 def put(connection: Connection, site: str, category: int, rows: list[dict[str, Any]]) -> dict[str, int]:
     """Write these ads as they are now; returns their keys by the site's number."""
-    if not rows:
-        return {}
+    keys: dict[str, int] = {}
+    for start in range(0, len(rows), A_STATEMENT):
+        keys |= _put(connection, site, category, rows[start : start + A_STATEMENT])
+    return keys
+
+
+def _put(
+    connection: Connection, site: str, category: int, rows: list[dict[str, Any]]
+) -> dict[str, int]:
     values = [{"site": site, "category_id": category, **row} for row in rows]
     statement = insert(Listing).values(values)
     changes: dict[str, Any] = {name: getattr(statement.excluded, name) for name in TOLD}
@@ -121,14 +131,17 @@ def put(connection: Connection, site: str, category: int, rows: list[dict[str, A
 
 
 _SEEN = text("""
-update listing set last_seen_at = clock_timestamp(), missed_scrapes = 0
+update listing
+   set last_seen_at = clock_timestamp(), missed_scrapes = 0,
+       category_id = case when exists (select from category k where k.parent_id = :category)
+                          then coalesce(category_id, :category) else :category end
  where site = :site and external_id = any(:ids)
 """)
 
 
-def seen(connection: Connection, site: str, ids: list[str]) -> None:
-    """These ads were there."""
-    connection.execute(_SEEN, {"site": site, "ids": ids})
+def seen(connection: Connection, site: str, category: int, ids: list[str]) -> None:
+    """These ads were there; those of another category have moved, unless this is a parent."""
+    connection.execute(_SEEN, {"site": site, "category": category, "ids": ids})
 
 
 _TIMES = text("""

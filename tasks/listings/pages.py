@@ -63,6 +63,37 @@ def recall(connection: Connection, category: int, page: int, reading: str) -> Re
     )
 
 
+_LAST = text("""
+select cardinality(external_ids) as ads, has_next from list_page
+ where category_id = :category and page = :page
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """A page as it was stored last, by whatever version of the site's row."""
+
+    ads: int
+    has_next: bool
+
+
+def last(connection: Connection, category: int, page: int) -> Last | None:
+    """How the page was when it was stored last; None: it never was."""
+    found = connection.execute(_LAST, {"category": category, "page": page}).first()
+    return Last(found.ads, found.has_next) if found is not None else None
+
+
+_ABOVE = text("""
+select distinct unnest(external_ids) as id from list_page
+ where category_id = :category and page < :page
+""")
+
+
+def above(connection: Connection, category: int, page: int) -> set[str]:
+    """Numbers of the ads on the pages before this one, as they were stored last."""
+    return set(connection.execute(_ABOVE, {"category": category, "page": page}).scalars())
+
+
 _REMEMBER = text("""
 insert into list_page (category_id, page, etag, last_modified, reading, external_ids, has_next)
 values (:category, :page, :etag, :last_modified, :reading, :ids, :has_next)

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.listings import (
     cards,
     category_states,
+    ending,
+    fetching,
     listing_statuses,
     listings,
     matching,
@@ -24,18 +28,31 @@ from tasks.listings import (
     scrapes,
     storing,
 )
-from tasks.listings.expiry import Dated, Order, coverage, is_recent
+from tasks.listings.expiry import Dated, Order, coverage
 from tasks.listings.fetching import Fetch
 from tasks.listings.pages import Remembered
 from tasks.listings.sites import Source
 from tasks.listings.storing import Stored
-from workers import answers, claims
-from workers.answers import Answer
-from workers.errors import Blocked, BrokenAnswer, HandBack, UpstreamError
+from workers import claims
+from workers.answers import Answer, Validators
+from workers.browser import HalfDrawn
+from workers.errors import (
+    Blocked,
+    BrokenAnswer,
+    ControlFlow,
+    HandBack,
+    NotFound,
+    Unavailable,
+    UpstreamError,
+)
+from workers.redaction import redact
+from workers.robots import Disallowed
 from workers.work import Item, Work
 
 #: A pause this long is waited; a longer one gives the worker back (seconds).
 LONGEST_WAIT = 2.0
+#: A page that was given up so often, half drawn, never fits its time.
+HALVES = 5
 
 
 class Reader:
@@ -67,13 +84,26 @@ class Reader:
                 self.work.check()
                 self._wait()
                 self._read_page(item)
+            self._finish(item)
+        except Disallowed as error:
+            self._note(item, "blocked", error.detail)
+            # The site's other categories may still be read: this is an error of the item alone.
+            raise UpstreamError(
+                error.upstream, f"blocked: {error.detail}; nothing was expired"
+            ) from None
         except Blocked as error:
             self._note(item, "blocked", error.detail)
             raise Blocked(error.upstream, f"blocked: {error.detail}; nothing was expired") from None
         except UpstreamError as error:
             self._note(item, "failed", error.detail)
             raise
-        self._finish(item)
+        except ControlFlow:
+            raise
+        except Exception as error:
+            first_line = redact(str(error).partition("\n")[0])
+            with suppress(SQLAlchemyError, ControlFlow):
+                self._note(item, "failed", f"{type(error).__name__}: {first_line}")
+            raise
 
     def _wait(self) -> None:
         """Keep the pause that the run's options ask for beyond the upstream's own spacing."""
@@ -91,94 +121,129 @@ class Reader:
         began = item.data.get("began") or self.work.now().isoformat()
         category: int = item.data["category"]
         with self.work.read() as connection:
-            known = pages.recall(connection, category, number, self.site.reading)
-        answer = self._fetch(item, number, known)
-        self._last_page_at = time.monotonic()
+            known = pages.recall(connection, category, number, self._reading(item))
+        try:
+            answer = self._fetch(item, number, known)
+        except NotFound:
+            if number == 1 or not self._is_blind(item):
+                raise
+            item.data["ended"] = ["complete", f"there is no page {number}"]
+            return
+        finally:
+            self._last_page_at = time.monotonic()
         if answer.not_modified and known is not None:
             self._keep_unchanged(item, number, began, known)
         else:
             self._keep(item, number, began, answer)
 
+    def _reading(self, item: Item) -> str:
+        return self.site.reading_of(item.data["path"])
+
+    def _is_blind(self, item: Item) -> bool:
+        """Whether no link says if a page follows: pages are asked for until one has no other ads."""
+        return "next" not in self.site.selectors or item.data.get("blind", False)
+
     def _fetch(self, item: Item, number: int, known: Remembered | None) -> Answer:
-        return self.fetch(
-            self.site.path(item.data["path"], number),
-            timeout=self.timeout,
-            conditional=known.validators if known and not item.data["thorough"] else None,
-            check=self._refuse_challenge,
-        )
-
-    def _parse(self, answer: Answer) -> cards.Page:
-        return cards.parse(answer.text, answer.url, self.site.selectors, self.site.id_pattern)
-
-    def _refuse_challenge(self, answer: Answer) -> None:
-        """A page that asks for proof of being human may come with status 200."""
-        if answers.is_challenge(answer) and not self._parse(answer).cards:
-            raise Blocked(self.site.upstream, "answered 200 with a challenge page")
+        try:
+            return self.fetch(
+                self.site.path(item.data["path"], number),
+                timeout=self.timeout,
+                conditional=known.validators if known and not item.data["thorough"] else None,
+                check=lambda answer: fetching.refuse_challenge(self.site, answer),
+            )
+        except HalfDrawn:
+            halves = item.data.get("halves", 0) + 1
+            if halves >= HALVES:
+                raise Unavailable(
+                    self.site.upstream,
+                    f"page {number} was begun {halves} times and never drawn: what it asks for waits"
+                    f" for permits longer than timeout_seconds = {self.timeout:g}; give it more, or"
+                    " its upstream less spacing",
+                ) from None
+            with self.work.save(item, halves=halves):
+                pass
+            raise
 
     def _keep(self, item: Item, number: int, began: str, answer: Answer) -> None:
-        page = self._parse(answer)
+        page = fetching.parse(self.site, answer.text, answer.url)
         if not page.cards and number == 1:
             seen = f"{page.unreadable} cards, none readable" if page.unreadable else "no ad found"
             raise BrokenAnswer(
                 self.site.upstream, f"{seen} on the first page of {item.key}: its layout has changed?"
             )
-        category: int = item.data["category"]
-        counts = {"pages": 1, "ads": len(page.cards), "unreadable": page.unreadable}
-        ended = self._ended(item, number, page.cards, has_next=page.next_url is not None)
-        cursor = {"page": number, "began": began, "order": self._order(item, page.cards)}
+        ids = [card.external_id for card in page.cards]
+        with self.work.read() as connection:
+            before = pages.last(connection, item.data["category"], number)
+            above = pages.above(connection, item.data["category"], number)
+        blind = self._is_blind(item)
+        if blind and number > 1 and above.issuperset(ids) and not page.unreadable:
+            item.data["ended"] = ["complete", f"page {number} had no other ads"]
+            return
+        lost = number == 1 and ending.lost_its_next(page, before)
+        has_next = page.next_url is not None or lost or blind
+        ended = self._ended(item, number, page.cards, empty=not ids, has_next=has_next)
+        cursor = {
+            "page": number, "began": began, "order": self._order(item, page.cards),
+            "halves": 0, "blind": lost or blind,
+        }  # fmt: skip
+        counts = {"pages": 1, "ads": len(ids), "unreadable": page.unreadable}
+        # What was not understood is asked for whole the next time.
+        validators = Validators() if page.unreadable or lost else answer.validators
         with self.work.save(item, counts, **cursor) as connection:
-            stored = storing.store(
-                connection, self.site.name, category, page.cards, self.site.currency, since=self.since
-            )
-            ids = [card.external_id for card in page.cards]
             pages.remember(
-                connection, category, number, self.site.reading, answer.validators, ids,
-                has_next=page.next_url is not None,
+                connection, item.data["category"], number, self._reading(item), validators, ids,
+                has_next=has_next,
             )  # fmt: skip
-            matched, _ = matching.judge(
-                connection, self.work.run_id, stored.findings, baseline=item.data["thorough"]
-            )
-            self.work.count(matches=matched)
-            self._count(connection, item, stored, unchanged=False)
-            self._mark(item, ended, new=stored.new)
+            # Later tries of a first scrape tell what came since the page was stored.
+            baseline = item.data["thorough"] and before is None
+            new = self._store(connection, item, page, baseline=baseline)
+            self._mark(item, ended, new=new)
+
+    def _store(self, connection: Connection, item: Item, page: cards.Page, *, baseline: bool) -> int:
+        """Store a page's ads and ask the rules about them; returns how many were new."""
+        site, category = self.site, item.data["category"]
+        stored = storing.store(
+            connection, site.name, category, page.cards, site.currency, since=self.since
+        )
+        matched, _ = matching.judge(connection, self.work.run_id, stored.findings, baseline=baseline)
+        self.work.count(matches=matched)
+        self._count(connection, item, stored, shown=len(page.cards), unchanged=False)
+        return stored.new
 
     def _keep_unchanged(self, item: Item, number: int, began: str, known: Remembered) -> None:
         """The site says that the page is as it was: its ads were seen again."""
-        ids = known.external_ids
+        ids, category = known.external_ids, item.data["category"]
         with self.work.read() as connection:
             shown = listings.times(connection, self.site.name, ids)
-        cursor = {"page": number, "began": began, "order": self._order(item, shown)}
-        ended = self._ended(item, number, shown, has_next=known.has_next)
+        cursor = {"page": number, "began": began, "order": self._order(item, shown), "halves": 0}
+        ended = self._ended(item, number, shown, empty=not ids, has_next=known.has_next)
         with self.work.save(item, {"pages": 1, "ads": len(ids)}, **cursor) as connection:
-            listings.seen(connection, self.site.name, ids)
-            self._count(connection, item, Stored(len(ids), 0, 0, 0, ()), unchanged=True)
+            listings.seen(connection, self.site.name, category, ids)
+            nothing = Stored(len(shown), 0, 0, 0, ())
+            self._count(connection, item, nothing, shown=len(ids), unchanged=True)
             self._mark(item, ended, new=0)
 
     def _order(self, item: Item, shown: Sequence[Dated]) -> list[str | bool | None]:
-        return Order.restored(item.data.get("order")).followed_by(shown).stored()
+        return Order.restored(item.data.get("order")).after_page(shown).stored()
 
     def _ended(
-        self, item: Item, number: int, shown: Sequence[Dated], *, has_next: bool
-    ) -> tuple[str, str] | None:
-        """Why this page is the last to be read, as far as its ads' novelty does not matter."""
-        if not shown:
-            return "incomplete", f"page {number} had no ads"
-        if not has_next:
-            return "complete", "last page"
-        if number >= item.data["pages"]:
-            return "complete", "as many pages as asked for"
-        if item.data["thorough"] and not any(is_recent(one, self.since) for one in shown):
-            return "complete", "older ads are not asked for"
-        return None
+        self, item: Item, number: int, shown: Sequence[Dated], *, empty: bool, has_next: bool
+    ) -> ending.Ended | None:
+        since = self.since if item.data["thorough"] else None
+        return ending.ended(
+            number, item.data["pages"], shown, empty=empty, has_next=has_next, since=since
+        )
 
-    def _mark(self, item: Item, ended: tuple[str, str] | None, *, new: int) -> None:
+    def _mark(self, item: Item, ended: ending.Ended | None, *, new: int) -> None:
         """Ads are newest first: below a page without a new one there is none."""
         if ended is None and not new and not item.data["thorough"]:
             ended = "complete", "nothing new on the page"
         if ended is not None:
             item.data["ended"] = list(ended)
 
-    def _count(self, connection: Connection, item: Item, stored: Stored, *, unchanged: bool) -> None:
+    def _count(
+        self, connection: Connection, item: Item, stored: Stored, *, shown: int, unchanged: bool
+    ) -> None:
         self.work.count(
             new=stored.new, changed=stored.changed, price_changes=stored.price_changes,
             unchanged_pages=int(unchanged),
@@ -189,7 +254,7 @@ class Reader:
             item.data["category"],
             thorough=item.data["thorough"],
             unchanged=unchanged,
-            cards=stored.seen,
+            cards=shown,
             new=stored.new,
             changed=stored.changed,
             price_changes=stored.price_changes,
@@ -199,7 +264,12 @@ class Reader:
         """End the item; a complete scrape counts against ads that it covered and did not see."""
         state, reason = item.data["ended"]
         category: int = item.data["category"]
-        covered = coverage(Order.restored(item.data["order"]), whole=reason == "last page")
+        whole = reason == ending.LAST_PAGE
+        covered = coverage(Order.restored(item.data["order"]), whole=whole)
+        if unreadable := item.counts.get("unreadable", 0):
+            # An ad that is not seen may be one of these.
+            covered = None
+            reason += f"; {unreadable} cards not readable, so that no ad counts as missed"
         began = datetime.fromisoformat(item.data["began"])
         expired: list[int] = []
         with self.work.done(item) as connection:

@@ -32,11 +32,12 @@ class ScrapeOptions(Options):
         30, ge=1, le=365, description="Unknown ads last touched before so many days are left alone"
     )
     skip_initial: bool = Field(False, description="Treat a first scrape like a later one")
+    thorough: bool = Field(False, description="Treat a later scrape like a first one")
     rate_limit_delay_seconds: float | None = Field(
         None,
         ge=0.5,
         le=30,
-        description="Least seconds between two pages, if longer than the upstream's spacing (2)",
+        description="Least seconds between two pages; left out: 2, or the upstream's spacing if longer",
     )
     headless: bool = Field(
         True,
@@ -57,7 +58,7 @@ def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
         raise OptionsError(f'{what} at site "{options.site}": see `celery … listings categories`')
     _take_turn(work)
     for row in found:
-        thorough = row.first and not options.skip_initial
+        thorough = options.thorough or (row.first and not options.skip_initial)
         usual = options.initial_max_pages if thorough else options.scheduled_max_pages
         pages = options.max_pages or usual
         data = {"category": row.id, "path": row.path, "pages": pages, "thorough": thorough}
@@ -98,13 +99,14 @@ def scrape(work: Work[ScrapeOptions]) -> None:
     with work.read() as connection:
         site = sites.find(connection, work.options.site)
     options = work.options
+    told = options.rate_limit_delay_seconds
     with fetching.opened(site, work.door, headless=options.headless) as fetch:
         reader = reading.Reader(
             work,
             site,
             fetch,
             timeout=float(options.timeout_seconds),
-            delay=options.rate_limit_delay_seconds or 0.0,
+            delay=fetching.pause(site) if told is None else told,
             days=options.initial_scrape_days,
         )
         for item in work.items():

@@ -1,11 +1,14 @@
 """The language of `site.selectors` (pure): where on a list page things stand.
 
 Each value is a CSS selector, looked up inside a card (``card`` and ``next``: in the page).  It gives
-the element's text; with ``@name`` at its end it gives that attribute: ``time@datetime``.
+the element's text; with ``@name`` at its end it gives that attribute: ``time@datetime``.  Without
+one, ``link`` gives href, ``image`` src, ``listed`` and ``edited`` datetime (or, where that is missing,
+the text).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +37,10 @@ NAMES = {
 }
 REQUIRED = ("card", "title")
 DEFAULT_ATTRIBUTES = {"link": "href", "image": "src", "listed": "datetime", "edited": "datetime"}
+#: Where the text will do when the default attribute is missing.
+OR_TEXT = frozenset({"listed", "edited"})
+#: The database cuts the same off; an @ elsewhere is the CSS's own.
+_ATTRIBUTE = re.compile(r"@\s*([A-Za-z][A-Za-z0-9_:-]*)\s*$", re.ASCII)
 _EMPTY = LexborHTMLParser("<html></html>")
 
 
@@ -43,6 +50,8 @@ class Selector:
 
     css: str
     attribute: str | None
+    #: Whether the text will do where the attribute is missing.
+    or_text: bool = False
 
 
 Selectors = Mapping[str, Selector]
@@ -68,8 +77,10 @@ def problems(stored: Mapping[str, Any]) -> list[str]:
 
 
 def _selector(name: str, value: str) -> Selector:
-    css, _, attribute = value.rpartition("@") if "@" in value else (value, "", "")
-    return Selector(css.strip(), attribute.strip() or DEFAULT_ATTRIBUTES.get(name))
+    named = _ATTRIBUTE.search(value)
+    if named:
+        return Selector(value[: named.start()].strip(), named.group(1))
+    return Selector(value.strip(), DEFAULT_ATTRIBUTES.get(name), name in OR_TEXT)
 
 
 def _parses(css: str) -> bool:
@@ -90,7 +101,9 @@ def value(node: LexborNode, selector: Selector | None) -> str | None:
     found = first(node, selector)
     if found is None or selector is None:
         return None
-    raw = found.attributes.get(selector.attribute) if selector.attribute else found.text(separator=" ")
+    raw = found.attributes.get(selector.attribute) if selector.attribute else None
+    if raw is None and (selector.or_text or not selector.attribute):
+        raw = found.text(separator=" ")
     return fold(raw)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, SmallInteger, Text, text
@@ -54,7 +55,9 @@ class Site(Base):
         comment="http; browser where scripts draw the ads (slower; needs the extra browser)",
     )
     page_path: Mapped[str] = mapped_column(
-        Text, server_default=text("'page-{page}'"), comment="Added to a category's path from page 2"
+        Text,
+        server_default=text("'page-{page}'"),
+        comment="Added to a category's path from page 2: page-{page}, or ?page={page}",
     )
     id_pattern: Mapped[str] = mapped_column(
         Text,
@@ -86,6 +89,8 @@ class Source:
     name: str
     upstream: str
     base_url: str
+    #: Least time between two calls.
+    spacing: timedelta
     fetch_by: str
     page_path: str
     id_pattern: str
@@ -96,15 +101,27 @@ class Source:
     reading: str
 
     def path(self, category_path: str, page: int) -> str:
-        """Path of a category's list page, from 1."""
+        """Path of a category's list page, from 1; a {page} in it is filled in."""
+        if "{page}" in category_path:
+            return category_path.replace("{page}", str(page))
         if page == 1:
             return category_path
-        return category_path.rstrip("/") + "/" + self.page_path.format(page=page)
+        added = self.page_path.format(page=page)
+        if added[0] in "?&":
+            return category_path + ("&" if "?" in category_path else "?") + added[1:]
+        path, mark, query = category_path.partition("?")
+        return path.rstrip("/") + "/" + added + mark + query
+
+    def reading_of(self, category_path: str) -> str:
+        """Changes whenever another page would be read there, or the same one otherwise."""
+        return hashlib.md5(f"{self.reading} {category_path}".encode()).hexdigest()  # noqa: S324
 
 
 _FIND = text("""
 select s.*, u.base_url,
-       md5(concat(s.selectors, s.id_pattern, s.currency, nullif(s.fetch_by, 'http'))) as reading
+       u.spacing,
+       md5(concat_ws(' ', s.selectors, s.id_pattern, s.currency, s.fetch_by, s.page_path, u.base_url))
+           as reading
   from site s join upstream u on u.name = s.upstream where s.name = :name
 """)
 
@@ -119,13 +136,14 @@ def find(connection: Connection, name: str) -> Source:
         raise SiteUnusable(f'site "{name}" is not active: {row.note or "see its row in table site"}')
     try:
         selectors = language.read(row.selectors)
-        re.compile(row.id_pattern)
+        if not re.compile(row.id_pattern).groups:
+            raise ValueError(f"id_pattern = {row.id_pattern} has no group for the ad's number")
         row.page_path.format(page=2)
     except (ValueError, LookupError, re.error) as error:
         raise SiteUnusable(f'site "{name}" cannot be read: {error}') from None
     return Source(
-        row.name, row.upstream, row.base_url, row.fetch_by, row.page_path, row.id_pattern, selectors,
-        row.currency, row.expire_after, row.reading,
+        row.name, row.upstream, row.base_url, row.spacing, row.fetch_by, row.page_path, row.id_pattern,
+        selectors, row.currency, row.expire_after, row.reading,
     )  # fmt: skip
 
 

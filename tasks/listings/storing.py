@@ -65,7 +65,7 @@ def store(
         if number not in before or differs(before[number], row)
     }
     keys = listings.put(connection, site, category, list(changed.values()))
-    listings.seen(connection, site, sorted(taken))
+    listings.seen(connection, site, category, sorted(taken))
     written = sorted(keys.values())
     listing_statuses.keep(connection, written)
     findings = tuple(

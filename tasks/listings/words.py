@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 #: Words that end an ad → its status.
 STATUSES = {
@@ -11,39 +12,88 @@ STATUSES = {
     "expired": "expired", "deleted": "deleted",
 }  # fmt: skip
 ACTIVE = "active"
-_WORD = "(sold|closed|traded|withdrawn|expired)"
-#: "Sold: …", "SOLD - …", "[SOLD] …", "SOLD!", but neither "Closed-back" nor "Soldier".
-_BEFORE = re.compile(rf"^\W*{_WORD}\s*(?:[\])*:!]+\s*|\s[-\u2013\u2014|]\s+|$)", re.IGNORECASE)
-#: "… (sold)", "… [SOLD]", "… - sold".
-_AFTER = re.compile(
-    rf"(?:[\[(*]+\s*{_WORD}\s*[\])*!]+|\s[-\u2013\u2014|:]\s*{_WORD}[\s!.]*$)", re.IGNORECASE
+#: "sold as a pair" and "not sold separately" speak of how it is sold.
+_HOW = r"(?![\s-]+(?:as|separately|individually|together|with|without|only|in|by)\b)"
+_TO = r"(?:\s+to\s[^\])}:\n]{1,60}?)?"
+#: "Sold: …", "SOLD - …", "[SOLD] …", "Sold to Bob: …", "SOLD!"; not "Closed-back", not "Soldier".
+_BEFORE = re.compile(
+    rf"^\W*(sold|closed|traded|withdrawn|expired){_TO}\s*(?:[\])}}*:!]+\s*|\s[-\u2013\u2014|]\s+|$)",
+    re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\W*(sold|closed|traded|withdrawn|expired|deleted)\W*$", re.IGNORECASE)
+#: "… (sold)", "… [SOLD to Bob]", "… - sold".  No "closed" here: headphones are, at their backs.
+_AFTER = re.compile(
+    rf"(?:[\[({{*]\s*(sold|traded|withdrawn|expired){_TO}\s*[\])}}*!]"
+    rf"|\s[-\u2013\u2014|:]\s*(sold|traded|withdrawn|expired)(?:\s+to\s.{{1,60}})?[\s!.]*$)",
+    re.IGNORECASE,
+)
+#: Shouted, they need no mark: "SOLD Focal Clear", "SOLD- Focal Clear", "Focal Clear SOLD".
+_SHOUTED_BEFORE = re.compile(rf"^\W*(SOLD|TRADED)\b(?i:{_HOW})[\s\-\u2013\u2014|:!*\])}}]*")
+_SHOUTED_AFTER = re.compile(r"(?<!\bNOT )(?<!\bBE )(?<!\bBEING )\b(SOLD|TRADED)[\s!.]*$")
+_IN_TEXT = re.compile(rf"(?<!\bnot )(?<!\bbe )\b(sold|traded|withdrawn|expired){_HOW}\b", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]+")
+#: A label has no more words; what has is a sentence.
+LONGEST_LABEL = 5
+#: Parts of a class name: is-sold, ad--sold, adSold.
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_NOT = frozenset({"not", "no", "non", "never", "un", "hide", "show"})
 _SELLER = re.compile(
-    r"^(?:listed\s+by|seller|posted\s+by|by)\s*:\s*|\s*\((?P<reputation>[-+\u2212]?[\d,]+)\)$",
+    r"^(?:listed\s+by|seller|posted\s+by|by)\s*:\s*|\s*\(\s*(?P<reputation>[-+\u2212]?[\d,]+)\s*\)$",
     re.IGNORECASE,
 )
 _REPUTATION = re.compile(r"[-+\u2212]?\d[\d,]*")
 _EPOCH = re.compile(r"^\d{9,10}(?:\d{3})?$")
 #: No reputation is greater; the column takes no more.
 GREATEST_REPUTATION = 2_000_000_000
+#: With its commas no such number is longer (characters).
+LONGEST_NUMBER = 30
 
 
 def heading(text: str) -> tuple[str, str]:
     """Status and bare title of a heading: "Sold: Focal Clear" → ("sold", "Focal Clear")."""
-    before = _BEFORE.match(text)
+    lower = text.lower()
+    # Nearly every title says nothing of the kind.
+    if not any(word in lower for word in STATUSES):
+        return ACTIVE, text
+    before = _BEFORE.match(text) or _SHOUTED_BEFORE.match(text)
     if before:
         return STATUSES[before.group(1).lower()], text[before.end() :].strip() or text
-    after = _AFTER.search(text)
+    after = _AFTER.search(text) or _SHOUTED_AFTER.search(text)
     if after:
-        return STATUSES[(after.group(1) or after.group(2)).lower()], text
+        word = next(filter(None, after.groups()))
+        return STATUSES[word.lower()], text
     return ACTIVE, text
 
 
 def label_status(text: str | None) -> str | None:
-    """The status that an overlay or label says, None when it says none ("For Sale")."""
-    found = _LABEL.match(text or "")
+    """The status that an overlay or label says ("Sold/Traded"), None when it says none ("For Sale")."""
+    parts = [word.lower() for word in _LETTERS.findall((text or "")[:200])]
+    if len(parts) > LONGEST_LABEL:
+        return None
+    return _ended(parts)
+
+
+def text_status(text: str | None) -> str | None:
+    """The status that stands beside a price ("950 USD SOLD"), None for "500 USD, sold as a pair"."""
+    found = _IN_TEXT.search(text or "")
     return STATUSES[found.group(1).lower()] if found else None
+
+
+@lru_cache(maxsize=256)
+def class_status(names: str | None) -> str | None:
+    """The status that class names of an element say by their last words: sold, ad--sold, is-closed."""
+    for name in (names or "").split():
+        parts = [part.lower() for part in _PARTS.findall(name)]
+        found = _ended(parts[-2:])
+        if found and parts[-1] in STATUSES:
+            return found
+    return None
+
+
+def _ended(parts: list[str]) -> str | None:
+    for before, word in zip(["", *parts], parts, strict=False):
+        if word in STATUSES and before not in _NOT:
+            return STATUSES[word]
+    return None
 
 
 def seller(text: str | None) -> tuple[str | None, int | None]:
@@ -60,7 +110,7 @@ def seller(text: str | None) -> tuple[str | None, int | None]:
 def number(text: str | None) -> int | None:
     """The first whole number in a text, or None."""
     found = _REPUTATION.search(text or "")
-    if not found:
+    if not found or len(found.group()) > LONGEST_NUMBER:
         return None
     digits = int(found.group().replace(",", "").replace("\u2212", "-"))
     return digits if abs(digits) <= GREATEST_REPUTATION else None

@@ -1,6 +1,6 @@
 """List pages read a second on one core: our parser, and BeautifulSoup doing the same work.
 
-The ratio needs ``pip install beautifulsoup4``; without it only our own figure is printed.
+BeautifulSoup is of the dependency group ``dev``; without it only our own figure is printed.
 """
 
 from __future__ import annotations

@@ -178,6 +178,50 @@ def test_a_page_that_never_stops_asking_is_taken_as_it_stands(drawn: Any) -> Non
     assert len(drawn.shop.asked) <= 45
 
 
+FORM = """
+document.cookie = 'seen=1; path=/';
+fetch('/hello').then(() => fetch('/data?p=1', {method: 'POST', body: new URLSearchParams({q: 'ämps', n: 1})}))
+  .then(r => r.json()).then(ads => { for (const ad of ads) document.getElementById('ads').innerHTML +=
+    `<li class=ad data-id=${ad.id}><a class=to href=/ad/${ad.id}><h3>${ad.title}</h3></a></li>`; });"""
+
+
+def test_a_form_that_a_script_sends_arrives_as_it_was_and_cookies_one_by_one(drawn: Any) -> None:
+    expires = "Expires=Wed, 01 Jan 2070 00:00:00 GMT"
+
+    def reply(path: str) -> Any:
+        if path == "/draw.js":
+            return 200, {"Content-Type": "text/javascript; charset=utf-8"}, FORM
+        if path == "/hello":
+            return 200, {"Set-Cookie": [f"a=1; {expires}; Path=/", "b=2; Path=/"]}, "hello"
+        return page_of(path)
+
+    drawn.shop.reply = reply
+    run = drawn.run(site="drawn", max_pages=1)
+    assert run["state"] == "succeeded", run["error"]
+    ((path, kind, body),) = drawn.shop.posted
+    assert (path, body) == ("/data?p=1", b"q=%C3%A4mps&n=1")
+    assert kind.startswith("application/x-www-form-urlencoded")
+    sent = drawn.shop.headers[-1]["cookie"]
+    assert set(sent.split("; ")) == {"seen=1", "a=1", "b=2"}
+
+
+def test_a_page_whose_calls_never_fit_its_time_fails_with_a_sentence(drawn: Any) -> None:
+    drawn.sql.execute("update upstream set spacing = '20 s' where name = 'drawn'")
+    drawn.shop.robots = ""
+    run = drawn.run(site="drawn", max_pages=1, timeout_seconds=10)
+    for _ in range(10):
+        if run["state"] != "running":
+            break
+        # What a call took is forgotten, as after a while, so that the document has its permit at once.
+        drawn.sql.execute("delete from permit")
+        drawn.sql.execute("update upstream_state set next_permit_at = now()")
+        run = drawn.go_on(run["id"])
+    assert run["state"] == "failed"
+    assert "page 1 was begun 5 times and never drawn" in run["error"]
+    log = drawn.one("select state, reason from scrape_log")
+    assert log["state"] == "failed"
+
+
 def test_without_chromium_the_run_says_what_to_install(
     drawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

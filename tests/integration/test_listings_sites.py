@@ -57,6 +57,9 @@ def test_selectors_that_cannot_be_used_are_refused_when_saved(
     [
         {"id_pattern": "("},
         {"id_pattern": "abc"},
+        {"id_pattern": r"(?:\d+)"},
+        {"id_pattern": r"\(\d+\)"},
+        {"id_pattern": r"[(]\d+[)]"},
         {"page_path": "page"},
         {"page_path": "{page}{x}"},
         {"currency": "dollars"},
@@ -80,6 +83,23 @@ def test_a_site_that_cannot_be_scraped_is_refused_when_saved(
         "[data-id]",
         "a, b",
         "a:not(.b)",
+        ":is(a, b)",
+        "a:not(.b, .c)",
+        "a:not(:is(.b, .c))",
+        "li:nth-child(2n+1 of .ad)",
+        "div:has(> a)",
+        '[x="a,b"]',
+        'a[href*="@x"]',
+        "a[x='b]' i]",
+        r".md\:flex",
+        "p::text",
+        "p:not(",
+        "p)",
+        "p:is()",
+        "a,,b",
+        "a >",
+        ".1a",
+        "[x=1a]",
         "a[",
         "..",
         "> a",
@@ -111,7 +131,7 @@ FLEA = {
 
 
 def test_another_site_is_added_by_sql_alone(scrapes: Any) -> None:
-    scrapes.shop.reply = lambda path: (200, {}, OTHER) if path == "/ads/" else None
+    scrapes.shop.reply = lambda path: (200, {}, OTHER) if path.startswith("/ads/") else None
     scrapes.sql.execute(
         "insert into upstream (name, base_url) values ('flea', %s)", (scrapes.shop.url,)
     )
@@ -126,6 +146,8 @@ def test_another_site_is_added_by_sql_alone(scrapes: Any) -> None:
     )
     preview = typed("preview", "flea", "--json")
     assert preview.exit_code == 0, preview.output
+    assert "page 2: 1 ads read, 0 of them not on page 1" in preview.stderr
+    assert "check page_path" in preview.stderr
     assert json.loads(preview.stdout)[0]["external_id"] == "a-7"
     run = scrapes.run(site="flea", max_pages=1, initial_scrape_days=365)
     assert run["state"] == "succeeded", run["error"]
@@ -174,3 +196,20 @@ def test_a_page_on_disk_is_previewed_and_a_changed_layout_is_said(scrapes: Any) 
     unknown = typed("preview", "nowhere")
     assert unknown.exit_code == 1
     assert 'no site named "nowhere"' in unknown.stderr
+
+
+def test_a_preview_reads_the_second_page_too_and_says_what_is_wrong_with_it(
+    scrapes: Any, make_ad: Any
+) -> None:
+    scrapes.shop.ads["full-size"] = [make_ad(number) for number in range(1, 6)]
+    assert "page 2: 2 ads read, 2 of them not on page 1" in typed("preview", "head_fi").stderr
+    scrapes.shop.reply = lambda path: (404, {}, "") if path.endswith("page-2") else None
+    shown = typed("preview", "head_fi")
+    assert (shown.exit_code, "page 2: head_fi: answered 404" in shown.stderr) == (0, True)
+
+
+def test_a_preview_of_a_challenge_says_that_it_is_one(scrapes: Any) -> None:
+    scrapes.shop.reply = lambda _: (200, {}, "<title>Just a moment...</title>")
+    shown = typed("preview", "head_fi")
+    assert shown.exit_code == 1
+    assert "answered 200 with a challenge page" in shown.stderr

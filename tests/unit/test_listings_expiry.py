@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings.expiry import Coverage, Order, coverage, is_recent
+from tasks.listings.expiry import LEADING, PROOF, Coverage, Order, coverage, is_recent
 
 NOW = datetime(2026, 1, 30, tzinfo=UTC)
 
@@ -73,3 +73,41 @@ def test_an_ad_is_recent_by_its_last_touch_or_when_it_does_not_say() -> None:
     assert is_recent(days(40, 1), since)
     assert is_recent(Times(), since)
     assert not is_recent(days(31), since)
+
+
+def page_of(count: int, first: float = 1) -> list[Times]:
+    return [days(first + number) for number in range(count)]
+
+
+def test_a_few_ads_kept_at_the_top_of_a_page_do_not_hide_its_order() -> None:
+    for leading in ([days(90)], [Times()], [days(90), Times(), days(70)]):
+        page = [*leading, *page_of(PROOF)]
+        found = coverage(Order().after_page(page), whole=False)
+        assert found == Coverage(whole=False, below=NOW - timedelta(days=PROOF))
+
+
+def test_more_of_them_or_too_little_below_them_leaves_it_unknown() -> None:
+    many = [days(90 - number) for number in range(LEADING)]
+    for page in ([*many, Times(), *page_of(PROOF)], [days(90), *page_of(PROOF - 1)]):
+        assert coverage(Order().after_page(page), whole=False) is None
+
+
+def test_a_promoted_ad_at_the_top_of_every_page_does_not_hide_the_order_of_all() -> None:
+    order = Order()
+    for first in (1, 11, 21):
+        order = order.after_page([days(0.1), *page_of(10, first)])
+    assert coverage(order, whole=False) == Coverage(whole=False, below=NOW - timedelta(days=30))
+
+
+def test_an_edited_sticky_ad_does_not_make_a_list_look_sorted_by_touch() -> None:
+    page = [days(100, 0.5), *page_of(PROOF)]
+    assert coverage(Order().after_page(page), whole=False) == Coverage(
+        whole=False, by_touched=False, below=NOW - timedelta(days=PROOF)
+    )
+
+
+@given(ads)
+def test_a_page_in_order_is_read_as_it_stands(page: list[Times]) -> None:
+    plain = Order().followed_by(page)
+    if isinstance(plain.by_listed, datetime):
+        assert Order().after_page(page) == plain
