@@ -44,13 +44,15 @@ class DemandScaler(Autoscaler):
         self._reader = _Reader(self)
         self._peak = Peak()
         self._applied: tuple[int, int] | None = None
+        #: What the command line says, for when people take their bounds back.
+        self._given = (high, low)
         self._wanted = 0
 
     def _maybe_scale(self, req: Any = None) -> bool:
         """Called by the event loop every second and with every message."""
         self._reader.start_once()
         reading = self._reader.latest()
-        if reading is not None and reading.bounds not in {None, self._applied}:
+        if reading is not None and reading.bounds != self._applied:
             self._obey(reading.bounds)
         self._wanted = reading.wanted if reading else self.qty
         peak = self._peak.of(self._wanted, time.monotonic())
@@ -64,10 +66,10 @@ class DemandScaler(Autoscaler):
             self._say(before, reading)
         return bool(self.processes != before)
 
-    def _obey(self, bounds: tuple[int, int]) -> None:
-        """Take the bounds that people wrote."""
+    def _obey(self, bounds: tuple[int, int] | None) -> None:
+        """Take the bounds that people wrote; without a row the command line's hold again."""
         self._applied = bounds
-        high, low = self.update(*bounds)
+        high, low = self.update(*(bounds or self._given))
         log.info("pool.bounded", max=high, min=low)
 
     def _say(self, before: int, reading: Demand | None) -> None:

@@ -82,6 +82,7 @@ class Reader:
         try:
             while "ended" not in item.data:
                 self.work.check()
+                self.work.rest()
                 self._wait()
                 self._read_page(item)
             self._finish(item)

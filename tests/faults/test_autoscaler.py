@@ -43,3 +43,6 @@ def test_the_pool_follows_the_work_and_edited_bounds_and_ends_no_running_batch(
     ]
     connection.execute("insert into worker_group values (%s, 3, 5)", (group,))
     eventually(lambda: size() == 3, within=15)
+
+    connection.execute("delete from worker_group")
+    eventually(lambda: size() == 1, within=30)
