@@ -18,18 +18,28 @@ COMMENT ON FUNCTION public.actor() IS 'Who is acting: the person a program names
 -- Name: ago_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.ago_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-    select case
-        when at is null then 'never'
-        when s < 60 then floor(greatest(s, 0)) || 's ago'
-        when s < 3600 then floor(s / 60) || 'm ago'
-        when s < 86400 then floor(s / 3600) || 'h ago'
-        else floor(s / 86400) || 'd ago' end
-      from (select extract(epoch from clock_timestamp() - at) s) passed
-$$;
+    AS $$ select past_words(clock_timestamp() - at) $$;
 
 -- Name: FUNCTION ago_words(at timestamp with time zone); Type: COMMENT
-COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long ago: "3m ago", or "never"';
+COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long ago: "just now", "3m ago", or "never"';
+
+-- Name: ahead_words(interval); Type: FUNCTION
+CREATE FUNCTION public.ahead_words(left_over interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    -- Rounded up below a minute: "in 0s" would be a lie.
+    select case
+        when left_over is null then 'not scheduled'
+        when s <= 0 then 'soon'
+        when s < 60 then 'in ' || s || 's'
+        when s < 3600 then 'in ' || floor(s / 60) || 'm'
+        when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
+        else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
+      from (select ceil(extract(epoch from left_over)) s) seconds
+$$;
+
+-- Name: FUNCTION ahead_words(left_over interval); Type: COMMENT
+COMMENT ON FUNCTION public.ahead_words(left_over interval) IS 'How far ahead, in two units: "in 3h 20m", "soon", or "not scheduled"';
 
 -- Name: backfill(text, timestamp with time zone, timestamp with time zone, text, boolean, text); Type: FUNCTION
 CREATE FUNCTION public.backfill(schedule_name text, first timestamp with time zone, last timestamp with time zone, overlap text DEFAULT 'buffer_all'::text, dry_run boolean DEFAULT false, reason text DEFAULT NULL::text) RETURNS TABLE(request_id bigint, runs integer, first_due_at timestamp with time zone, last_due_at timestamp with time zone, items bigint, calls bigint, upstream text, quota_left bigint, takes text)
@@ -295,6 +305,23 @@ $$;
 
 -- Name: FUNCTION backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+
+-- Name: brief_words(interval); Type: FUNCTION
+CREATE FUNCTION public.brief_words(left_over interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case
+        when left_over is null then '--'
+        when s <= 0 then 'soon'
+        when s < 60 then s || 's'
+        when s < 3600 then floor(s / 60) || 'm'
+        when s < 86400 then floor(s / 3600) || 'h'
+        else floor(s / 86400) || 'd' end
+      from (select ceil(extract(epoch from left_over)) s) seconds
+$$;
+
+-- Name: FUNCTION brief_words(left_over interval); Type: COMMENT
+COMMENT ON FUNCTION public.brief_words(left_over interval) IS 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
 
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
@@ -570,6 +597,20 @@ $_$;
 -- Name: FUNCTION cron_words(cron text, timezone text); Type: COMMENT
 COMMENT ON FUNCTION public.cron_words(cron text, timezone text) IS 'A cron text in words: "weekdays at 00:00 New York"; what is out of the ordinary stays as it is written';
 
+-- Name: day_start(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.day_start(timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+    -- Where clocks go back over midnight the day has two: it begins with the first.
+    select case when date_trunc('day', (midnight - interval '1 hour') at time zone timezone) = today
+                then midnight - interval '1 hour' else midnight end
+      from (select today, today at time zone timezone as midnight
+              from (select date_trunc('day', now_ at time zone timezone) as today) local) its
+$$;
+
+-- Name: FUNCTION day_start(timezone text, now_ timestamp with time zone); Type: COMMENT
+COMMENT ON FUNCTION public.day_start(timezone text, now_ timestamp with time zone) IS 'When the day of a timezone''s calendar began';
+
 -- Name: due_times(public.schedule, timestamp with time zone, timestamp with time zone, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.due_times(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) RETURNS timestamp with time zone[]
     LANGUAGE plpgsql STABLE
@@ -623,6 +664,19 @@ $$;
 
 -- Name: FUNCTION duration_words(length interval); Type: COMMENT
 COMMENT ON FUNCTION public.duration_words(length interval) IS 'A length of time in words: 90 minutes is "1 hour 30 minutes"';
+
+-- Name: ended_items(jsonb, text, text); Type: FUNCTION
+CREATE FUNCTION public.ended_items(items jsonb, new_state text, reason text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select coalesce(jsonb_agg(case when i ->> 'state' in ('done', 'failed', 'deferred') then i
+                                   else i || jsonb_strip_nulls(jsonb_build_object('state', new_state, 'error', left(reason, 500)))
+                              end order by n), items)
+      from jsonb_array_elements(items) with ordinality as each(i, n)
+$$;
+
+-- Name: FUNCTION ended_items(items jsonb, new_state text, reason text); Type: COMMENT
+COMMENT ON FUNCTION public.ended_items(items jsonb, new_state text, reason text) IS 'Items of a batch that ends: each that has no outcome yet gets this one';
 
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
@@ -700,16 +754,7 @@ COMMENT ON FUNCTION public.guarded_role(relation oid) IS 'operator or viewer whe
 -- Name: in_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-    select case
-        when at is null then 'not scheduled'
-        when s <= 0 then 'soon'
-        when s < 60 then 'in ' || ceil(s) || 's'
-        when s < 3600 then 'in ' || floor(s / 60) || 'm'
-        when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
-        else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
-      from (select extract(epoch from at - clock_timestamp()) s) ahead
-$$;
+    AS $$ select ahead_words(at - clock_timestamp()) $$;
 
 -- Name: FUNCTION in_words(at timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
@@ -925,6 +970,22 @@ $_$;
 -- Name: FUNCTION options_check(task text, options jsonb, schema jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.options_check(task text, options jsonb, schema jsonb) IS 'Refuses options that the kind''s JSON Schema does not allow (the subset that tests name)';
 
+-- Name: past_words(interval); Type: FUNCTION
+CREATE FUNCTION public.past_words(passed interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case
+        when passed is null then 'never'
+        when s < 60 then 'just now'
+        when s < 3600 then floor(s / 60) || 'm ago'
+        when s < 86400 then floor(s / 3600) || 'h ago'
+        else floor(s / 86400) || 'd ago' end
+      from (select extract(epoch from passed) s) seconds
+$$;
+
+-- Name: FUNCTION past_words(passed interval); Type: COMMENT
+COMMENT ON FUNCTION public.past_words(passed interval) IS 'How long ago, in the greatest unit: "just now", "3m ago", or "never"';
+
 -- Name: pause(text, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone) RETURNS public.schedule
     LANGUAGE plpgsql
@@ -998,6 +1059,168 @@ $$;
 -- Name: FUNCTION pause_switched(); Type: COMMENT
 COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all are in force at once';
 
+-- Name: upstream; Type: TABLE
+CREATE TABLE public.upstream (
+    name text NOT NULL,
+    base_url text NOT NULL,
+    concurrency integer DEFAULT 4 NOT NULL,
+    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
+    obey_robots boolean DEFAULT false NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    note text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
+    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
+    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
+    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
+    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
+);
+
+-- Name: TABLE upstream; Type: COMMENT
+COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
+
+-- Name: COLUMN upstream.name; Type: COMMENT
+COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
+
+-- Name: COLUMN upstream.base_url; Type: COMMENT
+COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
+
+-- Name: COLUMN upstream.concurrency; Type: COMMENT
+COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
+
+-- Name: COLUMN upstream.spacing; Type: COMMENT
+COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
+
+-- Name: COLUMN upstream.obey_robots; Type: COMMENT
+COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
+
+-- Name: COLUMN upstream.enabled; Type: COMMENT
+COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
+
+-- Name: COLUMN upstream.note; Type: COMMENT
+COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
+
+-- Name: COLUMN upstream.updated_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
+
+-- Name: upstream_state; Type: TABLE
+CREATE TABLE public.upstream_state (
+    upstream text NOT NULL,
+    closed_until timestamp with time zone,
+    closed_reason text,
+    failures integer DEFAULT 0 NOT NULL,
+    crawl_delay interval,
+    next_permit_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_permit_reason text,
+    spare integer
+)
+WITH (fillfactor='50');
+
+-- Name: TABLE upstream_state; Type: COMMENT
+COMMENT ON TABLE public.upstream_state IS 'The door to each upstream: closed until when and why, next permit when.';
+
+-- Name: COLUMN upstream_state.upstream; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
+
+-- Name: COLUMN upstream_state.closed_until; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.closed_until IS 'Nobody calls it before';
+
+-- Name: COLUMN upstream_state.closed_reason; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.closed_reason IS 'Why it is closed';
+
+-- Name: COLUMN upstream_state.failures; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.failures IS 'Closings or outages in a row; a good answer clears them';
+
+-- Name: COLUMN upstream_state.crawl_delay; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'What its robots.txt asks for, when longer than spacing';
+
+-- Name: COLUMN upstream_state.next_permit_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.next_permit_at IS 'No permit before this, as far as is known; beat releases waiting batches then';
+
+-- Name: COLUMN upstream_state.next_permit_reason; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.next_permit_reason IS 'What it waits for';
+
+-- Name: COLUMN upstream_state.spare; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.spare IS 'Permits to give before wide windows are counted again; null: count now';
+
+-- Name: permit_refusal(public.upstream, public.upstream_state, timestamp with time zone, boolean); Type: FUNCTION
+CREATE FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    limits record;
+    nth timestamptz;
+    used integer;
+    places integer;
+    spaced interval;
+    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
+    wide constant integer := 50;
+    begins timestamptz;
+    leaves_at timestamptz;
+begin
+    if not rules.enabled then
+        free_at := now_ + interval '1 day';
+        reason := 'disabled' || coalesce(': ' || rules.note, '');
+        cause := 'disabled';
+        return;
+    elsif door.closed_until > now_ then
+        free_at := door.closed_until;
+        reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
+        cause := 'closed';
+        return;
+    end if;
+    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
+    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
+    places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
+    select stamp into nth from permit where upstream = rules.name and stamp > now_
+     order by stamp desc offset places - 1 limit 1;
+    if found then
+        free_at := now_ + interval '50 milliseconds';
+        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
+        cause := 'in flight';
+    end if;
+    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+        (select max(per / calls) from quota where upstream = rules.name and paced));
+    if spaced > interval '0' then
+        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
+         order by stamp desc limit 1;
+        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
+            free_at := least(nth, now_) + spaced;
+            reason := 'one call per ' || spaced;
+            cause := 'spacing';
+        end if;
+    end if;
+    for limits in select calls, per, timezone from quota where upstream = rules.name
+    loop
+        begins := window_start(limits.per, limits.timezone, now_);
+        if limits.calls > wide then
+            continue when door.spare > 0 and not recount;
+            select count(*), min(stamp) into used, nth
+              from (select stamp from permit where upstream = rules.name and stamp > begins
+                     order by stamp desc limit limits.calls) youngest;
+            if used < limits.calls then
+                spare := least(spare, limits.calls - used);
+                continue;
+            end if;
+        else
+            select stamp into nth from permit where upstream = rules.name and stamp > begins
+             order by stamp desc offset limits.calls - 1 limit 1;
+            continue when not found;
+        end if;
+        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
+        if leaves_at > coalesce(free_at, now_) then
+            free_at := leaves_at;
+            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            cause := 'quota';
+            window_length := limits.per;
+        end if;
+    end loop;
+end
+$$;
+
+-- Name: FUNCTION permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer); Type: COMMENT
+COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) IS 'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
+
 -- Name: permits_available(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.permits_available(for_upstream text, now_ timestamp with time zone) RETURNS integer
     LANGUAGE sql STABLE
@@ -1051,6 +1274,29 @@ $$;
 
 -- Name: FUNCTION plain_dues(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer); Type: COMMENT
 COMMENT ON FUNCTION public.plain_dues(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times from first to before until, without regard to calendar, start and end';
+
+-- Name: profile_asked(); Type: FUNCTION
+CREATE FUNCTION public.profile_asked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    -- A follower begins by itself, though only after success: then nothing need be asked for.
+    insert into run_request (action, schedule, note)
+    select 'run', s.name, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
+      from schedule s
+     where s.task = 'tasks.discovery.profile' and s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)
+       and exists (select from token_profile p where p.run_id = new.id and p.profiled_at is null)
+       and not (new.state = 'succeeded' and exists (
+             select from schedule f where f.task = s.task and f.after = new.schedule and f.enabled
+                and coalesce(f.paused_until <= clock_timestamp(), true)))
+     order by s.after is not distinct from new.schedule desc, s.name
+     limit 1;
+    return null;
+end
+$$;
+
+-- Name: FUNCTION profile_asked(); Type: COMMENT
+COMMENT ON FUNCTION public.profile_asked() IS 'Trigger: profiles what a run has chosen as soon as the run ends, however it ends';
 
 -- Name: quota_check(); Type: FUNCTION
 CREATE FUNCTION public.quota_check() RETURNS trigger
@@ -2022,6 +2268,17 @@ $$;
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
 COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of their answers';
 
+-- Name: sign_words(interval); Type: FUNCTION
+CREATE FUNCTION public.sign_words(passed interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case when passed < interval '1 minute' then floor(greatest(extract(epoch from passed), 0)) || 's ago'
+                else past_words(passed) end
+$$;
+
+-- Name: FUNCTION sign_words(passed interval); Type: COMMENT
+COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a sign of life was given, to the second: "3s ago"';
+
 -- Name: site_check(); Type: FUNCTION
 CREATE FUNCTION public.site_check() RETURNS trigger
     LANGUAGE plpgsql
@@ -2107,25 +2364,20 @@ $$;
 COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Ask a run to stop: what waits ends at once, what runs at its next call';
 
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
-CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean) RETURNS record
+CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 declare
     rules upstream;
     door upstream_state;
-    limits record;
+    refusal record;
     now_ timestamptz;
-    nth timestamptz;
-    used integer;
     spare_ integer;
-    places integer;
-    spaced interval;
-    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
-    wide constant integer := 50;
-    begins timestamptz;
-    free_at timestamptz;
-    until_ timestamptz := '-infinity';
 begin
+    if current_setting('synchronous_commit') = 'off' then
+        -- What is granted must outlive a crash, whatever the server is set to.
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
     if cardinality(answered) > 0 then
         perform settle_permits(answered, elapsed, statuses);
     end if;
@@ -2143,67 +2395,20 @@ begin
        and exists (select from run where id = for_run and stop_requested_at is not null) then
         wait_seconds := 86400;
         reason := 'stop requested';
+        cause := 'stop';
         return;
     end if;
-    if not rules.enabled then
-        until_ := 'infinity';
-        reason := 'disabled' || coalesce(': ' || rules.note, '');
-    elsif door.closed_until > now_ then
-        until_ := door.closed_until;
-        reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
-    else
-        -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
-        -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-        places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
-        select stamp into nth from permit where upstream = for_upstream and stamp > now_
-         order by stamp desc offset places - 1 limit 1;
-        if found then
-            until_ := now_ + interval '50 milliseconds';
-            reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
-        end if;
-        spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
-            (select max(per / calls) from quota where upstream = for_upstream and paced));
-        if spaced > interval '0' then
-            select stamp into nth from permit where upstream = for_upstream and stamp > now_ - spaced
-             order by stamp desc limit 1;
-            if found and least(nth, now_) + spaced > until_ then
-                until_ := least(nth, now_) + spaced;
-                reason := 'one call per ' || spaced;
-                window_length := spaced;
-            end if;
-        end if;
-        for limits in select calls, per, timezone from quota where upstream = for_upstream
-        loop
-            begins := window_start(limits.per, limits.timezone, now_);
-            if limits.calls > wide then
-                continue when door.spare > 0;
-                select count(*), min(stamp) into used, nth
-                  from (select stamp from permit where upstream = for_upstream and stamp > begins
-                         order by stamp desc limit limits.calls) youngest;
-                if used < limits.calls then
-                    spare_ := least(spare_, limits.calls - used);
-                    continue;
-                end if;
-            else
-                select stamp into nth from permit where upstream = for_upstream and stamp > begins
-                 order by stamp desc offset limits.calls - 1 limit 1;
-                continue when not found;
-            end if;
-            free_at := window_free(nth, limits.per, limits.timezone, now_);
-            if free_at > until_ then
-                until_ := free_at;
-                reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
-                window_length := limits.per;
-            end if;
-        end loop;
-    end if;
-    if until_ > now_ then
-        wait_seconds := case until_ when 'infinity' then 86400 else extract(epoch from until_ - now_) end;
-        update upstream_state set next_permit_at = until_, next_permit_reason = take_permit.reason
-         where upstream = for_upstream and next_permit_at is distinct from until_;
+    refusal := permit_refusal(rules, door, now_, false);
+    if refusal.free_at > now_ then
+        wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
+        reason := refusal.reason;
+        cause := refusal.cause;
+        window_length := refusal.window_length;
+        update upstream_state set next_permit_at = refusal.free_at, next_permit_reason = refusal.reason
+         where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
         return;
     end if;
-    spare_ := coalesce(spare_, door.spare);
+    spare_ := coalesce(refusal.spare, door.spare);
     if spare_ is not null then
         -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
         update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
@@ -2212,13 +2417,11 @@ begin
     values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)
     returning id into permit_id;
     wait_seconds := 0;
-    reason := null;
-    window_length := null;
 end
 $$;
 
--- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean); Type: COMMENT
-COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+-- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text); Type: COMMENT
+COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
 
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
@@ -2300,12 +2503,14 @@ COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: an upstream knows whe
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
+begin
     -- If even the n-th youngest call is still in flight, none can leave sooner than a window from now.
-    select case when timezone is null then least(nth, now_) + per
-                else (date_trunc('day', now_ at time zone timezone) + interval '1 day')
-                     at time zone timezone end
+    return case when timezone is null then least(nth, now_) + per
+                else day_start(timezone, (date_trunc('day', now_ at time zone timezone) + interval '1 day')
+                                         at time zone timezone) end;
+end
 $$;
 
 -- Name: FUNCTION window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone); Type: COMMENT
@@ -2313,12 +2518,13 @@ COMMENT ON FUNCTION public.window_free(nth timestamp with time zone, per interva
 
 -- Name: window_start(interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_start(per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
+begin
     -- What is stamped later than this counts.  A call in flight at midnight counts for both days: its
     -- stamp lies in the new one.
-    select case when timezone is null then now_ - per
-                else date_trunc('day', now_ at time zone timezone) at time zone timezone end
+    return case when timezone is null then now_ - per else day_start(timezone, now_) end;
+end
 $$;
 
 -- Name: FUNCTION window_start(per interval, timezone text, now_ timestamp with time zone); Type: COMMENT
@@ -2633,6 +2839,29 @@ COMMENT ON COLUMN public.channel.note IS 'Why it is as it is';
 -- Name: COLUMN channel.created_at; Type: COMMENT
 COMMENT ON COLUMN public.channel.created_at IS 'Added';
 
+-- Name: detour; Type: TABLE
+CREATE TABLE public.detour (
+    run_id uuid NOT NULL,
+    seq integer NOT NULL,
+    url text NOT NULL,
+    location text NOT NULL
+);
+
+-- Name: TABLE detour; Type: COMMENT
+COMMENT ON TABLE public.detour IS 'Redirects followed half-way by a batch that must wait for its next call.';
+
+-- Name: COLUMN detour.run_id; Type: COMMENT
+COMMENT ON COLUMN public.detour.run_id IS 'Its run';
+
+-- Name: COLUMN detour.seq; Type: COMMENT
+COMMENT ON COLUMN public.detour.seq IS 'Its batch';
+
+-- Name: COLUMN detour.url; Type: COMMENT
+COMMENT ON COLUMN public.detour.url IS 'What was asked for';
+
+-- Name: COLUMN detour.location; Type: COMMENT
+COMMENT ON COLUMN public.detour.location IS 'Where it led, at the same server';
+
 -- Name: run; Type: TABLE
 CREATE TABLE public.run (
     id uuid NOT NULL,
@@ -2819,7 +3048,7 @@ COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long a
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
 
 -- Name: COLUMN token_profile.asked_at; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for';
+COMMENT ON COLUMN public.token_profile.asked_at IS 'When it was asked for, or last tried in vain';
 
 -- Name: COLUMN token_profile.profiled_at; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.profiled_at IS 'When it was done; null: still to do';
@@ -2943,7 +3172,7 @@ COMMENT ON COLUMN public.heartbeat.detail IS 'Version, pid, queues, pool size, c
 CREATE VIEW public.health AS
  SELECT name,
     role,
-    public.ago_words(seen_at) AS seen,
+    public.sign_words((clock_timestamp() - seen_at)) AS seen,
         CASE
             WHEN (detail ? 'ended'::text) THEN 'ended'::text
             WHEN (seen_at < (clock_timestamp() - '00:00:30'::interval)) THEN 'SILENT'::text
@@ -3427,6 +3656,7 @@ CREATE TABLE public.price_bar (
     stored_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     revised_at timestamp with time zone,
     CONSTRAINT "close must be more than nothing" CHECK ((close > (0)::numeric)),
+    CONSTRAINT "prices must be numbers" CHECK ((GREATEST(open, high, low, close) < 'Infinity'::numeric)),
     CONSTRAINT "volume must be 0 or more" CHECK ((volume >= 0))
 );
 
@@ -3549,90 +3779,6 @@ COMMENT ON COLUMN public.quota.timezone IS 'Counts calendar days of this timezon
 -- Name: COLUMN quota.paced; Type: COMMENT
 COMMENT ON COLUMN public.quota.paced IS 'Spread evenly: one call per per/calls, so that a day''s quota lasts the day';
 
--- Name: upstream; Type: TABLE
-CREATE TABLE public.upstream (
-    name text NOT NULL,
-    base_url text NOT NULL,
-    concurrency integer DEFAULT 4 NOT NULL,
-    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
-    obey_robots boolean DEFAULT false NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    note text,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
-    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
-    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
-    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
-);
-
--- Name: TABLE upstream; Type: COMMENT
-COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
-
--- Name: COLUMN upstream.name; Type: COMMENT
-COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
-
--- Name: COLUMN upstream.base_url; Type: COMMENT
-COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
-
--- Name: COLUMN upstream.concurrency; Type: COMMENT
-COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
-
--- Name: COLUMN upstream.spacing; Type: COMMENT
-COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
-
--- Name: COLUMN upstream.obey_robots; Type: COMMENT
-COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
-
--- Name: COLUMN upstream.enabled; Type: COMMENT
-COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
-
--- Name: COLUMN upstream.note; Type: COMMENT
-COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
-
--- Name: COLUMN upstream.updated_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
-
--- Name: upstream_state; Type: TABLE
-CREATE TABLE public.upstream_state (
-    upstream text NOT NULL,
-    closed_until timestamp with time zone,
-    closed_reason text,
-    failures integer DEFAULT 0 NOT NULL,
-    crawl_delay interval,
-    next_permit_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    next_permit_reason text,
-    spare integer
-)
-WITH (fillfactor='50');
-
--- Name: TABLE upstream_state; Type: COMMENT
-COMMENT ON TABLE public.upstream_state IS 'The door to each upstream: closed until when and why, next permit when.';
-
--- Name: COLUMN upstream_state.upstream; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
-
--- Name: COLUMN upstream_state.closed_until; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.closed_until IS 'Nobody calls it before';
-
--- Name: COLUMN upstream_state.closed_reason; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.closed_reason IS 'Why it is closed';
-
--- Name: COLUMN upstream_state.failures; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.failures IS 'Closings or outages in a row; a good answer clears them';
-
--- Name: COLUMN upstream_state.crawl_delay; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'What its robots.txt asks for, when longer than spacing';
-
--- Name: COLUMN upstream_state.next_permit_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.next_permit_at IS 'No permit before this, as far as is known; beat releases waiting batches then';
-
--- Name: COLUMN upstream_state.next_permit_reason; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.next_permit_reason IS 'What it waits for';
-
--- Name: COLUMN upstream_state.spare; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.spare IS 'Permits to give before wide windows are counted again; null: count now';
-
 -- Name: quota_status; Type: VIEW
 CREATE VIEW public.quota_status AS
  SELECT u.name AS upstream,
@@ -3696,7 +3842,8 @@ CREATE TABLE public.quote (
     volume bigint,
     previous_close numeric(20,6),
     fetched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric))
+    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "prices must be numbers" CHECK ((GREATEST(price, previous_close) < 'Infinity'::numeric))
 );
 
 -- Name: TABLE quote; Type: COMMENT
@@ -3807,7 +3954,7 @@ UNION ALL
  SELECT COALESCE(b.finished_at, b.updated_at) AS at,
     (i.value ->> 'key'::text) AS symbol,
         CASE
-            WHEN ((i.value ->> 'state'::text) = 'failed'::text) THEN 'error'::text
+            WHEN (COALESCE((i.value ->> 'state'::text), 'waiting'::text) <> 'deferred'::text) THEN 'error'::text
             WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%closed: %'::text) THEN 'rate_limited'::text
             ELSE 'deferred'::text
         END AS outcome,
@@ -3816,7 +3963,7 @@ UNION ALL
     b.run_id
    FROM (public.batch b
      CROSS JOIN LATERAL jsonb_array_elements(b.items) i(value))
-  WHERE ((b.task ~~ 'tasks.prices.%'::text) AND ((b.failed + b.deferred) > 0) AND ((i.value ->> 'state'::text) = ANY (ARRAY['failed'::text, 'deferred'::text])))
+  WHERE ((b.task ~~ 'tasks.prices.%'::text) AND (((b.failed + b.deferred) > 0) OR (b.state = ANY (ARRAY['failed'::text, 'stopped'::text]))) AND (((i.value ->> 'state'::text) = ANY (ARRAY['failed'::text, 'deferred'::text])) OR ((b.state = ANY (ARRAY['failed'::text, 'stopped'::text])) AND ((i.value ->> 'state'::text) IS DISTINCT FROM 'done'::text))))
   ORDER BY 1 DESC;
 
 -- Name: VIEW recent_price_outcomes; Type: COMMENT
@@ -3846,6 +3993,29 @@ CREATE VIEW public.recent_runs AS
 
 -- Name: VIEW recent_runs; Type: COMMENT
 COMMENT ON VIEW public.recent_runs IS 'Runs, the newest first; add LIMIT';
+
+-- Name: robots_file; Type: TABLE
+CREATE TABLE public.robots_file (
+    upstream text NOT NULL,
+    url text NOT NULL,
+    body text NOT NULL,
+    fetched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE robots_file; Type: COMMENT
+COMMENT ON TABLE public.robots_file IS 'Each site''s robots.txt as it was fetched last.';
+
+-- Name: COLUMN robots_file.upstream; Type: COMMENT
+COMMENT ON COLUMN public.robots_file.upstream IS 'The upstream';
+
+-- Name: COLUMN robots_file.url; Type: COMMENT
+COMMENT ON COLUMN public.robots_file.url IS 'Where it was fetched from';
+
+-- Name: COLUMN robots_file.body; Type: COMMENT
+COMMENT ON COLUMN public.robots_file.body IS 'The file; empty where there is none';
+
+-- Name: COLUMN robots_file.fetched_at; Type: COMMENT
+COMMENT ON COLUMN public.robots_file.fetched_at IS 'When';
 
 -- Name: rule; Type: TABLE
 CREATE TABLE public.rule (
@@ -4451,6 +4621,33 @@ COMMENT ON COLUMN public.site_turn.run_id IS 'Run that has, or had, the turn';
 -- Name: COLUMN site_turn.since; Type: COMMENT
 COMMENT ON COLUMN public.site_turn.since IS 'Since when';
 
+-- Name: status_bar; Type: VIEW
+CREATE VIEW public.status_bar AS
+ SELECT s.name,
+    ((((((COALESCE(s.title, s.name) || ': '::text) ||
+        CASE last.state
+            WHEN 'failed'::text THEN '✘ '::text
+            WHEN 'partial'::text THEN '◐ '::text
+            ELSE ''::text
+        END) || public.ago_words(last.created_at)) || ' (next: '::text) ||
+        CASE
+            WHEN (s.after IS NOT NULL) THEN ('after '::text || s.after)
+            ELSE public.brief_words((st.next_run_at - clock_timestamp()))
+        END) || ')'::text) AS line
+   FROM ((public.schedule s
+     LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
+     LEFT JOIN LATERAL ( SELECT r.state,
+            r.created_at
+           FROM public.run r
+          WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
+          ORDER BY r.created_at DESC
+         LIMIT 1) last ON (true))
+  WHERE s.enabled
+  ORDER BY s.name;
+
+-- Name: VIEW status_bar; Type: COMMENT
+COMMENT ON VIEW public.status_bar IS 'One line a schedule, for a status bar: Token discovery: 2h ago (next: 2h)';
+
 -- Name: timezone_name; Type: TABLE
 CREATE TABLE public.timezone_name (
     name text NOT NULL
@@ -4701,7 +4898,9 @@ CREATE TABLE public.transaction (
     quantity numeric NOT NULL,
     price numeric(20,6) NOT NULL,
     traded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT "price must be a number" CHECK ((price < 'Infinity'::numeric)),
     CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "quantity must be a number" CHECK (((quantity < 'Infinity'::numeric) AND (quantity > '-Infinity'::numeric))),
     CONSTRAINT "quantity: bought above, sold below nothing" CHECK ((quantity <> (0)::numeric)),
     CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
@@ -4790,7 +4989,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     'beat'::text AS subject,
     'no beat has given a sign for two minutes'::text AS title,
-    ('last sign: '::text || COALESCE(public.ago_words(max(heartbeat.seen_at)), 'never'::text)) AS text
+    ('last sign: '::text || public.sign_words((clock_timestamp() - max(heartbeat.seen_at)))) AS text
    FROM public.heartbeat
   WHERE (heartbeat.role = 'beat'::text)
  HAVING (COALESCE(max(heartbeat.seen_at), '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:02:00'::interval));
@@ -4887,6 +5086,7 @@ CREATE TABLE public.watchlist_item (
     note text,
     added_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT "priority: 0 or more, lower goes first" CHECK ((priority >= 0)),
+    CONSTRAINT "refresh_every is at most 31 days, e.g. 5 minutes" CHECK ((refresh_every <= '31 days'::interval)),
     CONSTRAINT "refresh_every is longer than nothing" CHECK ((refresh_every > '00:00:00'::interval)),
     CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
@@ -4967,6 +5167,10 @@ ALTER TABLE ONLY public.category_state
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_pkey PRIMARY KEY (name);
 
+-- Name: detour detour_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.detour
+    ADD CONSTRAINT detour_pkey PRIMARY KEY (run_id, seq, url);
+
 -- Name: global_filter global_filter_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.global_filter
     ADD CONSTRAINT global_filter_pkey PRIMARY KEY (single);
@@ -5046,6 +5250,10 @@ ALTER TABLE ONLY public.quota
 -- Name: quote quote_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.quote
     ADD CONSTRAINT quote_pkey PRIMARY KEY (symbol, source);
+
+-- Name: robots_file robots_file_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.robots_file
+    ADD CONSTRAINT robots_file_pkey PRIMARY KEY (upstream);
 
 -- Name: rule rule_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.rule
@@ -5170,6 +5378,9 @@ CREATE INDEX batch_to_send ON public.batch USING btree (send_at) WHERE (state = 
 
 -- Name: batch_waiting_for_upstream; Type: INDEX
 CREATE INDEX batch_waiting_for_upstream ON public.batch USING btree (waiting_for, priority DESC, updated_at) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
+
+-- Name: batch_waiting_run; Type: INDEX
+CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
 
 -- Name: category_by_parent; Type: INDEX
 CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
@@ -5339,6 +5550,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state 
 -- Name: channel guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.channel FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
+-- Name: detour guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.detour FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: global_filter guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.global_filter FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
@@ -5389,6 +5603,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH 
 
 -- Name: quote guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quote FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
+-- Name: robots_file guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.robots_file FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: rule guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -5451,7 +5668,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
 
 -- Name: upstream_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota and upstream; any edit of them opens the door anew.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'It opens by itself, then one call tries; limits are rows of quota and upstream.');
 
 -- Name: wallet guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -5473,6 +5690,9 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN 
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();
+
+-- Name: run profile_asked; Type: TRIGGER
+CREATE TRIGGER profile_asked AFTER UPDATE OF finished_at ON public.run FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL) AND (new.task = ANY (ARRAY['tasks.discovery.discover'::text, 'tasks.discovery.surveil'::text])))) EXECUTE FUNCTION public.profile_asked();
 
 -- Name: quota quota_check; Type: TRIGGER
 CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE ON public.quota FOR EACH ROW EXECUTE FUNCTION public.quota_check();
@@ -5560,6 +5780,10 @@ ALTER TABLE ONLY public.category_state
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE RESTRICT;
 
+-- Name: detour detour_run_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.detour
+    ADD CONSTRAINT detour_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
 -- Name: list_page list_page_category_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.list_page
     ADD CONSTRAINT list_page_category_id_fkey FOREIGN KEY (category_id) REFERENCES public.category(id) ON DELETE CASCADE;
@@ -5603,6 +5827,10 @@ ALTER TABLE ONLY public.permit
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
+
+-- Name: robots_file robots_file_upstream_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.robots_file
+    ADD CONSTRAINT robots_file_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
 
 -- Name: rule_state rule_state_rule_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.rule_state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg.rows import namedtuple_row
@@ -17,6 +18,7 @@ from beat.ledger import Message, array
 from beat.reading import Connection, Row, lock_named
 from beat.sessions import SessionBook
 from workers import outcomes, runs, setbacks
+from workers.db import connect, transaction
 
 log = structlog.stdlib.get_logger("beat.end")
 
@@ -139,33 +141,44 @@ select id, timeout from run
 """
 
 
-def stop_asked(connection: AlchemyConnection, limit: int) -> int:
+def stop_asked(limit: int) -> int:
     """End what has not begun of runs that were asked to stop; what runs ends at its next call."""
-    found = connection.execute(text(STOPPING), {"limit": limit}).scalars().all()
+    with connect() as connection:
+        found = connection.execute(text(STOPPING), {"limit": limit}).scalars().all()
     for run_id in found:
-        run = runs.lock(connection, run_id)
-        if run is None or run["finished_at"] is not None:
-            continue
-        reason = run["reason"] or "stopped on request"
-        if run["state"] == "held":
-            outcomes.give_up(connection, run_id, "stopped", reason)
-            continue
-        stopped = setbacks.close_open(connection, run_id, "stopped", reason, setbacks.WAITING)
-        if stopped:
-            outcomes.close_batches(connection, run_id, stopped, error=reason)
+        with transaction() as connection:
+            _stop(connection, run_id)
     return len(found)
 
 
-def end_overdue(connection: AlchemyConnection, now: datetime, limit: int) -> int:
+def _stop(connection: AlchemyConnection, run_id: UUID) -> None:
+    run = runs.lock(connection, run_id)
+    if run is None or run["finished_at"] is not None:
+        return
+    reason = run["reason"] or "stopped on request"
+    if run["state"] == "held":
+        outcomes.give_up(connection, run_id, "stopped", reason)
+        return
+    stopped = setbacks.close_open(connection, run_id, "stopped", reason, setbacks.WAITING)
+    if stopped:
+        outcomes.close_batches(connection, run_id, stopped, error=reason)
+
+
+def end_overdue(now: datetime, limit: int) -> int:
     """End runs whose time is over, whoever still works on them: the fence keeps that out."""
-    found = connection.execute(text(OVERDUE), {"now": now, "limit": limit}).all()
+    with connect() as connection:
+        found = connection.execute(text(OVERDUE), {"now": now, "limit": limit}).all()
     for run_id, timeout in found:
-        run = runs.lock(connection, run_id)
-        if run is None or run["finished_at"] is not None:
-            continue
-        error = f"not finished within its timeout of {timeout}"
-        failed = setbacks.close_open(connection, run_id, "failed", error, setbacks.OPEN)
-        if failed:
-            outcomes.close_batches(connection, run_id, failed, error=error)
-        log.warning("run.overdue", run_id=str(run_id), schedule=run["schedule"])
+        with transaction() as connection:
+            _end_late(connection, run_id, f"not finished within its timeout of {timeout}")
     return len(found)
+
+
+def _end_late(connection: AlchemyConnection, run_id: UUID, error: str) -> None:
+    run = runs.lock(connection, run_id)
+    if run is None or run["finished_at"] is not None:
+        return
+    ended = setbacks.close_late(connection, run_id, error, setbacks.OPEN)
+    if ended:
+        outcomes.close_batches(connection, run_id, ended, error=error)
+    log.warning("run.overdue", run_id=str(run_id), schedule=run["schedule"])

@@ -91,9 +91,13 @@ class Outbox:
             )
 
     def ping(self) -> None:
-        """Raise when the broker does not answer."""
+        """Raise when the broker does not answer, or takes nothing (full, or a replica)."""
         if self._redis is not None:
-            self._redis.ping()
+            with self._redis.pipeline() as there_and_back:
+                sign = f"{self._prefix}watchkeeper.sign"
+                there_and_back.lpush(sign, "taken")
+                there_and_back.rpop(sign)
+                there_and_back.execute()
         else:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=5)
@@ -186,6 +190,8 @@ def unreserve(connection: Connection, messages: list[Message]) -> None:
 
 
 def _given(messages: list[Message]) -> dict[str, str]:
+    """The batches by key, in the order in which everybody locks them."""
+    messages = sorted(messages, key=lambda message: (message.run_id, message.seq))
     return {
         "ids": array([message.run_id for message in messages]),
         "seqs": array([message.seq for message in messages]),

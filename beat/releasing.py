@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from beat import states
 from beat.ledger import LOCK_TASKS, RESERVED, Message
+from workers.permits import LONG_WAIT
 
 Connection = psycopg.Connection[Any]
 
@@ -102,7 +103,24 @@ select upstream from upstream_state
                                    and waiting_for = upstream_state.upstream and send_at is null)
 """
 
-LET_GO = """
+#: Parked: waits for this upstream and has not been let go.
+PARKED = "state in ('waiting', 'sent') and waiting_for = %(upstream)s and send_at is null"
+
+#: One batch of every run that waits for the upstream, found by skipping from run to run: behind a run
+#: with very many, others come to their turn too.
+HEADS = f"""
+with recursive head as (
+    (select run_id from batch where {PARKED} order by run_id limit 1)
+    union all
+    select (select run_id from batch where {PARKED} and run_id > head.run_id order by run_id limit 1)
+      from head where head.run_id is not null
+)
+select first.* from (select run_id from head where run_id is not null limit 1000) runs
+  cross join lateral (select run_id, seq, priority, updated_at from batch
+                       where {PARKED} and run_id = runs.run_id order by updated_at, seq limit 1) first
+"""  # noqa: S608 - constants of our own
+
+LET_GO = f"""
 with allowed as materialized (
     select permits_available(%(upstream)s, %(now)s)
            - (select count(*) from batch where state in ('waiting', 'sent')
@@ -110,9 +128,10 @@ with allowed as materialized (
 ), fair as materialized (
     select run_id, seq, priority, updated_at,
            row_number() over (partition by run_id order by updated_at, seq) as turn
-      from (select run_id, seq, priority, updated_at from batch
-             where state in ('waiting', 'sent') and waiting_for = %(upstream)s and send_at is null
-             order by priority desc, updated_at limit 1000) first
+      from ((select run_id, seq, priority, updated_at from batch where {PARKED}
+              order by priority desc, updated_at limit 1000)
+            union ({HEADS})) first
+     where (select number from allowed) > 0
 ), chosen as materialized (
     select fair.run_id, fair.seq from fair join run r on r.id = fair.run_id
      where r.max_in_flight is null
@@ -121,11 +140,58 @@ with allowed as materialized (
                                               or b.state = 'waiting' and b.send_at is not null))
      order by fair.priority desc, turn, fair.updated_at
      limit greatest(0, (select number from allowed))
+), locked as materialized (
+    select run_id, seq from batch
+     where {PARKED} and (run_id, seq) in (select run_id, seq from chosen)
+     order by run_id, seq for update skip locked
 )
-update batch b set send_at = %(now)s from chosen
- where b.run_id = chosen.run_id and b.seq = chosen.seq
-   and b.state in ('waiting', 'sent') and b.waiting_for = %(upstream)s and b.send_at is null
+update batch b set send_at = %(now)s from locked
+ where b.run_id = locked.run_id and b.seq = locked.seq
+"""  # noqa: S608
+
+#: Nothing could be let go: when the upstream can serve again, by what is known now; a call in flight is
+#: not watched all the time.  The door is locked, so that no edit is overwritten.
+LOCK_DOOR = "select from upstream_state where upstream = %(upstream)s for update"
+LOOK_AGAIN = """
+update upstream_state s
+   set next_permit_at = greatest(refused.free_at, %(now)s + interval '0.2 s'),
+       next_permit_reason = refused.reason
+  from (select (permit_refusal(u, d, %(now)s, false)).*
+          from upstream u join upstream_state d on d.upstream = u.name
+         where u.name = %(upstream)s) refused
+ where s.upstream = %(upstream)s and refused.free_at is not null
 """
+
+#: Upstreams that will serve nobody for so long that the runs which wait for them had better know.
+HOPELESS = """
+with asked as materialized (
+    select d.upstream from upstream_state d join upstream u on u.name = d.upstream
+     where (d.next_permit_at > %(now)s + %(long)s or not u.enabled)
+       and exists (select from batch where state in ('waiting', 'sent')
+                                       and waiting_for = d.upstream and send_at is null)
+)
+select asked.upstream
+  from asked join upstream_state d on d.upstream = asked.upstream
+  join upstream u on u.name = asked.upstream
+  cross join lateral permit_refusal(u, d, %(now)s, false) refused
+ where refused.cause <> 'spacing'
+   and (refused.free_at > %(now)s + %(long)s or refused.cause = 'disabled')
+"""
+
+#: One batch of each such run is let go: its worker is told how things stand, and defers the run.
+TELL = f"""
+with told as materialized (
+    select first.run_id, first.seq from ({HEADS}) first
+     where not exists (select from batch b where b.run_id = first.run_id
+                          and b.waiting_for = %(upstream)s and b.state in ('waiting', 'sent')
+                          and b.send_at is not null)
+), locked as materialized (
+    select run_id, seq from batch where {PARKED} and (run_id, seq) in (select run_id, seq from told)
+     order by run_id, seq for update skip locked
+)
+update batch b set send_at = %(now)s from locked
+ where b.run_id = locked.run_id and b.seq = locked.seq
+"""  # noqa: S608
 
 ALONE = "select pg_try_advisory_xact_lock(hashtextextended('release ' || %(upstream)s, 0))"
 
@@ -143,9 +209,24 @@ def release_waiting(connection: Connection, now: datetime) -> int:
     """
     released = 0
     for (upstream,) in connection.execute(UPSTREAMS, {"now": now}).fetchall():
+        parameters = {"upstream": upstream, "now": now}
         with connection.transaction():
-            row = connection.execute(ALONE, {"upstream": upstream}).fetchone()
-            if row and row[0]:
-                done = connection.execute(LET_GO, {"upstream": upstream, "now": now})
-                released += done.rowcount
+            row = connection.execute(ALONE, parameters).fetchone()
+            if not row or not row[0]:
+                continue
+            done = connection.execute(LET_GO, parameters).rowcount
+            if not done:
+                connection.execute(LOCK_DOOR, parameters)
+                connection.execute(LOOK_AGAIN, parameters)
+            released += done
     return released
+
+
+def tell_hopeless(connection: Connection, now: datetime) -> int:
+    """Let one batch of each run go whose upstream is shut for long; returns how many."""
+    told = 0
+    parameters: dict[str, Any] = {"now": now, "long": timedelta(seconds=LONG_WAIT)}
+    for (upstream,) in connection.execute(HOPELESS, parameters).fetchall():
+        with connection.transaction():
+            told += connection.execute(TELL, {**parameters, "upstream": upstream}).rowcount
+    return told

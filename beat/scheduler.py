@@ -100,6 +100,7 @@ class DatabaseScheduler(Scheduler):
             )
         # Listen first, look then: what is said in between is heard.
         self._wakeup.open()
+        self._turn.began = time.monotonic()
         self._turn.now = _clock(self._turn.connection)
         self._turn.soon = False
         return self._turn
@@ -117,7 +118,8 @@ class DatabaseScheduler(Scheduler):
             looked_at, ready = outbox.take_ready(turn.connection, self._outbox, turn.now, max(limit, 1))
             outbox.send(turn.connection, self._outbox, ready)
             self._beating.sent(len(messages) + len(ready))
-            self._beating.beat(self.node)
+            if not steps.are_stuck(self._steps):
+                self._beating.beat(self.node)
         except outbox.AWAY as error:
             self._broker.began(error)
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,6 +22,10 @@ log = structlog.stdlib.get_logger("beat")
 
 #: Pause between two looks at what need not happen at once (seconds).
 ROUND = 1.0
+#: A permit is free, but batches let go before may have it (seconds).
+PATIENCE = 0.2
+#: A step that fails for so long makes beat useless (seconds).
+STUCK = 60.0
 #: What some other beat holds for a moment is tried again after so long (seconds).
 MOMENT = 0.05
 
@@ -34,6 +38,8 @@ class Turn:
     now: datetime
     limit: int
     connected_at: float
+    #: When this tick began.
+    began: float = field(default_factory=time.monotonic)
     book: SessionBook = field(default_factory=SessionBook)
     sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
     next_sweep: float = 0.0
@@ -90,12 +96,14 @@ def release(turn: Turn) -> bool:
     return releasing.release_waiting(turn.connection, turn.now) > 0 or bool(messages)
 
 
+def tell(turn: Turn) -> bool:
+    """Let runs know that their upstream is shut for long."""
+    return releasing.tell_hopeless(turn.connection, turn.now) > 0
+
+
 def stop(turn: Turn) -> bool:
     """End what was asked to stop and what took too long."""
-    with transaction() as connection:
-        stopped = ending.stop_asked(connection, turn.limit)
-    with transaction() as connection:
-        return ending.end_overdue(connection, turn.now, turn.limit) + stopped > 0
+    return ending.stop_asked(turn.limit) + ending.end_overdue(turn.now, turn.limit) > 0
 
 
 def rescue(turn: Turn) -> bool:
@@ -105,6 +113,9 @@ def rescue(turn: Turn) -> bool:
     worker.
     """
     lease = settings().lease_seconds
+    if time.monotonic() - turn.began > lease / 3:
+        # Postgres, or this beat, stood still: workers' signs of life may be queued up behind us.
+        turn.connected_at = time.monotonic()
     if time.monotonic() - turn.connected_at < lease:
         return False
     row = turn.connection.execute(
@@ -141,6 +152,7 @@ class Step:
     every: float = 0.0
     not_before: float = 0.0
     failure: str = ""
+    failed_at: float | None = None
     rest: float = ROUND
 
     @property
@@ -161,7 +173,7 @@ class Step:
         self.not_before = 0.0 if busy else time.monotonic() + self.every
         if self.failure:
             log.info("step.recovered", step=self.name)
-            self.failure, self.rest = "", ROUND
+            self.failure, self.failed_at, self.rest = "", None, ROUND
         return busy
 
     def _failed(self, error: Exception) -> None:
@@ -169,8 +181,16 @@ class Step:
         if said != self.failure:
             log.error("step.failed", step=self.name, error=said, exc_info=error)
         self.failure = said
+        if self.failed_at is None:
+            self.failed_at = time.monotonic()
         self.not_before = time.monotonic() + self.rest
         self.rest = min(self.rest * 2, 30.0)
+
+
+def are_stuck(steps: Iterable[Step]) -> bool:
+    """Whether a step has failed again and again for so long that this beat is of no use."""
+    now = time.monotonic()
+    return any(step.failed_at is not None and now - step.failed_at > STUCK for step in steps)
 
 
 def steps() -> list[Step]:
@@ -182,6 +202,7 @@ def steps() -> list[Step]:
         Step(answer),
         Step(conclude),
         Step(release),
+        Step(tell, ROUND),
         Step(stop, ROUND),
         Step(rescue, ROUND),
         Step(sweep),
@@ -191,11 +212,14 @@ def steps() -> list[Step]:
 def pause(turn: Turn) -> float:
     """Seconds until something may be due: at most a round, and a moment for what others hold."""
     row = turn.connection.execute(
-        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND}),"  # noqa: S608
-        f" ({releasing.NEXT_PERMIT})) - clock_timestamp())::float8"
+        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)::float8,"  # noqa: S608
+        f" extract(epoch from least(({releasing.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
+        " from clock_timestamp() now_"
     ).fetchone()
-    until = row[0] if row and row[0] is not None else ROUND
-    if until <= 0 or turn.soon:
+    due, permit = row or (None, None)
+    if turn.soon or (due is not None and due <= 0):
         # Due, and yet this tick did nothing: somebody holds it.
         return MOMENT
-    return float(min(until, ROUND))
+    if permit is not None and permit <= 0:
+        permit = PATIENCE
+    return float(min(ROUND if due is None else due, ROUND if permit is None else permit, ROUND))

@@ -43,36 +43,6 @@ def length(span: timedelta) -> str:
     return ("minus " if span < timedelta() and words != ["0 seconds"] else "") + " ".join(words)
 
 
-def brief(span: timedelta) -> str:
-    """The greatest unit alone, rounded down: "23h", "30m", "1d"; below a minute seconds."""
-    seconds = max(0, int(span.total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def ago(at: datetime | None, now: datetime) -> str:
-    """How long ago: "3m ago"; "never" when it has not been."""
-    return "never" if at is None else f"{brief(now - at)} ago"
-
-
-def ahead(at: datetime | None, now: datetime) -> str:
-    """How far ahead, in two units: "in 3h 20m"; "soon" when its time has come."""
-    if at is None:
-        return "not scheduled"
-    # Rounded up below a minute: "in 0s" would be a lie.
-    seconds = -((now - at) // timedelta(seconds=1))
-    if seconds <= 0:
-        return "soon"
-    if seconds < 60:
-        return f"in {seconds}s"
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
-    if days:
-        return f"in {days}d {hours}h"
-    return f"in {hours}h {minutes}m" if hours else f"in {minutes}m"
-
-
 def every_words(interval: timedelta) -> str:
     """An interval: "every 5 minutes"."""
     return f"every {length(interval)}"

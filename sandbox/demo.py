@@ -47,8 +47,8 @@ def _people(connection: psycopg.Connection) -> None:
         (RULE,),
     )
     connection.execute(
-        "insert into schedule (name, title, task, after, note) values"
-        " ('profile-demo', 'Early buyers of chosen tokens', 'tasks.discovery.profile', 'discovery-demo', 'demo')"
+        "insert into schedule (name, title, task, after, overlap, note) values ('profile-demo',"
+        " 'Early buyers of chosen tokens', 'tasks.discovery.profile', 'discovery-demo', 'buffer_one', 'demo')"
         " on conflict (name) do nothing"
     )
 

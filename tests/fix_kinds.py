@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+#: Application of workers that serve the tests' kinds.
+KINDS = "kinds_for_tests"
 EFFECT = "create table if not exists effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp())"
 
 
@@ -71,3 +73,19 @@ def work(kinds: Any) -> Callable[..., Any]:
 @pytest.fixture
 def row(connection: Any) -> Callable[[uuid.UUID], dict[str, Any]]:
     return lambda run_id: connection.execute("select * from run where id = %s", (run_id,)).fetchone()
+
+
+@pytest.fixture
+def effects(kinds: Any, connection: Any) -> Callable[[], list[str]]:
+    """``effects()``: the items that were done, in their order, one as often as it was done."""
+
+    def read() -> list[str]:
+        return [r["item"] for r in connection.execute("select item from effect order by item, at")]
+
+    return read
+
+
+def ended(connection: Any) -> dict[str, int]:
+    """How many runs are in each state."""
+    rows = connection.execute("select state, count(*) as n from run group by state")
+    return {row["state"]: row["n"] for row in rows}

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from sandbox import folders
@@ -111,3 +112,21 @@ def database(
 def connection(database: Database) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     with database.connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def login(database: Any, connection: Any) -> Iterator[Callable[[str], str]]:
+    """``login("operator")`` makes a person's login in that role; returns its address."""
+    made: list[str] = []
+
+    def make(role: str) -> str:
+        name = f"alice_{uuid.uuid4().hex[:8]}"
+        connection.execute(f"create role {name} login password 'kiwi' in role {role}")
+        made.append(name)
+        parts = conninfo_to_dict(database.url)
+        return f"postgresql://{name}:kiwi@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+    yield make
+    for name in made:
+        connection.execute(f"drop owned by {name}")
+        connection.execute(f"drop role {name}")

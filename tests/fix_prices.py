@@ -106,9 +106,11 @@ class Prices:
 @pytest.fixture
 def prices(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prices]:
     monkeypatch.setenv("WATCHKEEPER_ALPHA_VANTAGE_API_KEY", KEY)
+    from tasks.prices.sources import alpha_vantage
     from workers.settings import settings
 
     settings.cache_clear()
+    alpha_vantage.forget()
     upstreams = ScriptedUpstream(), ScriptedUpstream()
     driven = Prices(database, *upstreams)
     yield driven

@@ -17,6 +17,8 @@ from sandbox.house import PORTS
 from sandbox.processes import Process, free_port, is_taken, wait_until
 
 ROOT = Path(__file__).parents[1]
+#: Beat and workers for tests that wait for a lease to end, or for a lost message.
+QUICK = {"WATCHKEEPER_LEASE_SECONDS": "3", "WATCHKEEPER_RESEND_AFTER_SECONDS": "2"}
 
 
 class Imitation:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from celery import Task as PlainTask
 from celery.worker.control import control_command
 from pydantic import Field
 from sqlalchemy import text
@@ -24,6 +25,7 @@ class CountingOptions(Options):
     items: int = Field(3, ge=0, le=10_000)
     seconds: float = Field(0, ge=0, le=60)
     broken: list[str] = []
+    timeout: float = Field(30, gt=0, le=60)
     note: str | None = None
 
 
@@ -65,9 +67,15 @@ def calling(work: Work[CountingOptions]) -> None:
     """Call the upstream named "generic" once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.door.get("generic", f"/{item.key}")
+            work.door.get("generic", f"/{item.key}", timeout=work.options.timeout)
             with work.done(item, called=1) as connection:
                 effect(connection, work, item)
+
+
+@app.task(name="tests.holding", base=PlainTask, ignore_result=True)
+def holding(seconds: float) -> None:
+    """Hold a process without the ledger: Celery's own measure sees nothing else."""
+    threading.Event().wait(seconds)
 
 
 @app.task(name="tests.hanging", options=Options, queue="upkeep", max_attempts=5, time_limit=8)
@@ -93,6 +101,13 @@ watchdog.STANDSTILL = float(os.environ.get("WATCHKEEPER_X_STANDSTILL", watchdog.
 def stand_still(state: Any) -> None:
     """Hold this worker's event loop for good: it looks alive and reads no more messages."""
     threading.Event().wait()
+
+
+@control_command()  # type: ignore[misc]
+def turn_deaf(state: Any) -> dict[str, str]:
+    """Let this worker's event loop go on, and read no more messages."""
+    state.consumer.task_consumer.channel.qos.can_consume = lambda: False
+    return {"ok": "deaf"}
 
 
 @app.task(name="tests.noop_kind", options=Options, queue="upkeep")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ CHALLENGE_MARKS = (
     "attention required",
     "ddos protection",
 )
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
 #: How far into a page the marks are looked for (bytes).
 CHALLENGE_DEPTH = 20_000
 
@@ -49,14 +51,17 @@ class Answer:
     url: str
     headers: Mapping[str, str]
     content: bytes
-    encoding: str = "utf-8"
+    encoding: str | None = "utf-8"
 
     @property
     def text(self) -> str:
-        """The body as text; bytes that are none are replaced."""
+        """The body as text, in the encoding that the answer, else the page itself, names.
+
+        Bytes that are none in it are replaced, and an encoding that is none is UTF-8.
+        """
         try:
-            return self.content.decode(self.encoding, "replace")
-        except LookupError:
+            return self.content.decode(self.encoding or _said_in(self.content) or "utf-8", "replace")
+        except (LookupError, UnicodeError):
             return self.content.decode("utf-8", "replace")
 
     @property
@@ -77,6 +82,12 @@ class Answer:
             # Redacted before it is cut: half a key would not be recognised.
             start = redact(self.text)[:80].replace("\n", " ")
             raise BrokenAnswer(self.upstream, f"promised JSON, sent: {start!r}") from None
+
+
+def _said_in(page: bytes) -> str | None:
+    """The encoding that a page names at its beginning (HTML Living Standard, "encoding sniffing")."""
+    found = _META.search(page[:1024])
+    return found.group(1).decode("ascii") if found else None
 
 
 def is_challenge(answer: Answer) -> bool:

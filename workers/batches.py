@@ -40,6 +40,12 @@ class Batch(Base):
             postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
         ),
         Index(
+            "batch_waiting_run",
+            "waiting_for",
+            "run_id",
+            postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
+        ),
+        Index(
             "batch_leased",
             "lease_until",
             postgresql_where=text("state = 'running'"),

@@ -218,7 +218,9 @@ def plan(
 
 _END = hot("""
 update batch
-   set state = :state, error = :error, lease_until = null, send_at = null,
+   set items = case when :state = 'failed' then ended_items(items, 'failed', :error) else items end,
+       failed = case when :state = 'failed' then total - done - deferred else failed end,
+       state = :state, error = :error, lease_until = null, send_at = null,
        finished_at = clock_timestamp(), updated_at = clock_timestamp()
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
 returning seq

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import Pool
 
@@ -116,6 +116,29 @@ def connect() -> Iterator[Connection]:
     """A connection whose statements commit one by one."""
     with engine().connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+#: SQLSTATEs of a server that takes no (more) work: a connection is not to be had, or is about to end.
+_LOST = ("08", "53300", "57P01", "57P02", "57P03")
+#: Classes of what passes by itself: deadlocks, resources, locks, cancelled statements, the system.
+_PASSING = ("40", "53", "55", "57", "58")
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    found: str | None = getattr(error.orig, "sqlstate", None)
+    return found
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether there is no connection: what became of the statement is for the ledger to say."""
+    state = _sqlstate(error)
+    nameless = state is None and isinstance(error, (OperationalError, InterfaceError))
+    return error.connection_invalidated or nameless or (state or "").startswith(_LOST)
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether the same statement may succeed later: nothing is wrong with it."""
+    return is_lost(error) or (_sqlstate(error) or "").startswith(_PASSING)
 
 
 def hot(statement: str) -> str:

@@ -52,7 +52,8 @@ class UpstreamState(Base):
 
 _CLOSE = text("""
 update upstream_state
-   set closed_reason = :reason,
+   set closed_reason = case when closed_until > clock_timestamp() + :pause
+                            then closed_reason else :reason end,
        closed_until = greatest(closed_until, clock_timestamp() + :pause),
        next_permit_at = greatest(next_permit_at, clock_timestamp() + :pause),
        next_permit_reason = :reason

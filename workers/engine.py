@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import claims, outcomes, permits, runs, setbacks
 from workers.claims import Claim
-from workers.db import transaction
+from workers.db import is_lost, transaction
 from workers.errors import (
     Blocked,
     ControlFlow,
@@ -50,12 +50,20 @@ def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None
 
     A DBAPIError of a lost connection passes: what became of the batch is for the ledger to say.
     """
+    try:
+        return _attempt(task, hold, lease_length)
+    except LeaseLost as lost:
+        log.warning("batch.lost", reason=str(lost))
+        return None
+
+
+def _attempt(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
     with Lease(hold, lease_length) as lease:
         try:
             options = task.read_options(hold.run["options"])
             with contextlib.closing(_door(hold, lease)) as door:
                 items = restore(hold.items or [])
-                work = Work(hold, options, door, lease.check, log, items, lease.stop)
+                work = Work(hold, options, door, lease.check, log, items, lease.stop, lease.rest)
                 try:
                     return _do(task, work)
                 except Exception as error:
@@ -69,7 +77,7 @@ def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None
         except (OptionsError, SettingMissing, Blocked) as error:
             return _end(hold, "failed", str(error), task.summary)
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if is_lost(error):
                 raise
             return _retry_or_fail(hold, error, task.summary)
         except Exception as error:
@@ -90,12 +98,18 @@ def _obey(hold: Claim, order: ControlFlow, summary: outcomes.Summary | None) -> 
         case DeadlineReached():
             return _end_run(hold, str(order), summary)
         case _:
-            log.warning("batch.lost", reason=str(order))
+            raise order
     return None
 
 
 def _door(hold: Claim, lease: Lease) -> Door:
-    return Door(run_id=hold.run_id, seq=hold.seq, settle_later=True, check=lease.check)
+    return Door(
+        run_id=hold.run_id,
+        seq=hold.seq,
+        settle_later=True,
+        check=lease.check,
+        resumed=hold.fence > 1,
+    )
 
 
 def _do(task: Task, work: Work[Any]) -> Ended | None:
@@ -169,9 +183,9 @@ def _end_run(hold: Claim, error: str, summary: outcomes.Summary | None) -> Ended
     log.warning("run.overdue", error=error)
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
-        stopped = setbacks.close_open(connection, hold.run_id, "failed", error, setbacks.WAITING)
-        if stopped:
-            outcomes.close_batches(connection, hold.run_id, stopped, error=error, summary=summary)
+        ended = setbacks.close_late(connection, hold.run_id, error, setbacks.WAITING)
+        if ended:
+            outcomes.close_batches(connection, hold.run_id, ended, error=error, summary=summary)
         return claims.end(connection, hold, "failed", error=error, summary=summary)
 
 

@@ -92,21 +92,26 @@ class HandBack(ControlFlow):
 
 
 class QuotaWait(HandBack):
-    """No permit for ``upstream`` for the next ``seconds``: longer than a worker may wait."""
+    """No permit for ``upstream`` for the next ``seconds``: longer than a worker may wait.
 
-    def __init__(self, upstream: str, seconds: float, reason: str) -> None:
+    ``shut``: its door is closed or it is disabled, so that another upstream may be asked meanwhile.
+    """
+
+    def __init__(self, upstream: str, seconds: float, reason: str, *, shut: bool = False) -> None:
         super().__init__(f"waiting for {upstream}: {reason}")
         self.upstream = upstream
         self.seconds = seconds
+        self.shut = shut
 
 
 class QuotaSpent(ControlFlow):
-    """The day's quota of ``upstream`` is used up until ``until``."""
+    """The quota of ``upstream`` is used up, or its door ``shut``, until ``until``: long for a run."""
 
-    def __init__(self, upstream: str, until: datetime, reason: str) -> None:
+    def __init__(self, upstream: str, until: datetime, reason: str, *, shut: bool = False) -> None:
         super().__init__(f"{upstream}: {reason}")
         self.upstream = upstream
         self.until = until
+        self.shut = shut
 
 
 class Stopped(ControlFlow):

@@ -21,6 +21,9 @@ from workers.claims import Claim, Sign
 from workers.db import transaction
 from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
 
+#: So long a batch has its worker, then others have their turn; Celery's hard limit is far (seconds).
+TURN = 300.0
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -34,6 +37,7 @@ class Lease:
         stopping = hold.run["stop_requested_at"] is not None
         self._sign = Sign(held=True, stopping=stopping, late=False)
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._turn_ends = time.monotonic() + TURN
         run = hold.run
         timeout = run["timeout"]
         deadline = run["deadline_at"] or (hold.claimed_at + timeout if timeout else None)
@@ -72,6 +76,11 @@ class Lease:
     def stop(self) -> None:
         """Somebody else learned that the run is asked to stop."""
         self._sign = replace(self._sign, stopping=True)
+
+    def rest(self) -> None:
+        """Hand the batch back when it has had its worker for long; called where nothing is lost."""
+        if time.monotonic() > self._turn_ends:
+            raise HandBack("others have their turn")
 
     def check(self) -> None:
         """End the batch here if it must end; called before every item and every call."""

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, text
 
 from workers.db import hot, row_of
 
+#: A run's error is a sentence for people (characters).
+LONGEST_ERROR = 500
+
 #: A kind's own words for its counts: {"found": 41, "new": 6} → "41 found, 6 new".
 Summary = Callable[[Mapping[str, int]], str]
 
@@ -97,9 +100,9 @@ def judge(tally: Mapping[str, Any]) -> str:
     if tally["stopped_batches"]:
         return "stopped"
     unfinished = tally["failed"] or tally["failed_batches"]
-    if unfinished and not tally["done"]:
-        return "failed"
     left = tally["deferred"] or tally["deferred_batches"]
+    if unfinished and not tally["done"] and not left:
+        return "failed"
     return "partial" if unfinished or left else "succeeded"
 
 
@@ -109,7 +112,7 @@ def _finish(connection: Connection, run_id: UUID, said: str | None, summary: Sum
     counts = tally["counts"] or {}
     result = {"counts": counts, "summary": (summary or plain_summary)(counts)}
     state = judge(tally)
-    error = said or tally["first_error"]
+    error = (said or tally["first_error"] or "")[:LONGEST_ERROR] or None
     reason = None
     if tally["deferred"] or tally["deferred_batches"]:
         reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"

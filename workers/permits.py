@@ -23,13 +23,10 @@ from sqlalchemy.types import BigInteger, DateTime, Uuid
 from workers.db import Base, row_of
 from workers.errors import QuotaSpent, QuotaWait, Stopped
 
-#: A window so long, or a wait so long (seconds), ends in deferral to the next run.
-LONG_WINDOW = timedelta(days=1)
+#: A wait so long (seconds) ends in deferral to the next run.
 LONG_WAIT = 3600.0
-#: Reason of a refusal that no waiting ends.
-STOP = "stop requested"
-#: The wait that stands for "until somebody enables it again" (seconds).
-UNTIL_FURTHER_NOTICE = 86400.0
+#: Causes of a refusal by a door that is shut: another upstream may serve meanwhile.
+SHUT = frozenset({"closed", "disabled"})
 
 
 class Permit(Base):
@@ -72,6 +69,8 @@ class Grant:
     reason: str | None
     window: timedelta | None
     trying: bool
+    #: stop, disabled, closed, in flight, spacing or quota; None with a permit.
+    cause: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +83,25 @@ class Answered:
 
 
 def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
-    """What to raise for a wait too long to be waited: for another turn, another run, or for good."""
-    if grant.reason == STOP:
+    """What to raise for a wait too long to be waited: for another turn, another run, or for good.
+
+    Calls that are spaced out (a paced quota) are waited for, however far apart they are.
+    """
+    if grant.cause == "stop":
         return Stopped("stopped on request")
     reason = grant.reason or "no permit"
-    if grant.wait < UNTIL_FURTHER_NOTICE:
+    if grant.cause != "disabled":
         reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"
-    if (grant.window or timedelta(0)) >= LONG_WINDOW or grant.wait >= LONG_WAIT:
+    shut = grant.cause in SHUT
+    if grant.wait >= LONG_WAIT and grant.cause != "spacing":
         # For people to read: nothing is timed by this worker's clock.
-        return QuotaSpent(upstream, datetime.now(UTC) + timedelta(seconds=grant.wait), reason)
-    return QuotaWait(upstream, grant.wait, reason)
+        until = datetime.now(UTC) + timedelta(seconds=grant.wait)
+        return QuotaSpent(upstream, until, reason, shut=shut)
+    return QuotaWait(upstream, grant.wait, reason, shut=shut)
 
 
 _TAKE = """
-select permit_id, wait_seconds, reason, window_length, trying
+select permit_id, wait_seconds, reason, window_length, trying, cause
   from take_permit(%s, %s, %s, %s, %s, %s::bigint[], %s::double precision[], %s::integer[])
 """
 

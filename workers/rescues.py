@@ -25,6 +25,9 @@ update batch
        state = case when deaths + 1 >= :most then 'failed' else 'waiting' end,
        send_at = case when deaths + 1 >= :most then null else cast(:now as timestamptz) end,
        finished_at = case when deaths + 1 >= :most then cast(:now as timestamptz) end,
+       items = case when deaths + 1 >= :most
+                    then ended_items(items, 'failed', 'its worker died') else items end,
+       failed = case when deaths + 1 >= :most then total - done - deferred else failed end,
        error = case when deaths + 1 >= :most
                     then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
                     else 'its worker went silent: ' || worker end

@@ -18,8 +18,9 @@ LONGEST_CLOSING = 3600.0
 LONGEST_RETRY_AFTER = 7 * 86400.0
 #: So many outages in a row close the door (the breaker).
 OUTAGES_TO_CLOSE = 5
-#: How long it then stays closed the first time (seconds); each time after, twice as long.
-FIRST_BREAK = 30.0
+#: How long it then stays closed the first time (seconds); each time after, twice as long.  After thirty
+#: seconds it is still closed: one call tries later than that.
+FIRST_BREAK = 30.5
 
 
 def pause(attempt: int, *, chance: float | None = None) -> float:

@@ -29,16 +29,21 @@ class Robots:
         """Whether we may fetch ``url``."""
         return bool(self.rules.can_fetch(url, agent))
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the file should be fetched anew."""
+        return self.until < time.monotonic()
+
     def delay(self, agent: str) -> timedelta | None:
         """The pause between two calls that the site asks for."""
         seconds = self.rules.crawl_delay(agent)
         return timedelta(seconds=min(float(seconds), 3600.0)) if seconds else None
 
 
-def parse(body: str) -> Robots:
-    """Rules from the file's text; a site without one (4xx) is as one with an empty one.
+def parse(body: str, *, age: float = 0.0) -> Robots:
+    """Rules from the text of a file fetched ``age`` seconds ago; a site without one has an empty one.
 
-    While the file cannot be had (5xx, no answer, "too much") nothing of the site is asked for: the
+    While the file cannot be had (5xx, no answer, "too much", 403) nothing of the site is asked for: the
     door raises that error instead.
     """
-    return Robots(Protego.parse(body), time.monotonic() + KEPT)
+    return Robots(Protego.parse(body), time.monotonic() + KEPT - age)

@@ -270,7 +270,7 @@ def create_by_hand(
 _DEFERRED = text("""
 select i->>'key'
   from (select id from run
-         where schedule = :schedule and started_at is not null and id <> :run_id
+         where schedule = :schedule and total > 0 and finished_at is not null and id <> :run_id
          order by created_at desc limit 1) last
   join batch on batch.run_id = last.id
   cross join jsonb_array_elements(batch.items) i

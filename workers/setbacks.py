@@ -39,10 +39,15 @@ def retry_or_fail(
 
 
 _PARK = text("""
-update batch set state = 'waiting', waiting_for = :upstream, send_at = null, sends = 0,
+with ready as materialized (
+    select seq from batch
+     where run_id = :run_id and state in ('waiting', 'sent') and waiting_for is null
+       and (not_before is null or not_before <= clock_timestamp())
+     order by seq for update
+)
+update batch b set state = 'waiting', waiting_for = :upstream, send_at = null, sends = 0,
        updated_at = clock_timestamp()
- where run_id = :run_id and state in ('waiting', 'sent') and waiting_for is null
-   and (not_before is null or not_before <= clock_timestamp())
+  from ready where b.run_id = :run_id and b.seq = ready.seq
 """)
 
 
@@ -60,25 +65,24 @@ _DEFER_OTHERS = text("""
 update batch
    set state = 'deferred', send_at = null, waiting_for = null, error = :reason,
        finished_at = clock_timestamp(), updated_at = clock_timestamp(),
-       deferred = total - done - failed,
-       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
-                                      else i || '{"state": "deferred"}' end order by n)
-                  from jsonb_array_elements(items) with ordinality as each(i, n))
+       deferred = total - done - failed, items = ended_items(items, 'deferred', null)
  where run_id = :run_id and state in ('waiting', 'sent') and items is not null
+   and (waiting_for is not null or not cast(:parked as boolean))
 """)
 
 
-def defer_waiting(connection: Connection, run_id: UUID, reason: str) -> int:
-    """Defer every batch of the run that has not begun; returns how many.  The run is locked."""
-    return connection.execute(_DEFER_OTHERS, {"run_id": run_id, "reason": reason}).rowcount
+def defer_waiting(connection: Connection, run_id: UUID, reason: str, *, parked: bool = False) -> int:
+    """Defer every batch of the run that has not begun; returns how many.  The run is locked.
+
+    ``parked``: only those that wait for an upstream.
+    """
+    parameters = {"run_id": run_id, "reason": reason, "parked": parked}
+    return connection.execute(_DEFER_OTHERS, parameters).rowcount
 
 
 _DEFER_ITEMS = text("""
 update batch
-   set deferred = total - done - failed,
-       items = (select jsonb_agg(case when i->>'state' in ('done', 'failed') then i
-                                      else i || '{"state": "deferred"}' end order by n)
-                  from jsonb_array_elements(items) with ordinality as each(i, n))
+   set deferred = total - done - failed, items = ended_items(items, 'deferred', null)
  where run_id = :run_id and seq = :seq and items is not null
 """)
 
@@ -90,7 +94,9 @@ def defer_items(connection: Connection, hold: Claim) -> None:
 
 _CLOSE_OPEN = text("""
 update batch
-   set state = :state, send_at = null, waiting_for = null, lease_until = null, error = :reason,
+   set items = case when :state = 'failed' then ended_items(items, 'failed', :reason) else items end,
+       failed = case when :state = 'failed' then total - done - deferred else failed end,
+       state = :state, send_at = null, waiting_for = null, lease_until = null, error = :reason,
        finished_at = clock_timestamp(), updated_at = clock_timestamp()
  where run_id = :run_id and state = any(:states)
 """)
@@ -103,3 +109,12 @@ def close_open(connection: Connection, run_id: UUID, state: str, reason: str, st
     """End the run's batches that are in ``states``; returns how many.  The run is locked."""
     parameters = {"run_id": run_id, "state": state, "reason": reason, "states": states}
     return connection.execute(_CLOSE_OPEN, parameters).rowcount
+
+
+def close_late(connection: Connection, run_id: UUID, error: str, states: list[str]) -> int:
+    """End the open batches of a run whose time is over; returns how many.  The run is locked.
+
+    What waits for an upstream did nothing wrong: it is deferred to the schedule's next run.
+    """
+    deferred = defer_waiting(connection, run_id, error, parked=True)
+    return deferred + close_open(connection, run_id, "failed", error, states)

@@ -15,11 +15,11 @@ from uuid import UUID
 import celery
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from workers import claims, engine, outcomes, runs
 from workers.claims import Claim
-from workers.db import transaction
+from workers.db import is_lost, transaction
 from workers.errors import OptionsError
 from workers.kinds import Options
 from workers.redaction import redact
@@ -115,7 +115,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
         try:
             ended = engine.work_batch(self, hold, lease)
         except DBAPIError as error:
-            if not isinstance(error, (OperationalError, InterfaceError)):
+            if not is_lost(error):
                 raise
             # What the database has is the truth; this copy of the work ends and another reads it.
             log.warning("batch.interrupted", error=redact(str(error).partition("\n")[0]))

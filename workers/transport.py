@@ -144,7 +144,7 @@ def exchange(
         str(response.url),
         _headers(response),
         bytes(content),
-        response.encoding or "utf-8",
+        response.charset_encoding,
     )
 
 

@@ -1,8 +1,8 @@
 """The only door to other people's servers: permit, deadline, retry, robots.txt, redaction, metrics.
 
-Every HTTP call (an attempt, a redirect, robots.txt) takes a permit of its own at the instant it is
-made and settles it when the answer is in.  A wait of up to two seconds is waited; anything longer
-raises QuotaWait or QuotaSpent, and the engine gives the worker back.
+Every HTTP call (an attempt, a redirect, robots.txt) takes a permit of its own at the instant it is made
+and settles it when the answer is in.  A wait of up to two seconds is waited; anything longer raises
+QuotaWait or QuotaSpent, and the engine gives the worker back.
 """
 
 from __future__ import annotations
@@ -12,24 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
 
-from workers import answers, breaker, doors, metrics, permits, retry, robots, transport, upstreams
+from workers import answers, breaker, doors, metrics, permits, retry, robots_files, transport, upstreams
 from workers.answers import Answer, Validators
 from workers.db import connect, transaction
-from workers.errors import (
-    Blocked,
-    BrokenAnswer,
-    NotFound,
-    RateLimited,
-    Unavailable,
-)
+from workers.detours import Detours
+from workers.errors import Blocked, BrokenAnswer, ControlFlow, NotFound, RateLimited, Unavailable
 from workers.permits import LONG_WAIT, Answered, Grant
 from workers.redaction import redact, remember
 from workers.requests import Check, Request, address
+from workers.robots import Disallowed
 from workers.settings import settings
 
 __all__ = ["LONG_WAIT", "Answer", "Door", "Validators"]
@@ -39,18 +35,20 @@ log = structlog.stdlib.get_logger(__name__)
 ATTEMPTS = 3
 REDIRECTS = 5
 
-_robots: dict[str, robots.Robots] = {}
-
 
 def reset(*, close: bool = True) -> None:
     """Forget what this process knows (after a fork with ``close=False``; between tests)."""
-    _robots.clear()
+    robots_files.forget()
     upstreams.forget()
     transport.reset(close=close)
 
 
 class _Unreached(Unavailable):
     """No connection: the upstream saw nothing, so that anything may be asked again."""
+
+
+class _NoTurn(Unavailable):
+    """The time of the call was over before there was a permit: no failure of the upstream."""
 
 
 class Door:
@@ -63,14 +61,17 @@ class Door:
         seq: int | None = None,
         settle_later: bool = False,
         check: Callable[[], None] | None = None,
+        resumed: bool = False,
     ) -> None:
         self._run_id = run_id
         self._seq = seq
         self._settle_later = settle_later
+        #: A batch that was handed back before may have been sent on half-way.
+        self._detours = Detours(run_id, seq, resumed=resumed)
         self._check = check or (lambda: None)
+        self._patience: float | None = None
         self._unsettled: list[Answered] = []
         self._on_trial = False
-        self._patience: float | None = None
         #: Whether a permit was ever asked for.
         self.called = False
 
@@ -114,14 +115,13 @@ class Door:
         url = address(upstream, rules.base_url, path)
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
         request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
+        polite = rules.base_url if rules.obey_robots or obey_robots else None
         deadline = time.monotonic() + timeout
         attempt = 1
         while True:
             self._check()
             try:
-                if rules.obey_robots or obey_robots:
-                    self._obey_robots(request, rules.base_url, deadline)
-                answer = self._follow(request, deadline)
+                answer = self._follow(request, deadline, polite)
                 self._proven(upstream)
                 return answer
             except NotFound:
@@ -130,10 +130,12 @@ class Door:
             except RateLimited as error:
                 # The door is closed; asking for the next permit waits, or says how long.
                 breaker.shut(error)
-            except robots.Disallowed:
+            except Disallowed:
                 raise
             except Blocked as error:
                 breaker.shut(error)
+                raise
+            except _NoTurn:
                 raise
             except Unavailable as error:
                 again = request.repeatable or isinstance(error, _Unreached)
@@ -171,10 +173,20 @@ class Door:
         finally:
             self._patience = before
 
-    def _follow(self, request: Request, deadline: float) -> Answer:
-        """Exchange, redirect by redirect, until an answer that is none; raise what it stands for."""
+    def _follow(self, request: Request, deadline: float, site: str | None = None) -> Answer:
+        """Exchange, redirect by redirect, until an answer that is none; raise what it stands for.
+
+        ``site``: the address whose robots.txt is obeyed at every hop.
+        """
+        first, request = request, self._detours.resume(request)
         for _ in range(REDIRECTS + 1):
-            answer = self._exchange(request, deadline)
+            try:
+                if site is not None:
+                    robots_files.obey(request, site, lambda file: self._follow(file, deadline))
+                answer = self._exchange(request, deadline)
+            except ControlFlow:
+                self._detours.keep(first, request)
+                raise
             location = answer.headers.get("location")
             if answer.status not in {301, 302, 303, 307, 308} or not location:
                 answers.judge(answer)
@@ -227,18 +239,22 @@ class Door:
             self._check()
             began = time.monotonic()
             if began >= deadline:
-                raise Unavailable(upstream, "no whole answer in time")
+                break
             grant = self._ask(upstream, timedelta(seconds=deadline - began + 1.0), path)
             if grant.id is not None:
                 self._on_trial = grant.trying
                 return grant.id
             patience = settings().quota_wait_seconds if self._patience is None else self._patience
-            if waited + grant.wait > patience:
+            late = began + grant.wait >= deadline
+            if waited + grant.wait > patience or (late and self._patience is None):
                 metrics.WAITS.labels(upstream, "yes").inc()
                 raise permits.refusal(upstream, grant)
+            if late:
+                break
             metrics.WAITS.labels(upstream, "no").inc()
             time.sleep(grant.wait + 0.001)
             waited += time.monotonic() - began
+        raise _NoTurn(upstream, "no permit within the time of the call")
 
     def _ask(self, upstream: str, lease: timedelta, path: str) -> Grant:
         """Settle what is answered and ask for a permit, in one short transaction of its own."""
@@ -274,24 +290,6 @@ class Door:
         if self._unsettled:
             with connect() as connection:
                 permits.settle(connection, self.take_unsettled())
-
-    def _obey_robots(self, request: Request, base_url: str, deadline: float) -> None:
-        """Raise Disallowed when the site's robots.txt asks programs to leave this alone."""
-        upstream, agent = request.upstream, settings().user_agent
-        known = _robots.get(upstream)
-        if known is None or known.until < time.monotonic():
-            url = urljoin(base_url, "/robots.txt")
-            try:
-                answer = self._follow(Request(upstream, "GET", url, max_bytes=500_000), deadline)
-                known = robots.parse(answer.text)
-            except (NotFound, BrokenAnswer):
-                known = robots.parse("")
-            _robots[upstream] = known
-            with transaction() as connection:
-                doors.set_crawl_delay(connection, upstream, known.delay(agent))
-        if not known.allows(request.url, agent):
-            path = urlsplit(request.url).path
-            raise robots.Disallowed(upstream, f"robots.txt does not allow {path}")
 
     def _proven(self, upstream: str) -> None:
         """The upstream serves again: forget its failures."""

@@ -2,7 +2,8 @@
 
 The consumer's event loop touches a clock; a thread outside the loop looks at that clock. While it is
 fresh, the thread writes the process's heartbeat (row and file). When it has stood still for a minute
-although Redis answers, the process ends with status 70, and whoever runs it starts it again.
+although Redis answers, or when for a minute messages lie in its queues and it reads none although a
+process is idle, the worker ends with status 70, and whoever runs it starts it again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
+from celery.worker import state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +27,8 @@ log = structlog.stdlib.get_logger(__name__)
 STANDSTILL = 60.0
 #: Pause between two looks (seconds).
 PAUSE = 2.0
+#: Pause between two looks into the queues of a worker that reads nothing (seconds).
+LISTEN = 10.0
 #: EX_SOFTWARE of sysexits.h: "internal software error".
 EXIT_STATUS = 70
 
@@ -75,6 +79,8 @@ class _Watch(threading.Thread):
         self.ended = threading.Event()
         self._consumer = consumer
         self._touched = time.monotonic()
+        self._read = 0
+        self._heard = self._next_listen = time.monotonic()
 
     def touch(self) -> None:
         self._touched = time.monotonic()
@@ -83,10 +89,45 @@ class _Watch(threading.Thread):
         while not self.ended.wait(PAUSE):
             still = time.monotonic() - self._touched
             if still < PAUSE * 3:
-                self._beat()
+                self._look()
             elif still > STANDSTILL and self._redis_answers():
                 log.critical("worker.standstill", seconds=round(still), exit_status=EXIT_STATUS)
                 os._exit(EXIT_STATUS)
+
+    def _look(self) -> None:
+        """The event loop runs; whether it reads, too."""
+        try:
+            deaf = self._is_deaf()
+        except (OperationalError, OSError) as error:
+            log.warning("queues.unread", error=type(error).__name__)
+            deaf = False
+        if deaf:
+            log.critical("worker.deaf", seconds=round(STANDSTILL), exit_status=EXIT_STATUS)
+            os._exit(EXIT_STATUS)
+        self._beat()
+
+    def _is_deaf(self) -> bool:
+        """Whether messages have lain in its queues for long, a process is idle, and none was read."""
+        now = time.monotonic()
+        read = sum(state.total_count.values())
+        idle = len(state.active_requests) < getattr(self._consumer.pool, "num_processes", 1)
+        if read != self._read or not idle:
+            self._read, self._heard, self._next_listen = read, now, now
+        elif now >= self._next_listen:
+            self._next_listen = now + min(LISTEN, STANDSTILL / 4)
+            if not self._messages():
+                self._heard = now
+        return now - self._heard > STANDSTILL
+
+    def _messages(self) -> int:
+        """Messages in the queues that this worker serves."""
+        tasks = self._consumer.task_consumer
+        if tasks is None:
+            return 0
+        names = [queue.name for queue in tasks.queues]
+        with self._consumer.app.connection_for_read() as connection:
+            channel = connection.default_channel
+            return sum(channel.queue_declare(queue=name).message_count for name in names)
 
     def _beat(self) -> None:
         consumer = self._consumer

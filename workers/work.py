@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from workers import claims, permits
 from workers.claims import Claim
-from workers.db import transaction
+from workers.db import is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.kinds import Options
 from workers.redaction import redact
@@ -62,6 +62,9 @@ class Work(Generic[O]):
     batch: list[Item]
     #: Called when a transaction learns that the run is asked to stop.
     on_stop: Callable[[], None] = lambda: None
+    #: Gives the worker back, by HandBack, when this batch has had it for long.  A kind calls it between
+    #: two steps of a long item, where all that was paid for is kept; ``items`` and ``groups`` call it.
+    rest: Callable[[], None] = lambda: None
     #: The plan is known here alone: the first outcome stores it.
     planned_only: bool = False
     _counting: Item | None = None
@@ -96,6 +99,7 @@ class Work(Generic[O]):
         for item in self.batch:
             if item.state == "waiting":
                 self.check()
+                self.rest()
                 yield item
 
     def groups(self, size: int) -> Iterator[list[Item]]:
@@ -103,6 +107,7 @@ class Work(Generic[O]):
         waiting = (item for item in self.batch if item.state == "waiting")
         while group := list(islice(waiting, size)):
             self.check()
+            self.rest()
             yield group
 
     @contextmanager
@@ -116,11 +121,12 @@ class Work(Generic[O]):
         """Keep an error of these items to themselves; what concerns the whole batch passes on."""
         try:
             yield
-        except (ControlFlow, RateLimited, Blocked, SettingMissing, DBAPIError) as error:
-            if isinstance(error, DBAPIError) and not error.connection_invalidated:
-                self._fail_unexpected(error, items)
-            else:
+        except (ControlFlow, RateLimited, Blocked, SettingMissing):
+            raise
+        except DBAPIError as error:
+            if is_passing(error):
                 raise
+            self._fail_unexpected(error, items)
         except WatchkeeperError as error:
             self.fail(*items, error=str(error))
         except Exception as error:
@@ -147,8 +153,15 @@ class Work(Generic[O]):
 
     def fail(self, *items: Item, error: str) -> None:
         """Keep these items as failed, with the reason."""
-        with self._outcome(items, "failed", {}, error=error):
+        with self.failing(*items, error=error):
+            pass
+
+    @contextmanager
+    def failing(self, *items: Item, error: str) -> Iterator[Connection]:
+        """One transaction: the caller's rows and these items failed, with the reason; or nothing."""
+        with self._outcome(items, "failed", {}, error=error) as connection:
             self.log.warning("item.failed", items=[item.key for item in items], error=error)
+            yield connection
 
     def defer(self, *items: Item, reason: str) -> None:
         """Leave these items for the schedule's next run."""

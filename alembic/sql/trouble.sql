@@ -28,6 +28,6 @@ select 'blocked', u.upstream, u.upstream || ' does not let us in', coalesce(u.cl
   from upstream_state u where u.closed_until > clock_timestamp() and u.failures >= 2
 union all
 select 'beat silent', 'beat', 'no beat has given a sign for two minutes',
-       'last sign: ' || coalesce(ago_words(max(seen_at)), 'never')
+       'last sign: ' || sign_words(clock_timestamp() - max(seen_at))
   from heartbeat where role = 'beat' having coalesce(max(seen_at), '-infinity') < clock_timestamp() - interval '2 minutes';
 comment on view trouble is 'What is broken now; tasks.watches.incidents tells people once when it breaks and once when it recovers';

@@ -54,7 +54,7 @@ select queue,
 comment on view queue_status is 'Work by queue: ready, running, waiting for an upstream, and for later (batch delay, back-off)';
 
 create or replace view health as
-select h.name, h.role, ago_words(h.seen_at) as seen,
+select h.name, h.role, sign_words(clock_timestamp() - h.seen_at) as seen,
        case when h.detail ? 'ended' then 'ended'
             when h.seen_at < clock_timestamp() - interval '30 seconds' then 'SILENT' else 'ok' end as state,
        h.detail, h.seen_at, h.started_at

@@ -17,34 +17,71 @@ $$;
 
 comment on function duration_words(interval) is 'A length of time in words: 90 minutes is "1 hour 30 minutes"';
 
-create or replace function ago_words(at timestamptz) returns text
-language sql stable
+create or replace function past_words(passed interval) returns text
+language sql immutable
 as $$
     select case
-        when at is null then 'never'
-        when s < 60 then floor(greatest(s, 0)) || 's ago'
+        when passed is null then 'never'
+        when s < 60 then 'just now'
         when s < 3600 then floor(s / 60) || 'm ago'
         when s < 86400 then floor(s / 3600) || 'h ago'
         else floor(s / 86400) || 'd ago' end
-      from (select extract(epoch from clock_timestamp() - at) s) passed
+      from (select extract(epoch from passed) s) seconds
 $$;
 
-comment on function ago_words(timestamptz) is 'How long ago: "3m ago", or "never"';
+comment on function past_words(interval) is 'How long ago, in the greatest unit: "just now", "3m ago", or "never"';
 
-create or replace function in_words(at timestamptz) returns text
+create or replace function ago_words(at timestamptz) returns text
 language sql stable
+as $$ select past_words(clock_timestamp() - at) $$;
+
+comment on function ago_words(timestamptz) is 'How long ago: "just now", "3m ago", or "never"';
+
+create or replace function sign_words(passed interval) returns text
+language sql immutable
 as $$
+    select case when passed < interval '1 minute' then floor(greatest(extract(epoch from passed), 0)) || 's ago'
+                else past_words(passed) end
+$$;
+
+comment on function sign_words(interval) is 'How long ago a sign of life was given, to the second: "3s ago"';
+
+create or replace function ahead_words(left_over interval) returns text
+language sql immutable
+as $$
+    -- Rounded up below a minute: "in 0s" would be a lie.
     select case
-        when at is null then 'not scheduled'
+        when left_over is null then 'not scheduled'
         when s <= 0 then 'soon'
-        when s < 60 then 'in ' || ceil(s) || 's'
+        when s < 60 then 'in ' || s || 's'
         when s < 3600 then 'in ' || floor(s / 60) || 'm'
         when s < 86400 then 'in ' || floor(s / 3600) || 'h ' || floor(s % 3600 / 60) || 'm'
         else 'in ' || floor(s / 86400) || 'd ' || floor(s % 86400 / 3600) || 'h' end
-      from (select extract(epoch from at - clock_timestamp()) s) ahead
+      from (select ceil(extract(epoch from left_over)) s) seconds
 $$;
 
+comment on function ahead_words(interval) is 'How far ahead, in two units: "in 3h 20m", "soon", or "not scheduled"';
+
+create or replace function in_words(at timestamptz) returns text
+language sql stable
+as $$ select ahead_words(at - clock_timestamp()) $$;
+
 comment on function in_words(timestamptz) is 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
+
+create or replace function brief_words(left_over interval) returns text
+language sql immutable
+as $$
+    select case
+        when left_over is null then '--'
+        when s <= 0 then 'soon'
+        when s < 60 then s || 's'
+        when s < 3600 then floor(s / 60) || 'm'
+        when s < 86400 then floor(s / 3600) || 'h'
+        else floor(s / 86400) || 'd' end
+      from (select ceil(extract(epoch from left_over)) s) seconds
+$$;
+
+comment on function brief_words(interval) is 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
 
 create or replace function schedule_words(s schedule) returns text
 language sql stable

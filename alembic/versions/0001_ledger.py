@@ -295,6 +295,6 @@ def downgrade() -> None:
     op.drop_index('run_active', table_name='run', postgresql_where=sa.text("state in ('due', 'running', 'held')"))
     op.drop_table('run')
     op.drop_table('heartbeat')
-    for name in ("schedule_edited()", "schedule_stamp()", "schedule_difference(jsonb, jsonb)", "run_requested()", "actor()"):
-        op.execute(f"drop function {name}")
+    for name in ("schedule_edited()", "schedule_stamp()", "schedule_difference(jsonb, jsonb)", "run_requested()", "actor()", "ended_items(jsonb, text, text)"):
+        op.execute(f"drop function if exists {name}")
     op.execute("drop sequence schedule_revision")

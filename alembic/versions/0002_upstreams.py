@@ -76,6 +76,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Later texts of these functions need others, which stay until here.
+    op.execute("drop function if exists permit_refusal(upstream, upstream_state, timestamptz, boolean)")
     op.drop_index('upstream_state_next_permit', table_name='upstream_state')
     op.drop_table('upstream_state')
     op.drop_table('quota')

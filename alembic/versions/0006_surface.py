@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 FUNCTIONS = (
     "pause_all", "resume_all", "backfill", "retry_run", "stop_run", "resume", "pause", "run_now", "schedule_named",
-    "schedule_words", "in_words", "ago_words", "duration_words", "schedule_check", "schedule_check_timing",
+    "schedule_words", "in_words", "ago_words", "brief_words", "ahead_words", "sign_words", "past_words", "duration_words", "schedule_check", "schedule_check_timing",
     "schedule_check_every", "schedule_check_timezone", "schedule_check_calendar", "schedule_check_cron",
     "schedule_check_after", "options_check", "option_fits", "option_format_fits", "option_words",
     "cron_words", "cron_problem", "cron_item_fits", "cron_value", "pause_switched",

@@ -27,6 +27,7 @@ def downgrade() -> None:
     op.execute("drop function quota_check()")
     for name in ("window_start(interval, text, timestamptz)", "window_free(timestamptz, interval, text, timestamptz)"):
         op.execute(f"drop function {name}")
+    op.execute("drop function if exists day_start(text, timestamptz)")
     op.create_index('permit_in_flight', 'permit', ['upstream', sa.literal_column('stamp desc')], unique=False, postgresql_where=sa.text('not settled'))
     op.drop_constraint("a quota with a timezone counts its days: per must be 1 day", 'quota', type_="check")
     op.drop_column('quota', 'paced')

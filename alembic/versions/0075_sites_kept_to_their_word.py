@@ -5,7 +5,7 @@ from alembic import op
 from workers.migrate import load_sql
 
 revision = "0075"
-down_revision = "0072"
+down_revision = "0074"
 
 COMMENTS = (
     ("site.page_path", "Added to a category's path from page 2",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from workers.console import connect
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
 dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would be")
@@ -54,7 +57,7 @@ def length(text: str) -> str:
 
 def time_of_day(text: str) -> str:
     """HH:MM as a cron text for every day; UsageError when it is no time of day."""
-    hour, _, minute = text.partition(":")
-    if hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60:
+    if _CLOCK.fullmatch(text):
+        hour, _, minute = text.partition(":")
         return f"{int(minute)} {int(hour)} * * *"
     raise click.UsageError(f'--daily "{text}" is not a time of day; write HH:MM from 00:00 to 23:59')

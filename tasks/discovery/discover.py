@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.discovery import seeing, token_profiles
+from tasks.discovery import looking
 from tasks.discovery.sources import dexscreener
 from workers.app import app
 from workers.errors import UpstreamError
@@ -22,7 +22,9 @@ class DiscoverOptions(Options):
     """What to look for; the ranges are those of the system this one comes from."""
 
     chains: list[str] = Field(["solana"], max_length=50, description="Chains; empty: all of them")
-    feeds: list[Feed] = Field(["boosts_top", "boosts_latest", "profiles"], min_length=1)
+    feeds: list[Feed] = Field(
+        ["boosts_top", "boosts_latest", "profiles", "takeovers"], min_length=1, description="Feeds"
+    )
     min_price_change_pct: float = Field(100, ge=0, le=1000, description="24 h price change, percent")
     min_volume_usd: float = Field(50_000, ge=0, description="24 h volume, USD")
     min_liquidity_usd: float = Field(10_000, ge=0, description="Liquidity, USD")
@@ -41,16 +43,27 @@ class DiscoverOptions(Options):
 
 
 def plan(work: Work[Any]) -> Iterable[Item]:
-    """One item a token that any feed names; a feed that fails does not stop the others."""
-    wanted = set(work.options.chains)
+    """One item a token that any feed names; a feed that fails does not stop the others.
+
+    Raises the feed's UpstreamError when one failed and nothing was found.
+    """
+    found, errors = candidates(work)
+    if errors and not found:
+        raise next(iter(errors.values()))
+    return with_failed(found, errors)
+
+
+def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
+    """Tokens that the feeds name, chain by chain, and the feeds that failed."""
+    wanted = {chain.strip().lower() for chain in work.options.chains}
     found: dict[str, Item] = {}
-    errors: list[UpstreamError] = []
-    for feed in work.options.feeds:
+    errors: dict[str, UpstreamError] = {}
+    for feed in dict.fromkeys(work.options.feeds):
         try:
             candidates = dexscreener.fetch_feed(work.door, feed)
         except UpstreamError as error:
             work.log.warning("feed.failed", feed=feed, error=str(error))
-            errors.append(error)
+            errors[feed] = error
             continue
         for candidate in candidates:
             if wanted and candidate.chain not in wanted:
@@ -60,14 +73,26 @@ def plan(work: Work[Any]) -> Iterable[Item]:
             item.data["links"] = item.data["links"] or candidate.links
             if feed not in item.data["feeds"]:
                 item.data["feeds"].append(feed)
-    if errors and len(errors) == len(work.options.feeds):
-        raise errors[0]
-    return sorted(found.values(), key=lambda item: str(item.data["chain"]))
+    return sorted(found.values(), key=lambda item: str(item.data["chain"])), errors
+
+
+def with_failed(items: list[Item], failed: Iterable[str]) -> list[Item]:
+    """The plan, whose first item counts the feeds that failed: the run's result then names them."""
+    if items:
+        items[0].counts |= {f"no_answer_from_{feed}": 1 for feed in failed}
+    return items
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 41 found, 6 new, 35 updated, 3 chosen."""
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("found", "new", "updated", "chosen"))
+    """Counts as in: 41 found, 6 new, 35 updated, 3 chosen; no answer from profiles."""
+    names = ("found", "new", "updated", "chosen")
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in names) + silent(counts)
+
+
+def silent(counts: Mapping[str, int]) -> str:
+    """The feeds that failed, as the end of a summary; nothing when none did."""
+    feeds = [feed for feed in dexscreener.FEEDS if counts.get(f"no_answer_from_{feed}")]
+    return f"; no answer from {', '.join(feeds)}" if feeds else ""
 
 
 @app.task(
@@ -83,30 +108,4 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def discover(work: Work[DiscoverOptions]) -> None:
     """Find tokens in DexScreener's feeds, look them up, keep those that pass the filters."""
-    look_up(work)
-
-
-def look_up(work: Work[Any]) -> None:
-    """Look up the batch's tokens chain by chain, thirty addresses a call, and store them."""
-    now = work.now()
-    for chain in sorted({item.data["chain"] for item in work.batch}):
-        waiting = [i for i in work.batch if i.state == "waiting" and i.data["chain"] == chain]
-        for start in range(0, len(waiting), dexscreener.MOST_ADDRESSES):
-            work.check()
-            group = waiting[start : start + dexscreener.MOST_ADDRESSES]
-            with work.attempt(*group):
-                addresses = [item.data["address"] for item in group]
-                pairs = dexscreener.fetch_pairs(work.door, chain, addresses)
-                found = [seeing.judge(item, pairs, work.options, now) for item in group]
-                if work.options.look_at_orders:
-                    seeing.ask_for_orders(work.door, found)
-                with work.done(*group, found=len(group)) as connection:
-                    most = work.options.max_tokens
-                    work.count(**seeing.store(connection, work.run_id, found, most, now))
-                    if work.options.profile_immediately:
-                        token_profiles.ask(
-                            connection,
-                            work.run_id,
-                            minutes=work.options.early_window_minutes,
-                            profit=work.options.min_profit_pct,
-                        )
+    looking.look_up(work)

@@ -55,6 +55,7 @@ def buyers(
 ) -> list[Buyer]:
     """Wallets that bought within ``window`` and gained at least ``min_profit_pct``, the best first.
 
+    Of trades at one time the one given last is the last.
     The gain counts what was sold, at its price, and what is still held, at the last trade's price.
     Sales of more than was bought here (tokens that came from elsewhere) count in proportion.
     """

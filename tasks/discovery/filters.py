@@ -31,7 +31,8 @@ class Limits(Protocol):
 def rejection(address: str, pair: Pair | None, limits: Limits, now: datetime) -> str | None:
     """Why the token is not chosen, or None when it passes every filter.
 
-    A value that is not known fails a filter that asks for something, and passes one set to 0.
+    A value that is not known fails a filter that asks for something, and passes one set to 0; one that
+    is known and less than asked for fails either: a fall of 50 % is no change of 0 % or more.
     """
     names = {normalise(address)}
     if pair is not None and pair.symbol:
@@ -58,10 +59,17 @@ def _too_little(pair: Pair, limits: Limits) -> str | None:
         ("price change of 24 h", pair.price_change_h24, limits.min_price_change_pct, " %"),
     )
     for name, value, least, unit in checks:
-        if least > 0 and (value is None or value < Decimal(str(least))):
-            shown = "unknown" if value is None else f"{value.normalize():f}{unit}"
-            return f"{name} {shown}, wanted {least:g}{unit} or more"
+        wanted = Decimal(str(least))
+        if wanted > 0 if value is None else value < wanted:
+            shown = "unknown" if value is None else f"{_plain(value)}{unit}"
+            return f"{name} {shown}, wanted {_plain(wanted)}{unit} or more"
     return None
+
+
+def _plain(number: Decimal) -> str:
+    """Without an exponent and without zeros that say nothing: 1000000, 0.5."""
+    whole = f"{number:f}"
+    return whole.rstrip("0").rstrip(".") if "." in whole else whole
 
 
 def _too_old(pair: Pair, limits: Limits, now: datetime) -> str | None:

@@ -39,11 +39,13 @@ class Pair:
 
 
 def _weighted_median(pairs: list[Pair]) -> Decimal | None:
-    """Price at which half of the liquidity lies below."""
+    """Price at which half of the liquidity lies below; of the pools, when no liquidity is known."""
     priced = sorted((p.price_usd, p.liquidity_usd or Decimal(0)) for p in pairs if p.price_usd)
     total = sum(weight for _, weight in priced)
     if not priced:
         return None
+    if not total:
+        return priced[(len(priced) - 1) // 2][0]
     passed = Decimal(0)
     for price, weight in priced:
         passed += weight
@@ -53,7 +55,7 @@ def _weighted_median(pairs: list[Pair]) -> Decimal | None:
 
 
 def believable(pairs: Iterable[Pair]) -> list[Pair]:
-    """Pairs whose price is within five times the liquidity-weighted median (or unknown)."""
+    """Pairs with a price within five times the liquidity-weighted median; all, when none has one."""
     listed = list(pairs)
     middle = _weighted_median(listed)
     if middle is None:
@@ -61,15 +63,19 @@ def believable(pairs: Iterable[Pair]) -> list[Pair]:
     return [
         pair
         for pair in listed
-        if not pair.price_usd or middle / OUTLIER <= pair.price_usd <= middle * OUTLIER
+        if pair.price_usd and middle / OUTLIER <= pair.price_usd <= middle * OUTLIER
     ]
 
 
 def best(pairs: Iterable[Pair]) -> Pair | None:
     """The pair a token is judged by: most liquidity, then volume, then pool address."""
-    zero = Decimal(-1)
-    ranked = sorted(
-        believable(pairs),
-        key=lambda p: (-(p.liquidity_usd or zero), -(p.volume_h24 or zero), p.pool),
-    )
-    return ranked[0] if ranked else None
+
+    def rank(pair: Pair) -> tuple[Decimal, Decimal, str]:
+        return -_or_less(pair.liquidity_usd), -_or_less(pair.volume_h24), pair.pool
+
+    return min(believable(pairs), key=rank, default=None)
+
+
+def _or_less(value: Decimal | None) -> Decimal:
+    """What is not known counts as less than nothing: an explicit 0 is 0."""
+    return Decimal(-1) if value is None else value

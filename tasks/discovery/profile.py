@@ -15,6 +15,7 @@ from tasks.discovery.early import Buyer, Reach
 from tasks.discovery.sources import geckoterminal
 from tasks.discovery.sources.geckoterminal import Trades
 from workers.app import app
+from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
 from workers.kinds import Options
 from workers.work import Item, Work
 
@@ -77,24 +78,38 @@ def profile(work: Work[ProfileOptions]) -> None:
     """Find who bought the tokens that discoveries chose early, and with what gain."""
     for item in work.items():
         with work.attempt(item):
-            reach, trades = _look(work, item)
-            found = _buyers(item, trades) if reach.covered else []
-            with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
-                new, updated = store(connection, work.run_id, item, found)
-                work.count(new=new, updated=updated)
-                token_profiles.finish(
-                    connection,
-                    UUID(item.data["run_id"]),
-                    item.data["token_id"],
-                    {
-                        "profile_run_id": work.run_id,
-                        "trades": len(trades.rows),
-                        "profiled_wallets": len(found),
-                        "new_wallets": new,
-                        "updated_wallets": updated,
-                        "note": reach.note,
-                    },
-                )
+            try:
+                reach, trades = _look(work, item)
+            except (RateLimited, Blocked):
+                raise
+            except UpstreamError as error:
+                with work.failing(item, error=str(error)) as connection:
+                    token_profiles.put_last(
+                        connection, UUID(item.data["run_id"]), item.data["token_id"]
+                    )
+            else:
+                _finish(work, item, reach, trades)
+
+
+def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
+    """Store what the trades say, and that the token was looked at."""
+    found = _buyers(item, trades) if reach.covered else []
+    with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
+        new, updated = store(connection, work.run_id, item, found, reach)
+        work.count(new=new, updated=updated)
+        token_profiles.finish(
+            connection,
+            UUID(item.data["run_id"]),
+            item.data["token_id"],
+            {
+                "profile_run_id": work.run_id,
+                "trades": len(trades.rows),
+                "profiled_wallets": len(found),
+                "new_wallets": new,
+                "updated_wallets": updated,
+                "note": reach.note,
+            },
+        )
 
 
 def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
@@ -107,8 +122,14 @@ def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
     known = early.reach(made, window, limit)
     if not known.covered:
         return known, none
-    trades = geckoterminal.fetch_trades(work.door, data["chain"], data["pool"], data["address"])
-    oldest = min((trade.at for trade in trades.rows), default=limit) if trades.is_cut else limit
+    try:
+        trades = geckoterminal.fetch_trades(work.door, data["chain"], data["pool"], data["address"])
+    except NotFound:
+        return Reach(covered=False, note="GeckoTerminal does not know the chain or the pool"), none
+    if trades.given and not trades.rows:
+        note = f"none of {trades.given} trades is one of the token"
+        return Reach(covered=False, note=note), trades
+    oldest = min(trade.at for trade in trades.rows) if trades.is_cut else limit
     return early.reach(made, window, max(oldest, limit)), trades
 
 
@@ -117,8 +138,15 @@ def _buyers(item: Item, trades: Trades) -> list[Buyer]:
     return early.buyers(trades.rows, made, window, item.data["profit"])
 
 
-def store(connection: Connection, run_id: UUID, item: Item, found: list[Buyer]) -> tuple[int, int]:
-    """Write wallets, what each was early in, and their scores; how many are new, and known before."""
+def store(
+    connection: Connection, run_id: UUID, item: Item, found: list[Buyer], reach: Reach
+) -> tuple[int, int]:
+    """Write wallets, what each was early in, and their scores; how many are new, and known before.
+
+    Only trades of the whole window tell who was not early; of less, what was known before stays.
+    """
+    if not reach.covered:
+        return 0, 0
     data = item.data
     wallets.lock(connection)
     ids = wallets.upsert(connection, data["chain"], [buyer.wallet for buyer in found])
@@ -134,9 +162,11 @@ def store(connection: Connection, run_id: UUID, item: Item, found: list[Buyer]) 
         }
         for buyer in found
     ]
-    gone = wallet_tokens.replace(connection, data["token_id"], rows)
-    gains = wallet_tokens.gains(connection, {row["wallet_id"] for row in rows} | gone)
-    scores = {key: (early.score(own), len(own)) for key, own in gains.items()}
-    wallets.rate(connection, scores)
+    touched = {row["wallet_id"] for row in rows}
+    wallet_tokens.add(connection, rows)
+    if reach.note is None:
+        touched |= wallet_tokens.drop_others(connection, data["token_id"], data["pool"], set(touched))
+    gains = wallet_tokens.gains(connection, touched)
+    wallets.rate(connection, {key: (early.score(own), len(own)) for key, own in gains.items()})
     new = sum(is_new for _, is_new in ids.values())
     return new, len(ids) - new

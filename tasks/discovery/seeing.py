@@ -1,4 +1,4 @@
-"""What a run makes of the tokens it looked up: judged one by one, then written together."""
+"""What a run makes of tokens: judged one by one, then written together."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ from tasks.discovery import matching, token_pools, token_sightings, token_snapsh
 from tasks.discovery.addresses import normalise
 from tasks.discovery.filters import Limits, rejection
 from tasks.discovery.pairs import Pair, best
-from tasks.discovery.sources import dexscreener
-from tasks.discovery.sources.dexscreener import Orders
-from workers.errors import NotFound
-from workers.upstream import Door
 from workers.work import Item
 
 
@@ -31,26 +27,25 @@ class Found:
     pair: Pair | None
     #: The filter that rejects it, or None.
     why: str | None
-    orders: Orders | None = None
+
+
+#: Why a known token that surveillance refreshes is not chosen again.
+ONLY_REFRESHED = "no feed names it now: refreshed only"
 
 
 def judge(item: Item, pairs: dict[str, list[Pair]], limits: Limits, now: datetime) -> Found:
     """What the filters make of a token."""
     address = item.data["address"]
-    own = pairs.get(normalise(address), [])
+    own = [pair for pair in pairs.get(normalise(address), []) if pair.chain == item.data["chain"]]
     pair = best(own)
+    if not item.data["feeds"]:
+        return Found(item, own, pair, ONLY_REFRESHED)
     return Found(item, own, pair, rejection(address, pair, limits, now))
 
 
-def ask_for_orders(door: Door, found: Sequence[Found]) -> None:
-    """Ask what was paid for the tokens that passed; a token nobody paid for has none."""
-    for one in found:
-        if one.why is None:
-            try:
-                data = one.item.data
-                one.orders = dexscreener.fetch_orders(door, data["chain"], data["address"])
-            except NotFound:
-                one.orders = Orders()
+def failed(item: Item, error: Exception) -> Found:
+    """A token whose look-up failed: seen all the same, and what is known of it stays."""
+    return Found(item, [], None, f"look-up failed: {error}"[:500])
 
 
 def store(
@@ -58,7 +53,7 @@ def store(
 ) -> dict[str, int]:
     """Write tokens, pools, snapshots and sightings; how many are new, updated and chosen."""
     rows = [(_token(one, run_id, now), bool(one.item.data["feeds"])) for one in found]
-    before = tokens.prices(connection, [row for row, _ in rows])
+    before = tokens.lock(connection, [row for row, _ in rows])
     ids: dict[str, tuple[int, bool]] = {}
     for seen in (True, False):
         ids |= tokens.upsert(connection, [row for row, is_seen in rows if is_seen is seen], seen=seen)
@@ -104,5 +99,4 @@ def _token(one: Found, run_id: UUID, now: datetime) -> dict[str, Any]:
         "last_checked_at": now,
         "links": data.get("links") or None,
         **tokens.values_of(one.pair),
-        **tokens.values_of_orders(one.orders),
     }

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from tasks.discovery import discover, tokens
+from tasks.discovery import discover, looking, tokens
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.sources import dexscreener
 from workers.app import app
@@ -17,23 +17,32 @@ from workers.work import Item, Work
 class SurveilOptions(DiscoverOptions):
     """The same as for a discovery, and how many known tokens to look at."""
 
-    max_known: int = Field(3000, ge=0, le=100_000, description="Known tokens, longest unseen first")
+    max_known: int | None = Field(
+        None, ge=0, le=1_000_000, description="Most known tokens, longest unseen first; null: all"
+    )
 
 
 def plan(work: Work[SurveilOptions]) -> Iterable[Item]:
-    """Candidates of the feeds, then known tokens, the one checked longest ago first."""
-    items = {item.key: item for item in discover.plan(work)}
+    """Candidates of the feeds, then known tokens, the one checked longest ago first.
+
+    Known tokens are looked at whatever the feeds answer; with none, a feed's UpstreamError is raised.
+    """
+    found, errors = discover.candidates(work)
+    items = {item.key: item for item in found}
     with work.read() as connection:
         for row in tokens.stalest(connection, work.options.max_known):
             key = f"{row.chain}:{row.address_key}"
             data = {"chain": row.chain, "address": row.address, "feeds": []}
             items.setdefault(key, Item(key, data))
-    return items.values()
+    if errors and not items:
+        raise next(iter(errors.values()))
+    return discover.with_failed(list(items.values()), errors)
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 341 checked, 6 new."""
-    return f"{counts.get('found', 0)} checked, {counts.get('new', 0)} new"
+    """Counts as in: 341 checked, 6 new; no answer from profiles."""
+    checked = f"{counts.get('found', 0)} checked, {counts.get('new', 0)} new"
+    return checked + discover.silent(counts)
 
 
 @app.task(
@@ -48,4 +57,4 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def surveil(work: Work[SurveilOptions]) -> None:
     """Discover tokens and refresh every known one, the one checked longest ago first."""
-    discover.look_up(work)
+    looking.look_up(work)

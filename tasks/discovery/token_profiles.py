@@ -37,7 +37,7 @@ class TokenProfile(Base):
     asked_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True),
         server_default=text("clock_timestamp()"),
-        comment="When it was asked for",
+        comment="When it was asked for, or last tried in vain",
     )
     profiled_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="When it was done; null: still to do"
@@ -72,10 +72,11 @@ def ask(connection: Connection, run_id: UUID, *, minutes: int, profit: float) ->
 
 _OPEN = text("""
 select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, t.address, t.symbol,
-       t.pool_created_at, s.pool
+       l.created_at as pool_created_at, s.pool
   from token_profile p
   join token t on t.id = p.token_id
   left join token_snapshot s on s.token_id = p.token_id and s.run_id = p.run_id
+  left join token_pool l on l.chain = t.chain and l.pool = s.pool
  where p.profiled_at is null and (cast(:run as uuid) is null or p.run_id = :run)
  order by p.asked_at, p.token_id limit :limit
 """)
@@ -84,6 +85,16 @@ select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, 
 def still_open(connection: Connection, limit: int, run_id: UUID | None = None) -> Sequence[Any]:
     """Tokens asked for and not yet done, the longest asked first."""
     return connection.execute(_OPEN, {"limit": limit, "run": run_id}).all()
+
+
+_PUT_LAST = text("""
+update token_profile set asked_at = clock_timestamp() where run_id = :run and token_id = :token
+""")
+
+
+def put_last(connection: Connection, run_id: UUID, token_id: int) -> None:
+    """A token that could not be looked at goes to the end of the line: others have their turn first."""
+    connection.execute(_PUT_LAST, {"run": run_id, "token": token_id})
 
 
 _FINISH = text("""

@@ -46,8 +46,10 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 _RANK = text("""
 with ranked as (
-  select token_id, row_number() over (order by volume_h24 desc nulls last, token_id) as place
-    from token_sighting where run_id = :run and passed
+  -- Ties go by address: the same tokens are chosen whatever order they were stored in.
+  select s.token_id,
+         row_number() over (order by s.volume_h24 desc nulls last, t.chain, t.address_key) as place
+    from token_sighting s join token t on t.id = s.token_id where s.run_id = :run and s.passed
 ), changed as (
   update token_sighting s set chosen = r.place <= :most,
          rejected_because = case when r.place > :most then
@@ -67,6 +69,17 @@ def choose(connection: Connection, run_id: UUID, most: int) -> int:
     connection.execute(_LOCK, {"run": str(run_id)})
     more: int = connection.execute(_RANK, {"run": run_id, "most": most}).scalar_one()
     return more
+
+
+_CHOSEN = text("""
+select t.chain || ':' || t.address_key from token_sighting s join token t on t.id = s.token_id
+ where s.run_id = :run and s.chosen
+""")
+
+
+def chosen(connection: Connection, run_id: UUID) -> set[str]:
+    """The tokens that the run has chosen so far, as "chain:address_key"."""
+    return set(connection.execute(_CHOSEN, {"run": run_id}).scalars())
 
 
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended(:run, 0))")

@@ -68,7 +68,7 @@ class Token(Base):
 #: Values of a look-up: a null does not replace what is known.
 VALUES = (
     "symbol", "name", "price_usd", "market_cap", "volume_h24", "liquidity_usd", "price_change_h24",
-    "pool_created_at", "links", "orders", "boosts", "paid_at",
+    "pool_created_at", "links",
 )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def upsert(
 def values_of(pair: Pair | None) -> dict[str, Any]:
     """The columns that a token takes from its best pair."""
     if pair is None:
-        return dict.fromkeys(VALUES[:8])
+        return dict.fromkeys(VALUES[:-1])
     return {
         "symbol": pair.symbol,
         "name": pair.name,
@@ -112,26 +112,32 @@ def values_of(pair: Pair | None) -> dict[str, Any]:
     }
 
 
-def values_of_orders(orders: Orders | None) -> dict[str, Any]:
-    """The columns that a token takes from what was paid for it; nothing when that was not asked."""
-    if orders is None:
-        return {"orders": None, "boosts": None, "paid_at": None}
-    return {"orders": orders.orders, "boosts": orders.boosts, "paid_at": orders.paid_at}
-
-
-_PRICES = text("""
-select chain || ':' || address_key as key, price_usd from token
- where (chain, address_key) in (select * from unnest(cast(:chains as text[]), cast(:keys as text[])))
+_PAID = text("""
+update token set orders = :orders, boosts = :boosts, paid_at = coalesce(:paid_at, paid_at)
+ where chain = :chain and address_key = :key
 """)
 
 
-def prices(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
-    """Prices of known tokens by "chain:address_key", before they are written anew."""
+def keep_orders(connection: Connection, chain: str, key: str, orders: Orders) -> None:
+    """Store what was paid for a token."""
+    paid = {"orders": orders.orders, "boosts": orders.boosts, "paid_at": orders.paid_at}
+    connection.execute(_PAID, {**paid, "chain": chain, "key": key})
+
+
+_LOCK = text("""
+select chain || ':' || address_key as key, price_usd from token
+ where (chain, address_key) in (select * from unnest(cast(:chains as text[]), cast(:keys as text[])))
+ order by chain, address_key for no key update
+""")
+
+
+def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
+    """Lock known tokens, in one order everywhere; prices by "chain:address_key", as they were."""
     parameters = {
         "chains": [row["chain"] for row in found],
         "keys": [row["address_key"] for row in found],
     }
-    return {row.key: row.price_usd for row in connection.execute(_PRICES, parameters)}
+    return {row.key: row.price_usd for row in connection.execute(_LOCK, parameters)}
 
 
 _STALEST = text("""
@@ -139,6 +145,6 @@ select chain, address_key, address from token order by last_checked_at nulls fir
 """)
 
 
-def stalest(connection: Connection, limit: int) -> list[Any]:
-    """Known tokens, the one checked longest ago first."""
+def stalest(connection: Connection, limit: int | None) -> list[Any]:
+    """Known tokens, all or ``limit``, the one checked longest ago first."""
     return list(connection.execute(_STALEST, {"limit": limit}))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-#: A number beyond this is no price (NUMERIC would take it, sense would not).
+#: Numbers beyond these, or of more digits, are no prices; Postgres would refuse the worst of them.
 GREATEST = Decimal(10) ** 30
+LEAST_EXPONENT = -40
+MOST_DIGITS = 80
 
 
 def text(value: Any, longest: int) -> str | None:
@@ -24,6 +26,11 @@ def number(value: Any, *, signed: bool = False) -> Decimal | None:
         found = Decimal(str(value).strip())
     except (InvalidOperation, ValueError):
         return None
-    if not found.is_finite() or abs(found) > GREATEST or (found < 0 and not signed):
+    # Arithmetic would round, or overflow: exponents and digits are looked at as they are written.
+    if found.is_zero():
+        return Decimal(0)
+    if not found.is_finite() or len(found.as_tuple().digits) > MOST_DIGITS:
         return None
-    return found
+    if found.adjusted() < LEAST_EXPONENT or found.copy_abs() > GREATEST:
+        return None
+    return None if found.is_signed() and not signed else found

@@ -40,21 +40,37 @@ class WalletToken(Base):
     )
 
 
-def replace(connection: Connection, token_id: int, rows: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Store who was early in a token, instead of what was known; wallets that no longer are."""
-    kept = [row["wallet_id"] for row in rows]
-    gone = delete(WalletToken).where(
-        WalletToken.token_id == token_id, WalletToken.wallet_id.not_in(kept)
-    )
-    left = {row.wallet_id for row in connection.execute(gone.returning(WalletToken.wallet_id))}
-    if rows:
-        statement = insert(WalletToken).values(sorted(rows, key=lambda row: row["wallet_id"]))
-        names = ("run_id", "pool", "first_bought_at", "bought_usd", "gain_pct")
-        changes = {name: text(f"excluded.{name}") for name in names}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["wallet_id", "token_id"], set_=changes)
+#: Trades that begin later than those known are a part of them; the same ones change nothing.
+_KNOWS_MORE = text("""
+excluded.first_bought_at <= wallet_token.first_bought_at
+and (excluded.pool, excluded.first_bought_at, excluded.bought_usd, excluded.gain_pct)
+    is distinct from
+    (wallet_token.pool, wallet_token.first_bought_at, wallet_token.bought_usd, wallet_token.gain_pct)
+""")
+
+
+def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store who was early in a token; what is known from earlier trades stays."""
+    if not rows:
+        return
+    statement = insert(WalletToken).values(sorted(rows, key=lambda row: row["wallet_id"]))
+    names = ("run_id", "pool", "first_bought_at", "bought_usd", "gain_pct")
+    changes = {name: text(f"excluded.{name}") for name in names}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["wallet_id", "token_id"], set_=changes, where=_KNOWS_MORE
         )
-    return left
+    )
+
+
+def drop_others(connection: Connection, token_id: int, pool: str, kept: Collection[int]) -> set[int]:
+    """Forget all but ``kept`` of those early in a pool whose whole window is known; who that was."""
+    gone = delete(WalletToken).where(
+        WalletToken.token_id == token_id,
+        WalletToken.pool == pool,
+        WalletToken.wallet_id.not_in(kept),
+    )
+    return {row.wallet_id for row in connection.execute(gone.returning(WalletToken.wallet_id))}
 
 
 def gains(connection: Connection, wallet_ids: Collection[int]) -> dict[int, list[Decimal]]:

@@ -54,10 +54,12 @@ def select(connection: Connection, own: Iterable[str], traded_days: int, now: da
     followed = [
         Wanted(row.symbol, row.priority, row.refresh_every) for row in watchlist.active(connection)
     ]
+    # What a person said of a symbol's interval holds, for a traded one too.
+    every = {one.symbol: one.refresh_every for one in followed}
     traded = [
-        Wanted(symbol, TRADED_PRIORITY, USUAL_REFRESH)
+        Wanted(symbol, TRADED_PRIORITY, every.get(symbol, USUAL_REFRESH))
         for symbol in transactions.traded(connection, traded_days, now)
     ]
-    named = [Wanted(symbol, OWN_PRIORITY, USUAL_REFRESH) for symbol in own]
+    named = [Wanted(symbol, OWN_PRIORITY, every.get(symbol, USUAL_REFRESH)) for symbol in own]
     merged = merge(followed, traded, named)
     return order(merged.values(), quotes.confirmed(connection, list(merged)))

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pydantic import Field
 from sqlalchemy import Connection
 
-from tasks.prices import active, bars, fetching, history, ranges, spans
+from tasks.prices import active, bars, fetching, history, needs, ranges, spans
 from tasks.prices.ranges import RangeOptions
 from tasks.prices.sessions import Calendar
 from tasks.prices.sources import alpha_vantage
@@ -36,8 +36,7 @@ def find_gaps(
     for symbol in symbols:
         mic = market_of(symbol)
         if mic not in calendars:
-            first = span.first - timedelta(days=30)
-            calendars[mic] = ranges.calendar_of(connection, mic, first, max(span.last, now.date()))
+            calendars[mic] = ranges.calendar_of(connection, mic, span, now)
         last = min(span.last, calendars[mic].last_completed(now) or date.min)
         sessions = calendars[mic].days(span.first, last)
         stored = bars.stored_days(connection, symbol, span.first, span.last)
@@ -47,7 +46,10 @@ def find_gaps(
 
 
 def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
-    """One item a symbol with gaps, from the first missing session to the last."""
+    """One item a symbol with gaps, from the first missing session to the last.
+
+    A symbol that nobody named rests after "not found", as in a refresh.
+    """
     options, now = work.options, work.now()
     fetching.require_ready(options.order)
     with work.read() as connection:
@@ -55,6 +57,8 @@ def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
         if symbols is None:
             wanted = active.select(connection, (), options.active_stock_days, now)
             symbols = [one.symbol for one in wanted]
+            unknown = needs.resting(connection, symbols, now, "not_found")
+            symbols = [symbol for symbol in symbols if symbol not in unknown]
         span = ranges.span_of(work)
         gaps = find_gaps(connection, dict.fromkeys(symbols), span, now)
     return [
@@ -74,6 +78,4 @@ def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
 )
 def backfill(work: Work[BackfillOptions]) -> None:
     """Fetch the sessions of a range of days that are missing."""
-    for item in work.items():
-        with work.attempt(item):
-            ranges.fetch_item(work, item)
+    fetching.each(work, ranges.fetch_item)

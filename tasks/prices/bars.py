@@ -25,6 +25,8 @@ class PriceBar(Base):
     __tablename__ = "price_bar"
     __table_args__ = (
         CheckConstraint("close > 0", name="close must be more than nothing"),
+        # NaN is more than anything to Postgres, infinity included.
+        CheckConstraint("greatest(open, high, low, close) < 'Infinity'", name="prices must be numbers"),
         CheckConstraint("volume >= 0", name="volume must be 0 or more"),
         Index("price_bar_by_date", "bar_date"),
         {"comment": "Daily bars by symbol and source; a revision overwrites and is dated."},
@@ -48,7 +50,10 @@ class PriceBar(Base):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One session as a source tells it: prices above nothing, volume of 0 or more, or unknown."""
+    """One session as a source tells it: prices above nothing, volume of 0 or more, or unknown.
+
+    The low is no higher, the high no lower than any other of its prices.
+    """
 
     date: date
     open: Decimal | None
@@ -59,10 +64,35 @@ class Bar:
 
     def __post_init__(self) -> None:
         prices = (self.open, self.high, self.low, self.close)
-        if any(price is not None and price <= 0 for price in prices):
+        known = [price for price in prices if price is not None]
+        if min(known) <= 0:
             raise ValueError("a price must be more than nothing")
+        if (self.low is not None and self.low > min(known)) or (
+            self.high is not None and self.high < max(known)
+        ):
+            raise ValueError("a price must lie between low and high")
         if self.volume is not None and self.volume < 0:
             raise ValueError("volume must be 0 or more")
+
+
+def told(
+    day: date,
+    first: Decimal | None,
+    high: Decimal | None,
+    low: Decimal | None,
+    close: Decimal,
+    volume: int | None,
+) -> Bar:
+    """A source's row as a bar: what contradicts its close is unknown, the session is stored anyway.
+
+    All prices are above nothing; a high or low on the wrong side of the close goes, then an open
+    outside.
+    """
+    high = high if high is None or high >= close else None
+    low = low if low is None or low <= close else None
+    if first is not None and ((high is not None and first > high) or (low is not None and first < low)):
+        first = None
+    return Bar(day, first, high, low, close, volume)
 
 
 _VALUES = ("open", "high", "low", "close", "volume")

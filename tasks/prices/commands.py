@@ -63,19 +63,23 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
 @watchlist_.command("add")
 @click.argument("symbols", nargs=-1, required=True)
 @click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
-@click.option("--every", type=click.FloatRange(1), default=5, show_default=True, help="minutes")
+@click.option("--every", type=click.FloatRange(1, 44_640), default=5, show_default=True, help="minutes")
 @click.option("--note")
 @speaks_plainly
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
     from tasks.prices import watchlist
 
-    entries = [
-        watchlist.Entry(
-            symbol=symbol, priority=priority, refresh_every=timedelta(minutes=every), note=note
-        )
-        for symbol in checked(symbols)
-    ]
+    wanted = checked(symbols)
+    try:
+        refresh_every = timedelta(minutes=every)
+        entries = [
+            watchlist.Entry(symbol=symbol, priority=priority, refresh_every=refresh_every, note=note)
+            for symbol in wanted
+        ]
+    except ValueError as error:
+        fail(_reason(error), None, USAGE)
+        raise
     with database() as connection:
         for entry in entries:
             watchlist.add(connection, entry)
@@ -115,12 +119,12 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
         price = Price(
             row["symbol"], row["price"], row["session_date"], row["volume"], row["previous_close"]
         )
-        change = price.change_percent
+        change = price.change(2)
         rows.append(
             {
                 **row,
                 "price": str(row["price"]) if as_json else shown(row["price"]),
-                "change": f"{shown(change)} %" if change is not None else None,
+                "change": f"{change} %" if change is not None else None,
                 "session": row["session_date"],
                 "fetched": row["fetched_at"].strftime("%Y-%m-%d %H:%M UTC"),
             }
@@ -189,12 +193,22 @@ def health_(as_json: bool) -> None:
             "schedule": pace.schedule,
             "runs": pace.runs,
             "last_good_run": pace.last_run_at,
-            "state": "STALE" if pace.stale else "ok",
+            "state": "STALE" if pace.stale else "paused" if pace.paused else "ok",
         }
         for pace in paces
     ]
     show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
     raise SystemExit(FAILED if any(pace.stale for pace in paces) else DONE)
+
+
+def _reason(error: ValueError) -> str:
+    """An error of the model in one sentence."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _day(given: datetime | None) -> date | None:

@@ -50,6 +50,4 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def history(work: Work[HistoryOptions]) -> None:
     """Fetch daily bars of the named symbols over a range of days."""
-    for item in work.items():
-        with work.attempt(item):
-            ranges.fetch_item(work, item)
+    fetching.each(work, ranges.fetch_item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -16,8 +17,11 @@ from workers import market_sessions
 
 Need = Literal["bars", "price"]
 
-#: After "not found" or "stale" a symbol rests so long: asking again at once would waste the quota.
+#: After "not found" a symbol rests, longer each time in a row: asking again would waste the quota.
 REST = timedelta(hours=6)
+LONGER_RESTS = (REST, timedelta(days=1), timedelta(days=7))
+#: After "stale" it rests only a while: what is late comes in the evening, before prices-nightly.
+STALE_REST = timedelta(hours=1)
 #: No exchange is closed for longer than this between two sessions.
 LONGEST_CLOSURE = timedelta(days=45)
 
@@ -29,6 +33,7 @@ class Known:
     latest: date | None = None
     confirmed_at: datetime | None = None
     rests_since: datetime | None = None
+    rest: timedelta = REST
 
 
 def next_refresh_at(confirmed_at: datetime, refresh_every: timedelta) -> datetime:
@@ -43,7 +48,7 @@ def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datet
     ``refresh_every`` while the market is open.  An exchange without known sessions: bars when the
     price is a day old.
     """
-    if known.rests_since is not None and now < known.rests_since + REST:
+    if known.rests_since is not None and now < known.rests_since + known.rest:
         return None
     session = calendar.last_completed(now)
     if known.latest is None:
@@ -76,15 +81,38 @@ class Knowledge:
         return judge(self.known[symbol], self.calendar(symbol), refresh_every, now)
 
 
+def rest_after(outcomes_: Sequence[str]) -> timedelta:
+    """How long a symbol rests after these outcomes, the newest first."""
+    if not outcomes_ or outcomes_[0] == "ok":
+        return timedelta(0)
+    if outcomes_[0] == "stale":
+        return STALE_REST
+    times = len(list(takewhile(lambda outcome: outcome == "not_found", outcomes_)))
+    return LONGER_RESTS[min(times, len(LONGER_RESTS)) - 1]
+
+
+def resting(
+    connection: Connection, symbols: Sequence[str], now: datetime, *after: str
+) -> dict[str, tuple[datetime, timedelta]]:
+    """Symbols that rest at ``now`` (``after`` these outcomes, or any): since when, and how long."""
+    found = {}
+    since, most = now - LONGER_RESTS[-1], len(LONGER_RESTS)
+    for symbol, (at, latest) in outcomes.latest(connection, symbols, since, most).items():
+        rest = rest_after(latest)
+        if now < at + rest and (not after or latest[0] in after):
+            found[symbol] = (at, rest)
+    return found
+
+
 def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Knowledge:
     """Read what is stored of ``symbols``; a fixed number of statements, however many they are."""
     latest = bars.latest(connection, symbols)
     confirmed = quotes.confirmed(connection, symbols)
-    resting = outcomes.fruitless_since(connection, symbols, now - REST)
+    rests = resting(connection, symbols, now)
     first, last = (now - LONGEST_CLOSURE).date(), (now + timedelta(days=1)).date()
     sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
     known = {
-        symbol: Known(latest.get(symbol), confirmed.get(symbol), resting.get(symbol))
+        symbol: Known(latest.get(symbol), confirmed.get(symbol), *rests.get(symbol, ()))
         for symbol in symbols
     }
     return Knowledge(known, {mic: Calendar.of(rows) for mic, rows in sessions.items()})

@@ -78,22 +78,27 @@ def put(
     )
 
 
-_FRUITLESS = text("""
-select wanted.symbol, last.at
+_LATEST = text("""
+select wanted.symbol, last.at, last.outcomes
   from unnest(cast(:symbols as text[])) as wanted(symbol)
- cross join lateral (select outcome, at from price_outcome
-                      where price_outcome.symbol = wanted.symbol and at > :since
-                      order by at desc limit 1) last
- where last.outcome in ('not_found', 'stale')
+ cross join lateral (
+       select max(at) as at, array_agg(outcome order by at desc) as outcomes
+         from (select outcome, at from price_outcome
+                where price_outcome.symbol = wanted.symbol and (source is not null or outcome <> 'ok')
+                order by at desc limit :most) newest) last
+ where last.at > :since
 """)
 
 
-def fruitless_since(
-    connection: Connection, symbols: Sequence[str], since: datetime
-) -> dict[str, datetime]:
-    """When each symbol was last asked for in vain, if that was after ``since`` and is the latest."""
-    found = connection.execute(_FRUITLESS, {"symbols": list(symbols), "since": since})
-    return {row.symbol: row.at for row in found}
+def latest(
+    connection: Connection, symbols: Sequence[str], since: datetime, most: int
+) -> dict[str, tuple[datetime, list[str]]]:
+    """Of each symbol with an outcome after ``since``: when its last was, and its newest ``most``.
+
+    An "ok" without a source says that nobody was asked, and does not count.
+    """
+    parameters = {"symbols": list(symbols), "since": since, "most": most}
+    return {row.symbol: (row.at, row.outcomes) for row in connection.execute(_LATEST, parameters)}
 
 
 _DROP = text("""

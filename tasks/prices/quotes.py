@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from sqlalchemy import CheckConstraint, Connection, RowMapping, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,6 +21,7 @@ class Quote(Base):
     __tablename__ = "quote"
     __table_args__ = (
         CheckConstraint("price > 0", name="price must be more than nothing"),
+        CheckConstraint("greatest(price, previous_close) < 'Infinity'", name="prices must be numbers"),
         {"comment": "The latest price by symbol and source."},
     )
 
@@ -50,10 +51,14 @@ class Price:
     @property
     def change_percent(self) -> Decimal | None:
         """Change since the session before, in percent, four decimals; None when that is unknown."""
+        return self.change(4)
+
+    def change(self, places: int) -> Decimal | None:
+        """Change in percent, rounded once, half up, to ``places`` decimals; None when unknown."""
         if not self.previous_close:
             return None
         change = (self.price - self.previous_close) / self.previous_close * 100
-        return change.quantize(Decimal("0.0001"))
+        return change.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 _UPSERT = text("""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
@@ -12,15 +13,23 @@ from sqlalchemy import Connection
 from tasks.prices import bars, fetching, outcomes, spans
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
-from tasks.prices.sessions import Calendar, Session
-from tasks.prices.spans import Span
-from tasks.prices.symbols import market_of
+from tasks.prices.sessions import Calendar
+from tasks.prices.sources.refusals import NoBars
+from tasks.prices.spans import EARLIEST, Span
+from tasks.prices.symbols import NOWHERE, market_of
 from tasks.upkeep.sessions import sessions_of
 from workers import market_sessions
-from workers.errors import NotFound, OptionsError, QuotaSpent, SettingMissing, UpstreamError
+from workers.errors import (
+    NotFound,
+    OptionsError,
+    QuotaSpent,
+    QuotaWait,
+    SettingMissing,
+    UpstreamError,
+)
 from workers.work import Item, Work
 
-#: A range counts as covered when its first bar is at most so long after its first day (holidays).
+#: A range counts as covered when bars begin and end at most so far from its ends (holidays, delays).
 MARGIN = timedelta(days=6)
 
 
@@ -30,8 +39,12 @@ class RangeOptions(SourceOptions):
     duration_days: int | None = Field(
         None, ge=1, le=20_000, description="Days back from the end (30); goes before start_date"
     )
-    start_date: date | None = Field(None, description="First day; left out: 30 days before the end")
-    end_date: date | None = Field(None, description="Last day; left out: the day of the run")
+    start_date: date | None = Field(
+        None, ge=EARLIEST, description="First day; left out: 30 days before the end"
+    )
+    end_date: date | None = Field(
+        None, ge=EARLIEST, description="Last day; left out: the day of the run"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -50,21 +63,21 @@ class RangeOptions(SourceOptions):
 
 
 def final(found: Iterable[Bar], calendar: Calendar, now: datetime) -> list[Bar]:
-    """Bars of completed sessions; a day still being traded is not its session's bar."""
-    last = calendar.last_completed(now) or now.date()
+    """Bars of completed sessions; a day still being traded is not its session's bar.
+
+    Where no sessions are known, today is taken to be such a day.
+    """
+    last = calendar.last_completed(now) or now.date() - timedelta(days=1)
     return [bar for bar in found if bar.date <= last]
 
 
-def calendar_of(connection: Connection, mic: str, first: date, last: date) -> Calendar:
-    """Sessions of ``mic`` from ``first`` to ``last``; computed where table `market_session` ends."""
+def calendar_of(connection: Connection, mic: str, span: Span, now: datetime) -> Calendar:
+    """Sessions of ``mic`` from before ``span`` until now; computed where the table of them ends."""
+    first, last = min(span.first, now.date()) - 2 * MARGIN, now.date() + MARGIN
     stored = Calendar.of(market_sessions.load(connection, [mic], first, last)[mic])
-    reaches_back = stored.days(first, min(first + 2 * MARGIN, last))
-    if reaches_back or last - first < 2 * MARGIN:
+    if stored.days(first, first + 2 * MARGIN) or mic == NOWHERE:
         return stored
-    return Calendar(
-        Session(row["session_date"], row["open_at"], row["close_at"])
-        for row in sessions_of(mic, first, last)
-    )
+    return Calendar.of(sessions_of(mic, first, last))
 
 
 def span_of(work: Work[Any]) -> Span:
@@ -76,60 +89,108 @@ def span_of(work: Work[Any]) -> Span:
     return span
 
 
+def completed(calendar: Calendar, span: Span, now: datetime) -> Span | None:
+    """From the first to the last session of ``span`` that has ended; None when there is none.
+
+    Where no sessions are known, the days before today.
+    """
+    last = calendar.last_completed(now)
+    if last is not None:
+        days = calendar.days(span.first, min(span.last, last))
+        return Span(days[0], days[-1]) if days else None
+    until = min(span.last, now.date() - timedelta(days=1))
+    return Span(span.first, until) if span.first <= until else None
+
+
 def item_of(symbol: str, span: Span) -> Item:
     """One symbol's range, to be fetched."""
     return Item(symbol, {"first": span.first.isoformat(), "last": span.last.isoformat()})
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a source gave of a range, from ``first`` to ``last``; no bars: they are stored already."""
+
+    source: str
+    first: date
+    last: date
+    bars: Sequence[Bar] = ()
+
+    def covers(self, span: Span) -> bool:
+        """Whether the bars reach from the beginning of the range to its end."""
+        return self.first <= span.first + MARGIN and self.last >= span.last - MARGIN
+
+
 def fetch_item(work: Work[Any], item: Item) -> None:
     """Fetch and store one symbol's range with its outcome."""
-    symbol, now, order = item.key, work.now(), work.options.order
-    span = Span(date.fromisoformat(item.data["first"]), date.fromisoformat(item.data["last"]))
+    symbol, now = item.key, work.now()
+    asked = Span(date.fromisoformat(item.data["first"]), date.fromisoformat(item.data["last"]))
     with work.read() as connection:
-        around = Span(span.first - 2 * MARGIN, max(span.last, now.date()) + MARGIN)
-        calendar = calendar_of(connection, market_of(symbol), around.first, around.last)
-    if not calendar.days(span.first, span.last) and calendar.on_or_before(span.last):
-        with work.done(item, closed=1):
-            return
+        calendar = calendar_of(connection, market_of(symbol), asked, now)
+    span = completed(calendar, asked, now)
+    if span is None:
+        with work.done(item, closed=1) as connection:
+            detail = f"no session from {asked.first} to {asked.last} has ended"
+            outcomes.put(connection, work.run_id, symbol, "ok", detail=detail)
+        return
     try:
-        source, found = fetch_whole(work, order, symbol, span, now)
+        taken = fetch_whole(work, item, span, now)
+    except NoBars:
+        # Its market had sessions: a symbol without a bar in them is no answer.
+        raise
     except NotFound as error:
         with work.done(item, not_found=1) as connection:
             outcomes.put(connection, work.run_id, symbol, "not_found", detail=error.detail)
         return
     except QuotaSpent as error:
-        if len(order) == 1:
+        if len(work.options.order) == 1:
             raise
         work.defer(item, reason=str(error))
         return
-    kept = [bar for bar in final(found, calendar, now) if span.first <= bar.date <= span.last]
-    if not kept:
-        raise NotFound(source, f"it has no bars of {symbol} from {span.first} to {span.last}")
-    detail = spans.label(source, symbol, span)
+    detail = spans.label(taken.source, symbol, asked)
     with work.done(item, fetched=1) as connection:
-        work.count(bars=bars.upsert(connection, symbol, source, kept))
-        if not covers(kept, span):
+        work.count(bars=bars.upsert(connection, symbol, taken.source, taken.bars))
+        if not taken.covers(span):
             work.count(incomplete=1)
-            detail += f" begins {kept[0].date}: it gives no more"
-        outcomes.put(connection, work.run_id, symbol, "ok", source=source, detail=detail)
+            detail += f" only from {taken.first} to {taken.last}: it gives no more"
+        outcomes.put(connection, work.run_id, symbol, "ok", source=taken.source, detail=detail)
 
 
-def covers(found: Sequence[Bar], span: Span) -> bool:
-    """Whether the bars reach back to the beginning of the range."""
-    return bool(found) and found[0].date <= span.first + MARGIN
-
-
-def fetch_whole(
-    work: Work[Any], order: Sequence[str], symbol: str, span: Span, now: datetime
-) -> tuple[str, list[Bar]]:
-    """Bars of the first source that covers the range, else of the one that reaches back furthest."""
-    source, found = fetching.fetch_bars(work.door, order, symbol, span.first, now.date())
-    rest = order[order.index(source) + 1 :]
-    if covers(found, span) or not rest:
-        return source, found
+def fetch_whole(work: Work[Any], item: Item, span: Span, now: datetime) -> Taken:
+    """Bars of the first source that covers the range, else of the one that has most of it."""
+    order = work.options.order
+    begun = item.data.get("begun")
+    if begun:
+        taken = Taken(begun[0], date.fromisoformat(begun[1]), date.fromisoformat(begun[2]))
+    else:
+        taken = _fetch(work, item, order, span, now)
+    rest = order[order.index(taken.source) + 1 :]
+    if taken.covers(span) or not rest:
+        return taken
     try:
-        other, more = fetching.fetch_bars(work.door, rest, symbol, span.first, now.date())
+        more = _fetch(work, item, rest, span, now)
+    except QuotaWait as wait:
+        if wait.shut:
+            return taken
+        _begin(work, item, taken)
+        raise
     except (UpstreamError, SettingMissing, QuotaSpent):
-        return source, found
-    further = more and (not found or more[0].date < found[0].date)
-    return (other, more) if further else (source, found)
+        return taken
+    return more if more.last - more.first > taken.last - taken.first else taken
+
+
+def _fetch(work: Work[Any], item: Item, order: Sequence[str], span: Span, now: datetime) -> Taken:
+    def within(found: list[Bar]) -> list[Bar]:
+        return [bar for bar in found if span.first <= bar.date <= span.last]
+
+    source, kept = fetching.fetch_bars(work, item, order, span.first, now.date(), within)
+    return Taken(source, kept[0].date, kept[-1].date, kept)
+
+
+def _begin(work: Work[Any], item: Item, taken: Taken) -> None:
+    """Store what is there before the wait for another source: nobody pays for it again."""
+    if not taken.bars:
+        return
+    begun = [taken.source, taken.first.isoformat(), taken.last.isoformat()]
+    with work.save(item, begun=begun) as connection:
+        work.count(bars=bars.upsert(connection, item.key, taken.source, taken.bars))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -80,9 +80,7 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def refresh(work: Work[RefreshOptions]) -> None:
     """Refresh the price and daily bars of every active symbol that needs it."""
-    for item in work.items():
-        with work.attempt(item):
-            refresh_one(work, item)
+    fetching.each(work, refresh_one)
 
 
 def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
@@ -95,10 +93,13 @@ def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
     refresh_every = timedelta(seconds=item.data.get("refresh_seconds", 0))
     need = "bars" if work.options.force else knowledge.need(symbol, refresh_every, now)
     if need is None:
-        with work.done(item, fresh=1):
-            return
+        with work.done(item, fresh=1) as connection:
+            if knowledge.known[symbol].rests_since is None:
+                detail = "another run was here meanwhile"
+                outcomes.put(connection, work.run_id, symbol, "ok", detail=detail)
+        return
     try:
-        source, price, found = fetch(work, symbol, need, now)
+        source, price, found = fetch(work, item, need, now)
     except NotFound as error:
         # Not an outage: the answer is known, so the item is done.
         with work.done(item, not_found=1) as connection:
@@ -110,35 +111,40 @@ def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
         # Another source may still serve the next symbol, so this one alone waits for the next run.
         work.defer(item, reason=str(error))
         return
-    store(work, item, source, price, ranges.final(found, calendar, now))
+    session = calendar.last_completed(now) if need == "bars" else None
+    store(work, item, source, price, ranges.final(found, calendar, now), session)
 
 
 def fetch(
-    work: Work[RefreshOptions], symbol: str, need: str, now: datetime
+    work: Work[RefreshOptions], item: Item, need: str, now: datetime
 ) -> tuple[str, Price, list[Bar]]:
     """One call: bars with the latest price, or the price alone."""
     order, today = work.options.order, now.date()
     if need == "price":
-        source, price = fetching.fetch_price(work.door, order, symbol, today)
+        source, price = fetching.fetch_price(work, item, order, today)
         return source, price, []
-    source, found = fetching.fetch_bars(work.door, order, symbol, None, today)
-    if not found:
-        raise NotFound(source, f"it has no bars of {symbol}")
+    source, found = fetching.fetch_bars(work, item, order, None, today)
     last = found[-1]
     before = found[-2].close if len(found) > 1 else None
-    return source, Price(symbol, last.close, last.date, last.volume, before), found
+    return source, Price(item.key, last.close, last.date, last.volume, before), found
 
 
-def store(work: Work[RefreshOptions], item: Item, source: str, price: Price, found: list[Bar]) -> None:
-    """Write quote, bars and outcome; stale when the last completed session is still missing."""
-    symbol, now = item.key, work.now()
+def store(
+    work: Work[RefreshOptions],
+    item: Item,
+    source: str,
+    price: Price,
+    found: list[Bar],
+    session: date | None,
+) -> None:
+    """Write quote, bars and outcome; stale when ``session`` was asked for and is still missing."""
+    symbol = item.key
     with work.done(item, refreshed=1) as connection:
         if quotes.upsert(connection, source, price):
             matched, _ = matching.judge(connection, work.run_id, source, price)
             work.count(matches=matched)
         work.count(bars=bars.upsert(connection, symbol, source, found))
-        knowledge = needs.learn(connection, [symbol], now)
-        latest, session = knowledge.known[symbol].latest, knowledge.calendar(symbol).last_completed(now)
+        latest = bars.latest(connection, [symbol]).get(symbol)
         if session is not None and (latest is None or latest < session):
             work.count(stale=1)
             detail = f"latest is {latest}, the last completed session is {session}"

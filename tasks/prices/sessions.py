@@ -44,14 +44,3 @@ class Calendar:
         start = bisect_left(self._sessions, first, key=lambda session: session.day)
         end = bisect_right(self._sessions, last, key=lambda session: session.day)
         return [session.day for session in self._sessions[start:end]]
-
-    def on_or_before(self, day: date) -> date | None:
-        """The latest trading day that is not after ``day``; None when none is known."""
-        number = bisect_right(self._sessions, day, key=lambda session: session.day) - 1
-        return self._sessions[number].day if number >= 0 else None
-
-    def session(self, day: date) -> Session | None:
-        """The session of ``day``, or None when the exchange is closed then."""
-        number = bisect_left(self._sessions, day, key=lambda session: session.day)
-        found = self._sessions[number] if number < len(self._sessions) else None
-        return found if found is not None and found.day == day else None

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 #: A history without any range covers so many days.
 USUAL_DAYS = 30
+#: No source and no calendar reaches further.
+EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Span:
     def __post_init__(self) -> None:
         if self.first > self.last:
             raise ValueError(f"Invalid date range: {self.first} is after {self.last}")
+        if self.first < EARLIEST or self.last > LATEST:
+            raise ValueError(f"Invalid date range: days lie between {EARLIEST} and {LATEST}")
 
 
 def span_of(
@@ -34,9 +38,11 @@ def span_of(
     ``duration_days`` counts back from the end and goes before ``start_date``; nothing: 30 days.
     """
     last = end_date or today
-    if duration_days is not None:
-        return Span(last - timedelta(days=duration_days), last)
-    return Span(start_date or last - timedelta(days=USUAL_DAYS), last)
+    if duration_days is None and start_date is not None:
+        return Span(start_date, last)
+    # Clipped where dates end, so that it is refused as a range and not as arithmetic.
+    back = min(duration_days or USUAL_DAYS, last.toordinal() - 1)
+    return Span(last - timedelta(days=back), last)
 
 
 @dataclass(frozen=True, slots=True)

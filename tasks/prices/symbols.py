@@ -5,26 +5,51 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 PATTERN = r"^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$"
 _SYMBOL = re.compile(PATTERN)
+#: What a person may write, for the database: small letters become capitals, spaces around go.
+WRITTEN = r"^ *[A-Za-z0-9]{1,10}([.-][A-Za-z0-9]{1,6})? *$"
 
-#: Suffix of Alpha Vantage's symbols → exchange; none: a US symbol.
-MARKETS = {"LON": "XLON", "TRT": "XTSE", "DEX": "XETR", "PAR": "XPAR", "BSE": "XBOM"}
+NEW_YORK = "XNYS"
+#: The MIC of "no market": its sessions are not known, and only Alpha Vantage may have the symbol.
+NOWHERE = "XXXX"
+#: Suffix of Alpha Vantage's symbols → exchange whose trading days it follows.
+MARKETS = {
+    "LON": "XLON",
+    "TRT": "XTSE",
+    "TRV": "XTSE",  # TSX Venture trades on Toronto's days
+    "DEX": "XETR",
+    "FRK": "XFRA",
+    "PAR": "XPAR",
+    "BSE": "XBOM",
+    "SHH": "XSHG",
+    "SHZ": "XSHG",  # Shenzhen trades on Shanghai's days
+}
 
 
 def check(symbol: str) -> str:
     """The symbol in capitals; ValueError with a hint when it is none."""
-    text = symbol.strip().upper()
-    if not _SYMBOL.fullmatch(text):
+    text = symbol.strip()
+    # Judged before it is made capitals: "ß" would become "SS".
+    if not text.isascii() or not _SYMBOL.fullmatch(text.upper()):
         raise ValueError(f'"{symbol[:30]}" is no symbol; write e.g. AAPL, BRK.B or TSCO.LON')
-    return text
+    return text.upper()
 
 
 def market_of(symbol: str) -> str:
-    """Exchange (MIC) whose sessions the symbol follows: by its suffix, else New York's."""
-    return MARKETS.get(symbol.rpartition(".")[2], "XNYS") if "." in symbol else "XNYS"
+    """Exchange (MIC) whose sessions the symbol follows, by its suffix; NOWHERE for an unknown one.
+
+    Without a suffix, or with one letter (a class of shares), it is New York's.
+    """
+    suffix = symbol.partition(".")[2]
+    return NEW_YORK if len(suffix) < 2 else MARKETS.get(suffix, NOWHERE)
 
 
-Symbol = Annotated[str, AfterValidator(check), Field(max_length=20)]
+Symbol = Annotated[
+    str,
+    AfterValidator(check),
+    Field(max_length=20),
+    WithJsonSchema({"type": "string", "pattern": WRITTEN, "maxLength": 20}),
+]

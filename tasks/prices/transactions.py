@@ -29,6 +29,10 @@ class Transaction(Base):
         CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
         CheckConstraint("quantity <> 0", name="quantity: bought above, sold below nothing"),
         CheckConstraint("price > 0", name="price must be more than nothing"),
+        CheckConstraint("price < 'Infinity'", name="price must be a number"),
+        CheckConstraint(
+            "quantity < 'Infinity' and quantity > '-Infinity'", name="quantity must be a number"
+        ),
         Index("transaction_by_time", "traded_at", "symbol"),
         {"comment": "Trades of ours; their symbols are kept fresh."},
     )
@@ -44,7 +48,7 @@ class Transaction(Base):
 
 _TRADED = text("""
 select distinct symbol from transaction
- where traded_at > cast(:now as timestamptz) - make_interval(days => :days)
+ where traded_at >= cast(:now as timestamptz) - make_interval(days => :days)
    and traded_at <= cast(:now as timestamptz) + interval '1 day'
  order by symbol
 """)

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from workers.errors import BrokenAnswer
+from workers.redaction import redact
 
 #: What `numeric(20,6)` holds: fourteen digits before the point (one left for rounding), six after it.
 SMALLEST = Decimal("0.000001")
@@ -83,7 +84,8 @@ def words(value: Any) -> str:
     """The start of a source's own words, fit for an error, a log line and a row."""
     if not isinstance(value, str):
         return f"({type(value).__name__})"
-    return _UNPRINTABLE.sub(" ", value[: LONGEST_WORDS * 2])[:LONGEST_WORDS]
+    # Redacted before it is cut: half a key would not be recognised.
+    return _UNPRINTABLE.sub(" ", redact(value))[:LONGEST_WORDS]
 
 
 def shown(value: Decimal, places: int = 2) -> str:

@@ -22,6 +22,10 @@ class WatchlistItem(Base):
         CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
         CheckConstraint("priority >= 0", name="priority: 0 or more, lower goes first"),
         CheckConstraint("refresh_every > interval '0'", name="refresh_every is longer than nothing"),
+        CheckConstraint(
+            "refresh_every <= interval '31 days'",
+            name="refresh_every is at most 31 days, e.g. 5 minutes",
+        ),
         Index("watchlist_item_active", "priority", "symbol", postgresql_where=text("active")),
         {"comment": "Symbols to follow; edit with SQL."},
     )

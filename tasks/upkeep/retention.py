@@ -26,6 +26,7 @@ class RetentionOptions(Options):
     )
     snapshot_days: int = Field(14, ge=1, le=3650, description="Token values; then the last a day")
     old_snapshot_days: int = Field(365, ge=1, le=3650, description="Last token values of each day")
+    wallet_days: int = Field(365, ge=1, le=3650, description="Wallets not seen early since")
     quote_days: int = Field(365, ge=1, le=3650, description="Latest prices nobody confirmed since")
     bar_days: int = Field(400, ge=1, le=36_500, description="Bars of all sources; then one source")
     old_bar_days: int = Field(7300, ge=30, le=36_500, description="Bars of one source")

@@ -43,6 +43,9 @@ _BAD = f"finished_at < :before and state in ('failed', 'partial') and {_NOT_NEWE
 #: What a run saw goes after the run itself.
 _RUN_GONE = """not exists (select from run where run.id = token_sighting.run_id)
     and cast(:before as timestamptz) is not null"""
+#: What it asked for lives as long; early trades are out of reach after a day anyway.
+_ASKED_BY_A_RUN_GONE = """asked_at < :before
+    and not exists (select from run where run.id = token_profile.run_id)"""
 #: Of snapshots older than a while the last one a day stays.
 _NOT_LAST_OF_DAY = """taken_at < :before and exists (
     select from token_snapshot later where later.token_id = token_snapshot.token_id
@@ -74,6 +77,9 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "incidents": ("change_days", _rows("incident", "id", "closed_at < :before", "id")),
     "scrapes": ("failed_run_days", scrapes.drop),
     "sightings": ("run_days", _rows("token_sighting", "run_id, token_id", _RUN_GONE)),
+    "profiles": ("run_days", _rows("token_profile", "run_id, token_id", _ASKED_BY_A_RUN_GONE)),
+    # What it was early in goes with it; a score is of what is kept.
+    "wallets": ("wallet_days", _rows("wallet", "id", "last_seen_at < :before")),
     "snapshots": ("snapshot_days", _rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),
     "old snapshots": (
         "old_snapshot_days",

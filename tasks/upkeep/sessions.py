@@ -27,17 +27,28 @@ class SessionsOptions(Options):
 def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
     """Sessions of ``mic`` from exchange-calendars: holidays, early and special closes included.
 
-    Some exchanges publish their holidays a year ahead only: then as far as they are known.
+    Some exchanges publish their holidays a year ahead only, and of some the oldest are not known: then
+    as far as they are.
     """
     import exchange_calendars
 
+    # A calendar of one day alone is refused.
+    after = last + timedelta(days=1)
     with warnings.catch_warnings():
         # The library's own use of pandas; it says nothing about ours.
         warnings.simplefilter("ignore")
         try:
-            calendar = exchange_calendars.get_calendar(mic, start=first, end=last)
+            calendar = exchange_calendars.get_calendar(mic, start=first, end=after)
+        except exchange_calendars.errors.NoSessionsError:
+            return []
         except ValueError:
-            calendar = exchange_calendars.get_calendar(mic, start=first)
+            known = type(exchange_calendars.get_calendar(mic))
+            earliest, latest = known.bound_min(), known.bound_max()
+            start = first if earliest is None else max(first, earliest.date())
+            end = after if latest is None else min(after, latest.date())
+            if start >= end:
+                return []
+            calendar = exchange_calendars.get_calendar(mic, start=start, end=end)
         return [
             {
                 "mic": mic,

@@ -78,6 +78,13 @@ class Ground:
         self._beats.clear()
         self.sql.execute("truncate heartbeat")
 
+    def crash_postgres(self) -> None:
+        """Kill -9 of its main process, and back again."""
+        self.sql.close()
+        self.postgres.kill()
+        self.postgres.start()
+        self.sql = psycopg.connect(self.postgres.url(), autocommit=True)
+
     def value(self, query: str, *values: Any) -> Any:
         row = self.sql.execute(query, values or None).fetchone()
         return row[0] if row else None

@@ -105,6 +105,49 @@ def _order() -> None:
     engine.claims.end = end
 
 
+def _state() -> None:
+    """A batch is taken whatever its state: a second message takes it from whoever works on it."""
+    from workers import claims
+
+    claims._CLAIM = claims._CLAIM.replace(
+        "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
+    )
+
+
+def _commit() -> None:
+    """A message is pushed before its run is committed."""
+    from beat import claiming
+    from beat.outbox import Outbox
+
+    original = claiming.obey
+
+    def obey(connection: Any, *args: Any, **how: Any) -> Any:
+        from workers.app import app
+
+        messages = original(connection, *args, **how)
+        if messages:
+            Outbox(app).publish(messages)
+            connection.execute("select pg_sleep(0.1)")
+        return messages
+
+    claiming.obey = obey
+
+
+def _cancel() -> None:
+    """A run takes the place of the one before it without waiting for its end."""
+    from beat import claiming
+    from beat.overlap import Act, Decision
+
+    original = claiming.decide
+
+    def decide(policy: str, active: int, held: int) -> Decision:
+        if policy == "cancel_other":
+            return Decision(Act.START, cancel_active=active > 0)
+        return original(policy, active, held)
+
+    claiming.decide = decide
+
+
 RULES: dict[str, Patch] = {
     "fence": _fence,
     "outcome": _outcome,
@@ -114,9 +157,12 @@ RULES: dict[str, Patch] = {
     "rescue": _rescue,
     "overlap": _overlap,
     "order": _order,
+    "state": _state,
+    "commit": _commit,
+    "cancel": _cancel,
 }
 #: What chaos does to its database when a rule is broken that the database keeps too.
-IN_SQL = {"overlap": "drop index run_one_exclusive"}
+IN_SQL = dict.fromkeys(("overlap", "cancel"), "drop index run_one_exclusive")
 
 
 def break_rule(name: str) -> None:

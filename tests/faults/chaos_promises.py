@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chaos_town import HANG_TIMEOUT, SCHEDULES, UPSTREAMS, Town
+import psycopg
+import sqlalchemy.exc
+from chaos_plan import DAY_UPSTREAM, SCHEDULES, UPSTREAMS
+from chaos_town import Town
 
 from sandbox.upstreams.strict import worst
 
+#: Names of what SQLAlchemy and psycopg raise.
+DATABASE_ERRORS = {
+    one.__name__
+    for module in (sqlalchemy.exc, psycopg.errors)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, (sqlalchemy.exc.SQLAlchemyError, psycopg.Error))
+}
 Rows = list[dict[str, Any]]
 #: A run may outlive its timeout by so much: beat may be down, or Postgres (seconds).
 GRACE = 20
@@ -23,6 +34,16 @@ ITEMS = """
 select b.run_id, b.seq, b.state as batch, b.error as why, i ->> 'key' as item, i ->> 'state' as state,
        i ->> 'error' as error
   from batch b cross join jsonb_array_elements(b.items) i
+"""
+#: Runs that began, in the order in which they were made: their items as planned, and those deferred.
+PLANS = """
+select r.id, r.schedule,
+       coalesce(array_agg(i ->> 'key' order by b.seq, n) filter (where i is not null), '{}') as planned,
+       coalesce(array_agg(i ->> 'key') filter (where i ->> 'state' = 'deferred'), '{}') as deferred
+  from run r join batch b on b.run_id = r.id
+  left join lateral jsonb_array_elements(b.items) with ordinality as item(i, n) on true
+ where r.started_at is not null and r.schedule is not null
+ group by r.id order by r.created_at
 """
 
 
@@ -51,6 +72,16 @@ def windows(town: Town, _: Any) -> Iterator[str]:
         over = [row for row in seen if row["in_flight"] > concurrency]
         if over:
             yield f"{name}: {max(r['in_flight'] for r in over)} at once (limit {concurrency}), {len(over)} times"
+
+
+def day(town: Town, _: Any) -> Iterator[str]:
+    """No more calls in the day than people allowed at that time."""
+    seen = sorted(row["wall"] for row in arrivals(town, DAY_UPSTREAM))
+    ends = [since for since, _ in town.day_limits[1:]] + [float("inf")]
+    for (_, calls), until in zip(town.day_limits, ends, strict=True):
+        number = sum(at < until for at in seen)
+        if number > calls:
+            yield f"{DAY_UPSTREAM}: {number} calls in the day, {calls} were allowed then"
 
 
 def paid(town: Town, sql: Any) -> Iterator[str]:
@@ -99,9 +130,53 @@ def robbed(town: Town, sql: Any) -> Iterator[str]:
     for row in sql.execute(
         "select d.*, r.schedule, extract(epoch from d.at)::float8 as t from chaos_death d join run r on r.id = d.run_id"
     ):
-        away = any(until > row["t"] - LATE for until in town.hurt.get(row["worker"], ()))
+        away = any(until > row["t"] - LATE for until in town.hurt.get(row["worker"], ())) or any(
+            row["worker"].startswith(f"{part}.") and since < row["t"] < until + LATE
+            for part, since, until in town.cuts
+        )
         if not away and row["schedule"] != "hangs":
             yield f"batch {row['run_id']}/{row['seq']} was taken from {row['worker']}, which lived, at {row['at']}"
+
+
+def claimed(_: Town, sql: Any) -> Iterator[str]:
+    """A batch is taken only while it waits, and never more of a run at once than it may have."""
+    for row in sql.execute("select * from chaos_claim"):
+        yield f"batch {row['run_id']}/{row['seq']} {row['what']} at {row['at']}"
+
+
+def known(_: Town, sql: Any) -> Iterator[str]:
+    """No message is about a run that the ledger does not know."""
+    for row in sql.execute("select * from chaos_stranger"):
+        yield f"a message about run {row['run_id']}/{row['seq']} came at {row['at']}"
+
+
+def spaced(_: Town, sql: Any) -> Iterator[str]:
+    """Two batches of a run begin no sooner after each other than its batch_delay."""
+    for row in sql.execute(
+        "select * from (select r.id, seq, r.batch_delay, b.started_at"
+        "                      - lag(b.started_at) over (partition by r.id order by b.started_at) as apart"
+        "                 from run r join batch b on b.run_id = r.id"
+        "                where r.batch_delay is not null and b.seq > 0 and b.started_at is not null) starts"
+        " where apart < batch_delay"
+    ):
+        yield f"batch {row['id']}/{row['seq']} began {row['apart']} after another (delay {row['batch_delay']})"
+
+
+def blameless(_: Town, sql: Any) -> Iterator[str]:
+    """The database's troubles end no item: none names an error of it."""
+    for row in sql.execute(f"select * from ({ITEMS}) items where error is not null"):
+        if names := DATABASE_ERRORS.intersection(re.findall(r"\w+", row["error"])):
+            yield f"run {row['run_id']} item {row['item']} is {row['state']}: {names} in {row['error']}"
+
+
+def deferred_first(_: Town, sql: Any) -> Iterator[str]:
+    """What a run had to leave, the schedule's next run does first."""
+    left: dict[str, set[str]] = {}
+    for row in sql.execute(PLANS):
+        planned, first = row["planned"], left.get(row["schedule"], set())
+        if planned and set(planned[: len(first)]) != first:
+            yield f"run {row['id']} of {row['schedule']} begins with {planned[:4]}, left were {sorted(first)}"
+        left[row["schedule"]] = set(row["deferred"])
 
 
 def moving(_: Town, sql: Any) -> Iterator[str]:
@@ -171,9 +246,12 @@ def items(_: Town, sql: Any) -> Iterator[str]:
 
 Promise = Callable[[Town, Any], Iterator[str]]
 #: Also true in the middle of everything.
-ALWAYS: tuple[Promise, ...] = (windows, paid, once, overlaps, timely, robbed, moving, deadlocked, grid)
+ALWAYS: tuple[Promise, ...] = (
+    windows, day, paid, once, overlaps, timely, robbed, claimed, known, spaced, blameless, moving,
+    deadlocked, grid,
+)  # fmt: skip
 #: True when all is quiet.
-AT_REST: tuple[Promise, ...] = (ended, items)
+AT_REST: tuple[Promise, ...] = (ended, items, deferred_first)
 
 
 def broken(town: Town, promises: tuple[Promise, ...]) -> dict[str, list[str]]:
@@ -195,7 +273,8 @@ def figures(town: Town) -> dict[str, Any]:
         states = sql.execute("select state, count(*) as n from run group by 1 order by 1").fetchall()
         counts = sql.execute(
             "select count(*) as items, (select count(*) from chaos_death) as rescues,"
-            " (select count(*) from batch where error like 'set aside%') as poisoned from effect"
+            " (select count(*) from batch where error like 'set aside%') as poisoned,"
+            " (select coalesce(sum(deferred), 0) from run) as deferred from effect"
         ).fetchone()
     return {
         "runs": {row["state"]: row["n"] for row in states},
@@ -203,6 +282,3 @@ def figures(town: Town) -> dict[str, Any]:
         "calls": {name: len(rows) for name, rows in calls.items()},
         "calls_repeated": sum(served.values()) - len(served),
     }
-
-
-__all__ = ["ALWAYS", "AT_REST", "HANG_TIMEOUT", "broken", "figures"]

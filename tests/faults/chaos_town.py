@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from chaos_plan import BEHIND_NETWORKS, DAY_FIRST, DAY_UPSTREAM, LEASE, SCHEDULES, TRACES, UPSTREAMS
+from fix_proxy import Proxy
 from psycopg.rows import dict_row
 
 from sandbox.postgres import PostgresServer
@@ -23,35 +25,6 @@ from sandbox.processes import Process, free_port
 from sandbox.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
-LEASE = 5.0
-#: Name: limits as the imitation judges them (calls, seconds), most at once.
-UPSTREAMS: dict[str, tuple[list[tuple[int, float]], int]] = {
-    "alpha": ([(8, 2.0)], 3),
-    "beta": ([(1, 1.0), (6, 8.0)], 2),
-}
-HANG_TIMEOUT = 4
-#: Name, every (seconds), kind, options, other columns.
-SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
-    ("calls-alpha", 2, "chaos.working", {"items": 5, "upstream": "alpha"}, {"overlap": "allow_all"}),
-    ("calls-beta", 4, "chaos.working", {"items": 2, "upstream": "beta"}, {"overlap": "skip"}),
-    ("quick", 1, "chaos.working", {"items": 4, "seconds": 0.05}, {"overlap": "skip"}),
-    ("slow", 3, "chaos.working", {"items": 7, "seconds": 0.6}, {"overlap": "buffer_one"}),
-    ("short-of-time", 3, "chaos.working", {"items": 9, "seconds": 0.3},
-     {"overlap": "skip", "timeout": timedelta(seconds=1.5)}),
-    ("hangs", 20, "chaos.hanging", {"items": 1}, {"overlap": "skip"}),
-]  # fmt: skip
-TRACES = """
-create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
-create table chaos_death (run_id uuid, seq int, worker text, fence int,
-                          at timestamptz default clock_timestamp());
-create function chaos_note() returns trigger language plpgsql as $$
-begin
-    insert into chaos_death (run_id, seq, worker, fence) values (old.run_id, old.seq, old.worker, old.fence);
-    return null;
-end $$;
-create trigger chaos_note after update on batch for each row
-    when (new.deaths > old.deaths) execute function chaos_note();
-"""
 
 
 class Part:
@@ -97,6 +70,27 @@ class Part:
         return self.process is not None and self.process.running
 
 
+class Network:
+    """The way of one part to Postgres or Redis."""
+
+    def __init__(self, part: str, what: str, port: int) -> None:
+        self.part, self.what = part, what
+        self._proxy = Proxy(port)
+        self.port, self.stop = self._proxy.port, self._proxy.stop
+        #: When it is mended (monotonic clock); 0 while it is whole.
+        self.until = 0.0
+
+    def cut(self) -> None:
+        self._proxy.cut()
+
+    def freeze(self) -> None:
+        self._proxy.freeze()
+
+    def mend(self) -> None:
+        self.until = 0.0
+        self._proxy.mend()
+
+
 class Town:
     """All parts, and the database that tells what became of the work."""
 
@@ -110,6 +104,11 @@ class Town:
         self.deadlocks = 0
         #: Until when each node was away (killed, stopped, a process killed), in Unix time.
         self.hurt: dict[str, list[float]] = {}
+        self.networks: list[Network] = []
+        #: Part, from when, until when its network was broken, in Unix time.
+        self.cuts: list[tuple[str, float, float]] = []
+        #: From when (Unix time) so many calls a day were allowed.
+        self.day_limits = [(0.0, DAY_FIRST)]
 
     def start(self) -> None:
         """Servers, tables, schedules, then the parts."""
@@ -122,7 +121,7 @@ class Town:
             "WATCHKEEPER_RESEND_AFTER_SECONDS": "3",
             "WATCHKEEPER_SWEEP_SECONDS": "3",
             "WATCHKEEPER_RELAX_INTERVALS": "true",
-            "PYTHONPATH": f"{ROOT / 'tests' / 'faults'}",
+            "PYTHONPATH": f"{ROOT / 'tests' / 'faults'}:{ROOT / 'tests'}",
         }
         os.environ.update(env)
         self._fill()
@@ -135,10 +134,25 @@ class Town:
                              "--concurrency", str(concurrency), "--latency", "lognormal:20,1,600"], {})  # fmt: skip
         celery = [sys.executable, "-m", "celery", "-A", "chaos_kinds"]
         for number in (1, 2):
-            self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], env)
+            self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], self._env(f"beat{number}", env))
         for number in (1, 2, 3):
             self._add(f"worker{number}", [*celery, "worker", "-Q", "upkeep", "-n", "NODE", "--autoscale=3,1",
-                                          "-O", "fair", "--without-gossip", "--without-mingle"], env)  # fmt: skip
+                                          "-O", "fair", "--without-gossip", "--without-mingle"],
+                      self._env(f"worker{number}", env))  # fmt: skip
+
+    def _env(self, part: str, env: dict[str, str]) -> dict[str, str]:
+        """Some parts reach Postgres and Redis by networks that can be broken."""
+        if part not in BEHIND_NETWORKS:
+            return env
+        changed = dict(env)
+        for what, port, name in (
+            ("Postgres", self.postgres.port, "WATCHKEEPER_DATABASE_URL"),
+            ("Redis", self.valkey.port, "WATCHKEEPER_BROKER_URL"),
+        ):
+            network = Network(part, what, port)
+            self.networks.append(network)
+            changed[name] = env[name].replace(f":{port}/", f":{network.port}/")
+        return changed
 
     def _add(self, name: str, command: list[str], env: dict[str, str]) -> None:
         self.parts[name] = Part(self, name, command, env)
@@ -166,6 +180,10 @@ class Town:
                         "insert into quota (upstream, per, calls) values (%s, %s, %s)",
                         (name, timedelta(seconds=per), calls),
                     )
+            sql.execute(
+                "insert into quota (upstream, per, calls) values (%s, '1 day', %s)",
+                (DAY_UPSTREAM, DAY_FIRST),
+            )
             for name, every, kind, options, columns in SCHEDULES:
                 row = {"name": name, "task": kind, "every": timedelta(seconds=every),
                        "options": json.dumps(options), "catch_up": "all", **columns}  # fmt: skip
@@ -204,6 +222,12 @@ class Town:
                 urllib.request.Request(url, json.dumps(what).encode()), timeout=2
             ).close()
 
+    def ring(self, task: str, run_id: str, seq: int) -> None:
+        """Send a message for that batch, whatever became of it."""
+        from chaos_kinds import app
+
+        app.send_task(task, args=(run_id, seq), queue="upkeep", retry=False)
+
     def note_deadlocks(self) -> None:
         """Postgres forgets its counts in a crash, so they are read before."""
         with contextlib.suppress(psycopg.Error), self.sql() as sql:
@@ -221,6 +245,9 @@ class Town:
             if not part.running:
                 part.stopped_until = 0.0
                 part.start()
+        for network in self.networks:
+            if network.until and time.monotonic() > network.until:
+                network.mend()
 
     def all_up(self) -> None:
         """End every fault."""
@@ -232,6 +259,8 @@ class Town:
             if part.stopped_until:
                 part.stopped_until = 0.0
                 part.group(signal.SIGCONT)
+        for network in self.networks:
+            network.mend()
         self.tend()
 
     def stop(self) -> None:
@@ -242,5 +271,7 @@ class Town:
         for part in self.parts.values():
             if part.process is not None:
                 part.process.stop(grace=4.0)
+        for network in self.networks:
+            network.stop()
         self.valkey.stop()
         self.postgres.stop()

@@ -33,10 +33,20 @@ def wipe(prices: Any) -> None:
 
 
 @pytest.mark.parametrize("when", ["before the answer", "after the answer"])
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("tasks.prices.refresh", {}),
+        ("tasks.prices.history", {"duration_days": 3}),
+        ("tasks.prices.backfill", {"duration_days": 3}),
+    ],
+)
 def test_a_run_killed_at_any_call_ends_as_a_clean_one(
     prices: Any,
     daily_answer: Callable[[dict[str, float]], dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    options: dict[str, Any],
     when: str,
 ) -> None:
     prices.closed_market()
@@ -45,8 +55,9 @@ def test_a_run_killed_at_any_call_ends_as_a_clean_one(
     prices.alpha_vantage.answer = lambda asked: (
         {"Error Message": "Invalid API call"} if asked["symbol"] == "S3" else daily_answer(closes)
     )
-    prices.run("tasks.prices.refresh", symbols=SYMBOLS)
+    prices.run(task, symbols=SYMBOLS, **options)
     clean = stored(prices)
+    assert clean[1]
     real = fetching.fetch_bars
     for fatal in range(len(SYMBOLS)):
         wipe(prices)
@@ -64,7 +75,7 @@ def test_a_run_killed_at_any_call_ends_as_a_clean_one(
 
         monkeypatch.setattr(fetching, "fetch_bars", dies)
         with pytest.raises(Death):
-            prices.run("tasks.prices.refresh", symbols=SYMBOLS)
+            prices.run(task, symbols=SYMBOLS, **options)
         monkeypatch.setattr(fetching, "fetch_bars", real)
         with transaction() as connection:
             ((run_id, _, state),) = claims.rescue(

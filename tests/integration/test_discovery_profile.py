@@ -84,6 +84,231 @@ def test_profiling_again_changes_nothing_and_asks_for_nothing(two_tokens: Any) -
     assert two_tokens.all("select address, score, early_tokens from wallet") == before
 
 
+WALLETS = (
+    "select w.address, w.score, w.early_tokens, to_jsonb(e) - 'wallet_id' as early"
+    " from wallet w left join wallet_token e on e.wallet_id = w.id order by 1, e.token_id"
+)
+
+
+def opened(discovery: Any, token: str, pool: str, hours: float, **more: Any) -> datetime:
+    """The only pool of a token, made so many hours ago."""
+    start = made(hours)
+    made_at = int(start.timestamp() * 1000)
+    discovery.server.pairs[token] = [pair(token, pairAddress=pool, pairCreatedAt=made_at, **more)]
+    return start
+
+
+def profiled(discovery: Any, **options: Any) -> dict[str, Any]:
+    """A discovery and the look at early buyers that it asks for; the profiling run."""
+    discovery.run(**options)
+    return discovery.run(PROFILE)  # type: ignore[no-any-return]
+
+
+def test_early_buyers_stay_when_their_trades_have_come_out_of_reach(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    before = two_tokens.all(WALLETS)
+    for name in "AB":
+        opened(two_tokens, name, f"pool{name}", 25)
+
+    run = profiled(two_tokens)
+
+    assert run["result"]["summary"].endswith(", 2 tokens out of reach")
+    assert len(before) == 2
+    assert two_tokens.all(WALLETS) == before
+
+
+def test_the_same_trades_again_change_nothing_not_even_which_run_found_them(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    before = two_tokens.all(WALLETS)
+
+    profiled(two_tokens)
+
+    assert two_tokens.all(WALLETS) == before
+
+
+def test_a_part_of_the_window_adds_buyers_and_replaces_none(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    before = two_tokens.all(WALLETS)
+    start = datetime.fromisoformat(two_tokens.gecko.trades["poolA"][0]["block_timestamp"])
+    start -= timedelta(minutes=5)
+    two_tokens.gecko.trades["poolA"] = [
+        trade("A", "eve", start + timedelta(minutes=15), 10, 10),
+        trade("A", "ann", start + timedelta(minutes=16), 10, 1),
+        *[trade("A", f"w{number}", start + timedelta(minutes=40), 1, 3) for number in range(298)],
+    ]
+
+    profiled(two_tokens)
+
+    notes = two_tokens.all("select note from token_profile where note is not null")
+    assert [note["note"].partition(":")[0] for note in notes] == [
+        "a part of the early trades is out of reach"
+    ]
+    after = two_tokens.all(WALLETS)
+    assert [row for row in after if row["address"] == "ann"] == before
+    assert [row["address"] for row in after if row not in before] == ["eve"]
+
+
+def test_a_wallet_that_the_whole_window_shows_to_have_lost_is_early_no_more(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    two_tokens.gecko.trades["poolA"].append(trade("A", "late", made(0.1), 1, 0.5))
+
+    profiled(two_tokens)
+
+    (wallet,) = two_tokens.all("select address, score, early_tokens from wallet")
+    assert tuple(wallet.values()) == ("ann", 50, 1)
+
+
+def test_another_main_pool_adds_its_early_buyers_to_those_of_the_first(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    start = opened(two_tokens, "A", "newer", 1)
+    two_tokens.gecko.trades["newer"] = [
+        trade("A", "ann", start + timedelta(minutes=1), 10, 10),
+        trade("A", "eve", start + timedelta(minutes=2), 10, 10),
+        trade("A", "dan", start + timedelta(minutes=40), 1, 4),
+    ]
+
+    profiled(two_tokens)
+
+    rows = two_tokens.all(
+        "select w.address, e.pool from wallet_token e join wallet w on w.id = e.wallet_id order by 1, 2"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("ann", "poolA"),
+        ("ann", "poolB"),
+        ("eve", "newer"),
+    ]
+
+
+def test_early_is_counted_from_the_beginning_of_the_pool_that_was_looked_at(two_tokens: Any) -> None:
+    two_tokens.run()
+    opened(two_tokens, "A", "older", 3)
+    two_tokens.run(profile_immediately=False)
+
+    two_tokens.run(PROFILE)
+
+    assert two_tokens.one("select early_tokens from wallet where address = 'ann'")["early_tokens"] == 2
+
+
+def test_a_pool_that_is_not_listed_is_out_of_reach_and_not_asked_for_again(two_tokens: Any) -> None:
+    two_tokens.gecko.trades["poolA"] = None
+
+    run = profiled(two_tokens)
+
+    assert (run["state"], run["done"]) == ("succeeded", 2)
+    assert run["result"]["summary"].endswith(", 1 tokens out of reach")
+    notes = two_tokens.all("select note from token_profile where note is not null")
+    assert notes == [{"note": "GeckoTerminal does not know the chain or the pool"}]
+    two_tokens.gecko.paths.clear()
+    two_tokens.run(PROFILE)
+    assert two_tokens.gecko.paths == []
+
+
+def test_a_token_whose_trades_cannot_be_had_lets_others_go_first_next_time(two_tokens: Any) -> None:
+    rows = two_tokens.gecko.trades["poolA"]
+    two_tokens.gecko.trades["poolA"] = "<html>later</html>"
+
+    run = two_tokens.run(max_tokens=2) and two_tokens.run(PROFILE, max_tokens=1)
+    assert (run["state"], run["failed"]) == ("failed", 1)
+    run = two_tokens.run(PROFILE, max_tokens=1)
+    assert (run["state"], run["result"]["counts"]["analysed"]) == ("succeeded", 1)
+    two_tokens.gecko.trades["poolA"] = rows
+    two_tokens.run(PROFILE, max_tokens=1)
+
+    assert two_tokens.one("select count(profiled_at) as n from token_profile")["n"] == 2
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_trades_of_which_none_is_the_token_s_tell_nothing_and_say_so(
+    discovery: Any, count: int
+) -> None:
+    start = opened(discovery, "T", "pool", 2)
+    discovery.server.feeds["boosts_top"] = [boost("T")]
+    discovery.gecko.trades["pool"] = [trade("OTHER", "ann", start, 1, 1) for _ in range(count)]
+
+    run = profiled(discovery)
+
+    assert run["result"]["summary"].endswith(", 1 tokens out of reach")
+    note = discovery.one("select note from token_profile")["note"]
+    assert note == f"none of {count} trades is one of the token"
+
+
+def test_what_was_bought_is_told_by_the_addresses_and_not_by_the_kind(two_tokens: Any) -> None:
+    for rows in two_tokens.gecko.trades.values():
+        for row in rows:
+            row["kind"] = {"buy": "sell", "sell": "buy"}[row["kind"]]
+
+    profiled(two_tokens)
+
+    assert [row["address"] for row in two_tokens.all("select address from wallet")] == ["ann"]
+
+
+@pytest.fixture
+def ended(connection: Any) -> Any:
+    """A run ends that has asked for the early buyers of a token; the requests that this makes."""
+    connection.execute(
+        "insert into schedule (name, task, every) values ('discovery', 'tasks.discovery.discover', '6 hours'),"
+        " ('surveillance', 'tasks.discovery.surveil', '4 hours')"
+    )
+    connection.execute(
+        "insert into schedule (name, task, after) values ('profile', 'tasks.discovery.profile', 'discovery')"
+    )
+    connection.execute(
+        "insert into token (chain, address_key, address) values ('solana', 'A', 'A') on conflict do nothing"
+    )
+
+    def end(task: str, schedule: str | None, state: str, *, asked: bool = True) -> list[Any]:
+        run = connection.execute(
+            "insert into run (id, schedule, task, trigger, due_at, state, queue) values (gen_random_uuid(), %s, %s,"
+            " 'schedule', now(), 'running', 'discovery') returning id",
+            (schedule, task),
+        ).fetchone()["id"]
+        if asked:
+            connection.execute(
+                "insert into token_profile (run_id, token_id, early_window_minutes, min_profit_pct)"
+                " select %s, id, 30, 50 from token",
+                (run,),
+            )
+        connection.execute("update run set state = %s, finished_at = now() where id = %s", (state, run))
+        rows = connection.execute("select action, schedule, note from run_request").fetchall()
+        return [tuple(row.values()) for row in rows]
+
+    end.sql = connection  # type: ignore[attr-defined]
+    return end
+
+
+@pytest.mark.parametrize(
+    ("task", "schedule", "state"),
+    [
+        ("tasks.discovery.discover", "discovery", "partial"),
+        ("tasks.discovery.discover", "discovery", "stopped"),
+        ("tasks.discovery.discover", None, "succeeded"),
+        ("tasks.discovery.surveil", "surveillance", "succeeded"),
+    ],
+)
+def test_a_run_that_chose_tokens_has_them_profiled_however_it_ends(
+    ended: Any, task: str, schedule: str | None, state: str
+) -> None:
+    ((action, name, note),) = ended(task, schedule, state)
+
+    assert (action, name) == ("run", "profile")
+    assert note.startswith(f"early buyers of tokens chosen by {schedule or 'run '}")
+
+
+def test_what_follows_a_discovery_by_itself_is_not_asked_for_as_well(ended: Any) -> None:
+    assert ended("tasks.discovery.discover", "discovery", "succeeded") == []
+
+
+def test_nothing_is_profiled_that_nobody_asked_for_or_that_is_switched_off(ended: Any) -> None:
+    assert ended("tasks.discovery.surveil", "surveillance", "succeeded", asked=False) == []
+    assert ended("tasks.prices.refresh", None, "succeeded") == []
+    ended.sql.execute("update schedule set enabled = false where name = 'profile'")
+    assert ended("tasks.discovery.surveil", "surveillance", "succeeded") == []
+    ended.sql.execute(
+        "update schedule set enabled = true, paused_until = 'infinity' where name = 'profile'"
+    )
+    assert ended("tasks.discovery.surveil", "surveillance", "succeeded") == []
+
+
 def test_a_token_older_than_a_day_is_out_of_reach_and_costs_no_call(discovery: Any) -> None:
     discovery.feed("OLD", age_hours=30)
     discovery.run()
@@ -115,3 +340,5 @@ def test_the_shipped_schedule_profiles_after_each_discovery(shipped_schedules: A
     (row,) = [row for row in shipped_schedules if row["name"] == "profile"]
 
     assert (row["task"], row["after"], row["enabled"]) == (PROFILE, "discovery", True)
+    # One that is asked for while another runs waits for it: it may have more to look at.
+    assert row["overlap"] == "buffer_one"

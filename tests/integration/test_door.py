@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -40,32 +40,6 @@ def upstream(imitation: Any, connection: Any) -> Callable[..., Any]:
         return server
 
     return make
-
-
-@pytest.fixture
-def odd_server() -> Iterator[Callable[[Callable[[socket.socket], None]], int]]:
-    """A server that treats each connection as it is told."""
-    sockets: list[socket.socket] = []
-
-    def start(treat: Callable[[socket.socket], None]) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        sockets.append(listener)
-
-        def serve() -> None:
-            while True:
-                try:
-                    peer, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=treat, args=(peer,), daemon=True).start()
-
-        threading.Thread(target=serve, daemon=True).start()
-        port: int = listener.getsockname()[1]
-        return port
-
-    yield start
-    for one in sockets:
-        one.close()
 
 
 def permits(connection: Any) -> list[dict[str, Any]]:

@@ -308,3 +308,59 @@ def test_the_back_off_doubles_and_has_an_end() -> None:
     assert 4 <= waits[0] <= 6
     assert 8 <= waits[1] <= 12
     assert max(waits) <= setbacks.LONGEST_BACK_OFF * 1.2
+
+
+def test_a_lock_that_is_not_had_in_time_fails_no_item(
+    new_run: Any, work: Any, row: Any, connection: Any, database: Any
+) -> None:
+    import psycopg
+
+    run_id = new_run("tests.counting", items=2)
+    with psycopg.connect(database.url) as other:
+        other.execute("lock table effect in access exclusive mode")
+        work(run_id)
+
+    batch = connection.execute("select * from batch where run_id = %s", (run_id,)).fetchone()
+    assert (batch["state"], batch["attempt"], batch["failed"]) == ("waiting", 1, 0)
+    assert "LockNotAvailable" in batch["error"]
+    connection.execute("update batch set not_before = null")
+    work(run_id)
+    assert (row(run_id)["state"], row(run_id)["done"]) == ("succeeded", 2)
+
+
+def test_a_batch_that_had_its_worker_for_long_lets_others_and_goes_on(
+    new_run: Any, work: Any, row: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import lease
+
+    monkeypatch.setattr(lease, "TURN", 0.05)
+    run_id = new_run("tests.counting", items=4, seconds=0.1)
+
+    turns = 0
+    while row(run_id)["finished_at"] is None:
+        work(run_id)
+        turns += 1
+
+    assert (row(run_id)["state"], row(run_id)["done"]) == ("succeeded", 4)
+    assert turns == 4
+    assert effects(connection) == ["i0", "i1", "i2", "i3"]
+    batch = connection.execute("select attempt, deaths from batch").fetchone()
+    assert (batch["attempt"], batch["deaths"]) == (0, 0)
+
+
+def test_every_item_of_a_failed_batch_says_why(
+    new_run: Any, work: Any, row: Any, connection: Any
+) -> None:
+    run_id = new_run("tests.counting", items=12, columns={"timeout": timedelta(seconds=30)})
+    work(run_id)
+    connection.execute("update run set deadline_at = clock_timestamp() - interval '1 second'")
+
+    work(run_id, 1)
+
+    items = connection.execute(
+        "select i->>'state' as state, i->>'error' as error from batch, jsonb_array_elements(items) i"
+    ).fetchall()
+    assert len(items) == 12
+    assert {one["state"] for one in items} == {"failed"}
+    assert all("not finished within its timeout" in one["error"] for one in items)
+    assert row(run_id)["failed"] == 12

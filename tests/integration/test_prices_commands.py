@@ -103,3 +103,98 @@ def test_a_database_out_of_reach_is_said_in_a_sentence(monkeypatch: pytest.Monke
         settings.cache_clear()
     assert away.exit_code == 5
     assert "the database is out of reach" in away.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("watchlist", "add", "AAPL", "--every", "50000"),
+        ("watchlist", "add", "AAPL", "--every", "1e18"),
+        ("watchlist", "add", "AAPL", "--every", "nan"),
+        ("watchlist", "add", "AAPL", "--note", "x" * 501),
+        ("gaps", "AAPL", "--from", "0001-01-01"),
+        ("gaps", "AAPL", "--to", "0001-01-05"),
+        ("gaps", "AAPL", "--from", "2026-01-01", "--to", "9999-12-31"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence(prices: Any, words: tuple[str, ...]) -> None:
+    refused = typed(*words)
+    assert refused.exit_code == 2, refused.output
+    assert "error:" in refused.stderr.lower()
+    assert "Traceback" not in refused.output
+
+
+def test_gaps_of_a_symbol_reach_no_further_back_than_its_calendar(prices: Any) -> None:
+    found = typed("gaps", "INFY.BSE", "--from", "1985-01-01", "--to", "1997-02-28", "--json")
+    assert found.exit_code == 0, found.output
+    (gap,) = json.loads(found.stdout)
+    assert gap["first"] == "1997-01-01"
+
+
+def ran(prices: Any, schedule: str, ago: str) -> None:
+    prices.sql.execute("delete from run")
+    prices.sql.execute(
+        "insert into run (id, schedule, task, trigger, due_at, state, queue, created_at) values"
+        " (gen_random_uuid(), %s, 'tasks.prices.refresh', 'schedule', now(), 'succeeded',"
+        " 'prices', now() - %s::interval)",
+        (schedule, ago),
+    )
+
+
+@pytest.mark.parametrize(
+    ("timing", "healthy", "stale"),
+    [
+        ({"cron": "@hourly"}, "119 minutes", "121 minutes"),
+        ({"cron": "0 6 * * *; 0 18 * * *"}, "23 hours", "25 hours"),
+        ({"every": "6 hours"}, "11 hours", "13 hours"),
+        (
+            {"every": "15 minutes", "calendar": "XNYS", "calendar_hours": "session"},
+            "40 hours",
+            "51 hours",
+        ),
+    ],
+)
+def test_the_pace_of_a_schedule_is_that_of_its_due_times(
+    prices: Any, timing: dict[str, str], healthy: str, stale: str
+) -> None:
+    prices.sql.execute("delete from schedule")
+    prices.sql.execute(
+        "insert into market_session select 'XNYS', current_date + n, date_trunc('day', now(), 'UTC')"
+        " + n * interval '1 day', date_trunc('day', now(), 'UTC') + n * interval '1 day'"
+        " + interval '1 hour' from generate_series(-9, 40) n"
+    )
+    columns = ", ".join(timing)
+    prices.sql.execute(
+        f"insert into schedule (name, task, {columns}) values ('mine', 'tasks.prices.refresh',"
+        f" {', '.join(['%s'] * len(timing))})",
+        tuple(timing.values()),
+    )
+    ran(prices, "mine", healthy)
+    assert typed("health").exit_code == 0
+    ran(prices, "mine", stale)
+    assert typed("health").exit_code == 1
+    prices.sql.execute("select pause('mine', 'on holiday', now() + interval '1 day')")
+    assert typed("health").exit_code == 0
+    assert "paused" in typed("health").stdout
+
+
+def test_what_follows_another_has_its_pace_and_what_runs_once_is_late_after_its_time(
+    prices: Any,
+) -> None:
+    prices.sql.execute("delete from schedule")
+    prices.sql.execute(
+        "insert into schedule (name, task, every) values ('first', 'tasks.upkeep.sessions', '2 days')"
+    )
+    prices.sql.execute(
+        "insert into schedule (name, task, after) values ('then', 'tasks.prices.refresh', 'first')"
+    )
+    ran(prices, "then", "3 days")
+    assert typed("health").exit_code == 0
+    ran(prices, "then", "5 days")
+    assert typed("health").exit_code == 1
+    prices.sql.execute("delete from schedule where name = 'then'")
+    prices.sql.execute(
+        "insert into schedule (name, task, at)"
+        " values ('once', 'tasks.prices.refresh', now() + interval '1 hour')"
+    )
+    assert typed("health").exit_code == 0

@@ -18,6 +18,7 @@ def test_the_imitation_serves_what_production_reads(
     monkeypatch.setenv("WATCHKEEPER_ALPHA_VANTAGE_API_KEY", KEY)
     settings.cache_clear()
     upstream = imitation("alpha_vantage")
+    prices.closed_market()
     prices.sql.execute(
         "update upstream set base_url = %s where name = 'alpha_vantage'", (upstream.url,)
     )

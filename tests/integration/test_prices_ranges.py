@@ -169,3 +169,47 @@ def test_retention_deletes_what_is_old_in_slices_and_keeps_the_rest(prices: Any)
     assert bars == {"stooq": 11, "alpha_vantage": 20}
     assert prices.one("select count(*) as n from token_snapshot")["n"] == 1
     assert prices.run("tasks.upkeep.retention")["result"]["summary"] == "0 rows deleted"
+
+
+def test_a_range_whose_sessions_have_not_ended_costs_no_call(prices: Any) -> None:
+    prices.open_market()
+    run = prices.run("tasks.prices.history", symbols=["AAPL"], start_date=str(today()))
+    assert run["result"]["counts"] == {"closed": 1}
+    assert prices.alpha_vantage.asked == []
+    assert prices.outcomes(run) == {"AAPL": "ok"}
+
+
+def test_a_range_ends_before_the_session_that_still_goes_on(prices: Any, daily_answer: Daily) -> None:
+    prices.open_market()
+    prices.alpha_vantage.answer = lambda _: daily_answer(series(99))
+    run = prices.run("tasks.prices.history", symbols=["AAPL"], duration_days=1)
+    assert run["result"]["counts"] == {"fetched": 1, "bars": 1}
+    last = prices.one("select max(bar_date) as last from price_bar")["last"]
+    assert last == today() - timedelta(days=1)
+
+
+def test_a_backfill_of_the_watch_list_leaves_unknown_symbols_in_peace(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.sql.execute("insert into watchlist_item (symbol) values ('AAPL'), ('NOPE')")
+    prices.alpha_vantage.answer = lambda asked: (
+        {"Error Message": "Invalid API call."}
+        if asked["symbol"] == "NOPE"
+        else daily_answer(series(99))
+    )
+    first = prices.run("tasks.prices.backfill", duration_days=20)
+    assert prices.outcomes(first) == {"AAPL": "ok", "NOPE": "not_found"}
+    assert prices.run("tasks.prices.backfill", duration_days=20)["total"] == 0
+    assert prices.run("tasks.prices.backfill", duration_days=20, symbols=["NOPE"])["total"] == 1
+
+
+def test_a_symbol_of_a_market_whose_old_holidays_are_not_known_has_its_history_from_where_they_are(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.alpha_vantage.answer = lambda _: daily_answer({"1998-03-02": 4.0, "1998-03-03": 5.0})
+    run = prices.run(
+        "tasks.prices.history", symbols=["INFY.BSE"], start_date="1985-01-01", end_date="1998-03-31"
+    )
+    assert run["state"] == "succeeded", run["error"]
+    assert run["result"]["counts"]["bars"] == 2

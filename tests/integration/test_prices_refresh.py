@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -247,6 +248,22 @@ def test_replay_works_without_a_key_and_without_a_network(
     assert prices.all("select * from price_bar order by 1, 2") == before
 
 
+def test_a_damaged_recording_is_said_in_a_sentence(
+    prices: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from workers.settings import settings
+
+    packed = bytearray(gzip.compress(RECORDED.read_bytes()))
+    packed[20:40] = bytes(20)
+    damaged = tmp_path / "bars.csv.gz"
+    damaged.write_bytes(packed)
+    monkeypatch.setenv("WATCHKEEPER_REPLAY_CSV", str(damaged))
+    settings.cache_clear()
+    run = prices.run(REFRESH, symbols=["IBM"], source="replay")
+    assert run["state"] == "failed"
+    assert run["error"].startswith("WATCHKEEPER_REPLAY_CSV does not work: bars.csv.gz cannot be read")
+
+
 def test_a_revision_overwrites_and_is_dated(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
     first = days()
@@ -294,3 +311,99 @@ def test_active_symbols_are_the_watch_list_the_traded_and_the_schedules_own(
         "LATER",
         "TSCO.LON",
     ]
+
+
+def test_a_price_asked_for_while_the_market_was_open_is_not_stale_when_it_closed_meanwhile(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.open_market()
+    today = datetime.now(UTC).date()
+
+    def closes_meanwhile(asked: dict[str, str]) -> dict[str, Any]:
+        if asked["function"] == "TIME_SERIES_DAILY":
+            return daily_answer(days(until=1))
+        prices.closed_market()
+        return {"Global Quote": {"05. price": "101.5", "07. latest trading day": str(today)}}
+
+    prices.alpha_vantage.answer = closes_meanwhile
+    prices.run(REFRESH, symbols=["AAPL"])
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert [asked["function"] for asked in prices.alpha_vantage.asked][-1] == "GLOBAL_QUOTE"
+    assert prices.outcomes(run) == {"AAPL": "ok"}
+
+
+def test_an_hour_after_it_was_stale_a_symbol_is_asked_for_again(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda _: daily_answer(days(until=2))
+    prices.run(REFRESH, symbols=["AAPL"])
+    assert prices.run(REFRESH, symbols=["AAPL"])["total"] == 0
+    prices.sql.execute("update price_outcome set at = at - interval '61 minutes'")
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
+    assert prices.outcomes(prices.run(REFRESH, symbols=["AAPL"])) == {"AAPL": "ok"}
+
+
+def test_a_symbol_that_stays_unknown_is_asked_for_more_and_more_seldom(prices: Any) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda _: ERRORS["bad_call"]
+    for rest in ("6 hours", "1 day", "7 days", "7 days"):
+        prices.run(REFRESH, symbols=["DEAD"])
+        calls = len(prices.alpha_vantage.asked)
+        prices.sql.execute(f"update price_outcome set at = at - interval '{rest} - 1 minute'")
+        assert prices.run(REFRESH, symbols=["DEAD"])["total"] == 0
+        assert len(prices.alpha_vantage.asked) == calls
+        prices.sql.execute("update price_outcome set at = at - interval '2 minutes'")
+    assert len(prices.alpha_vantage.asked) == 4
+
+
+def test_an_interval_that_a_person_chose_holds_for_a_traded_symbol_too(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.open_market()
+    today = datetime.now(UTC).date()
+    prices.alpha_vantage.answer = lambda asked: (
+        daily_answer(days(until=1))
+        if asked["function"] == "TIME_SERIES_DAILY"
+        else {"Global Quote": {"05. price": "101.5", "07. latest trading day": str(today)}}
+    )
+    prices.sql.execute("insert into watchlist_item (symbol, refresh_every) values ('AAPL', '7 days')")
+    prices.sql.execute("insert into transaction (symbol, quantity, price) values ('AAPL', 1, 1)")
+    prices.run(REFRESH, extra_symbols=["AAPL"])
+    prices.sql.execute("update quote set fetched_at = fetched_at - interval '2 days'")
+    assert prices.run(REFRESH, extra_symbols=["AAPL"])["total"] == 0
+    prices.sql.execute("update quote set fetched_at = fetched_at - interval '6 days'")
+    assert prices.run(REFRESH, extra_symbols=["AAPL"])["total"] == 1
+
+
+def test_a_symbol_that_another_run_refreshed_meanwhile_has_an_outcome_and_costs_no_call(
+    prices: Any, daily_answer: Daily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices.closed_market()
+    inner: list[Any] = []
+
+    def answer(asked: dict[str, str]) -> dict[str, Any]:
+        if asked["symbol"] == "AAPL" and not inner:
+            inner.append(prices.run(REFRESH, symbols=["MSFT"]))
+        return daily_answer(days())
+
+    prices.alpha_vantage.answer = answer
+    prices.sql.execute("update upstream set concurrency = 9 where name = 'alpha_vantage'")
+    run = prices.run(REFRESH, symbols=["AAPL", "MSFT"])
+    assert run["result"]["counts"]["fresh"] == 1
+    assert prices.outcomes(run) == {"AAPL": "ok", "MSFT": "ok"}
+    assert len(prices.alpha_vantage.asked) == 2
+
+
+def test_a_symbol_of_an_unknown_market_is_refreshed_once_a_day(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
+    run = prices.run(REFRESH, symbols=["ABC.XYZ"])
+    assert prices.outcomes(run) == {"ABC.XYZ": "ok"}
+    today = datetime.now(UTC).date()
+    assert prices.one("select max(bar_date) as last from price_bar")["last"] < today
+    assert prices.run(REFRESH, symbols=["ABC.XYZ"])["total"] == 0
+    prices.sql.execute("update quote set fetched_at = fetched_at - interval '25 hours'")
+    assert prices.run(REFRESH, symbols=["ABC.XYZ"])["total"] == 1

@@ -11,6 +11,8 @@ from sqlalchemy import create_engine
 
 from tasks.upkeep.rules import RULES, cutoff
 
+TOKEN = "with t as (insert into token (chain, address_key, address) values ('solana', 'x', 'x') returning id)"
+
 #: Rule → what makes 20 rows, the n-th n days old, and how many are left after ten days.
 ROWS: dict[str, tuple[str, str, int]] = {
     "requests": (
@@ -68,6 +70,26 @@ ROWS: dict[str, tuple[str, str, int]] = {
         ),
         10,
     ),
+    "profiles": (
+        "token_profile",
+        (
+            "insert into token (chain, address_key, address) select 'solana', n::text, n::text"
+            " from generate_series(0, 19) n; insert into run (id, task, trigger, due_at, state, queue)"
+            " values ('00000000-0000-0000-0000-000000000001', 'tasks.discovery.discover', 'manual', now(), 'due', 'q');"
+            " insert into token_profile (run_id, token_id, early_window_minutes, min_profit_pct, asked_at)"
+            " select case when address::int < 15 then gen_random_uuid() else '00000000-0000-0000-0000-000000000001' end,"
+            " id, 30, 50, now() - address::int * interval '1 day' from token"
+        ),
+        15,
+    ),
+    "wallets": (
+        "wallet",
+        (
+            "insert into wallet (chain, address, last_seen_at)"
+            " select 'solana', n::text, now() - n * interval '1 day' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
     "incidents": (
         "incident",
         (
@@ -76,6 +98,61 @@ ROWS: dict[str, tuple[str, str, int]] = {
             " from generate_series(0, 19) n"
         ),
         15,
+    ),
+    "scrapes": (
+        "scrape",
+        (
+            "insert into scrape (run_id, category_id, thorough, started_at)"
+            " select gen_random_uuid(), (select min(id) from category), false,"
+            " now() - n * interval '1 day' from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "sightings": (
+        "token_sighting",
+        (
+            f"{TOKEN}, r as (insert into run (id, task, trigger, due_at, state, queue, created_at)"
+            " select gen_random_uuid(), 'tests', 'manual', now(), 'succeeded', 'upkeep',"
+            " now() - n * interval '1 day' from generate_series(0, 14) n returning id),"
+            " seen as (select id from r union all select gen_random_uuid() from generate_series(1, 5))"
+            " insert into token_sighting (run_id, token_id, is_new, chosen, feeds, passed)"
+            " select seen.id, t.id, true, true, '{}', true from seen, t"
+        ),
+        15,
+    ),
+    "old snapshots": (
+        "token_snapshot",
+        (
+            f"{TOKEN} insert into token_snapshot (token_id, run_id, taken_at)"
+            " select id, gen_random_uuid(), now() - n * interval '1 day' from t, generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "outcomes": (
+        "price_outcome",
+        (
+            "insert into price_outcome (run_id, symbol, outcome, at)"
+            " select gen_random_uuid(), 'AAPL', 'ok', now() - n * interval '1 day'"
+            " from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "quotes": (
+        "quote",
+        (
+            "insert into quote (symbol, source, price, session_date, fetched_at)"
+            " select 'S' || n, 'stooq', 1, '2026-01-30', now() - n * interval '1 day'"
+            " from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "old bars": (
+        "price_bar",
+        (
+            "insert into price_bar (symbol, source, bar_date, close)"
+            " select 'AAPL', 'stooq', (now() at time zone 'UTC')::date - n, 1 from generate_series(0, 19) n"
+        ),
+        11,
     ),
 }
 

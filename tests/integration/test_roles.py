@@ -23,24 +23,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def login(database: Any, connection: Any) -> Iterator[Callable[[str], str]]:
-    """``login("operator")`` makes a person's login in that role; returns its address."""
-    made: list[str] = []
-
-    def make(role: str) -> str:
-        name = f"alice_{uuid.uuid4().hex[:8]}"
-        connection.execute(f"create role {name} login password 'kiwi' in role {role}")
-        made.append(name)
-        parts = conninfo_to_dict(database.url)
-        return f"postgresql://{name}:kiwi@{parts['host']}:{parts['port']}/{parts['dbname']}"
-
-    yield make
-    for name in made:
-        connection.execute(f"drop owned by {name}")
-        connection.execute(f"drop role {name}")
-
-
-@pytest.fixture
 def as_role(
     login: Callable[[str], str],
 ) -> Iterator[Callable[[str], psycopg.Connection[dict[str, Any]]]]:

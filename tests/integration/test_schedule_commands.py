@@ -89,6 +89,8 @@ def test_a_dry_run_shows_the_next_five_runs_and_changes_nothing(
     [
         (("set", "hourly", "--every", "0.01"), 4, "every = 00:00:00.01 is too often"),
         (("set", "hourly", "--daily", "17:60"), 2, '--daily "17:60" is not a time of day'),
+        (("set", "hourly", "--daily", "9:00"), 2, "write HH:MM from 00:00 to 23:59"),
+        (("set", "hourly", "--daily", "\u0661\u0667:00"), 2, "write HH:MM from 00:00 to 23:59"),
         (("set", "hourly", "--option", "max_tokns=5"), 4, 'has no option "max_tokns"'),
         (("set", "hourly", "--max-runs", "0"), 4, "hint:  It must be 1 or more"),
         (("set", "hourly"), 2, "nothing to change"),

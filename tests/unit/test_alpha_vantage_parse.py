@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
 from workers.answers import Answer
-from workers.errors import BrokenAnswer, NotFound, SettingMissing, UpstreamError
+from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "alpha_vantage"
 ERRORS = json.loads((FIXTURES / "errors.json").read_text())
@@ -105,6 +105,31 @@ def test_a_quote_is_read() -> None:
 def test_an_empty_quote_means_an_unknown_symbol() -> None:
     with pytest.raises(NotFound):
         alpha_vantage.parse_price(ERRORS["unknown_symbol"], "NOPE")
+
+
+def test_an_empty_object_says_nothing_about_a_symbol() -> None:
+    for parse in (alpha_vantage.parse_price, alpha_vantage.parse_bars):
+        with pytest.raises(BrokenAnswer):
+            parse({}, "IBM")
+
+
+def test_a_refusal_behind_a_byte_order_mark_and_a_challenge_page_are_told_apart() -> None:
+    marked = b"\xef\xbb\xbf" + json.dumps(ERRORS["daily"]).encode()
+    with pytest.raises(LimitReached):
+        alpha_vantage.check(Answer("alpha_vantage", 200, "", {}, marked))
+    quoted = b"\xef\xbb\xbf" + json.dumps(QUOTE).encode()
+    answer = Answer("alpha_vantage", 200, "", {}, quoted)
+    alpha_vantage.check(answer)
+    assert alpha_vantage.parse_price(answer.json(), "MSFT").price == Decimal("112.13")
+    page = b"<!doctype html><title>Just a moment...</title>"
+    with pytest.raises(Blocked):
+        alpha_vantage.check(Answer("alpha_vantage", 200, "", {}, page))
+
+
+def test_a_row_whose_prices_contradict_each_other_is_a_session_all_the_same() -> None:
+    row = {"1. open": "5", "2. high": "4", "3. low": "6", "4. close": "5"}
+    (bar,) = alpha_vantage.parse_bars({"Time Series (Daily)": {"2026-01-30": row}}, "IBM")
+    assert (bar.open, bar.high, bar.low, bar.close) == (5, None, None, 5)
 
 
 def test_bars_are_read_in_order() -> None:

@@ -125,3 +125,16 @@ def test_robots_txt_is_read_for_us_by_name() -> None:
     assert not rules.allows("https://a.example/private/x", "watchkeeper")
     assert rules.delay("watchkeeper") == timedelta(seconds=2)
     assert robots.parse("").allows("https://a.example/private/x", "watchkeeper")
+
+
+def test_a_page_is_read_in_the_encoding_that_it_names_itself() -> None:
+    page = '<html><head><meta charset="windows-1251"><title>Усилитель</title>'.encode("windows-1251")
+
+    assert "Усилитель" in Answer("any", 200, "u", {}, page, None).text
+
+
+@pytest.mark.parametrize("name", ["idna", "punycode", "undefined", "no-such-code", "utf-16"])
+def test_an_encoding_that_fits_nothing_is_no_error(name: str) -> None:
+    assert isinstance(Answer("any", 200, "u", {}, b"<p>\xff\xfe</p>", name).text, str)
+    page = f"<meta charset={name}>".encode() + b"\xff"
+    assert "meta" in Answer("any", 200, "u", {}, page, None).text or name == "utf-16"

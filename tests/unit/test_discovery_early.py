@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.discovery.early import Trade, buyers, reach, score
+from tasks.discovery.sources.geckoterminal import parse_trades
 
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=30)
@@ -82,3 +83,16 @@ def test_any_trades_give_buyers_or_none(trades: list[Trade]) -> None:
 
     assert len({one.wallet for one in found}) == len(found)
     assert all(one.gain_pct >= 0 and one.first_at <= MADE + WINDOW for one in found)
+
+
+def test_of_two_trades_at_one_time_the_later_one_has_the_last_price() -> None:
+    def row(usd: str) -> dict[str, str]:
+        return {
+            "kind": "buy", "block_timestamp": "2026-03-01T12:01:00Z", "tx_from_address": "a",
+            "to_token_address": "T", "to_token_amount": "1", "volume_in_usd": usd,
+        }  # fmt: skip
+
+    found = parse_trades({"data": [{"attributes": row("4")}, {"attributes": row("1")}]}, "T")
+
+    assert [trade.usd for trade in found.rows] == [1, 4]
+    assert buyers(found.rows, MADE, WINDOW, 0)[0].gain_pct == 60

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.prices.needs import REST, Known, judge, next_refresh_at
+from tasks.prices import ranges
+from tasks.prices.bars import Bar
+from tasks.prices.needs import REST, STALE_REST, Known, judge, next_refresh_at, rest_after
 from tasks.prices.sessions import Calendar, Session
+from tasks.prices.spans import Span
 from tasks.upkeep.sessions import sessions_of
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "calendars"
@@ -98,7 +102,7 @@ def test_nightly_stores_the_session_that_has_just_ended(now: str, session: str) 
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     expected = date.fromisoformat(session)
     assert CALENDAR.last_completed(at) == expected
-    before = CALENDAR.on_or_before(expected - timedelta(days=1))
+    before = max(session.day for session in SESSIONS if session.day < expected)
     assert judge(Known(before, at), CALENDAR, timedelta(minutes=5), at) == "bars"
     assert judge(Known(expected, None), CALENDAR, timedelta(minutes=5), at) is None
 
@@ -116,8 +120,7 @@ def test_a_week_of_nights_stores_each_session_once() -> None:
 
 
 def test_a_session_is_complete_at_its_real_close_also_an_early_one() -> None:
-    early = CALENDAR.session(date(2025, 7, 3))
-    assert early is not None
+    (early,) = (one for one in SESSIONS if one.day == date(2025, 7, 3))
     assert early.close_at == datetime(2025, 7, 3, 17, tzinfo=UTC)
     second = timedelta(seconds=1)
     assert CALENDAR.last_completed(early.close_at - second) == date(2025, 7, 2)
@@ -168,3 +171,82 @@ def test_the_last_completed_session_is_the_last_that_has_closed(now: datetime) -
 def test_trading_days_of_a_range_are_those_within_it(first: date, last: date) -> None:
     expected = [session.day for session in SESSIONS if first <= session.day <= last]
     assert CALENDAR.days(first, last) == expected
+
+
+def test_a_night_stores_a_session_that_was_found_stale_after_its_close() -> None:
+    every = timedelta(minutes=5)
+    for now in midnights():
+        session = CALENDAR.last_completed(now)
+        assert session is not None
+        number = [one.day for one in SESSIONS].index(session)
+        asked = SESSIONS[number].close_at + timedelta(minutes=5)
+        stale = Known(SESSIONS[number - 1].day, asked, asked, rest_after(["stale"]))
+        assert judge(stale, CALENDAR, every, asked + STALE_REST / 2) is None
+        assert judge(stale, CALENDAR, every, now) == "bars", now
+
+
+def test_a_symbol_that_nobody_knows_rests_longer_each_time() -> None:
+    rests = [rest_after(["not_found"] * times + ["ok"]) for times in range(5)]
+    hours = [rest / timedelta(hours=1) for rest in rests]
+    assert hours == [0, 6, 24, 7 * 24, 7 * 24]
+    assert rest_after(["not_found", "ok", "not_found", "not_found"]) == REST
+    assert rest_after(["stale", "not_found"]) == STALE_REST
+    assert rest_after([]) == timedelta(0)
+
+
+LONDON = Calendar.of(sessions_of("XLON", date(2025, 12, 1), date(2026, 11, 30)))
+
+
+@pytest.mark.parametrize(
+    ("now", "session"),
+    [
+        ("2026-01-30T16:29:59Z", "2026-01-29"),  # London closes at 16:30 in winter …
+        ("2026-01-30T16:30:00Z", "2026-01-30"),
+        ("2026-01-31T00:00:00Z", "2026-01-30"),  # … and is long over at midnight UTC
+        ("2026-03-27T16:30:00Z", "2026-03-27"),
+        ("2026-03-30T15:30:00Z", "2026-03-30"),  # first session of summer time
+        ("2026-03-31T00:00:00Z", "2026-03-30"),
+        ("2026-04-07T00:00:00Z", "2026-04-02"),  # Good Friday and Easter Monday
+        ("2026-10-26T15:30:00Z", "2026-10-23"),  # first session of winter time, still on
+        ("2026-10-26T16:30:00Z", "2026-10-26"),
+        ("2025-12-24T12:30:00Z", "2025-12-24"),  # an early close
+        ("2025-12-27T00:00:00Z", "2025-12-24"),
+    ],
+)
+def test_london_has_its_own_hours_clock_changes_and_holidays(now: str, session: str) -> None:
+    assert LONDON.last_completed(datetime.fromisoformat(now)) == date.fromisoformat(session)
+
+
+def test_sessions_of_a_day_are_known_by_themselves() -> None:
+    friday = date(2026, 1, 30)
+    assert [row["session_date"] for row in sessions_of("XNYS", friday, friday)] == [friday]
+    assert sessions_of("XNYS", friday + timedelta(days=1), friday + timedelta(days=1)) == []
+
+
+def test_a_range_ends_with_its_last_completed_session() -> None:
+    monday = datetime(2026, 1, 26, 17, tzinfo=UTC)
+    week = Span(date(2026, 1, 18), date(2026, 1, 26))
+    # Monday the 19th was a holiday, Monday the 26th is still traded.
+    assert ranges.completed(CALENDAR, week, monday) == Span(date(2026, 1, 20), date(2026, 1, 23))
+    assert ranges.completed(CALENDAR, Span(date(2026, 1, 25), date(2026, 1, 26)), monday) is None
+    evening = monday.replace(hour=22)
+    last = Span(date(2026, 1, 26), date(2026, 1, 26))
+    assert ranges.completed(CALENDAR, Span(date(2026, 1, 24), date(2026, 2, 9)), evening) == last
+    unknown = Calendar([])
+    assert ranges.completed(unknown, week, monday) == Span(week.first, date(2026, 1, 25))
+    assert ranges.completed(unknown, Span(monday.date(), date(2026, 2, 1)), monday) is None
+
+
+def test_where_no_sessions_are_known_todays_bar_is_not_final() -> None:
+    noon = datetime(2026, 1, 28, 17, tzinfo=UTC)
+    bars = [Bar(date(2026, 1, day), None, None, None, Decimal(1), None) for day in (27, 28)]
+    assert ranges.final(bars, Calendar([]), noon) == bars[:1]
+    assert ranges.final(bars, CALENDAR, noon) == bars[:1]
+    assert ranges.final(bars, CALENDAR, noon.replace(hour=22)) == bars
+
+
+@pytest.mark.parametrize("mic", ["XBOM", "XSHG"])
+def test_a_market_whose_oldest_holidays_are_not_known_gives_what_is_known(mic: str) -> None:
+    rows = sessions_of(mic, date(1985, 1, 1), date(2000, 12, 31))
+    assert rows[0]["session_date"] > date(1990, 1, 1)
+    assert sessions_of(mic, date(1985, 1, 1), date(1985, 12, 31)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,21 +15,24 @@ from pydantic import ValidationError
 
 from tasks.prices import spans, values
 from tasks.prices.active import Wanted, merge, order
-from tasks.prices.bars import Bar
-from tasks.prices.fetching import SourceOptions, verdict
+from tasks.prices.bars import Bar, told
+from tasks.prices.fetching import Failure, SourceOptions, verdict
 from tasks.prices.history import HistoryOptions
+from tasks.prices.quotes import Price
 from tasks.prices.refresh import RefreshOptions
 from tasks.prices.sources import replay
+from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.spans import Gap, Span
-from tasks.prices.symbols import check, market_of
+from tasks.prices.symbols import NOWHERE, WRITTEN, check, market_of
 from workers.errors import (
     BrokenAnswer,
     NotFound,
     QuotaSpent,
+    QuotaWait,
     SettingMissing,
     Unavailable,
-    UpstreamError,
 )
+from workers.redaction import remember
 
 NOW = datetime(2026, 1, 30, tzinfo=UTC)
 
@@ -59,13 +63,29 @@ def test_words_fit_a_log_line_and_a_row(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "mic"), [("AAPL", "XNYS"), ("BRK.B", "XNYS"), ("BRK-B", "XNYS"), ("TSCO.LON", "XLON")]
+    ("symbol", "mic"),
+    [
+        ("AAPL", "XNYS"),
+        ("BRK.B", "XNYS"),
+        ("BRK-B", "XNYS"),
+        ("TSCO.LON", "XLON"),
+        ("600104.SHH", "XSHG"),
+        ("000002.SHZ", "XSHG"),
+        ("RELIANCE.BSE", "XBOM"),
+        ("SHOP.TRT", "XTSE"),
+        ("GPV.TRV", "XTSE"),
+        ("MBG.DEX", "XETR"),
+        ("MBG.FRK", "XFRA"),
+        ("ABC.XYZ", NOWHERE),
+    ],
 )
 def test_symbols_follow_their_market(symbol: str, mic: str) -> None:
     assert market_of(check(symbol.lower())) == mic
 
 
-@pytest.mark.parametrize("symbol", ["", " ", "A PL", "A;DROP", "../etc", "A" * 30, "É", "A.B.C", "٣"])
+@pytest.mark.parametrize(
+    "symbol", ["", " ", "A PL", "A;DROP", "../etc", "A" * 30, "É", "A.B.C", "٣", "ß", "ﬁ", "a\u017f"]
+)
 def test_what_is_no_symbol_is_refused(symbol: str) -> None:
     with pytest.raises(ValueError, match="is no symbol"):
         check(symbol)
@@ -81,12 +101,76 @@ def test_a_checked_symbol_stays_itself(text: str) -> None:
     assert market_of(symbol)
 
 
+@given(st.from_regex(WRITTEN.replace("$", r"\Z")) | st.text(max_size=20))
+def test_what_the_database_takes_for_a_symbol_is_one(text: str) -> None:
+    try:
+        check(text)
+        is_one = len(text) <= 20 and text == text.strip("\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f")
+    except ValueError:
+        is_one = False
+    assert bool(re.search(WRITTEN.replace("$", r"\Z"), text)) == is_one or len(text) > 20
+
+
 def test_a_bar_without_sense_is_refused() -> None:
     one = Decimal(1)
     with pytest.raises(ValueError, match="price"):
         Bar(NOW.date(), one, one, one, Decimal(0), 1)
     with pytest.raises(ValueError, match="volume"):
         Bar(NOW.date(), one, one, one, one, -1)
+
+
+PRICES = st.decimals(Decimal("0.01"), Decimal(1000), places=2)
+
+
+@pytest.mark.parametrize(
+    ("first", "high", "low", "close"),
+    [
+        ("10", "9", "12", "11"),
+        ("10", "12", "9", "13"),
+        ("10", "12", "9", "8"),
+        ("13", "12", "9", "11"),
+        ("8", "12", "9", "11"),
+        (None, "9", "12", "9"),
+    ],
+)
+def test_prices_outside_low_and_high_are_no_bar(
+    first: str | None, high: str, low: str, close: str
+) -> None:
+    numbers = (Decimal(one) if one else None for one in (first, high, low))
+    with pytest.raises(ValueError, match="between low and high"):
+        Bar(NOW.date(), *numbers, Decimal(close), 1)
+
+
+@given(st.none() | PRICES, st.none() | PRICES, st.none() | PRICES, PRICES)
+def test_a_row_that_contradicts_itself_keeps_its_close(
+    first: Decimal | None, high: Decimal | None, low: Decimal | None, close: Decimal
+) -> None:
+    bar = told(NOW.date(), first, high, low, close, 7)
+    assert (bar.close, bar.volume) == (close, 7)
+    try:
+        sound = Bar(NOW.date(), first, high, low, close, 7)
+    except ValueError:
+        assert None in {bar.open, bar.high, bar.low}
+    else:
+        assert bar == sound
+
+
+def test_a_change_is_rounded_half_up_and_once() -> None:
+    def price(now: str, before: str) -> Price:
+        return Price("A", Decimal(now), NOW.date(), None, Decimal(before))
+
+    assert price("100.00125", "100").change_percent == Decimal("0.0013")
+    # 0.00495 % is 0.00 %, though its four decimals 0.0050 would round to 0.01.
+    assert price("100.00495", "100").change(2) == Decimal("0.00")
+    assert price("99.995", "100").change(2) == Decimal("-0.01")
+
+
+def test_a_key_that_words_repeat_is_masked_before_they_are_cut() -> None:
+    key = "QX93KD72LM40ZT18"
+    remember([key])
+    for before in range(170, 210):
+        found = values.words("x" * before + key)
+        assert not any(part in found for part in (key, key[:8], key[8:])), before
 
 
 def test_a_range_slides_unless_both_ends_are_named() -> None:
@@ -97,6 +181,21 @@ def test_a_range_slides_unless_both_ends_are_named() -> None:
     assert both == Span(date(2025, 10, 19), today)
     with pytest.raises(ValueError, match="Invalid date range"):
         spans.span_of(today, start_date=date(2025, 11, 1))
+    assert spans.span_of(today, duration_days=30, end_date=date(2025, 5, 31)).first == date(2025, 5, 1)
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        {"start_date": date(1, 1, 1)},
+        {"end_date": date(1, 1, 1)},
+        {"end_date": date(1, 1, 9), "duration_days": 20_000},
+        {"end_date": date(9999, 12, 31)},
+    ],
+)
+def test_days_that_nobody_has_prices_of_are_no_range(days: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Invalid date range"):
+        spans.span_of(date(2025, 10, 24), **days)
 
 
 @given(st.lists(st.dates(date(2020, 1, 1), date(2020, 3, 1)), unique=True), st.data())
@@ -143,6 +242,11 @@ IBM,nonsense,1,1,1,1,1,1
 """
 
 
+def test_a_recorded_session_is_the_date_as_it_is_written() -> None:
+    text = "Ticker,Date,Close\nIBM,2026-01-30T20:00:00-05:00,5\nIBM,2026-01-29T03:00:00+09:00,4\n"
+    assert [bar.date.day for bar in replay.parse(text)["IBM"]] == [29, 30]
+
+
 def test_recorded_rows_are_read_and_the_days_end_counts() -> None:
     bars = replay.parse(RECORDED)["IBM"]
     assert [(bar.date.day, bar.close) for bar in bars] == [
@@ -164,7 +268,9 @@ def test_the_first_source_able_to_speak_decides() -> None:
     unknown = NotFound("a", "no such symbol")
     out = Unavailable("b", "down")
     spent = QuotaSpent("c", NOW, "day")
-    cases: list[tuple[list[UpstreamError | SettingMissing | QuotaSpent], Exception]] = [
+    shut = QuotaWait("d", 30.0, "closed", shut=True)
+    absent = NotCovered("e", "no such symbols")
+    cases: list[tuple[list[Failure], Exception]] = [
         ([unknown, out], unknown),
         ([out, unknown], out),
         ([spent, unknown], spent),
@@ -172,6 +278,15 @@ def test_the_first_source_able_to_speak_decides() -> None:
         ([missing, unknown], unknown),
         ([missing, out], out),
         ([missing], missing),
+        ([absent, out], out),
+        ([out, absent], out),
+        ([absent, unknown], unknown),
+        ([absent], absent),
+        ([missing, absent], absent),
+        ([shut, unknown], shut),
+        ([unknown, shut], unknown),
+        ([out, shut], shut),
+        ([spent, shut], shut),
     ]
     for failures, expected in cases:
         assert verdict(failures) is expected, failures
@@ -193,6 +308,9 @@ def test_sources_are_asked_once_each_in_order() -> None:
         (HistoryOptions, {"symbols": []}),
         (HistoryOptions, {}),
         (HistoryOptions, {"symbols": ["A"], "duration_days": 0}),
+        (HistoryOptions, {"symbols": ["A"], "end_date": "0001-01-05"}),
+        (HistoryOptions, {"symbols": ["A"], "start_date": "0001-01-05"}),
+        (HistoryOptions, {"symbols": ["A"], "end_date": "9999-12-31", "duration_days": 5}),
         (HistoryOptions, {"symbols": ["A"], "start_date": "2025-11-01", "end_date": "2025-10-01"}),
     ],
 )

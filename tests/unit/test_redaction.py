@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from workers import redaction
 from workers.answers import Answer
 from workers.errors import BrokenAnswer, Unavailable
+from workers.logs import _redact_values
 from workers.redaction import MASK, redact, remember
 
 ALPHABET = st.characters(codec="ascii", categories=("Lu", "N", "P", "S"))
@@ -81,3 +82,10 @@ def test_half_a_key_at_the_edge_of_an_excerpt_is_masked_too() -> None:
         answer.json()
 
     assert "KEY-" not in str(caught.value)
+
+
+def test_a_secret_deep_in_a_log_line_is_masked() -> None:
+    remember(["QX93KD72LM40ZT18"])
+    line = {"data": {"args": ["a", ("key QX93KD72LM40ZT18",)], "n": 1}, "event": "QX93KD72LM40ZT18"}
+    masked = _redact_values(None, "info", line)
+    assert masked == {"data": {"args": ["a", [f"key {MASK}"]], "n": 1}, "event": MASK}

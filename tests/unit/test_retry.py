@@ -94,5 +94,5 @@ def test_only_server_errors_that_may_pass_are_tried_again(status: int, again: bo
     assert retry.is_retryable(status) is again
 
 
-def test_the_breaker_stays_open_for_30_seconds_then_for_twice_as_long() -> None:
-    assert [retry.breaking(times) for times in (1, 2, 3, 99)] == [30, 60, 120, retry.LONGEST_CLOSING]
+def test_the_breaker_stays_open_for_over_30_seconds_then_for_twice_as_long() -> None:
+    assert [retry.breaking(times) for times in (1, 2, 3, 99)] == [30.5, 61, 122, retry.LONGEST_CLOSING]

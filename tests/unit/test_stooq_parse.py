@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.prices.sources import stooq
-from tasks.prices.sources.refusals import LimitReached
+from tasks.prices.sources.refusals import LimitReached, NotCovered
 from workers.answers import Answer
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
 
@@ -59,6 +59,17 @@ def test_symbols_are_translated(symbol: str, theirs: str) -> None:
 def test_a_symbol_of_a_market_it_does_not_have_is_not_found() -> None:
     with pytest.raises(NotFound):
         stooq.symbol_at("SHOP.TRT")
+
+
+@pytest.mark.parametrize("symbol", ["SHOP.TRT", "600104.SHH", "ABC.XYZ"])
+def test_a_symbol_it_cannot_have_says_nothing_about_the_symbol(symbol: str) -> None:
+    with pytest.raises(NotCovered):
+        stooq.symbol_at(symbol)
+
+
+def test_a_row_whose_prices_contradict_each_other_is_a_session_all_the_same() -> None:
+    (bar,) = stooq.parse("Date,Open,High,Low,Close,Volume\r\n2026-01-30,9,2,1,3,4\r\n", "AAPL")
+    assert (bar.open, bar.high, bar.low, bar.close) == (9, None, 1, 3)
 
 
 def read(text: str) -> None:

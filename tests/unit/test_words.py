@@ -9,60 +9,9 @@ from fix_cron import EXPRESSIONS, utc
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beat.words import ago, ahead, brief, cron_words, every_words, length, timing_words
+from beat.words import cron_words, every_words, length, timing_words
 
-NOW = utc(2026, 11, 23, 12)
 SECOND = timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0s ago"),
-        (59, "59s ago"),
-        (60, "1m ago"),
-        (3599, "59m ago"),
-        (3600, "1h ago"),
-        (86399, "23h ago"),
-        (86400, "1d ago"),
-        (40 * 86400, "40d ago"),
-        # The clock of who looks may be behind the one that wrote.
-        (-3, "0s ago"),
-    ],
-)
-def test_what_has_been_is_said_in_its_greatest_unit(seconds: int, words: str) -> None:
-    assert ago(NOW - seconds * SECOND, NOW) == words
-
-
-def test_what_has_never_been_is_never() -> None:
-    assert ago(None, NOW) == "never"
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(7200, "2h"), (5400, "1h"), (1800, "30m"), (5, "5s")])
-def test_a_status_bar_says_the_greatest_unit_alone(seconds: int, words: str) -> None:
-    assert brief(seconds * SECOND) == words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (12000, "in 3h 20m"),
-        (7200, "in 2h 0m"),
-        (60, "in 1m"),
-        (59.2, "in 1m"),
-        (58.2, "in 59s"),
-        (0.1, "in 1s"),
-        (0, "soon"),
-        (-5, "soon"),
-        (90000, "in 1d 1h"),
-    ],
-)
-def test_what_is_to_come_is_said_in_two_units(seconds: float, words: str) -> None:
-    assert ahead(NOW + seconds * SECOND, NOW) == words
-
-
-def test_what_is_not_planned_says_so() -> None:
-    assert ahead(None, NOW) == "not scheduled"
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ keys may be missing or null, names reach 34,000 characters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
-from tasks.discovery.addresses import normalise
+from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
@@ -27,9 +28,10 @@ FEEDS = {
     "profiles": "/token-profiles/latest/v1",
     "takeovers": "/community-takeovers/latest/v1",
 }
-#: Addresses in one call, and rows after which the answer is cut.
-MOST_ADDRESSES = 30
+#: Rows after which an answer is cut: which tokens it cut nobody knows.
 MOST_ROWS = 30
+#: Tokens asked for together.  Thirty are taken, but each has a pool or two: the answer would be cut.
+MOST_ADDRESSES = 15
 LONGEST_SYMBOL = 64
 LONGEST_NAME = 256
 MOST_LINKS = 20
@@ -66,21 +68,29 @@ def fetch_feed(door: Door, feed: str) -> list[Candidate]:
     return list(parse_feed(door.get(UPSTREAM, FEEDS[feed]).json(), feed))
 
 
-def fetch_pairs(door: Door, chain: str, addresses: list[str]) -> dict[str, list[Pair]]:
-    """Pairs by normalised address; what a cut answer left out is asked for again, one by one."""
-    rows = door.get(UPSTREAM, f"/tokens/v1/{chain}/{','.join(addresses)}").json()
-    found = group(parse_pairs(rows))
-    if isinstance(rows, list) and len(rows) >= MOST_ROWS:
-        for address in addresses:
-            if normalise(address) not in found:
-                again = door.get(UPSTREAM, f"/token-pairs/v1/{chain}/{address}").json()
-                found.update(group(parse_pairs(again)))
-    return found
+def fetch_pairs(door: Door, chain: str, addresses: Sequence[str]) -> dict[str, list[Pair]] | None:
+    """Every pair by normalised address of its base; None when the answer was cut: ask for fewer."""
+    listed = ",".join(_part(address) for address in addresses)
+    rows = door.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
+    is_cut = isinstance(rows, list) and len(rows) >= MOST_ROWS
+    return None if is_cut else group(parse_pairs(rows))
+
+
+def fetch_pools(door: Door, chain: str, address: str) -> dict[str, list[Pair]]:
+    """Every pair of one token, by normalised address of its base; never cut."""
+    return group(
+        parse_pairs(door.get(UPSTREAM, f"/token-pairs/v1/{_part(chain)}/{_part(address)}").json())
+    )
 
 
 def fetch_orders(door: Door, chain: str, address: str) -> Orders:
     """What was paid for a token."""
-    return parse_orders(door.get(UPSTREAM, f"/orders/v1/{chain}/{address}").json())
+    return parse_orders(door.get(UPSTREAM, f"/orders/v1/{_part(chain)}/{_part(address)}").json())
+
+
+def _part(word: str) -> str:
+    """A word as one part of a path: addresses of some chains hold slashes and colons."""
+    return quote(word, safe="")
 
 
 def parse_orders(answer: Any) -> Orders:
@@ -95,21 +105,22 @@ def parse_orders(answer: Any) -> Orders:
 
 
 def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
-    """Candidates of a feed's answer; rows without chain or address are passed over."""
-    if isinstance(rows, Mapping):
+    """Candidates of a feed's answer: a list, or one row as documented; others are passed over."""
+    if isinstance(rows, Mapping) and "tokenAddress" in rows:
         rows = [rows]
     if not isinstance(rows, list):
         raise BrokenAnswer(UPSTREAM, f"feed {feed} is no list")
-    for row in rows:
-        if isinstance(row, Mapping):
-            chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
-            if chain and address:
-                yield Candidate(chain, address, feed, _links(row.get("links")))
+    for row in _rows(rows):
+        chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
+        if chain and address and is_name(chain) and is_name(address):
+            yield Candidate(chain.lower(), address, feed, _links(row.get("links")))
 
 
 def parse_pairs(answer: Any) -> list[Pair]:
     """Pairs of an answer in any of the three shapes; a row that is none is passed over."""
-    rows = answer.get("pairs") if isinstance(answer, Mapping) else answer
+    if isinstance(answer, Mapping) and "pairs" not in answer:
+        raise BrokenAnswer(UPSTREAM, "an object without pairs")
+    rows = answer["pairs"] if isinstance(answer, Mapping) else answer
     if rows is None:
         return []
     if not isinstance(rows, list):
@@ -135,14 +146,15 @@ def _pair(row: Any) -> Pair | None:
         return None
     trades = _mapping(_mapping(row.get("txns")).get("h24"))
     return Pair(
-        chain=chain,
+        chain=chain.lower(),
         pool=pool,
         dex=text(row.get("dexId"), 64),
         token=token,
         symbol=text(base.get("symbol"), LONGEST_SYMBOL),
         name=text(base.get("name"), LONGEST_NAME),
         quote_token=text(_mapping(row.get("quoteToken")).get("address"), 128),
-        price_usd=number(row.get("priceUsd")),
+        # 0 is no price.
+        price_usd=number(row.get("priceUsd")) or None,
         liquidity_usd=number(_mapping(row.get("liquidity")).get("usd")),
         volume_h24=number(_mapping(row.get("volume")).get("h24")),
         price_change_h24=number(_mapping(row.get("priceChange")).get("h24"), signed=True),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from tasks.discovery.addresses import normalise
 from tasks.discovery.early import Trade
@@ -23,21 +23,24 @@ VERSION = {"Accept": "application/json;version=20230302"}
 #: Names of chains where they differ from DexScreener's.
 NETWORKS = {"ethereum": "eth", "polygon": "polygon_pos", "avalanche": "avax"}
 MOST_TRADES = 300
+_SIDES = ("from", "to")
 
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades of a token in one pool; ``is_cut`` when older ones are not given."""
+    """Trades of a token in one pool, the oldest first; ``is_cut`` when older ones are not given."""
 
     rows: list[Trade]
     is_cut: bool
+    #: Rows of the answer, also those that are no trade of the token.
+    given: int = 0
 
 
 def fetch_trades(door: Door, chain: str, pool: str, token: str) -> Trades:
-    """The newest trades of a pool."""
+    """The newest trades of a pool; NotFound when the network or the pool is not listed there."""
     network = NETWORKS.get(chain, chain)
-    answer = door.get(UPSTREAM, f"/api/v2/networks/{network}/pools/{pool}/trades", headers=VERSION)
-    return parse_trades(answer.json(), token)
+    path = f"/api/v2/networks/{quote(network, safe='')}/pools/{quote(pool, safe='')}/trades"
+    return parse_trades(door.get(UPSTREAM, path, headers=VERSION).json(), token)
 
 
 def parse_trades(answer: Any, token: str) -> Trades:
@@ -45,22 +48,27 @@ def parse_trades(answer: Any, token: str) -> Trades:
     rows = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list):
         raise BrokenAnswer(UPSTREAM, "trades are no list")
-    found = [_trade(row, normalise(token)) for row in rows]
-    return Trades([trade for trade in found if trade is not None], len(rows) >= MOST_TRADES)
+    # The newest come first: turned round, so that of two at one time the later one stays the later.
+    found = [_trade(row, normalise(token)) for row in reversed(rows)]
+    known = [trade for trade in found if trade is not None]
+    return Trades(known, len(rows) >= MOST_TRADES, len(rows))
 
 
 def _trade(row: Any, token: str) -> Trade | None:
     given = row.get("attributes") if isinstance(row, Mapping) else None
-    if not isinstance(given, Mapping) or given.get("kind") not in {"buy", "sell"}:
+    if not isinstance(given, Mapping):
         return None
-    is_buy = given["kind"] == "buy"
+    # `kind` is seen from the pool's base, which may be the other token: the addresses say it for sure.
+    sides = {side: normalise(text(given.get(f"{side}_token_address"), 128) or "") for side in _SIDES}
+    if (sides["to"] == token) == (sides["from"] == token):
+        return None
+    is_buy = sides["to"] == token
     side = "to" if is_buy else "from"
     wallet, at = text(given.get("tx_from_address"), 128), _instant(given.get("block_timestamp"))
     amount, usd = number(given.get(f"{side}_token_amount")), number(given.get("volume_in_usd"))
-    traded = normalise(text(given.get(f"{side}_token_address"), 128) or "")
-    if wallet is None or at is None or amount is None or usd is None or traded != token:
+    if wallet is None or at is None or amount is None or usd is None:
         return None
-    return Trade(normalise(wallet), is_buy, Decimal(amount), Decimal(usd), at)
+    return Trade(normalise(wallet), is_buy, amount, usd, at)
 
 
 def _instant(value: Any) -> datetime | None:

@@ -6,15 +6,17 @@ does not list; those below are quoted by many public clients.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Literal
 
 from tasks.prices import values
-from tasks.prices.bars import Bar
+from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
-from workers.errors import BrokenAnswer, NotFound, SettingMissing, UpstreamError
+from workers.answers import is_challenge
+from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstream import Answer, Door
 
@@ -24,10 +26,20 @@ VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
 DAY_PAUSE = 6 * 3600.0
 MINUTE_PAUSE = 60.0
 BURST_PAUSE = 1.5
+#: Longest wait for a whole answer (seconds).
+TIMEOUT = 20.0
 #: Compact answers hold the last 100 sessions: what lies further back than this needs a full one.
 COMPACT_REACH = timedelta(days=90)
 
 Size = Literal["compact", "full"]
+
+#: Keys that were refused a full answer → the day of it: until the next day none is paid for again.
+_free_keys: dict[str, date] = {}
+
+
+def forget() -> None:
+    """Forget which keys were refused a full answer (between tests)."""
+    _free_keys.clear()
 
 
 def ready() -> None:
@@ -47,7 +59,7 @@ def _ask(door: Door, function: str, **params: str) -> Any:
         params={"function": function, **params, "apikey": key},
         secrets=(key,),
         check=check,
-        timeout=20.0,
+        timeout=TIMEOUT,
     ).json()
 
 
@@ -59,19 +71,19 @@ def fetch_price(door: Door, symbol: str, _today: date) -> Price:
 def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Daily bars from ``first`` on (None: the last 100): TIME_SERIES_DAILY.
 
-    A free key is refused what lies further back; then it gets the last 100.
+    A free key is refused what lies further back (PremiumOnly, the first time a day), and gets the last
+    100.
     """
     size = output_size(first, today)
+    if size == "full" and _free_keys.get(_key()) == today:
+        size = "compact"
     try:
-        return _fetch_series(door, symbol, size)
+        body = _ask(door, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size)
     except PremiumOnly as error:
-        if size == "compact" or not error.smaller:
-            raise
-        return _fetch_series(door, symbol, "compact")
-
-
-def _fetch_series(door: Door, symbol: str, size: Size) -> list[Bar]:
-    return parse_bars(_ask(door, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size), symbol)
+        if error.smaller:
+            _free_keys[_key()] = today
+        raise
+    return parse_bars(body, symbol)
 
 
 def output_size(first: date | None, today: date) -> Size:
@@ -81,10 +93,12 @@ def output_size(first: date | None, today: date) -> Size:
 
 def check(answer: Answer) -> None:
     """Raise what a refusal inside a 200 means."""
-    if answer.content.lstrip()[:1] in {b"{", b"["}:
+    if answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
         error = classify(answer.json())
         if error is not None:
             raise error
+    elif is_challenge(answer):
+        raise Blocked(UPSTREAM, "shows a challenge page")
 
 
 def classify(body: Any) -> UpstreamError | SettingMissing | None:
@@ -141,8 +155,6 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
     """Bars of a TIME_SERIES_DAILY answer, ascending; a row that is none is passed over."""
     series = body.get("Time Series (Daily)") if isinstance(body, Mapping) else None
     if not isinstance(series, Mapping):
-        if body == {}:
-            raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
         raise BrokenAnswer(UPSTREAM, "answer holds no daily series")
     bars = [bar for day, row in series.items() if (bar := _bar(day, row)) is not None]
     if series and not bars:
@@ -156,4 +168,4 @@ def _bar(day: Any, row: Any) -> Bar | None:
     if when is None or close is None:
         return None
     first, high, low = (values.amount(row.get(name)) for name in ("1. open", "2. high", "3. low"))
-    return Bar(when, first, high, low, close, values.count(row.get("5. volume")))
+    return told(when, first, high, low, close, values.count(row.get("5. volume")))

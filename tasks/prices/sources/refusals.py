@@ -25,6 +25,14 @@ class PremiumOnly(UpstreamError):
         self.smaller = smaller
 
 
+class NotCovered(NotFound):
+    """The source does not have such symbols at all, so that its "no" says nothing about this one."""
+
+
+class NoBars(NotFound):
+    """The source answered, and has no bars of the symbol that were asked for."""
+
+
 class BadCall(NotFound):
     """The source cannot answer such a call.
 

@@ -1,22 +1,24 @@
 """Prices from a CSV file of daily bars: works offline, and answers the same every time.
 
 Columns Ticker, Date, Open, High, Low, Close, Volume in any order and case, others are passed over;
-gzip by its ending.  Date is a day, or an instant with its zone; of several rows a day the one stamped
-21:00 UTC (how many feeds mark the end of the day) counts, else the newest.
+gzip by its ending.  Date is a day, or an instant with its zone, whose date as written is the
+session's; of several rows a day the one stamped 21:00 UTC (how many feeds mark the end of the day)
+counts, else the newest.
 """
 
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
 from tasks.prices import values
-from tasks.prices.bars import Bar
+from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
-from tasks.prices.sources.refusals import SettingRefused
+from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
 from workers.upstream import Door
@@ -46,7 +48,7 @@ def recorded() -> Recorded:
     path = _path()
     try:
         return _read(path, path.stat().st_mtime_ns)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise SettingRefused(VARIABLE, f"{path.name} cannot be read ({why})") from None
     except BrokenAnswer as error:
@@ -64,13 +66,14 @@ def parse(text: str) -> Recorded:
     """Bars by symbol, ascending; a row that is none is passed over, BrokenAnswer for no table."""
     points: dict[str, dict[date, list[tuple[datetime, Bar]]]] = {}
     for row in values.rows(text, NAME):
-        stamp, close = values.moment(row.get("date")), values.amount(row.get("close"))
+        stamp, day = values.moment(row.get("date")), values.day(row.get("date"))
+        close = values.amount(row.get("close"))
         symbol = (row.get("ticker") or row.get("symbol") or "").strip().upper()
-        if stamp is None or close is None or not symbol:
+        if stamp is None or day is None or close is None or not symbol:
             continue
         first, high, low = (values.amount(row.get(name)) for name in ("open", "high", "low"))
-        bar = Bar(stamp.date(), first, high, low, close, values.count(row.get("volume")))
-        points.setdefault(symbol, {}).setdefault(bar.date, []).append((stamp, bar))
+        bar = told(day, first, high, low, close, values.count(row.get("volume")))
+        points.setdefault(symbol, {}).setdefault(day, []).append((stamp, bar))
     if not points:
         raise BrokenAnswer(NAME, "holds no row with ticker, date and close")
     return {symbol: [one_of_day(days[day]) for day in sorted(days)] for symbol, days in points.items()}
@@ -82,10 +85,10 @@ def one_of_day(points: Iterable[tuple[datetime, Bar]]) -> Bar:
 
 
 def fetch_bars(_door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
-    """Bars of ``symbol`` in the file from ``first`` to ``today``; NotFound when it has none at all."""
+    """Bars of ``symbol`` from ``first`` to ``today``; NotCovered when the file has none at all."""
     bars = recorded().get(symbol)
     if not bars:
-        raise NotFound(NAME, f"the file has no symbol {symbol}")
+        raise NotCovered(NAME, f"the file has no symbol {symbol}")
     return [bar for bar in bars if (first is None or first <= bar.date) and bar.date <= today]
 
 

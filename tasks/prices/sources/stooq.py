@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from tasks.prices import values
-from tasks.prices.bars import Bar
+from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
-from tasks.prices.sources.refusals import LimitReached
-from tasks.prices.symbols import market_of
+from tasks.prices.sources.refusals import LimitReached, NotCovered
+from tasks.prices.symbols import NEW_YORK, market_of
 from workers.answers import is_challenge
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
 from workers.upstream import Answer, Door
@@ -32,11 +32,11 @@ def ready() -> None:
 
 
 def symbol_at(symbol: str) -> str:
-    """Stooq's name of ``symbol``: AAPL → aapl.us, BRK.B → brk-b.us; NotFound when it has none."""
+    """Stooq's name of ``symbol``: AAPL → aapl.us, BRK.B → brk-b.us; NotCovered when it has none."""
     mic = market_of(symbol)
     if mic not in ENDINGS:
-        raise NotFound(UPSTREAM, f"it has no symbols of {mic}")
-    name = symbol if mic == "XNYS" else symbol.rpartition(".")[0]
+        raise NotCovered(UPSTREAM, f"it has no symbols such as {symbol}")
+    name = symbol if mic == NEW_YORK else symbol.rpartition(".")[0]
     return f"{name.replace('.', '-')}.{ENDINGS[mic]}".lower()
 
 
@@ -81,7 +81,7 @@ def classify(text: str) -> UpstreamError | None:
         return Blocked(UPSTREAM, "asks for a key or a captcha")
     if start.startswith("no data"):
         return NotFound(UPSTREAM, "it knows no such symbol")
-    return BrokenAnswer(UPSTREAM, f"sent no table: {values.words(text[:80])}")
+    return BrokenAnswer(UPSTREAM, f"sent no table: {values.words(text)[:80]}")
 
 
 def parse(text: str, symbol: str) -> list[Bar]:
@@ -102,4 +102,4 @@ def bar_of(row: dict[str, str]) -> Bar | None:
     if when is None or close is None:
         return None
     first, high, low = (values.amount(row.get(name)) for name in ("open", "high", "low"))
-    return Bar(when, first, high, low, close, values.count(row.get("volume")))
+    return told(when, first, high, low, close, values.count(row.get("volume")))

@@ -1,0 +1,79 @@
+create or replace function permit_refusal(
+    rules upstream, door upstream_state, now_ timestamptz, recount boolean,
+    out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
+)
+language plpgsql stable
+as $$
+declare
+    limits record;
+    nth timestamptz;
+    used integer;
+    places integer;
+    spaced interval;
+    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
+    wide constant integer := 50;
+    begins timestamptz;
+    leaves_at timestamptz;
+begin
+    if not rules.enabled then
+        free_at := now_ + interval '1 day';
+        reason := 'disabled' || coalesce(': ' || rules.note, '');
+        cause := 'disabled';
+        return;
+    elsif door.closed_until > now_ then
+        free_at := door.closed_until;
+        reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
+        cause := 'closed';
+        return;
+    end if;
+    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
+    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
+    places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
+    select stamp into nth from permit where upstream = rules.name and stamp > now_
+     order by stamp desc offset places - 1 limit 1;
+    if found then
+        free_at := now_ + interval '50 milliseconds';
+        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
+        cause := 'in flight';
+    end if;
+    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+        (select max(per / calls) from quota where upstream = rules.name and paced));
+    if spaced > interval '0' then
+        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
+         order by stamp desc limit 1;
+        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
+            free_at := least(nth, now_) + spaced;
+            reason := 'one call per ' || spaced;
+            cause := 'spacing';
+        end if;
+    end if;
+    for limits in select calls, per, timezone from quota where upstream = rules.name
+    loop
+        begins := window_start(limits.per, limits.timezone, now_);
+        if limits.calls > wide then
+            continue when door.spare > 0 and not recount;
+            select count(*), min(stamp) into used, nth
+              from (select stamp from permit where upstream = rules.name and stamp > begins
+                     order by stamp desc limit limits.calls) youngest;
+            if used < limits.calls then
+                spare := least(spare, limits.calls - used);
+                continue;
+            end if;
+        else
+            select stamp into nth from permit where upstream = rules.name and stamp > begins
+             order by stamp desc offset limits.calls - 1 limit 1;
+            continue when not found;
+        end if;
+        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
+        if leaves_at > coalesce(free_at, now_) then
+            free_at := leaves_at;
+            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            cause := 'quota';
+            window_length := limits.per;
+        end if;
+    end loop;
+end
+$$;
+
+comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
+    'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';

@@ -1,0 +1,149 @@
+"""Looks tokens up, as many in a call as come back whole, and stores them call by call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from tasks.discovery import seeing, token_profiles, token_sightings, tokens
+from tasks.discovery.addresses import normalise
+from tasks.discovery.pairs import Pair
+from tasks.discovery.seeing import Found
+from tasks.discovery.sources import dexscreener
+from tasks.discovery.sources.dexscreener import Orders
+from workers.db import is_passing
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
+from workers.upstream import Door
+from workers.work import Item, Work
+
+
+def look_up(work: Work[Any]) -> None:
+    """Look up the batch's tokens in their order, up to fifteen of a chain a call, and store them."""
+    now = work.now()
+    while group := _next_group(work.batch):
+        work.check()
+        with work.attempt(*group):
+            _look_at(work, group, now)
+    _ask_for_orders(work)
+
+
+def _most(item: Item) -> int:
+    """How many tokens are asked for together with this one: fewer after an answer that was no good."""
+    return int(item.data.get("most", dexscreener.MOST_ADDRESSES))
+
+
+def _next_group(batch: Sequence[Item]) -> list[Item]:
+    """The first token not yet looked up, and later ones of its chain; empty when all are."""
+    waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
+    if not waiting:
+        return []
+    chain, most = waiting[0].data["chain"], _most(waiting[0])
+    return [item for item in waiting if item.data["chain"] == chain and _most(item) == most][:most]
+
+
+def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
+    """Ask for a group and store it, or have it asked for in smaller groups."""
+    try:
+        pairs = _fetch(work.door, group)
+    except (RateLimited, Blocked):
+        raise
+    except UpstreamError as error:
+        if len(group) > 1 and isinstance(error, (BrokenAnswer, NotFound)):
+            _ask_for_fewer(work, group, 1)
+        else:
+            _fail(work, group, error, now)
+        return
+    if pairs is None:
+        _ask_for_fewer(work, group, (len(group) + 1) // 2)
+    else:
+        _keep(work, [seeing.judge(item, pairs, work.options, now) for item in group], now)
+
+
+def _fetch(door: Door, group: list[Item]) -> dict[str, list[Pair]] | None:
+    """Every pair of the group's tokens; None when the answer was cut and fewer are to be asked for."""
+    chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
+    pairs = None
+    if _most(group[0]) > 1:
+        pairs = dexscreener.fetch_pairs(door, chain, addresses)
+    if pairs is None and len(group) == 1:
+        return dexscreener.fetch_pools(door, chain, addresses[0])
+    return pairs
+
+
+def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
+    """Kept with the items: whoever goes on does not pay for the same answer again."""
+    for item in group:
+        item.data["most"] = most
+    with work.save(group[0]):
+        pass
+
+
+def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:
+    """The tokens were seen, and were asked for now, though nothing is known of them."""
+    with work.failing(*group, error=str(error)) as connection:
+        _store(work, connection, [seeing.failed(item, error) for item in group], now)
+
+
+def _keep(work: Work[Any], found: list[Found], now: datetime) -> None:
+    """Store what was found; where Postgres refuses that, one by one: one bad value is one token's."""
+    orders = work.options.look_at_orders
+    for one in found if orders else ():
+        if one.why is None:
+            # Not done yet: what was paid for it is asked last, when all are stored.
+            with work.attempt(one.item), work.save(one.item, stored=True) as connection:
+                _store(work, connection, [one], now)
+    rest = [one for one in found if not (orders and one.why is None)]
+    with work.attempt(*(one.item for one in rest)):
+        try:
+            _finish(work, rest, now)
+        except DBAPIError as error:
+            if is_passing(error):
+                raise
+            for one in rest:
+                with work.attempt(one.item):
+                    _finish(work, [one], now)
+
+
+def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
+    if found:
+        with work.done(*(one.item for one in found)) as connection:
+            _store(work, connection, found, now)
+
+
+def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
+    """Write tokens and what the run made of them, and ask for the early buyers of the chosen ones."""
+    options = work.options
+    counts = seeing.store(connection, work.run_id, found, options.max_tokens, now)
+    work.count(found=len(found), **counts)
+    if options.profile_immediately:
+        token_profiles.ask(
+            connection,
+            work.run_id,
+            minutes=options.early_window_minutes,
+            profit=options.min_profit_pct,
+        )
+
+
+def _ask_for_orders(work: Work[Any]) -> None:
+    """Ask what was paid for the stored tokens that are chosen so far: a call a token."""
+    for item in work.items():
+        with work.read() as connection:
+            chosen = item.key in token_sightings.chosen(connection, work.run_id)
+        with work.attempt(item):
+            orders = _orders(work.door, item) if chosen else None
+            with work.done(item) as connection:
+                if orders is not None:
+                    chain, address = item.data["chain"], item.data["address"]
+                    tokens.keep_orders(connection, chain, normalise(address), orders)
+
+
+def _orders(door: Door, item: Item) -> Orders:
+    try:
+        return dexscreener.fetch_orders(door, item.data["chain"], item.data["address"])
+    except NotFound:
+        # Nobody has paid for it.
+        return Orders()

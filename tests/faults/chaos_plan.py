@@ -1,0 +1,60 @@
+"""What chaos runs: upstreams and their limits, schedules of every overlap, and tables that keep traces."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+LEASE = 5.0
+BEHIND_NETWORKS = ("worker3", "beat2")
+#: Name: limits as the imitation judges them (calls, seconds), most at once.
+UPSTREAMS: dict[str, tuple[list[tuple[int, float]], int]] = {
+    "alpha": ([(8, 2.0)], 3),
+    "beta": ([(1, 1.0), (6, 8.0)], 2),
+    "gamma": ([], 3),
+}
+#: The upstream with a day's quota: so many calls at first, so many more each time that people raise it.
+DAY_UPSTREAM, DAY_FIRST, DAY_RAISE = "gamma", 9, 6
+#: Name, every (seconds), kind, options, other columns.
+SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
+    ("calls-alpha", 2, "chaos.working", {"items": 5, "upstream": "alpha"}, {"overlap": "allow_all"}),
+    ("calls-beta", 4, "chaos.working", {"items": 2, "upstream": "beta"}, {"overlap": "skip"}),
+    ("quick", 1, "chaos.working", {"items": 4, "seconds": 0.05}, {"overlap": "skip"}),
+    ("slow", 3, "chaos.working", {"items": 7, "seconds": 0.6}, {"overlap": "buffer_one"}),
+    ("short-of-time", 3, "chaos.working", {"items": 9, "seconds": 0.3},
+     {"overlap": "skip", "timeout": timedelta(seconds=1.5)}),
+    ("newest", 5, "chaos.working", {"items": 8, "seconds": 0.5}, {"overlap": "cancel_other"}),
+    ("narrow", 6, "chaos.working", {"items": 12, "seconds": 0.1}, {"overlap": "skip", "max_in_flight": 1}),
+    ("spaced", 6, "chaos.working", {"items": 9, "seconds": 0.05},
+     {"overlap": "skip", "batch_delay": timedelta(seconds=0.7)}),
+    ("daily", 5, "chaos.working", {"items": 7, "upstream": "gamma"}, {"overlap": "skip"}),
+    ("hangs", 20, "chaos.hanging", {"items": 1}, {"overlap": "skip"}),
+]  # fmt: skip
+TRACES = """
+create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
+create table chaos_death (run_id uuid, seq int, worker text, fence int,
+                          at timestamptz default clock_timestamp());
+create table chaos_claim (run_id uuid, seq int, what text, at timestamptz default clock_timestamp());
+create table chaos_stranger (run_id uuid, seq int, at timestamptz default clock_timestamp());
+create function chaos_note() returns trigger language plpgsql as $$
+begin
+    insert into chaos_death (run_id, seq, worker, fence) values (old.run_id, old.seq, old.worker, old.fence);
+    return null;
+end $$;
+create trigger chaos_note after update on batch for each row
+    when (new.deaths > old.deaths) execute function chaos_note();
+create function chaos_look() returns trigger language plpgsql as $$
+declare
+    most integer := (select max_in_flight from run where id = new.run_id);
+    running integer := (select count(*) from batch where run_id = new.run_id and seq > 0 and state = 'running');
+begin
+    if old.state not in ('waiting', 'sent') then
+        insert into chaos_claim values (new.run_id, new.seq, 'was taken while ' || old.state);
+    elsif running > most then
+        insert into chaos_claim values (new.run_id, new.seq, running || ' at once, allowed are ' || most);
+    end if;
+    return null;
+end $$;
+create trigger chaos_look after update on batch for each row
+    when (new.fence > old.fence) execute function chaos_look();
+"""

@@ -1,0 +1,42 @@
+"""Postgres goes away under a beat, and comes back."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from fix_beat import Drive
+from fix_due_times import (
+    beats_up,
+    every_due_time_has_one_run,
+    every_run_has_a_message,
+    many,
+    wait,
+)
+
+
+def test_beat_goes_on_by_itself_when_postgres_comes_back(
+    drive: Drive, celery_process: Any, postgres_server: Any, eventually: Any
+) -> None:
+    many(drive, 20)
+    beat = celery_process("beat", WATCHKEEPER_LOG_LEVEL="INFO")
+    beats_up(drive, 1, eventually)
+    eventually(lambda: len(drive.all("select from run")) >= 20)
+    drive.close()
+    postgres_server.stop()
+    wait(3, eventually)
+    postgres_server.start()
+    back = time.monotonic()
+    drive.reconnect()
+    before = drive.now()
+    eventually(lambda: drive.all("select from run where created_at > %s", before), within=10)
+    assert time.monotonic() - back < 5
+    wait(6, eventually)
+    beat.stop()
+    drive.work(timedelta(seconds=6), rounds=3)
+    every_due_time_has_one_run(drive, 20)
+    every_run_has_a_message(drive)
+    said = beat.log.read_text()
+    assert said.count("beat.away") == 1
+    assert said.count("beat.back") == 1

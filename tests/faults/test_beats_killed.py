@@ -1,0 +1,35 @@
+"""Beats are killed and started again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from fix_beat import Drive
+from fix_due_times import (
+    beats_up,
+    every_due_time_has_one_run,
+    every_run_has_a_message,
+    many,
+    wait,
+)
+
+
+def test_beats_killed_again_and_again_lose_nothing_and_run_nothing_twice(
+    drive: Drive, celery_process: Callable[..., Any], eventually: Any
+) -> None:
+    many(drive, 200)
+    survivor, victim = celery_process("beat"), celery_process("beat")
+    beats_up(drive, 2, eventually)
+    for _ in range(2):
+        wait(4, eventually)
+        victim.kill()
+        victim.start()
+    wait(8, eventually)
+    for beat in (survivor, victim):
+        beat.stop()
+    drive.work(timedelta(seconds=6), rounds=3)
+    runs = every_due_time_has_one_run(drive, 200)
+    assert runs >= 200 * 4
+    every_run_has_a_message(drive)

@@ -1,0 +1,37 @@
+"""The network between a process and Redis breaks: it is useless, and its health check says so."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fix_processes import QUICK
+
+from workers.healthcheck import STALE, verdict
+
+
+@pytest.mark.parametrize(("what", "how"), [("worker", "cut"), ("beat", "cut"), ("beat", "freeze")])
+def test_without_redis_no_sign_of_use_is_given(
+    celery_process: Any, eventually: Any, proxy: Any, valkey_server: Any, tmp_path: Path, what: str,
+    how: str,
+) -> None:  # fmt: skip
+    between = proxy(valkey_server.port)
+    folder = tmp_path / "signs"
+    options = ("-Q", "upkeep", "-c", "1") if what == "worker" else ()
+    process = celery_process(
+        what, *options, **QUICK, WATCHKEEPER_BROKER_URL=f"redis://127.0.0.1:{between.port}/0",
+        WATCHKEEPER_HEARTBEAT_DIR=str(folder),
+    )  # fmt: skip
+
+    def complaint() -> str | None:
+        """The verdict a moment before it would be that of the health check."""
+        return verdict(folder, time.time() + STALE - 12)
+
+    eventually(lambda: complaint() is None, within=60)
+    getattr(between, how)()
+    eventually(complaint, within=30)
+    between.mend()
+    eventually(lambda: complaint() is None, within=60)
+    assert process.running

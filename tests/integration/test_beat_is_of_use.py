@@ -1,0 +1,50 @@
+"""Beat says that it is useful only while it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from beat import steps
+
+
+@pytest.fixture
+def sign(drive: Any) -> Any:
+    """When beat gave its last sign, or None."""
+
+    def read() -> Any:
+        drive.scheduler._beating._next = 0.0
+        drive.work()
+        rows = drive.all("select seen_at from heartbeat where role = 'beat'")
+        return rows[0]["seen_at"] if rows else None
+
+    return read
+
+
+def test_a_beat_whose_step_fails_again_and_again_gives_no_more_signs(drive: Any, sign: Any) -> None:
+    before = sign()
+    assert before is not None
+    failing = drive.scheduler._steps[1]
+
+    failing._failed(ValueError("broken"))
+    assert sign() > before
+    failing.failed_at = time.monotonic() - steps.STUCK - 1
+    failing.act, works = lambda _: 1 / 0, failing.act
+    last = sign()
+    assert sign() == last
+
+    failing.act = works
+    assert sign() >= last
+    assert sign() > last
+
+
+def test_a_broker_that_answers_and_takes_nothing_proves_no_use(drive: Any, sign: Any) -> None:
+    before = sign()
+    drive.redis.config_set("maxmemory", "1")
+    try:
+        assert drive.redis.ping()
+        assert sign() == before
+    finally:
+        drive.redis.config_set("maxmemory", "0")

@@ -1,0 +1,59 @@
+"""What a health check says of a folder of heartbeat files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.healthcheck import STALE, main, verdict
+
+NOW = 1_800_000_000.0
+
+
+def sign(folder: Path, name: str, age: float) -> None:
+    (folder / name).touch()
+    os.utime(folder / name, (NOW - age, NOW - age))
+
+
+def test_a_fresh_sign_is_healthy(tmp_path: Path) -> None:
+    sign(tmp_path, "worker-prices@host", STALE - 1)
+
+    assert verdict(tmp_path, NOW) is None
+
+
+def test_an_old_sign_is_not_and_the_age_is_said(tmp_path: Path) -> None:
+    sign(tmp_path, "worker-prices@host", STALE + 12)
+
+    assert verdict(tmp_path, NOW) == "the last sign of use is 42 s old (limit 30 s)"
+
+
+def test_the_newest_sign_counts(tmp_path: Path) -> None:
+    sign(tmp_path, "worker-old@host", 5000)
+    sign(tmp_path, "worker-new@host", 1)
+
+    assert verdict(tmp_path, NOW) is None
+
+
+def test_no_sign_yet_is_not_healthy(tmp_path: Path) -> None:
+    assert "no process has said yet" in (verdict(tmp_path, NOW) or "")
+    assert "no process has said yet" in (verdict(tmp_path / "missing", NOW) or "")
+
+
+def test_without_a_folder_it_says_which_setting_is_missing() -> None:
+    assert "WATCHKEEPER_HEARTBEAT_DIR is not set" in (verdict(None, NOW) or "")
+
+
+def test_the_exit_status_is_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workers.settings import settings
+
+    monkeypatch.setenv("WATCHKEEPER_HEARTBEAT_DIR", str(tmp_path))
+    settings.cache_clear()
+    assert main() == 1
+    assert "no process has said yet" in capsys.readouterr().err
+    (tmp_path / "beat-one@host").touch()
+    assert main() == 0
+    settings.cache_clear()
