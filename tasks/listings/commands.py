@@ -174,15 +174,19 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
         except UpstreamError as error:
             return page, len(answer.text), f"page 2: {error}"
     second = fetching.parse(source, other.text, other.url)
-    return page, len(answer.text), _compared(page, second, other.url)
+    return page, len(answer.text), _compared(source, page, second, other.url)
 
 
-def _compared(first: Page, second: Page, url: str) -> str:
+def _compared(source: Source, first: Page, second: Page, url: str) -> str:
     """Whether the second page is another than the first."""
     known = {card.external_id for card in first.cards}
     others = sum(card.external_id not in known for card in second.cards)
     said = f"page 2: {len(second.cards)} ads read, {others} of them not on page 1 ({url})"
-    return said if others or not second.cards else f"{said}: check page_path in the site's row"
+    if second.cards and not others:
+        return f"{said}: check page_path in the site's row"
+    if others and first.next_url is None and "next" in source.selectors:
+        return f"{said}, but page 1 has no link to it: check the selector next, or leave it out"
+    return said
 
 
 def _show_page(page: Page, size: int, *, as_json: bool) -> None:

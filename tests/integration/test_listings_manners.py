@@ -62,6 +62,7 @@ def test_an_upstream_becomes_a_web_site_when_a_site_names_it(scrapes: Any) -> No
     scrapes.sql.execute("insert into upstream (name, base_url) values ('flea', 'https://flea.example')")
     told: list[str] = []
     scrapes.sql.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+    scrapes.sql.execute("set role operator")
     scrapes.sql.execute(
         "insert into site (name, upstream, title, selectors) values"
         " ('flea', 'flea', 'Flea market', '{\"card\": \"li\", \"title\": \"b\"}')"

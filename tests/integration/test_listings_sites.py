@@ -203,6 +203,8 @@ def test_a_preview_reads_the_second_page_too_and_says_what_is_wrong_with_it(
 ) -> None:
     scrapes.shop.ads["full-size"] = [make_ad(number) for number in range(1, 6)]
     assert "page 2: 2 ads read, 2 of them not on page 1" in typed("preview", "head_fi").stderr
+    scrapes.shop.has_pager = False
+    assert "page 1 has no link to it: check the selector next" in typed("preview", "head_fi").stderr
     scrapes.shop.reply = lambda path: (404, {}, "") if path.endswith("page-2") else None
     shown = typed("preview", "head_fi")
     assert (shown.exit_code, "page 2: head_fi: answered 404" in shown.stderr) == (0, True)

@@ -17,7 +17,7 @@ SELECTORS = selectors.read(head_fi.SELECTORS)
 PIECES = (
     b"<", b">", b'"', b"</a>", b"<a class=hfcUserListing href=/x.1/>", b"&#xD800;", b"&#0;", b"\x00", b"\xff",
     b"<!--", b"<script>", b"<svg>", b"<table>", b"9" * 400, b"<div>" * 300, b"datetime=", b"(-9999999999999)",
-    b"1e999", "\u0660".encode(), b"href='http://[x.7/'", b"<template>", b"99999999999999.99 USD", b"<base href=x:>",
+    b"<s>", b"</s>", b"<del>1", b"<sup>99</sup>", b"</del>", b"1e999", "\u0660".encode(), b"href='http://[x.7/'", b"<template>", b"99999999999999.99 USD", b"<base href=x:>",
 )  # fmt: skip
 
 

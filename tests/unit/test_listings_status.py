@@ -103,12 +103,19 @@ def test_sold_beside_a_price_is_sold(text: str, status: str) -> None:
     [
         ("<del>950</del> 850 USD", "850"),
         ("<s>950 USD</s> 850", "850"),
+        ("<s>950 <del>900 <strike>1</strike></del></s><s>2</s> 850 USD", "850"),
         ("1,299<sup>99</sup> USD", "1299.99"),
         ("1,299.<sup>99</sup> USD", "1299.99"),
     ],
 )
 def test_what_is_struck_through_is_no_price_and_raised_digits_are_cents(text: str, amount: str) -> None:
     assert card(price(text)).price == Decimal(amount)
+
+
+def test_a_price_that_is_all_struck_through_is_none() -> None:
+    html = '<a href="/x.1/"><b>x</b><s class="cost">950 USD</s></a>'
+    found = selectors.read({"card": "a", "title": "b", "price": ".cost"})
+    assert cards.parse(html, BASE, found, head_fi.ID_PATTERN).cards[0].price is None
 
 
 @pytest.mark.parametrize("piece", ["(", "( ", "(sold to ", " - sold to ", "SOLD", "sold!", "[*"])
