@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -73,6 +74,7 @@ def due_checks(place: Ground) -> None:
         "to_send": (outbox.TO_SEND, {"now": now, "limit": 250}),
         "next_permit": (releasing.NEXT_PERMIT, {}),
         "upstreams": (releasing.UPSTREAMS, {"now": now}),
+        "hopeless": (releasing.HOPELESS, {"now": now, "long": timedelta(hours=1)}),
     }
     figures = {}
     for name, (statement, parameters) in asked.items():
