@@ -1,7 +1,7 @@
 """Our permits beside the moving window of the `limits` library: what each lets through at the upstream.
 
 Eight hungry processes, at most 50 calls in any second; a call arrives after a one-way latency with a tail
-(median 20 ms, at most 1 s) and its answer takes as long again.  Needs ``pip install limits``.
+(median 20 ms, at most 1 s) and its answer takes as long again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import random
 import sys
 import time
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import Any
 
 from ground import Ground, ground, say
@@ -110,10 +109,7 @@ def main() -> None:
     with ground() as place:
         prepare(place)
         measure("permits_settled_log", ours, seconds)
-        if find_spec("limits") is None:
-            say("permits_limits_moving_window", not_measured="pip install limits")
-        else:
-            measure("permits_limits_moving_window", theirs, seconds, place.valkey.url)
+        measure("permits_limits_moving_window", theirs, seconds, place.valkey.url)
 
 
 if __name__ == "__main__":
