@@ -130,6 +130,8 @@ def _asked(node: LexborNode, selector: Selector | None) -> str:
     found = first(node, selector)
     if found is None or selector is None or selector.attribute:
         return value(node, selector) or ""
+    if found.css_first("del, s, strike, sup") is None:
+        return (fold(found.text(separator=" ")) or "")[: money.LONGEST]
     # One at a time: what stands inside another goes with it, and must not be touched afterwards.
     while (struck := found.css_first("del, s, strike")) is not None:
         if struck.mem_id == found.mem_id:

@@ -113,13 +113,20 @@ def _own(digits: str, before: str) -> str:
 def _amount(digits: str, thousands: str | None) -> Decimal | None:
     """The number that ``digits`` mean, or None when no ad can ask it."""
     text = digits.strip()
+    if text.isascii() and text.isdigit():
+        return _in_range(Decimal(text), thousands)
     if _GROUPED.match(text):
         text = re.sub(r"[^0-9]", "", text)
     # What separator is left last begins the decimals: price-parser is told, not left to guess.
     separators = re.findall(r"[.,]", text)
     text = text.replace("\u2019", "'").replace("\u2009", " ")
     amount = Price.fromstring(text, decimal_separator=separators[-1] if separators else None).amount
-    if amount is None or not 0 < amount < GREATEST:
+    return None if amount is None else _in_range(amount, thousands)
+
+
+def _in_range(amount: Decimal, thousands: str | None) -> Decimal | None:
+    """The amount in cents, or None when no ad can ask it."""
+    if not 0 < amount < GREATEST:
         return None
     amount = (amount * 1000 if thousands else amount).quantize(CENT, ROUND_HALF_UP)
     return amount if 0 < amount < GREATEST else None

@@ -64,6 +64,7 @@ def heading(text: str) -> tuple[str, str]:
     return ACTIVE, text
 
 
+@lru_cache(maxsize=256)
 def label_status(text: str | None) -> str | None:
     """The status that an overlay or label says ("Sold/Traded"), None when it says none ("For Sale")."""
     parts = [word.lower() for word in _LETTERS.findall((text or "")[:200])]
