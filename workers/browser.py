@@ -63,7 +63,7 @@ class HalfDrawn(QuotaWait):
 
     def __init__(self, wait: QuotaWait) -> None:
         reason = wait.reason.removeprefix(f"waiting for {wait.upstream}: ")
-        super().__init__(wait.upstream, wait.seconds, reason)
+        super().__init__(wait.upstream, wait.seconds, reason, shut=wait.shut)
 
 
 def program(upstream: str) -> str:

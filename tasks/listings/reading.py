@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tasks.listings import (
     cards,
@@ -36,6 +36,7 @@ from tasks.listings.storing import Stored
 from workers import claims
 from workers.answers import Answer, Validators
 from workers.browser import HalfDrawn
+from workers.db import is_passing
 from workers.errors import (
     Blocked,
     BrokenAnswer,
@@ -101,6 +102,8 @@ class Reader:
         except ControlFlow:
             raise
         except Exception as error:
+            if isinstance(error, DBAPIError) and is_passing(error):
+                raise
             first_line = redact(str(error).partition("\n")[0])
             with suppress(SQLAlchemyError, ControlFlow):
                 self._note(item, "failed", f"{type(error).__name__}: {first_line}")

@@ -169,3 +169,36 @@ def test_of_two_runs_at_once_one_scrapes_and_the_other_comes_back(scrapes: Any, 
     assert (ended["id"], ended["state"]) == (holder, "succeeded")
     assert scrapes.go_on(second["id"])["state"] == "succeeded"
     assert scrapes.one("select run_id from site_turn")["run_id"] == second["id"]
+
+
+def test_a_page_in_the_encoding_that_it_names_itself_is_read(scrapes: Any, make_ad: Any) -> None:
+    head = '<head><meta http-equiv="Content-Type" content="text/html; charset=windows-1251"></head>'
+    page = f"<html>{head}<body>{make_ad(1, title='Наушники').html()}</body></html>"
+    kind = {"Content-Type": "text/html"}
+    scrapes.shop.reply = lambda path: (
+        (200, kind, page.encode("windows-1251")) if "/categories/" in path else None
+    )
+    scrapes.run()
+    assert scrapes.ad(1)["title"] == "Наушники"
+
+
+def test_a_scrape_gives_its_worker_back_between_two_pages_and_goes_on_there(
+    scrapes: Any, ads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.errors import HandBack
+    from workers.lease import Lease
+
+    scrapes.shop.ads["full-size"] = ads(6)
+    asked = iter(range(1000))
+
+    def long_enough(_: Any) -> None:
+        if next(asked) == 3:
+            raise HandBack("others have their turn")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lease, "rest", long_enough)
+        run = scrapes.run()
+    assert run["state"] == "running"
+    assert scrapes.shop.pages() == ["full-size.2/", "full-size.2/page-2"]
+    assert scrapes.go_on(run["id"])["result"]["summary"] == "3 pages, 6 ads, 6 new, 0 changed"
+    assert scrapes.shop.pages() == ["full-size.2/page-3"]
