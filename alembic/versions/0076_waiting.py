@@ -34,6 +34,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('run_id', 'seq', 'url', name=op.f('detour_pkey')),
     comment='Redirects followed half-way by a batch that must wait for its next call.'
     )
+    # As a new site's upstream has it from its first row on.
+    op.execute("update upstream set obey_robots = true where name in (select upstream from site)")
     op.execute(f"drop function {TAKE}")
     load_sql("ended_items", "window_start", "permit_refusal", "take_permit", "permits_available")
 
