@@ -13,7 +13,7 @@ from workers.console import FAILED, NOT_FOUND, connect, fail, plain, show, speak
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "note")
 RUNS = ("when", "name", "trigger", "state", "summary", "took", "id")
 CHANGES = ("changed_at", "changed_by", "program", "schedule", "change")
-RUNNING = ("schedule", "task", "items", "elapsed", "waiting_for", "started_by")
+RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by")
 QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "closed_because")
 HEALTH = ("name", "role", "seen", "state")
 
