@@ -148,6 +148,13 @@ def _cancel() -> None:
     claiming.decide = decide
 
 
+def _deferred() -> None:
+    """A run begins anywhere, whatever the run before it had to leave."""
+    from workers import engine
+
+    engine._put_deferred_first = lambda *_: None
+
+
 RULES: dict[str, Patch] = {
     "fence": _fence,
     "outcome": _outcome,
@@ -160,6 +167,7 @@ RULES: dict[str, Patch] = {
     "state": _state,
     "commit": _commit,
     "cancel": _cancel,
+    "deferred": _deferred,
 }
 #: What chaos does to its database when a rule is broken that the database keeps too.
 IN_SQL = dict.fromkeys(("overlap", "cancel"), "drop index run_one_exclusive")

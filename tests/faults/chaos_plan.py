@@ -23,7 +23,7 @@ SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
     ("slow", 3, "chaos.working", {"items": 7, "seconds": 0.6}, {"overlap": "buffer_one"}),
     ("short-of-time", 3, "chaos.working", {"items": 9, "seconds": 0.3},
      {"overlap": "skip", "timeout": timedelta(seconds=1.5)}),
-    ("newest", 5, "chaos.working", {"items": 8, "seconds": 0.5}, {"overlap": "cancel_other"}),
+    ("newest", 4, "chaos.working", {"items": 6, "seconds": 1.5}, {"overlap": "cancel_other"}),
     ("narrow", 6, "chaos.working", {"items": 12, "seconds": 0.1}, {"overlap": "skip", "max_in_flight": 1}),
     ("spaced", 6, "chaos.working", {"items": 9, "seconds": 0.05},
      {"overlap": "skip", "batch_delay": timedelta(seconds=0.7)}),
