@@ -120,6 +120,7 @@ select first.* from (select run_id from head where run_id is not null limit 1000
                        where {PARKED} and run_id = runs.run_id order by updated_at, seq limit 1) first
 """  # noqa: S608 - constants of our own
 
+#: Runs of one priority take turns; who begins is drawn anew each time, and sending keeps the order.
 LET_GO = f"""
 with allowed as materialized (
     select permits_available(%(upstream)s, %(now)s)
@@ -133,19 +134,21 @@ with allowed as materialized (
             union ({HEADS})) first
      where (select number from allowed) > 0
 ), chosen as materialized (
-    select fair.run_id, fair.seq from fair join run r on r.id = fair.run_id
+    select fair.run_id, fair.seq,
+           row_number() over (order by fair.priority desc, turn, random()) as place
+      from fair join run r on r.id = fair.run_id
      where r.max_in_flight is null
         or turn <= r.max_in_flight - (select count(*) from batch b where b.run_id = r.id and b.seq > 0
                                          and (b.state in ('running', 'sent')
                                               or b.state = 'waiting' and b.send_at is not null))
-     order by fair.priority desc, turn, fair.updated_at
-     limit greatest(0, (select number from allowed))
 ), locked as materialized (
     select run_id, seq from batch
-     where {PARKED} and (run_id, seq) in (select run_id, seq from chosen)
+     where {PARKED} and (run_id, seq) in (
+           select run_id, seq from chosen where place <= (select number from allowed))
      order by run_id, seq for update skip locked
 )
-update batch b set send_at = %(now)s from locked
+update batch b set send_at = %(now)s + place * interval '1 microsecond'
+  from locked join chosen using (run_id, seq)
  where b.run_id = locked.run_id and b.seq = locked.seq
 """  # noqa: S608
 

@@ -81,3 +81,17 @@ def test_a_run_takes_no_more_places_than_it_may_have_in_flight(share: Any, serve
 
     assert rounds[0] == ["large", "large", "large", "modest"]
     assert max(one.count("modest") for one in rounds) == 1
+
+
+def test_behind_one_call_at_a_time_a_run_planned_later_does_not_wait_for_the_first_to_end(
+    share: Any, served: Any
+) -> None:
+    share("first", batches=30)
+    share("later", batches=10)
+
+    rounds = [name for (name,) in served(1)]
+
+    # A fair coin gives this fewer than once in a million times what would fail it.
+    assert "first" in rounds[:20]
+    assert "later" in rounds[:20]
+    assert len(rounds) == 40
