@@ -66,10 +66,11 @@ class Door:
         self._run_id = run_id
         self._seq = seq
         self._settle_later = settle_later
-        #: A batch that was handed back before may have been sent on half-way.
         self._detours = Detours(run_id, seq, resumed=resumed)
         self._check = check or (lambda: None)
         self._patience: float | None = None
+        #: The whole time of a call and a second: an upstream may go on with one that we have given up.
+        self._lease = timedelta(0)
         self._unsettled: list[Answered] = []
         self._on_trial = False
         #: Whether a permit was ever asked for.
@@ -116,7 +117,7 @@ class Door:
         sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
         request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
         polite = rules.base_url if rules.obey_robots or obey_robots else None
-        deadline = time.monotonic() + timeout
+        deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
         attempt = 1
         while True:
             self._check()
@@ -149,7 +150,7 @@ class Door:
     @contextmanager
     def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
         """One permit for a call that is no HTTP; yields its seconds; OSError becomes Unavailable."""
-        deadline = time.monotonic() + timeout
+        deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
         permit = self._permit(upstream, deadline, what)
         answered = True
         try:
@@ -233,14 +234,14 @@ class Door:
         return answer
 
     def _permit(self, upstream: str, deadline: float, path: str) -> int:
-        """Take a permit, waiting a little if need be; its lease outlives the deadline by a second."""
+        """Take a permit, waiting a little if need be."""
         waited = 0.0
         while True:
             self._check()
             began = time.monotonic()
             if began >= deadline:
                 break
-            grant = self._ask(upstream, timedelta(seconds=deadline - began + 1.0), path)
+            grant = self._ask(upstream, path)
             if grant.id is not None:
                 self._on_trial = grant.trying
                 return grant.id
@@ -256,7 +257,7 @@ class Door:
             waited += time.monotonic() - began
         raise _NoTurn(upstream, "no permit within the time of the call")
 
-    def _ask(self, upstream: str, lease: timedelta, path: str) -> Grant:
+    def _ask(self, upstream: str, path: str) -> Grant:
         """Settle what is answered and ask for a permit, in one short transaction of its own."""
         self.called = True
         answered = self.take_unsettled()
@@ -265,7 +266,7 @@ class Door:
                 return permits.take(
                     connection,
                     upstream,
-                    lease,
+                    self._lease,
                     run_id=self._run_id,
                     seq=self._seq,
                     path=path,

@@ -32,13 +32,15 @@ SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 TRACES = """
 create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
-create table chaos_death (run_id uuid, seq int, worker text, fence int,
+create table chaos_death (run_id uuid, seq int, worker text, fence int, since timestamptz,
                           at timestamptz default clock_timestamp());
 create table chaos_claim (run_id uuid, seq int, what text, at timestamptz default clock_timestamp());
 create table chaos_stranger (run_id uuid, seq int, at timestamptz default clock_timestamp());
 create function chaos_note() returns trigger language plpgsql as $$
 begin
-    insert into chaos_death (run_id, seq, worker, fence) values (old.run_id, old.seq, old.worker, old.fence);
+    -- Nothing but its claim changes this of a running batch.
+    insert into chaos_death (run_id, seq, worker, fence, since)
+    values (old.run_id, old.seq, old.worker, old.fence, old.updated_at);
     return null;
 end $$;
 create trigger chaos_note after update on batch for each row

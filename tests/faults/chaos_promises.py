@@ -25,8 +25,6 @@ DATABASE_ERRORS = {
 Rows = list[dict[str, Any]]
 #: A run may outlive its timeout by so much: beat may be down, or Postgres (seconds).
 GRACE = 20
-#: A batch may be taken from a worker so long after that was hurt: beat or Postgres may be away (seconds).
-LATE = 25
 #: A batch that was sent is taken by a worker or sent again within this (seconds).
 FORGOTTEN = 75
 
@@ -128,10 +126,13 @@ def timely(_: Town, sql: Any) -> Iterator[str]:
 def robbed(town: Town, sql: Any) -> Iterator[str]:
     """No batch was taken from a worker that lived and was awake."""
     for row in sql.execute(
-        "select d.*, r.schedule, extract(epoch from d.at)::float8 as t from chaos_death d join run r on r.id = d.run_id"
+        "select d.*, r.schedule, extract(epoch from d.at)::float8 as t,"
+        "       extract(epoch from d.since)::float8 as taken from chaos_death d join run r on r.id = d.run_id"
     ):
-        away = any(until > row["t"] - LATE for until in town.hurt.get(row["worker"], ())) or any(
-            row["worker"].startswith(f"{part}.") and since < row["t"] < until + LATE
+        # Hurt, or cut off, at some time between the claim and the loss.
+        begin = row["taken"] - 1.0
+        away = any(until > begin for until in town.hurt.get(row["worker"], ())) or any(
+            row["worker"].startswith(f"{part}.") and since < row["t"] and until > begin
             for part, since, until in town.cuts
         )
         if not away and row["schedule"] != "hangs":

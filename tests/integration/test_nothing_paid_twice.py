@@ -127,3 +127,21 @@ def test_time_that_ran_out_in_our_own_queue_is_no_outage_of_the_upstream(
         "select failures, closed_until from upstream_state where upstream = 'generic'"
     )
     assert state.fetchone() == {"failures": 0, "closed_until": None}
+
+
+def test_a_call_given_up_counts_for_its_whole_time(imitation: Any, connection: Any) -> None:
+    server = imitation("generic")
+    connection.execute(
+        "insert into upstream (name, base_url, spacing) values ('generic', %s, '1 second')",
+        (server.url,),
+    )
+    Door().get("generic", "/1")
+    server.control(slow=2)
+
+    with pytest.raises(Unavailable, match="in time"):
+        Door().get("generic", "/2", timeout=1.5)
+
+    row = connection.execute(
+        "select extract(epoch from stamp - granted_at)::float8 as lease from permit where path = '/2'"
+    ).fetchone()
+    assert row["lease"] == pytest.approx(2.5, abs=0.01)
