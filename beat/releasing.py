@@ -120,12 +120,18 @@ select first.* from (select run_id from head where run_id is not null limit 1000
                        where {PARKED} and run_id = runs.run_id order by updated_at, seq limit 1) first
 """  # noqa: S608 - constants of our own
 
-#: Runs of one priority take turns; who begins is drawn anew each time, and sending keeps the order.
+#: Whose turn it is depends on whose calls went last; so many calls are looked at.
+REMEMBERED = 200
+
+#: Runs of one priority take turns, and sending keeps their order.
 LET_GO = f"""
-with allowed as materialized (
+with let_go as materialized (
+    select run_id, count(*) as number from batch
+     where state in ('waiting', 'sent') and waiting_for = %(upstream)s and send_at is not null
+     group by run_id
+), allowed as materialized (
     select permits_available(%(upstream)s, %(now)s)
-           - (select count(*) from batch where state in ('waiting', 'sent')
-                 and waiting_for = %(upstream)s and send_at is not null) as number
+           - coalesce((select sum(number) from let_go), 0)::integer as number
 ), fair as materialized (
     select run_id, seq, priority, updated_at,
            row_number() over (partition by run_id order by updated_at, seq) as turn
@@ -133,10 +139,18 @@ with allowed as materialized (
               order by priority desc, updated_at limit 1000)
             union ({HEADS})) first
      where (select number from allowed) > 0
+), served as materialized (
+    select run_id, max(granted_at) as at
+      from (select run_id, granted_at from permit where upstream = %(upstream)s
+             order by stamp desc limit {REMEMBERED}) recent
+     group by run_id
 ), chosen as materialized (
     select fair.run_id, fair.seq,
-           row_number() over (order by fair.priority desc, turn, random()) as place
+           row_number() over (order by fair.priority desc, turn + coalesce(let_go.number, 0),
+                                       served.at nulls first, fair.updated_at) as place
       from fair join run r on r.id = fair.run_id
+      left join served on served.run_id = fair.run_id
+      left join let_go on let_go.run_id = fair.run_id
      where r.max_in_flight is null
         or turn <= r.max_in_flight - (select count(*) from batch b where b.run_id = r.id and b.seq > 0
                                          and (b.state in ('running', 'sent')
