@@ -21,6 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[nth]) for nth in range(3)]
 import psycopg  # noqa: E402
 from chaos_breaking import RULES  # noqa: E402
 from chaos_faults import Faults  # noqa: E402
+from chaos_plan import UPSTREAMS  # noqa: E402
 from chaos_promises import ALWAYS, AT_REST, broken, figures  # noqa: E402
 from chaos_town import Town  # noqa: E402
 
@@ -53,6 +54,8 @@ class Chaos(Faults):
 
     def calm(self) -> float | None:
         """End all faults, plan nothing more, wait until all is done; None when that does not come."""
+        for name in UPSTREAMS:
+            self.town.order(name, slow=0)
         began = moved = time.monotonic()
         caught_up, done = False, -1
         while time.monotonic() - moved < QUIET_WITHIN and time.monotonic() - began < ALL_WITHIN:
