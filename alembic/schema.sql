@@ -806,6 +806,83 @@ $$;
 -- Name: FUNCTION next_runs(schedule_name text, n integer); Type: COMMENT
 COMMENT ON FUNCTION public.next_runs(schedule_name text, n integer) IS 'When a schedule runs next, as it stands now: SELECT * FROM next_runs(''prices-nightly'', 5);';
 
+-- Name: upstream; Type: TABLE
+CREATE TABLE public.upstream (
+    name text NOT NULL,
+    base_url text NOT NULL,
+    concurrency integer DEFAULT 4 NOT NULL,
+    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
+    obey_robots boolean DEFAULT false NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    note text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    opened_at timestamp with time zone,
+    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
+    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
+    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
+    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
+    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
+);
+
+-- Name: TABLE upstream; Type: COMMENT
+COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
+
+-- Name: COLUMN upstream.name; Type: COMMENT
+COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
+
+-- Name: COLUMN upstream.base_url; Type: COMMENT
+COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
+
+-- Name: COLUMN upstream.concurrency; Type: COMMENT
+COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
+
+-- Name: COLUMN upstream.spacing; Type: COMMENT
+COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
+
+-- Name: COLUMN upstream.obey_robots; Type: COMMENT
+COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
+
+-- Name: COLUMN upstream.enabled; Type: COMMENT
+COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
+
+-- Name: COLUMN upstream.note; Type: COMMENT
+COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
+
+-- Name: COLUMN upstream.updated_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
+
+-- Name: COLUMN upstream.opened_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.opened_at IS 'When a person opened its closed door last: open_door()';
+
+-- Name: open_door(text, text); Type: FUNCTION
+CREATE FUNCTION public.open_door(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
+    LANGUAGE plpgsql
+    AS $$
+declare
+    kept upstream;
+begin
+    select * into kept from upstream where name = upstream_name;
+    if kept.name is null then
+        raise exception 'no upstream named "%"', upstream_name
+            using errcode = 'P0002',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    if not kept.enabled then
+        raise exception 'upstream "%" is disabled: a person shut it', kept.name
+            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+    end if;
+    if not exists (select from upstream_state where upstream = kept.name and closed_until > clock_timestamp()) then
+        raise notice 'The door of % is not closed.', kept.name;
+    end if;
+    update upstream set opened_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    returning * into kept;
+    return kept;
+end
+$$;
+
+-- Name: FUNCTION open_door(upstream_name text, why text); Type: COMMENT
+COMMENT ON FUNCTION public.open_door(upstream_name text, why text) IS 'Open an upstream''s closed door before its time; one call tries first: SELECT open_door(''head_fi'', ''they said we may'');';
+
 -- Name: option_fits(jsonb, jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.option_fits(value jsonb, rule jsonb, defs jsonb) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -1058,50 +1135,6 @@ $$;
 
 -- Name: FUNCTION pause_switched(); Type: COMMENT
 COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all are in force at once';
-
--- Name: upstream; Type: TABLE
-CREATE TABLE public.upstream (
-    name text NOT NULL,
-    base_url text NOT NULL,
-    concurrency integer DEFAULT 4 NOT NULL,
-    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
-    obey_robots boolean DEFAULT false NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    note text,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
-    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
-    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
-    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
-);
-
--- Name: TABLE upstream; Type: COMMENT
-COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
-
--- Name: COLUMN upstream.name; Type: COMMENT
-COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
-
--- Name: COLUMN upstream.base_url; Type: COMMENT
-COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
-
--- Name: COLUMN upstream.concurrency; Type: COMMENT
-COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
-
--- Name: COLUMN upstream.spacing; Type: COMMENT
-COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
-
--- Name: COLUMN upstream.obey_robots; Type: COMMENT
-COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
-
--- Name: COLUMN upstream.enabled; Type: COMMENT
-COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
-
--- Name: COLUMN upstream.note; Type: COMMENT
-COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
-
--- Name: COLUMN upstream.updated_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
 
 -- Name: upstream_state; Type: TABLE
 CREATE TABLE public.upstream_state (
@@ -2487,6 +2520,22 @@ $$;
 -- Name: FUNCTION upstream_edited(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota is in force at once';
 
+-- Name: upstream_opened(); Type: FUNCTION
+CREATE FUNCTION public.upstream_opened() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    -- Half open: one call goes first, and the others wait for what it is told.
+    update upstream_state set closed_until = clock_timestamp(), failures = greatest(failures, 1)
+     where upstream = new.name and closed_until > clock_timestamp();
+    return null;
+end
+$$;
+
+-- Name: FUNCTION upstream_opened(); Type: COMMENT
+COMMENT ON FUNCTION public.upstream_opened() IS 'Trigger: a person opens the closed door of an upstream';
+
 -- Name: upstream_stamped(); Type: FUNCTION
 CREATE FUNCTION public.upstream_stamped() RETURNS trigger
     LANGUAGE plpgsql
@@ -3642,6 +3691,25 @@ ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+-- Name: plan_step; Type: TABLE
+CREATE TABLE public.plan_step (
+    run_id uuid NOT NULL,
+    name text NOT NULL,
+    value jsonb NOT NULL
+);
+
+-- Name: TABLE plan_step; Type: COMMENT
+COMMENT ON TABLE public.plan_step IS 'What plans learned from upstreams; a plan that had to wait asks for the rest.';
+
+-- Name: COLUMN plan_step.run_id; Type: COMMENT
+COMMENT ON COLUMN public.plan_step.run_id IS 'Its run';
+
+-- Name: COLUMN plan_step.name; Type: COMMENT
+COMMENT ON COLUMN public.plan_step.name IS 'The step, as its kind calls it';
+
+-- Name: COLUMN plan_step.value; Type: COMMENT
+COMMENT ON COLUMN public.plan_step.value IS 'What was learned';
 
 -- Name: price_bar; Type: TABLE
 CREATE TABLE public.price_bar (
@@ -5235,6 +5303,10 @@ ALTER TABLE ONLY public.pause_switch
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
 
+-- Name: plan_step plan_step_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.plan_step
+    ADD CONSTRAINT plan_step_pkey PRIMARY KEY (run_id, name);
+
 -- Name: price_bar price_bar_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_bar
     ADD CONSTRAINT price_bar_pkey PRIMARY KEY (symbol, bar_date, source);
@@ -5592,6 +5664,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FO
 -- Name: permit guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.permit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota: UPDATE quota SET calls = …;');
 
+-- Name: plan_step guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.plan_step FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: price_bar guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
@@ -5668,7 +5743,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
 
 -- Name: upstream_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'It opens by itself, then one call tries; limits are rows of quota and upstream.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'It opens by itself; sooner: SELECT open_door(upstream, ''why''); limits: quota.');
 
 -- Name: wallet guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -5754,6 +5829,9 @@ CREATE TRIGGER upstream_check BEFORE INSERT OR UPDATE ON public.upstream FOR EAC
 -- Name: upstream upstream_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER upstream_edited AFTER UPDATE ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
 
+-- Name: upstream upstream_opened; Type: TRIGGER
+CREATE CONSTRAINT TRIGGER upstream_opened AFTER UPDATE OF opened_at ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.opened_at IS DISTINCT FROM old.opened_at)) EXECUTE FUNCTION public.upstream_opened();
+
 -- Name: upstream upstream_stamped; Type: TRIGGER
 CREATE TRIGGER upstream_stamped BEFORE UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_stamped();
 
@@ -5823,6 +5901,10 @@ ALTER TABLE ONLY public.notice
 -- Name: permit permit_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
+
+-- Name: plan_step plan_step_run_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.plan_step
+    ADD CONSTRAINT plan_step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota

@@ -29,12 +29,17 @@ class ScriptedDexScreener(ScriptedServer):
         self.orders: dict[str, Any] = {}
         #: Answers to give before any other, for paths that begin so.
         self.instead: dict[str, Reply] = {}
+        #: The same, once each.
+        self.once: dict[str, Reply] = {}
         self.paths: list[str] = []
         self.over = threading.Event()
         super().__init__()
 
     def reply(self, path: str, headers: Mapping[str, str]) -> Reply:
         self.paths.append(path)
+        for start in self.once:
+            if path.startswith(start):
+                return self.answer(self.once.pop(start))
         for start, answer in self.instead.items():
             if path.startswith(start):
                 return self.answer(answer)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from workers import claims, outcomes, permits, runs, setbacks
+from workers import claims, outcomes, permits, plan_steps, runs, setbacks
 from workers.claims import Claim
 from workers.db import is_lost, transaction
 from workers.errors import (
@@ -142,7 +142,7 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         raise RuntimeError(f"{task.name} planned an item twice")
     size = hold.run["batch_size"] or task.batch_size
     delay = hold.run["batch_delay"] if hold.run["batch_delay"] is not None else task.batch_delay
-    if 0 < len(items) <= size and not work.door.called:
+    if 0 < len(items) <= size and not work.door.called and not work.steps:
         # Small, and nothing was paid for it: the first outcome stores it.
         if hold.run["schedule"] is not None and len(items) > 1:
             with work.read() as connection:
@@ -155,6 +155,8 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         if hold.run["schedule"] is not None:
             _put_deferred_first(connection, hold, items)
         permits.settle(connection, work.door.take_unsettled())
+        if work.steps:
+            plan_steps.forget(connection, hold.run_id)
         if len(items) <= size:
             claims.write_items(connection, hold, [item.row() for item in items])
             runs.add_batches(connection, hold.run_id, 0, len(items))

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from workers import claims, permits
+from workers import claims, permits, plan_steps
 from workers.claims import Claim
 from workers.db import is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
@@ -67,6 +67,8 @@ class Work(Generic[O]):
     rest: Callable[[], None] = lambda: None
     #: The plan is known here alone: the first outcome stores it.
     planned_only: bool = False
+    #: What each `step` of the plan brought; None before the first.
+    steps: dict[str, Any] | None = None
     _counting: Item | None = None
 
     @property
@@ -115,6 +117,24 @@ class Work(Generic[O]):
         """Open a transaction for reading; nothing written in it is fenced, so write nothing."""
         with transaction() as connection:
             yield connection
+
+    def step(self, name: str, ask: Callable[[], Any]) -> Any:
+        """What ``ask`` returns (JSON), for a plan that must call; kept under ``name`` at once.
+
+        A plan that had to wait, or whose worker died, is made again from its beginning; the steps that
+        were paid for are not asked again.
+        """
+        if self.steps is None:
+            with self.read() as connection:
+                self.steps = plan_steps.kept(connection, self.run_id) if self.claim.fence > 1 else {}
+        if name not in self.steps:
+            self.check()
+            value = ask()
+            with claims.fenced(self.claim, self.on_stop) as connection:
+                plan_steps.keep(connection, self.run_id, name, value)
+                permits.settle(connection, self.door.take_unsettled())
+            self.steps[name] = value
+        return self.steps[name]
 
     @contextmanager
     def attempt(self, *items: Item) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -60,7 +61,7 @@ def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
     errors: dict[str, UpstreamError] = {}
     for feed in dict.fromkeys(work.options.feeds):
         try:
-            candidates = dexscreener.fetch_feed(work.door, feed)
+            candidates = named(work, feed)
         except UpstreamError as error:
             work.log.warning("feed.failed", feed=feed, error=str(error))
             errors[feed] = error
@@ -74,6 +75,12 @@ def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
             if feed not in item.data["feeds"]:
                 item.data["feeds"].append(feed)
     return sorted(found.values(), key=lambda item: str(item.data["chain"])), errors
+
+
+def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
+    """The tokens that ``feed`` names, asked for once a run."""
+    rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.door, feed)])
+    return [dexscreener.Candidate(**row) for row in rows]
 
 
 def with_failed(items: list[Item], failed: Iterable[str]) -> list[Item]:

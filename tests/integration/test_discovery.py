@@ -269,6 +269,29 @@ def test_a_run_that_found_nothing_because_a_feed_failed_has_failed(discovery: An
     assert run["error"].startswith("BrokenAnswer: dexscreener: ")
 
 
+@pytest.mark.parametrize("task", ["tasks.discovery.discover", "tasks.discovery.surveil"])
+def test_a_plan_that_must_wait_between_two_feeds_asks_none_of_them_twice(
+    discovery: Any, task: str
+) -> None:
+    discovery.feed("A", feed="boosts_top")
+    discovery.server.feeds["boosts_top"][0]["links"] = [{"type": "x", "url": "https://a.example"}]
+    discovery.feed("B", feed="takeovers")
+    discovery.server.once["/token-profiles/"] = (429, {"Retry-After": "3600"}, "")
+
+    run = discovery.run(task)
+
+    assert (run["state"], discovery.chosen(run)) == ("succeeded", ["A", "B"])
+    assert discovery.server.paths[:5] == [
+        "/token-boosts/top/v1",
+        "/token-boosts/latest/v1",
+        "/token-profiles/latest/v1",
+        "/token-profiles/latest/v1",
+        "/community-takeovers/latest/v1",
+    ]
+    assert discovery.one("select links from token where address = 'A'")["links"]
+    assert discovery.all("select * from plan_step") == []
+
+
 def test_surveillance_refreshes_what_is_known_when_every_feed_fails(discovery: Any) -> None:
     discovery.feed("A")
     discovery.run()

@@ -204,6 +204,40 @@ def test_half_open_lets_one_call_try_while_the_others_wait(upstream: Any, connec
     assert (second.id, second.reason) == (None, "1 call in flight")
 
 
+def test_a_person_opens_a_closed_door_and_one_call_goes_first(upstream: Any, connection: Any) -> None:
+    upstream()
+    with transaction() as alchemy:
+        doors.close(alchemy, "any", timedelta(days=1), "answered 429")
+    assert not call()
+
+    row = connection.execute("select (open_door('any', 'they said we may')).*").fetchone()
+
+    assert (row["note"], row["opened_at"] is not None) == ("they said we may", True)
+    first, second = take(), take()
+    assert (first.trying, second.id, second.reason) == (True, None, "1 call in flight")
+    connection.execute("update upstream set note = 'something else' where name = 'any'")
+    with transaction() as alchemy:
+        doors.close(alchemy, "any", timedelta(days=1), "answered 429 again")
+    connection.execute("update upstream set note = 'edited later' where name = 'any'")
+    assert available() == 0
+
+
+def test_only_a_door_that_can_be_opened_is(upstream: Any, connection: Any) -> None:
+    upstream(enabled=False)
+    with pytest.raises(psycopg.Error, match='upstream "any" is disabled') as disabled:
+        connection.execute("select open_door('any')")
+    with pytest.raises(psycopg.Error, match='no upstream named "many"'):
+        connection.execute("select open_door('many')")
+    connection.execute(str(disabled.value.diag.message_hint))
+    heard: list[Any] = []
+    connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+
+    connection.execute("select open_door('any')")
+
+    assert heard == ["The door of any is not closed."]
+    assert call()
+
+
 def test_an_upstream_without_limits_shows_too_when_it_is_closed(upstream: Any, connection: Any) -> None:
     upstream(enabled=False, note="maintenance")
 

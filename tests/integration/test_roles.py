@@ -68,6 +68,7 @@ def test_an_operator_inserts_edits_and_deletes_schedules_under_a_name_of_its_own
     alice.execute("select backfill('mine', now() - interval '1 day', now())")
     alice.execute("update quota set calls = 3 where upstream = 'stooq'")
     alice.execute("update upstream set concurrency = 2 where name = 'stooq'")
+    alice.execute("select open_door('stooq', 'they said we may')")
     alice.execute("delete from schedule where name = 'mine'")
 
     people = connection.execute("select distinct changed_by as who from schedule_change").fetchall()

@@ -1,0 +1,26 @@
+create or replace function open_door(upstream_name text, why text default null) returns upstream
+language plpgsql
+as $$
+declare
+    kept upstream;
+begin
+    select * into kept from upstream where name = upstream_name;
+    if kept.name is null then
+        raise exception 'no upstream named "%"', upstream_name
+            using errcode = 'P0002',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    if not kept.enabled then
+        raise exception 'upstream "%" is disabled: a person shut it', kept.name
+            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+    end if;
+    if not exists (select from upstream_state where upstream = kept.name and closed_until > clock_timestamp()) then
+        raise notice 'The door of % is not closed.', kept.name;
+    end if;
+    update upstream set opened_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    returning * into kept;
+    return kept;
+end
+$$;
+comment on function open_door(text, text) is
+    'Open an upstream''s closed door before its time; one call tries first: SELECT open_door(''head_fi'', ''they said we may'');';
