@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from fix_discovery import NEVER, boost, pair
+from cases_common import only
+from cases_schedules import config, config_range, next_run, stats
+from cases_upstreams import answer, breaker, http_retry
+from fix_discovery import boost, pair
 from fix_scripted import Reply
-from pydantic import ValidationError
 
-from beat.catchup import settle
-from beat.timetable import Timing, next_due
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
 from workers import retry
-from workers.errors import QuotaWait, UpstreamError
-from workers.settings import settings
 from workers.upstream import Door
 
 HERE = Path(__file__).parent
@@ -39,29 +36,10 @@ WIDE = {
 }  # fmt: skip
 
 
-def only(given: Iterable[str], *known: str) -> None:
-    """No input is left unread: a key that the adapter does not know fails the case."""
-    assert set(given) <= set(known), f"unread: {set(given) - set(known)}"
-
-
 def hasten(need: Any) -> None:
     """No pauses between attempts, and half a second for a call: production's times are too long here."""
     need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
     need("monkeypatch").setitem(Door.call.__kwdefaults__, "timeout", 0.5)
-
-
-def answer(said: Any) -> Reply:
-    """A server's answer from a word for it: a status, a text, or what does not come."""
-    if isinstance(said, int) or (isinstance(said, str) and said.isdigit()):
-        return int(said), {}, []
-    if said == "timeout":
-        return NEVER
-    if isinstance(said, str):
-        return (200, {}, said) if said.startswith("<") else (501, {}, said)
-    return 200, {}, said
-
-
-# --- a run ------------------------------------------------------------------------------------------
 
 
 def result_of(discovery: Any, run: dict[str, Any]) -> dict[str, Any]:
@@ -243,135 +221,6 @@ def enrich(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[s
     return stored(discovery)
 
 
-# --- options and schedules --------------------------------------------------------------------------
-
-
-def strict(need: Any) -> Any:
-    """A database with the kinds' own limits, as in production."""
-    from workers import kinds
-    from workers.db import transaction
-    from workers.migrate import registered
-
-    connection = need("connection")
-    with transaction() as alchemy:
-        kinds.register(alchemy, registered(), relaxed=False)
-    return connection
-
-
-def is_accepted(connection: Any, task: str, hours: int) -> bool:
-    try:
-        connection.execute(
-            "insert into schedule (name, task, every) values ('case', %s, %s)",
-            (task, timedelta(hours=hours)),
-        )
-    except psycopg.errors.CheckViolation:
-        return False
-    return True
-
-
-def shipped(need: Any, name: str) -> Any:
-    return next(row for row in need("shipped_schedules") if row["name"] == name)
-
-
-def switched(enabled: Any, need: Any) -> dict[str, Any]:
-    """The surveillance schedule, switched on or off, as beat then plans it."""
-    connection, drive = strict(need), need("drive")
-    try:
-        connection.execute(
-            "insert into schedule (name, task, every, enabled)"
-            " values ('case', 'tasks.discovery.surveil', '4 hours', %s::text::boolean)", (str(enabled),)
-        )  # fmt: skip
-    except psycopg.errors.InvalidTextRepresentation:
-        return {"valid": False}
-    drive.work()
-    row = connection.execute(
-        "select enabled, next_run_at from schedule join schedule_state on schedule = name"
-    ).fetchone()
-    return {"valid": True, "jobs": int(row["next_run_at"] is not None), "enabled": row["enabled"],
-            "surveillance_enabled": row["enabled"], "next_run": row["next_run_at"]}  # fmt: skip
-
-
-def config(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, Any]:
-    only(given, "schedule", "surveillance_interval_hours", "surveillance_enabled")
-    if "schedule" in given:
-        connection = strict(need)
-        first, *others = given["schedule"]
-        assert is_accepted(connection, "tasks.discovery.surveil", first)
-        for hours in others:
-            connection.execute("update schedule set every = %s where name = 'case'", (hours * HOUR,))
-        (row,) = connection.execute("select every from schedule").fetchall()
-        return {"jobs": 1, "interval_hours": row["every"] / HOUR}
-    if not given:
-        row = shipped(need, "surveillance")
-        hours = row["every"] / HOUR
-        return {
-            "surveillance_interval_hours": hours,
-            "enabled": row["enabled"],
-            "surveillance_enabled": row["enabled"],
-        }
-    if "surveillance_enabled" in given:
-        return switched(given["surveillance_enabled"], need)
-    hours = given["surveillance_interval_hours"]
-    return {"valid": is_accepted(strict(need), "tasks.discovery.surveil", hours)}
-
-
-def config_range(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, Any]:
-    ((name, value),) = given.items()
-    if name == "schedule_hours":
-        valid = is_accepted(strict(need), "tasks.discovery.discover", value)
-        return {"valid": valid, "default": shipped(need, "discovery")["every"] / HOUR}
-    if name == "enabled":
-        return {**switched(value, need), "default": shipped(need, "discovery")["enabled"]}
-    try:
-        kept = getattr(DiscoverOptions.model_validate(given), name)
-    except ValidationError:
-        valid = False
-    else:
-        valid = kept == value
-    return {"valid": valid, "default": getattr(DiscoverOptions(), name)}
-
-
-def next_run(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, Any]:
-    only(given, "enabled", "last", "hours", "now")
-    if given.get("enabled") is False:
-        return switched(enabled=False, need=need)
-    if given.get("last") is None:
-        drive = need("drive")
-        drive.sql.execute(
-            "insert into schedule (name, task, every) values ('case', 'tasks.discovery.discover', %s)",
-            (given["hours"] * HOUR,),
-        )
-        drive.work(rounds=2)
-        ran = drive.one("select count(*) as n from run where schedule = 'case'")["n"]
-        return {"next_run": "<= now (run at once)" if ran == 1 else "later"}
-    last, now = (datetime.fromisoformat(given[name]) for name in ("last", "now"))
-    timing = Timing("case", every=given["hours"] * HOUR)
-    due = next_due(timing, last, last)
-    assert due is not None
-    if due > now:
-        return {"next_run": f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    (outcome,) = settle(timing, last, due, now).outcomes
-    assert outcome.missed is None
-    return {"next_run": "<= now (run at once)" if outcome.due_at <= now else "later"}
-
-
-def stats(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[str, Any]:
-    only(given, "runs")
-    connection = need("connection")
-    states = {"completed": "succeeded"}
-    for one in given["runs"]:
-        only(one, "status", "new", "updated", "seconds")
-        connection.execute(
-            "insert into run (id, schedule, task, trigger, due_at, state, queue, started_at, finished_at, result)"
-            " values (gen_random_uuid(), 'discovery', 'tasks.discovery.discover', 'schedule', clock_timestamp(), %s,"
-            " 'discovery', now(), now() + %s * interval '1 second', %s)",
-            (states.get(one["status"], one["status"]), one["seconds"],
-             json.dumps({"counts": {"new": one["new"], "updated": one["updated"]}})),
-        )  # fmt: skip
-    row = connection.execute("select * from discovery_stats").fetchone()
-    return {name: float(row[name]) for name in expected}
-
-
 # --- filters ----------------------------------------------------------------------------------------
 
 FILTERS = ("max_token_age_hours", "min_price_change_pct", "min_liquidity_usd")
@@ -412,7 +261,7 @@ def passes(one: dict[str, Any], limits: DiscoverOptions) -> bool:
     return rejection(one["id"], found, limits, NOW) is None
 
 
-# --- words, retries, breaker ------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 def relative(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, Any]:
@@ -425,85 +274,6 @@ def relative(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, A
     assert key or value is None
     span = None if value is None else timedelta(seconds=value)
     return need("connection").execute(f"select {function}(%s) as text", (span,)).fetchone()  # type: ignore[no-any-return]
-
-
-def http_retry(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[str, Any]:
-    only(given, "responses")
-    discovery, monkeypatch = need("discovery"), need("monkeypatch")
-    pauses: list[float] = []
-    pause = retry.pause
-
-    def at_most(attempt: int) -> float:
-        """The longest pause that chance allows, kept and not waited for."""
-        pauses.append(pause(attempt, chance=1.0))
-        return 0.01
-
-    monkeypatch.setattr(retry, "pause", at_most)
-    # A closed door gives the worker back a little sooner than after the usual two seconds.
-    monkeypatch.setenv("WATCHKEEPER_QUOTA_WAIT_SECONDS", "1.9")
-    settings.cache_clear()
-    replies = iter([answer(one) for one in given["responses"]])
-    final = answer(given["responses"][-1])
-
-    def reply(path: str, _: Any) -> Reply:
-        discovery.server.paths.append(path)
-        status, _, body = found = next(replies, final)
-        return discovery.server.answer(
-            found if found == NEVER else (status, {"Retry-After": "0"}, body)
-        )  # type: ignore[no-any-return]
-
-    discovery.server.reply = reply
-    error = None
-    try:
-        seconds = 0.5 if "timeout" in given["responses"] else 30
-        Door().get("dexscreener", "/token-boosts/top/v1", timeout=seconds)
-    except (UpstreamError, QuotaWait) as raised:
-        error = str(raised)
-        gave_up = isinstance(raised, QuotaWait) or f"answered {final[0]}" in error or final == NEVER
-        error = "max retries exceeded" if gave_up else error
-    return {"requests": len(discovery.server.paths), "delays_s": pauses, "error": error}
-
-
-def breaker(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, Any]:
-    only(given, "failures", "open_for_s", "state", "result")
-    discovery = need("discovery")
-    need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
-    # Nobody waits for the door: it is open now, or it is not.
-    need("monkeypatch").setenv("WATCHKEEPER_QUOTA_WAIT_SECONDS", "0")
-    settings.cache_clear()
-    server = discovery.server
-
-    def is_let_through() -> bool:
-        """Whether a call reaches the server."""
-        before = len(server.paths)
-        try:
-            Door().get("dexscreener", "/token-boosts/top/v1")
-        except (UpstreamError, QuotaWait):
-            """What the server says does not matter here."""
-        return len(server.paths) > before
-
-    def pass_time(seconds: float) -> None:
-        discovery.sql.execute(
-            "update upstream_state set closed_until = closed_until - %s, next_permit_at = next_permit_at - %s"
-            " where upstream = 'dexscreener'", (timedelta(seconds=seconds),) * 2,
-        )  # fmt: skip
-
-    server.instead["/token-boosts"] = (500, {}, "")
-    for _ in range(given.get("failures", 5)):
-        assert is_let_through()
-    if "failures" in given:
-        return {"state": "closed" if is_let_through() else "open"}
-    assert not is_let_through()
-    pass_time(given.get("open_for_s", 31))
-    if given.get("result") == "success":
-        server.instead.clear()
-    allowed = is_let_through()
-    if "open_for_s" in given:
-        return {"allowed": allowed}
-    assert (given["state"], allowed) == ("half_open", True)
-    state = "closed" if is_let_through() else "open"
-    row = discovery.one("select failures from upstream_state where upstream = 'dexscreener'")
-    return {"state": state, **row}
 
 
 Adapter = Callable[[dict[str, Any], dict[str, Any], Any], dict[str, Any]]
