@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from beat import outbox
+
 SECOND = timedelta(seconds=1)
 
 
@@ -83,6 +85,31 @@ def test_a_batch_handed_back_is_sent_under_an_id_of_its_own(drive: Any) -> None:
     (message,) = drive.queued()
     assert message["headers"]["id"] == str(uuid.uuid5(run["id"], "0:1"))
     assert message["headers"]["root_id"] == str(run["id"])
+
+
+def test_marking_what_was_sent_waits_for_nobody_who_holds_a_batch(
+    drive: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit holds the runs of many and comes for their batches in any order: waiting could be for ever."""
+    publish = outbox.Outbox.publish
+    for name in ("free", "held"):
+        drive.schedule(name)
+    states = "select schedule, batch.state from batch join run on run.id = run_id order by 1"
+    with database.connect() as other, other.transaction():
+
+        def push(self: Any, messages: Any) -> None:
+            publish(self, messages)
+            other.execute(
+                "select from batch where run_id in (select id from run where schedule = 'held') for update"
+            )
+
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox.Outbox, "publish", push)
+            drive.work()
+        found = [(row["schedule"], row["state"]) for row in drive.all(states)]
+    assert found == [("free", "sent"), ("held", "waiting")]
+    drive.work(6 * SECOND)
+    assert [row["state"] for row in drive.all(states)] == ["sent", "sent"]
 
 
 def test_nine_goes_first(drive: Any) -> None:
