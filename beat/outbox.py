@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
+from uuid import uuid4
 
 import psycopg
 import redis
@@ -39,6 +40,11 @@ MOST_LINES = 20
 CHUNK = 500
 #: Most messages of one queue and priority that are looked through for a missing one.
 MOST_SCANNED = 5_000
+#: What was sent is looked for after a while, each time twice as late, at last so late (seconds): a
+#: message seen in its queue, or that no look can find; and one that went missing and was sent again.
+LATEST_IN_QUEUE, LATEST_RESENT = 600.0, 60.0
+#: A beat that has ended leaves its proof in Redis for so long (seconds).
+PROOF_LASTS = 3600
 #: kombu's separator between a queue's name and its priority step.
 SEPARATOR = "\x06\x16"
 
@@ -71,11 +77,19 @@ MARK = f"""
 update batch b
    set state = 'sent', sends = least(b.sends + 1, 30), updated_at = clock_timestamp(),
        send_at = clock_timestamp()
-                 + least(%(after)s * power(2, least(b.sends, 10)), 600) * interval '1 second'
+                 + least(%(after)s * power(2, least(b.sends, 10)), greatest(%(after)s, %(most)s))
+                   * interval '1 second'
 {_GIVEN}"""  # noqa: S608
 
 UNRESERVE = f"""
 update batch b set send_at = clock_timestamp() {_GIVEN}"""  # noqa: S608
+
+LOOK_FOR_ALL = """
+update batch b set send_at = %(now)s
+  from (select run_id, seq from batch where state = 'sent' and send_at > %(now)s
+           for no key update skip locked) sent
+ where b.run_id = sent.run_id and b.seq = sent.seq
+"""
 
 NEXT_SEND = "select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null"
 
@@ -90,6 +104,7 @@ class Outbox:
         self._prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
         self._steps = app.conf.broker_transport_options.get("priority_steps", [0, 3, 6, 9])
         self._redis: redis.Redis | None = None
+        self._proof, self._proofs = f"{self._prefix}watchkeeper.written.{uuid4()}", 0
         if url.startswith(("redis://", "rediss://")):
             self._redis = redis.Redis.from_url(
                 url, socket_timeout=5, socket_connect_timeout=5, protocol=2
@@ -106,6 +121,25 @@ class Outbox:
         else:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=5)
+
+    @property
+    def sees_queues(self) -> bool:
+        """Whether a message that went missing can be told from one that waits."""
+        return self._redis is not None
+
+    def has_lost(self) -> bool:
+        """Whether Redis lost something since the last call: flushed, or back from an older state.
+
+        Each call leaves a number that the next one must find, and a sign that a new beat must find.
+        """
+        if self._redis is None:
+            return False
+        expected, self._proofs = self._proofs, self._proofs + 1
+        with self._redis.pipeline() as both:
+            both.set(f"{self._prefix}watchkeeper.written", 1, get=True)
+            both.set(self._proof, self._proofs, ex=PROOF_LASTS, get=True)
+            sign, number = both.execute()
+        return sign is None if expected == 0 else number != str(expected).encode()
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Push the messages; raises when the broker is away (they stay in the ledger)."""
@@ -184,8 +218,18 @@ def send(connection: Connection, outbox: Outbox, messages: list[Message]) -> Non
         raise
     point("after-publish")
     _say(messages)
-    connection.execute(MARK, {**_given(messages), "after": settings().resend_after_seconds})
+    _mark(connection, messages, LATEST_RESENT if outbox.sees_queues else LATEST_IN_QUEUE)
     point("after-mark")
+
+
+def _mark(connection: Connection, messages: list[Message], most: float) -> None:
+    after = settings().resend_after_seconds
+    connection.execute(MARK, {**_given(messages), "after": after, "most": most})
+
+
+def look_for_all(connection: Connection, now: datetime) -> None:
+    """Whatever was sent and has not begun may be gone: look for all of it at once."""
+    connection.execute(LOOK_FOR_ALL, {"now": now})
 
 
 def unreserve(connection: Connection, messages: list[Message]) -> None:
@@ -233,5 +277,5 @@ def take_ready(
     gone = {message_id(message) for message in lost}
     still = [message for message in again if message_id(message) not in gone]
     if still:
-        connection.execute(MARK, {**_given(still), "after": settings().resend_after_seconds})
+        _mark(connection, still, LATEST_IN_QUEUE)
     return len(rows), fresh + lost

@@ -100,7 +100,6 @@ class DatabaseScheduler(Scheduler):
             )
         # Listen first, look then: what is said in between is heard.
         self._wakeup.open()
-        self._turn.began = time.monotonic()
         self._turn.now = _clock(self._turn.connection)
         self._turn.soon = False
         return self._turn
@@ -112,6 +111,10 @@ class DatabaseScheduler(Scheduler):
             outbox.unreserve(turn.connection, messages)
             return False
         try:
+            if time.monotonic() > turn.next_doubt:
+                turn.next_doubt = time.monotonic() + steps.ROUND
+                if self._outbox.has_lost():
+                    outbox.look_for_all(turn.connection, turn.now)
             outbox.send(turn.connection, self._outbox, messages)
             # In a burst what is new goes before what only has to be looked for again.
             limit = turn.limit // 5 if messages else turn.limit

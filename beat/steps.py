@@ -38,8 +38,10 @@ class Turn:
     now: datetime
     limit: int
     connected_at: float
-    #: When this tick began.
-    began: float = field(default_factory=time.monotonic)
+    #: When it was last seen that neither Postgres nor this beat stands still.
+    seen_at: float = field(default_factory=time.monotonic)
+    #: When to ask again whether the broker has lost anything.
+    next_doubt: float = 0.0
     book: SessionBook = field(default_factory=SessionBook)
     sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
     next_sweep: float = 0.0
@@ -113,9 +115,10 @@ def rescue(turn: Turn) -> bool:
     worker.
     """
     lease = settings().lease_seconds
-    if time.monotonic() - turn.began > lease / 3:
-        # Postgres, or this beat, stood still: workers' signs of life may be queued up behind us.
-        turn.connected_at = time.monotonic()
+    before, turn.seen_at = turn.seen_at, time.monotonic()
+    if turn.seen_at - before > ROUND + lease / 3:
+        # Postgres, or this beat, stood still since: workers' signs of life may be queued up behind us.
+        turn.connected_at = turn.seen_at
     if time.monotonic() - turn.connected_at < lease:
         return False
     row = turn.connection.execute(

@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,18 +108,26 @@ class Faults:
         self.town.valkey.start()
         return f"for {seconds:.1f} s"
 
+    @contextlib.contextmanager
+    def _without_postgres(self) -> Iterator[None]:
+        began = time.time()
+        yield
+        self.town.outages.append((began, time.time()))
+
     def kill_postgres(self) -> str:
         self.town.note_deadlocks()
-        self.town.postgres.kill()
         seconds = self.rng.choice([0.0, 1.6 * LEASE])
-        self.let_pass(seconds)
-        self.town.postgres.start()
+        with self._without_postgres():
+            self.town.postgres.kill()
+            self.let_pass(seconds)
+            self.town.postgres.start()
         return f"for {seconds:.1f} s"
 
     def restart_postgres(self) -> str:
         self.town.note_deadlocks()
-        self.town.postgres.stop()
-        self.town.postgres.start()
+        with self._without_postgres():
+            self.town.postgres.stop()
+            self.town.postgres.start()
         return ""
 
     def stop_postgres(self) -> str:
@@ -128,11 +136,12 @@ class Faults:
         process = self.town.postgres.process
         assert process is not None
         found = [process.pid, *_children(process.pid)]
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for pid in found:
-                _send(pid, number)
-            if number == signal.SIGSTOP:
-                self.let_pass(seconds)
+        with self._without_postgres():
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                for pid in found:
+                    _send(pid, number)
+                if number == signal.SIGSTOP:
+                    self.let_pass(seconds)
         return f"for {seconds:.1f} s"
 
     def kill_upstream(self) -> str:

@@ -23,7 +23,8 @@ DATABASE_ERRORS = {
     if isinstance(one, type) and issubclass(one, (sqlalchemy.exc.SQLAlchemyError, psycopg.Error))
 }
 Rows = list[dict[str, Any]]
-#: A run may outlive its timeout by so much: beat may be down, or Postgres (seconds).
+#: A run may outlive its timeout by so much, besides the time that Postgres was away: beats may be down
+#: (seconds).
 GRACE = 20
 #: A batch that was sent is taken by a worker or sent again within this (seconds).
 FORGOTTEN = 75
@@ -112,15 +113,23 @@ def overlaps(_: Town, sql: Any) -> Iterator[str]:
         yield f"{row['schedule']}: run {row['second']} began while {row['first']} ran"
 
 
-def timely(_: Town, sql: Any) -> Iterator[str]:
+def timely(town: Town, sql: Any) -> Iterator[str]:
     """No run outlives its timeout by long."""
     for row in sql.execute(
-        "select id, schedule, coalesce(finished_at, clock_timestamp()) - started_at as took, timeout"
+        "select id, schedule, timeout, extract(epoch from timeout)::float8 as allowed,"
+        "       extract(epoch from started_at)::float8 as began,"
+        "       extract(epoch from coalesce(finished_at, clock_timestamp()))::float8 as ended"
         "  from run where started_at is not null"
         "   and coalesce(finished_at, clock_timestamp()) - started_at > timeout + %s * interval '1 second'",
         (GRACE,),
     ):
-        yield f"{row['schedule']} {row['id']}: took {row['took']}, its timeout is {row['timeout']}"
+        began, ended = row["began"], row["ended"]
+        away = sum(max(0.0, min(ended, until) - max(began, since)) for since, until in town.outages)
+        if ended - began > row["allowed"] + away + GRACE:
+            yield (
+                f"{row['schedule']} {row['id']}: took {ended - began:.1f} s, {away:.1f} of them without Postgres,"
+                f" its timeout is {row['timeout']}"
+            )
 
 
 def robbed(town: Town, sql: Any) -> Iterator[str]:

@@ -107,6 +107,8 @@ class Town:
         self.networks: list[Network] = []
         #: Part, from when, until when its network was broken, in Unix time.
         self.cuts: list[tuple[str, float, float]] = []
+        #: From when, until when Postgres was away, in Unix time.
+        self.outages: list[tuple[float, float]] = []
         #: From when (Unix time) so many calls a day were allowed.
         self.day_limits = [(0.0, DAY_FIRST)]
 

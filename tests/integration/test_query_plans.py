@@ -80,7 +80,10 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "reshape": (reshaping.CHANGED, {"names": NAMES}),
     "reshaped": (reshaping.STILL, {"names": NAMES}),
     "to send": (outbox.TO_SEND, {"limit": 1000}),
-    "mark": (outbox.MARK, {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0}),
+    "mark": (
+        outbox.MARK,
+        {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "most": 60.0},
+    ),
     "next send": (outbox.NEXT_SEND, {}),
 }
 
