@@ -175,10 +175,10 @@ def test_after_a_closing_one_call_tries_and_a_good_answer_opens_the_door(
     upstream: Any, connection: Any
 ) -> None:
     server = upstream()
-    server.control(challenge=0.3)
+    server.control(challenge=60)
     with pytest.raises(Blocked, match="challenge page"):
         Door().get("generic", "/a")
-    threading.Event().wait(0.4)
+    server.control(challenge=0)
     connection.execute("update upstream_state set closed_until = clock_timestamp()")
 
     Door().get("generic", "/b")
