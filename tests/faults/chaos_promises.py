@@ -25,7 +25,7 @@ DATABASE_ERRORS = {
 Rows = list[dict[str, Any]]
 #: A run may outlive its timeout by so much, besides the time that Postgres was away: beats may be down
 #: (seconds).
-GRACE = 20
+GRACE = 18
 #: A batch that was sent is taken by a worker or sent again within this (seconds).
 FORGOTTEN = 75
 
