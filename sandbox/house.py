@@ -20,6 +20,7 @@ from sandbox.processes import NotStarted, Process, free_ports, is_taken
 from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer
+from workers.migrate import REFUSED
 
 ROOT = Path(__file__).parents[1]
 UPSTREAMS = ("dexscreener", "geckoterminal", "alpha_vantage", "head_fi", "discord")
@@ -149,13 +150,20 @@ class House:
     def migrate(self) -> None:
         """Bring the database up to this code; NotStarted says why it could not."""
         began = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+        done = self._run_migrate()
+        if done.returncode == REFUSED:
+            self.say("migrate    the data is of another version: starting afresh")
+            self.postgres.recreate()
+            done = self._run_migrate()
         if done.returncode:
             raise NotStarted(f"migrate ended with status {done.returncode}:\n{done.stdout[-2000:]}")
         self.say(f"migrate    done in {time.monotonic() - began:.1f} s")
+
+    def _run_migrate(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
 
     def _serve(
         self,

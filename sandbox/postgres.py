@@ -167,6 +167,12 @@ class PostgresServer:
             ).fetchone():
                 connection.execute(f"create database {USER}")
 
+    def recreate(self) -> None:
+        """Replace the database by an empty one."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"drop database if exists {USER} with (force)")
+            connection.execute(f"create database {USER}")
+
     def answers(self) -> bool:
         """Whether it answers a query."""
         try:

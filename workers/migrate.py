@@ -1,13 +1,21 @@
-"""`python -m workers.migrate`: brings the database up to this code: tables, tasks, roles."""
+"""`python -m workers.migrate`: brings the database up to this code: tables, tasks, roles.
+
+``--plan`` prints the revisions that would run and changes nothing.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -19,17 +27,30 @@ from workers.task import Task
 log = structlog.stdlib.get_logger(__name__)
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+#: Exit status when the database is at a revision that this code does not have.
+REFUSED = 3
+
+
+class UnknownRevision(Exception):
+    """The database was migrated by other code."""
+
+
+def run_sql(statements: str) -> None:
+    """Run the text of a revision inside the current migration; it may hold many statements."""
+    from alembic import context, op
+
+    # A function may be made before the tables and functions that its body names.
+    op.execute("set local check_function_bodies = off")
+    if context.is_offline_mode():
+        op.execute(text(statements.replace(":", r"\:")))
+        return
+    op.get_bind().connection.cursor().execute(statements)
 
 
 def load_sql(*names: str) -> None:
-    """Run ``alembic/sql/NAME.sql`` inside the current migration, one after the other."""
-    from alembic import op
-
-    # A file holds the newest text, which may name what a later migration creates.
-    op.execute(text("set local check_function_bodies = off"))
+    """Run ``alembic/sql/NAME.sql``, one after the other; only until the revision is frozen."""
     for name in names:
-        statements = (PYPROJECT.parent / "alembic" / "sql" / f"{name}.sql").read_text()
-        op.execute(text(statements.replace(":", r"\:")))
+        run_sql((PYPROJECT.parent / "alembic" / "sql" / f"{name}.sql").read_text())
 
 
 def registered() -> list[Task]:
@@ -44,16 +65,66 @@ def registered() -> list[Task]:
     ]
 
 
-def main() -> int:
-    """Migrate and register; exit status 0, or 1 with a sentence when Postgres is out of reach."""
+def pending(config: Config) -> list[Script]:
+    """Revisions that the database lacks, in the order they run.
+
+    UnknownRevision when the database has a revision that this code does not have.
+    """
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    with transaction() as connection:
+        heads = MigrationContext.configure(connection).get_current_heads()
+    unknown = sorted(set(heads) - known)
+    if unknown:
+        raise UnknownRevision(
+            f"the database is at revision {', '.join(unknown)}, which this code does not know."
+            " If a newer release made it, run that release. If a development version from before the"
+            " first release made it: save its schedules with that version (celery -A workers.app schedule"
+            " export --file schedules.yml), create an empty database, migrate it, and apply the file"
+        )
+    return list(reversed(list(script.iterate_revisions("heads", heads or "base"))))
+
+
+def upgrade(config: Config, *, plan: bool) -> None:
+    """Run every pending revision and log how long each took; with ``plan`` print them only."""
+    revisions = pending(config)
+    if plan:
+        lines = [f"{revision.revision}  {revision.doc}" for revision in revisions]
+        print("\n".join(lines) if lines else "nothing to do: the database is up to date")
+        return
+    for revision in revisions:
+        began = time.monotonic()
+        command.upgrade(config, revision.revision)
+        log.info(
+            "revision.done", revision=revision.revision, seconds=round(time.monotonic() - began, 2)
+        )
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Migrate and register.
+
+    Exit status 0; 1 when Postgres is out of reach; REFUSED when the database belongs to other code.
+    """
+    parser = ArgumentParser(
+        prog="python -m workers.migrate", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="print the revisions that would run; change nothing"
+    )
+    plan = parser.parse_args(arguments).plan
     logs.configure()
     config = Config(toml_file=str(PYPROJECT))
     try:
-        command.upgrade(config, "head")
+        upgrade(config, plan=plan)
+        if plan:
+            return 0
         with transaction() as connection:
             timezones.register(connection)
             number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
             refused = roles.register(connection)
+    except UnknownRevision as error:
+        log.error("migrate.refused", error=str(error))
+        return REFUSED
     except OperationalError as error:
         log.error("migrate.failed", error=str(error.orig).strip())
         return 1
@@ -66,4 +137,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -89,23 +89,6 @@ end
 $$;
 comment on function retry_run(uuid, text) is 'Do a run again, with the same options';
 
-create or replace function backfill(schedule_name text, first timestamptz, last timestamptz, overlap text default 'buffer_all')
-returns run_request language plpgsql
-as $$
-declare
-    asked run_request;
-    kept schedule := schedule_named(schedule_name);
-begin
-    if kept.every is null and kept.cron is null then
-        raise exception 'schedule "%" has no due times to backfill', kept.name
-            using errcode = '23514', hint = 'Only every and cron have them; to run it once: SELECT run_now(…);';
-    end if;
-    insert into run_request (action, schedule, backfill_from, backfill_until, overlap)
-    values ('backfill', kept.name, first, last, backfill.overlap) returning * into asked;
-    return asked;
-end
-$$;
-comment on function backfill(text, timestamptz, timestamptz, text) is 'Run every due time of a range, both ends included';
 
 create or replace function pause_all(why text default null) returns pause_switch language sql
 as $$ update pause_switch set paused = true, note = why, changed_by = actor(), changed_at = clock_timestamp() returning * $$;

@@ -9,6 +9,6 @@ $$;
 
 comment on function run_requested() is 'Trigger: wakes every beat when somebody asks for a run';
 
-create trigger run_requested
+create or replace trigger run_requested
     after insert on run_request
     for each statement execute function run_requested();

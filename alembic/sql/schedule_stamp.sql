@@ -17,6 +17,6 @@ $$;
 
 comment on function schedule_stamp() is 'Trigger: a new revision, when and by whom, for every real edit';
 
-create trigger schedule_stamp
+create or replace trigger schedule_stamp
     before insert or update on schedule
     for each row execute function schedule_stamp();

@@ -9,7 +9,7 @@ $$;
 
 comment on function upstream_added() is 'Trigger: a new upstream gets its door';
 
-create trigger upstream_added
+create or replace trigger upstream_added
     after insert on upstream
     for each row execute function upstream_added();
 
@@ -24,7 +24,7 @@ $$;
 
 comment on function upstream_stamped() is 'Trigger: an upstream knows when it was last edited';
 
-create trigger upstream_stamped
+create or replace trigger upstream_stamped
     before update on upstream
     for each row execute function upstream_stamped();
 
@@ -46,10 +46,12 @@ comment on function upstream_edited() is 'Trigger: an edit of an upstream or quo
 
 -- Deferred to the commit: the door is locked whenever a permit is taken, and an editor's open
 -- transaction must not hold it.
+drop trigger if exists upstream_edited on upstream;
 create constraint trigger upstream_edited
     after update on upstream deferrable initially deferred
     for each row execute function upstream_edited();
 
+drop trigger if exists quota_edited on quota;
 create constraint trigger quota_edited
     after insert or update or delete on quota deferrable initially deferred
     for each row execute function upstream_edited();

@@ -12,6 +12,7 @@ $$;
 comment on function upstream_opened() is 'Trigger: a person opens the closed door of an upstream';
 
 -- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
+drop trigger if exists upstream_opened on upstream;
 create constraint trigger upstream_opened
     after update of opened_at on upstream deferrable initially deferred
     for each row when (new.opened_at is distinct from old.opened_at) execute function upstream_opened();

@@ -15,7 +15,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from sandbox import schema
+from sandbox import folders, schema
+from sandbox.house import House
+from workers import migrate
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,3 +131,67 @@ def test_a_restored_dump_works_and_its_bad_rows_are_set_aside(
     drive.sql.execute("update schedule set cron = '@hourly' where name = 'bad'")
     drive.work()
     assert drive.state("bad")["error"] is None
+
+
+def objects(dumped: str) -> list[str]:
+    """The lines of a dump, its objects in the order of their names: a new one stands elsewhere in a dump."""
+    return "\n\n".join(sorted(dumped.split("\n\n-- "))).splitlines()
+
+
+def test_what_alembic_sql_holds_is_in_force(empty: str, postgres_server: Any) -> None:
+    run("workers.migrate")
+    before = objects(schema.dump(postgres_server.bin, empty))
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("set check_function_bodies = off")
+        for file in sorted((ROOT / "alembic" / "sql").glob("*.sql")):
+            connection.execute(file.read_text())
+
+    after = objects(schema.dump(postgres_server.bin, empty))
+    changed = list(difflib.unified_diff(before, after, "migrations", "alembic/sql", n=0))
+    assert not changed, "\n".join(changed[:40])
+
+
+def test_a_database_of_a_development_version_is_refused_with_what_to_do(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("create table alembic_version (version_num text primary key)")
+        connection.execute("insert into alembic_version values ('0077')")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.migrate"], cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert done.returncode == migrate.REFUSED
+    assert "revision 0077, which this code does not know" in done.stderr + done.stdout
+    assert "schedule export" in done.stderr + done.stdout
+
+
+def test_the_plan_names_what_would_run_and_changes_nothing(empty: str) -> None:
+    planned = run("workers.migrate", "--plan")
+    with psycopg.connect(empty) as connection:
+        tables = connection.execute(
+            "select count(*) from pg_tables where schemaname = 'public'"
+        ).fetchone()
+    run("workers.migrate")
+
+    assert "initial  The schema and the seeds of the first release." in planned
+    assert tables == (0,)
+    assert "nothing to do" in run("workers.migrate", "--plan")
+
+
+def test_the_sandbox_starts_afresh_over_the_data_of_a_development_version(tmp_path: Path) -> None:
+    said: list[str] = []
+    with folders.temporary("watchkeeper-afresh-") as folder:
+        house = House.temporary(folder, say=said.append)
+        house.postgres.start()
+        try:
+            with psycopg.connect(house.postgres.url(), autocommit=True) as connection:
+                connection.execute("create table alembic_version (version_num text primary key)")
+                connection.execute("insert into alembic_version values ('0077')")
+            house.migrate()
+            with psycopg.connect(house.postgres.url()) as connection:
+                kept = connection.execute("select count(*) from schedule").fetchone()
+        finally:
+            house.postgres.stop()
+
+    assert kept != (0,)
+    assert any("starting afresh" in line for line in said)
