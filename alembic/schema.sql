@@ -323,6 +323,68 @@ $$;
 -- Name: FUNCTION brief_words(left_over interval); Type: COMMENT
 COMMENT ON FUNCTION public.brief_words(left_over interval) IS 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
 
+-- Name: channel_check(); Type: FUNCTION
+CREATE FUNCTION public.channel_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    form constant text :=
+        '^(env:WATCHKEEPER_CHANNEL_[A-Za-z0-9_]+|file:/run/secrets/channel-[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$';
+    how constant text := 'A secret is env:WATCHKEEPER_CHANNEL_NAME (a variable of the workers)'
+        ' or file:/run/secrets/channel-name.';
+    before channel;
+    name text;
+    value text;
+    login text;
+begin
+    if tg_op = 'UPDATE' then
+        before := old;
+    end if;
+    for name, value in select * from jsonb_each_text(to_jsonb(new)) loop
+        -- What was saved before stays: only a changed column is checked.
+        continue when value is not distinct from to_jsonb(before) ->> name;
+        if name <> 'note' and value ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]' then
+            raise exception '% of channel "%" holds a line break or another control character', name, new.name
+                using errcode = '23514', column = name, hint = 'Write it on one line, without control characters.';
+        end if;
+        if name <> 'target' and name <> 'note' and value ~* '^\s*(env|file):' then
+            raise exception '% of channel "%" cannot be a secret', name, new.name
+                using errcode = '23514', column = name, hint = 'Only target names one. ' || how;
+        end if;
+    end loop;
+    if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
+        return new;
+    end if;
+    if new.target ~* '^\s*(env|file):' then
+        if new.target !~ form then
+            raise exception 'target = % is not a secret that a channel may name', left(new.target, 100)
+                using errcode = '23514', column = 'target', hint = how;
+        end if;
+    elsif new.kind in ('discord', 'apprise') then
+        raise exception 'target of channel "%" is a secret: name it, do not write it', new.name
+            using errcode = '23514', column = 'target', hint = how;
+    elsif new.target ~ '//[^/@]*:[^/@]*@' then
+        raise exception 'target of channel "%" holds a password', new.name
+            using errcode = '23514', column = 'target', hint = how;
+    elsif new.kind = 'email' then
+        login := substring(new.target from ';(.*)$');
+        if login is not null and regexp_replace(btrim(login), '^login=', '') !~ form then
+            raise exception 'login of channel "%" is a secret: name it, do not write it', new.name
+                using errcode = '23514', column = 'target',
+                      hint = 'Write ann@example.org; login=env:WATCHKEEPER_CHANNEL_NAME, which holds user:password.';
+        end if;
+        if split_part(new.target, ';', 1) ~* '(^|,)\s*(env|file):' then
+            raise exception 'target of channel "%" has a secret among its recipients', new.name
+                using errcode = '23514', column = 'target', hint = 'Either all recipients are in one secret, or none. ' || how;
+        end if;
+    end if;
+    return new;
+end
+$_$;
+
+-- Name: FUNCTION channel_check(); Type: COMMENT
+COMMENT ON FUNCTION public.channel_check() IS 'Trigger: refuses secrets that a channel may not name, secrets written out, and control characters';
+
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -2850,13 +2912,11 @@ CREATE TABLE public.channel (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT "kind: discord, email, webhook or apprise" CHECK ((kind = ANY (ARRAY['discord'::text, 'email'::text, 'webhook'::text, 'apprise'::text]))),
     CONSTRAINT "max_per_hour must be 1 or more" CHECK ((max_per_hour >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT "target holds a password: write env:NAME or file:PATH" CHECK ((target !~ '//[^/@]*:[^/@]*@'::text)),
-    CONSTRAINT "target: a secret address is env:NAME or file:PATH" CHECK (((target ~ '^(env|file):'::text) OR (kind = ANY (ARRAY['email'::text, 'webhook'::text]))))
+    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
 );
 
 -- Name: TABLE channel; Type: COMMENT
-COMMENT ON TABLE public.channel IS 'Where notices go.  Addresses that are secrets are named, not written: env:NAME, file:PATH.';
+COMMENT ON TABLE public.channel IS 'Where notices go.  Secrets are named, not written: env:WATCHKEEPER_CHANNEL_NAME, file:/run/secrets/channel-name.';
 
 -- Name: COLUMN channel.name; Type: COMMENT
 COMMENT ON COLUMN public.channel.name IS 'Lower-case words joined by hyphens';
@@ -2865,7 +2925,7 @@ COMMENT ON COLUMN public.channel.name IS 'Lower-case words joined by hyphens';
 COMMENT ON COLUMN public.channel.kind IS 'discord | email | webhook | apprise';
 
 -- Name: COLUMN channel.target; Type: COMMENT
-COMMENT ON COLUMN public.channel.target IS 'Address, or where it is: env:NAME or file:PATH; e-mail: recipients with commas';
+COMMENT ON COLUMN public.channel.target IS 'Address, or where it is: env:WATCHKEEPER_CHANNEL_NAME or file:/run/secrets/channel-name; e-mail: recipients with commas';
 
 -- Name: COLUMN channel.upstream; Type: COMMENT
 COMMENT ON COLUMN public.channel.upstream IS 'Its server: base_url and quota';
@@ -5606,6 +5666,9 @@ CREATE INDEX wallet_token_by_token ON public.wallet_token USING btree (token_id)
 
 -- Name: watchlist_item_active; Type: INDEX
 CREATE INDEX watchlist_item_active ON public.watchlist_item USING btree (priority, symbol) WHERE active;
+
+-- Name: channel channel_check; Type: TRIGGER
+CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
 
 -- Name: alembic_version guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');

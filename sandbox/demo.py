@@ -39,8 +39,9 @@ def _people(connection: psycopg.Connection) -> None:
     """A rule, a webhook and a mailbox that hear of its matches, and a look at early buyers."""
     connection.execute(
         "insert into channel (name, kind, target, upstream, incidents, note) values"
-        " ('demo-webhook', 'discord', 'env:WATCHKEEPER_DEMO_WEBHOOK', 'discord', false, 'demo'),"
-        " ('demo-mailbox', 'email', 'you@localhost', 'mail', true, 'demo') on conflict do nothing"
+        " ('demo-webhook', 'discord', 'env:WATCHKEEPER_CHANNEL_DEMO', 'discord', false, 'demo'),"
+        " ('demo-mailbox', 'email', 'you@localhost', 'mail', true, 'demo') on conflict (name) do update"
+        " set target = excluded.target where channel.target = 'env:WATCHKEEPER_DEMO_WEBHOOK'"
     )
     connection.execute(
         "insert into rule (name, expression, note) values ('demo-rule', %s, 'demo') on conflict do nothing",

@@ -81,7 +81,7 @@ class House:
             "WATCHKEEPER_DATABASE_URL": self.postgres.url(),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
             "WATCHKEEPER_ALPHA_VANTAGE_API_KEY": KEY,
-            "WATCHKEEPER_DEMO_WEBHOOK": WEBHOOK,
+            "WATCHKEEPER_CHANNEL_DEMO": WEBHOOK,
             "WATCHKEEPER_RELAX_INTERVALS": "true",
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.data / "heartbeats"),
             "CELERY_APP": "workers.app",

@@ -56,7 +56,10 @@ class People:
         )
 
     def channel(self, kind: str, name: str | None = None, **columns: Any) -> None:
-        target = {"discord": "env:TEST_HOOK", "email": "ann@example.org, ben@example.org"}[kind]
+        target = {
+            "discord": "env:WATCHKEEPER_CHANNEL_TEST",
+            "email": "ann@example.org, ben@example.org",
+        }[kind]
         upstream = {"discord": "discord", "email": "smtp"}[kind]
         row = {"name": name or kind, "kind": kind, "target": target, "upstream": upstream, **columns}
         self.insert("channel", row)
@@ -124,7 +127,7 @@ def people(
     mail: tuple[int, str, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[People]:
-    monkeypatch.setenv("TEST_HOOK", HOOK)
+    monkeypatch.setenv("WATCHKEEPER_CHANNEL_TEST", HOOK)
     found = People(database, imitation("discord"), mail)
     yield found
     found.sql.close()

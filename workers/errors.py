@@ -11,6 +11,7 @@
     │   └── Unavailable        it did not answer, or answered 5xx, after all attempts
     ├── OptionsError           a run's options are not what its kind takes
     ├── SettingMissing         an environment variable is needed and absent
+    ├── SecretRefused          a channel names a secret that it may not have
     └── ControlFlow            for the engine alone: a kind never catches it
         ├── HandBack           the batch goes back with its unfinished items
         │   └── QuotaWait      … until the upstream has a permit to give
@@ -76,6 +77,16 @@ class SettingMissing(WatchkeeperError):
     def __init__(self, variable: str, purpose: str) -> None:
         super().__init__(f"{variable} is not set: {purpose}")
         self.variable = variable
+
+
+class SecretRefused(WatchkeeperError):
+    """A channel names a secret that is not a channel's, or one that cannot be used."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"{detail}: a channel's secret is env:WATCHKEEPER_CHANNEL_NAME"
+            " or file:/run/secrets/channel-name"
+        )
 
 
 class ControlFlow(WatchkeeperError):

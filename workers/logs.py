@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from workers import channel_secrets
 from workers.redaction import redact
 from workers.settings import settings
 
@@ -39,6 +40,7 @@ def configure() -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    channel_secrets.remember_all()
     as_json = settings().log_format == "json"
     last: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, _redact_values, structlog.processors.JSONRenderer()]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
+from workers.channel_secrets import is_reference, resolve
 from workers.db import Base
-from workers.errors import SettingMissing
 
 KINDS = ("discord", "email", "webhook", "apprise")
 
@@ -32,17 +30,10 @@ class Channel(Base):
             name="kind: discord, email, webhook or apprise",
         ),
         CheckConstraint("max_per_hour >= 1", name="max_per_hour must be 1 or more"),
-        CheckConstraint(
-            "target ~ '^(env|file):' or kind in ('email', 'webhook')",
-            name="target: a secret address is env:NAME or file:PATH",
-        ),
-        CheckConstraint(
-            "target !~ '//[^/@]*:[^/@]*@'", name="target holds a password: write env:NAME or file:PATH"
-        ),
         Index("channel_by_upstream", "upstream"),
         {
-            "comment": "Where notices go.  Addresses that are secrets are named, not written:"
-            " env:NAME, file:PATH."
+            "comment": "Where notices go.  Secrets are named, not written:"
+            " env:WATCHKEEPER_CHANNEL_NAME, file:/run/secrets/channel-name."
         },
     )
 
@@ -51,7 +42,9 @@ class Channel(Base):
     )
     kind: Mapped[str] = mapped_column(Text, comment="discord | email | webhook | apprise")
     target: Mapped[str] = mapped_column(
-        Text, comment="Address, or where it is: env:NAME or file:PATH; e-mail: recipients with commas"
+        Text,
+        comment="Address, or where it is: env:WATCHKEEPER_CHANNEL_NAME or"
+        " file:/run/secrets/channel-name; e-mail: recipients with commas",
     )
     upstream: Mapped[str] = mapped_column(
         Text, ForeignKey("upstream.name", ondelete="RESTRICT"), comment="Its server: base_url and quota"
@@ -70,20 +63,9 @@ class Channel(Base):
     )
 
 
-def resolved(reference: str) -> str:
-    """An address from where it is kept; SettingMissing names the variable or file."""
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        value = os.environ.get(name, "").strip()
-        if not value:
-            raise SettingMissing(name, f"a channel's target is env:{name}")
-        return value
-    if kind == "file":
-        try:
-            return Path(name).read_text().strip()
-        except OSError as error:
-            raise SettingMissing(name, f"a channel's target is that file ({error.strerror})") from None
-    return reference
+def resolved(target: str) -> str:
+    """A target, or the secret that it names; SecretRefused, SettingMissing."""
+    return resolve(target) if is_reference(target) else target
 
 
 _ALL = text("""

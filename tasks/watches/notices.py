@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
 from workers.db import Base
+from workers.redaction import redact
 
 #: Schedule that sends what waits; asked for at once by whoever writes a notice.
 SENDER = "send-notices"
@@ -184,7 +185,7 @@ update notice set state = 'waiting', attempts = attempts - 1, not_before = clock
 
 def sent(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
     """The server took the message."""
-    connection.execute(_SENT, {"ids": list(ids), "message": message, "answer": answer[:500]})
+    connection.execute(_SENT, {"ids": list(ids), "message": message, "answer": redact(answer)[:500]})
 
 
 def refused(
@@ -199,7 +200,7 @@ def refused(
     """The server did not take it: again after ``pause``, or never when that is hopeless."""
     connection.execute(
         _BACK,
-        {"ids": list(ids), "message": message, "answer": answer[:500], "pause": pause,
+        {"ids": list(ids), "message": message, "answer": redact(answer)[:500], "pause": pause,
          "hopeless": hopeless, "most": MOST_ATTEMPTS},
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from workers.errors import (
     HandBack,
     NotFound,
     RateLimited,
+    SecretRefused,
     SettingMissing,
     WatchkeeperError,
 )
@@ -28,7 +29,7 @@ MARGIN = timedelta(seconds=5)
 #: A next try within so long is waited for in the ledger; a later one is the next run's.
 SOON = timedelta(minutes=2)
 #: Errors that the same message would meet again.
-HOPELESS = (NotFound, BrokenAnswer)
+HOPELESS = (NotFound, BrokenAnswer, SecretRefused)
 
 
 class SendOptions(Options):

@@ -21,7 +21,7 @@ def house(scrapes: Any, people: Any, celery_process: Any, eventually: Any, make_
         " ('check-rules', 'tasks.watches.check', '1 hour')"
     )
     celery_process("beat")
-    secret = {"TEST_HOOK": "/api/webhooks/123/a-token-nobody-may-see"}
+    secret = {"WATCHKEEPER_CHANNEL_TEST": "/api/webhooks/123/a-token-nobody-may-see"}
     celery_process("worker", "-Q", "listings", "-c", "1", **secret)
     celery_process("worker", "-Q", "notices,upkeep", "-c", "2", **secret)
     people.rule("hd650", 'title contains "HD 650" and price < 300')

@@ -23,7 +23,7 @@ def test_a_notice_arrives_though_its_sender_is_killed(
     people: Any, celery_process: Any, eventually: Any, point: str, copies: set[int]
 ) -> None:
     people.channel("discord")
-    env = {**SHORT, "TEST_HOOK": "/api/webhooks/123/a-token-nobody-may-see"}
+    env = {**SHORT, "WATCHKEEPER_CHANNEL_TEST": "/api/webhooks/123/a-token-nobody-may-see"}
     queue = ("-Q", "notices", "-c", "1")
     celery_process("beat", **SHORT)
     doomed = celery_process("worker", *queue, WATCHKEEPER_FAULT_POINT=point, **env)

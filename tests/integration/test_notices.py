@@ -133,7 +133,7 @@ def test_one_channel_fails_and_the_other_is_not_told_twice(
 def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
     watched: Any, people: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEST_HOOK", HOOK.replace("/123/", "/0123/"))
+    monkeypatch.setenv("WATCHKEEPER_CHANNEL_TEST", HOOK.replace("/123/", "/0123/"))
     people.channel("discord")
     people.rule("any", "price > 0")
     add(watched, make_ad(2))
@@ -221,7 +221,7 @@ def test_no_secret_address_is_kept_anywhere(
 def test_a_missing_secret_says_which_and_waits(
     watched: Any, people: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("TEST_HOOK")
+    monkeypatch.delenv("WATCHKEEPER_CHANNEL_TEST")
     people.channel("discord")
     people.rule("any", "price > 0")
     add(watched, make_ad(2))
@@ -232,7 +232,7 @@ def test_a_missing_secret_says_which_and_waits(
     row = people.one("select state, answer from notice")
     assert row == {
         "state": "waiting",
-        "answer": "TEST_HOOK is not set: a channel's target is env:TEST_HOOK",
+        "answer": "WATCHKEEPER_CHANNEL_TEST is not set: a channel names env:WATCHKEEPER_CHANNEL_TEST",
     }
 
 

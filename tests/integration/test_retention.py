@@ -53,7 +53,7 @@ ROWS: dict[str, tuple[str, str, int]] = {
         "notice",
         (
             "with c as (insert into channel (name, kind, target, upstream)"
-            " values ('c', 'discord', 'env:X', 'head_fi') returning name)"
+            " values ('c', 'discord', 'env:WATCHKEEPER_CHANNEL_X', 'head_fi') returning name)"
             " insert into notice (channel, key, content, state, created_at)"
             " select name, n::text, '{}', case when n < 15 then 'sent' else 'waiting' end,"
             " now() - n * interval '1 day' from c, generate_series(0, 19) n"

@@ -85,7 +85,7 @@ def test_notify_test_prints_the_servers_answer_and_exits_1_on_failure(
     done = celery("notify", "test", "discord")
     assert (done.exit_code, done.stdout.startswith("Discord said 200, message ")) == (0, True)
     assert celery("notify", "test", "email").stdout == "the server took it for 2 of 2\n"
-    monkeypatch.setenv("TEST_HOOK", HOOK.replace("/123/", "/0123/"))
+    monkeypatch.setenv("WATCHKEEPER_CHANNEL_TEST", HOOK.replace("/123/", "/0123/"))
     refused = celery("notify", "test", "discord")
 
     assert refused.exit_code == 1

@@ -21,7 +21,8 @@ def test_every_setting_is_in_the_readme_with_its_default_and_meaning() -> None:
 
 
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
-    named = set(re.findall(r"WATCHKEEPER_([A-Z_]+)", README.replace("WATCHKEEPER_…", "")))
+    # Variables of channels are named by people: a channel's target says which.
+    named = set(re.findall(r"WATCHKEEPER_(?!CHANNEL_)([A-Z_]+)", README.replace("WATCHKEEPER_…", "")))
 
     assert named <= {name.upper() for name in Settings.model_fields}
 

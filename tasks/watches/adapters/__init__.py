@@ -1,7 +1,7 @@
 """How each kind of channel is spoken to: one module a kind, each with ``send``.
 
 ``send(door, channel, notes)`` hands over one message and returns the server's answer in words.  It
-raises what the door raises; NotFound, BrokenAnswer and SettingMissing are hopeless, Unavailable is not.
+raises what the door raises; NotFound, BrokenAnswer and SecretRefused are hopeless, Unavailable is not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
+from workers.errors import BrokenAnswer
+from workers.redaction import redact
 from workers.upstream import Door
 
 Send = Callable[[Door, Any, Sequence[Note]], str]
@@ -23,5 +25,12 @@ ADAPTERS: Mapping[str, Send] = {
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand one message over to a channel (a row of `channel` with its ``base_url``)."""
-    return ADAPTERS[channel.kind](door, channel, notes)
+    """Hand one message over to a channel (a row of `channel` with its ``base_url``).
+
+    A row that no message can be made of is BrokenAnswer: the same row would fail again.
+    """
+    try:
+        return redact(ADAPTERS[channel.kind](door, channel, notes))
+    except (ValueError, TypeError, LookupError) as error:
+        words = f"channel {channel.name} cannot be used: {error}"
+        raise BrokenAnswer(channel.upstream, words) from error

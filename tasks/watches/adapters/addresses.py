@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tasks.watches.channels import resolved
+from workers.channel_secrets import has_control, is_reference
+from workers.errors import BrokenAnswer
 
 
 def path_of(channel: Any) -> tuple[str, list[str]]:
     """Path and query of a channel's address, and what of it no log may show."""
     target = resolved(channel.target)
+    if has_control(target):
+        raise BrokenAnswer(channel.upstream, "target holds a line break or another control character")
     parts = urlsplit(target)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    secrets = [part for part in parts.path.split("/") if len(part) >= 16]
-    return path, [target, path, *secrets]
+    if not is_reference(channel.target):
+        return path, []
+    _check_server(channel, parts)
+    return path, [target, path]
+
+
+def _check_server(channel: Any, secret: SplitResult) -> None:
+    """Operators name upstreams of their own: a secret goes only to the server it belongs to."""
+    server = urlsplit(channel.base_url)
+    if _place(server) != _place(secret) and not _is_here(server.hostname or ""):
+        raise BrokenAnswer(
+            channel.upstream, "the address that the secret holds is not on this upstream's server"
+        )
+
+
+def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _is_here(host: str) -> bool:
+    """The sandbox's imitations: such a message never leaves this machine."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"

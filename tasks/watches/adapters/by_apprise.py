@@ -8,8 +8,8 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer, Unavailable
-from workers.redaction import remember
+from workers.channel_secrets import is_reference
+from workers.errors import BrokenAnswer, SecretRefused, Unavailable
 from workers.upstream import Door
 
 
@@ -21,8 +21,9 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
         raise BrokenAnswer(
             channel.upstream, "needs Apprise: pip install 'watchkeeper[apprise]'"
         ) from None
+    if not is_reference(channel.target):
+        raise SecretRefused("an Apprise address is a secret")
     url = resolved(channel.target)
-    remember([url])
     service = apprise.Apprise()
     if not service.add(url):
         raise BrokenAnswer(channel.upstream, "Apprise does not know such an address")

@@ -1,11 +1,12 @@
 """E-mail by SMTP: the upstream's base_url is smtp://host:port, smtps:// or smtp+starttls://.
 
 User and password, when the server wants them, are named after the recipients:
-``anna@example.org, ben@example.org; login=env:SMTP_LOGIN``, which holds user:password.
+``anna@example.org, ben@example.org; login=env:WATCHKEEPER_CHANNEL_SMTP``, which holds user:password.
 """
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -18,20 +19,36 @@ from uuid import NAMESPACE_URL, uuid5
 from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
+from workers.channel_secrets import has_control, is_reference, resolve
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
 from workers.upstream import Door
 
 DEFAULT_SENDER = "watchkeeper@localhost"
+#: What a secret must hold to be a recipient: "ann@example.org" or "Ann <ann@example.org>".
+_ADDRESS = re.compile(r"(?:[^<>@:;/\\,]+ <)?[^\s<>@:;/\\,]+@[A-Za-z0-9.-]+>?")
 _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 
-def recipients(target: str) -> tuple[list[str], str | None]:
+def recipients(channel: Any) -> tuple[list[str], str | None]:
     """Addresses and where the login is kept."""
-    given, _, login = resolved(target).partition(";")
-    return [one.strip() for one in given.split(",") if one.strip()], login.strip().removeprefix(
-        "login="
-    ) or None
+    given, _, login = resolved(channel.target).partition(";")
+    found = [one.strip() for one in given.split(",") if one.strip()]
+    if not found:
+        raise BrokenAnswer(channel.upstream, "target names no recipient")
+    if is_reference(channel.target) and not all(_ADDRESS.fullmatch(one) for one in found):
+        # Another channel's secret would be sent as a recipient, for everybody to read.
+        raise BrokenAnswer(channel.upstream, "the secret that target names holds no mail addresses")
+    remember(found if is_reference(channel.target) else ())
+    return found, login.strip().removeprefix("login=") or None
+
+
+def _refuse_control(channel: Any, to: Sequence[str]) -> None:
+    for name, value in (("sender", channel.sender or ""), ("target", ", ".join(to))):
+        if has_control(value):
+            raise BrokenAnswer(
+                channel.upstream, f"{name} holds a line break or another control character"
+            )
 
 
 def composed(channel: Any, to: Sequence[str], notes: Sequence[Note]) -> EmailMessage:
@@ -62,14 +79,16 @@ def _id(channel: str, keys: Sequence[str]) -> str:
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns what the server answered to the message."""
-    to, login = recipients(channel.target)
+    to, login = recipients(channel)
     upstream = channel.upstream
-    if not to:
-        raise BrokenAnswer(upstream, "target names no recipient")
+    if urlsplit(channel.base_url).scheme not in _PORTS:
+        raise BrokenAnswer(upstream, f"is no mail server: its base_url is none of {', '.join(_PORTS)}")
+    _refuse_control(channel, to)
+    credentials = _login(login)
     message = composed(channel, to, notes)
     with door.passing(upstream, f"mail to {len(to)}") as seconds:
         try:
-            refused = _deliver(channel.base_url, login, message, seconds)
+            refused = _deliver(channel.base_url, credentials, message, seconds)
         except smtplib.SMTPAuthenticationError as error:
             raise BrokenAnswer(upstream, f"authentication failed: {_words(error)}") from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -84,19 +103,26 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     return f"the server took it for {len(to) - len(refused)} of {len(to)}{left_out}"
 
 
+def _login(reference: str | None) -> tuple[str, str] | None:
+    """User and password, from the secret that is named."""
+    if reference is None:
+        return None
+    user, _, password = resolve(reference).partition(":")
+    remember([password])
+    return user, password
+
+
 def _deliver(
-    base_url: str, login: str | None, message: EmailMessage, seconds: float
+    base_url: str, credentials: tuple[str, str] | None, message: EmailMessage, seconds: float
 ) -> dict[str, tuple[int, bytes]]:
     parts = urlsplit(base_url)
-    host, port = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 25)
+    host, port = parts.hostname or "localhost", parts.port or _PORTS[parts.scheme]
     kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
     with kind(host, port, timeout=seconds) as server:
         if parts.scheme == "smtp+starttls":
             server.starttls(context=ssl.create_default_context())
-        if login:
-            user, _, password = resolved(login).partition(":")
-            remember([password])
-            server.login(user, password)
+        if credentials:
+            server.login(*credentials)
         return server.send_message(message)
 
 
