@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
+from fix_postgres import SHIPPED, SHIPPED_UPSTREAMS
 
 from tasks.listings import cards, head_fi, matching, selectors, storing
 from tasks.listings.cards import Card
 
-ROOT = Path(__file__).parents[1]
 SELECTORS = selectors.read(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
 #: What a case may say of a card, and what stands there when it does not.
@@ -147,17 +145,12 @@ class Ground:
 
     def shipped_spacing(self) -> float:
         """The pause of a new installation, which the sandbox and tests shorten."""
-        rows = {row[0]: row[3] for row in shipped().UPSTREAMS}
-        return self._seconds(rows["head_fi"])
+        rows = {row["name"]: row["spacing"] for row in SHIPPED_UPSTREAMS}
+        return float(rows["head_fi"].total_seconds())
 
     def shipped_every(self) -> float:
-        rows = {row[0]: row[3] for row in shipped().SCHEDULES}
-        return self._seconds(rows["listing-scrape"])
-
-    def _seconds(self, interval: str) -> float:
-        row = self.sql.execute("select extract(epoch from %s::interval) as s", (interval,)).fetchone()
-        assert row is not None
-        return float(row["s"])
+        rows = {row["name"]: row["every"] for row in SHIPPED}
+        return float(rows["listing-scrape"].total_seconds())
 
     def accepts_every(self, minutes: int) -> bool:
         from workers import kinds
@@ -174,14 +167,3 @@ class Ground:
         except psycopg.errors.CheckViolation:
             return False
         return True
-
-
-def shipped() -> Any:
-    """The migration that writes what a new installation begins with."""
-    path = ROOT / "alembic" / "versions" / "0007_defaults.py"
-    spec = importlib.util.spec_from_file_location("shipped_defaults", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 
 #: Schedules of a new installation.
 SHIPPED: list[dict[str, Any]] = []
+#: Upstreams of a new installation; tests shorten their pauses.
+SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
         postgres_server.url(name), autocommit=True, row_factory=dict_row
     ) as connection:
         SHIPPED[:] = connection.execute("select * from schedule").fetchall()
+        SHIPPED_UPSTREAMS[:] = connection.execute("select * from upstream").fetchall()
         # Schedules of a new installation would run by themselves in tests of others.
         connection.execute("delete from schedule where after is not null")
         connection.execute("delete from schedule")

@@ -80,7 +80,8 @@ def pending(config: Config) -> list[Script]:
             f"the database is at revision {', '.join(unknown)}, which this code does not know."
             " If a newer release made it, run that release. If a development version from before the"
             " first release made it: save its schedules with that version (celery -A workers.app"
-            " schedule export --file schedules.yml), create an empty database, migrate it, and apply the file"
+            " schedule export --file schedules.yml), create an empty database, migrate it, then"
+            " celery -A workers.app schedule apply schedules.yml"
         )
     return list(reversed(list(script.iterate_revisions("heads", heads or "base"))))
 
