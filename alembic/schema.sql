@@ -2256,6 +2256,7 @@ CREATE TABLE public.notice (
     answer text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
+    together smallint,
     CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
 );
 
@@ -2297,6 +2298,9 @@ COMMENT ON COLUMN public.notice.created_at IS 'Written';
 
 -- Name: COLUMN notice.sent_at; Type: COMMENT
 COMMENT ON COLUMN public.notice.sent_at IS 'When the server took it';
+
+-- Name: COLUMN notice.together; Type: COMMENT
+COMMENT ON COLUMN public.notice.together IS 'Most notices of its message; halved when a server refuses one; null: no limit';
 
 -- Name: send_test(text); Type: FUNCTION
 CREATE FUNCTION public.send_test(channel_name text) RETURNS public.notice

@@ -119,4 +119,6 @@ def judge(answer: Answer) -> None:
         raise RateLimited(upstream, "answered 503 and named a time", retry_after=wait)
     if is_retryable(status):
         raise Unavailable(upstream, f"answered {status}")
-    raise BrokenAnswer(upstream, f"answered {status}")
+    error = BrokenAnswer(upstream, f"answered {status}")
+    error.status, error.body = status, answer.content
+    raise error

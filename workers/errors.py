@@ -60,7 +60,13 @@ class Blocked(UpstreamError):
 
 
 class BrokenAnswer(UpstreamError):
-    """The answer is not what the upstream's documentation promises."""
+    """The answer is not what the upstream's documentation promises.
+
+    Where its status says so: ``status``, and ``body``, what came with it.
+    """
+
+    status: int | None = None
+    body: bytes = b""
 
 
 class Unavailable(UpstreamError):

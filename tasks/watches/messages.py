@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 from tasks.watches.wording import UNKNOWN, price_text
 
-#: Discord's limits: title and description of an embed, and value of a field.
-LONGEST_TITLE, LONGEST_VALUE = 256, 1024
+#: Discord's limits (developers/docs/resources/message, "Embed Limits").  They count code points, as
+#: Python does (its maintainers in discord-api-docs #1315), of titles, descriptions, names and values,
+#: of all embeds of a message together; blanks at both ends do not count, and blanks alone are no text.
+MAX_CONTENT, MAX_TITLE, MAX_DESCRIPTION, MAX_NAME, MAX_VALUE = 2000, 256, 4096, 256, 1024
+MAX_EMBEDS, MAX_FIELDS, MAX_CHARACTERS, MAX_URL = 10, 25, 6000, 2048
 COLOUR = 0x03B2F8
 _WHY = {
     "new": "New match",
@@ -98,28 +102,53 @@ def _paragraph(note: Note) -> str:
 
 def _link(note: Note) -> str | None:
     """Only what a browser may open: an ad's address is somebody else's text."""
-    return note.url if note.url and note.url.startswith(("http://", "https://")) else None
+    if not note.url or len(note.url) > MAX_URL or not note.url.isprintable() or " " in note.url:
+        return None
+    try:
+        parts = urlsplit(note.url)
+    except ValueError:
+        return None
+    return note.url if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
 def discord(notes: Sequence[Note]) -> dict[str, Any]:
     """A webhook's body: an embed a notice; nobody is mentioned whatever a title says."""
     return {
-        "content": cut(subject_of(notes), 2000) if len(notes) > 1 else "",
+        "content": cut(subject_of(notes), MAX_CONTENT) if len(notes) > 1 else "",
         "embeds": [_embed(note) for note in notes],
         "allowed_mentions": {"parse": []},
     }
 
 
+def discord_fitting(notes: Sequence[Note]) -> int:
+    """How many of these notices one message takes; one alone never exceeds the limit."""
+    left = MAX_CHARACTERS
+    for number, note in enumerate(notes[:MAX_EMBEDS]):
+        left -= _size(_embed(note))
+        if left < 0:
+            return number
+    return min(len(notes), MAX_EMBEDS)
+
+
+def _size(embed: Mapping[str, Any]) -> int:
+    """Characters of an embed as Discord counts them."""
+    fields = sum(len(field["name"]) + len(field["value"]) for field in embed["fields"])
+    return len(embed["title"]) + len(embed["description"]) + fields
+
+
 def _embed(note: Note) -> dict[str, Any]:
     embed: dict[str, Any] = {
-        "title": cut(note.title, LONGEST_TITLE) or UNKNOWN,
-        "description": cut(note.text, 2048),
+        "title": cut(note.title.strip(), MAX_TITLE) or UNKNOWN,
+        "description": cut(note.text.strip(), MAX_DESCRIPTION),
         "color": COLOUR,
-        "fields": [
-            {"name": name, "value": cut(value, LONGEST_VALUE) or UNKNOWN, "inline": True}
-            for name, value in note.fields
-        ],
+        "fields": [],
     }
+    for name, value in note.fields[:MAX_FIELDS]:
+        shown = cut(name.strip(), MAX_NAME) or UNKNOWN
+        left = min(MAX_VALUE, MAX_CHARACTERS - _size(embed) - len(shown))
+        if left > len(UNKNOWN):
+            cell = cut(value.strip(), left) or UNKNOWN
+            embed["fields"].append({"name": shown, "value": cell, "inline": True})
     if link := _link(note):
         embed["url"] = link
     if note.at is not None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Uuid
+from sqlalchemy.types import BigInteger, DateTime, SmallInteger, Uuid
 
 from workers.db import Base
 from workers.redaction import redact
@@ -65,6 +65,10 @@ class Notice(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="Times it was handed over")
     not_before: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Not sent earlier"
+    )
+    together: Mapped[int | None] = mapped_column(
+        SmallInteger,
+        comment="Most notices of its message; halved when a server refuses one; null: no limit",
     )
     message_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Message it is, or was last, part of")
     answer: Mapped[str | None] = mapped_column(Text, comment="What the server said last")
@@ -132,12 +136,21 @@ with hour as (
    where channel = :channel and state in ('waiting', 'sending')
      and not_before <= clock_timestamp()
      and (select messages from hour) < (select max_per_hour from channel where name = :channel)
-   order by id limit :most for update skip locked
+   order by id
+   -- The first says how many go together: what was refused in one message is sent in smaller ones.
+   limit least(:most, (
+     select together from notice
+      where channel = :channel and state in ('waiting', 'sending')
+        and not_before <= clock_timestamp() order by id limit 1))
+     for update skip locked
+), message as materialized (
+  -- Not a subquery: a plan that evaluates one once a row would give each notice an id of its own.
+  select gen_random_uuid() as id
 )
 update notice n
-   set state = 'sending', attempts = attempts + 1, message_id = gen_random_uuid_once.id,
+   set state = 'sending', attempts = attempts + 1, message_id = message.id,
        not_before = clock_timestamp() + :lease
-  from taken, (select gen_random_uuid() as id) gen_random_uuid_once
+  from taken, message
  where n.id = taken.id
 returning n.id
 """)
@@ -183,6 +196,14 @@ update notice set state = 'waiting', attempts = attempts - 1, not_before = clock
 """)
 
 
+_APART = text("""
+update notice
+   set state = 'waiting', attempts = attempts - 1, not_before = clock_timestamp(), answer = :answer,
+       together = greatest(cast(:most as integer) / 2, 1)
+ where id = any(:ids) and message_id = :message and state = 'sending'
+""")
+
+
 def sent(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
     """The server took the message."""
     connection.execute(_SENT, {"ids": list(ids), "message": message, "answer": redact(answer)[:500]})
@@ -208,6 +229,12 @@ def refused(
 def give_back(connection: Connection, ids: Sequence[int], message: UUID) -> None:
     """Nothing was handed over: as if they had not been taken."""
     connection.execute(_UNTOUCHED, {"ids": list(ids), "message": message})
+
+
+def part(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
+    """The server refused them together: send them in messages of half as many, down to one each."""
+    parameters = {"ids": list(ids), "message": message, "answer": answer[:500], "most": len(ids)}
+    connection.execute(_APART, parameters)
 
 
 _RESEND = text("""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.watches import adapters, channels, messages, notices
+from tasks.watches.adapters.refusals import MessageRefused
 from workers import claims, faults, retry
 from workers.app import app
 from workers.errors import (
@@ -86,12 +87,14 @@ def _claim(work: Work[Any], name: str) -> Sequence[Any]:
 
 def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:
     """One message; a worker killed before the server's answer is kept may leave it to be sent twice."""
-    ids, message = [row.id for row in rows], rows[0].message_id
     with work.read() as connection:
         channel = channels.find(connection, item.key)
+    told = [messages.note_of(row) for row in rows]
+    rows = _leave_what_does_not_fit(work, rows, adapters.fitting(channel.kind, told))
+    ids, message = [row.id for row in rows], rows[0].message_id
     faults.point("before-hand-over")
     try:
-        answer = adapters.send(work.door, channel, [messages.note_of(row) for row in rows])
+        answer = adapters.send(work.door, channel, told[: len(rows)])
     except (ControlFlow, RateLimited, Blocked):
         # Refused before it was read, or never sent: the door says when to come again.
         with claims.fenced(work.claim) as connection:
@@ -107,7 +110,21 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:
     work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
 
 
+def _leave_what_does_not_fit(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:
+    """Give back what the next message takes; what stays is this one."""
+    if rest := rows[count:]:
+        with claims.fenced(work.claim) as connection:
+            notices.give_back(connection, [row.id for row in rest], rest[0].message_id)
+    return rows[:count]
+
+
 def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError) -> None:
+    if isinstance(error, MessageRefused) and len(rows) > 1:
+        # One of them may be what the server does not take: the others are not lost with it.
+        with claims.fenced(work.claim) as connection:
+            notices.part(connection, [row.id for row in rows], rows[0].message_id, str(error))
+        work.log.warning("notice.parted", channel=item.key, notices=len(rows), error=str(error))
+        return
     hopeless = isinstance(error, HOPELESS)
     attempts = max(row.attempts for row in rows)
     pause = timedelta(seconds=retry.closing(attempts))

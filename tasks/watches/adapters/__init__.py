@@ -1,7 +1,8 @@
 """How each kind of channel is spoken to: one module a kind, each with ``send``.
 
 ``send(door, channel, notes)`` hands over one message and returns the server's answer in words.  It
-raises what the door raises; NotFound, BrokenAnswer and SecretRefused are hopeless, Unavailable is not.
+raises what the door raises; NotFound, BrokenAnswer and SecretRefused are hopeless, Unavailable is not,
+and MessageRefused is hopeless for this message alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tasks.watches import messages
 from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
@@ -22,6 +24,15 @@ ADAPTERS: Mapping[str, Send] = {
     "webhook": by_webhook.send,
     "apprise": by_apprise.send,
 }
+
+
+#: How many notices, the first of those given, one message takes; all of them where nothing is said.
+_FITTING: Mapping[str, Callable[[Sequence[Note]], int]] = {"discord": messages.discord_fitting}
+
+
+def fitting(kind: str, notes: Sequence[Note]) -> int:
+    """How many of these notices go into the first message; at least one."""
+    return _FITTING.get(kind, len)(notes)
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.watches import messages
 from tasks.watches.adapters.addresses import path_of
+from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.answers import Answer
 from workers.errors import BrokenAnswer, NotFound, RateLimited
@@ -28,7 +30,10 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     except NotFound:
         raise NotFound(channel.upstream, "Discord said 404: Unknown Webhook") from None
     except BrokenAnswer as error:
-        raise BrokenAnswer(channel.upstream, f"Discord {error.detail}") from None
+        if error.status is None:
+            raise BrokenAnswer(channel.upstream, f"Discord {error.detail}") from None
+        kind = MessageRefused if error.status in ABOUT_THE_MESSAGE else BrokenAnswer
+        raise kind(channel.upstream, f"Discord said {error.status}: {_why(error.body)}") from None
     number = answer.json().get("id") if answer.content else None
     return f"Discord said {answer.status}" + (f", message {number}" if number else "")
 
@@ -38,3 +43,29 @@ def _check(answer: Answer) -> None:
     body = answer.json() if answer.content else {}
     if isinstance(body, dict) and "retry_after" in body:
         raise RateLimited(answer.upstream, "said: too many", retry_after=float(body["retry_after"]))
+
+
+def _why(body: bytes) -> str:
+    """Discord's own words: "Invalid Form Body (Must be 1024 or fewer in length.)"."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return "no reason"
+    if not isinstance(said, dict):
+        return "no reason"
+    reasons = "; ".join(dict.fromkeys(_reasons(said.get("errors"))))
+    words = str(said.get("message") or "no reason")
+    return messages.cut(f"{words} ({reasons})" if reasons else words, 300)
+
+
+def _reasons(errors: Any) -> Iterator[str]:
+    """The sentences in the tree of errors, whose branches are named after the body's parts."""
+    if not isinstance(errors, dict):
+        return
+    for name, inner in errors.items():
+        if name == "_errors" and isinstance(inner, list):
+            yield from (
+                str(one["message"]) for one in inner if isinstance(one, dict) and "message" in one
+            )
+        else:
+            yield from _reasons(inner)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from tasks.watches import messages
+from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
 from workers.channel_secrets import has_control, is_reference, resolve
@@ -95,7 +96,10 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
             raise _refusal(upstream, error.recipients) from None
         except smtplib.SMTPResponseException as error:
             words = f"said {error.smtp_code}: {_words(error)}"
-            kind = BrokenAnswer if error.smtp_code >= 500 else Unavailable
+            if error.smtp_code < 500:
+                raise Unavailable(upstream, words) from None
+            # What is refused after DATA is this message: its size, what a filter thinks of it.
+            kind = MessageRefused if isinstance(error, smtplib.SMTPDataError) else BrokenAnswer
             raise kind(upstream, words) from None
         except smtplib.SMTPException as error:
             raise Unavailable(upstream, str(error)) from None

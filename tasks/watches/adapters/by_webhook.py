@@ -7,12 +7,19 @@ from typing import Any
 
 from tasks.watches import messages
 from tasks.watches.adapters.addresses import path_of
+from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
+from workers.errors import BrokenAnswer
 from workers.upstream import Door
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns e.g. "the server said 202"."""
     path, secrets = path_of(channel)
-    answer = door.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
+    try:
+        answer = door.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
+    except BrokenAnswer as error:
+        if error.status not in ABOUT_THE_MESSAGE:
+            raise
+        raise MessageRefused(channel.upstream, error.detail) from None
     return f"the server said {answer.status}"
