@@ -21,7 +21,7 @@ begin
           from pg_class c
          where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'S') and not c.relispartition
            and c.relname <> 'alembic_version'
-           and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
+           and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('e', 'i'))
     loop
         execute statement;
     end loop;

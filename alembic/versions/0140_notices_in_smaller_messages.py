@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0140"
-down_revision = "initial"
+down_revision = "0090"
 
 
 def upgrade() -> None:
