@@ -2752,6 +2752,7 @@ CREATE TABLE public.batch (
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    leaving boolean DEFAULT false NOT NULL,
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
 );
 
@@ -2810,7 +2811,7 @@ COMMENT ON COLUMN public.batch.fence IS 'Rises at every claim; an older holder w
 COMMENT ON COLUMN public.batch.attempt IS 'Failures of the task so far';
 
 -- Name: COLUMN batch.deaths; Type: COMMENT
-COMMENT ON COLUMN public.batch.deaths IS 'Leases that ended with nobody answering';
+COMMENT ON COLUMN public.batch.deaths IS 'Leases that ended while all but its worker was up';
 
 -- Name: COLUMN batch.lease_until; Type: COMMENT
 COMMENT ON COLUMN public.batch.lease_until IS 'Its worker is believed alive until then';
@@ -2832,6 +2833,9 @@ COMMENT ON COLUMN public.batch.started_at IS 'First claimed';
 
 -- Name: COLUMN batch.finished_at; Type: COMMENT
 COMMENT ON COLUMN public.batch.finished_at IS 'Ended';
+
+-- Name: COLUMN batch.leaving; Type: COMMENT
+COMMENT ON COLUMN public.batch.leaving IS 'Its worker has said that it ends: if the lease ends now, that is no death';
 
 -- Name: category; Type: TABLE
 CREATE TABLE public.category (

@@ -9,7 +9,7 @@ import psycopg
 
 from beat import states
 from beat.ledger import LOCK_TASKS, RESERVED, Message
-from workers.permits import LONG_WAIT
+from workers.permits import ELAPSED, LONG_WAIT
 
 Connection = psycopg.Connection[Any]
 
@@ -183,7 +183,7 @@ update upstream_state s
 HOPELESS = """
 with asked as materialized (
     select d.upstream from upstream_state d join upstream u on u.name = d.upstream
-     where (d.next_permit_at > %(now)s + %(long)s or not u.enabled)
+     where (d.next_permit_at > %(now)s + %(shut)s or not u.enabled)
        and exists (select from batch where state in ('waiting', 'sent')
                                        and waiting_for = d.upstream and send_at is null)
 )
@@ -192,7 +192,9 @@ select asked.upstream
   join upstream u on u.name = asked.upstream
   cross join lateral permit_refusal(u, d, %(now)s, false) refused
  where refused.cause <> 'spacing'
-   and (refused.free_at > %(now)s + %(long)s or refused.cause = 'disabled')
+   and (refused.cause = 'disabled'
+        or refused.free_at >= %(now)s + case refused.cause when 'closed' then %(shut)s
+                                                           else %(long)s end)
 """
 
 #: One batch of each such run is let go: its worker is told how things stand, and defers the run.
@@ -242,7 +244,11 @@ def release_waiting(connection: Connection, now: datetime) -> int:
 def tell_hopeless(connection: Connection, now: datetime) -> int:
     """Let one batch of each run go whose upstream is shut for long; returns how many."""
     told = 0
-    parameters: dict[str, Any] = {"now": now, "long": timedelta(seconds=LONG_WAIT)}
+    parameters: dict[str, Any] = {
+        "now": now,
+        "long": timedelta(seconds=LONG_WAIT),
+        "shut": timedelta(seconds=LONG_WAIT - ELAPSED),
+    }
     for (upstream,) in connection.execute(HOPELESS, parameters).fetchall():
         with connection.transaction():
             told += connection.execute(TELL, {**parameters, "upstream": upstream}).rowcount

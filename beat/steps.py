@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -112,7 +112,7 @@ def rescue(turn: Turn) -> bool:
     """Take back batches whose lease ended.
 
     Not before one lease has passed since Postgres or this beat came back: an outage expires no living
-    worker.
+    worker, and is nobody's death.
     """
     lease = settings().lease_seconds
     before, turn.seen_at = turn.seen_at, time.monotonic()
@@ -122,12 +122,15 @@ def rescue(turn: Turn) -> bool:
     if time.monotonic() - turn.connected_at < lease:
         return False
     row = turn.connection.execute(
-        "select clock_timestamp() - pg_postmaster_start_time() > %s * interval '1 second'", (lease,)
+        "select clock_timestamp() - pg_postmaster_start_time() > %s * interval '1 second',"
+        " greatest(pg_postmaster_start_time(), %s)",
+        (lease, turn.now - timedelta(seconds=turn.seen_at - turn.connected_at)),
     ).fetchone()
     if not row or not row[0]:
         return False
+    since = row[1]
     with transaction() as connection:
-        rescued = claims.rescue(connection, turn.now, turn.limit)
+        rescued = claims.rescue(connection, turn.now, turn.limit, since)
     for run_id, seq, state in rescued:
         log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)
     return bool(rescued)

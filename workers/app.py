@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from workers import broker, db, logs, shutdown, upstream
+from workers import broker, db, farewell, logs, shutdown, upstream
 from workers.autoscaler import Appetite
 from workers.progress import Progress
 from workers.settings import settings
@@ -67,6 +67,7 @@ app.conf.update(
     timezone="UTC",
 )
 app.steps["consumer"].update({Appetite, Progress, Watchdog})
+app.steps["worker"].add(farewell.Farewell)
 
 
 @signals.setup_logging.connect
@@ -79,13 +80,15 @@ def _forked(**_: Any) -> None:
     """A child of the pool shares no connection with its parent."""
     db.reset(close=False)
     upstream.reset(close=False)
+    shutdown.idle()
 
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
-    shutdown.reset()
+    farewell.forget()
 
 
 @signals.worker_shutting_down.connect
-def _shutting_down(**_: Any) -> None:
-    shutdown.request()
+def _shutting_down(sender: str, **_: Any) -> None:
+    # Before Celery ends: while it looks for Redis, it does not come to its steps.
+    farewell.begin(sender)

@@ -104,7 +104,13 @@ class Batch(Base):
         SmallInteger, server_default=text("0"), comment="Failures of the task so far"
     )
     deaths: Mapped[int] = mapped_column(
-        SmallInteger, server_default=text("0"), comment="Leases that ended with nobody answering"
+        SmallInteger,
+        server_default=text("0"),
+        comment="Leases that ended while all but its worker was up",
+    )
+    leaving: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Its worker has said that it ends: if the lease ends now, that is no death",
     )
     lease_until: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="Its worker is believed alive until then"

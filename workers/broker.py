@@ -1,16 +1,28 @@
-"""Redis as Celery's broker: its settings, and the mending of one defect of kombu 5.7."""
+"""Redis as Celery's broker: its settings, and the mending of two defects of kombu 5.7."""
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from kombu import Exchange, Queue
 from kombu.transport import redis as kombu_redis
+from kombu.utils import json as kombu_json
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import DataError
+
+from workers.redaction import redact
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: Every queue there is; a worker group names the ones it serves with ``-Q``.
 QUEUES = ("discovery", "prices", "listings", "notices", "upkeep")
 EXCHANGE = Exchange("watchkeeper", type="direct")
+
+#: How much of a broken message is logged (characters).
+EXCERPT = 500
 
 TRANSPORT_OPTIONS: dict[str, Any] = {
     # Messages are acknowledged at once, so nothing waits for this long; kombu asks for a value.
@@ -39,21 +51,91 @@ def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
     return {"queue": queue if queue in QUEUES else "upkeep"}
 
 
-def mend_kombu() -> None:
-    """Let a worker survive a Redis restart with messages in flight.
+class BrokenMessage(ValueError):
+    """What lies in a queue is no message."""
 
-    In kombu 5.7.0 ``Channel._connparams`` reads ``connection.client.hostname`` after the client has
-    been collected; the AttributeError is no connection error, so Celery ends the worker or leaves
-    it hanging.  Said as a connection error, Celery reconnects.
+
+#: What reading a message raises that is not as it should be, whichever part of it is wrong.
+BROKEN = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, DataError,
+)  # fmt: skip
+
+
+def mend_kombu() -> None:
+    """Mend two defects of kombu 5.7.0: a Redis restart, and a broken message, must not end a worker.
+
+    ``Channel._connparams`` reads ``connection.client.hostname`` after the client has been collected;
+    the AttributeError is no connection error, so Celery ends the worker or leaves it hanging.  Said as
+    a connection error, Celery reconnects.  What is read from a list and cannot be read as a message is
+    an error that Celery does not know: it is dropped with a log line, and the next one is read.
     """
     channel: Any = kombu_redis.Channel
-    original = channel._connparams  # noqa: SLF001
+    if hasattr(channel, "mended"):
+        return
+    channel.mended = True
+    channel._connparams = _known_connection(channel._connparams)  # noqa: SLF001
+    channel._brpop_read = _tolerant(channel._brpop_read)  # noqa: SLF001
+    channel._receive = _tolerant(channel._receive)  # noqa: SLF001
+    transport: Any = kombu_redis.Transport
+    transport._deliver = _careful(transport._deliver)  # noqa: SLF001
+    kombu_redis.loads = _loads  # type: ignore[attr-defined]
 
+
+def _known_connection(original: Any) -> Any:
     def _connparams(self: Any, asynchronous: bool = False) -> Any:
         if self.connection is None or getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the channel to Redis is closed")
         return original(self, asynchronous=asynchronous)
 
-    if not getattr(original, "mended", False):
-        _connparams.mended = True  # type: ignore[attr-defined]
-        channel._connparams = _connparams  # noqa: SLF001
+    return _connparams
+
+
+def _loads(text: str) -> Any:
+    try:
+        return kombu_json.loads(text)
+    except BROKEN as error:
+        raise BrokenMessage(f"{type(error).__name__}: {error}: {text[:EXCERPT]}") from None
+
+
+def _tolerant(read: Any) -> Any:
+    """Read on after what is no JSON, or no text."""
+
+    def _read(self: Any, **options: Any) -> Any:
+        try:
+            return read(self, **options)
+        except (BrokenMessage, UnicodeDecodeError) as error:
+            log.error("message.dropped", error=redact(str(error)[:EXCERPT]))
+            return True
+
+    return _read
+
+
+def _careful(deliver: Any) -> Any:
+    """Hand a message on; one that Celery cannot read is acknowledged, so that it never comes back."""
+
+    def _deliver(self: Any, message: Any, queue: str) -> None:
+        try:
+            _check_limits(message.get("headers") or {})
+            deliver(self, message, queue)
+        except BROKEN as error:
+            said = f"{type(error).__name__}: {error}: {message!r}"
+            log.error("message.dropped", queue=queue, error=redact(said[:EXCERPT]))
+            _acknowledge(self, message)
+
+    return _deliver
+
+
+def _check_limits(headers: dict[str, Any]) -> None:
+    """Celery reads time limits only when the task runs, in its event loop, which then ends."""
+    limits = headers.get("timelimit") or (None, None)
+    if len(limits) != 2 or not all(one is None or 0 < float(one + 0) < math.inf for one in limits):
+        raise BrokenMessage("timelimit is no pair of seconds")
+
+
+def _acknowledge(transport: Any, message: Any) -> None:
+    """A message that a channel counts as being worked on holds a place of its prefetch."""
+    for channel in transport.channels:
+        with suppress(*BROKEN):
+            tag = message["properties"]["delivery_tag"]
+            if channel.qos.get(tag):
+                channel.basic_ack(tag)

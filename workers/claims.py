@@ -22,11 +22,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from workers import outcomes, pacing, runs
 from workers.db import hot, row_of, transaction
 from workers.errors import LeaseLost
-from workers.rescues import rescue
+from workers.rescues import leave, rescue
 
 __all__ = [
-    "Claim", "Sign", "beat", "check_fence", "claim", "end", "fenced", "hand_back", "plan", "rescue",
-    "write_items",
+    "Claim", "Sign", "beat", "check_fence", "claim", "end", "fenced", "hand_back", "leave", "plan",
+    "rescue", "write_items",
 ]  # fmt: skip
 
 
@@ -52,7 +52,7 @@ _CLAIM = hot("""
 with claimed as (
     update batch
        set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
-           waiting_for = null, lease_until = cast(:now as timestamptz) + :lease,
+           waiting_for = null, leaving = false, lease_until = cast(:now as timestamptz) + :lease,
            started_at = coalesce(started_at, :now), updated_at = :now
      where run_id = :run_id and seq = :seq and state in ('waiting', 'sent')
        and (not_before is null or not_before <= :now)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from workers import claims, outcomes, permits, plan_steps, runs, setbacks
+from workers import claims, outcomes, permits, plan_steps, runs, setbacks, shutdown
 from workers.claims import Claim
 from workers.db import is_lost, transaction
 from workers.errors import (
@@ -226,7 +226,10 @@ def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | No
 
 
 def hand_back_patiently(hold: Claim, reason: str) -> None:
-    """Give the batch back as soon as Postgres answers; after a while leave it to its lease."""
+    """Give the batch back as soon as Postgres answers; after a while leave it to its lease.
+
+    A worker that shuts down tries once: a lease that ended while Postgres was away is nobody's death.
+    """
     until = time.monotonic() + PATIENCE
     pause = 0.2
     while time.monotonic() < until:
@@ -236,6 +239,8 @@ def hand_back_patiently(hold: Claim, reason: str) -> None:
         except LeaseLost:
             return
         except (OperationalError, InterfaceError):
+            if shutdown.requested():
+                return
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
         else:

@@ -79,7 +79,7 @@ update task_kind set retired_at = clock_timestamp(), updated_at = clock_timestam
 def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = False) -> int:
     """Write every registered task's kind, retire those no longer known; returns how many there are.
 
-    ``relaxed`` lifts the limits on intervals, so that a sandbox may run often.
+    ``relaxed`` lifts the shortest intervals, so that a sandbox may run often; other limits hold.
     """
     known = []
     for task in tasks:
@@ -93,10 +93,8 @@ def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = Fa
                 "queue": task.home,
                 "upstream": task.upstream,
                 "min_every": timedelta(seconds=1) if relaxed else task.min_every,
-                "max_every": None if relaxed else task.max_every,
-                "allowed_every": None
-                if relaxed or not task.allowed_every
-                else list(task.allowed_every),
+                "max_every": task.max_every,
+                "allowed_every": list(task.allowed_every) if task.allowed_every else None,
                 "max_running": task.max_running,
                 "max_attempts": task.max_attempts,
                 "timeout": task.timeout,

@@ -25,6 +25,9 @@ from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A wait so long (seconds) ends in deferral to the next run.
 LONG_WAIT = 3600.0
+#: An upstream is shut for whole hours, and asked a moment later: what has passed of its hour by then
+#: makes it no shorter a wait (seconds).
+ELAPSED = 60.0
 #: Causes of a refusal by a door that is shut: another upstream may serve meanwhile.
 SHUT = frozenset({"closed", "disabled"})
 
@@ -82,18 +85,25 @@ class Answered:
     status: int | None
 
 
-def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
-    """What to raise for a wait too long to be waited: for another turn, another run, or for good.
+def is_long(grant: Grant) -> bool:
+    """Whether the wait is for the next run, not for this one: an upstream shut for an hour, or more.
 
     Calls that are spaced out (a paced quota) are waited for, however far apart they are.
     """
+    if grant.cause == "spacing":
+        return False
+    return grant.wait >= (LONG_WAIT - ELAPSED if grant.cause == "closed" else LONG_WAIT)
+
+
+def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
+    """What to raise for a wait too long to be waited: for another turn, another run, or for good."""
     if grant.cause == "stop":
         return Stopped("stopped on request")
     reason = grant.reason or "no permit"
     if grant.cause != "disabled":
         reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"
     shut = grant.cause in SHUT
-    if grant.wait >= LONG_WAIT and grant.cause != "spacing":
+    if is_long(grant):
         # For people to read: nothing is timed by this worker's clock.
         until = datetime.now(UTC) + timedelta(seconds=grant.wait)
         return QuotaSpent(upstream, until, reason, shut=shut)

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         30.0, ge=1, le=600, description="How long a silent worker keeps its batch (seconds)"
     )
+    stop_seconds: float = Field(
+        45.0, ge=1, le=3600, description="A worker told to stop ends within this (seconds)"
+    )
     resend_after_seconds: float = Field(
         10.0, ge=0.5, le=3600, description="A message not started by then is looked for (seconds)"
     )
@@ -65,7 +68,8 @@ class Settings(BaseSettings):
         True, description="LISTEN for edits; false polls only (behind a transaction pooler)"
     )
     relax_intervals: bool = Field(
-        False, description="Lift every kind's shortest interval to 1 s (sandbox and tests)"
+        False,
+        description="Every kind's shortest interval is 1 s; other limits hold (sandbox, tests)",
     )
     replay_csv: Path | None = Field(
         None, description="CSV of daily bars for the replay source of prices (.csv or .csv.gz)"

@@ -17,7 +17,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from workers import claims, engine, outcomes, runs
+from workers import claims, engine, outcomes, runs, shutdown
 from workers.claims import Claim
 from workers.db import is_lost, transaction
 from workers.errors import OptionsError
@@ -76,13 +76,14 @@ class Task(celery.Task):  # type: ignore[type-arg]
 
     def __call__(self, *args: Any, **kwargs: Any) -> str | None:
         """Do what a message asks for; returns a sentence for Flower."""
-        if args:
-            run_id, seq = UUID(str(args[0])), int(args[1])
-        else:
-            run_id, seq = UUID(self.request.id), 0
-            with transaction() as connection:
-                self._create_by_hand(connection, run_id, kwargs)
-        return self._claim_and_work(run_id, seq)
+        with shutdown.busy():
+            if args:
+                run_id, seq = UUID(str(args[0])), int(args[1])
+            else:
+                run_id, seq = UUID(self.request.id), 0
+                with transaction() as connection:
+                    self._create_by_hand(connection, run_id, kwargs)
+            return self._claim_and_work(run_id, seq)
 
     def _create_by_hand(self, connection: Any, run_id: UUID, options: dict[str, Any]) -> None:
         runs.create_by_hand(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import health
+from workers import farewell, health
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class _Watch(threading.Thread):
                 self._look()
             elif still > STANDSTILL and self._redis_answers():
                 log.critical("worker.standstill", seconds=round(still), exit_status=EXIT_STATUS)
-                os._exit(EXIT_STATUS)
+                self._exit()
 
     def _look(self) -> None:
         """The event loop runs; whether it reads, too."""
@@ -103,8 +104,14 @@ class _Watch(threading.Thread):
             deaf = False
         if deaf:
             log.critical("worker.deaf", seconds=round(STANDSTILL), exit_status=EXIT_STATUS)
-            os._exit(EXIT_STATUS)
+            self._exit()
         self._beat()
+
+    def _exit(self) -> None:
+        """End at once; what the pool has in hand did nothing wrong."""
+        with suppress(SQLAlchemyError, OSError):
+            farewell.say(self._consumer.hostname)
+        os._exit(EXIT_STATUS)
 
     def _is_deaf(self) -> bool:
         """Whether messages have lain in its queues for long, a process is idle, and none was read."""
