@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0120"
-down_revision = "initial"
+down_revision = "0140"
 
 
 def upgrade() -> None:
