@@ -276,7 +276,7 @@ def test_a_plan_that_must_wait_between_two_feeds_asks_none_of_them_twice(
     discovery.feed("A", feed="boosts_top")
     discovery.server.feeds["boosts_top"][0]["links"] = [{"type": "x", "url": "https://a.example"}]
     discovery.feed("B", feed="takeovers")
-    discovery.server.once["/token-profiles/"] = (429, {"Retry-After": "3600"}, "")
+    discovery.server.once["/token-profiles/"] = (429, {"Retry-After": "1800"}, "")
 
     run = discovery.run(task)
 
