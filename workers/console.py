@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -146,6 +147,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return str(value) if isinstance(value, UUID) else value
 
 
@@ -174,6 +177,9 @@ def _text(value: Any) -> str:
     """A value as a cell: times to the second, nothing for null."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, Decimal):
+        # Never 3.1E-7: a price below a cent shows its digits.
+        return f"{value:f}"
     return "" if value is None else str(value)
 
 

@@ -79,7 +79,7 @@ def respond(request: Request) -> Reply:
         return as_json({"Information": PREMIUM})
     found, csv = series(symbol, request.now), ask.get("datatype") == "csv"
     if function == "GLOBAL_QUOTE":
-        return _quote(symbol, found, csv=csv)
+        return _quote(symbol, found, csv=csv, delayed=ask.get("entitlement") == "delayed")
     if function != "TIME_SERIES_DAILY" or found is None:
         return as_json({"Error Message": BAD_CALL.format(function=function or "API")})
     full = ask.get("outputsize") == "full"
@@ -113,9 +113,10 @@ def _daily(symbol: str, rows: list[tuple[date, Row]], *, full: bool, csv: bool) 
     return as_json({"Meta Data": meta, "Time Series (Daily)": daily})
 
 
-def _quote(symbol: str, found: dict[date, Row] | None, *, csv: bool) -> Reply:
+def _quote(symbol: str, found: dict[date, Row] | None, *, csv: bool, delayed: bool) -> Reply:
+    name = "Global Quote" + (" - DATA DELAYED BY 15 MINUTES" if delayed else "")
     if found is None:
-        return _table([QUOTE_COLUMNS]) if csv else as_json({"Global Quote": {}})
+        return _table([QUOTE_COLUMNS]) if csv else as_json({name: {}})
     (_, before), (day, row) = sorted(found.items())[-2:]
     change = row.close - before.close
     values = {
@@ -130,9 +131,7 @@ def _quote(symbol: str, found: dict[date, Row] | None, *, csv: bool) -> Reply:
         "09. change": f"{change:.4f}",
         "10. change percent": f"{100 * change / before.close:.4f}%",
     }
-    return (
-        _table([QUOTE_COLUMNS, ",".join(values.values())]) if csv else as_json({"Global Quote": values})
-    )
+    return _table([QUOTE_COLUMNS, ",".join(values.values())]) if csv else as_json({name: values})
 
 
 #: Generous, so that a demo moves; a free key has 25 a day and 1 a second (``--limit 1/1 --limit 25/86400``).

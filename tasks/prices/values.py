@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from tasks.watches.wording import amount_text
 from workers.errors import BrokenAnswer
 from workers.redaction import redact
 
@@ -89,8 +90,12 @@ def words(value: Any) -> str:
 
 
 def shown(value: Decimal, places: int = 2) -> str:
-    """A price as people read it: rounded half up to ``places`` decimals; stored prices stay exact."""
-    return str(value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+    """A price as people read it: rounded half up to ``places`` decimals; stored prices stay exact.
+
+    One that these would hide has its first digits.
+    """
+    rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return amount_text(value) if value and not rounded else str(rounded)
 
 
 def rows(text: str, source: str) -> Iterator[dict[str, str]]:

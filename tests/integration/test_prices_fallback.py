@@ -99,7 +99,7 @@ def test_a_symbol_that_only_a_closed_source_may_know_waits_for_it_alone(
 def test_a_block_of_all_sources_ends_their_items_and_no_other(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
     prices.alpha_vantage.answer = lambda _: (403, "no")
-    prices.stooq.answer = lambda asked: "<html>?" if asked["s"] == "s0.us" else table()
+    prices.stooq.answer = lambda asked: "?" if asked["s"] == "s0.us" else table()
     run = prices.run(REFRESH, symbols=["S0", "S1", "S2"], fallback=["stooq"])
     assert (run["state"], run["done"], run["failed"]) == ("partial", 2, 1)
     assert prices.outcomes(run) == {"S0": "error", "S1": "ok", "S2": "ok"}
@@ -116,6 +116,42 @@ def test_what_one_source_said_is_not_paid_for_again_after_a_wait_for_the_next(pr
     run = a_while_later(prices, run)
     assert (run["state"], run["done"]) == ("succeeded", 1), run["error"]
     assert asked(prices.alpha_vantage) == ["AAPL"]
+
+
+@pytest.mark.outside(24)
+def test_a_page_that_asks_for_proof_closes_the_door_instead_of_failing_symbol_by_symbol(
+    prices: Any,
+) -> None:
+    prices.closed_market()
+    prices.stooq.answer = lambda _: "<!doctype html><title>Checking</title><script>work()</script>"
+    prices.run(REFRESH, symbols=EIGHT, source="stooq")
+    assert len(prices.stooq.asked) == 1
+    shut = prices.one("select * from upstream_state where upstream = 'stooq'")
+    assert shut["closed_until"] is not None
+    assert 'shows a page instead of a table: "Checking"' in str(shut)
+
+
+@pytest.mark.outside(24)
+def test_no_data_of_a_few_days_is_no_unknown_symbol_and_of_many_it_is(prices: Any) -> None:
+    prices.closed_market()
+    prices.stooq.answer = lambda _: "No data"
+    run = prices.run(HISTORY, symbols=["AAPL"], duration_days=5, source="stooq")
+    assert prices.outcomes(run) == {"AAPL": "error"}
+    assert "it has no bars of AAPL" in str(prices.all("select items from batch"))
+    run = prices.run(HISTORY, symbols=["NOPE"], duration_days=60, source="stooq")
+    assert prices.outcomes(run) == {"NOPE": "not_found"}
+
+
+@pytest.mark.outside(22)
+def test_an_answer_about_another_symbol_is_an_error_of_the_item_and_stored_nowhere(
+    prices: Any, daily_answer: Daily
+) -> None:
+    prices.closed_market()
+    answer = daily_answer(closes(3)) | {"Meta Data": {"2. Symbol": "MSFT"}}
+    prices.alpha_vantage.answer = lambda _: answer
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert (run["state"], prices.outcomes(run)) == ("failed", {"AAPL": "error"})
+    assert prices.all("select * from price_bar") == prices.all("select * from quote") == []
 
 
 def test_a_not_found_that_was_kept_still_decides_after_the_wait(prices: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,82 @@ def test_a_limit_says_which_window_is_full(name: str, scope: str) -> None:
     error = alpha_vantage.classify(ERRORS[name])
     assert isinstance(error, LimitReached)
     assert error.scope == scope
+
+
+@pytest.mark.outside(22)
+@pytest.mark.parametrize(
+    ("words", "scope"),
+    [
+        ("Our premium API rate limit is 75 requests per minute.", "minute"),
+        ("You have exceeded 75 API requests per minute; your plan has no daily limit.", "minute"),
+        ("Please limit yourself to 1 request per second.", "second"),
+        ("Too many calls: 5 requests/min are allowed.", "minute"),
+        ("Too many calls: 1/s.", "second"),
+        ("Our standard API rate limit is 25 requests per day.", "day"),
+        (
+            "The rate limit is 25 requests per day. Please subscribe to a plan of 75 requests per minute.",
+            "day",
+        ),
+        (
+            "We have detected your API key as SECOND and our standard API rate limit is 25 requests per day.",
+            "day",
+        ),
+        ("Our rate limit is 500 requests per hour.", "hour"),
+        ("To subscribe to more than 25 requests per day see our plans.", "day"),
+    ],
+)
+def test_a_limit_is_read_by_its_span_and_not_by_what_a_plan_would_give(words: str, scope: str) -> None:
+    error = alpha_vantage.classify({"Information": words})
+    assert isinstance(error, LimitReached), error
+    assert error.scope == scope
+
+
+@pytest.mark.outside(22)
+def test_an_offer_beside_a_refusal_of_a_premium_call_names_no_limit() -> None:
+    words = (
+        "This is a premium endpoint. You may subscribe to any of the premium plans to lift the free key rate"
+        " limit (25 requests per day) and raise the per-second burst limit."
+    )
+    assert isinstance(alpha_vantage.classify({"Information": words}), PremiumOnly)
+
+
+@pytest.mark.outside(22)
+@pytest.mark.parametrize(
+    ("words", "at", "wait"),
+    [
+        ("1 request per second", "2026-01-30T12:00:00-05:00", 1.5),
+        ("75 requests per minute", "2026-01-30T12:00:00-05:00", 60),
+        ("25 requests per day", "2026-01-30T12:00:00-05:00", 12 * 3600 + 60),
+        ("25 requests per day", "2026-01-30T23:59:30-05:00", 90),
+        # Their clock may be behind ours: the day before is then not over.
+        ("25 requests per day", "2026-01-30T00:00:30-05:00", 3600),
+        # The night in which clocks go forward has an hour less.
+        ("25 requests per day", "2026-03-08T01:30:00-05:00", 21.5 * 3600 + 60),
+    ],
+)
+def test_a_pause_lasts_as_long_as_the_span(words: str, at: str, wait: float) -> None:
+    error = alpha_vantage.classify({"Information": words}, datetime.fromisoformat(at))
+    assert isinstance(error, LimitReached)
+    assert error.retry_after == pytest.approx(wait)
+
+
+@pytest.mark.outside(22)
+def test_an_answer_about_another_symbol_is_refused() -> None:
+    with pytest.raises(BrokenAnswer, match='asked for IBM, answered for "MSFT"'):
+        alpha_vantage.parse_price(QUOTE, "IBM")
+    with pytest.raises(BrokenAnswer, match='asked for MSFT, answered for "IBM"'):
+        alpha_vantage.parse_bars(BARS, "MSFT")
+
+
+def test_a_symbol_written_in_the_vendors_way_is_the_same() -> None:
+    quote = {"Global Quote": {**QUOTE["Global Quote"], "01. symbol": "brk-b"}}
+    assert alpha_vantage.parse_price(quote, "BRK.B").price == Decimal("112.13")
+
+
+@pytest.mark.outside(22)
+def test_a_quote_of_a_plan_with_delayed_prices_is_read() -> None:
+    quote = {"Global Quote - DATA DELAYED BY 15 MINUTES": QUOTE["Global Quote"]}
+    assert alpha_vantage.parse_price(quote, "MSFT").price == Decimal("112.13")
 
 
 def test_too_much_history_may_be_asked_for_in_a_smaller_answer_a_paid_call_may_not() -> None:

@@ -35,13 +35,30 @@ def test_a_table_is_read_in_order() -> None:
         ("Exceeded the daily hits limit", LimitReached),
         ("Get your apikey: enter the captcha", Blocked),
         ("<html><title>Just a moment...</title>", Blocked),
-        ("<html>something else</html>", BrokenAnswer),
+        ("something else", BrokenAnswer),
         ("", BrokenAnswer),
     ],
 )
 def test_every_refusal_is_told_apart(text: str, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         stooq.check(answer(text))
+
+
+@pytest.mark.outside(24)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!DOCTYPE html><html><head><title>Verification</title><script>/* sha256 */</script></head></html>",
+        "\ufeff\r\n <html><body><noscript>This site requires JavaScript to verify your browser.</noscript>",
+        "<script>location='/'</script>",
+        "Please enable JavaScript: proof of work",
+    ],
+)
+def test_a_page_instead_of_a_table_blocks_the_source(page: str) -> None:
+    with pytest.raises(Blocked) as caught:
+        stooq.check(answer(page))
+    if "<title>" in page:
+        assert caught.value.detail == 'shows a page instead of a table: "Verification"'
 
 
 def test_a_table_without_rows_is_no_error() -> None:

@@ -7,25 +7,43 @@ does not list; those below are quoted by many public clients.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from tasks.prices import values
 from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
-from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
+from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
 from workers.answers import is_challenge
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
+from workers.retry import http_date
 from workers.settings import settings
 from workers.upstream import Answer, Door
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
-#: How long each refusal is believed; then one call goes first to try (seconds).
-DAY_PAUSE = 6 * 3600.0
-MINUTE_PAUSE = 60.0
-BURST_PAUSE = 1.5
+#: How long a limit of each span is believed; then one call goes first to try (seconds).  A day's ends
+#: at midnight in New York, the time zone of its data: when its day ends is not documented.
+PAUSES: Mapping[Scope, float] = {"second": 1.5, "minute": 60.0, "hour": 3600.0}
+DAY_ENDS_IN = ZoneInfo("America/New_York")
+#: Refused so soon after midnight, the day before may be meant: its clock need not be ours (seconds).
+MIDNIGHT_MARGIN = 60.0
+EARLY = 3600.0
+_EACH = r"(?:\b(?:per|an?|each|every)[\s-]+|/\s*)"
+_SPANS: Mapping[Scope, re.Pattern[str]] = {
+    "second": re.compile(_EACH + r"(?:second|sec)\b|/s\b"),
+    "minute": re.compile(_EACH + r"(?:minute|min)\b"),
+    "hour": re.compile(_EACH + r"(?:hour|hr)\b|\bhourly\b"),
+    "day": re.compile(_EACH + r"day\b|\bdaily\b"),
+}
+_IS_LIMIT = re.compile(
+    rf"rate limit|call frequency|spreading out|burst|(?:\b(?:requests?|calls?)|\d)\s*{_EACH}"
+)
+#: Where the refusal ends and the offer begins: what a plan would give is no limit of this key.
+_OFFER = re.compile(r"\b(?:please|you may|you can|to)\s+(?:subscribe|visit|upgrade|unlock)\b|https?://")
 #: Longest wait for a whole answer (seconds).
 TIMEOUT = 20.0
 #: Compact answers hold the last 100 sessions: what lies further back than this needs a full one.
@@ -94,14 +112,15 @@ def output_size(first: date | None, today: date) -> Size:
 def check(answer: Answer) -> None:
     """Raise what a refusal inside a 200 means."""
     if answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
-        error = classify(answer.json())
+        now = http_date(answer.headers.get("date")) or datetime.now(UTC)
+        error = classify(answer.json(), now)
         if error is not None:
             raise error
     elif is_challenge(answer):
         raise Blocked(UPSTREAM, "shows a challenge page")
 
 
-def classify(body: Any) -> UpstreamError | SettingMissing | None:
+def classify(body: Any, now: datetime | None = None) -> UpstreamError | SettingMissing | None:
     """The error that a refusal's words stand for, or None when the body is no refusal."""
     if not isinstance(body, Mapping):
         return BrokenAnswer(UPSTREAM, "answer is no object")
@@ -109,21 +128,22 @@ def classify(body: Any) -> UpstreamError | SettingMissing | None:
     if not said:
         return None
     message = " ".join(one for one in said if isinstance(one, str))
-    return _meaning(message.lower()) or BrokenAnswer(UPSTREAM, f"says: {values.words(message)}")
+    text, now = message.lower(), now or datetime.now(UTC)
+    refusal = _OFFER.split(text, maxsplit=1)[0]
+    return (
+        _meaning(refusal, now)
+        or _meaning(text, now)
+        or BrokenAnswer(UPSTREAM, f"says: {values.words(message)}")
+    )
 
 
-def _meaning(text: str) -> UpstreamError | SettingMissing | None:
+def _meaning(text: str, now: datetime) -> UpstreamError | SettingMissing | None:
     if "apikey is invalid or missing" in text:
         return SettingRefused(VARIABLE, "Alpha Vantage says that the key is invalid")
     if "demo** api key" in text or "demo api key" in text:
         return SettingRefused(VARIABLE, "the demo key gives demo answers only; claim a free one")
-    # The burst refusal names the day's limit and premium plans too, so it is asked for first.
-    if "spreading out" in text or "burst" in text:
-        return LimitReached(UPSTREAM, "too many calls a second", "second", BURST_PAUSE)
-    if "calls per minute" in text:
-        return LimitReached(UPSTREAM, "too many calls a minute", "minute", MINUTE_PAUSE)
-    if "detected your api key" in text or "rate limit is" in text or "per day" in text:
-        return LimitReached(UPSTREAM, "the day's quota of the key is used up", "day", DAY_PAUSE)
+    if _IS_LIMIT.search(text):
+        return _limit(text, now)
     if "premium feature" in text:
         return PremiumOnly(UPSTREAM, "this much history needs a paid key", smaller=True)
     if "premium endpoint" in text:
@@ -133,13 +153,56 @@ def _meaning(text: str) -> UpstreamError | SettingMissing | None:
     return None
 
 
+def _limit(text: str, now: datetime) -> LimitReached:
+    """The limit of the shortest span that is named: the longer ones are told beside it."""
+    spans = (span for span, pattern in _SPANS.items() if pattern.search(text))
+    span = next(spans, "second" if "spreading out" in text or "burst" in text else "day")
+    if span == "day":
+        return LimitReached(UPSTREAM, "the day's quota of the key is used up", "day", _to_midnight(now))
+    article = "an" if span == "hour" else "a"
+    return LimitReached(UPSTREAM, f"too many calls {article} {span}", span, PAUSES[span])
+
+
+def _to_midnight(now: datetime) -> float:
+    """Seconds until the vendor's day ends; at the beginning of one, an hour."""
+    local = now.astimezone(DAY_ENDS_IN)
+    begun = datetime.combine(local.date(), time(), DAY_ENDS_IN)
+    ends = datetime.combine(local.date() + timedelta(days=1), time(), DAY_ENDS_IN)
+    if now - begun < timedelta(seconds=EARLY):
+        return EARLY
+    return (ends - now.astimezone(UTC)).total_seconds() + MIDNIGHT_MARGIN
+
+
+def _require(symbol: str, given: Any) -> None:
+    """BrokenAnswer when the answer is about another symbol; one that names none is taken."""
+    if not isinstance(given, str) or not given.strip():
+        return
+    if _plain(given) != _plain(symbol):
+        raise BrokenAnswer(
+            UPSTREAM, f'was asked for {symbol}, answered for "{values.words(given)[:20]}"'
+        )
+
+
+def _plain(symbol: str) -> str:
+    """A symbol without what vendors write in two ways: BRK.B and BRK-B are one."""
+    return symbol.strip().upper().replace("-", ".")
+
+
+def _quote_of(body: Any) -> Any:
+    """The quote: its key says more where the plan gives delayed prices ("… - DATA DELAYED BY …")."""
+    if not isinstance(body, Mapping):
+        return None
+    return next((value for key, value in body.items() if str(key).startswith("Global Quote")), None)
+
+
 def parse_price(body: Any, symbol: str) -> Price:
     """The price of a GLOBAL_QUOTE answer; an empty quote means an unknown symbol."""
-    quote = body.get("Global Quote") if isinstance(body, Mapping) else None
+    quote = _quote_of(body)
     if not isinstance(quote, Mapping):
         raise BrokenAnswer(UPSTREAM, "answer holds no quote")
     if not quote:
         raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
+    _require(symbol, quote.get("01. symbol"))
     price = values.amount(quote.get("05. price"))
     if price is None:
         said = values.words(quote.get("05. price"))
@@ -156,6 +219,9 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
     series = body.get("Time Series (Daily)") if isinstance(body, Mapping) else None
     if not isinstance(series, Mapping):
         raise BrokenAnswer(UPSTREAM, "answer holds no daily series")
+    about = body.get("Meta Data")
+    if isinstance(about, Mapping):
+        _require(symbol, about.get("2. Symbol"))
     bars = [bar for day, row in series.items() if (bar := _bar(day, row)) is not None]
     if series and not bars:
         raise BrokenAnswer(UPSTREAM, f"none of the {len(series)} rows of {symbol} is a bar")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from workers.errors import NotFound, RateLimited, SettingMissing, UpstreamError, WatchkeeperError
 
-Scope = Literal["second", "minute", "day"]
+Scope = Literal["second", "minute", "hour", "day"]
 
 
 class LimitReached(RateLimited):

@@ -1,10 +1,12 @@
 """Stooq (stooq.com/q/d/l, no key): daily bars as CSV; every refusal is plain text with HTTP 200.
 
-It gives no promise: some callers are asked for a key or a captcha, which is read as "blocked".
+It gives no promise: some callers are asked for a key, a captcha or a proof of work, which is read as
+"blocked".  "No data" is its word for an unknown symbol and for days without a session alike.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 from tasks.prices import values
@@ -23,6 +25,8 @@ ENDINGS = {"XNYS": "us", "XLON": "uk", "XETR": "de", "XTKS": "jp", "XHKG": "hk"}
 DAY_PAUSE = 6 * 3600.0
 #: How far back a price is looked for, over weekends and holidays.
 PRICE_REACH = timedelta(days=14)
+#: No exchange rests so long: where there is no data for as many days, the symbol has none.
+LONGEST_REST = timedelta(days=13)
 #: How far back bars are asked for when nobody says.
 USUAL_REACH = timedelta(days=150)
 
@@ -58,13 +62,25 @@ def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list
         "d1": first.strftime("%Y%m%d"),
         "d2": today.strftime("%Y%m%d"),
     }
-    return parse(door.get(UPSTREAM, "/q/d/l/", params=params, check=check, timeout=20.0).text, symbol)
+    try:
+        answer = door.get(UPSTREAM, "/q/d/l/", params=params, check=check, timeout=20.0)
+        return parse(answer.text, symbol)
+    except NoData as error:
+        if today - first > LONGEST_REST:
+            raise NotFound(
+                UPSTREAM, f"it knows no symbol {symbol}, or has nothing since {first}"
+            ) from error
+        return []
+
+
+class NoData(NotFound):
+    """It says "No data": of these days, or of the symbol at all."""
 
 
 def check(answer: Answer) -> None:
     """Raise what a refusal inside a 200 means."""
     if is_challenge(answer):
-        raise Blocked(UPSTREAM, "shows a challenge page")
+        raise Blocked(UPSTREAM, f"shows a challenge page{_title(answer.text)}")
     error = classify(answer.text)
     if error is not None:
         raise error
@@ -72,16 +88,26 @@ def check(answer: Answer) -> None:
 
 def classify(text: str) -> UpstreamError | None:
     """The error that the words stand for, or None when the text is a table."""
-    start = text[:500].strip().lower()
+    start = text[:500].lstrip("\ufeff \t\r\n").lower()
     if start.startswith("date,"):
         return None
     if "daily hits limit" in start:
         return LimitReached(UPSTREAM, "the day's hits are used up", "day", DAY_PAUSE)
-    if "captcha" in start or "apikey" in start or "api key" in start:
+    if any(word in start for word in ("captcha", "apikey", "api key")):
         return Blocked(UPSTREAM, "asks for a key or a captcha")
+    if start.startswith("<") or "proof of work" in start or "javascript" in start:
+        # Its answers are tables: a page is for people, to prove that they are some.
+        return Blocked(UPSTREAM, f"shows a page instead of a table{_title(text)}")
     if start.startswith("no data"):
-        return NotFound(UPSTREAM, "it knows no such symbol")
+        return NoData(UPSTREAM, "it has no data")
     return BrokenAnswer(UPSTREAM, f"sent no table: {values.words(text)[:80]}")
+
+
+def _title(page: str) -> str:
+    """What a page calls itself, as evidence, or nothing."""
+    found = re.search(r"<title[^>]*>(.{1,200}?)</title>", page[:20_000], re.IGNORECASE | re.DOTALL)
+    said = values.words(found[1])[:80] if found else ""
+    return f': "{said}"' if said else ""
 
 
 def parse(text: str, symbol: str) -> list[Bar]:
