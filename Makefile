@@ -38,12 +38,8 @@ fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 bench: $(VENV)/.dev ## figures, one JSON object a line
 	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
-env: ## write .env with generated secrets for docker compose
-	@test ! -e .env || { echo ".env exists; delete it first to make new secrets"; exit 1; }
-	@umask 077; for name in POSTGRES_PASSWORD REDIS_PASSWORD FLOWER_PASSWORD; do \
-	printf '%s=%s\n' $$name "$$(od -An -N18 -tx1 /dev/urandom | tr -d ' \n')"; done > .env
-	@printf 'FLOWER_USER=operator\nWATCHKEEPER_ALPHA_VANTAGE_API_KEY=\n' >> .env
-	@echo ".env written; docker compose up -d"
+env: ## write .env and secrets/ with generated passwords for docker compose
+	@deploy/make-env
 
 psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
 	@$(BIN)/python -m sandbox psql

@@ -20,6 +20,7 @@ from beat import defaults, outbox, steps
 from beat.beating import Beating
 from beat.reading import Connection, connect
 from beat.wakeup import Wakeup
+from workers import metrics
 from workers.db import reset
 from workers.settings import settings
 
@@ -120,6 +121,8 @@ class DatabaseScheduler(Scheduler):
             limit = turn.limit // 5 if messages else turn.limit
             looked_at, ready = outbox.take_ready(turn.connection, self._outbox, turn.now, max(limit, 1))
             outbox.send(turn.connection, self._outbox, ready)
+            metrics.MESSAGES.labels("claimed").inc(len(messages))
+            metrics.MESSAGES.labels("ready").inc(len(ready))
             self._beating.sent(len(messages) + len(ready))
             if not steps.are_stuck(self._steps):
                 self._beating.beat(self.node)

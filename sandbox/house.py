@@ -34,7 +34,8 @@ QUEUES = "discovery,prices,listings,notices,upkeep"
 #: Ports of ``run``; ``exec`` and tests use free ones.
 PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "dexscreener": 18081,
          "alpha_vantage": 18082, "head_fi": 18083, "geckoterminal": 18084, "discord": 18085, "smtp": 18086,
-         "smtp_control": 18087}  # fmt: skip
+         "smtp_control": 18087, "metrics_fast": 18091, "metrics_scrape": 18092, "metrics_beat1": 18093,
+         "metrics_beat2": 18094}  # fmt: skip
 #: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
 POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
@@ -235,7 +236,13 @@ class House:
         port = self.ports["flower"]
         self._launch(
             "flower",
-            [*CELERY, "flower", "--address=127.0.0.1", f"--port={port}"],
+            [
+                *CELERY,
+                "flower",
+                "--conf=deploy/flowerconfig.py",
+                "--address=127.0.0.1",
+                f"--port={port}",
+            ],
             lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
             FLOWER,
             grace=0.8,
@@ -265,7 +272,10 @@ class House:
     def _launch(
         self, name: str, command: list[str], ready: Callable[[], bool], stage: int, grace: float
     ) -> None:
-        process = Process(command, log=self.data / "logs" / f"{name}.log", env=self.env, cwd=ROOT)
+        env, metrics = dict(self.env), self.ports.get(f"metrics_{name}")
+        if metrics is not None:
+            env["WATCHKEEPER_METRICS_PORT"] = str(metrics)
+        process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=ROOT)
         process.start()
         self.supervisor.add(Part(name, process, ready, stage, grace=grace))
 

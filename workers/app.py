@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from workers import broker, db, farewell, logs, shutdown, upstream
+from workers import broker, db, farewell, logs, metrics, shutdown, upstream
 from workers.autoscaler import Appetite
 from workers.progress import Progress
 from workers.settings import settings
@@ -70,9 +70,10 @@ app.steps["consumer"].update({Appetite, Progress, Watchdog})
 app.steps["worker"].add(farewell.Farewell)
 
 
+@signals.celeryd_init.connect
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
-    logs.configure()
+    logs.configure_service()
 
 
 @signals.worker_process_init.connect
@@ -81,11 +82,19 @@ def _forked(**_: Any) -> None:
     db.reset(close=False)
     upstream.reset(close=False)
     shutdown.idle()
+    metrics.leave_server()
 
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
     farewell.forget()
+
+
+@signals.celeryd_after_setup.connect
+@signals.beat_init.connect
+def _logging_works(**_: Any) -> None:
+    """Before the pool is made: its children count where `metrics.serve` says."""
+    metrics.serve()
 
 
 @signals.worker_shutting_down.connect

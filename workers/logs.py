@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import structlog
+from celery.apps import worker
+from celery.utils.log import LoggingProxy
 
 from workers import channel_secrets
 from workers.redaction import redact
@@ -14,6 +21,9 @@ from workers.settings import settings
 
 #: Loggers that say at INFO what our own events already say.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")
+
+#: The real standard error, once `configure_service` has put a logger in its place.
+_STDERR = sys.stderr
 
 
 def _redact_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -61,7 +71,7 @@ def configure() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(_STDERR if isinstance(sys.stderr, LoggingProxy) else sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow={"data"})],
@@ -75,3 +85,45 @@ def configure() -> None:
         logging.getLogger(name).handlers.clear()
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def configure_service() -> None:
+    """`configure`, for a process that runs for long: as JSON, nothing leaves it but JSON lines.
+
+    What other people's code prints, warns of or dies of becomes a log line too.
+    """
+    global _STDERR
+    configure()
+    if settings().log_format != "json" or isinstance(sys.stderr, LoggingProxy):
+        return
+    logging.captureWarnings(capture=True)
+    _STDERR, sys.excepthook, threading.excepthook = sys.stderr, _log_crash, _log_thread_crash
+    printed = logging.getLogger("printed")
+    sys.stdout, sys.stderr = LoggingProxy(printed, logging.INFO), LoggingProxy(printed, logging.WARNING)
+    worker.safe_say = _say_in_signal_handler  # type: ignore[attr-defined]
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        structlog.stdlib.get_logger("process").critical(
+            "process.crashed", exc_info=(kind, error, trace)
+        )
+
+
+def _log_thread_crash(thread: threading.ExceptHookArgs) -> None:
+    if thread.exc_value is not None:
+        _log_crash(thread.exc_type, thread.exc_value, thread.exc_traceback)
+
+
+def _say_in_signal_handler(message: str, _stream: Any = None) -> None:
+    """Stands in for Celery's ``safe_say``, which writes plain text from signal handlers.
+
+    One write and no lock: the handler may have interrupted a logger that holds its own.
+    """
+    line = {
+        "event": message,
+        "level": "info",
+        "logger": "celery.worker",
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    os.write(2, (json.dumps(line) + "\n").encode())

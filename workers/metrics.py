@@ -1,9 +1,40 @@
-"""What Prometheus may know of our calls; labels are upstream names, never addresses or options."""
+"""Prometheus counters of a process and its pool, and the endpoint where they are read.
+
+Pool children count in files of their own (prometheus-client's multiprocess mode); the main process adds
+them up when asked.  Labels are upstream names and outcomes, never addresses or options.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from wsgiref.simple_server import WSGIServer
 
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    start_http_server,
+    values,
+)
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger("metrics")
+
+# Each has labels: then its values are made at the first count, which is after `serve`.
 CALLS = Counter(
     "watchkeeper_upstream_calls", "HTTP calls by upstream and outcome", ["upstream", "outcome"]
 )
@@ -17,3 +48,129 @@ WAITS = Counter(
     "watchkeeper_permit_waits", "Times a call had to wait for a permit", ["upstream", "long"]
 )
 CLOSINGS = Counter("watchkeeper_door_closings", "Times a door was closed", ["upstream"])
+MESSAGES = Counter(
+    "watchkeeper_beat_messages",
+    "Messages that beat sent: of runs just claimed, and of batches that were ready or missing",
+    ["occasion"],
+)
+
+FOLDER = "watchkeeper-metrics-"
+#: How often files of ended children are added up when nobody reads the counters (seconds).
+FOLD_EVERY = 60.0
+#: How often a port that somebody else has is tried again (seconds).
+RETRY_EVERY = 10.0
+
+_server: WSGIServer | None = None
+_folding = threading.Lock()
+
+
+class Pool:
+    """The counters of every process of this pool, those that have ended included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        with _folding:
+            fold(self.folder)
+            collected: Iterable[Metric] = MultiProcessCollector(None, str(self.folder)).collect()
+        return collected
+
+
+def serve() -> None:
+    """Start the endpoint of this process and its pool, if WATCHKEEPER_METRICS_PORT is set."""
+    port = settings().metrics_port
+    if port is None:
+        return
+    folder = _make_folder()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    # The library decides this when it is imported, which Flower's plug-in does before us.
+    values.ValueClass = values.MultiProcessValue()
+    registry = CollectorRegistry()
+    registry.register(Pool(folder))
+    ProcessCollector(registry=registry)
+    # Before the pool is made: its children then know which socket to close.
+    listening = _listen(registry, port, say=True)
+    threading.Thread(
+        target=_run, args=(registry, port, folder, listening), name="metrics", daemon=True
+    ).start()
+
+
+def leave_server() -> None:
+    """In a child of the pool: close its copy of the socket, or the port outlives its parent."""
+    if _server is not None:
+        _server.socket.close()
+
+
+def fold(folder: Path) -> None:
+    """Add the files of ended processes to one file a type, and remove them: counters never go back."""
+    ended: dict[str, list[Path]] = defaultdict(list)
+    for file in folder.glob("*_[1-9]*.db"):
+        kind, _, pid = file.stem.rpartition("_")
+        if not _is_alive(int(pid)):
+            ended[kind].append(file)
+    for kind, files in ended.items():
+        total, merged = folder / f"{kind}_0.db", folder / f"{kind}.merged"
+        merged.unlink(missing_ok=True)
+        readable = [str(file) for file in (total, *files) if file.exists() and file.stat().st_size]
+        book = MmapedDict(str(merged))
+        for metric in MultiProcessCollector.merge(readable, accumulate=False):
+            for sample in metric.samples:
+                names, texts = list(sample.labels), list(sample.labels.values())
+                key = mmap_key(metric.name, sample.name, names, texts, metric.documentation)
+                book.write_value(key, sample.value, 0.0)
+        book.close()
+        merged.replace(total)
+        for file in files:
+            file.unlink()
+
+
+def _listen(registry: CollectorRegistry, port: int, *, say: bool) -> bool:
+    """Whether the endpoint listens; a port that somebody else has costs nothing but the counters."""
+    global _server
+    try:
+        _server, _ = start_http_server(port, settings().metrics_address, registry)
+    except OSError as error:
+        if say:
+            log.error("metrics.unavailable", port=port, error=str(error))
+        return False
+    log.info("metrics.listening", address=settings().metrics_address, port=port)
+    return True
+
+
+def _run(registry: CollectorRegistry, port: int, folder: Path, listening: bool) -> None:
+    """Try a taken port again; fold now and then: files must not pile up while nobody reads them."""
+    while not listening:
+        time.sleep(RETRY_EVERY)
+        listening = _listen(registry, port, say=False)
+    while True:
+        time.sleep(FOLD_EVERY)
+        with _folding:
+            fold(folder)
+
+
+def _make_folder() -> Path:
+    """A new folder for this process; those of processes that were killed go."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
+        pid = left.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    owner = os.getpid()
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{owner}-"))
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return folder
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

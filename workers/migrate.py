@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         "--plan", action="store_true", help="print the revisions that would run; change nothing"
     )
     plan = parser.parse_args(arguments).plan
-    logs.configure()
+    (logs.configure if plan else logs.configure_service)()
     config = Config(toml_file=str(PYPROJECT))
     try:
         upgrade(config, plan=plan)

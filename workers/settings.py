@@ -77,6 +77,15 @@ class Settings(BaseSettings):
     heartbeat_dir: Path | None = Field(
         None, description="Directory where each process touches a file while it is useful"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of a worker's or a beat's /metrics for Prometheus; left out: none",
+    )
+    metrics_address: str = Field(
+        "127.0.0.1", description="Address where /metrics listens; 0.0.0.0 for all, as in a container"
+    )
     chromium: Path | None = Field(
         None, description="Chromium for sites that a browser must draw; left out: the one on PATH"
     )

@@ -1,115 +1,205 @@
-"""docker-compose.yml: each service's command and health check, run here as local processes."""
+"""docker-compose.yml as text: what each service may do, keeps secret, and how it is scaled."""
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
+import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from sandbox.processes import Process, free_port
-
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
-SERVICES = COMPOSE["services"]
-OURS = [
-    name
-    for name, service in SERVICES.items()
-    if "WATCHKEEPER_DATABASE_URL" in service.get("environment", {})
-]
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+#: What runs on: without the one shot and the console.
+RUNNING = {name: service for name, service in SERVICES.items() if name not in {"migrate", "sql"}}
+WORKERS = {name: one for name, one in SERVICES.items() if "worker" in one.get("command", [])}
+OURS = {name: one for name, one in SERVICES.items() if "watchkeeper" in one["image"]}
 
 
-def local(command: list[str]) -> list[str]:
-    """The command as this machine runs it."""
-    programs = {"python": [sys.executable], "celery": [sys.executable, "-m", "celery"]}
-    return [*programs[command[0]], *command[1:]]
+def test_a_missing_env_file_stops_the_start_with_a_sentence() -> None:
+    uses = re.findall(r"\$\{SECRETS_DIR:\?[^}]*\}", TEXT)
 
-
-def test_a_missing_secret_stops_the_start_with_a_sentence() -> None:
-    for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD"):
-        uses = re.findall(r"\$\{" + name + r"[^}]*\}", TEXT)
-        assert uses
-        assert all(use.startswith("${" + name + ":?") and "make env" in use for use in uses)
+    assert len(uses) >= 2
+    assert all("make env" in use for use in uses)
 
 
 def test_every_service_restarts_has_an_init_and_a_grace_period() -> None:
-    for name, service in SERVICES.items():
-        if name == "sql":
-            continue
+    for name, service in RUNNING.items():
         assert service["init"] is True, name
-        assert service["restart"], name
-        if name != "migrate":
-            assert service["stop_grace_period"], name
-            assert service["healthcheck"]["test"], name
+        assert service["restart"] == "unless-stopped", name
+        assert service["stop_grace_period"], name
+        assert service["healthcheck"]["test"], name
+    assert SERVICES["migrate"]["restart"].startswith("on-failure")
 
 
-def test_flower_listens_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES["flower"]["ports"])
-    assert "FLOWER_BASIC_AUTH" in SERVICES["flower"]["environment"]
-    words = SERVICES["redis"]["command"]
-    assert words[words.index("--appendonly") + 1] == "yes"
-    assert words[words.index("--maxmemory-policy") + 1] == "noeviction"
+def test_a_service_that_is_ready_is_known_to_be_within_seconds() -> None:
+    for name, service in RUNNING.items():
+        check = service["healthcheck"]
+        assert check["start_interval"] in {"1s", "2s"}, name
+        assert check["start_period"], name
 
 
 def test_two_beats_and_every_queue_is_served() -> None:
     from workers.broker import QUEUES
 
-    served: set[str] = set()
-    for service in SERVICES.values():
-        command = service.get("command", [])
-        if "-Q" in command:
-            served |= set(command[command.index("-Q") + 1].split(","))
-    assert served == set(QUEUES)
-    assert SERVICES["beat"]["deploy"]["replicas"] == 2
+    served = [queue for one in WORKERS.values() for queue in one["command"][one["command"].index("-Q") + 1].split(",")]  # fmt: skip
+    assert sorted(served) == sorted(QUEUES)
 
 
-@pytest.mark.timeout(170)
-def test_every_command_comes_up_and_passes_its_health_check(
-    database: Any, broker_url: str, tmp_path: Path, eventually: Any
-) -> None:
-    port = free_port()
-    started: dict[str, tuple[Process, dict[str, str]]] = {}
-    try:
-        for name in OURS:
-            command = [
-                word.replace("0.0.0.0", "127.0.0.1").replace("5555", str(port))
-                for word in SERVICES[name]["command"]
-            ]
-            env = {
-                "WATCHKEEPER_DATABASE_URL": database.url,
-                "WATCHKEEPER_BROKER_URL": broker_url,
-                "WATCHKEEPER_HEARTBEAT_DIR": str(tmp_path / name),
-                "FLOWER_BASIC_AUTH": "operator:secret",
-            }
-            if name == "migrate":
-                subprocess.run(
-                    local(command), cwd=ROOT, env={**os.environ, **env}, check=True, capture_output=True
-                )
-                continue
-            process = Process(local(command), log=tmp_path / f"{name}.log", env=env, cwd=ROOT)
-            process.start()
-            started[name] = (process, env)
-        for name, (process, env) in started.items():
-            kind, *check = SERVICES[name]["healthcheck"]["test"]
-            assert kind == "CMD"
-            words = [word.replace(":5555/", f":{port}/") for word in check]
+def test_flower_listens_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["flower"]["ports"])
+    words = SERVICES["redis"]["command"]
+    assert words[words.index("--appendonly") + 1] == "yes"
+    assert words[words.index("--maxmemory-policy") + 1] == "noeviction"
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["flower"]
 
-            def healthy(words: list[str] = words, env: dict[str, str] = env) -> bool:
-                done = subprocess.run(
-                    local(words), cwd=ROOT, env={**os.environ, **env}, capture_output=True
-                )
-                return done.returncode == 0
 
-            eventually(healthy, within=90, every=0.5)
-            assert process.running, process.tail()
-    finally:
-        for process, _ in started.values():
-            process.send(15)
-        for process, _ in started.values():
-            process.stop(grace=10)
+@pytest.mark.outside(29)
+def test_one_service_builds_and_the_others_take_its_image() -> None:
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    assert len({service["image"] for service in OURS.values()}) == 1
+    for name in OURS.keys() - {"migrate"}:
+        assert SERVICES[name]["pull_policy"] == "never", name
+
+
+@pytest.mark.outside(30)
+def test_celery_prints_no_banner() -> None:
+    for name in OURS.keys() - {"migrate"}:
+        command = SERVICES[name]["command"]
+        assert command[:4] == ["celery", "-A", "workers.app", "-q"], name
+
+
+@pytest.mark.outside(31)
+def test_how_many_of_each_is_said_in_the_env_file_so_that_it_lasts() -> None:
+    variables = [SERVICES[name]["deploy"]["replicas"] for name in ("beat", *WORKERS)]
+
+    assert all(re.fullmatch(r"\$\{[A-Z_]+:-[12]\}", one) for one in variables)
+    assert len(set(variables)) == len(variables) == 4
+    assert SERVICES["beat"]["deploy"]["replicas"] == "${BEATS:-2}"
+
+
+@pytest.mark.outside(32)
+def test_secrets_of_channels_reach_every_worker_as_variables_and_as_files() -> None:
+    for name, service in WORKERS.items():
+        assert {"path": "channels.env", "required": False} in service["env_file"], name
+        (mount,) = service["volumes"]
+        assert mount["target"] == "/run/secrets", name
+        assert mount["source"].endswith("/service"), name
+        assert mount["read_only"] is True, name
+
+
+@pytest.mark.outside(33)
+def test_each_worker_and_beat_has_an_endpoint_for_prometheus_that_is_not_published() -> None:
+    for name in ("beat", *WORKERS):
+        environment = SERVICES[name]["environment"]
+        assert environment["WATCHKEEPER_METRICS_PORT"] == 9464, name
+        assert environment["WATCHKEEPER_METRICS_ADDRESS"] == "0.0.0.0", name
+
+
+@pytest.mark.outside(6)
+def test_no_password_is_in_a_command_or_in_the_environment() -> None:
+    secret = re.compile(r"\$\{?[A-Z_]*(PASSWORD|KEY|TOKEN|LOGIN|AUTH)|://[^ ]*:[^ ]*@|--requirepass")
+    for name, service in SERVICES.items():
+        for place in ("command", "environment"):
+            said = yaml.safe_dump(service.get(place))
+            assert not secret.search(said), (name, place)
+    for name, entry in COMPOSE["secrets"].items():
+        assert set(entry) == {"file"}, name
+    assert (
+        SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"]
+        == "/run/secrets/postgres-password"
+    )
+    assert "/run/secrets/redis.conf" in SERVICES["redis"]["command"]
+
+
+def test_nothing_is_writable_no_capability_is_left_and_none_can_be_gained() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert any(one.startswith("/tmp") for one in service["tmpfs"]), name
+    # Images of others start as root where nothing is said.
+    assert {SERVICES[name]["user"] for name in SERVICES.keys() - OURS.keys()} == {"postgres", "redis"}
+
+
+def test_logs_are_rotated_and_memory_has_limits() -> None:
+    for name, service in SERVICES.items():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+    for name in RUNNING.keys() | {"migrate"}:
+        assert re.fullmatch(r"\d+m|\$\{[A-Z]+_MEMORY:-\d+[mg]\}", SERVICES[name]["mem_limit"]), name
+
+
+def test_the_image_runs_as_a_user_without_rights_and_has_no_compiler() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    last = text[text.rindex("FROM ") :]
+
+    assert re.search(r"^USER watchkeeper$", last, re.MULTILINE)
+    assert "gcc" not in text
+    assert "build-essential" not in text
+    assert "pip install" not in last
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A checkout in which `make env` was run."""
+    for name in ("Makefile", "deploy"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    subprocess.run(["make", "env"], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def test_make_env_writes_every_secret_that_compose_names_and_they_agree(made: Path) -> None:
+    variables = dict(re.findall(r"^([A-Z_]+)=(.*)$", (made / ".env").read_text(), re.MULTILINE))
+    for entry in COMPOSE["secrets"].values():
+        file = re.sub(r"\$\{SECRETS_DIR[^}]*\}", variables["SECRETS_DIR"], entry["file"])
+        assert (made / file).read_text().strip(), file
+    read = {
+        file.name: file.read_text().strip() for file in (made / "secrets").rglob("*") if file.is_file()
+    }
+    password = read["redis.conf"].removeprefix("requirepass ")
+    assert re.fullmatch(r"[0-9a-f]{36}", password)
+    assert read["WATCHKEEPER_BROKER_URL"] == f"redis://:{password}@redis:6379/0"
+    assert re.fullmatch(r"operator:[0-9a-f]{36}", read["flower-login"])
+    assert re.fullmatch(r"[0-9a-f]{36}", read["postgres-password"])
+    assert read["postgres-password"] not in (made / ".env").read_text()
+
+
+def test_only_its_owner_reaches_the_secrets_and_containers_can_read_theirs(made: Path) -> None:
+    secrets = made / "secrets"
+
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert stat.S_IMODE((made / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((made / "channels.env").stat().st_mode) == 0o600
+    # A container mounts what is below, and reads it as a user of its own.
+    assert stat.S_IMODE((secrets / "service").stat().st_mode) == 0o755
+    files = [file for file in secrets.rglob("*") if file.is_file()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o644}
+
+
+def test_make_env_keeps_what_is_there(made: Path) -> None:
+    before = (made / "secrets/redis.conf").read_text()
+    again = subprocess.run(["make", "env"], cwd=made, capture_output=True, text=True)
+
+    assert again.returncode
+    assert "exists" in again.stderr
+    assert (made / "secrets/redis.conf").read_text() == before
+
+
+def test_every_variable_of_the_env_file_is_one_that_compose_reads(made: Path) -> None:
+    for name in re.findall(r"^#?([A-Z_]+)=", (made / ".env").read_text(), re.MULTILINE):
+        assert "${" + name in TEXT, name
+
+
+def test_neither_git_nor_the_image_takes_the_secrets() -> None:
+    for file in (".gitignore", ".dockerignore"):
+        lines = (ROOT / file).read_text().split()
+        assert "*.env" in lines, file
+        assert any(line.rstrip("/") == "secrets" for line in lines), file
