@@ -3159,7 +3159,7 @@ COMMENT ON COLUMN public.token_profile.run_id IS 'Discovery run that asked';
 COMMENT ON COLUMN public.token_profile.token_id IS 'Token';
 
 -- Name: COLUMN token_profile.early_window_minutes; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the pool was made';
+COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the oldest pool was made';
 
 -- Name: COLUMN token_profile.min_profit_pct; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
@@ -4856,7 +4856,7 @@ COMMENT ON COLUMN public.token.liquidity_usd IS 'Liquidity (USD)';
 COMMENT ON COLUMN public.token.price_change_h24 IS 'Price change of 24 hours (percent)';
 
 -- Name: COLUMN token.pool_created_at; Type: COMMENT
-COMMENT ON COLUMN public.token.pool_created_at IS 'Age of its main pool is counted from here';
+COMMENT ON COLUMN public.token.pool_created_at IS 'When its oldest known pool was made: its age';
 
 -- Name: COLUMN token.first_run_id; Type: COMMENT
 COMMENT ON COLUMN public.token.first_run_id IS 'Run that found it first';

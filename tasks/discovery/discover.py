@@ -29,7 +29,7 @@ class DiscoverOptions(Options):
     min_price_change_pct: float = Field(100, ge=0, le=1000, description="24 h price change, percent")
     min_volume_usd: float = Field(50_000, ge=0, description="24 h volume, USD")
     min_liquidity_usd: float = Field(10_000, ge=0, description="Liquidity, USD")
-    max_token_age_hours: int = Field(72, ge=1, le=168, description="Age of the main pool, hours")
+    max_token_age_hours: int = Field(72, ge=1, le=168, description="Age of the oldest pool, hours")
     early_window_minutes: int = Field(30, ge=5, le=120, description="Early buyers: minutes from start")
     min_profit_pct: float = Field(50, ge=0, le=500, description="Early buyers: least gain, percent")
     max_tokens: int = Field(20, ge=1, le=100, description="Most tokens chosen in a run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tasks.discovery import matching, token_pools, token_sightings, token_snapshots, tokens
 from tasks.discovery.addresses import normalise
 from tasks.discovery.filters import Limits, rejection
-from tasks.discovery.pairs import Pair, best
+from tasks.discovery.pairs import Pair, best, oldest
 from workers.work import Item
 
 
@@ -22,7 +22,7 @@ class Found:
     """One token as a run saw it."""
 
     item: Item
-    #: Every pool that has it as its base, and the one it is judged by.
+    #: Every pool that has it as its base, and the one it is judged by, with the age of the oldest.
     pairs: list[Pair]
     pair: Pair | None
     #: The filter that rejects it, or None.
@@ -38,6 +38,9 @@ def judge(item: Item, pairs: dict[str, list[Pair]], limits: Limits, now: datetim
     address = item.data["address"]
     own = [pair for pair in pairs.get(normalise(address), []) if pair.chain == item.data["chain"]]
     pair = best(own)
+    if pair is not None:
+        # A token that moved to another exchange is as old as its first pool.
+        pair = replace(pair, created_at=oldest(own))
     if not item.data["feeds"]:
         return Found(item, own, pair, ONLY_REFRESHED)
     return Found(item, own, pair, rejection(address, pair, limits, now))

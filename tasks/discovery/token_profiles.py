@@ -32,7 +32,9 @@ class TokenProfile(Base):
     token_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
     )
-    early_window_minutes: Mapped[int] = mapped_column(comment="Early: so long after the pool was made")
+    early_window_minutes: Mapped[int] = mapped_column(
+        comment="Early: so long after the oldest pool was made"
+    )
     min_profit_pct: Mapped[float] = mapped_column(Numeric, comment="Least gain (percent)")
     asked_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True),
@@ -72,11 +74,13 @@ def ask(connection: Connection, run_id: UUID, *, minutes: int, profit: float) ->
 
 _OPEN = text("""
 select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, t.address, t.symbol,
-       l.created_at as pool_created_at, s.pool
+       l.created_at as pool_created_at, l.pool
   from token_profile p
   join token t on t.id = p.token_id
-  left join token_snapshot s on s.token_id = p.token_id and s.run_id = p.run_id
-  left join token_pool l on l.chain = t.chain and l.pool = s.pool
+  -- Whoever was early was so in the first pool, also when the token has moved since.
+  left join lateral (
+    select created_at, pool from token_pool where token_id = p.token_id and created_at is not null
+     order by created_at, pool limit 1) l on true
  where p.profiled_at is null and (cast(:run as uuid) is null or p.run_id = :run)
  order by p.asked_at, p.token_id limit :limit
 """)

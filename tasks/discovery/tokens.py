@@ -43,7 +43,7 @@ class Token(Base):
         Numeric, comment="Price change of 24 hours (percent)"
     )
     pool_created_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Age of its main pool is counted from here"
+        DateTime(timezone=True), comment="When its oldest known pool was made: its age"
     )
     links: Mapped[list[Any] | None] = mapped_column(
         JSONB(none_as_null=True), comment="Pages that its makers name: [{type, label, url}]"
@@ -85,6 +85,8 @@ def upsert(
     changes: dict[str, Any] = {
         name: text(f"coalesce(excluded.{name}, token.{name})") for name in VALUES
     }
+    # An answer may leave out a pool that was known before.
+    changes["pool_created_at"] = text("least(excluded.pool_created_at, token.pool_created_at)")
     changes["last_checked_at"] = new.last_checked_at
     if seen:
         changes["last_seen_at"] = text("clock_timestamp()")

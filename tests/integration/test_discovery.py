@@ -101,6 +101,42 @@ def test_tokens_of_a_cut_answer_are_asked_for_again_and_judged_by_all_their_pool
     ]
 
 
+@pytest.mark.outside(19)
+@pytest.mark.parametrize("liars", [1, 2, 3])
+def test_a_token_is_judged_by_a_pool_that_most_of_its_pools_agree_with(
+    discovery: Any, liars: int
+) -> None:
+    discovery.feed("A")
+    honest = [pair("A", pairAddress=f"h{n}", priceUsd=f"1.0{n}") for n in range(liars + 1)]
+    false = [
+        pair("A", pairAddress=f"l{n}", priceUsd="5000", liquidity={"usd": 10_000_000})
+        for n in range(liars)
+    ]
+    discovery.server.pairs["A"] = [*false, *honest]
+
+    run = discovery.run()
+
+    assert pools(discovery, run) == {"A": "h0"}
+    assert discovery.one("select price_usd from token")["price_usd"] < 2
+
+
+@pytest.mark.outside(19)
+def test_a_token_that_moved_keeps_its_age_also_when_its_first_pool_is_left_out(discovery: Any) -> None:
+    discovery.feed("A")
+    old = pair("A", pairAddress="curve", dexId="pumpfun", liquidity=None, age_hours=100)
+    moved = pair("A", pairAddress="swap", dexId="pumpswap", age_hours=1)
+    discovery.server.pairs["A"] = [moved, old]
+
+    run = discovery.run()
+
+    assert discovery.verdicts(run) == {"A": "100.0 h old, wanted 72 h or less"}
+    assert pools(discovery, run) == {"A": "swap"}
+    made = discovery.one("select pool_created_at from token")["pool_created_at"]
+    discovery.server.pairs["A"] = [moved]
+    discovery.run()
+    assert discovery.one("select pool_created_at from token")["pool_created_at"] == made
+
+
 def test_a_cut_answer_is_halved_until_it_is_whole(discovery: Any) -> None:
     names = [f"T{number:02d}" for number in range(14)]
     discovery.feed(*names)

@@ -54,6 +54,29 @@ def test_early_buyers_with_the_gain_asked_for_become_wallets_with_a_score(two_to
     assert [totals[name] for name in names] == [2, 2, 1, 1, 0]
 
 
+@pytest.mark.outside(19)
+def test_early_buyers_are_looked_for_in_the_oldest_pool_also_when_the_token_moved(
+    discovery: Any,
+) -> None:
+    start = made(2)
+    discovery.feed("A")
+    discovery.server.pairs["A"] = [
+        pair("A", pairAddress="swap", age_hours=1, liquidity={"usd": 90_000}),
+        pair("A", pairAddress="curve", pairCreatedAt=int(start.timestamp() * 1000)),
+    ]
+    for name, wallet in (("curve", "ann"), ("swap", "ben")):
+        discovery.gecko.trades[name] = [
+            trade("A", wallet, start + timedelta(minutes=5), 10, 10),
+            trade("A", "dan", start + timedelta(minutes=100), 1, 2),
+        ]
+    discovery.run()
+
+    discovery.run(PROFILE)
+
+    assert [row["address"] for row in discovery.all("select address from wallet")] == ["ann"]
+    assert [path.split("/")[-2] for path in discovery.gecko.paths] == ["curve"]
+
+
 def test_window_and_gain_are_those_of_the_discovery(two_tokens: Any) -> None:
     two_tokens.run(early_window_minutes=60, min_profit_pct=0)
 
@@ -158,7 +181,7 @@ def test_a_wallet_that_the_whole_window_shows_to_have_lost_is_early_no_more(two_
     assert tuple(wallet.values()) == ("ann", 50, 1)
 
 
-def test_another_main_pool_adds_its_early_buyers_to_those_of_the_first(two_tokens: Any) -> None:
+def test_whoever_bought_first_in_a_newer_pool_was_not_early(two_tokens: Any) -> None:
     profiled(two_tokens)
     start = opened(two_tokens, "A", "newer", 1)
     two_tokens.gecko.trades["newer"] = [
@@ -175,18 +198,27 @@ def test_another_main_pool_adds_its_early_buyers_to_those_of_the_first(two_token
     assert [tuple(row.values()) for row in rows] == [
         ("ann", "poolA"),
         ("ann", "poolB"),
-        ("eve", "newer"),
     ]
+    assert not any("newer" in path for path in two_tokens.gecko.paths)
 
 
-def test_early_is_counted_from_the_beginning_of_the_pool_that_was_looked_at(two_tokens: Any) -> None:
+def test_an_older_pool_that_comes_to_light_before_the_look_is_the_one_looked_at(
+    two_tokens: Any,
+) -> None:
     two_tokens.run()
-    opened(two_tokens, "A", "older", 3)
+    start = opened(two_tokens, "A", "older", 3)
+    two_tokens.gecko.trades["older"] = [
+        trade("A", "eve", start + timedelta(minutes=2), 10, 10),
+        trade("A", "dan", start + timedelta(minutes=40), 1, 4),
+    ]
     two_tokens.run(profile_immediately=False)
 
     two_tokens.run(PROFILE)
 
-    assert two_tokens.one("select early_tokens from wallet where address = 'ann'")["early_tokens"] == 2
+    rows = two_tokens.all(
+        "select w.address, e.pool from wallet_token e join wallet w on w.id = e.wallet_id order by 1"
+    )
+    assert [tuple(row.values()) for row in rows] == [("ann", "poolB"), ("eve", "older")]
 
 
 def test_a_pool_that_is_not_listed_is_out_of_reach_and_not_asked_for_again(two_tokens: Any) -> None:
