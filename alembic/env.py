@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy.exc import IntegrityError
 
 import beat
 import tasks
@@ -14,8 +16,21 @@ import workers
 from workers.db import Base, connect_args
 from workers.settings import settings
 
-#: pg_advisory_lock key: two migrate steps started together run one after the other.
-LOCK = 0x7761746368  # "watch"
+#: As Alembic makes it, which then finds it there.
+VERSION_TABLE = """
+create table if not exists alembic_version (
+    version_num varchar(32) not null constraint alembic_version_pkc primary key
+)
+"""
+#: Two migrate steps started together run one after the other.  Only who may write the table can take
+#: this lock of it (an advisory lock is everybody's); reading it goes on.
+TAKE_TURNS = """
+set local lock_timeout = '10min';
+set local statement_timeout = '10min';
+lock table alembic_version in exclusive mode;
+set local lock_timeout to default;
+set local statement_timeout to default
+"""
 
 
 def import_models() -> None:
@@ -27,20 +42,24 @@ def import_models() -> None:
 
 
 def run(connection: Connection) -> None:
-    """Migrate over ``connection``, whose transaction the caller commits."""
+    """Migrate over ``connection`` in one transaction, after any other migrate step that runs now."""
+    with contextlib.suppress(IntegrityError), connection.begin():
+        # Refused (duplicate key) when somebody else makes it at this moment.
+        connection.execute(text(VERSION_TABLE))
+    connection.execute(text(TAKE_TURNS))
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         compare_type=True,
         compare_server_default=False,
-        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()
+    connection.commit()
 
 
 def main() -> None:
-    """Take the lock, then migrate; or print SQL when asked to (``--sql``)."""
+    """Migrate; or print SQL when asked to (``--sql``)."""
     import_models()
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
@@ -49,12 +68,8 @@ def main() -> None:
         return
     url = context.config.attributes.get("url", settings().sqlalchemy_url)
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=connect_args("migrate"))
-    with engine.connect() as connection, engine.connect() as holder:
-        holder.execute(text("set lock_timeout = '10min'"))
-        holder.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK})
-        holder.commit()
+    with engine.connect() as connection:
         run(connection)
-        connection.commit()
 
 
 main()

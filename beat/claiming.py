@@ -69,7 +69,7 @@ class Claim:
                 self._active[name] = [active, held]
         tasks = list({row.task for row in rows if row.max_running is not None})
         if tasks:
-            self._connection.execute(ledger.LOCK_TASKS, {"tasks": tasks})
+            ledger.lock_tasks(self._connection, tasks)
             counted = self._connection.execute(ledger.COUNT_TASKS, {"tasks": tasks})
             self._tasks.update(dict(counted.fetchall()))
 

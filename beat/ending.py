@@ -10,7 +10,6 @@ from uuid import UUID
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection as AlchemyConnection
-from sqlalchemy import text
 
 from beat import states
 from beat.claiming import Claim
@@ -18,7 +17,7 @@ from beat.ledger import Message, array
 from beat.reading import Connection, Row, lock_named
 from beat.sessions import SessionBook
 from workers import outcomes, runs, setbacks
-from workers.db import connect, transaction
+from workers.db import transaction
 
 log = structlog.stdlib.get_logger("beat.end")
 
@@ -132,22 +131,21 @@ select id from run
  where state in ('due', 'running', 'held') and stop_requested_at is not null
    and (state = 'held'
         or exists (select from batch b where b.run_id = run.id and b.state in ('waiting', 'sent')))
- limit :limit
+ limit %(limit)s
 """
 
 OVERDUE = """
 select id, timeout from run
- where state in ('due', 'running') and deadline_at is not null and deadline_at < :now limit :limit
+ where state in ('due', 'running') and deadline_at is not null and deadline_at < %(now)s limit %(limit)s
 """
 
 
-def stop_asked(limit: int) -> int:
+def stop_asked(connection: Connection, limit: int) -> int:
     """End what has not begun of runs that were asked to stop; what runs ends at its next call."""
-    with connect() as connection:
-        found = connection.execute(text(STOPPING), {"limit": limit}).scalars().all()
-    for run_id in found:
-        with transaction() as connection:
-            _stop(connection, run_id)
+    found = connection.execute(STOPPING, {"limit": limit}).fetchall()
+    for (run_id,) in found:
+        with transaction() as ending:
+            _stop(ending, run_id)
     return len(found)
 
 
@@ -164,13 +162,12 @@ def _stop(connection: AlchemyConnection, run_id: UUID) -> None:
         outcomes.close_batches(connection, run_id, stopped, error=reason)
 
 
-def end_overdue(now: datetime, limit: int) -> int:
+def end_overdue(connection: Connection, now: datetime, limit: int) -> int:
     """End runs whose time is over, whoever still works on them: the fence keeps that out."""
-    with connect() as connection:
-        found = connection.execute(text(OVERDUE), {"now": now, "limit": limit}).all()
+    found = connection.execute(OVERDUE, {"now": now, "limit": limit}).fetchall()
     for run_id, timeout in found:
-        with transaction() as connection:
-            _end_late(connection, run_id, f"not finished within its timeout of {timeout}")
+        with transaction() as ending:
+            _end_late(ending, run_id, f"not finished within its timeout of {timeout}")
     return len(found)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import structlog
 
+from workers import machine_locks
+
 log = structlog.stdlib.get_logger("beat.claim")
 
 #: Between the commit of a batch and the mark that it was sent, other beats leave it alone.
@@ -61,13 +63,6 @@ select schedule, count(*) filter (where state <> 'held') as active,
  group by schedule
 """
 
-#: Before they are counted: two beats must not both find the last free place of a kind.
-LOCK_TASKS = """
-select pg_advisory_xact_lock(key)
-  from (select distinct hashtextextended('kind ' || task, 0) as key
-          from unnest(%(tasks)s::text[]) as task order by key) kinds
-"""
-
 COUNT_TASKS = """
 select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 'running')
  group by task
@@ -110,6 +105,11 @@ class NewRun:
 
 
 COLUMNS = tuple(NewRun.__dataclass_fields__)
+
+
+def lock_tasks(connection: psycopg.Connection[Any], tasks: list[str]) -> None:
+    """Before their runs are counted: two beats must not both find the last free place of a kind."""
+    connection.execute(machine_locks.WAIT, {"names": [f"kind {task}" for task in tasks]})
 
 
 def array(values: Iterable[object]) -> str:

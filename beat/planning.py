@@ -15,7 +15,7 @@ s.starts_at, s.ends_at, s.jitter, s.overlap, s.catch_up, s.catch_up_window, s.ma
 s.pause_after_failures, s.paused_until = 'infinity' as paused_for_good,
 case when isfinite(s.paused_until) then s.paused_until end as paused_until,
 k.name as kind, k.max_running,
-(select paused from pause_switch) as paused_all,
+(select paused from pause_switch where single) as paused_all,
 st.planned_revision, st.anchor_at, st.next_run_at, st.last_due_at, st.runs_counted,
 st.consecutive_failures, st.tripped_at
 """

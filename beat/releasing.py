@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 
 from beat import states
-from beat.ledger import LOCK_TASKS, RESERVED, Message
+from beat.ledger import RESERVED, Message, lock_tasks
+from workers import machine_locks
 from workers.permits import ELAPSED, LONG_WAIT
 
 Connection = psycopg.Connection[Any]
@@ -91,7 +92,7 @@ def release_held(connection: Connection, now: datetime, limit: int) -> list[Mess
         parameters = {"names": [name for (name,) in locked], "now": now}
         tasks = [task for (task,) in connection.execute(LIMITED, parameters)]
         if tasks:
-            connection.execute(LOCK_TASKS, {"tasks": tasks})
+            lock_tasks(connection, tasks)
         return [Message(*row) for row in connection.execute(RELEASE, parameters)]
 
 
@@ -212,8 +213,6 @@ update batch b set send_at = %(now)s from locked
  where b.run_id = locked.run_id and b.seq = locked.seq
 """  # noqa: S608
 
-ALONE = "select pg_try_advisory_xact_lock(hashtextextended('release ' || %(upstream)s, 0))"
-
 NEXT_PERMIT = """
 select min(next_permit_at) from upstream_state
  where exists (select from batch where state in ('waiting', 'sent')
@@ -230,8 +229,7 @@ def release_waiting(connection: Connection, now: datetime) -> int:
     for (upstream,) in connection.execute(UPSTREAMS, {"now": now}).fetchall():
         parameters = {"upstream": upstream, "now": now}
         with connection.transaction():
-            row = connection.execute(ALONE, parameters).fetchone()
-            if not row or not row[0]:
+            if not machine_locks.try_for(connection, f"release {upstream}"):
                 continue
             done = connection.execute(LET_GO, parameters).rowcount
             if not done:

@@ -66,7 +66,9 @@ class DatabaseScheduler(Scheduler):
         """Do what is ready, then wait for news or the next due time; never raises."""
         self._in_tick = True
         try:
-            if not self.work() and self._turn is not None and not self._closing:
+            if self.work():
+                self._wakeup.was_useful()
+            elif self._turn is not None and not self._closing:
                 self._wakeup.wait(steps.pause(self._turn))
         except Exception as error:
             self._release()

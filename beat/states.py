@@ -79,7 +79,7 @@ class ScheduleState(Base):
 
 LOCK_DUE = """
 select schedule from schedule_state
- where claim_at <= %(now)s and not coalesce((select paused from pause_switch), false)
+ where claim_at <= %(now)s and not coalesce((select paused from pause_switch where single), false)
  order by claim_at limit %(limit)s for update skip locked
 """
 

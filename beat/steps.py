@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import text
 
 from beat import answers, claiming, ending, outbox, releasing, replanning, reshaping, states
 from beat.ledger import Message
-from beat.reading import Connection
+from beat.reading import FAVOUR_INDEXES_LOCALLY, Connection
 from beat.sessions import SessionBook
 from workers import claims
 from workers.db import transaction
@@ -105,7 +106,8 @@ def tell(turn: Turn) -> bool:
 
 def stop(turn: Turn) -> bool:
     """End what was asked to stop and what took too long."""
-    return ending.stop_asked(turn.limit) + ending.end_overdue(turn.now, turn.limit) > 0
+    stopped = ending.stop_asked(turn.connection, turn.limit)
+    return stopped + ending.end_overdue(turn.connection, turn.now, turn.limit) > 0
 
 
 def rescue(turn: Turn) -> bool:
@@ -130,6 +132,7 @@ def rescue(turn: Turn) -> bool:
         return False
     since = row[1]
     with transaction() as connection:
+        connection.execute(text(FAVOUR_INDEXES_LOCALLY))
         rescued = claims.rescue(connection, turn.now, turn.limit, since)
     for run_id, seq, state in rescued:
         log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)

@@ -17,6 +17,10 @@ log = structlog.stdlib.get_logger("beat")
 CHANNEL = "watchkeeper"
 #: Where LISTEN is refused (a transaction pooler), it is tried again after so long (seconds).
 REST = 5.0
+#: News that brought nothing to do (anybody may NOTIFY) are not heard for so long after (seconds).
+QUIET = 0.1
+#: Longest time spent on reading news that have piled up (seconds).
+MOST_READING = 0.05
 
 
 class Wakeup:
@@ -25,6 +29,8 @@ class Wakeup:
     def __init__(self) -> None:
         self._connection: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
+        self._told = False
+        self._quiet_until = 0.0
 
     def open(self) -> None:
         """Begin to listen; what was said before is for the caller's next look to find."""
@@ -38,19 +44,38 @@ class Wakeup:
         except psycopg.Error as error:
             self._deaf(error)
 
+    def was_useful(self) -> None:
+        """There was something to do after the last wait."""
+        self._told = False
+
     def wait(self, seconds: float) -> bool:
-        """Wait for news at most so long; True when there is some."""
+        """Wait for news at most so long; True when there is some.
+
+        However often somebody notifies, no more than ten ticks a second find that it was for nothing.
+        """
+        if self._told:
+            self._told, self._quiet_until = False, time.monotonic() + QUIET
         if self._connection is None:
-            # An empty select is a sleep that a signal can end.
-            select.select([], [], [], seconds)
+            _sleep(seconds)
             return False
-        if seconds > 0:
-            select.select([self._connection], [], [], seconds)
+        until = time.monotonic() + seconds
+        _sleep(min(seconds, self._quiet_until - time.monotonic()))
+        select.select([self._connection], [], [], max(0.0, until - time.monotonic()))
         try:
-            return len(list(self._connection.notifies(timeout=0))) > 0
+            self._told = self._read(self._connection)
         except psycopg.Error as error:
             self._deaf(error)
-            return False
+        return self._told
+
+    def _read(self, connection: psycopg.Connection[Any]) -> bool:
+        """Read all news: unread ones fill Postgres's queue, and then it takes no edit any more."""
+        until = time.monotonic() + MOST_READING
+        told = False
+        while list(connection.notifies(timeout=0)):
+            told = True
+            if time.monotonic() > until:
+                break
+        return told
 
     def _deaf(self, error: psycopg.Error) -> None:
         log.warning("listen.lost", error=str(error).strip().partition("\n")[0])
@@ -62,3 +87,9 @@ class Wakeup:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _sleep(seconds: float) -> None:
+    """An empty select is a sleep that a signal can end."""
+    if seconds > 0:
+        select.select([], [], [], seconds)

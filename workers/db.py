@@ -24,7 +24,7 @@ from workers.settings import settings
 #: Session settings of every connection of the program: nobody waits for ever for anybody's lock.
 SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
-    " -c timezone=UTC"
+    " -c timezone=UTC -c jit=off"
 )
 #: A connection unused for so long is tried before it is used (seconds).
 RESTED = 1.0

@@ -84,6 +84,20 @@ select format('alter function %s owner to owner', p.oid::regprocedure)
    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 """)
 
+#: Nothing that we ask is worth compiling.  Said to the server, because a pooler passes no start-up
+#: options on: of the database for every login, of the roles where this login does not own the database.
+_COMPILING = text("""
+select format('alter database %I set jit = off', datname) from pg_database
+ where datname = current_database() and pg_has_role(datdba, 'usage')
+   and not exists (select from pg_db_role_setting
+                    where setdatabase = pg_database.oid and setrole = 0
+                      and setconfig::text like '%jit=off%')
+union all
+select format('alter role %I set jit = off', name) from unnest(cast(:roles as text[])) name
+ where not exists (select from pg_db_role_setting join pg_roles r on r.oid = setrole
+                    where setdatabase = 0 and rolname = name and setconfig::text like '%jit=off%')
+""")
+
 _GRANTS = (
     "grant usage on schema public to viewer, operator, service, owner",
     "grant create on schema public to owner",
@@ -120,7 +134,7 @@ def _role_statements(connection: Connection) -> list[str]:
     made = [f"create role {name} nologin" for name in ROLES if name not in present]
     if "owner" not in present:
         made += ["grant owner to current_user", "grant service to owner"]
-    return made
+    return made + list(connection.execute(_COMPILING, {"roles": list(ROLES)}).scalars())
 
 
 def _try(connection: Connection, statement: str) -> bool:

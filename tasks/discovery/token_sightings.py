@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, Numeric, Uuid
 
+from workers import machine_locks
 from workers.db import Base
 
 
@@ -64,9 +65,9 @@ select least(:most, count(*)) - (
 def choose(connection: Connection, run_id: UUID, most: int) -> int:
     """Choose the ``most`` tokens of greatest volume among those that passed; how many more than before.
 
-    Batches of one run take turns: two at once would each see only their own tokens.
+    Batches take turns: two of one run at once would each see only their own tokens.
     """
-    connection.execute(_LOCK, {"run": str(run_id)})
+    machine_locks.wait_for(connection, "token_sighting")
     more: int = connection.execute(_RANK, {"run": run_id, "most": most}).scalar_one()
     return more
 
@@ -80,6 +81,3 @@ select t.chain || ':' || t.address_key from token_sighting s join token t on t.i
 def chosen(connection: Connection, run_id: UUID) -> set[str]:
     """The tokens that the run has chosen so far, as "chain:address_key"."""
     return set(connection.execute(_CHOSEN, {"run": run_id}).scalars())
-
-
-_LOCK = text("select pg_advisory_xact_lock(hashtextextended(:run, 0))")

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Numeric
 
+from workers import machine_locks
 from workers.db import Base
 
 
@@ -60,12 +61,9 @@ def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict
     return {row.address: (row.id, row.is_new) for row in result}
 
 
-_LOCK = text("select pg_advisory_xact_lock(hashtextextended('wallet', 0))")
-
-
 def lock(connection: Connection) -> None:
     """One writer at a time: wallets are written in one order and rated in another."""
-    connection.execute(_LOCK)
+    machine_locks.wait_for(connection, "wallet")
 
 
 _RATE = text("update wallet set score = :score, early_tokens = :tokens where id = :id")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
+from fix_beat import Drive
+from sqlalchemy import event
 
 from beat import answers, edits, ending, ledger, outbox, reading, releasing, reshaping, states
+from beat.steps import pause
+from workers import machine_locks
+from workers.db import engine
 
 MANY = 100_000
 LARGE = ("schedule", "schedule_state", "schedule_edit", "run", "batch", "run_request", "permit")
@@ -40,6 +51,13 @@ FILL = (
     "analyze",
 )
 
+#: "Far below" what Postgres's jit_above_cost is by default, 100,000.
+HIGHEST_COST = 20_000
+#: No table of a tick is read as a whole, not even one of a single row: before Postgres 18 a scan that
+#: cannot be avoided is thought to cost 10^10.
+ANY = (*LARGE, "pause_switch", "upstream", "upstream_state", "task_kind", "quota", "machine_lock")
+MINUTE = timedelta(minutes=1)
+
 NAMES = [f"s-{number}" for number in range(1, 1001)]
 IDS = ledger.array(["00000000-0000-4000-8000-000000000000"] * 1000)
 NUMBERS = ledger.array([0] * 1000)
@@ -68,13 +86,12 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ended": (ending.ENDED, {"limit": 1000}),
     "counted": (ending.COUNTED, {"ids": IDS}),
     "followers": (ending.FOLLOWERS, {"names": NAMES}),
-    "stopping": (ending.STOPPING.replace(":limit", "%(limit)s"), {"limit": 1000}),
-    "overdue": (
-        ending.OVERDUE.replace(":limit", "%(limit)s").replace(":now", "%(now)s::timestamptz"),
-        {"limit": 1000},
-    ),
+    "stopping": (ending.STOPPING, {"limit": 1000}),
+    "overdue": (ending.OVERDUE, {"limit": 1000}),
     "held": (releasing.READY, {"limit": 1000}),
     "release": (releasing.RELEASE, {"names": NAMES}),
+    "next permit": (releasing.NEXT_PERMIT, {}),
+    "hopeless": (releasing.HOPELESS, {"long": MINUTE, "shut": MINUTE}),
     "upstreams": (releasing.UPSTREAMS, {}),
     "let go": (releasing.LET_GO, {"upstream": "head_fi"}),
     "reshape": (reshaping.CHANGED, {"names": NAMES}),
@@ -85,6 +102,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "most": 60.0},
     ),
     "next send": (outbox.NEXT_SEND, {}),
+    "take turns": (machine_locks.TRY, {"name": "release head_fi"}),
 }
 
 
@@ -107,35 +125,206 @@ def buffers(node: dict[str, Any]) -> int:
     return int(node["Shared Hit Blocks"] + node["Shared Read Blocks"])
 
 
+#: As the driver sends them; the others as text without a type.
+TYPES = {datetime: "timestamptz", timedelta: "interval"}
+
+
+def explain(connection: Any, name: str, mode: str) -> dict[str, Any]:
+    """The plan of one statement, made for its values (custom) or for any (generic), and carried out."""
+    statement, parameters = STATEMENTS[name]
+    places: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        if match.group(1) not in places:
+            places.append(match.group(1))
+        return f"${places.index(match.group(1)) + 1}"
+
+    connection.execute(f"set plan_cache_mode = force_{mode}_plan")
+    cursor = psycopg.ClientCursor(connection)
+    with connection.transaction(force_rollback=True):
+        now = connection.execute("select clock_timestamp() as now").fetchone()["now"]
+        values = {"now": now, **parameters}
+        numbered = re.sub(r"%\((\w+)\)s", place, statement)
+        types = ", ".join(TYPES.get(type(values[one]), "unknown") for one in places)
+        given = ", ".join("%s" for _ in places)
+        cursor.execute(f"prepare examined{types and f'({types})'} as {numbered}")
+        cursor.execute(
+            f"explain (analyze, buffers, format json) execute examined{given and f'({given})'}",
+            [values[one] for one in places],
+        )
+        found: dict[str, Any] = cursor.fetchone()["QUERY PLAN"][0]
+        connection.execute("deallocate examined")
+    return found
+
+
+def unfit(name: str, plan: dict[str, Any], tables: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the plan of a statement, in words."""
+    whole = [table for table in scans(plan) if table in tables]
+    if whole:
+        yield f"{name} reads all of {', '.join(whole)}"
+    if buffers(plan) > 60_000:
+        yield f"{name} touches {buffers(plan)} pages"
+    if thrown_away(plan) > 10 * MANY:
+        yield f"{name} compares {thrown_away(plan):,.0f} rows in vain"
+    if plan["Total Cost"] > HIGHEST_COST:
+        yield f"{name} is thought to cost {plan['Total Cost']:,.0f}"
+
+
+#: States of a database, and how to come to each from the one before.  What is known of a table may be
+#: years behind what is in it.
+STATES = {
+    "new": ("alter table schedule set (autovacuum_enabled = off)",
+            "alter table run set (autovacuum_enabled = off)",
+            "alter table batch set (autovacuum_enabled = off)"),
+    "empty": ("vacuum analyze",),
+    "filled": FILL[:-1],
+    "analyzed": FILL[-1:],
+}  # fmt: skip
+
+
 def test_no_step_reads_a_whole_table(connection: Any) -> None:
+    """Whatever is known of the tables; with plans for the values of now, and for any."""
+    connection.execute(reading.FAVOUR_INDEXES.format(local="false"))
+    wrong = []
+    for state, steps in STATES.items():
+        for statement in steps:
+            connection.execute(statement)
+        for mode in ("custom", "generic"):
+            for name in STATEMENTS:
+                plan = explain(connection, name, mode)["Plan"]
+                wrong += [f"{state}, {mode}: {what}" for what in unfit(name, plan, ANY)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+def test_no_statement_of_a_tick_is_compiled(connection: Any, mode: str) -> None:
+    """With the server's defaults: ours switch it off besides, so here it is switched on."""
+    can_compile(connection)
     for statement in FILL:
         connection.execute(statement)
-    connection.execute(reading.FAVOUR_INDEXES)
-    wrong = []
-    for name, (statement, parameters) in STATEMENTS.items():
-        with connection.transaction(force_rollback=True):
-            now = connection.execute("select clock_timestamp() as now").fetchone()["now"]
-            plan = connection.execute(
-                f"explain (analyze, buffers, format json) {statement}", {"now": now, **parameters}
-            ).fetchone()["QUERY PLAN"][0]["Plan"]
-        whole = [table for table in scans(plan) if table in LARGE]
-        if whole:
-            wrong.append(f"{name} reads all of {', '.join(whole)}")
-        if buffers(plan) > 60_000:
-            wrong.append(f"{name} touches {buffers(plan)} pages")
-        if thrown_away(plan) > 10 * MANY:
-            wrong.append(f"{name} compares {thrown_away(plan):,.0f} rows in vain")
-    assert not wrong, "; ".join(wrong)
+    connection.execute(reading.FAVOUR_INDEXES.format(local="false"))
+    connection.execute("set jit = on")
+    plans = {name: explain(connection, name, mode) for name in STATEMENTS}
+
+    assert [name for name, plan in plans.items() if "JIT" in plan] == []
+
+
+def can_compile(connection: Any) -> None:
+    """Skip, and say so, on a server that compiles nothing whatever is asked of it."""
+    if not connection.execute("select pg_jit_available() as can").fetchone()["can"]:
+        version = connection.execute("show server_version").fetchone()["server_version"]
+        pytest.skip(
+            f"Postgres {version} was built without LLVM and compiles nothing, so this proves nothing here:"
+            " name a stock one, WATCHKEEPER_TEST_POSTGRES=/usr/lib/postgresql/15/bin"
+        )
+
+
+class Explaining:
+    """Every statement of beat's connections with the plan that it had, also inside functions."""
+
+    def __init__(self, mode: str) -> None:
+        self.plans: list[dict[str, Any]] = []
+        self._mode = mode
+
+    def begin(self, connection: Any) -> None:
+        """From now on; with the server's default of jit."""
+        connection.execute("load 'auto_explain'")
+        for name, value in {
+            "auto_explain.log_min_duration": "0", "auto_explain.log_analyze": "on",
+            "auto_explain.log_nested_statements": "on", "auto_explain.log_format": "json",
+            "client_min_messages": "log", "jit": "on", "plan_cache_mode": f"force_{self._mode}_plan",
+        }.items():  # fmt: skip
+            connection.execute("select set_config(%s, %s, false)", (name, value))
+        connection.add_notice_handler(self._told)
+
+    def _told(self, said: Any) -> None:
+        head, _, plan = (said.message_primary or "").partition("plan:\n")
+        if head.startswith("duration"):
+            self.plans.append(json.loads(plan))
+
+
+@pytest.fixture
+def explaining(request: Any, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> Explaining:
+    """Both of beat's connections explain all that they are asked."""
+    found = Explaining(request.param)
+    connect = reading.connect
+
+    def explained() -> Any:
+        connection = connect()
+        found.begin(connection)
+        return connection
+
+    monkeypatch.setattr("beat.scheduler.connect", explained)
+
+    def begin(driver: Any, _: Any) -> None:
+        driver.autocommit = True
+        found.begin(driver)
+        driver.autocommit = False
+
+    event.listen(engine(), "connect", begin)
+    return found
+
+
+def live(drive: Drive) -> None:
+    """Let something happen for every step of a tick."""
+    monday = drive.now() + timedelta(hours=1)
+    drive.kind("tests.limited", max_running=1)
+    for name, columns in {
+        "due": {"starts_at": drive.now() - timedelta(hours=3), "catch_up": "all"}, "follower": {"after": "due"},
+        "kept": {"task": "tests.limited"}, "held": {"task": "tests.limited"}, "slow": {"timeout": MINUTE},
+        "stopped": {}, "lost": {}, "parked": {}, "later": {"starts_at": monday, "overlap": "buffer_all"},
+    }.items():  # fmt: skip
+        drive.schedule(name, **columns)
+    drive.work(rounds=3)
+    drive.start("slow")
+    drive.start("lost")
+    drive.end("due")
+    drive.sql.execute(
+        "select run_now('later'), run_now('later'), stop_run(id) from run where schedule = 'stopped'"
+    )
+    drive.sql.execute(
+        "update batch set state = 'waiting', waiting_for = 'head_fi', send_at = null"
+        " where run_id = (select id from run where schedule = 'parked')"
+    )
+    drive.sql.execute(
+        "update upstream_state set next_permit_at = clock_timestamp() where upstream = 'head_fi'"
+    )
+    drive.edit("slow", priority=9)
+    drive.work(rounds=3)
+    drive.end("kept")
+    drive.end("held")
+    drive.work(rounds=2)
+    drive.work(after=timedelta(hours=2))
+    pause(drive.scheduler._turn)
+
+
+@pytest.mark.parametrize("explaining", ["custom", "generic"], indirect=True)
+def test_no_statement_of_a_real_tick_is_costly_or_compiled(
+    drive: Drive, explaining: Explaining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "beat.steps.settings", lambda: SimpleNamespace(lease_seconds=-1, sweep_seconds=0)
+    )
+    live(drive)
+    said = {numberless(plan["Query Text"]) for plan in explaining.plans}
+    costly = [
+        plan["Query Text"] for plan in explaining.plans if plan["Plan"]["Total Cost"] > HIGHEST_COST
+    ]
+    compiled = [plan["Query Text"] for plan in explaining.plans if "JIT" in plan]
+    meant = [*(text for text, _ in STATEMENTS.values()), "b.state = 'running' and b.lease_until <"]
+    missed = [text for text in map(numberless, meant) if not any(text in one for one in said)]
+
+    assert (costly, compiled, missed) == ([], [], [])
+    can_compile(drive.sql)
+
+
+def numberless(statement: str) -> str:
+    """As it is written here and as the server was asked: parameters by name or by number."""
+    return re.sub(r"%\(\w+\)s|\$\d+", "$", " ".join(statement.split()))
 
 
 @pytest.mark.parametrize("name", ["claim", "edits", "requests", "ended", "to send", "next claim"])
 def test_an_idle_tick_touches_few_pages(connection: Any, name: str) -> None:
     connection.execute("insert into task_kind (name, description, options_schema, queue)"
                        " values ('tests.noop', 'x', '{}', 'upkeep')")  # fmt: skip
-    statement, parameters = STATEMENTS[name]
-    with connection.transaction(force_rollback=True):
-        now = connection.execute("select clock_timestamp() as now").fetchone()["now"]
-        plan = connection.execute(
-            f"explain (analyze, buffers, format json) {statement}", {"now": now, **parameters}
-        ).fetchone()["QUERY PLAN"][0]["Plan"]
-    assert buffers(plan) < 20
+    assert buffers(explain(connection, name, "custom")["Plan"]) < 20

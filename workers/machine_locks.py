@@ -1,0 +1,49 @@
+"""`machine_lock`: one row a name, locked by those of the program who must take turns.
+
+Advisory locks are everybody's: any login, also one that may only read, could take one and never give it
+back.  A row of a table that only the machine may write can be locked by the machine alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from workers.db import Base, row_of
+
+
+class MachineLock(Base):
+    """A name to lock; the row itself says nothing."""
+
+    __tablename__ = "machine_lock"
+    __table_args__ = (
+        {"comment": "Rows that beat and workers lock to take turns; made when first needed."},
+    )
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="What is done in turns")
+
+
+#: Locks also rows that are there already, and changes none; in one order, so that no two deadlock.
+WAIT = """
+insert into machine_lock (name) select name from unnest(%(names)s::text[]) as name order by name
+on conflict (name) do update set name = excluded.name where false
+"""
+
+
+def wait_for(connection: Connection, name: str) -> None:
+    """Lock ``name`` for this transaction, after whoever has it now."""
+    row_of(connection, WAIT, {"names": [name]})
+
+
+TRY = "select from machine_lock where name = %(name)s for update skip locked"
+CREATE = "insert into machine_lock (name) values (%(name)s) on conflict do nothing"
+
+
+def try_for(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Lock ``name`` for this transaction; False when somebody has it."""
+    if connection.execute(TRY, {"name": name}).rowcount:
+        return True
+    return connection.execute(CREATE, {"name": name}).rowcount > 0
