@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0080"
-down_revision = "0120"
+down_revision = "0141"
 
 
 def upgrade() -> None:
