@@ -5555,6 +5555,9 @@ CREATE INDEX listing_by_category ON public.listing USING btree (category_id, las
 -- Name: listing_by_first_seen; Type: INDEX
 CREATE INDEX listing_by_first_seen ON public.listing USING btree (first_seen_at);
 
+-- Name: listing_by_last_seen; Type: INDEX
+CREATE INDEX listing_by_last_seen ON public.listing USING btree (last_seen_at);
+
 -- Name: listing_price_by_listing; Type: INDEX
 CREATE INDEX listing_price_by_listing ON public.listing_price USING btree (listing_id, seen_at);
 
@@ -5563,6 +5566,9 @@ CREATE INDEX listing_status_change_by_listing ON public.listing_status_change US
 
 -- Name: market_session_by_close; Type: INDEX
 CREATE INDEX market_session_by_close ON public.market_session USING btree (mic, close_at);
+
+-- Name: match_by_subject; Type: INDEX
+CREATE INDEX match_by_subject ON public.match USING btree (subject, subject_id);
 
 -- Name: match_by_time; Type: INDEX
 CREATE INDEX match_by_time ON public.match USING btree (matched_at);
@@ -5662,6 +5668,12 @@ CREATE INDEX token_by_check ON public.token USING btree (last_checked_at);
 
 -- Name: token_by_first_seen; Type: INDEX
 CREATE INDEX token_by_first_seen ON public.token USING btree (first_seen_at);
+
+-- Name: token_by_last_seen; Type: INDEX
+CREATE INDEX token_by_last_seen ON public.token USING btree (last_seen_at);
+
+-- Name: token_pool_by_check; Type: INDEX
+CREATE INDEX token_pool_by_check ON public.token_pool USING btree (checked_at);
 
 -- Name: token_pool_by_token; Type: INDEX
 CREATE INDEX token_pool_by_token ON public.token_pool USING btree (token_id);

@@ -15,22 +15,29 @@ from workers.work import Item, Work
 
 
 class SurveilOptions(DiscoverOptions):
-    """The same as for a discovery, and how many known tokens to look at."""
+    """The same as for a discovery, and which known tokens to look at."""
 
     max_known: int | None = Field(
         None, ge=0, le=1_000_000, description="Most known tokens, longest unseen first; null: all"
     )
+    known_days: int = Field(
+        30, ge=1, le=3650, description="Known tokens that lived in so many days: see Surveillance"
+    )
 
 
 def plan(work: Work[SurveilOptions]) -> Iterable[Item]:
-    """Candidates of the feeds, then known tokens, the one checked longest ago first.
+    """Candidates of the feeds, then living tokens, the one checked longest ago first.
 
     Known tokens are looked at whatever the feeds answer; with none, a feed's UpstreamError is raised.
     """
     found, errors = discover.candidates(work)
     items = {item.key: item for item in found}
+    options = work.options
+    since = work.now() - timedelta(days=options.known_days)
     with work.read() as connection:
-        for row in tokens.stalest(connection, work.options.max_known):
+        for row in tokens.stalest(
+            connection, options.max_known, since=since, volume=options.min_volume_usd
+        ):
             key = f"{row.chain}:{row.address_key}"
             data = {"chain": row.chain, "address": row.address, "feeds": []}
             items.setdefault(key, Item(key, data))
@@ -56,5 +63,5 @@ def summary(counts: Mapping[str, int]) -> str:
     allowed_every=tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8)),
 )
 def surveil(work: Work[SurveilOptions]) -> None:
-    """Discover tokens and refresh every known one, the one checked longest ago first."""
+    """Discover tokens and refresh those that still live, the one checked longest ago first."""
     looking.look_up(work)

@@ -23,6 +23,7 @@ class TokenPool(Base):
     __table_args__ = (
         UniqueConstraint("chain", "pool"),
         Index("token_pool_by_token", "token_id"),
+        Index("token_pool_by_check", "checked_at"),
         {"comment": "The pools that tokens trade in, with the latest values."},
     )
 

@@ -15,6 +15,7 @@ from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
 
 from tasks.discovery.pairs import Pair
 from tasks.discovery.sources.dexscreener import Orders
+from tasks.watches import matches
 from workers.db import Base
 
 
@@ -26,6 +27,7 @@ class Token(Base):
         UniqueConstraint("chain", "address_key"),
         Index("token_by_check", "last_checked_at"),
         Index("token_by_first_seen", "first_seen_at"),
+        Index("token_by_last_seen", "last_seen_at"),
         {"comment": "Every token ever seen, with the latest values known."},
     )
 
@@ -142,11 +144,23 @@ def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str
     return {row.key: row.price_usd for row in connection.execute(_LOCK, parameters)}
 
 
-_STALEST = text("""
-select chain, address_key, address from token order by last_checked_at nulls first, id limit :limit
-""")
+#: A pool that was not found since is no proof that its token still trades.
+_STALEST = text(f"""
+select chain, address_key, address from token
+ where last_seen_at >= :since
+    or volume_h24 >= :volume
+       and exists (select from token_pool where token_id = token.id and checked_at >= :since)
+    or {matches.points_to("token", "token.id")}
+ order by last_checked_at nulls first, id limit :limit
+""")  # noqa: S608 - our own words
 
 
-def stalest(connection: Connection, limit: int | None) -> list[Any]:
-    """Known tokens, all or ``limit``, the one checked longest ago first."""
-    return list(connection.execute(_STALEST, {"limit": limit}))
+def stalest(connection: Connection, limit: int | None, *, since: datetime, volume: float) -> list[Any]:
+    """Living tokens, all or ``limit``, the one checked longest ago first.
+
+    Alive is what a feed named since then, what then still had so much volume (USD) in a day, and what a
+    rule's match is of.
+    """
+    return list(
+        connection.execute(_STALEST, {"limit": limit, "since": since, "volume": Decimal(str(volume))})
+    )

@@ -37,6 +37,7 @@ class Listing(Base):
         UniqueConstraint("site", "external_id"),
         Index("listing_by_category", "category_id", "last_seen_at"),
         Index("listing_by_first_seen", "first_seen_at"),
+        Index("listing_by_last_seen", "last_seen_at"),
         {"comment": "Every ad ever seen, with its latest state."},
     )
 

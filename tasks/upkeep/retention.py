@@ -26,6 +26,10 @@ class RetentionOptions(Options):
     )
     snapshot_days: int = Field(14, ge=1, le=3650, description="Token values; then the last a day")
     old_snapshot_days: int = Field(365, ge=1, le=3650, description="Last token values of each day")
+    token_days: int = Field(
+        90, ge=1, le=3650, description="Tokens, pools: neither in a feed nor found since"
+    )
+    listing_days: int = Field(365, ge=1, le=3650, description="Ads not seen since")
     wallet_days: int = Field(365, ge=1, le=3650, description="Wallets not seen early since")
     quote_days: int = Field(365, ge=1, le=3650, description="Latest prices nobody confirmed since")
     bar_days: int = Field(400, ge=1, le=36_500, description="Bars of all sources; then one source")

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from tasks.listings import scrapes
 from tasks.prices import bars, outcomes, quotes
+from tasks.watches import matches
 
 Delete = Callable[[Connection, datetime, int], int]
 
@@ -53,6 +54,48 @@ _NOT_LAST_OF_DAY = """taken_at < :before and exists (
        and later.taken_at < date_trunc('day', token_snapshot.taken_at, 'UTC') + interval '1 day')"""
 
 
+def _with_what_hangs_on_it(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
+    """Delete rows of ``table`` that ``where`` names, first what hangs on them: so many rows in all."""
+    doomed = f"select id from {table} where {where} order by last_seen_at limit :limit"  # noqa: S608 - our words
+    hanging = [
+        text(
+            f"with doomed as materialized ({doomed} for update skip locked)"  # noqa: S608
+            f" delete from {child} where ctid = any(array(select {child}.ctid from doomed"
+            f" join {child} on {child}.{key} = doomed.id limit :limit))"
+        )
+        for child in children
+    ]
+    itself = _rows(table, "id", where, "last_seen_at")
+
+    def delete(connection: Connection, before: datetime, limit: int) -> int:
+        deleted = 0
+        for statement in hanging:
+            parameters = {"before": before, "limit": limit - deleted}
+            deleted += connection.execute(statement, parameters).rowcount
+            if deleted == limit:
+                return deleted
+        return deleted + itself(connection, before, limit - deleted)
+
+    return delete
+
+
+#: What people point to stays: by a rule's match, on the watch list, in a schedule's ``include``.
+_NAMED = """
+    exists (select from watchlist_item where symbol = upper(token.symbol) and active)
+ or array[lower(token.address), lower(coalesce(token.symbol, ''))] && array(
+        select lower(jsonb_path_query(options, 'lax $.include[*]') #>> '{}') from schedule)"""
+_TOKEN_KEPT = f"({matches.points_to('token', 'token.id')} or {_NAMED})"
+#: A token is seen when a feed names it, and when one of its pools is found.
+_TOKEN_UNSEEN = f"""last_seen_at < :before and not exists (
+    select from token_pool where token_pool.token_id = token.id and checked_at >= :before)
+    and not {_TOKEN_KEPT}"""
+_POOL_UNSEEN = f"""checked_at < :before and not exists (
+    select from token where token.id = token_pool.token_id and {_TOKEN_KEPT})"""
+_LISTING_UNSEEN = f"last_seen_at < :before and not {matches.points_to('listing', 'listing.id')}"
+#: In the order in which they go; the few profiles that were asked for go with the token itself.
+_OF_A_TOKEN = ("token_snapshot", "token_sighting", "wallet_token", "token_pool")
+
+
 def _thin_bars(connection: Connection, before: datetime, limit: int) -> int:
     return bars.thin(connection, before.date(), limit)
 
@@ -78,6 +121,17 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "scrapes": ("failed_run_days", scrapes.drop),
     "sightings": ("run_days", _rows("token_sighting", "run_id, token_id", _RUN_GONE)),
     "profiles": ("run_days", _rows("token_profile", "run_id, token_id", _ASKED_BY_A_RUN_GONE)),
+    "tokens": (
+        "token_days",
+        _with_what_hangs_on_it("token", "token_id", _TOKEN_UNSEEN, _OF_A_TOKEN),
+    ),
+    "pools": ("token_days", _rows("token_pool", "id", _POOL_UNSEEN, "checked_at")),
+    "listings": (
+        "listing_days",
+        _with_what_hangs_on_it(
+            "listing", "listing_id", _LISTING_UNSEEN, ("listing_price", "listing_status_change")
+        ),
+    ),
     # What it was early in goes with it; a score is of what is kept.
     "wallets": ("wallet_days", _rows("wallet", "id", "last_seen_at < :before")),
     "snapshots": ("snapshot_days", _rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),

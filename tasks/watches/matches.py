@@ -22,6 +22,7 @@ class Match(Base):
     __table_args__ = (
         UniqueConstraint("rule", "subject", "subject_id", "occasion_key"),
         Index("match_by_time", "matched_at"),
+        Index("match_by_subject", "subject", "subject_id"),
         {"comment": "What rules fitted: once for each rule, subject and occasion."},
     )
 
@@ -40,6 +41,14 @@ class Match(Base):
     run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it")
     matched_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+
+
+def points_to(subject: str, key: str) -> str:
+    """SQL: whether a rule's match is of the row of ``subject`` whose key is the column ``key``."""
+    return (
+        f"exists (select from match where match.subject = '{subject}'"
+        f" and match.subject_id = {key}::text)"
     )
 
 
