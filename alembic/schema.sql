@@ -119,7 +119,12 @@ CREATE TABLE public.schedule (
     revision bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_by text,
+    pause_reason text,
+    alert_after integer DEFAULT 1 NOT NULL,
+    alert_on_partial numeric DEFAULT 0.5,
     CONSTRAINT "after: a schedule cannot follow itself" CHECK ((after <> name)),
+    CONSTRAINT "alert_after must be 1 or more" CHECK ((alert_after >= 1)),
+    CONSTRAINT "alert_on_partial: a share, more than 0 and at most 1" CHECK (((alert_on_partial > (0)::numeric) AND (alert_on_partial <= (1)::numeric))),
     CONSTRAINT "batch_delay cannot be negative" CHECK ((batch_delay >= '00:00:00'::interval)),
     CONSTRAINT "batch_size must be 1 or more" CHECK ((batch_size >= 1)),
     CONSTRAINT "calendar_hours: day or session" CHECK ((calendar_hours = ANY (ARRAY['day'::text, 'session'::text]))),
@@ -247,6 +252,15 @@ COMMENT ON COLUMN public.schedule.updated_at IS 'Last edit (trigger)';
 
 -- Name: COLUMN schedule.updated_by; Type: COMMENT
 COMMENT ON COLUMN public.schedule.updated_by IS 'Who edited it last (trigger)';
+
+-- Name: COLUMN schedule.pause_reason; Type: COMMENT
+COMMENT ON COLUMN public.schedule.pause_reason IS 'Why it is paused; goes with the pause';
+
+-- Name: COLUMN schedule.alert_after; Type: COMMENT
+COMMENT ON COLUMN public.schedule.alert_after IS 'People are told after so many failed runs in a row';
+
+-- Name: COLUMN schedule.alert_on_partial; Type: COMMENT
+COMMENT ON COLUMN public.schedule.alert_on_partial IS 'A partial run of which so many items failed, as a share, counts as failed; null: none does';
 
 -- Name: backfill_check(public.schedule, timestamp with time zone, timestamp with time zone, text); Type: FUNCTION
 CREATE FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) RETURNS void
@@ -384,6 +398,31 @@ $_$;
 
 -- Name: FUNCTION channel_check(); Type: COMMENT
 COMMENT ON FUNCTION public.channel_check() IS 'Trigger: refuses secrets that a channel may not name, secrets written out, and control characters';
+
+-- Name: channel_room(text); Type: FUNCTION
+CREATE FUNCTION public.channel_room(channel_name text) RETURNS TABLE(used integer, gathers boolean, free_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    -- The last fifth of an hour's messages is spread over the hour, and each takes all that waits.
+    select hour.used, hour.used >= c.max_per_hour - kept.messages,
+           coalesce(greatest(
+               case when hour.used >= c.max_per_hour then hour.at[c.max_per_hour] + interval '1 hour' end,
+               case when least(hour.used, c.max_per_hour - 1) > c.max_per_hour - kept.messages
+                    then hour.at[1] + interval '1 hour' / kept.messages end), '-infinity')
+      from channel c
+     cross join lateral (select greatest(1, c.max_per_hour / 5) as messages) kept
+     cross join lateral (
+         select count(*)::integer as used, array_agg(message.at order by message.at desc) as at
+           from (select max(coalesce(n.sent_at, clock_timestamp())) as at from notice n
+                  where n.channel = c.name
+                    and (n.sent_at > clock_timestamp() - interval '1 hour'
+                         or n.state = 'sending' and n.not_before > clock_timestamp())
+                  group by n.message_id) message) hour
+     where c.name = channel_name
+$$;
+
+-- Name: FUNCTION channel_room(channel_name text); Type: COMMENT
+COMMENT ON FUNCTION public.channel_room(channel_name text) IS 'Messages of a channel in the last hour, whether the next takes all that waits, and when it may go';
 
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
@@ -740,6 +779,55 @@ $$;
 -- Name: FUNCTION ended_items(items jsonb, new_state text, reason text); Type: COMMENT
 COMMENT ON FUNCTION public.ended_items(items jsonb, new_state text, reason text) IS 'Items of a batch that ends: each that has no outcome yet gets this one';
 
+-- Name: follow_incidents(); Type: FUNCTION
+CREATE FUNCTION public.follow_incidents() RETURNS TABLE(opened integer, closed integer)
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    one record;
+    outcome text;
+    told integer := 0;
+begin
+    opened := 0;
+    closed := 0;
+    for one in
+        insert into incident (kind, subject, title, text)
+        select t.kind, t.subject, t.title, coalesce(t.text, '') from trouble t
+         where not exists (select from incident i where i.kind = t.kind and i.subject = t.subject and i.closed_at is null)
+         order by t.kind, t.subject
+            on conflict (kind, subject) where closed_at is null do nothing
+        returning *
+    loop
+        opened := opened + 1;
+        told := told + tell_incident('incident ' || one.id, one.kind, one.subject, one.title, one.text);
+    end loop;
+    for one in
+        update incident i set closed_at = clock_timestamp()
+         where i.closed_at is null
+           and not exists (select from trouble t where t.kind = i.kind and t.subject = i.subject)
+           and not incident_goes_on(i.kind, i.subject)
+        returning *
+    loop
+        closed := closed + 1;
+        outcome := incident_outcome(one.kind, one.subject);
+        told := told + tell_incident(
+            'recovery ' || one.id, one.kind, one.subject,
+            case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
+            coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
+    end loop;
+    if told > 0 then
+        insert into run_request (action, schedule, note)
+        select 'run', name, 'notices wait' from schedule where name = 'send-notices';
+    end if;
+    return next;
+end
+$$;
+
+-- Name: FUNCTION follow_incidents(); Type: COMMENT
+COMMENT ON FUNCTION public.follow_incidents() IS 'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
     LANGUAGE plpgsql
@@ -820,6 +908,54 @@ CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
 
 -- Name: FUNCTION in_words(at timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
+
+-- Name: incident_goes_on(text, text); Type: FUNCTION
+CREATE FUNCTION public.incident_goes_on(kind text, subject text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
+    select case kind
+        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.closed_until > clock_timestamp())
+        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q."limit")
+        else false end
+$$;
+
+-- Name: FUNCTION incident_goes_on(kind text, subject text); Type: COMMENT
+COMMENT ON FUNCTION public.incident_goes_on(kind text, subject text) IS 'Whether an incident is not yet over although view trouble has no row of it';
+
+-- Name: incident_outcome(text, text); Type: FUNCTION
+CREATE FUNCTION public.incident_outcome(kind text, subject text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    s schedule;
+    st schedule_state;
+begin
+    if kind in ('failing', 'tripped', 'late', 'set aside') then
+        select * into s from schedule where name = subject;
+        select * into st from schedule_state where schedule = subject;
+        return case
+            when s.name is null then 'the schedule was deleted'
+            when not s.enabled then 'the schedule was disabled' || coalesce(': ' || s.note, '')
+            when s.paused_until > clock_timestamp() then 'the schedule was paused' || coalesce(': ' || s.pause_reason, '')
+            when kind = 'tripped' then 'the schedule runs again; it has not succeeded yet'
+            when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
+            when kind = 'failing' and st.consecutive_failures > 0 then 'it is told only after ' || s.alert_after || ' failures in a row now'
+            when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
+            when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
+    elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
+            select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
+                                                                or h.detail ? 'ended')) then
+        return 'others do its work';
+    elsif kind = 'blocked' and exists (select from upstream_state u where u.upstream = subject and u.failures > 0) then
+        return 'it may be called again; no call has succeeded yet';
+    end if;
+    return null;
+end
+$$;
+
+-- Name: FUNCTION incident_outcome(kind text, subject text); Type: COMMENT
+COMMENT ON FUNCTION public.incident_outcome(kind text, subject text) IS 'How an incident ended when not by recovering: disabled, paused, replaced …; null: it recovered';
 
 -- Name: next_runs(text, integer); Type: FUNCTION
 CREATE FUNCTION public.next_runs(schedule_name text, n integer DEFAULT 5) RETURNS TABLE(due_at timestamp with time zone, local text, ahead text)
@@ -1132,7 +1268,17 @@ CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, un
 declare
     kept schedule := schedule_named(schedule_name);
 begin
-    update schedule set paused_until = until, note = coalesce(why, note) where name = kept.name returning * into kept;
+    if until is null or until <= clock_timestamp() then
+        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+            using errcode = '23514', column = 'paused_until',
+                  hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
+    end if;
+    -- A pause that is made longer keeps its reason.
+    update schedule
+       set paused_until = until,
+           pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
+     where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
@@ -1171,10 +1317,26 @@ COMMENT ON COLUMN public.pause_switch.changed_at IS 'When';
 -- Name: pause_all(text); Type: FUNCTION
 CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = true, note = why, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+    AS $$ update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning * $$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
 COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; single pauses survive it';
+
+-- Name: pause_switch_stamp(); Type: FUNCTION
+CREATE FUNCTION public.pause_switch_stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.paused is distinct from old.paused then
+        new.changed_by := actor();
+        new.changed_at := clock_timestamp();
+    end if;
+    return new;
+end
+$$;
+
+-- Name: FUNCTION pause_switch_stamp(); Type: COMMENT
+COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: who switched everything off or on, and when, however it was done';
 
 -- Name: pause_switched(); Type: FUNCTION
 CREATE FUNCTION public.pause_switched() RETURNS trigger
@@ -1443,8 +1605,9 @@ declare
     kept schedule := schedule_named(schedule_name);
 begin
     -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end
+    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
@@ -1455,7 +1618,7 @@ COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an a
 -- Name: resume_all(); Type: FUNCTION
 CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = false, note = null, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+    AS $$ update pause_switch set paused = false, note = null returning * $$;
 
 -- Name: FUNCTION resume_all(); Type: COMMENT
 COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now, fires no backlog';
@@ -1602,6 +1765,175 @@ $$;
 -- Name: FUNCTION run_ended(); Type: COMMENT
 COMMENT ON FUNCTION public.run_ended() IS 'Trigger: wakes beat when a run ends that others wait for';
 
+-- Name: run; Type: TABLE
+CREATE TABLE public.run (
+    id uuid NOT NULL,
+    schedule text,
+    task text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    trigger text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    covers_from timestamp with time zone,
+    covers_count integer DEFAULT 1 NOT NULL,
+    state text NOT NULL,
+    reason text,
+    exclusive boolean DEFAULT false NOT NULL,
+    queue text NOT NULL,
+    priority smallint DEFAULT 5 NOT NULL,
+    max_attempts smallint DEFAULT 3 NOT NULL,
+    batch_size integer,
+    batch_delay interval,
+    max_in_flight integer,
+    timeout interval,
+    expires_at timestamp with time zone,
+    deadline_at timestamp with time zone,
+    stop_requested_at timestamp with time zone,
+    batch_count integer DEFAULT 0 NOT NULL,
+    open_batches integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    deferred integer DEFAULT 0 NOT NULL,
+    result jsonb,
+    error text,
+    traceback text,
+    requested_by text,
+    retry_of uuid,
+    counted boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
+    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
+    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
+);
+
+-- Name: TABLE run; Type: COMMENT
+COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
+
+-- Name: COLUMN run.id; Type: COMMENT
+COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
+
+-- Name: COLUMN run.schedule; Type: COMMENT
+COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
+
+-- Name: COLUMN run.task; Type: COMMENT
+COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
+
+-- Name: COLUMN run.options; Type: COMMENT
+COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
+
+-- Name: COLUMN run.trigger; Type: COMMENT
+COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
+
+-- Name: COLUMN run.due_at; Type: COMMENT
+COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
+
+-- Name: COLUMN run.covers_from; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
+
+-- Name: COLUMN run.covers_count; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
+
+-- Name: COLUMN run.state; Type: COMMENT
+COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
+
+-- Name: COLUMN run.reason; Type: COMMENT
+COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
+
+-- Name: COLUMN run.exclusive; Type: COMMENT
+COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
+
+-- Name: COLUMN run.queue; Type: COMMENT
+COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
+
+-- Name: COLUMN run.priority; Type: COMMENT
+COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
+
+-- Name: COLUMN run.max_attempts; Type: COMMENT
+COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
+
+-- Name: COLUMN run.batch_size; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
+
+-- Name: COLUMN run.batch_delay; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
+
+-- Name: COLUMN run.max_in_flight; Type: COMMENT
+COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
+
+-- Name: COLUMN run.timeout; Type: COMMENT
+COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
+
+-- Name: COLUMN run.expires_at; Type: COMMENT
+COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
+
+-- Name: COLUMN run.deadline_at; Type: COMMENT
+COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
+
+-- Name: COLUMN run.stop_requested_at; Type: COMMENT
+COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
+
+-- Name: COLUMN run.batch_count; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
+
+-- Name: COLUMN run.open_batches; Type: COMMENT
+COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
+
+-- Name: COLUMN run.total; Type: COMMENT
+COMMENT ON COLUMN public.run.total IS 'Items to do';
+
+-- Name: COLUMN run.done; Type: COMMENT
+COMMENT ON COLUMN public.run.done IS 'Items done';
+
+-- Name: COLUMN run.failed; Type: COMMENT
+COMMENT ON COLUMN public.run.failed IS 'Items failed';
+
+-- Name: COLUMN run.deferred; Type: COMMENT
+COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
+
+-- Name: COLUMN run.result; Type: COMMENT
+COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
+
+-- Name: COLUMN run.error; Type: COMMENT
+COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
+
+-- Name: COLUMN run.traceback; Type: COMMENT
+COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
+
+-- Name: COLUMN run.requested_by; Type: COMMENT
+COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
+
+-- Name: COLUMN run.retry_of; Type: COMMENT
+COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
+
+-- Name: COLUMN run.counted; Type: COMMENT
+COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
+
+-- Name: COLUMN run.created_at; Type: COMMENT
+COMMENT ON COLUMN public.run.created_at IS 'Decided at';
+
+-- Name: COLUMN run.started_at; Type: COMMENT
+COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
+
+-- Name: COLUMN run.finished_at; Type: COMMENT
+COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
+
+-- Name: run_is_failure(public.run, numeric); Type: FUNCTION
+CREATE FUNCTION public.run_is_failure(r public.run, share numeric) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    -- Items that were deferred were not tried.
+    select case
+        when r.state = 'failed' then true
+        when r.state = 'succeeded' then false
+        when r.state = 'partial' and r.failed = 0 then false
+        when r.state = 'partial' then r.failed >= share * (r.total - r.deferred) end
+$$;
+
+-- Name: FUNCTION run_is_failure(r public.run, share numeric); Type: COMMENT
+COMMENT ON FUNCTION public.run_is_failure(r public.run, share numeric) IS 'Whether a run counts as failed, by the share of failed items that makes a partial one fail (schedule.alert_on_partial); null: neither as failed nor as good';
+
 -- Name: run_now(text, text, jsonb); Type: FUNCTION
 CREATE FUNCTION public.run_now(schedule_name text, reason text DEFAULT NULL::text, with_options jsonb DEFAULT NULL::jsonb) RETURNS public.run_request
     LANGUAGE plpgsql
@@ -1709,11 +2041,16 @@ begin
     end if;
     if is_new or row(new.overlap, new.catch_up, new.calendar_hours, new.priority, new.max_runs, new.pause_after_failures,
                      new.max_attempts, new.batch_size, new.max_in_flight, new.jitter, new.timeout, new.expires,
-                     new.batch_delay, new.catch_up_window)
+                     new.batch_delay, new.catch_up_window, new.alert_after, new.alert_on_partial)
        is distinct from row(old.overlap, old.catch_up, old.calendar_hours, old.priority, old.max_runs, old.pause_after_failures,
                             old.max_attempts, old.batch_size, old.max_in_flight, old.jitter, old.timeout, old.expires,
-                            old.batch_delay, old.catch_up_window) then
+                            old.batch_delay, old.catch_up_window, old.alert_after, old.alert_on_partial) then
         perform schedule_check_values(new);
+    end if;
+    if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
+        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+            using errcode = '23514', column = 'pause_reason',
+                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
@@ -2024,6 +2361,15 @@ begin
         raise exception 'priority = % is not allowed', new.priority
             using errcode = '23514', column = 'priority', hint = 'It must be a whole number from 0 to 9; 9 goes first.';
     end if;
+    if new.alert_after is null or new.alert_after < 1 then
+        raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
+            using errcode = '23514', column = 'alert_after',
+                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+    elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
+        raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
+            using errcode = '23514', column = 'alert_on_partial',
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+    end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number
           from (values ('max_runs', new.max_runs), ('pause_after_failures', new.pause_after_failures),
@@ -2171,11 +2517,32 @@ $$;
 -- Name: FUNCTION schedule_named(wanted text); Type: COMMENT
 COMMENT ON FUNCTION public.schedule_named(wanted text) IS 'The schedule of that name, or an error that lists the names';
 
+-- Name: schedule_says_disabled(public.schedule); Type: FUNCTION
+CREATE FUNCTION public.schedule_says_disabled(s public.schedule) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if not s.enabled then
+        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+            using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
+    elsif (select paused from pause_switch) then
+        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
+    end if;
+end
+$$;
+
+-- Name: FUNCTION schedule_says_disabled(s public.schedule); Type: COMMENT
+COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Tells whoever pauses or resumes a schedule that it does not run anyway';
+
 -- Name: schedule_stamp(); Type: FUNCTION
 CREATE FUNCTION public.schedule_stamp() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
+    -- A reason goes with its pause, however that ends.
+    if new.paused_until is null and (tg_op = 'INSERT' or new.pause_reason is not distinct from old.pause_reason) then
+        new.pause_reason := null;
+    end if;
     if tg_op = 'UPDATE' and new is not distinct from old then
         return new;
     end if;
@@ -2521,6 +2888,27 @@ $$;
 
 -- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text); Type: COMMENT
 COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+
+-- Name: tell_incident(text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    told integer;
+begin
+    insert into notice (channel, key, content)
+    select c.name, notice_key, jsonb_build_object('title', title, 'text', said)
+      from channel c
+     -- A channel is not told of its own trouble: that would be the next thing it cannot send.
+     where c.enabled and c.incidents and not (kind_of like 'notices %' and c.name = about)
+        on conflict do nothing;
+    get diagnostics told = row_count;
+    return told;
+end
+$$;
+
+-- Name: FUNCTION tell_incident(notice_key text, kind_of text, about text, title text, said text); Type: COMMENT
+COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every channel that hears of incidents, once for each key; how many that made';
 
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
@@ -2979,160 +3367,6 @@ COMMENT ON COLUMN public.detour.url IS 'What was asked for';
 -- Name: COLUMN detour.location; Type: COMMENT
 COMMENT ON COLUMN public.detour.location IS 'Where it led, at the same server';
 
--- Name: run; Type: TABLE
-CREATE TABLE public.run (
-    id uuid NOT NULL,
-    schedule text,
-    task text NOT NULL,
-    options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    trigger text NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    covers_from timestamp with time zone,
-    covers_count integer DEFAULT 1 NOT NULL,
-    state text NOT NULL,
-    reason text,
-    exclusive boolean DEFAULT false NOT NULL,
-    queue text NOT NULL,
-    priority smallint DEFAULT 5 NOT NULL,
-    max_attempts smallint DEFAULT 3 NOT NULL,
-    batch_size integer,
-    batch_delay interval,
-    max_in_flight integer,
-    timeout interval,
-    expires_at timestamp with time zone,
-    deadline_at timestamp with time zone,
-    stop_requested_at timestamp with time zone,
-    batch_count integer DEFAULT 0 NOT NULL,
-    open_batches integer DEFAULT 0 NOT NULL,
-    total integer DEFAULT 0 NOT NULL,
-    done integer DEFAULT 0 NOT NULL,
-    failed integer DEFAULT 0 NOT NULL,
-    deferred integer DEFAULT 0 NOT NULL,
-    result jsonb,
-    error text,
-    traceback text,
-    requested_by text,
-    retry_of uuid,
-    counted boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
-    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
-    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
-);
-
--- Name: TABLE run; Type: COMMENT
-COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
-
--- Name: COLUMN run.id; Type: COMMENT
-COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
-
--- Name: COLUMN run.schedule; Type: COMMENT
-COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
-
--- Name: COLUMN run.task; Type: COMMENT
-COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
-
--- Name: COLUMN run.options; Type: COMMENT
-COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
-
--- Name: COLUMN run.trigger; Type: COMMENT
-COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
-
--- Name: COLUMN run.due_at; Type: COMMENT
-COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
-
--- Name: COLUMN run.covers_from; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
-
--- Name: COLUMN run.covers_count; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
-
--- Name: COLUMN run.state; Type: COMMENT
-COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
-
--- Name: COLUMN run.reason; Type: COMMENT
-COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
-
--- Name: COLUMN run.exclusive; Type: COMMENT
-COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
-
--- Name: COLUMN run.queue; Type: COMMENT
-COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
-
--- Name: COLUMN run.priority; Type: COMMENT
-COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
-
--- Name: COLUMN run.max_attempts; Type: COMMENT
-COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
-
--- Name: COLUMN run.batch_size; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
-
--- Name: COLUMN run.batch_delay; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
-
--- Name: COLUMN run.max_in_flight; Type: COMMENT
-COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
-
--- Name: COLUMN run.timeout; Type: COMMENT
-COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
-
--- Name: COLUMN run.expires_at; Type: COMMENT
-COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
-
--- Name: COLUMN run.deadline_at; Type: COMMENT
-COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
-
--- Name: COLUMN run.stop_requested_at; Type: COMMENT
-COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
-
--- Name: COLUMN run.batch_count; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
-
--- Name: COLUMN run.open_batches; Type: COMMENT
-COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
-
--- Name: COLUMN run.total; Type: COMMENT
-COMMENT ON COLUMN public.run.total IS 'Items to do';
-
--- Name: COLUMN run.done; Type: COMMENT
-COMMENT ON COLUMN public.run.done IS 'Items done';
-
--- Name: COLUMN run.failed; Type: COMMENT
-COMMENT ON COLUMN public.run.failed IS 'Items failed';
-
--- Name: COLUMN run.deferred; Type: COMMENT
-COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
-
--- Name: COLUMN run.result; Type: COMMENT
-COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
-
--- Name: COLUMN run.error; Type: COMMENT
-COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
-
--- Name: COLUMN run.traceback; Type: COMMENT
-COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
-
--- Name: COLUMN run.requested_by; Type: COMMENT
-COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
-
--- Name: COLUMN run.retry_of; Type: COMMENT
-COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
-
--- Name: COLUMN run.counted; Type: COMMENT
-COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
-
--- Name: COLUMN run.created_at; Type: COMMENT
-COMMENT ON COLUMN public.run.created_at IS 'Decided at';
-
--- Name: COLUMN run.started_at; Type: COMMENT
-COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
-
--- Name: COLUMN run.finished_at; Type: COMMENT
-COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
-
 -- Name: token_profile; Type: TABLE
 CREATE TABLE public.token_profile (
     run_id uuid NOT NULL,
@@ -3224,7 +3458,8 @@ COMMENT ON VIEW public.discovery_runs IS 'Each discovery run: tokens found and c
 CREATE VIEW public.discovery_stats AS
  SELECT COALESCE(r.schedule, 'by hand'::text) AS schedule,
     count(*) AS total,
-    count(*) FILTER (WHERE (r.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))) AS successful,
+    count(*) FILTER (WHERE (r.state = 'succeeded'::text)) AS successful,
+    count(*) FILTER (WHERE (r.state = 'partial'::text)) AS partial,
     count(*) FILTER (WHERE (r.state = 'failed'::text)) AS failed,
     COALESCE(sum(c.new), (0)::numeric) AS new,
     COALESCE(sum(c.updated), (0)::numeric) AS updated,
@@ -3327,10 +3562,10 @@ COMMENT ON TABLE public.incident IS 'What broke, and when it was well again.';
 COMMENT ON COLUMN public.incident.id IS 'Order';
 
 -- Name: COLUMN incident.kind; Type: COMMENT
-COMMENT ON COLUMN public.incident.kind IS 'failing | tripped | late | set aside | quota low | blocked | beat silent';
+COMMENT ON COLUMN public.incident.kind IS 'As in view trouble';
 
 -- Name: COLUMN incident.subject; Type: COMMENT
-COMMENT ON COLUMN public.incident.subject IS 'Schedule, upstream or beat';
+COMMENT ON COLUMN public.incident.subject IS 'Schedule, process, queue, channel or upstream';
 
 -- Name: COLUMN incident.title; Type: COMMENT
 COMMENT ON COLUMN public.incident.title IS 'What is the matter';
@@ -4463,7 +4698,7 @@ COMMENT ON COLUMN public.schedule_state.last_due_at IS 'Latest due time accounte
 COMMENT ON COLUMN public.schedule_state.runs_counted IS 'Runs started so far, against max_runs';
 
 -- Name: COLUMN schedule_state.consecutive_failures; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last success';
+COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last good one; alert_on_partial says which partial runs count';
 
 -- Name: COLUMN schedule_state.tripped_at; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it has paused itself; any edit clears it';
@@ -4487,8 +4722,7 @@ CREATE VIEW public.schedule_status AS
         CASE
             WHEN (st.error IS NOT NULL) THEN ('set aside: '::text || st.error)
             WHEN (NOT s.enabled) THEN 'disabled'::text
-            WHEN ( SELECT pause_switch.paused
-               FROM public.pause_switch) THEN 'paused (all)'::text
+            WHEN switch.paused THEN 'paused (all)'::text
             WHEN (s.paused_until = 'infinity'::timestamp with time zone) THEN 'paused'::text
             WHEN (s.paused_until > clock_timestamp()) THEN ((('paused until '::text || to_char((s.paused_until AT TIME ZONE s.timezone), 'MM-DD HH24:MI'::text)) || ' '::text) || s.timezone)
             WHEN (st.tripped_at IS NOT NULL) THEN ('paused itself: '::text || st.tripped_reason)
@@ -4504,8 +4738,23 @@ CREATE VIEW public.schedule_status AS
             ELSE public.in_words(st.next_run_at)
         END AS next_run,
     (round(((100)::numeric * recent.share)) || ' %'::text) AS success_rate,
+    (round(((100)::numeric * recent.partial_share)) || ' %'::text) AS partial_rate,
     public.duration_words(date_trunc('second'::text, recent.median)) AS median_duration,
     s.note,
+        CASE
+            WHEN switch.paused THEN switch.note
+            WHEN (s.paused_until > clock_timestamp()) THEN s.pause_reason
+            ELSE NULL::text
+        END AS pause_reason,
+        CASE
+            WHEN switch.paused THEN switch.changed_by
+            WHEN (s.paused_until > clock_timestamp()) THEN ( SELECT c.changed_by
+               FROM public.schedule_change c
+              WHERE ((c.schedule = s.name) AND (c.changes ? 'paused_until'::text))
+              ORDER BY c.changed_at DESC
+             LIMIT 1)
+            ELSE NULL::text
+        END AS paused_by,
     s.enabled,
     s.every,
     s.cron,
@@ -4519,8 +4768,12 @@ CREATE VIEW public.schedule_status AS
     round(recent.share, 3) AS success_share,
     recent.median AS median_interval,
     st.tripped_at,
-    st.error
-   FROM (((public.schedule s
+    st.error,
+    round(recent.partial_share, 3) AS partial_share,
+    s.alert_after,
+    s.alert_on_partial
+   FROM ((((public.schedule s
+     CROSS JOIN public.pause_switch switch)
      LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
      LEFT JOIN LATERAL ( SELECT r.id,
             r.schedule,
@@ -4562,7 +4815,8 @@ CREATE VIEW public.schedule_status AS
           WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
           ORDER BY r.created_at DESC
          LIMIT 1) last ON (true))
-     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = 'succeeded'::text)))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+            ((count(*) FILTER (WHERE (ended.state = 'partial'::text)))::numeric / (NULLIF(count(*), 0))::numeric) AS partial_share,
             percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)) AS median
            FROM ( SELECT r.state,
                     r.started_at,
@@ -4580,10 +4834,19 @@ COMMENT ON VIEW public.schedule_status IS 'Start here: every schedule, when it r
 COMMENT ON COLUMN public.schedule_status.seen_by_beat IS 'Whether beat has planned the latest edit';
 
 -- Name: COLUMN schedule_status.success_rate; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.success_rate IS 'Of the last 20 runs';
+COMMENT ON COLUMN public.schedule_status.success_rate IS 'Of the last 20 runs; a partial one is no success';
+
+-- Name: COLUMN schedule_status.partial_rate; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.partial_rate IS 'Of the last 20 runs: those of which some items failed or were deferred';
 
 -- Name: COLUMN schedule_status.median_duration; Type: COMMENT
 COMMENT ON COLUMN public.schedule_status.median_duration IS 'Of the last 20 runs';
+
+-- Name: COLUMN schedule_status.pause_reason; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.pause_reason IS 'Why it is paused now, or why everything is';
+
+-- Name: COLUMN schedule_status.paused_by; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.paused_by IS 'Who paused it, or everything';
 
 -- Name: scrape; Type: TABLE
 CREATE TABLE public.scrape (
@@ -5082,67 +5345,315 @@ ALTER TABLE public.transaction ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENT
 
 -- Name: trouble; Type: VIEW
 CREATE VIEW public.trouble AS
+ WITH sign AS MATERIALIZED (
+         SELECT h.name,
+            h.role,
+            split_part(h.name, '@'::text, 1) AS "group",
+            h.started_at,
+            h.seen_at,
+            (h.detail -> 'queues'::text) AS queues,
+            (h.seen_at > (clock_timestamp() - '00:00:30'::interval)) AS alive
+           FROM public.heartbeat h
+          WHERE ((h.seen_at > (clock_timestamp() - '1 day'::interval)) AND (NOT (h.detail ? 'ended'::text)))
+        ), silent AS MATERIALIZED (
+         SELECT s.name,
+            s.role,
+            s."group",
+            s.started_at,
+            s.seen_at,
+            s.queues,
+            s.alive,
+                CASE
+                    WHEN (s.role = 'beat'::text) THEN (EXISTS ( SELECT
+                       FROM sign b
+                      WHERE ((b.role = 'beat'::text) AND b.alive)))
+                    ELSE (NOT (EXISTS ( SELECT
+                       FROM jsonb_array_elements_text(s.queues) q(queue)
+                      WHERE (NOT (EXISTS ( SELECT
+                               FROM sign w
+                              WHERE ((w.role = 'worker'::text) AND w.alive AND (w.queues ? q.queue))))))))
+                END AS covered
+           FROM sign s
+          WHERE ((NOT s.alive) AND (( SELECT count(*) AS count
+                   FROM sign n
+                  WHERE (n.alive AND (n.role = s.role) AND (n."group" = s."group") AND (n.started_at > s.seen_at))) < ( SELECT count(*) AS count
+                   FROM sign o
+                  WHERE ((NOT o.alive) AND (o.role = s.role) AND (o."group" = s."group") AND (o.seen_at >= s.seen_at)))))
+        ), at_work AS NOT MATERIALIZED (
+         SELECT s.name,
+            s.title,
+            s.task,
+            s.options,
+            s.every,
+            s.cron,
+            s.at,
+            s.after,
+            s.timezone,
+            s.calendar,
+            s.calendar_hours,
+            s.starts_at,
+            s.ends_at,
+            s.jitter,
+            s.overlap,
+            s.catch_up,
+            s.catch_up_window,
+            s.max_runs,
+            s.enabled,
+            s.paused_until,
+            s.note,
+            s.pause_after_failures,
+            s.max_attempts,
+            s.timeout,
+            s.expires,
+            s.queue,
+            s.priority,
+            s.batch_size,
+            s.batch_delay,
+            s.max_in_flight,
+            s.revision,
+            s.updated_at,
+            s.updated_by,
+            s.pause_reason,
+            s.alert_after,
+            s.alert_on_partial
+           FROM public.schedule s
+          WHERE (s.enabled AND (NOT COALESCE((s.paused_until > clock_timestamp()), false)))
+        )
  SELECT 'failing'::text AS kind,
     s.name AS subject,
-    (((s.name || ' failed '::text) || st.consecutive_failures) || ' times in a row'::text) AS title,
-    COALESCE(( SELECT COALESCE(r.error, r.reason) AS "coalesce"
-           FROM public.run r
-          WHERE ((r.schedule = s.name) AND (r.state = 'failed'::text))
-          ORDER BY r.due_at DESC
-         LIMIT 1), 'no reason kept'::text) AS text
-   FROM (public.schedule s
+    ((s.name || ' failed'::text) ||
+        CASE
+            WHEN (st.consecutive_failures > 1) THEN ((' '::text || st.consecutive_failures) || ' times in a row'::text)
+            ELSE ''::text
+        END) AS title,
+    COALESCE((
+        CASE
+            WHEN (last.state = 'partial'::text) THEN (((last.failed || ' of '::text) || last.total) || ' items failed: '::text)
+            ELSE ''::text
+        END || COALESCE(last.error, last.reason)), 'no reason kept'::text) AS text,
+    'error'::text AS severity,
+    last.finished_at AS since
+   FROM ((at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (s.paused_until IS NULL) AND (st.tripped_at IS NULL) AND (st.consecutive_failures >= 3))
+     LEFT JOIN LATERAL ( SELECT r.id,
+            r.schedule,
+            r.task,
+            r.options,
+            r.trigger,
+            r.due_at,
+            r.covers_from,
+            r.covers_count,
+            r.state,
+            r.reason,
+            r.exclusive,
+            r.queue,
+            r.priority,
+            r.max_attempts,
+            r.batch_size,
+            r.batch_delay,
+            r.max_in_flight,
+            r.timeout,
+            r.expires_at,
+            r.deadline_at,
+            r.stop_requested_at,
+            r.batch_count,
+            r.open_batches,
+            r.total,
+            r.done,
+            r.failed,
+            r.deferred,
+            r.result,
+            r.error,
+            r.traceback,
+            r.requested_by,
+            r.retry_of,
+            r.counted,
+            r.created_at,
+            r.started_at,
+            r.finished_at
+           FROM public.run r
+          WHERE ((r.schedule = s.name) AND (r.state = ANY (ARRAY['failed'::text, 'partial'::text])) AND public.run_is_failure(r.*, s.alert_on_partial))
+          ORDER BY r.created_at DESC
+         LIMIT 1) last ON (true))
+  WHERE ((st.tripped_at IS NULL) AND (st.consecutive_failures > 0) AND (st.consecutive_failures >= s.alert_after))
 UNION ALL
  SELECT 'tripped'::text AS kind,
     s.name AS subject,
     (s.name || ' paused itself'::text) AS title,
-    st.tripped_reason AS text
-   FROM (public.schedule s
+    st.tripped_reason AS text,
+    'error'::text AS severity,
+    st.tripped_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (st.tripped_at IS NOT NULL))
+  WHERE (st.tripped_at IS NOT NULL)
 UNION ALL
  SELECT 'late'::text AS kind,
     s.name AS subject,
     (s.name || ' is late'::text) AS title,
-    (('due '::text || to_char((st.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text
-   FROM (public.schedule s
+    (('due '::text || to_char((st.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text,
+    'error'::text AS severity,
+    st.claim_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (s.paused_until IS NULL) AND (st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
-           FROM public.pause_switch)) AND (st.claim_at < (clock_timestamp() - '00:05:00'::interval)))
+  WHERE ((st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
+           FROM public.pause_switch)) AND (st.claim_at < (clock_timestamp() - '00:01:00'::interval)))
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
     (s.name || ' is set aside: beat cannot obey it'::text) AS title,
-    st.error AS text
-   FROM (public.schedule s
+    st.error AS text,
+    'error'::text AS severity,
+    st.error_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (st.error IS NOT NULL))
+  WHERE (st.error IS NOT NULL)
+UNION ALL
+ SELECT 'paused'::text AS kind,
+    'everything'::text AS subject,
+    'everything is paused'::text AS title,
+    ((((('by '::text || COALESCE(p.changed_by, 'somebody'::text)) || COALESCE(((' since '::text || to_char((p.changed_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text), ''::text)) || ': '::text) || COALESCE(p.note, 'no reason given'::text)) || '; to end it: SELECT resume_all();'::text) AS text,
+    'error'::text AS severity,
+    p.changed_at AS since
+   FROM public.pause_switch p
+  WHERE p.paused
+UNION ALL
+ SELECT 'beat silent'::text AS kind,
+    'beat'::text AS subject,
+    'no beat runs'::text AS title,
+    (COALESCE(((('the last sign was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'none has ever given a sign'::text) || '; nothing is started and nothing is told until one runs'::text) AS text,
+    'error'::text AS severity,
+    last.seen_at AS since
+   FROM (( SELECT) always
+     LEFT JOIN LATERAL ( SELECT h.name,
+            h.seen_at
+           FROM public.heartbeat h
+          WHERE (h.role = 'beat'::text)
+          ORDER BY h.seen_at DESC
+         LIMIT 1) last ON (true))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM sign
+          WHERE ((sign.role = 'beat'::text) AND sign.alive))))
+UNION ALL
+ SELECT 'beat silent'::text AS kind,
+    s.name AS subject,
+    (('beat '::text || s.name) || ' is silent'::text) AS title,
+    (('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat goes on'::text) AS text,
+    'error'::text AS severity,
+    s.seen_at AS since
+   FROM silent s
+  WHERE ((s.role = 'beat'::text) AND s.covered AND (s.seen_at > (clock_timestamp() - '01:00:00'::interval)))
+UNION ALL
+ SELECT 'worker silent'::text AS kind,
+    s.name AS subject,
+    (('worker '::text || s.name) || ' is silent'::text) AS title,
+    (((('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
+           FROM jsonb_array_elements_text(s.queues) queue(value)), 'none'::text)) ||
+        CASE
+            WHEN s.covered THEN ', which others serve too'::text
+            ELSE ''::text
+        END) AS text,
+    'error'::text AS severity,
+    s.seen_at AS since
+   FROM silent s
+  WHERE ((s.role = 'worker'::text) AND ((NOT s.covered) OR (s.seen_at > (clock_timestamp() - '01:00:00'::interval))))
+UNION ALL
+ SELECT 'queue unserved'::text AS kind,
+    unserved.queue AS subject,
+    ('no worker serves the queue '::text || unserved.queue) AS title,
+    (((waiting.number ||
+        CASE
+            WHEN (waiting.number = 1000) THEN ' or more'::text
+            ELSE ''::text
+        END) || ' batches are ready, the oldest from '::text) || public.ago_words(waiting.oldest)) AS text,
+    'error'::text AS severity,
+    waiting.oldest AS since
+   FROM (((
+                 SELECT task_kind.queue
+                   FROM public.task_kind
+                  WHERE (task_kind.retired_at IS NULL)
+                UNION
+                 SELECT schedule.queue
+                   FROM public.schedule
+                  WHERE (schedule.queue IS NOT NULL)
+        ) EXCEPT
+         SELECT jsonb_array_elements_text(sign.queues) AS jsonb_array_elements_text
+           FROM sign
+          WHERE ((sign.role = 'worker'::text) AND sign.alive)) unserved
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(due.created_at) AS oldest
+           FROM ( SELECT b.created_at
+                   FROM public.batch b
+                  WHERE ((b.queue = unserved.queue) AND ((b.state = 'sent'::text) OR ((b.state = 'waiting'::text) AND (b.send_at <= clock_timestamp()))) AND COALESCE((b.not_before <= clock_timestamp()), true))
+                 LIMIT 1000) due) waiting)
+  WHERE (waiting.oldest < (clock_timestamp() - '00:00:30'::interval))
+UNION ALL
+ SELECT 'notices held'::text AS kind,
+    c.name AS subject,
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN (c.name || ' is near its limit of messages an hour'::text)
+            ELSE (('notices for '::text || c.name) || ' do not leave'::text)
+        END AS title,
+    ((waiting.number || ' wait; '::text) ||
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all that waits goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
+            ELSE (('the oldest is from '::text || public.ago_words(waiting.oldest)) || COALESCE(('; the server said: '::text || waiting.answer), '; does the schedule send-notices run?'::text))
+        END) AS text,
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN 'warning'::text
+            ELSE 'error'::text
+        END AS severity,
+    waiting.oldest AS since
+   FROM ((public.channel c
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(n.created_at) AS oldest,
+            (array_agg(n.answer ORDER BY n.id) FILTER (WHERE (n.answer IS NOT NULL)))[1] AS answer
+           FROM public.notice n
+          WHERE ((n.channel = c.name) AND (n.state = ANY (ARRAY['waiting'::text, 'sending'::text])))) waiting)
+     CROSS JOIN LATERAL public.channel_room(c.name) room(used, gathers, free_at))
+  WHERE (c.enabled AND (waiting.number > 0) AND ((room.free_at > clock_timestamp()) OR (waiting.oldest < (clock_timestamp() - '00:05:00'::interval))))
+UNION ALL
+ SELECT 'notices dead'::text AS kind,
+    n.channel AS subject,
+    (('notices for '::text || n.channel) || ' were given up'::text) AS title,
+    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is mended: celery -A workers.app notify resend'::text) AS text,
+    'error'::text AS severity,
+    min(n.not_before) AS since
+   FROM public.notice n
+  WHERE ((n.state = 'dead'::text) AND (n.not_before > (clock_timestamp() - '1 day'::interval)))
+  GROUP BY n.channel
 UNION ALL
  SELECT 'quota low'::text AS kind,
     ((q.upstream || ' per '::text) || q.per) AS subject,
     (('quota of '::text || q.upstream) || ' is nearly spent'::text) AS title,
-    (((((q.used || ' of '::text) || q."limit") || ' calls per '::text) || q.per) || ' used'::text) AS text
+    (((((q.used || ' of '::text) || q."limit") || ' calls per '::text) || q.per) || ' used'::text) AS text,
+    'warning'::text AS severity,
+    NULL::timestamp with time zone AS since
    FROM public.quota_status q
   WHERE ((q.per_interval >= '01:00:00'::interval) AND ((q.used)::numeric >= (0.9 * (q."limit")::numeric)) AND (q."limit" >= 10))
 UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
     (u.upstream || ' does not let us in'::text) AS title,
-    COALESCE(u.closed_reason, 'no reason kept'::text) AS text
+    (((COALESCE(u.closed_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.closed_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
+    'error'::text AS severity,
+    NULL::timestamp with time zone AS since
    FROM public.upstream_state u
-  WHERE ((u.closed_until > clock_timestamp()) AND (u.failures >= 2))
-UNION ALL
- SELECT 'beat silent'::text AS kind,
-    'beat'::text AS subject,
-    'no beat has given a sign for two minutes'::text AS title,
-    ('last sign: '::text || public.sign_words((clock_timestamp() - max(heartbeat.seen_at)))) AS text
-   FROM public.heartbeat
-  WHERE (heartbeat.role = 'beat'::text)
- HAVING (COALESCE(max(heartbeat.seen_at), '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:02:00'::interval));
+  WHERE ((u.closed_until > clock_timestamp()) AND (u.failures >= 2));
 
 -- Name: VIEW trouble; Type: COMMENT
-COMMENT ON VIEW public.trouble IS 'What is broken now; tasks.watches.incidents tells people once when it breaks and once when it recovers';
+COMMENT ON VIEW public.trouble IS 'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
+
+-- Name: COLUMN trouble.kind; Type: COMMENT
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';
+
+-- Name: COLUMN trouble.subject; Type: COMMENT
+COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel or upstream';
+
+-- Name: COLUMN trouble.severity; Type: COMMENT
+COMMENT ON COLUMN public.trouble.severity IS 'error: schedule status and doctor exit 1; warning: it ends by itself';
+
+-- Name: COLUMN trouble.since; Type: COMMENT
+COMMENT ON COLUMN public.trouble.since IS 'Since when, as far as is known';
 
 -- Name: wallet; Type: TABLE
 CREATE TABLE public.wallet (
@@ -5651,6 +6162,12 @@ CREATE INDEX schedule_change_by_time ON public.schedule_change USING btree (chan
 -- Name: schedule_state_due; Type: INDEX
 CREATE INDEX schedule_state_due ON public.schedule_state USING btree (claim_at) WHERE (claim_at IS NOT NULL);
 
+-- Name: schedule_state_failing; Type: INDEX
+CREATE INDEX schedule_state_failing ON public.schedule_state USING btree (schedule) WHERE (consecutive_failures > 0);
+
+-- Name: schedule_state_tripped; Type: INDEX
+CREATE INDEX schedule_state_tripped ON public.schedule_state USING btree (schedule) WHERE (tripped_at IS NOT NULL);
+
 -- Name: schedule_state_wrong; Type: INDEX
 CREATE INDEX schedule_state_wrong ON public.schedule_state USING btree (error_at) WHERE (error IS NOT NULL);
 
@@ -5863,6 +6380,9 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW WHEN 
 
 -- Name: upstream guard_columns; Type: TRIGGER
 CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.name IS DISTINCT FROM new.name) OR (old.base_url IS DISTINCT FROM new.base_url)))) EXECUTE FUNCTION public.guard_columns('Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.', 'name', 'base_url');
+
+-- Name: pause_switch pause_switch_stamp; Type: TRIGGER
+CREATE TRIGGER pause_switch_stamp BEFORE UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switch_stamp();
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();

@@ -22,7 +22,9 @@ from workers.db import transaction
 log = structlog.stdlib.get_logger("beat.end")
 
 ENDED = """
-select id::text, schedule, state, finished_at, error from run
+select run.id::text, schedule, state, finished_at, error, failed, total,
+       run_is_failure(run, s.alert_on_partial) as failing
+  from run left join schedule s on s.name = run.schedule
  where finished_at is not null and not counted
  order by finished_at limit %(limit)s
 """
@@ -80,9 +82,9 @@ def _count_failures(
     last: dict[str, Any] = {}
     for run in ended:
         before = failures.get(run.schedule, locked[run.schedule].consecutive_failures)
-        if run.state == "failed":
+        if run.failing:
             failures[run.schedule], last[run.schedule] = before + 1, run
-        elif run.state in {"succeeded", "partial"} and before:
+        elif run.failing is not None and before:
             failures[run.schedule] = 0
     if not failures:
         return
@@ -92,7 +94,7 @@ def _count_failures(
         if most is None or number < most or locked[name].tripped_at is not None:
             reasons.append(None)
             continue
-        reason = f"{number} failed runs in a row, the last: {last[name].error or 'no reason kept'}"
+        reason = f"{number} failed runs in a row, the last: {_said(last[name])}"
         reasons.append(reason[:1000])
         log.warning("schedule.tripped", schedule=name, reason=reason)
     columns = {
@@ -101,6 +103,11 @@ def _count_failures(
         "reasons": array(reasons),
     }
     connection.execute(states.SET_FAILURES, {**columns, "now": now})
+
+
+def _said(run: Any) -> str:
+    some = f"{run.failed} of {run.total} items failed: " if run.state == "partial" else ""
+    return some + (run.error or "no reason kept")
 
 
 def _follow(

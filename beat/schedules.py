@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Interval
@@ -57,6 +58,11 @@ class Schedule(Base):
         CheckConstraint("calendar_hours in ('day', 'session')", name="calendar_hours: day or session"),
         CheckConstraint("max_runs >= 1", name="max_runs must be 1 or more"),
         CheckConstraint("pause_after_failures >= 1", name="pause_after_failures must be 1 or more"),
+        CheckConstraint("alert_after >= 1", name="alert_after must be 1 or more"),
+        CheckConstraint(
+            "alert_on_partial > 0 and alert_on_partial <= 1",
+            name="alert_on_partial: a share, more than 0 and at most 1",
+        ),
         CheckConstraint("max_attempts >= 1", name="max_attempts must be 1 or more"),
         CheckConstraint("priority between 0 and 9", name="priority: 0 to 9, and 9 goes first"),
         CheckConstraint("batch_size >= 1", name="batch_size must be 1 or more"),
@@ -161,3 +167,15 @@ class Schedule(Base):
         comment="Last edit (trigger)",
     )
     updated_by: Mapped[str | None] = mapped_column(Text, comment="Who edited it last (trigger)")
+    pause_reason: Mapped[str | None] = mapped_column(
+        Text, comment="Why it is paused; goes with the pause"
+    )
+    alert_after: Mapped[int] = mapped_column(
+        server_default=text("1"), comment="People are told after so many failed runs in a row"
+    )
+    alert_on_partial: Mapped[Decimal | None] = mapped_column(
+        Numeric,
+        server_default=text("0.5"),
+        comment="A partial run of which so many items failed, as a share, counts as failed;"
+        " null: none does",
+    )

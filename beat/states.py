@@ -27,6 +27,16 @@ class ScheduleState(Base):
             "error_at",
             postgresql_where=text("error is not null"),
         ),
+        Index(
+            "schedule_state_failing",
+            "schedule",
+            postgresql_where=text("consecutive_failures > 0"),
+        ),
+        Index(
+            "schedule_state_tripped",
+            "schedule",
+            postgresql_where=text("tripped_at is not null"),
+        ),
         {
             "comment": "What beat knows of each schedule: next run, failures, errors.",
             "postgresql_with": {"fillfactor": "75"},
@@ -58,7 +68,8 @@ class ScheduleState(Base):
         BigInteger, server_default=text("0"), comment="Runs started so far, against max_runs"
     )
     consecutive_failures: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Failed runs since the last success"
+        server_default=text("0"),
+        comment="Failed runs since the last good one; alert_on_partial says which partial runs count",
     )
     tripped_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="Since when it has paused itself; any edit clears it"

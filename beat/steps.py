@@ -27,6 +27,10 @@ ROUND = 1.0
 PATIENCE = 0.2
 #: A step that fails for so long makes beat useless (seconds).
 STUCK = 60.0
+#: A process is silent after so long without a sign, as view trouble has it (seconds).
+SILENCE = 30.0
+#: Pause between two looks at what is broken (seconds).
+INCIDENTS = 10.0
 #: What some other beat holds for a moment is tried again after so long (seconds).
 MOMENT = 0.05
 
@@ -139,6 +143,20 @@ def rescue(turn: Turn) -> bool:
     return bool(rescued)
 
 
+def follow_incidents(turn: Turn) -> bool:
+    """Tell people what breaks and what is over; beat does it, so that no queue's death hides itself.
+
+    Not before beat and Postgres were well for as long as silence takes to be noticed: after an outage
+    all signs of life are old.
+    """
+    if time.monotonic() - turn.connected_at < SILENCE:
+        return False
+    row = turn.connection.execute("select opened, closed from follow_incidents()").fetchone()
+    if row and any(row):
+        log.info("incidents.followed", opened=row[0], closed=row[1])
+    return False
+
+
 def sweep(turn: Turn) -> bool:
     """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
     if time.monotonic() < turn.next_sweep:
@@ -214,6 +232,7 @@ def steps() -> list[Step]:
         Step(tell, ROUND),
         Step(stop, ROUND),
         Step(rescue, ROUND),
+        Step(follow_incidents, INCIDENTS),
         Step(sweep),
     ]
 

@@ -16,9 +16,18 @@ from workers.console import FAILED, connect, show, speaks_plainly
 #: Difference between a machine's clock and the database's that is worth a word (seconds).
 SKEW = 2.0
 
-BEATS = """
-select count(*) filter (where state = 'ok') as alive, max(seen_at) as last
-  from health where role = 'beat'
+#: What view trouble tells, by the check that has its tick.
+TROUBLES = {
+    "beat": ("beat silent",),
+    "workers": ("worker silent",),
+    "queues": ("queue unserved",),
+    "pauses": ("paused", "tripped"),
+    "runs": ("failing",),
+    "upstreams": ("blocked", "quota low"),
+    "notices": ("notices held", "notices dead"),
+}
+TROUBLE = """
+select kind, severity, title || ': ' || text as said from trouble order by severity, kind, since
 """
 
 SKEWED = """
@@ -67,7 +76,6 @@ def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
     yield "database", None
     yield "migrations", _migrations(connection)
     yield "broker", _broker(app)
-    yield "beat", _beat(connection)
     yield "clock", _clock(connection)
     yield "timezones", _timezones(connection)
     yield "due times", _overdue(connection)
@@ -77,6 +85,15 @@ def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
         "calendars",
         _said(connection, SESSIONS, "trading days are known for {}; enable schedule market-sessions"),
     )
+
+
+def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:
+    """What view trouble tells, a check at a time: its name, what is wrong, whether that is an error."""
+    rows = connection.execute(TROUBLE).fetchall()
+    for check, kinds in TROUBLES.items():
+        found = [row for row in rows if row["kind"] in kinds]
+        said = "; ".join(row["said"] for row in found) or None
+        yield check, said, any(row["severity"] == "error" for row in found)
 
 
 def _said(connection: Any, query: str, sentence: str, *values: Any) -> str | None:
@@ -110,14 +127,6 @@ def _broker(app: Any) -> str | None:
     except Exception as error:
         return f"out of reach ({type(error).__name__}); check WATCHKEEPER_BROKER_URL"
     return None
-
-
-def _beat(connection: Any) -> str | None:
-    row = connection.execute(BEATS).fetchone()
-    if row["alive"]:
-        return None
-    last = f", the last at {row['last']:%Y-%m-%d %H:%M:%S %Z}" if row["last"] else ""
-    return f"no beat has given a sign in the last 30 s{last}"
 
 
 def _clock(connection: Any) -> str | None:
@@ -169,30 +178,38 @@ def _tasks(connection: Any) -> str | None:
 @click.pass_context
 @speaks_plainly
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Check database, migrations, broker, beat, clocks and rows; exit 1 when anything is wrong."""
+    """Check the installation and view trouble; exit 1 when anything is wrong, not for mere warnings."""
     import psycopg
 
     found: list[dict[str, Any]] = []
     try:
         with connect() as connection:
-            for name, trouble in findings(connection, context.obj.app):
-                found.append({"check": name, "ok": trouble is None, "trouble": trouble})
+            for name, trouble, wrong in _all(connection, context.obj.app):
+                found.append({"check": name, "ok": not wrong, "trouble": trouble})
                 if not as_json:
-                    _say(name, trouble)
+                    _say(name, trouble, wrong=wrong)
     except psycopg.Error as error:
         trouble = str(error).strip().partition("\n")[0]
         if not found:
             trouble += "; check WATCHKEEPER_DATABASE_URL"
         found.append({"check": "database", "ok": False, "trouble": trouble})
         if not as_json:
-            _say("database", trouble)
+            _say("database", trouble, wrong=True)
     if as_json:
         show(found, (), as_json=True)
     if not all(one["ok"] for one in found):
         sys.exit(FAILED)
 
 
-def _say(name: str, trouble: str | None) -> None:
-    colour = None if "NO_COLOR" in os.environ else "red" if trouble else "green"
-    mark = click.style("✘" if trouble else "✔", fg=colour)
+def _all(connection: Any, app: Any) -> Iterator[tuple[str, str | None, bool]]:
+    for name, trouble in findings(connection, app):
+        yield name, trouble, trouble is not None
+    yield from troubles(connection)
+
+
+def _say(name: str, trouble: str | None, *, wrong: bool) -> None:
+    colour = "red" if wrong else "yellow" if trouble else "green"
+    mark = click.style(
+        "✘" if wrong else "!" if trouble else "✔", fg=None if "NO_COLOR" in os.environ else colour
+    )
     click.echo(f"{mark} {name:<11} {trouble or 'ok'}")

@@ -1,7 +1,8 @@
 create or replace view discovery_stats as
 select coalesce(r.schedule, 'by hand') as schedule,
        count(*) as total,
-       count(*) filter (where r.state in ('succeeded', 'partial')) as successful,
+       count(*) filter (where r.state = 'succeeded') as successful,
+       count(*) filter (where r.state = 'partial') as partial,
        count(*) filter (where r.state = 'failed') as failed,
        coalesce(sum(c.new), 0) as new,
        coalesce(sum(c.updated), 0) as updated,

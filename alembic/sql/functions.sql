@@ -40,7 +40,17 @@ as $$
 declare
     kept schedule := schedule_named(schedule_name);
 begin
-    update schedule set paused_until = until, note = coalesce(why, note) where name = kept.name returning * into kept;
+    if until is null or until <= clock_timestamp() then
+        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+            using errcode = '23514', column = 'paused_until',
+                  hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
+    end if;
+    -- A pause that is made longer keeps its reason.
+    update schedule
+       set paused_until = until,
+           pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
+     where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
@@ -52,12 +62,26 @@ declare
     kept schedule := schedule_named(schedule_name);
 begin
     -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end
+    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
 comment on function resume(text) is 'End a pause, also an automatic one; plans from now, fires no backlog';
+
+create or replace function schedule_says_disabled(s schedule) returns void language plpgsql
+as $$
+begin
+    if not s.enabled then
+        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+            using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
+    elsif (select paused from pause_switch) then
+        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
+    end if;
+end
+$$;
+comment on function schedule_says_disabled(schedule) is 'Tells whoever pauses or resumes a schedule that it does not run anyway';
 
 create or replace function stop_run(run uuid, reason text default null) returns run_request language plpgsql
 as $$
@@ -91,9 +115,9 @@ comment on function retry_run(uuid, text) is 'Do a run again, with the same opti
 
 
 create or replace function pause_all(why text default null) returns pause_switch language sql
-as $$ update pause_switch set paused = true, note = why, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+as $$ update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning * $$;
 comment on function pause_all(text) is 'Pause everything with one switch; single pauses survive it';
 
 create or replace function resume_all() returns pause_switch language sql
-as $$ update pause_switch set paused = false, note = null, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+as $$ update pause_switch set paused = false, note = null returning * $$;
 comment on function resume_all() is 'Undo pause_all; plans from now, fires no backlog';

@@ -20,3 +20,21 @@ comment on function pause_switched() is 'Trigger: pause_all and resume_all are i
 create or replace trigger pause_switched
     after update on pause_switch
     for each row execute function pause_switched();
+
+create or replace function pause_switch_stamp() returns trigger
+language plpgsql
+as $$
+begin
+    if new.paused is distinct from old.paused then
+        new.changed_by := actor();
+        new.changed_at := clock_timestamp();
+    end if;
+    return new;
+end
+$$;
+
+comment on function pause_switch_stamp() is 'Trigger: who switched everything off or on, and when, however it was done';
+
+create or replace trigger pause_switch_stamp
+    before update on pause_switch
+    for each row execute function pause_switch_stamp();

@@ -35,11 +35,16 @@ begin
     end if;
     if is_new or row(new.overlap, new.catch_up, new.calendar_hours, new.priority, new.max_runs, new.pause_after_failures,
                      new.max_attempts, new.batch_size, new.max_in_flight, new.jitter, new.timeout, new.expires,
-                     new.batch_delay, new.catch_up_window)
+                     new.batch_delay, new.catch_up_window, new.alert_after, new.alert_on_partial)
        is distinct from row(old.overlap, old.catch_up, old.calendar_hours, old.priority, old.max_runs, old.pause_after_failures,
                             old.max_attempts, old.batch_size, old.max_in_flight, old.jitter, old.timeout, old.expires,
-                            old.batch_delay, old.catch_up_window) then
+                            old.batch_delay, old.catch_up_window, old.alert_after, old.alert_on_partial) then
         perform schedule_check_values(new);
+    end if;
+    if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
+        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+            using errcode = '23514', column = 'pause_reason',
+                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name

@@ -31,6 +31,15 @@ begin
         raise exception 'priority = % is not allowed', new.priority
             using errcode = '23514', column = 'priority', hint = 'It must be a whole number from 0 to 9; 9 goes first.';
     end if;
+    if new.alert_after is null or new.alert_after < 1 then
+        raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
+            using errcode = '23514', column = 'alert_after',
+                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+    elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
+        raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
+            using errcode = '23514', column = 'alert_on_partial',
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+    end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number
           from (values ('max_runs', new.max_runs), ('pause_after_failures', new.pause_after_failures),

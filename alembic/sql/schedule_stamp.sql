@@ -5,6 +5,10 @@ create or replace function schedule_stamp() returns trigger
 language plpgsql
 as $$
 begin
+    -- A reason goes with its pause, however that ends.
+    if new.paused_until is null and (tg_op = 'INSERT' or new.pause_reason is not distinct from old.pause_reason) then
+        new.pause_reason := null;
+    end if;
     if tg_op = 'UPDATE' and new is not distinct from old then
         return new;
     end if;

@@ -4,7 +4,7 @@ select s.name,
        case
            when st.error is not null then 'set aside: ' || st.error
            when not s.enabled then 'disabled'
-           when (select paused from pause_switch) then 'paused (all)'
+           when switch.paused then 'paused (all)'
            when s.paused_until = 'infinity' then 'paused'
            when s.paused_until > clock_timestamp()
                then 'paused until ' || to_char(s.paused_until at time zone s.timezone, 'MM-DD HH24:MI') || ' ' || s.timezone
@@ -18,18 +18,27 @@ select s.name,
        coalesce(last.error, last.reason, last.result ->> 'summary') as summary,
        case when s.after is not null then 'after ' || s.after else in_words(st.next_run_at) end as next_run,
        round(100 * recent.share) || ' %' as success_rate,
+       round(100 * recent.partial_share) || ' %' as partial_rate,
        duration_words(date_trunc('second', recent.median)) as median_duration,
        s.note,
+       case when switch.paused then switch.note when s.paused_until > clock_timestamp() then s.pause_reason end as pause_reason,
+       case when switch.paused then switch.changed_by
+            when s.paused_until > clock_timestamp()
+                then (select c.changed_by from schedule_change c where c.schedule = s.name and c.changes ? 'paused_until'
+                       order by c.changed_at desc limit 1) end as paused_by,
        s.enabled, s.every, s.cron, s.timezone, s.task, s.paused_until, st.next_run_at,
        last.created_at as last_run_at, last.id as last_run_id, st.consecutive_failures,
-       round(recent.share, 3) as success_share, recent.median as median_interval, st.tripped_at, st.error
+       round(recent.share, 3) as success_share, recent.median as median_interval, st.tripped_at, st.error,
+       round(recent.partial_share, 3) as partial_share, s.alert_after, s.alert_on_partial
   from schedule s
+  cross join pause_switch switch
   left join schedule_state st on st.schedule = s.name
   left join lateral (
       select * from run r where r.schedule = s.name and r.state not in ('missed', 'skipped')
        order by r.created_at desc limit 1) last on true
   left join lateral (
-      select count(*) filter (where state in ('succeeded', 'partial'))::numeric / nullif(count(*), 0) as share,
+      select count(*) filter (where state = 'succeeded')::numeric / nullif(count(*), 0) as share,
+             count(*) filter (where state = 'partial')::numeric / nullif(count(*), 0) as partial_share,
              percentile_cont(0.5) within group (order by finished_at - started_at) as median
         from (select r.state, r.started_at, r.finished_at from run r
                where r.schedule = s.name and r.finished_at is not null and r.started_at is not null
@@ -38,5 +47,8 @@ select s.name,
 
 comment on view schedule_status is 'Start here: every schedule, when it runs, how it went, when it runs next';
 comment on column schedule_status.seen_by_beat is 'Whether beat has planned the latest edit';
-comment on column schedule_status.success_rate is 'Of the last 20 runs';
+comment on column schedule_status.success_rate is 'Of the last 20 runs; a partial one is no success';
+comment on column schedule_status.partial_rate is 'Of the last 20 runs: those of which some items failed or were deferred';
+comment on column schedule_status.pause_reason is 'Why it is paused now, or why everything is';
+comment on column schedule_status.paused_by is 'Who paused it, or everything';
 comment on column schedule_status.median_duration is 'Of the last 20 runs';

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from uuid import UUID
 
 import click
 
 from beat.verbs.shared import as_json, dry_run, length, name_argument, names, parse_options, yes
-from workers.console import confirm, connect, show, speaks_plainly
+from workers.console import NOT_FOUND, confirm, connect, fail, show, speaks_plainly
 
 #: What a backfill would take, as shown before it is asked for.
 COUNTS = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
+
+#: What a retry would do again.
+RETRIED = ("schedule", "state", "error", "finished_at", "id")
+
+ONE = (
+    "select id, coalesce(schedule, task) as schedule, state, error, finished_at from run where id = %s"
+)
 
 FAILED_SINCE = """
 select distinct on (schedule) id, schedule, state, error, finished_at from run
@@ -82,18 +88,21 @@ def retry(
     if failed == (run_id is not None):
         raise click.UsageError("give the id of a run, or --failed")
     with connect() as connection:
-        ids: list[Any] = [run_id]
         if failed:
             rows = connection.execute(FAILED_SINCE, {"since": length(since), "name": name}).fetchall()
-            show(rows, ("schedule", "state", "error", "finished_at", "id"))
-            ids = [row["id"] for row in rows]
-            if dry_run or not ids:
-                click.echo(f"{len(ids)} would run again", err=True)
-                return
-            confirm(f"Run {len(ids)} again?", yes=yes)
-        for one in ids:
-            connection.execute("select retry_run(%s, %s)", (one, note))
-    click.echo(f"asked to run {len(ids)} again", err=True)
+        else:
+            rows = connection.execute(ONE, (run_id,)).fetchall()
+            if not rows:
+                fail(f"no run with id {run_id}", "celery schedule runs shows their ids", NOT_FOUND)
+        show(rows, RETRIED)
+        if dry_run or not rows:
+            click.echo(f"{len(rows)} would run again", err=True)
+            return
+        confirm(f"Run {len(rows)} again?", yes=yes)
+        with connection.transaction():
+            for row in rows:
+                connection.execute("select retry_run(%s, %s)", (row["id"], note))
+    click.echo(f"asked to run {len(rows)} again", err=True)
 
 
 @click.command("backfill")

@@ -39,6 +39,8 @@ COLUMNS = {
     "catch_up_window": "older than this is given up",
     "max_runs": "stops after so many runs",
     "pause_after_failures": "pauses itself after so many failed runs in a row",
+    "alert_after": "people are told after so many failed runs in a row",
+    "alert_on_partial": "share of failed items that makes a partial run count as failed, e.g. 0.5",
     "max_attempts": "attempts per batch",
     "timeout": "longest time of a run",
     "expires": "not worth starting so long after its due time",
@@ -190,6 +192,11 @@ def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
     return ("%(until)s::timestamptz", {"until": until}) if until else ("'infinity'", {})
 
 
+def _said(row: dict[str, Any]) -> str:
+    """A schedule that is paused or resumed and would not run anyway says so; the database says why."""
+    return str(row["name"]) if row["enabled"] else f"{row['name']} (stays disabled)"
+
+
 @click.command("pause")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="one switch for everything")
@@ -209,12 +216,16 @@ def pause(
     with connect() as connection, connection.transaction():
         if everything:
             connection.execute("select pause_all(%s)", (note,))
-        for name in wanted:
-            connection.execute(
-                f"select pause(%(name)s, %(note)s, {expression})",
-                {"name": name, "note": note, **values},
+        done = [
+            _said(
+                connection.execute(
+                    f"select (p).* from pause(%(name)s, %(note)s, {expression}) p",  # noqa: S608 - own texts
+                    {"name": name, "note": note, **values},
+                ).fetchone()
             )
-    click.echo("paused: " + ("everything" if everything else ", ".join(wanted)), err=True)
+            for name in wanted
+        ]
+    click.echo("paused: " + ("everything" if everything else ", ".join(done)), err=True)
 
 
 @click.command("resume")
@@ -228,9 +239,11 @@ def resume(wanted: tuple[str, ...], everything: bool) -> None:
     with connect() as connection, connection.transaction():
         if everything:
             connection.execute("select resume_all()")
-        for name in wanted:
-            connection.execute("select resume(%s)", (name,))
-    click.echo("resumed: " + ("everything" if everything else ", ".join(wanted)), err=True)
+        done = [
+            _said(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
+            for name in wanted
+        ]
+    click.echo("resumed: " + ("everything" if everything else ", ".join(done)), err=True)
 
 
 COMMANDS = (add, set_, remove, pause, resume)

@@ -19,7 +19,8 @@ COLUMNS: dict[str, Any] = {
     "timezone": "UTC", "calendar": None, "calendar_hours": "day", "starts_at": None, "ends_at": None,
     "jitter": None, "overlap": "skip", "catch_up": "latest", "catch_up_window": "1 day",
     "max_runs": None,
-    "enabled": True, "paused_until": None, "note": None, "pause_after_failures": None,
+    "enabled": True, "paused_until": None, "pause_reason": None, "note": None,
+    "pause_after_failures": None, "alert_after": 1, "alert_on_partial": 0.5,
     "max_attempts": None, "timeout": None, "expires": None, "queue": None, "priority": 5,
     "batch_size": None, "batch_delay": None, "max_in_flight": None,
 }  # fmt: skip
@@ -43,6 +44,8 @@ def _shown(column: str) -> str:
         return (
             f"case when {words}::interval = {column} then {words} else {column}::text end as {column}"
         )
+    if column == "alert_on_partial":
+        return f"{column}::float8 as {column}"
     if column in TIMES:
         return f'to_json("{column}") #>> \'{{}}\' as "{column}"'
     return f'"{column}"'

@@ -10,12 +10,13 @@ import click
 from beat.verbs.shared import as_json, length, name_argument, names
 from workers.console import FAILED, NOT_FOUND, connect, fail, plain, show, speaks_plainly
 
-STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "note")
+STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
 RUNS = ("when", "name", "trigger", "state", "summary", "took", "id")
 CHANGES = ("changed_at", "changed_by", "program", "schedule", "change")
 RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by")
 QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "closed_because")
 HEALTH = ("name", "role", "seen", "state")
+TROUBLE = ("kind", "title", "text", "severity")
 
 
 @click.command("list")
@@ -127,13 +128,14 @@ def changes(name: str | None, as_json: bool) -> None:
 @as_json
 @speaks_plainly
 def status(as_json: bool) -> None:
-    """One screen; exit 1 when beat is silent or a schedule is late."""
+    """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
     with connect() as connection:
         found = {
             "schedules": connection.execute("select * from schedule_status").fetchall(),
             "running": connection.execute("select * from running_now limit 20").fetchall(),
             "quotas": connection.execute("select * from quota_status").fetchall(),
             "health": connection.execute("select * from health").fetchall(),
+            "trouble": connection.execute("select * from trouble order by severity, kind").fetchall(),
         }
     if as_json:
         shown = {
@@ -142,17 +144,14 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps(shown, default=str))
     else:
         for number, (key, columns) in enumerate(
-            zip(found, (STATUS, RUNNING, QUOTAS, HEALTH), strict=True)
+            zip(found, (STATUS, RUNNING, QUOTAS, HEALTH, TROUBLE), strict=True)
         ):
             if number:
                 click.echo()
             show(found[key], columns)
-    heard = any(row["role"] == "beat" and row["state"] == "ok" for row in found["health"])
-    if not heard:
-        fail("no beat has given a sign in the last 30 s", "celery doctor says more", FAILED)
-    late = [row["name"] for row in found["schedules"] if row["state"].startswith("LATE")]
-    if late:
-        fail(f"late: {', '.join(late)}", "celery doctor says more", FAILED)
+    errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
+    if errors:
+        fail("; ".join(errors), "celery doctor says more", FAILED)
 
 
 @click.command("watch")

@@ -57,6 +57,7 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
  cross join clock_timestamp() now_
   left join lateral (select created_at as last_run_at from run
                       where run.schedule = s.name and state in ('succeeded', 'partial')
+                        and run_is_failure(run, s.alert_on_partial) is not true
                       order by created_at desc limit 1) last on true
  order by s.name
 """)

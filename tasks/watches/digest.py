@@ -26,7 +26,8 @@ class DigestOptions(Options):
 
 
 _RUNS = text("""
-select count(*) filter (where state in ('succeeded', 'partial')) as good,
+select count(*) filter (where state = 'succeeded') as good,
+       count(*) filter (where state = 'partial') as partial,
        count(*) filter (where state = 'failed') as failed,
        count(*) filter (where state in ('missed', 'expired')) as missed,
        count(*) filter (where trigger = 'schedule'
@@ -39,6 +40,13 @@ select count(*) filter (where state in ('succeeded', 'partial')) as good,
 _FAILED = text("""
 select coalesce(schedule, task) || ': ' || coalesce(max(error), 'no reason kept') as line from run
  where state = 'failed' and finished_at > clock_timestamp() - :span
+ group by schedule, task order by 1 limit 10
+""")
+_PARTIAL = text("""
+select coalesce(schedule, task) || ': ' || sum(failed) || ' of ' || sum(total) || ' items failed'
+       || case when sum(deferred) > 0 then ', ' || sum(deferred) || ' deferred' else '' end
+       || coalesce(': ' || max(error), '') as line from run
+ where state = 'partial' and finished_at > clock_timestamp() - :span
  group by schedule, task order by 1 limit 10
 """)
 _MATCHES = text("""
@@ -62,14 +70,17 @@ def composed(connection: Connection, span: timedelta) -> str | None:
     parts = [
         (title, list(connection.execute(query, at if query is not _QUOTAS else {}).scalars()))
         for title, query in (
-            ("Failed", _FAILED), ("Matches", _MATCHES), ("Quota used", _QUOTAS), ("Changes", _CHANGES),
+            ("Failed", _FAILED), ("Partial", _PARTIAL), ("Matches", _MATCHES),
+            ("Quota used", _QUOTAS), ("Changes", _CHANGES),
         )
     ]  # fmt: skip
-    if not any((runs.good, runs.failed, runs.missed)) and not any(lines for _, lines in parts):
+    if not any((runs.good, runs.partial, runs.failed, runs.missed)) and not any(
+        lines for _, lines in parts
+    ):
         return None
     head = (
-        f"{runs.good} runs well, {runs.failed} failed, {runs.missed} missed, {runs.late} late;"
-        f" {runs.tokens} new tokens, {runs.ads} new ads"
+        f"{runs.good} runs well, {runs.partial} partial, {runs.failed} failed, {runs.missed} missed,"
+        f" {runs.late} late; {runs.tokens} new tokens, {runs.ads} new ads"
     )
     rest = [f"{title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in parts if lines]
     return "\n\n".join([head, *rest])

@@ -97,10 +97,10 @@ def plain_text(notes: Sequence[Note]) -> str:
 
 def _paragraph(note: Note) -> str:
     lines = [note.title, note.text, *(f"{name}: {value}" for name, value in note.fields)]
-    return "\n".join(line for line in [*lines, _link(note) or ""] if line)
+    return "\n".join(line for line in [*lines, link_of(note) or ""] if line)
 
 
-def _link(note: Note) -> str | None:
+def link_of(note: Note) -> str | None:
     """Only what a browser may open: an ad's address is somebody else's text."""
     if not note.url or len(note.url) > MAX_URL or not note.url.isprintable() or " " in note.url:
         return None
@@ -149,7 +149,7 @@ def _embed(note: Note) -> dict[str, Any]:
         if left > len(UNKNOWN):
             cell = cut(value.strip(), left) or UNKNOWN
             embed["fields"].append({"name": shown, "value": cell, "inline": True})
-    if link := _link(note):
+    if link := link_of(note):
         embed["url"] = link
     if note.at is not None:
         embed["timestamp"] = note.at.isoformat()
@@ -162,7 +162,7 @@ def webhook(notes: Sequence[Note]) -> dict[str, Any]:
         "subject": subject_of(notes),
         "text": plain_text(notes),
         "notices": [
-            {"title": note.title, "text": note.text, "rule": note.rule, "url": _link(note),
+            {"title": note.title, "text": note.text, "rule": note.rule, "url": link_of(note),
              "fields": dict(note.fields), "at": note.at.isoformat() if note.at else None}
             for note in notes
         ],

@@ -28,6 +28,8 @@ from workers.redaction import redact
 SENDER = "send-notices"
 #: One message holds so many notices (Discord takes no more embeds).
 MOST_TOGETHER = 10
+#: A message that gathers holds at most so many.
+MAX_GATHERED = 200
 #: After so many refusals a notice is given up.
 MOST_ATTEMPTS = 8
 
@@ -127,18 +129,18 @@ def channels_with_work(connection: Connection) -> list[str]:
     return list(connection.execute(_DUE).scalars())
 
 
+#: One sender at a time counts a channel's messages; behind an edit of the channel the next run does it.
+_LOCK = text("select from channel where name = :channel for no key update skip locked")
+#: Near the channel's limit one message takes all that waits.
 _CLAIM = text("""
-with hour as (
-  select count(distinct message_id) as messages from notice
-   where channel = :channel and sent_at > clock_timestamp() - interval '1 hour'
-), taken as (
+with room as materialized (select * from channel_room(:channel)), taken as (
   select id from notice
    where channel = :channel and state in ('waiting', 'sending')
      and not_before <= clock_timestamp()
-     and (select messages from hour) < (select max_per_hour from channel where name = :channel)
+     and (select free_at from room) <= clock_timestamp()
    order by id
    -- The first says how many go together: what was refused in one message is sent in smaller ones.
-   limit least(:most, (
+   limit least((select case when gathers then :gathered else :most end from room), (
      select together from notice
       where channel = :channel and state in ('waiting', 'sending')
         and not_before <= clock_timestamp() order by id limit 1))
@@ -152,7 +154,7 @@ update notice n
        not_before = clock_timestamp() + :lease
   from taken, message
  where n.id = taken.id
-returning n.id
+returning n.id, (select gathers from room)
 """)
 _READ = text("""
 select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.occasion, m.title,
@@ -161,11 +163,20 @@ select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.oc
 """)
 
 
-def claim(connection: Connection, channel: str, lease: timedelta) -> Sequence[Any]:
-    """Take the notices of one message; nobody else takes them before ``lease`` has passed."""
-    parameters = {"channel": channel, "most": MOST_TOGETHER, "lease": lease}
-    ids = list(connection.execute(_CLAIM, parameters).scalars())
-    return connection.execute(_READ, {"ids": ids}).all() if ids else []
+def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Sequence[Any], bool]:
+    """Take the notices of one message, and whether it is to gather all that waits.
+
+    Nobody else takes them before ``lease`` has passed.
+    """
+    if connection.execute(_LOCK, {"channel": channel}).one_or_none() is None:
+        return [], False
+    found = connection.execute(
+        _CLAIM,
+        {"channel": channel, "most": MOST_TOGETHER, "gathered": MAX_GATHERED, "lease": lease},
+    ).all()
+    if not found:
+        return [], False
+    return connection.execute(_READ, {"ids": [row.id for row in found]}).all(), found[0].gathers
 
 
 _NEXT = text("""

@@ -27,7 +27,9 @@ def channels_(as_json: bool) -> None:
         select c.name, c.kind, c.target, c.upstream, c.enabled, c.max_per_hour, c.incidents,
                count(n.id) filter (where n.state in ('waiting', 'sending')) as waiting,
                count(n.id) filter (where n.state = 'sent') as sent,
-               count(n.id) filter (where n.state = 'dead') as dead
+               count(n.id) filter (where n.state = 'dead') as dead,
+               (select case when free_at > clock_timestamp() then free_at end
+                  from channel_room(c.name)) as held_until
           from channel c left join notice n on n.channel = c.name group by c.name order by c.name
     """)
     with database() as connection:
@@ -39,6 +41,7 @@ def channels_(as_json: bool) -> None:
         "enabled",
         "max_per_hour",
         "waiting",
+        "held_until",
         "sent",
         "dead",
         "target",

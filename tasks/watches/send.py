@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from tasks.watches import adapters, channels, messages, notices
+from tasks.watches import adapters, channels, gathering, messages, notices
 from tasks.watches.adapters.refusals import MessageRefused
+from tasks.watches.messages import Note
 from workers import claims, faults, retry
 from workers.app import app
 from workers.errors import (
@@ -60,12 +61,12 @@ def summary(counts: Mapping[str, int]) -> str:
     max_attempts=3,
 )
 def send(work: Work[SendOptions]) -> None:
-    """Send the notices that wait, grouped, at most so many messages an hour a channel."""
+    """Send the notices that wait, grouped; near a channel's limit an hour one message gathers them."""
     for item in work.items():
         with work.attempt(item):
-            while rows := _claim(work, item.key):
+            while (claimed := _claim(work, item.key))[0]:
                 work.check()
-                _hand_over(work, item, rows)
+                _hand_over(work, item, *claimed)
             _come_back(work, item.key)
             with work.done(item):
                 """Nothing more waits for this channel now."""
@@ -79,22 +80,22 @@ def _come_back(work: Work[Any], name: str) -> None:
         raise HandBack(f"{name} is tried again then", not_before=next_try)
 
 
-def _claim(work: Work[Any], name: str) -> Sequence[Any]:
+def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
     with claims.fenced(work.claim) as connection:
         lease = timedelta(seconds=settings().lease_seconds) + MARGIN
         return notices.claim(connection, name, lease)
 
 
-def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:
+def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> None:
     """One message; a worker killed before the server's answer is kept may leave it to be sent twice."""
     with work.read() as connection:
         channel = channels.find(connection, item.key)
-    told = [messages.note_of(row) for row in rows]
-    rows = _leave_what_does_not_fit(work, rows, adapters.fitting(channel.kind, told))
+    told, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
+    rows = _leave_what_does_not_fit(work, rows, number)
     ids, message = [row.id for row in rows], rows[0].message_id
     faults.point("before-hand-over")
     try:
-        answer = adapters.send(work.door, channel, told[: len(rows)])
+        answer = adapters.send(work.door, channel, told)
     except (ControlFlow, RateLimited, Blocked):
         # Refused before it was read, or never sent: the door says when to come again.
         with claims.fenced(work.claim) as connection:
@@ -108,6 +109,15 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any]) -> None:
         notices.sent(connection, ids, message, answer)
     faults.point("after-sent")
     work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
+
+
+def _composed(kind: str, told: Sequence[Note], *, gathers: bool) -> tuple[Sequence[Note], int]:
+    """What one message says, and how many of the notices it holds."""
+    number = adapters.fitting(kind, told)
+    if not gathers or number == len(told):
+        return told[:number], number
+    note, number = gathering.gathered(told)
+    return [note], number
 
 
 def _leave_what_does_not_fit(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:

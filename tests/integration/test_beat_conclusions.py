@@ -53,6 +53,74 @@ def test_a_success_between_failures_counts_from_nothing(drive: Any) -> None:
     assert drive.state("mixed")["consecutive_failures"] == 1
 
 
+@pytest.mark.outside(10)
+@pytest.mark.parametrize(
+    ("share", "total", "failed", "deferred", "after"),
+    [
+        (0.5, 500, 499, 0, 2),
+        (0.5, 500, 250, 0, 2),
+        (0.5, 500, 249, 0, 0),
+        (0.01, 500, 5, 0, 2),
+        (1, 500, 499, 0, 0),
+        (0.5, 500, 0, 480, 0),
+        # What was deferred was not tried: all that was tried failed.
+        (0.5, 500, 10, 490, 2),
+        # Never told of, and no recovery either.
+        (None, 500, 499, 0, 1),
+        (None, 500, 0, 480, 0),
+    ],
+)
+def test_a_partial_run_counts_by_its_share_of_failed_items(
+    drive: Any, share: float | None, total: int, failed: int, deferred: int, after: int
+) -> None:
+    drive.schedule("some", alert_on_partial=share, starts_at=drive.now() + timedelta(days=1))
+    drive.work()
+    fail(drive, "some", 1)
+    drive.sql.execute("select run_now('some')")
+    drive.work()
+    drive.sql.execute(
+        "update run set total = %s, failed = %s, deferred = %s, done = %s where state = 'due'",
+        (total, failed, deferred, total - failed - deferred),
+    )
+    drive.end("some", "partial", error="symbol X: no answer")
+    drive.work()
+
+    assert drive.state("some")["consecutive_failures"] == after
+    if after == 2:
+        row = drive.one("select title, text from trouble where kind = 'failing'")
+        assert row == {
+            "title": "some failed 2 times in a row",
+            "text": f"{failed} of {total} items failed: symbol X: no answer",
+        }
+
+
+@pytest.mark.outside(10)
+def test_partial_is_no_success_in_the_views(drive: Any) -> None:
+    drive.schedule("some", starts_at=drive.now() + timedelta(days=1))
+    for state in ("succeeded", "partial", "partial", "failed"):
+        drive.work()
+        drive.sql.execute("select run_now('some')")
+        drive.work()
+        drive.start("some")
+        drive.end("some", state)
+    drive.work()
+
+    row = drive.one("select success_rate, partial_rate from schedule_status where name = 'some'")
+    assert row == {"success_rate": "25 %", "partial_rate": "50 %"}
+
+
+@pytest.mark.outside(10)
+def test_people_are_told_of_the_first_failure_unless_the_schedule_says_otherwise(drive: Any) -> None:
+    drive.schedule("first", starts_at=drive.now() + timedelta(days=1))
+    drive.schedule("third", alert_after=3, starts_at=drive.now() + timedelta(days=1))
+    drive.work()
+    told = "select subject from trouble where kind = 'failing' order by 1"
+    for number, expected in enumerate((["first"], ["first"], ["first", "third"]), start=1):
+        fail(drive, "first", 1)
+        fail(drive, "third", 1)
+        assert [row["subject"] for row in drive.all(told)] == expected, number
+
+
 def test_a_stopped_run_is_no_failure(drive: Any) -> None:
     drive.schedule("stopped")
     drive.work()

@@ -50,7 +50,7 @@ def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connecti
     found = troubles(done)
     assert done.exit_code == 1
     assert found.keys() == {"beat", "broker"}
-    assert "no beat has given a sign in the last 30 s, the last at 20" in found["beat"]
+    assert "no beat runs: the last sign was beat1@here's, 5m ago" in found["beat"]
     assert "check WATCHKEEPER_BROKER_URL" in found["broker"]
 
 
@@ -86,7 +86,7 @@ def test_rows_tasks_migrations_and_clocks_are_looked_at(
         health.beat("beat1@astray", "beat", {"pid": 1})
     found = troubles(examine("--json"))
 
-    assert found["migrations"].startswith("database is at 0001, this code at 00")
+    assert found["migrations"].startswith("database is at 0001, this code at ")
     assert found["rows"].startswith("set aside: aside (no such zone)")
     assert found["tasks"] == "no worker knows the task of: orphan (tests.gone)"
     assert found["calendars"].startswith("trading days are known for XNYS not at all")

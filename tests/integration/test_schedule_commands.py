@@ -267,7 +267,10 @@ every-kind:
   enabled: false
   paused_until: infinity
   note: "no: really"
+  pause_reason: no key
   pause_after_failures: 3
+  alert_after: 2
+  alert_on_partial: 0.25
   max_attempts: 2
   timeout: 00:10:00
   expires: 1 hour

@@ -27,7 +27,10 @@ ADAPTERS: Mapping[str, Send] = {
 
 
 #: How many notices, the first of those given, one message takes; all of them where nothing is said.
-_FITTING: Mapping[str, Callable[[Sequence[Note]], int]] = {"discord": messages.discord_fitting}
+_FITTING: Mapping[str, Callable[[Sequence[Note]], int]] = {
+    "discord": messages.discord_fitting,
+    "apprise": lambda notes: min(len(notes), 10),
+}
 
 
 def fitting(kind: str, notes: Sequence[Note]) -> int:
