@@ -5,7 +5,7 @@ from alembic import op
 from workers.migrate import load_sql
 
 revision = "0110"
-down_revision = "0080"
+down_revision = "0121"
 
 COLUMNS = (
     ("pause_reason", "text", "Why it is paused; goes with the pause"),
