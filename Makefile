@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz bench chaos env psql schema lock clean
+.PHONY: help run test check stock fuzz bench chaos env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,12 @@ check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, test
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 	@$(BIN)/python -m pytest -q tests/faults/test_chaos.py -k minute
+
+stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names, e.g. /usr/lib/postgresql/15/bin
+	@test -n "$$WATCHKEEPER_TEST_POSTGRES" || { echo "WATCHKEEPER_TEST_POSTGRES names no folder"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
+	tests/integration/test_advisory_locks_and_notify.py
+	@$(BIN)/python tests/bench/bench_burst.py --short --postgres "$$WATCHKEEPER_TEST_POSTGRES"
 
 chaos: $(VENV)/.dev ## kills, restarts, wrong clocks, and each safety rule broken on purpose
 	@$(BIN)/python -m pytest -q tests/faults

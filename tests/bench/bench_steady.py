@@ -15,7 +15,10 @@ def main() -> None:
             # No worker runs here: a message is not looked for again, which would mark it anew.
             place.beat(WATCHKEEPER_RESEND_AFTER_SECONDS="3600")
         place.load(10_000, "interval '2 seconds' + n * interval '6 milliseconds'", "60 seconds")
-        time.sleep(2 + seconds)
+        time.sleep(2)
+        beat, server = place.beats_cpu(), place.postgres_cpu()
+        time.sleep(seconds)
+        beat, server = place.beats_cpu() - beat, place.postgres_cpu() - server
         place.stop_beats()
         p50, p99, most = place.sql.execute(
             "select percentile_cont(array[0.5, 0.99, 1.0]) within group (order by"
@@ -34,6 +37,8 @@ def main() -> None:
             p50_ms=float(p50),
             p99_ms=float(p99),
             most_ms=float(most),
+            beat_percent=100 * beat / seconds,
+            postgres_percent=100 * server / seconds,
             doubled=int(doubled),
             missing=int(missing),
         )

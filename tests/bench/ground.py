@@ -85,6 +85,18 @@ class Ground:
         self.postgres.start()
         self.sql = psycopg.connect(self.postgres.url(), autocommit=True)
 
+    def beats_cpu(self) -> float:
+        """CPU seconds of the beats that are up."""
+        return sum(cpu_seconds(beat.pid) for beat in self._beats)
+
+    def postgres_cpu(self) -> float:
+        """CPU seconds of the server and its backends so far, ended ones too."""
+        assert self.postgres.process is not None
+        main = self.postgres.process.pid
+        ended = sum(map(int, _stat(main)[13:15])) / os.sysconf("SC_CLK_TCK")
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return ended + sum(cpu_seconds(int(pid)) for pid in (main, *children))
+
     def value(self, query: str, *values: Any) -> Any:
         row = self.sql.execute(query, values or None).fetchone()
         return row[0] if row else None
@@ -147,8 +159,11 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def resident_mib(pid: int) -> float:

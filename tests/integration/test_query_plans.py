@@ -211,6 +211,7 @@ def test_no_statement_of_a_tick_is_compiled(connection: Any, mode: str) -> None:
 
 def can_compile(connection: Any) -> None:
     """Skip, and say so, on a server that compiles nothing whatever is asked of it."""
+    connection.execute("set jit = on")
     if not connection.execute("select pg_jit_available() as can").fetchone()["can"]:
         version = connection.execute("show server_version").fetchone()["server_version"]
         pytest.skip(
