@@ -15,6 +15,63 @@ CREATE FUNCTION public.actor() RETURNS text
 -- Name: FUNCTION actor(); Type: COMMENT
 COMMENT ON FUNCTION public.actor() IS 'Who is acting: the person a program names in app.actor, else the database role';
 
+-- Name: address_refusal(inet); Type: FUNCTION
+CREATE FUNCTION public.address_refusal(address inet) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    mapped constant inet := '::ffff:0.0.0.0';
+    nat64 constant inet := '64:ff9b::';
+    why text;
+begin
+    if exists (select from allowed_network where network >>= address) then
+        return null;
+    elsif address <<= inet '::ffff:0.0.0.0/96' then
+        return address_refusal(inet '0.0.0.0' + (host(address)::inet - mapped));
+    elsif address <<= inet '64:ff9b::/96' then
+        return address_refusal(inet '0.0.0.0' + (host(address)::inet - nat64));
+    end if;
+    -- The same list as workers/addresses.py, which judges at the time of the call.
+    select meaning into why
+      from (values
+        (1, inet '0.0.0.0/8', 'this host'),
+        (2, '10.0.0.0/8', 'private'),
+        (3, '100.64.0.0/10', 'shared by a carrier'),
+        (4, '127.0.0.0/8', 'loopback'),
+        (5, '168.63.129.16/32', 'metadata of a cloud'),
+        (6, '169.254.0.0/16', 'link-local, where clouds keep their metadata'),
+        (7, '172.16.0.0/12', 'private'),
+        (8, '192.0.0.0/24', 'reserved for protocols'),
+        (9, '192.0.2.0/24', 'for documentation'),
+        (10, '192.88.99.0/24', 'a 6to4 relay'),
+        (11, '192.168.0.0/16', 'private'),
+        (12, '198.18.0.0/15', 'for benchmarks'),
+        (13, '198.51.100.0/24', 'for documentation'),
+        (14, '203.0.113.0/24', 'for documentation'),
+        (15, '224.0.0.0/4', 'multicast'),
+        (16, '240.0.0.0/4', 'reserved'),
+        (17, '::/128', 'this host'),
+        (18, '::1/128', 'loopback'),
+        (19, 'fc00::/7', 'private'),
+        (20, 'fe80::/10', 'link-local, where clouds keep their metadata'),
+        (21, 'fec0::/10', 'private'),
+        (22, 'ff00::/8', 'multicast'),
+        (23, '2001::/23', 'reserved for protocols'),
+        (24, '2001:db8::/32', 'for documentation'),
+        (25, '2002::/16', 'a 6to4 tunnel'),
+        (26, '3fff::/20', 'for documentation')
+      ) special(place, network, meaning)
+     where network >>= address order by place limit 1;
+    if why is null and family(address) = 6 and not address <<= inet '2000::/3' then
+        why := 'reserved';
+    end if;
+    return why;
+end
+$$;
+
+-- Name: FUNCTION address_refusal(address inet); Type: COMMENT
+COMMENT ON FUNCTION public.address_refusal(address inet) IS 'Why calls to this address are refused, in words; null for a public address and for what allowed_network allows';
+
 -- Name: ago_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.ago_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
@@ -2928,6 +2985,9 @@ COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its
 CREATE FUNCTION public.upstream_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
+declare
+    written inet;
+    why text;
 begin
     if new.name !~ '^[a-z0-9]+(_[a-z0-9]+)*$' then
         raise exception 'name "%" is not made of lower-case words and digits joined by _', left(new.name, 100)
@@ -2936,6 +2996,22 @@ begin
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
         raise exception 'base_url of % is no address', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
+    end if;
+    if tg_op = 'INSERT' or new.base_url <> old.base_url then
+        -- A first look; each call looks again at the address that it is about to connect to.
+        begin
+            written := url_address(new.base_url);
+        exception when invalid_text_representation then
+            raise exception 'base_url of % names a host that is no address', new.name
+                using errcode = '23514', column = 'base_url',
+                      hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
+        end;
+        why := address_refusal(written);
+        if why is not null then
+            raise exception 'base_url of % leads to % (%), where no call may go', new.name, host(written), why
+                using errcode = '23514', column = 'base_url',
+                      hint = format('An owner can allow it: INSERT INTO allowed_network (network, note) VALUES (%L, ''why'');', host(written));
+        end if;
     end if;
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
@@ -3003,6 +3079,32 @@ $$;
 
 -- Name: FUNCTION upstream_stamped(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: an upstream knows when it was last edited';
+
+-- Name: url_address(text); Type: FUNCTION
+CREATE FUNCTION public.url_address(url text) RETURNS inet
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+    authority text := regexp_replace(substring(lower(url) from '^[a-z+]+://([^/?#\\]*)'), '^.*@', '');
+    host text := rtrim(case when authority like '[%' then substring(authority from '^\[([^]]*)')
+                            else regexp_replace(authority, ':[0-9]*$', '') end, '.');
+begin
+    if host ~ '^(.*[.])?localhost$|^localhost[.]localdomain$|^ip6-(localhost|loopback)$' then
+        return '127.0.0.1';
+    elsif host in ('metadata', 'metadata.google.internal', 'instance-data', 'instance-data.ec2.internal') then
+        return '169.254.169.254';
+    elsif host ~ ':' or host ~ '^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*)){3}$' then
+        return host::inet;
+    elsif host ~ '^(0x[0-9a-f]*|[0-9]+)([.](0x[0-9a-f]*|[0-9]+)){0,3}$' then
+        -- Resolvers read 0177.1 and 2130706433 as 127.0.0.1.
+        raise exception '"%" is no address', host using errcode = '22P02';
+    end if;
+    return null;
+end
+$_$;
+
+-- Name: FUNCTION url_address(url text); Type: COMMENT
+COMMENT ON FUNCTION public.url_address(url text) IS 'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
@@ -3112,6 +3214,29 @@ COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Stretches of 
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
+
+-- Name: allowed_network; Type: TABLE
+CREATE TABLE public.allowed_network (
+    network cidr NOT NULL,
+    note text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT public.actor() NOT NULL
+);
+
+-- Name: TABLE allowed_network; Type: COMMENT
+COMMENT ON TABLE public.allowed_network IS 'Private networks that calls may reach (a mail relay, a server of your own); public addresses need no row.  Only an owner edits it.';
+
+-- Name: COLUMN allowed_network.network; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.network IS 'One network or address, e.g. 10.1.2.0/24, ::1/128';
+
+-- Name: COLUMN allowed_network.note; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.note IS 'What is there and why it is called';
+
+-- Name: COLUMN allowed_network.created_at; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.created_at IS 'Added';
+
+-- Name: COLUMN allowed_network.created_by; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.created_by IS 'Added by';
 
 -- Name: batch; Type: TABLE
 CREATE TABLE public.batch (
@@ -5801,6 +5926,10 @@ COMMENT ON COLUMN public.worker_group.note IS 'Why it is as it is';
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+-- Name: allowed_network allowed_network_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.allowed_network
+    ADD CONSTRAINT allowed_network_pkey PRIMARY KEY (network);
+
 -- Name: batch batch_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.batch
     ADD CONSTRAINT batch_pkey PRIMARY KEY (run_id, seq);
@@ -6224,6 +6353,9 @@ CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH 
 
 -- Name: alembic_version guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
+-- Name: allowed_network guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.allowed_network FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'An owner decides which private networks calls may reach: ask one.');
 
 -- Name: batch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.batch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);');

@@ -15,6 +15,7 @@ pytest_plugins = (
     "fix_processes",
     "fix_proxy",
     "fix_odd",
+    "fix_network",
     "fix_nodes",
     "fix_kinds",
     "fix_progress",

@@ -16,6 +16,7 @@ from workers import claims, outcomes, permits, plan_steps, runs, setbacks, shutd
 from workers.claims import Claim
 from workers.db import is_lost, transaction
 from workers.errors import (
+    AddressRefused,
     Blocked,
     ControlFlow,
     DeadlineReached,
@@ -74,7 +75,7 @@ def _attempt(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
         except RateLimited as error:
             _wait(hold, error.upstream, str(error))
             return None
-        except (OptionsError, SettingMissing, Blocked) as error:
+        except (OptionsError, SettingMissing, Blocked, AddressRefused) as error:
             return _end(hold, "failed", str(error), task.summary)
         except DBAPIError as error:
             if is_lost(error):

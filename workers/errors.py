@@ -8,6 +8,7 @@
     │   ├── RateLimited        it says "too much"; the door is closed for everybody
     │   ├── Blocked            it shows a challenge or forbids us; nothing is bypassed
     │   ├── BrokenAnswer       it answered something that is not what it promises
+    │   ├── AddressRefused     it is at an address where no call may go; nothing was sent
     │   └── Unavailable        it did not answer, or answered 5xx, after all attempts
     ├── OptionsError           a run's options are not what its kind takes
     ├── SettingMissing         an environment variable is needed and absent
@@ -67,6 +68,10 @@ class BrokenAnswer(UpstreamError):
 
     status: int | None = None
     body: bytes = b""
+
+
+class AddressRefused(UpstreamError):
+    """Its address is not public, and no row of allowed_network allows it; nothing was sent."""
 
 
 class Unavailable(UpstreamError):

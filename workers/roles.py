@@ -50,7 +50,11 @@ FROZEN = {
 #: Spares beat and workers the call of the guard at each statement; null without the roles.
 GUARDED = "not pg_has_role(to_regrole('service'), 'usage')"
 
+#: Tables that only an owner writes; not even beat and workers may.
+OWNED = ("allowed_network",)
+
 _HINTS = {
+    "allowed_network": "An owner decides which private networks calls may reach: ask one.",
     "run": "To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);",
     "batch": "To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);",
     "run_request": "What was asked stays; to end its run: SELECT stop_run(id);",
@@ -121,6 +125,8 @@ def register(connection: Connection) -> list[str]:
         return refused
     for statement in _GRANTS:
         connection.execute(text(statement))
+    for name in OWNED:
+        connection.exec_driver_sql(f"revoke insert, update, delete on {name} from service")
     _guard(connection)
     mine = "select pg_has_role(current_user, 'owner', 'usage')"
     if connection.execute(text(mine)).scalar_one():
@@ -152,7 +158,7 @@ def _guard(connection: Connection) -> None:
     for name, is_table, present in connection.execute(_TABLES).all():
         if not is_table:
             continue
-        arguments = (PEOPLE.get(name, ""), _hint(name))
+        arguments = (PEOPLE.get(name, "owner" if name in OWNED else ""), _hint(name))
         if bytes(present or b"") != b"".join(one.encode() + b"\0" for one in arguments):
             quoted = ", ".join(_quoted(one) for one in arguments)
             connection.exec_driver_sql(

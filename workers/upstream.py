@@ -17,22 +17,47 @@ from uuid import UUID
 
 import structlog
 
-from workers import answers, breaker, doors, metrics, permits, retry, robots_files, transport, upstreams
+from workers import (
+    allowed_networks,
+    answers,
+    breaker,
+    doors,
+    metrics,
+    network,
+    retry,
+    robots_files,
+    transport,
+    upstreams,
+)
 from workers.answers import Answer, Validators
-from workers.db import connect, transaction
+from workers.db import transaction
+from workers.deadline import until
 from workers.detours import Detours
-from workers.errors import Blocked, BrokenAnswer, ControlFlow, NotFound, RateLimited, Unavailable
-from workers.permits import LONG_WAIT, Answered, Grant
+from workers.errors import (
+    AddressRefused,
+    Blocked,
+    BrokenAnswer,
+    ControlFlow,
+    NotFound,
+    QuotaSpent,
+    QuotaWait,
+    RateLimited,
+    Unavailable,
+)
+from workers.permit_holder import NoPermit, PermitHolder
+from workers.permits import LONG_WAIT
 from workers.redaction import redact, remember
 from workers.requests import Check, Request, address
 from workers.robots import Disallowed
-from workers.settings import settings
+from workers.transport import Lost, Unanswered, Unreached
 
 __all__ = ["LONG_WAIT", "Answer", "Door", "Validators"]
 
 log = structlog.stdlib.get_logger(__name__)
 
 ATTEMPTS = 3
+#: What an attempt gets of the time left while another may follow.
+SHARE = 0.5
 REDIRECTS = 5
 
 
@@ -40,18 +65,11 @@ def reset(*, close: bool = True) -> None:
     """Forget what this process knows (after a fork with ``close=False``; between tests)."""
     robots_files.forget()
     upstreams.forget()
+    allowed_networks.forget()
     transport.reset(close=close)
 
 
-class _Unreached(Unavailable):
-    """No connection: the upstream saw nothing, so that anything may be asked again."""
-
-
-class _NoTurn(Unavailable):
-    """The time of the call was over before there was a permit: no failure of the upstream."""
-
-
-class Door:
+class Door(PermitHolder):
     """Calls made for one batch (or for nobody in particular)."""
 
     def __init__(
@@ -63,18 +81,10 @@ class Door:
         check: Callable[[], None] | None = None,
         resumed: bool = False,
     ) -> None:
-        self._run_id = run_id
-        self._seq = seq
-        self._settle_later = settle_later
+        super().__init__(run_id, seq, settle_later=settle_later, check=check)
         self._detours = Detours(run_id, seq, resumed=resumed)
-        self._check = check or (lambda: None)
-        self._patience: float | None = None
-        #: The whole time of a call and a second: an upstream may go on with one that we have given up.
-        self._lease = timedelta(0)
-        self._unsettled: list[Answered] = []
-        self._on_trial = False
-        #: Whether a permit was ever asked for.
-        self.called = False
+        #: How much of the time left the present attempt may take.
+        self._share = 1.0
 
     def get(self, upstream: str, path: str, **how: Any) -> Answer:
         """GET ``path`` below the upstream's base URL, or an address there; see ``call`` for ``how``."""
@@ -108,8 +118,8 @@ class Door:
 
         ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
         answer that is one in disguise (a limit message inside a 200).  ``obey_robots``: whatever the
-        upstream's row says.  Raises NotFound, Blocked, BrokenAnswer, Unavailable; QuotaWait or
-        QuotaSpent when there is no permit for a while.
+        upstream's row says.  Raises NotFound, Blocked, BrokenAnswer, AddressRefused, Unavailable;
+        QuotaWait or QuotaSpent when there is no permit for a while.
         """
         remember(secrets)
         rules = upstreams.described(upstream)
@@ -118,61 +128,75 @@ class Door:
         request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
         polite = rules.base_url if rules.obey_robots or obey_robots else None
         deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
-        attempt = 1
+        return self._answer(request, deadline, polite, repeats=rules.repeats and request.repeatable)
+
+    def _answer(
+        self, request: Request, deadline: float, polite: str | None, *, repeats: bool
+    ) -> Answer:
+        """Attempt by attempt; one that hangs gives way to the next when another may go beside it."""
+        attempt, unanswered = 1, None
         while True:
             self._check()
+            self._share = SHARE if repeats and attempt < ATTEMPTS else 1.0
             try:
                 answer = self._follow(request, deadline, polite)
-                self._proven(upstream)
+                self._proven(request.upstream)
                 return answer
             except NotFound:
-                self._proven(upstream)
+                self._proven(request.upstream)
                 raise
             except RateLimited as error:
                 # The door is closed; asking for the next permit waits, or says how long.
                 breaker.shut(error)
+                unanswered = None
             except Disallowed:
                 raise
             except Blocked as error:
                 breaker.shut(error)
                 raise
-            except _NoTurn:
-                raise
-            except Unavailable as error:
-                again = request.repeatable or isinstance(error, _Unreached)
-                pause = retry.pause(attempt) if again and attempt < ATTEMPTS else None
-                if pause is None or time.monotonic() + pause >= deadline:
-                    breaker.count_outage(error)
+            except (QuotaWait, QuotaSpent, NoPermit):
+                if unanswered is None:
                     raise
-                time.sleep(pause)
+                # There is no second permit in time: the call had no answer, whoever waits now.
+                breaker.count_outage(unanswered)
+                raise unanswered from None
+            except Unavailable as error:
+                self._pause(request, error, attempt, deadline)
+                unanswered = error if isinstance(error, Unanswered) else None
                 attempt += 1
+
+    def _pause(self, request: Request, error: Unavailable, attempt: int, deadline: float) -> None:
+        """Wait before the next attempt; raise ``error`` when there is none."""
+        again = attempt < ATTEMPTS and (request.repeatable or isinstance(error, Unreached))
+        left = deadline - time.monotonic()
+        pause = retry.pause(attempt) if again else left
+        if isinstance(error, Unanswered):
+            # It has waited already.
+            pause = min(pause, left / 10)
+        if not again or pause >= left:
+            breaker.count_outage(error)
+            raise error
+        time.sleep(pause)
 
     @contextmanager
     def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
         """One permit for a call that is no HTTP; yields its seconds; OSError becomes Unavailable."""
         deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
         permit = self._permit(upstream, deadline, what)
-        answered = True
         try:
-            yield deadline - time.monotonic()
+            with until(deadline):
+                yield deadline - time.monotonic()
             self._proven(upstream)
+        except network.Refused as refused:
+            raise AddressRefused(upstream, str(refused)) from None
         except OSError as broken:
-            answered = not isinstance(broken, TimeoutError)
-            error = Unavailable(upstream, redact(str(broken) or "no whole answer in time"))
+            error = Unavailable(upstream, str(broken) or "no whole answer in time")
             breaker.count_outage(error)
             raise error from None
         finally:
-            if answered:
+            # What ran out of time may still be in flight: its permit is left to its lease.
+            if time.monotonic() < deadline:
                 self._answered(permit, None)
-
-    @contextmanager
-    def waiting(self, seconds: float) -> Iterator[None]:
-        """Calls made inside wait so long for a permit: giving the worker back would lose them."""
-        before, self._patience = self._patience, seconds
-        try:
-            yield
-        finally:
-            self._patience = before
 
     def _follow(self, request: Request, deadline: float, site: str | None = None) -> Answer:
         """Exchange, redirect by redirect, until an answer that is none; raise what it stands for.
@@ -213,84 +237,20 @@ class Door:
                 headers=request.headers,
                 body=request.body,
                 raw=request.content,
-                deadline=deadline,
+                until=began + (deadline - began) * self._share,
                 max_bytes=request.max_bytes,
             )
             status, outcome = answer.status, f"{answer.status // 100}xx"
-        except transport.Overdue:
-            # Left unsettled, as is a lost one: the upstream may count it until the lease ends.
-            outcome = "timeout"
-            raise Unavailable(upstream, "no whole answer in time") from None
-        except transport.NotSent as error:
-            raise _Unreached(upstream, redact(str(error))) from None
-        except transport.Broken as error:
-            outcome = "lost"
-            raise Unavailable(upstream, redact(str(error))) from None
+        except (Unanswered, Lost) as error:
+            # Left unsettled: the upstream may count it until the lease ends.
+            outcome = "timeout" if isinstance(error, Unanswered) else "lost"
+            raise
         finally:
             if outcome not in {"timeout", "lost"}:
                 self._answered(permit, status)
             metrics.CALLS.labels(upstream, outcome).inc()
             metrics.SECONDS.labels(upstream).observe(time.monotonic() - began)
         return answer
-
-    def _permit(self, upstream: str, deadline: float, path: str) -> int:
-        """Take a permit, waiting a little if need be."""
-        waited = 0.0
-        while True:
-            self._check()
-            began = time.monotonic()
-            if began >= deadline:
-                break
-            grant = self._ask(upstream, path)
-            if grant.id is not None:
-                self._on_trial = grant.trying
-                return grant.id
-            patience = settings().quota_wait_seconds if self._patience is None else self._patience
-            late = began + grant.wait >= deadline
-            if waited + grant.wait > patience or (late and self._patience is None):
-                metrics.WAITS.labels(upstream, "yes").inc()
-                raise permits.refusal(upstream, grant)
-            if late:
-                break
-            metrics.WAITS.labels(upstream, "no").inc()
-            time.sleep(grant.wait + 0.001)
-            waited += time.monotonic() - began
-        raise _NoTurn(upstream, "no permit within the time of the call")
-
-    def _ask(self, upstream: str, path: str) -> Grant:
-        """Settle what is answered and ask for a permit, in one short transaction of its own."""
-        self.called = True
-        answered = self.take_unsettled()
-        try:
-            with connect() as connection:
-                return permits.take(
-                    connection,
-                    upstream,
-                    self._lease,
-                    run_id=self._run_id,
-                    seq=self._seq,
-                    path=path,
-                    answered=answered,
-                )
-        except BaseException:
-            self._unsettled[:0] = answered
-            raise
-
-    def _answered(self, permit: int, status: int | None) -> None:
-        self._unsettled.append(Answered(permit, time.monotonic(), status))
-        if not self._settle_later:
-            self.close()
-
-    def take_unsettled(self) -> list[Answered]:
-        """Calls answered and not yet settled; the caller settles them in its transaction."""
-        taken, self._unsettled = self._unsettled, []
-        return taken
-
-    def close(self) -> None:
-        """Settle what is left, in a transaction of its own."""
-        if self._unsettled:
-            with connect() as connection:
-                permits.settle(connection, self.take_unsettled())
 
     def _proven(self, upstream: str) -> None:
         """The upstream serves again: forget its failures."""

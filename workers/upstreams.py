@@ -71,15 +71,25 @@ class Rules:
 
     base_url: str
     obey_robots: bool
+    #: Whether a second call may go while one that hangs holds its permit: several at once, not spaced.
+    repeats: bool
 
 
-_DESCRIBE = text("select base_url, obey_robots from upstream where name = :name")
+_DESCRIBE = text("""
+select base_url, obey_robots,
+       concurrency > 1 and spacing = interval '0'
+       and not exists (select from quota q where q.upstream = u.name and q.paced)
+       and not (obey_robots and exists (
+           select from upstream_state s where s.upstream = u.name and s.crawl_delay > interval '0'))
+       as repeats
+  from upstream u where name = :name
+""")
 
 
 def describe(connection: Connection, name: str) -> Rules | None:
     """Where the upstream is and whether its robots.txt counts, or None when there is no such row."""
     row = connection.execute(_DESCRIBE, {"name": name}).first()
-    return Rules(row.base_url, row.obey_robots) if row else None
+    return Rules(row.base_url, row.obey_robots, row.repeats) if row else None
 
 
 def described(name: str) -> Rules:

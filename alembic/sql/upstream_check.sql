@@ -1,6 +1,9 @@
 create or replace function upstream_check() returns trigger
 language plpgsql
 as $$
+declare
+    written inet;
+    why text;
 begin
     if new.name !~ '^[a-z0-9]+(_[a-z0-9]+)*$' then
         raise exception 'name "%" is not made of lower-case words and digits joined by _', left(new.name, 100)
@@ -9,6 +12,22 @@ begin
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
         raise exception 'base_url of % is no address', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
+    end if;
+    if tg_op = 'INSERT' or new.base_url <> old.base_url then
+        -- A first look; each call looks again at the address that it is about to connect to.
+        begin
+            written := url_address(new.base_url);
+        exception when invalid_text_representation then
+            raise exception 'base_url of % names a host that is no address', new.name
+                using errcode = '23514', column = 'base_url',
+                      hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
+        end;
+        why := address_refusal(written);
+        if why is not null then
+            raise exception 'base_url of % leads to % (%), where no call may go', new.name, host(written), why
+                using errcode = '23514', column = 'base_url',
+                      hint = format('An owner can allow it: INSERT INTO allowed_network (network, note) VALUES (%L, ''why'');', host(written));
+        end if;
     end if;
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name

@@ -12,6 +12,7 @@ from tasks.watches.messages import Note
 from workers import claims, faults, retry
 from workers.app import app
 from workers.errors import (
+    AddressRefused,
     Blocked,
     BrokenAnswer,
     ControlFlow,
@@ -138,7 +139,8 @@ def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: Watch
     hopeless = isinstance(error, HOPELESS)
     attempts = max(row.attempts for row in rows)
     pause = timedelta(seconds=retry.closing(attempts))
-    if isinstance(error, SettingMissing):
+    if isinstance(error, SettingMissing | AddressRefused):
+        # A person has to act first.
         pause = timedelta(minutes=10)
     ids, message = [row.id for row in rows], rows[0].message_id
     with work.save(item, {"refused": len(rows)}) as connection:

@@ -172,6 +172,9 @@ class Town:
             sql.execute("delete from schedule where after is not null")
             sql.execute("delete from schedule")
             sql.execute(TRACES)
+            sql.execute(
+                "insert into allowed_network values ('127.0.0.0/8', 'chaos') on conflict do nothing"
+            )
             for name, (limits, concurrency) in UPSTREAMS.items():
                 sql.execute(
                     "insert into upstream (name, base_url, concurrency) values (%s, %s, %s)",

@@ -141,6 +141,7 @@ def test_a_call_given_up_counts_for_its_whole_time(imitation: Any, connection: A
     with pytest.raises(Unavailable, match="in time"):
         Door().get("generic", "/2", timeout=1.5)
 
+    # The calls are spaced: while one hangs no other may go, so that it has the whole time.
     row = connection.execute(
         "select extract(epoch from stamp - granted_at)::float8 as lease from permit where path = '/2'"
     ).fetchone()

@@ -1,4 +1,8 @@
-"""Any other service by an Apprise URL (extra ``apprise``); its own retries and waits are Apprise's."""
+"""Any other service by an Apprise URL (extra ``apprise``); its own retries and waits are Apprise's.
+
+Apprise connects by itself: Python tells of each connection before it is made, and one that no call
+may make ends the message.  When the call's time is over it is left to itself, its permit unsettled.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
+from workers import network
 from workers.channel_secrets import is_reference
+from workers.deadline import in_time
 from workers.errors import BrokenAnswer, SecretRefused, Unavailable
 from workers.upstream import Door
 
@@ -24,10 +30,18 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     if not is_reference(channel.target):
         raise SecretRefused("an Apprise address is a secret")
     url = resolved(channel.target)
-    service = apprise.Apprise()
-    if not service.add(url):
+    services = apprise.Apprise()
+    if not services.add(url):
         raise BrokenAnswer(channel.upstream, "Apprise does not know such an address")
+    what = {"title": messages.subject_of(notes), "body": messages.plain_text(notes)}
+
+    def notify() -> bool:
+        # One after the other, in this thread: Apprise's own threads would be watched by nobody.
+        with network.guarded():
+            delivered = [service.notify(**what) for service in services]
+        return bool(delivered) and all(delivered)
+
     with door.passing(channel.upstream, "apprise"):
-        if not service.notify(title=messages.subject_of(notes), body=messages.plain_text(notes)):
+        if not in_time(object(), notify):
             raise Unavailable(channel.upstream, "Apprise could not deliver it")
     return "Apprise delivered it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import smtplib
-import ssl
+import socket
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -20,7 +20,9 @@ from tasks.watches import messages
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
+from workers import network
 from workers.channel_secrets import has_control, is_reference, resolve
+from workers.deadline import in_time
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
 from workers.upstream import Door
@@ -87,9 +89,9 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     _refuse_control(channel, to)
     credentials = _login(login)
     message = composed(channel, to, notes)
-    with door.passing(upstream, f"mail to {len(to)}") as seconds:
+    with door.passing(upstream, f"mail to {len(to)}"):
         try:
-            refused = _deliver(channel.base_url, credentials, message, seconds)
+            refused = _deliver(channel.base_url, credentials, message)
         except smtplib.SMTPAuthenticationError as error:
             raise BrokenAnswer(upstream, f"authentication failed: {_words(error)}") from None
         except smtplib.SMTPRecipientsRefused as error:
@@ -116,15 +118,29 @@ def _login(reference: str | None) -> tuple[str, str] | None:
     return user, password
 
 
+class _Server(smtplib.SMTP):
+    """Connects where calls may go, in the time of the call."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return network.connect(host, port)
+
+
+class _SecureServer(_Server):
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = super()._get_socket(host, port, timeout)
+        return network.tls_context().wrap_socket(plain, server_hostname=host)
+
+
 def _deliver(
-    base_url: str, credentials: tuple[str, str] | None, message: EmailMessage, seconds: float
+    base_url: str, credentials: tuple[str, str] | None, message: EmailMessage
 ) -> dict[str, tuple[int, bytes]]:
     parts = urlsplit(base_url)
     host, port = parts.hostname or "localhost", parts.port or _PORTS[parts.scheme]
-    kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
-    with kind(host, port, timeout=seconds) as server:
+    kind = _SecureServer if parts.scheme == "smtps" else _Server
+    # smtplib would look up this machine's name itself, however long that takes.
+    with kind(host, port, local_hostname=in_time("own name", socket.getfqdn)) as server:
         if parts.scheme == "smtp+starttls":
-            server.starttls(context=ssl.create_default_context())
+            server.starttls(context=network.tls_context())
         if credentials:
             server.login(*credentials)
         return server.send_message(message)

@@ -1,0 +1,61 @@
+"""`allowed_network`: networks that calls may reach although they are not public; the owner's list."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from ipaddress import ip_network
+
+from sqlalchemy import Text, text
+from sqlalchemy.dialects.postgresql import CIDR
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import DateTime
+
+from workers.addresses import Network
+from workers.db import Base, connect
+
+#: How long the list is believed (seconds).
+FRESH = 1.0
+
+
+class AllowedNetwork(Base):
+    """A network that its owner opened."""
+
+    __tablename__ = "allowed_network"
+    __table_args__ = (
+        {
+            "comment": "Private networks that calls may reach (a mail relay, a server of your own);"
+            " public addresses need no row.  Only an owner edits it."
+        },
+    )
+
+    network: Mapped[str] = mapped_column(
+        CIDR, primary_key=True, comment="One network or address, e.g. 10.1.2.0/24, ::1/128"
+    )
+    note: Mapped[str | None] = mapped_column(Text, comment="What is there and why it is called")
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Added"
+    )
+    created_by: Mapped[str] = mapped_column(Text, server_default=text("actor()"), comment="Added by")
+
+
+_LIST = text("select network::text from allowed_network")
+
+_known: tuple[float, tuple[Network, ...]] | None = None
+
+
+def listed() -> tuple[Network, ...]:
+    """Every network of the list, remembered for a second."""
+    global _known  # noqa: PLW0603 - a process's memory
+    known = _known
+    if known is None or time.monotonic() - known[0] > FRESH:
+        with connect() as connection:
+            rows = connection.execute(_LIST).scalars().all()
+        known = _known = (time.monotonic(), tuple(ip_network(row) for row in rows))
+    return known[1]
+
+
+def forget() -> None:
+    """Forget the list (after a fork; between tests)."""
+    global _known  # noqa: PLW0603
+    _known = None
