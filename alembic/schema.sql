@@ -5501,9 +5501,9 @@ CREATE VIEW public.trouble AS
            FROM sign s
           WHERE ((NOT s.alive) AND (( SELECT count(*) AS count
                    FROM sign n
-                  WHERE (n.alive AND (n.role = s.role) AND (n."group" = s."group") AND (n.started_at > s.seen_at))) < ( SELECT count(*) AS count
+                  WHERE (n.alive AND (n.role = s.role) AND ((n."group" = s."group") OR (n.queues @> s.queues)) AND (n.started_at > s.seen_at))) < ( SELECT count(*) AS count
                    FROM sign o
-                  WHERE ((NOT o.alive) AND (o.role = s.role) AND (o."group" = s."group") AND (o.seen_at >= s.seen_at)))))
+                  WHERE ((NOT o.alive) AND (o.role = s.role) AND ((o."group" = s."group") OR (o.queues @> s.queues)) AND (o.seen_at >= s.seen_at)))))
         ), at_work AS NOT MATERIALIZED (
          SELECT s.name,
             s.title,

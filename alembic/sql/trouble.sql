@@ -12,11 +12,11 @@ with sign as materialized (
                 end as covered
       from sign s
      where not s.alive
-       -- A process of its group that began after its last sign took its place; each takes one place.
+       -- A process of its group, or for its queues, that began after its last sign took its place; each takes one place.
        and (select count(*) from sign n
-             where n.alive and n.role = s.role and n."group" = s."group" and n.started_at > s.seen_at)
+             where n.alive and n.role = s.role and (n."group" = s."group" or n.queues @> s.queues) and n.started_at > s.seen_at)
            < (select count(*) from sign o
-               where not o.alive and o.role = s.role and o."group" = s."group" and o.seen_at >= s.seen_at)
+               where not o.alive and o.role = s.role and (o."group" = s."group" or o.queues @> s.queues) and o.seen_at >= s.seen_at)
 ), at_work as not materialized (
     select s.* from schedule s
      where s.enabled and not coalesce(s.paused_until > clock_timestamp(), false)
