@@ -3,7 +3,7 @@
 from workers.migrate import load_sql
 
 revision = "0111"
-down_revision = "0110"
+down_revision = "0100"
 
 
 def upgrade() -> None:
