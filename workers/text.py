@@ -1,0 +1,50 @@
+"""Text from other people's servers, made fit to be stored and to be shown (pure).
+
+``cleaned`` is for what is parsed: one line, without characters that nobody sees or that command a
+terminal, in NFC.  ``printable`` is for what is shown on a terminal, whoever wrote it: what it
+cannot show is seen as U+FFFD, so that a person notices that something was there.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: Characters that are not seen though Unicode calls them letters or marks: its property
+#: Default_Ignorable_Code_Point beyond the category Cf (variation selectors, Hangul fillers …).
+_INVISIBLE = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff"
+)
+#: Category Cf (format: zero width, bidi controls, tags …) as Unicode 17 has it.
+_FORMAT = (
+    "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+)
+#: Control characters that are no white space, and surrogates that stand alone.
+_CONTROL = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
+_NOT_SEEN = re.compile(f"[{_INVISIBLE}{_FORMAT}]")
+_DROPPED = re.compile(f"[{_INVISIBLE}{_FORMAT}{_CONTROL}]")
+#: Where a terminal goes on in a new line, or our own lines are indented.
+_KEPT = "\n\t"
+
+
+def cleaned(text: str) -> str:
+    """One line without control, bidi and zero-width characters, white space folded, in NFC."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    text = _DROPPED.sub("", text)
+    # Only now: what stood apart because of a character nobody sees is put together.
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """What a terminal may be sent; with ``lines`` line breaks and tabs stay, else they are blanks."""
+    kept = _KEPT if lines else ""
+    if text.isprintable() and not _NOT_SEEN.search(text):
+        return text
+    text = _NOT_SEEN.sub("", text.replace("\r\n", "\n"))
+    return "".join(
+        one if one.isprintable() or one in kept else " " if one.isspace() else "\ufffd" for one in text
+    )
