@@ -12,6 +12,7 @@ from typing import Any
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
 from workers.redaction import redact
 from workers.retry import http_date, is_retryable, retry_after
+from workers.text import cleaned
 
 #: Parts of the pages that sites show instead of an answer to tell people from programs.
 CHALLENGE_MARKS = (
@@ -80,7 +81,7 @@ class Answer:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             # Redacted before it is cut: half a key would not be recognised.
-            start = redact(self.text)[:80].replace("\n", " ")
+            start = redact(cleaned(self.text))[:80]
             raise BrokenAnswer(self.upstream, f"promised JSON, sent: {start!r}") from None
 
 

@@ -32,6 +32,7 @@ from workers.errors import (
 from workers.lease import Lease
 from workers.outcomes import Ended
 from workers.redaction import redact
+from workers.text import cleaned, printable
 from workers.upstream import Door
 from workers.work import Item, Work, restore
 
@@ -218,9 +219,9 @@ def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended 
 
 
 def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | None) -> Ended | None:
-    trace = redact("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
+    trace = redact(printable("".join(traceback.format_exception(error)), lines=True))[-LONGEST_TRACE:]
     first_line = str(error).partition("\n")[0]
-    sentence = redact(f"{type(error).__name__}: {first_line}")
+    sentence = redact(cleaned(f"{type(error).__name__}: {first_line}"))
     log.error("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"], exc_info=error)
     with transaction() as connection:
         return setbacks.retry_or_fail(connection, hold, sentence, trace, summary)

@@ -27,6 +27,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from workers.redaction import redact
+from workers.text import cleaned
 
 
 class WatchkeeperError(Exception):
@@ -36,12 +37,14 @@ class WatchkeeperError(Exception):
 class UpstreamError(WatchkeeperError):
     """An upstream did not give what was asked.
 
-    ``retry_after`` is in seconds, as the upstream named it, or None.  Its words may echo our key:
-    they are redacted here, so that no place that shows an error need think of it.
+    ``retry_after`` is in seconds, as the upstream named it, or None.  Its words may echo our
+    key or hold control characters: they are cleaned and redacted here, so that no place that shows
+    an error need think of it.
     """
 
     def __init__(self, upstream: str, detail: str, *, retry_after: float | None = None) -> None:
-        detail = redact(detail)
+        # Cleaned first: a key with a character nobody sees in it would not be recognised.
+        detail = redact(cleaned(detail))
         super().__init__(f"{upstream}: {detail}")
         self.upstream = upstream
         self.detail = detail

@@ -20,6 +20,7 @@ from workers.db import is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.kinds import Options
 from workers.redaction import redact
+from workers.text import cleaned
 from workers.upstream import Door
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -155,7 +156,7 @@ class Work(Generic[O]):
     def _fail_unexpected(self, error: Exception, items: tuple[Item, ...]) -> None:
         self.log.error("item.broken", items=[item.key for item in items], exc_info=error)
         first_line = redact(str(error).partition("\n")[0])
-        self.fail(*items, error=redact(f"{type(error).__name__}: {first_line}"))
+        self.fail(*items, error=redact(cleaned(f"{type(error).__name__}: {first_line}")))
 
     @contextmanager
     def done(self, *items: Item, **counts: int) -> Iterator[Connection]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from workers.text import cleaned
+
 #: Numbers beyond these, or of more digits, are no prices; Postgres would refuse the worst of them.
 GREATEST = Decimal(10) ** 30
 LEAST_EXPONENT = -40
@@ -12,10 +14,10 @@ MOST_DIGITS = 80
 
 
 def text(value: Any, longest: int) -> str | None:
-    """Trimmed text without NUL (Postgres stores none), at most ``longest`` characters."""
+    """Cleaned text of at most ``longest`` characters; None when nothing is left."""
     if not isinstance(value, str):
         return None
-    return value.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[:longest] or None
+    return cleaned(value)[:longest].rstrip() or None
 
 
 def number(value: Any, *, signed: bool = False) -> Decimal | None:

@@ -38,7 +38,9 @@ class Card:
     image_url: str | None = None
     listing_type: str | None = None
     price: Decimal | None = None
+    #: UNKNOWN: the page names one that is not known.
     currency: str | None = None
+    price_text: str | None = None
     condition: str | None = None
     negotiability: str | None = None
     ships_to: str | None = None
@@ -63,8 +65,13 @@ class Page:
     next_url: str | None
 
 
-def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Page:
-    """Ads of a page; a card without number or title is counted and passed over."""
+def parse(
+    html: str, base_url: str, selectors: Selectors, id_pattern: str, currency: str | None = None
+) -> Page:
+    """Ads of a page; a card without number or title is counted and passed over.
+
+    ``currency`` is the site's own, which a sign that several share ("$", "kr") then means.
+    """
     tree = LexborHTMLParser(html)
     number = re.compile(id_pattern)
     stated = tree.css_first("base[href]")
@@ -73,7 +80,7 @@ def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Pa
     found: dict[str, Card] = {}
     unreadable = 0
     for node in tree.css(selectors["card"].css):
-        card = _card(node, base_url, selectors, number)
+        card = _card(node, base_url, selectors, number, currency)
         if card is None:
             unreadable += 1
         else:
@@ -84,7 +91,13 @@ def parse(html: str, base_url: str, selectors: Selectors, id_pattern: str) -> Pa
     return Page(list(found.values()), unreadable, _join(base_url, href))
 
 
-def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern[str]) -> Card | None:
+def _card(
+    node: LexborNode,
+    base: str,
+    selectors: Selectors,
+    pattern: re.Pattern[str],
+    currency: str | None,
+) -> Card | None:
     url = _join(base, _href(node, selectors))
     external_id = value(node, selectors.get("id")) or _number(url, pattern)
     title = (value(node, selectors["title"]) or "")[:LONGEST_TITLE]
@@ -95,7 +108,7 @@ def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern
     kind = label[:LONGEST_TEXT] if label else None
     asked = _asked(node, selectors.get("price"))
     asked = asked.replace(label, "", 1) if label else asked
-    price = money.parse(asked)
+    price = money.parse(asked, currency)
     seller, reputation = words.seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
         reputation = words.number(value(node, selectors["reputation"]))
@@ -114,6 +127,7 @@ def _card(node: LexborNode, base: str, selectors: Selectors, pattern: re.Pattern
         listing_type=kind,
         price=price.amount if price else None,
         currency=price.currency if price else None,
+        price_text=asked.strip() or None,
         condition=_text(node, selectors, "condition") or fields.get("condition"),
         negotiability=_text(node, selectors, "negotiability") or fields.get("negotiability"),
         ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),

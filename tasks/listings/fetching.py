@@ -56,7 +56,7 @@ def pause(site: Source) -> float:
 
 def parse(site: Source, html: str, url: str) -> cards.Page:
     """The ads on a page of the site."""
-    return cards.parse(html, url, site.selectors, site.id_pattern)
+    return cards.parse(html, url, site.selectors, site.id_pattern, site.currency)
 
 
 def refuse_challenge(site: Source, answer: Answer) -> None:

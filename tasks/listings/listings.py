@@ -52,7 +52,10 @@ class Listing(Base):
     image_url: Mapped[str | None] = mapped_column(Text, comment="Address of its picture")
     listing_type: Mapped[str | None] = mapped_column(Text, comment="For Sale, Want To Buy …")
     price: Mapped[Decimal | None] = mapped_column(Numeric(14, 2), comment="Price asked")
-    currency: Mapped[str | None] = mapped_column(Text, comment="Currency (ISO 4217)")
+    currency: Mapped[str | None] = mapped_column(
+        Text, comment="Currency (ISO 4217); null beside a price: one that is not known"
+    )
+    price_text: Mapped[str | None] = mapped_column(Text, comment="The price as the ad writes it")
     condition: Mapped[str | None] = mapped_column(Text, comment="Condition")
     negotiability: Mapped[str | None] = mapped_column(Text, comment="Firm, Or best offer …")
     ships_to: Mapped[str | None] = mapped_column(Text, comment="Where it is sent, as the ad says")
@@ -88,8 +91,8 @@ class Listing(Base):
 
 #: What a card tells of an ad, by column.
 TOLD = (
-    "title", "url", "image_url", "listing_type", "price", "currency", "condition", "negotiability",
-    "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at", "edited_at",
+    "title", "url", "image_url", "listing_type", "price", "currency", "price_text", "condition",
+    "negotiability", "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at", "edited_at",
 )  # fmt: skip
 
 #: Rows that one statement writes: each has some 20 parameters, and 65,535 are too many.

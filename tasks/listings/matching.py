@@ -13,8 +13,10 @@ from tasks.watches import matching
 from tasks.watches.matching import Found
 
 _ROWS = text("""
-select l.*, c.title as category, c.slug as category_slug, clock_timestamp() as now
-  from listing l left join category c on c.id = l.category_id where l.id = any(:ids)
+select l.*, c.title as category, c.slug as category_slug, s.currency as site_currency,
+       clock_timestamp() as now
+  from listing l join site s on s.name = l.site left join category c on c.id = l.category_id
+ where l.id = any(:ids)
 """)
 
 
@@ -28,6 +30,9 @@ def fields_of(row: Any) -> dict[str, Any]:
         "listing_type": row.listing_type,
         "price": row.price,
         "currency": row.currency,
+        # No fields of rules: what a price is compared in, and how the ad writes it.
+        "site_currency": row.site_currency,
+        "price_text": row.price_text,
         "condition": row.condition,
         "negotiability": row.negotiability,
         "shipping_regions": row.regions or None,

@@ -1,132 +1,181 @@
-"""Prices as people write them in ads (pure): "1,299.50 USD", "95,000 JPY", "1.200 EUR", "2.5k".
+"""The price that an ad asks (pure): "1,299.50 USD", "₹1,45,000", "was $1200 now $950", "2.5k".
 
-Rules for what is ambiguous: the amount beside a currency is the price, whatever other numbers the
-text has ("HD600 - 250 USD" is 250, "HD 600 250 USD" too, "300-350 USD" is 350); a separator before
-exactly three digits groups thousands ("1.200 EUR" is 1200), before one or two it begins the decimals;
-a currency's code says more than a symbol ("$500 CAD", "CAD $500" and "$500 (CAD)" are Canadian);
-nothing and less than nothing ("-5 USD") are no price.
+An amount beside a currency is the price, whatever other numbers the text has ("HD600 - 250 USD" and
+"HD 600 250 USD" are 250).  Of several prices the asked one wins: the one after "now", "asking" or an
+arrow; never what it was, what it cost new, or what its shipping costs.  Of a range it is the lower
+end.  A currency that is named and not known is UNKNOWN, which is not the site's.  Nothing and less
+than nothing ("-5 USD") are no price.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
 
-from price_parser import Price
-from price_parser.parser import CURRENCY_CODES  # type: ignore[attr-defined]
+from tasks.listings import amounts
+from tasks.listings.amounts import CENT, GREATEST, Amount
+from tasks.listings.currencies import CODES, UNKNOWN
+from workers.text import cleaned
 
-#: Codes that ads also write in small letters.
-COMMON = (
-    "USD", "EUR", "GBP", "JPY", "CAD", "AUD", "NZD", "CHF", "SEK", "NOK", "DKK", "SGD", "HKD",
-    "CNY", "KRW", "INR", "PLN", "CZK", "HUF", "THB", "MYR", "PHP", "TWD", "MXN", "BRL", "ZAR",
-    "ILS", "IDR", "VND", "AED",
-)  # fmt: skip
-#: Codes that are words as well ("ALL 300 shipped"), or no money.
-_NONE = frozenset({"ALL", "TOP", "VAL", "SIT", "IMP", "XXX", "XTS", "RMB", "NTD"})
-#: ISO 4217 codes (some of the past) that ads name: the rest count in capitals alone ("try 300").
-CODES = (*COMMON, *(code for code in CURRENCY_CODES if code not in {*COMMON, *_NONE}))
-SYMBOLS = {
-    "US$": "USD", "C$": "CAD", "CA$": "CAD", "A$": "AUD", "AU$": "AUD", "NZ$": "NZD", "S$": "SGD",
-    "HK$": "HKD", "NT$": "TWD", "R$": "BRL", "$": "USD", "\uff04": "USD", "€": "EUR", "£": "GBP",
-    "\uffe1": "GBP", "¥": "JPY", "\uffe5": "JPY", "₩": "KRW", "₹": "INR", "₽": "RUB", "zł": "PLN",
-    "RMB": "CNY", "NTD": "TWD",
-}  # fmt: skip
-WORDS = {"euro": "EUR", "dollar": "USD", "pound": "GBP", "yen": "JPY"}
-#: More than any ad asks; what is above fits no column (units of the currency).
-GREATEST = Decimal(10) ** 11
-CENT = Decimal("0.01")
+__all__ = ["CENT", "CODES", "GREATEST", "LONGEST", "UNKNOWN", "Money", "parse"]
 #: No price is longer; what follows is an ad's story (characters).
 LONGEST = 300
+#: Ends of a range are not further apart.
+WIDEST = 10
 
-_GAPS = " ,.'\u2019\u00a0\u2009\u202f"
-_NUMBER = rf"([1-9]\d{{0,2}}(?:[{_GAPS}]\d{{3}})+(?:[.,]\d{{1,2}})?|\d+(?:[.,]\d+)?)(?!\d)(k\b)?"
-#: "950,-" and "950.-" are 950.
-_TAIL = r"(?:[.,]\s?[-\u2013\u2014]{1,2})?\s*"
-_CODE = rf"((?i:{'|'.join(COMMON)})|{'|'.join(CODES[len(COMMON) :])})(?![A-Za-z])"
-#: "AU $500" too; but "A $500 amp" is an amp.
-_SYMBOL = (
-    r"((?<![A-Za-z])(?:(?i:US|CA?|AU|NZ|HK|NT)\s?|[ASR])\$"
-    rf"|{'|'.join(re.escape(symbol) for symbol in SYMBOLS if '$' not in symbol[1:])})"
+EXTRA, OLD, SOLD, PLAIN, ASKED = range(5)
+_WORDS = re.compile(
+    r"\b(?:"
+    r"(?P<old>was|were|(?:price\s+)?(?:reduced|drop(?:ped)?|lowered|down|marked\s+down|cut|slashed"
+    r"|raised|increased)\s+from|(?:retail|list|original|orig|old|regular|reg|before|compare\s+at)"
+    r"\.?\s+price|retail(?:s|ed|ing)?|msrp|rrp|uvp|np|neupreis|originally|orig|paid|bought(?:\s+\w+)?"
+    r"\s+for|worth|instead\s+of|statt|formerly|previously|before|compare\s+at|reg)"
+    r"|(?P<extra>plus|shipping|postage|versand|p&p|shipping\s+(?:is|costs?))"
+    r"|(?P<sold>sold\s+(?:for|at))"
+    r"|(?P<asked>now|asking|asks?|price|reduced\s+to|dropped\s+to|lowered\s+to|down\s+to|only|jetzt"
+    r"|nur|sale|sell(?:ing)?\s+(?:for|at)|vh?b|obo|listed\s+at|want(?:ing)?))\b"
+    r"|(?P<plus>[+]\s*$)|(?P<arrow>(?:->|=>|>|[\u2192\u21d2\u279c\u27a1\u2794\u00bb])\s*$)",
+    re.IGNORECASE,
 )
-_WORD = rf"((?i:{'|'.join(WORDS)}))(?i:s?)(?![A-Za-z])"
-_ANY_SYMBOL = rf"(?:{_SYMBOL.replace('(', '(?:', 1)}\s*)?"
-_START = r"(?<![A-Za-z\d.,])"
-#: Number and currency side by side, the surest form first; groups: number, thousands, currency.
-_BESIDE = tuple(
-    (re.compile(pattern.replace("k\\b", "[kK]\\b")), currency_first)
-    for pattern, currency_first in (
-        (rf"{_START}{_NUMBER}{_TAIL}{_ANY_SYMBOL}\(?{_CODE}", False),
-        (rf"\b{_CODE}[\s:]*\(?{_ANY_SYMBOL}{_NUMBER}", True),
-        (rf"{_SYMBOL}\s*{_NUMBER}", True),
-        (rf"{_START}{_NUMBER}{_TAIL}{_SYMBOL}", False),
-        (rf"{_START}{_NUMBER}{_TAIL}\(?{_WORD}", False),
-        (rf"\b{_WORD}[\s:]*{_NUMBER}", True),
-    )
+#: What is said of an amount after it.
+_SAID_AFTER = re.compile(
+    r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b)"
+    r"|(?P<extra>(?:for\s+)?(?:shipping|postage|versand)\b(?!\s+(?:is\s+)?(?:incl|paid|free)))"
+    r"|(?P<asked>(?:asking|obo|ono|firm|shipped)\b))",
+    re.IGNORECASE,
 )
-_ALONE = re.compile(rf"{_START}{_NUMBER}", re.IGNORECASE)
-_GROUPED = re.compile(rf"^[1-9]\d{{0,2}}([{_GAPS}])\d{{3}}(?:\1\d{{3}})*$")
-#: A model's name in capitals before its number: "HD 600", but not "VB 1 200" (German: or best offer).
-_MODEL = re.compile(r"(?<![A-Za-z])(?!VH?B|[FV]P|VK)[A-Z]{2,}[ -]?$")
-_LESS = re.compile(rf"(?:^|{_SYMBOL}|{_CODE})\s*[-\u2212]$")
+_RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKED, "arrow": ASKED}
+_ENDS = re.compile(r"[,;|/!()\[\]]|\s[-\u2013\u2014]\s|[.]\s")
+_PLUS = re.compile(r"[+]|\bplus\b", re.IGNORECASE)
+_TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
+_SEPARATORS = str.maketrans(
+    {
+        "\u066c": ",",
+        "\u066b": ".",
+        "\u2019": "'",
+        "\u02bc": "'",
+        "\uff0c": ",",
+        "\u060c": ",",
+        "\u2e41": ",",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount with two decimals and its currency (ISO 4217; None: the text names none)."""
+    """An amount with two decimals and its currency.
+
+    The currency is a code of ISO 4217; None: the text names none; UNKNOWN: it names one not known.
+    """
 
     amount: Decimal
     currency: str | None
 
 
-def parse(text: str) -> Money | None:
-    """The price that ``text`` names, or None when it names none."""
-    text = text[:LONGEST].strip()
-    for pattern, currency_first in _BESIDE:
-        found = pattern.search(text)
-        if found is None:
+@dataclass(slots=True)
+class _Candidate:
+    amount: Amount
+    currency: str | None
+    value: Decimal
+    rank: int = PLAIN
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str, site: str | None = None) -> Money | None:
+    """The price that ``text`` asks on a site whose currency is ``site``, or None when it asks none."""
+    text = _ascii_digits(cleaned(text)[:LONGEST])
+    found = [
+        _Candidate(one, currency, value)
+        for one in amounts.amounts(text)
+        if (value := one.value(currency := one.currency(site))) is not None and not one.is_less
+    ]
+    _join_ranges(text, found)
+    _rank(text, found)
+    chosen = _chosen(text, found)
+    if chosen is None:
+        return None
+    currency = chosen.currency
+    if currency is None:
+        # "was $1200, now 950": both are of one currency.
+        currency = next((one.currency for one in found if one.currency is not None), None)
+    return Money(chosen.value, currency)
+
+
+def _ascii_digits(text: str) -> str:
+    if text.isascii():
+        return text
+    text = text.translate(_SEPARATORS)
+    return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
+
+
+def _join_ranges(text: str, found: list[_Candidate]) -> None:
+    """Of "$300-350" and "300-350 USD" the lower end stays, with the currency of either."""
+    for one, other in list(pairwise(found)):
+        low, high = one.amount, other.amount
+        if low.is_model or _TO.match(text[low.right : high.left]) is None:
             continue
-        parts = found.groups()
-        named, digits, thousands = parts if currency_first else (parts[2], parts[0], parts[1])
-        at = found.start(2 if currency_first else 1)
-        amount = _amount(_own(digits, text[: found.start()]), thousands)
-        less = _LESS.search(text[:at]) or _LESS.search(text[: found.start()])
-        return Money(amount, _currency(named)) if amount is not None and not less else None
-    alone = _ALONE.search(text)
-    if alone is None or _LESS.search(text[: alone.start()]):
+        currency = one.currency if one.currency is not None else other.currency
+        if low.multiple == 1:
+            low.multiple = high.multiple
+        value = low.value(currency)
+        if value is not None and value < other.value <= WIDEST * value:
+            one.currency, one.value = currency, value
+            found.remove(other)
+        else:
+            low.multiple = 1 if one.value == low.value(currency) else low.multiple
+
+
+def _rank(text: str, found: list[_Candidate]) -> None:
+    end = 0
+    for place, one in enumerate(found):
+        gap = text[end : one.amount.left]
+        one.rank = _before(gap, is_named=one.amount.is_named)
+        before = found[place - 1] if place else None
+        if before and gap.strip().lower() == "to" and before.value > one.value:
+            one.rank = ASKED
+        if before and before.rank == one.rank == EXTRA:
+            # "$30 shipping + $950": what is added here is the price.
+            one.rank = PLAIN
+        following = found[place + 1].amount.left if place + 1 < len(found) else len(text)
+        said = text[one.amount.right : following].lstrip(" (")
+        stop = _ENDS.search(said) or _PLUS.search(said)
+        if stop or following == len(text):
+            after = _SAID_AFTER.match(said[: stop.start()] if stop else said)
+            if after is not None and one.rank == PLAIN:
+                one.rank = _RANKS[after.lastgroup or ""]
+        end = one.amount.right
+
+
+def _before(gap: str, *, is_named: bool) -> int:
+    """What the words before an amount make of it; a bare number must stand right behind them."""
+    segment = gap.rstrip(" (:=~")
+    stops = list(_ENDS.finditer(segment))
+    segment = segment[stops[-1].end() :] if stops else segment
+    words = list(_WORDS.finditer(segment))
+    if not words or (not is_named and words[-1].end() < len(segment.rstrip())):
+        return PLAIN
+    return _RANKS[words[-1].lastgroup or ""]
+
+
+def _chosen(text: str, found: list[_Candidate]) -> _Candidate | None:
+    sure = [
+        one for one in found if one.amount.is_named or one.rank != PLAIN or one.currency is not None
+    ]
+    if not any(one.rank >= PLAIN for one in sure):
+        bare = [one for one in found if one not in sure]
+        plain = [one for one in bare if not one.amount.is_model and not _goes_on(text, one.amount)]
+        sure += (plain or bare)[:1]
+    if not sure:
         return None
-    amount = _amount(_own(alone.group(1), text[: alone.start()]), alone.group(2))
-    return Money(amount, None) if amount is not None else None
+    best = max(one.rank for one in sure)
+    fitting = [one for one in sure if one.rank == best]
+    return fitting[-1] if best == ASKED else fitting[0]
 
 
-def _currency(named: str) -> str:
-    plain = re.sub(r"\s", "", named)
-    return SYMBOLS.get(plain) or SYMBOLS.get(plain.upper()) or WORDS.get(plain.lower()) or plain.upper()
-
-
-def _own(digits: str, before: str) -> str:
-    """``digits`` without the number of a model that stands before them: "HD", "600 250" → "250"."""
-    first, gap, rest = digits.partition(" ")
-    return rest if gap and len(first) == 3 and _MODEL.search(before) else digits
-
-
-def _amount(digits: str, thousands: str | None) -> Decimal | None:
-    """The number that ``digits`` mean, or None when no ad can ask it."""
-    text = digits.strip()
-    if text.isascii() and text.isdigit():
-        return _in_range(Decimal(text), thousands)
-    if _GROUPED.match(text):
-        text = re.sub(r"[^0-9]", "", text)
-    # What separator is left last begins the decimals: price-parser is told, not left to guess.
-    separators = re.findall(r"[.,]", text)
-    text = text.replace("\u2019", "'").replace("\u2009", " ")
-    amount = Price.fromstring(text, decimal_separator=separators[-1] if separators else None).amount
-    return None if amount is None else _in_range(amount, thousands)
-
-
-def _in_range(amount: Decimal, thousands: str | None) -> Decimal | None:
-    """The amount in cents, or None when no ad can ask it."""
-    if not 0 < amount < GREATEST:
-        return None
-    amount = (amount * 1000 if thousands else amount).quantize(CENT, ROUND_HALF_UP)
-    return amount if 0 < amount < GREATEST else None
+def _goes_on(text: str, amount: Amount) -> bool:
+    """800S, 6XX: a letter in capitals goes on where the number ends."""
+    return text[amount.end :][:1].isupper()

@@ -48,6 +48,7 @@ from workers.errors import (
 )
 from workers.redaction import redact
 from workers.robots import Disallowed
+from workers.text import cleaned
 from workers.work import Item, Work
 
 #: A pause this long is waited; a longer one gives the worker back (seconds).
@@ -104,7 +105,7 @@ class Reader:
         except Exception as error:
             if isinstance(error, DBAPIError) and is_passing(error):
                 raise
-            first_line = redact(str(error).partition("\n")[0])
+            first_line = redact(cleaned(str(error).partition("\n")[0]))
             with suppress(SQLAlchemyError, ControlFlow):
                 self._note(item, "failed", f"{type(error).__name__}: {first_line}")
             raise

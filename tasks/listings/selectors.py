@@ -15,6 +15,8 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
+from workers.text import cleaned
+
 #: Every name a site may give, and what it is for; the database knows the same names.
 NAMES = {
     "card": "one ad on a list page",
@@ -108,5 +110,5 @@ def value(node: LexborNode, selector: Selector | None) -> str | None:
 
 
 def fold(text: str | None) -> str | None:
-    """White space folded, without what no database column takes; None when nothing is left."""
-    return " ".join((text or "").replace("\x00", "").split()) or None
+    """Cleaned: one line of what can be seen, in NFC; None when nothing is left."""
+    return cleaned(text or "") or None

@@ -87,7 +87,9 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     told: dict[str, Any] = {
         name: getattr(card, name) for name in listings.TOLD if name not in {"regions", "currency"}
     }
-    told["currency"] = (card.currency or currency) if card.price is not None else None
+    told["currency"] = currency if card.currency is None else card.currency or None
+    if card.price is None:
+        told["currency"] = told["price_text"] = None
     told["regions"] = list(card.regions) or None
     if words.label_status(card.listing_type):
         # "Sold" where the type stood says what became of the ad, not what it was.
@@ -96,6 +98,9 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     for name in listings.TOLD:
         value = told[name]
         row[name] = value if value is not None or old is None else old[name]
+    if card.price is not None:
+        # The currency belongs to the price: what a new price was before says nothing of it.
+        row["currency"] = told["currency"]
     row["regions"] = row["regions"] or []
     return row
 
@@ -111,5 +116,7 @@ def trigger_of(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | N
         return NEW
     if old["status"] != words.ACTIVE and new["status"] == words.ACTIVE:
         return RELISTED
-    same_money = old["currency"] == new["currency"] and None not in (old["price"], new["price"])
-    return PRICE_DROP if same_money and new["price"] < old["price"] else None
+    # What is not known is not the same: 500 of one currency is no drop from 900 of another.
+    known = None not in (old["price"], new["price"], new["currency"])
+    is_lower = known and old["currency"] == new["currency"] and new["price"] < old["price"]
+    return PRICE_DROP if is_lower else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,6 +12,7 @@ from typing import Any
 from tasks.watches.wording import amount_text
 from workers.errors import BrokenAnswer
 from workers.redaction import redact
+from workers.text import cleaned
 
 #: What `numeric(20,6)` holds: fourteen digits before the point (one left for rounding), six after it.
 SMALLEST = Decimal("0.000001")
@@ -23,8 +23,6 @@ LONGEST_VALUE = 64
 LONGEST_WORDS = 200
 #: Years that a bar can be of; a table of dates with others is damaged.
 YEARS = range(1900, 2200)
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def number(value: Any) -> Decimal | None:
@@ -86,7 +84,7 @@ def words(value: Any) -> str:
     if not isinstance(value, str):
         return f"({type(value).__name__})"
     # Redacted before it is cut: half a key would not be recognised.
-    return _UNPRINTABLE.sub(" ", redact(value))[:LONGEST_WORDS]
+    return redact(cleaned(value))[:LONGEST_WORDS]
 
 
 def shown(value: Decimal, places: int = 2) -> str:

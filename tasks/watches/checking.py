@@ -1,20 +1,30 @@
 """Whether a rule makes sense (pure): its fields exist, its values fit them, its patterns are safe.
 
 A rule is checked when it is saved, so that one that can never match, or matches everything by a
-typing error, is refused with a sentence instead of staying silent.
+typing error, is refused with a sentence instead of staying silent.  Each clause is looked at alone;
+`satisfying` looks at the rule as a whole.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tasks.watches import fields, patterns
+from rapidfuzz import utils
+
+from tasks.watches import fields, patterns, satisfying
+from tasks.watches.comparing import folded, visible
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, Value
+from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, shown_clause
+from tasks.watches.values import number_of, text_of
 
 _ORDER = ("<", ">", "<=", ">=", "between")
 _ALWAYS = ("is null", "is not null")
+_EXACT = ("=", "!=", "in", "not in")
+_CODE = re.compile(r"[A-Za-z]{3}$")
+#: Texts that have nothing in common: a pattern that fits all of them fits everything.
+_PROBES = ("aaaaaaaa", "ZZZZZZZZ", "00000000", "--------", "éééééééé", "中中中中中中中中", "(a) 1, B!")
 
 
 def clauses(node: Node) -> Iterator[Clause]:
@@ -33,6 +43,7 @@ def check(node: Node, subject: str = "listing") -> None:
     """RuleError for the first clause that cannot be meant; ``subject`` is a key of FIELDS."""
     for clause in clauses(node):
         _check_clause(clause, subject)
+    satisfying.check(node, subject)
 
 
 def _check_clause(clause: Clause, subject: str) -> None:
@@ -52,11 +63,59 @@ def _check_clause(clause: Clause, subject: str) -> None:
     elif clause.operator in _ORDER:
         message = f"{clause.field} is text: it has no more and less"
         raise RuleError("type", message, at=clause.at, hint=f'{clause.field} contains "…"')
-    elif clause.operator == "matches":
-        try:
-            patterns.compiled(text_of(clause.values[0]))
-        except patterns.BadPattern as error:
-            raise RuleError("pattern", str(error), at=clause.at) from None
+    else:
+        _check_text(clause)
+
+
+def _check_text(clause: Clause) -> None:
+    for value in clause.values:
+        if isinstance(value, Decimal):
+            # 007 would be 7, and 1e3 would be 1E+3.
+            message = f"{clause.field} is text: write the number in quotes"
+            raise RuleError("type", message, at=clause.at, hint=f'{clause.field} contains "650"')
+        if not folded(value).strip():
+            message = f"{clause.field} {clause.operator} an empty text fits nothing or everything"
+            raise RuleError("value", message, at=clause.at, hint=f"{clause.field} is null")
+    known = fields.VALUES.get(clause.field)
+    if known and clause.operator in _EXACT:
+        _check_known(clause, known)
+    if clause.field == "currency" and clause.operator in _EXACT:
+        _check_currency(clause)
+    if clause.operator == "matches":
+        _check_pattern(clause)
+    if (
+        clause.operator == "fuzzy_contains"
+        and not utils.default_process(text_of(clause.values[0])).strip()
+    ):
+        message = "fuzzy_contains compares letters and digits: here are none"
+        raise RuleError("value", message, at=clause.at, hint=f'{clause.field} contains "…"')
+
+
+def _check_known(clause: Clause, known: tuple[str, ...]) -> None:
+    for value in clause.values:
+        if folded(text_of(value)).strip() not in known:
+            message = f'no {clause.field} is "{value}"'
+            raise RuleError("value", message, at=clause.at, hint=f"there are {', '.join(known)}")
+
+
+def _check_currency(clause: Clause) -> None:
+    for value in clause.values:
+        if not _CODE.match(text_of(value).strip()):
+            message = f'"{value}" is no currency'
+            raise RuleError("value", message, at=clause.at, hint='three letters: currency = "EUR"')
+
+
+def _check_pattern(clause: Clause) -> None:
+    try:
+        pattern = patterns.compiled(visible(text_of(clause.values[0])))
+    except patterns.BadPattern as error:
+        raise RuleError("pattern", str(error), at=clause.at) from None
+    if all(map(pattern.search, _PROBES)):
+        message = f"{shown_clause(clause)} fits every text"
+        raise RuleError("pattern", message, at=clause.at, hint=f'{clause.field} matches "HD ?6[0-9]+"')
+    if pattern.search("") and not any(map(pattern.search, _PROBES)):
+        message = f"{shown_clause(clause)} fits only an empty text, and there is none"
+        raise RuleError("pattern", message, at=clause.at, hint=f"{clause.field} is null")
 
 
 def _check_number(clause: Clause) -> None:
@@ -67,17 +126,3 @@ def _check_number(clause: Clause) -> None:
         if number_of(value) is None:
             message = f"{clause.field} is a number, {value!r} is not"
             raise RuleError("type", message, at=clause.at, hint=f"{clause.field} {COMPARISONS[2]} 1000")
-
-
-def number_of(value: Value) -> float | None:
-    """A value as a number: 1000, "1000", but not "abc"."""
-    try:
-        found = float(value) if isinstance(value, Decimal) else float(Decimal(value.strip()))
-    except (ArithmeticError, ValueError):
-        return None
-    return found if found == found and abs(found) != float("inf") else None  # noqa: PLR0124 - NaN
-
-
-def text_of(value: Value) -> str:
-    """A value as text."""
-    return str(value)

@@ -50,7 +50,7 @@ def rule_of(connection: Connection, given: str, subject: str) -> tuple[Any, str]
     if row is None:
         row = SimpleNamespace(
             name="(tried)", expression=given, grammar=2, subject=subject, filters={},
-            occasions=[], channels=None, baseline=True,
+            currency=None, occasions=[], channels=None, baseline=True,
         )  # fmt: skip
     try:
         return rules.ready(row, rules.common_filters(connection)), row.subject
@@ -98,16 +98,26 @@ def test(rule: str, against: str, subject: str, as_json: bool) -> None:
         ready, subject = rule_of(connection, rule, subject)
         rows = trying.known(connection, subject, span=span)
     fitting = []
-    for row in rows:
-        fields = trying.fields_of(subject, row)
+    seen = [trying.fields_of(subject, row) for row in rows]
+    for row, fields in zip(rows, seen, strict=True):
         passes = subject != "listing" or ready.filters.passes(fields)
         if passes and ready.test(evaluation.facts(fields, subject)):
             fitting.append({
                 "key": row.symbol if subject == "quote" else row.id,
                 "title": trying.title_of(subject, row),
-                "price": fields["price"], "url": fields.get("url"),
+                "price": fields["price"], "currency": fields.get("currency"),
+                "url": fields.get("url"),
             })  # fmt: skip
-    show(fitting, ("key", "title", "price", "url"), as_json=as_json)
+    columns = ("key", "title", "price", "currency", "url")
+    show(fitting, columns if subject == "listing" else (*columns[:3], "url"), as_json=as_json)
+    others = sum(
+        subject == "listing" and evaluation.has_other_currency(ready.node, one, ready.currency)
+        for one in seen
+    )
+    if others:
+        click.echo(
+            f"{others} have a price in another currency than the rule means: not compared", err=True
+        )
     click.echo(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
 
 
@@ -130,13 +140,13 @@ def explain(rule: str, key: int, subject: str, as_json: bool) -> None:
         fail(f"there is no {subject} {key}", None, NOT_FOUND)
     fields = trying.fields_of(subject, rows[0])
     told = [
-        {"clause": one.clause, "is": one.value, "fits": one.fits}
-        for one in evaluation.explain(ready.node, fields, subject)
+        {"clause": one.clause, "is": one.value, "fits": one.fits, "note": one.note}
+        for one in evaluation.explain(ready.node, fields, subject, ready.currency)
     ]
     passes = subject != "listing" or ready.filters.passes(fields)
-    told.append({"clause": "filters", "is": fields.get("status"), "fits": passes})
+    told.append({"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None})
     fits = passes and ready.test(evaluation.facts(fields, subject))
-    told.append({"clause": "the whole rule", "is": None, "fits": fits})
-    show(told, ("clause", "is", "fits"), as_json=as_json)
+    told.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
+    show(told, ("clause", "is", "fits", "note"), as_json=as_json)
     if not fits:
         raise SystemExit(FAILED)

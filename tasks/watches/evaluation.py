@@ -2,14 +2,18 @@
 
 A field that is not known (None) fits no clause but ``!=``, ``not in`` and ``is null``; NOT turns
 that round like anything else.  A region is a word: ``ships_to contains "US"`` fits "US only" and
-"CONUS, US", but neither "CONUS" alone nor "Australia".
+"CONUS, US", but neither "CONUS" alone nor "Australia"; ``=`` means one of the regions.
+
+A price is compared only with its own currency: that of the rule, else the site's, unless the rule
+names currencies beside the price (``currency = "EUR" AND price < 300``).  A price in another one is
+not known to the clause.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -17,21 +21,27 @@ from typing import Any
 from rapidfuzz import fuzz, utils
 
 from tasks.watches import fields, patterns
-from tasks.watches.checking import number_of, text_of
+from tasks.watches.comparing import folded, regions, visible
 from tasks.watches.nodes import And, Clause, Node, Not, Or, shown_clause
+from tasks.watches.values import number_of, text_of
 
 #: From how alike two texts are the same to ``fuzzy_contains`` (0 to 100).
 ALIKE = 80
 
+#: The fact that says which currency a site's prices are in.
+SITE_CURRENCY = "site_currency"
+
 #: By field; ("as found", field) has a text as it was written.
 Facts = Mapping[Any, Any]
 Test = Callable[[Facts], bool]
+Currencies = frozenset[str] | None
 _NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le,
     ">=": operator.ge,
 }  # fmt: skip
 #: Clauses that an unknown field fits.
 _FIT_UNKNOWN = ("!=", "not in", "is null")
+_PRESENCE = ("is null", "is not null")
 
 
 def facts(found: Mapping[str, Any], subject: str = "listing") -> dict[Any, Any]:
@@ -44,24 +54,55 @@ def facts(found: Mapping[str, Any], subject: str = "listing") -> dict[Any, Any]:
         elif kind == fields.NUMBER:
             ready[name] = float(value)
         else:
-            text = value if isinstance(value, str) else ", ".join(value)
-            ready[name] = text.casefold()
+            text = visible(value if isinstance(value, str) else ", ".join(value))
+            ready[name] = folded(text)
             ready["as found", name] = text
+    site = found.get(SITE_CURRENCY)
+    ready[SITE_CURRENCY] = folded(site) if site else None
     return ready
 
 
-def compiled(node: Node, subject: str = "listing") -> Test:
-    """The rule as a function of facts; the rule has been checked."""
+def compiled(node: Node, subject: str = "listing", currency: Currencies = None) -> Test:
+    """The rule as a function of facts; the rule has been checked.
+
+    ``currency``: those that a price is compared in; None: the site's own.
+    """
     match node:
         case Clause():
-            return _clause(node, subject)
+            test = _clause(node, subject)
+            return _in_own_currency(node, test, currency) if is_money(node, subject) else test
         case Not():
-            inner = compiled(node.node, subject)
+            inner = compiled(node.node, subject, currency)
             return lambda found: not inner(found)
         case And():
-            return reduce(_both, (compiled(one, subject) for one in node.nodes))
+            currency = named_currencies(node) or currency
+            return reduce(_both, (compiled(one, subject, currency) for one in node.nodes))
         case Or():
-            return reduce(_either, (compiled(one, subject) for one in node.nodes))
+            return reduce(_either, (compiled(one, subject, currency) for one in node.nodes))
+
+
+def is_money(clause: Clause, subject: str) -> bool:
+    """Whether the clause compares an amount of some currency."""
+    return subject == "listing" and clause.field in fields.MONEY and clause.operator not in _PRESENCE
+
+
+def named_currencies(node: And) -> Currencies:
+    """The currencies that an AND names beside its prices, None when it names none."""
+    for one in node.nodes:
+        if isinstance(one, Clause) and one.field == "currency" and one.operator in {"=", "in"}:
+            return frozenset(folded(text_of(value)).strip() for value in one.values)
+    return None
+
+
+def is_comparable(found: Facts, currency: Currencies) -> bool:
+    """Whether the price found is in a currency that the rule means."""
+    meant = currency or ({found[SITE_CURRENCY]} if found[SITE_CURRENCY] else None)
+    return meant is None or found["price"] is None or found["currency"] in meant
+
+
+def _in_own_currency(clause: Clause, test: Test, currency: Currencies) -> Test:
+    unknown = clause.operator in _FIT_UNKNOWN
+    return lambda found: test(found) if is_comparable(found, currency) else unknown
 
 
 def _both(one: Test, other: Test) -> Test:
@@ -85,7 +126,7 @@ def _clause(clause: Clause, subject: str) -> Test:
         return lambda found: found[name] is not None and fits(found[key])
     if clause.operator == "contains" and kind == fields.TEXT:
         # What most clauses of most rules are, so it costs one call instead of two.
-        wanted = text_of(clause.values[0]).casefold()
+        wanted = folded(text_of(clause.values[0]))
         return lambda found: (text := found[name]) is not None and wanted in text
     fits = _number(clause) if kind == fields.NUMBER else _text(clause, kind)
 
@@ -110,11 +151,12 @@ def _number(clause: Clause) -> Callable[[Any], bool]:
 
 
 def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
-    values = [text_of(value).casefold() for value in clause.values]
+    values = [folded(text_of(value)) for value in clause.values]
+    if clause.operator in {"=", "!=", "in", "not in"}:
+        values = [value.strip() for value in values]
     wanted = values[0]
-    if clause.operator == "contains" and kind == fields.REGIONS:
-        word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
-        return lambda text: word.search(text) is not None
+    if kind == fields.REGIONS:
+        return _regions(clause.operator, values)
     tests: dict[str, Callable[[str], bool]] = {
         "=": lambda text: text == wanted,
         "!=": lambda text: text != wanted,
@@ -127,8 +169,24 @@ def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
     return tests[clause.operator]
 
 
+def _regions(operator: str, values: list[str]) -> Callable[[str], bool]:
+    """A list of regions fits when one of them does; so does the list as it is written."""
+    wanted = values[0]
+    if operator == "contains":
+        word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+        return lambda text: word.search(text) is not None
+    if operator in {"startswith", "endswith"}:
+        begins = operator == "startswith"
+        return lambda text: any(
+            one.startswith(wanted) if begins else one.endswith(wanted) for one in (text, *regions(text))
+        )
+    among = set(values)
+    negated = operator in {"!=", "not in"}
+    return lambda text: among.isdisjoint((text, *regions(text))) is negated
+
+
 def _search(clause: Clause) -> Callable[[str], bool]:
-    wanted = text_of(clause.values[0])
+    wanted = visible(text_of(clause.values[0]))
     if clause.operator == "matches":
         pattern = patterns.compiled(wanted)
         return lambda text: pattern.search(text[: patterns.LONGEST_TEXT]) is not None
@@ -143,19 +201,59 @@ def _alike(words: str, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One clause, what the field was, and whether it fitted."""
+    """One clause, what the field was, whether it fitted, and what it was compared in."""
 
     clause: str
     value: Any
     fits: bool
+    note: str | None = None
 
 
-def explain(node: Node, found: Mapping[str, Any], subject: str = "listing") -> list[Explained]:
+def explain(
+    node: Node, found: Mapping[str, Any], subject: str = "listing", currency: Currencies = None
+) -> list[Explained]:
     """Why a rule fits or does not, clause by clause."""
-    from tasks.watches.checking import clauses
-
     ready = facts(found, subject)
     return [
-        Explained(shown_clause(one), found.get(one.field), compiled(one, subject)(ready))
-        for one in clauses(node)
-    ]
+        Explained(
+            shown_clause(one), found.get(one.field), compiled(one, subject, meant)(ready),
+            _note(ready, meant) if is_money(one, subject) else None,
+        )
+        for one, meant in _with_currency(node, currency)
+    ]  # fmt: skip
+
+
+def has_other_currency(node: Node, found: Mapping[str, Any], currency: Currencies) -> bool:
+    """Whether a clause of a rule on listings leaves this price out because of its currency."""
+    ready = facts(found)
+    return any(
+        is_money(one, "listing") and not is_comparable(ready, meant)
+        for one, meant in _with_currency(node, currency)
+    )
+
+
+def _with_currency(node: Node, currency: Currencies) -> Iterator[tuple[Clause, Currencies]]:
+    """Every clause from left to right, with the currencies that its price is compared in."""
+    match node:
+        case Clause():
+            yield node, currency
+        case Not():
+            yield from _with_currency(node.node, currency)
+        case And():
+            for one in node.nodes:
+                yield from _with_currency(one, named_currencies(node) or currency)
+        case Or():
+            for one in node.nodes:
+                yield from _with_currency(one, currency)
+
+
+def _note(ready: Facts, currency: Currencies) -> str | None:
+    """The currency of the comparison, and why there was none."""
+    site = ready[SITE_CURRENCY]
+    if currency is None and site is None:
+        return None
+    meant = " or ".join(sorted(currency)).upper() if currency else f"{site.upper()}, the site's"
+    if is_comparable(ready, currency):
+        return f"compared in {meant}"
+    own = ready["currency"].upper() if ready["currency"] else "a currency that is not known"
+    return f"not compared: the price is in {own}, the rule means {meant}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from rapidfuzz import process
 
 TEXT, NUMBER, REGIONS = "text", "number", "regions"
@@ -28,6 +30,16 @@ ALIASES = {
     "seller": "seller_username", "type": "listing_type", "shipping": "shipping_regions",
     "ships_to": "shipping_regions", "reputation": "seller_reputation",
 }  # fmt: skip
+#: Texts of which all values are known.
+VALUES = {"status": ("active", "sold", "closed", "traded", "expired", "deleted")}
+#: What a number can be: least, most, and whether the least is none itself.
+RANGES = {
+    "price": (0.0, inf, True), "price_drop": (0.0, inf, True), "price_drop_percent": (0.0, 100.0, True),
+    "previous_close": (0.0, inf, True), "market_cap": (0.0, inf, False), "volume": (0.0, inf, False),
+    "liquidity": (0.0, inf, False),
+}  # fmt: skip
+#: Fields of ads that are amounts of some currency.
+MONEY = ("price", "price_drop")
 #: Fields that may be compared with a share ("10 %").
 PERCENTABLE = ("price_drop",)
 #: From how alike on a name is suggested (0 to 100).

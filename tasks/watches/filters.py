@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tasks.watches.comparing import folded
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -32,6 +34,8 @@ class Filters:
             raise ValueError(
                 f"no filter {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}"
             )
+        for name, value in (own or {}).items():
+            _check(name, value)
         return replace(
             self, **{name: value for name, value in (own or {}).items() if value is not None}
         )
@@ -57,10 +61,28 @@ class Filters:
         return any(f"-{_slug(region)}-" in f"-{words}-" for region in (*self.ships_to, *ANYWHERE))
 
     def _category_fits(self, ad: Mapping[str, Any]) -> bool:
-        """By name or slug, whole or in part: "headphones" takes in "Full-Size Headphones"."""
+        """By name or slug, either as part of the other.
+
+        "headphones" takes in "Full-Size Headphones", and "DACs and amps" takes in "DACs".
+        """
         names = [_slug(ad.get(name) or "") for name in ("category", "category_slug")]
         wanted = [_slug(category) for category in self.categories]
-        return not wanted or any(one in name for one in wanted for name in names)
+        return not wanted or any(
+            one in name or name in one for one in filter(None, wanted) for name in filter(None, names)
+        )
+
+
+def _check(name: str, value: Any) -> None:
+    """ValueError unless the value of a filter can be meant: null, a number, or a list of texts."""
+    if value is None:
+        return
+    if name == "min_seller_reputation":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"filter {name} is a whole number, {value!r} is not")
+    elif not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f'filter {name} is a list of texts: {{"{name}": ["…"]}}')
+    elif not all(_slug(one) for one in value):
+        raise ValueError(f"filter {name} holds an empty text: it would fit everything or nothing")
 
 
 #: Regions that take in every other.
@@ -68,8 +90,8 @@ ANYWHERE = ("anywhere", "worldwide")
 
 
 def _folded(text: str | None) -> str:
-    return (text or "").casefold()
+    return folded(text or "").strip()
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"\W+", "-", text.casefold()).strip("-")
+    return re.sub(r"\W+", "-", folded(text)).strip("-")

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, SmallInteger
 
 from tasks.watches import checking, evaluation, grammar
-from tasks.watches.evaluation import Test
+from tasks.watches.evaluation import Currencies, Test
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import Node
@@ -32,6 +32,12 @@ class Rule(Base):
         CheckConstraint(f"name ~ {_SLUG}", name="name: lower-case words and digits joined by hyphens"),
         CheckConstraint(
             "subject in ('listing', 'token', 'quote')", name="subject: listing, token or quote"
+        ),
+        CheckConstraint(
+            "currency ~ '^[A-Z]{3}$'", name="currency: three capitals such as EUR, or null (the site's)"
+        ),
+        CheckConstraint(
+            "currency is null or subject = 'listing'", name="currency: only rules on listings have one"
         ),
         CheckConstraint("grammar in (1, 2)", name="grammar: 1 (as it was) or 2"),
         CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
@@ -53,6 +59,9 @@ class Rule(Base):
     )
     grammar: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("2"), comment="Language of the expression: 1 (as it was) or 2"
+    )
+    currency: Mapped[str | None] = mapped_column(
+        Text, comment="Currency (ISO 4217) of the prices it compares; null: the site's own"
     )
     filters: Mapped[dict[str, Any]] = mapped_column(
         JSONB, server_default=text("'{}'"), comment="Filters that replace the global ones, one by one"
@@ -89,19 +98,24 @@ class Ready:
     occasions: frozenset[str]
     channels: tuple[str, ...] | None
     baseline: bool
+    #: What a price is compared in; None: the site's own currency.
+    currency: Currencies
 
 
 @cache
-def parsed(expression: str, language: int, subject: str) -> tuple[Node, Test]:
+def parsed(
+    expression: str, language: int, subject: str, currency: Currencies = None
+) -> tuple[Node, Test]:
     """The rule's tree and the rule as a function; RuleError says what is wrong and where."""
     node = grammar.parse(expression, language)
     checking.check(node, subject)
-    return node, evaluation.compiled(node, subject)
+    return node, evaluation.compiled(node, subject, currency)
 
 
 def ready(row: Any, common: Filters) -> Ready:
     """A row of this table, parsed; RuleError (or ValueError for its filters) says what is wrong."""
-    node, test = parsed(row.expression, row.grammar, row.subject)
+    currency = frozenset({row.currency.casefold()}) if row.currency else None
+    node, test = parsed(row.expression, row.grammar, row.subject, currency)
     return Ready(
         row.name,
         node,
@@ -110,6 +124,7 @@ def ready(row: Any, common: Filters) -> Ready:
         frozenset(row.occasions),
         None if row.channels is None else tuple(row.channels),
         row.baseline,
+        currency,
     )
 
 

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, text
 from tasks.watches.matching import dropped
 
 _LISTINGS = text("""
-select l.*, c.title as category, c.slug as category_slug, clock_timestamp() as now,
-       (select p.price from listing_price p where p.listing_id = l.id
-         order by p.id desc offset 1 limit 1) as old_price
-  from listing l left join category c on c.id = l.category_id
+select l.*, c.title as category, c.slug as category_slug, s.currency as site_currency,
+       clock_timestamp() as now,
+       (select case when p.currency = l.currency then p.price end from listing_price p
+         where p.listing_id = l.id order by p.id desc offset 1 limit 1) as old_price
+  from listing l join site s on s.name = l.site left join category c on c.id = l.category_id
  where (cast(:span as interval) is null or l.last_seen_at > clock_timestamp() - cast(:span as interval))
    and (cast(:number as bigint) is null or l.id = :number)
  order by l.id desc

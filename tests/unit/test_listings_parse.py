@@ -70,7 +70,7 @@ def test_a_page_without_cards_has_none(name: str) -> None:
         ("2.5k USD", "2500", "USD"),
         ("950usd", "950", "USD"),
         ("2 x 100 USD", "100", "USD"),
-        ("300-350 USD", "350", "USD"),
+        ("300-350 USD", "300", "USD"),
         ("asking 300 shipped", "300", None),
         ("95,000", "95000", None),
     ],
