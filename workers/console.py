@@ -15,13 +15,21 @@ from uuid import UUID
 
 import click
 
+from workers.text import printable
+
 if TYPE_CHECKING:
+    from rich.text import Text
     from sqlalchemy import Connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print lines of which nothing commands a terminal, whoever wrote what is in them."""
+    click.echo(printable(text, lines=True), err=err, nl=nl)
 
 
 def connect() -> Any:
@@ -58,9 +66,9 @@ def _read_infinity(connection: Any) -> None:
 
 def _tell(notice: Any) -> None:
     """What the database wants to be known goes where progress goes."""
-    click.echo(f"notice: {notice.message_primary}", err=True)
+    say(f"notice: {notice.message_primary}", err=True)
     if notice.message_hint:
-        click.echo(f"hint:   {notice.message_hint}", err=True)
+        say(f"hint:   {notice.message_hint}", err=True)
 
 
 @contextmanager
@@ -82,11 +90,12 @@ def database() -> Iterator[Connection]:
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
     """Say what is wrong on standard error and end with ``status``."""
     plainly = "NO_COLOR" in os.environ
-    click.secho(f"error: {message}", fg=None if plainly else "red", err=True)
+    error = printable(f"error: {message}", lines=True)
+    click.secho(error, fg=None if plainly else "red", err=True)
     if why:
-        click.echo(f"why:   {why}", err=True)
+        say(f"why:   {why}", err=True)
     if hint:
-        click.echo(f"hint:  {hint}", err=True)
+        say(f"hint:  {hint}", err=True)
     sys.exit(status)
 
 
@@ -160,7 +169,7 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: boo
     if not sys.stdout.isatty():
         click.echo("\t".join(columns))
         for row in rows:
-            click.echo("\t".join(" ".join(_text(row[c]).split()) for c in columns))
+            say("\t".join(" ".join(_text(row[c]).split()) for c in columns))
         return
     from rich.console import Console
     from rich.table import Table
@@ -174,21 +183,23 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: boo
 
 
 def _text(value: Any) -> str:
-    """A value as a cell: times to the second, nothing for null."""
+    """A value as a cell: times to the second, nothing for null; fit for a terminal."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, Decimal):
         # Never 3.1E-7: a price below a cent shows its digits.
         return f"{value:f}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value), lines=True)
 
 
-def _coloured(value: Any) -> str:
-    text = _text(value).replace("[", "\\[")
+def _coloured(value: Any) -> Text:
+    from rich.text import Text
+
+    text = _text(value)
     if text in {"on", "succeeded", "ok"}:
-        return f"[green]{text}[/]"
+        return Text(text, "green")
     if text.startswith(("paused", "disabled", "partial", "skipped", "held")):
-        return f"[yellow]{text}[/]"
+        return Text(text, "yellow")
     if text.startswith(("failed", "LATE", "set aside", "SILENT")):
-        return f"[red]{text}[/]"
-    return text
+        return Text(text, "red")
+    return Text(text)

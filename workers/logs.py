@@ -18,9 +18,12 @@ from celery.utils.log import LoggingProxy
 from workers import channel_secrets
 from workers.redaction import redact
 from workers.settings import settings
+from workers.text import printable
 
 #: Loggers that say at INFO what our own events already say.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")
+#: Parts of an event that have several lines.
+_OF_LINES = ("event", "exception", "stack")
 
 #: The real standard error, once `configure_service` has put a logger in its place.
 _STDERR = sys.stderr
@@ -41,6 +44,15 @@ def _redacted(value: Any) -> Any:
     return [_redacted(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def _only_printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Nothing that a server wrote commands the terminal or begins a line of its own."""
+    for name, value in event.items():
+        if not isinstance(value, bool | int | float | None):
+            text = value if isinstance(value, str) else str(value)
+            event[name] = printable(text, lines=name in _OF_LINES)
+    return event
+
+
 def configure() -> None:
     """Send structlog's and everybody else's lines through one handler to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -58,6 +70,7 @@ def configure() -> None:
         else [
             structlog.processors.format_exc_info,
             _redact_values,
+            _only_printable,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ]
     )

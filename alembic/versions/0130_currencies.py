@@ -7,7 +7,7 @@ down_revision = "initial"
 
 UPGRADE = """
 alter table listing add column price_text text;
-comment on column listing.price_text is 'The price as the ad writes it';
+comment on column listing.price_text is 'The price as the ad writes it, where its currency is not known';
 comment on column listing.currency is 'Currency (ISO 4217); null beside a price: one that is not known';
 alter table rule add column currency text,
     add constraint "currency: three capitals such as EUR, or null (the site's)" check (currency ~ '^[A-Z]{3}$'),

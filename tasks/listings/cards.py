@@ -38,8 +38,8 @@ class Card:
     image_url: str | None = None
     listing_type: str | None = None
     price: Decimal | None = None
-    #: UNKNOWN: the page names one that is not known.
     currency: str | None = None
+    #: The price as the page writes it, where it names a currency that is not known.
     price_text: str | None = None
     condition: str | None = None
     negotiability: str | None = None
@@ -127,7 +127,7 @@ def _card(
         listing_type=kind,
         price=price.amount if price else None,
         currency=price.currency if price else None,
-        price_text=asked.strip() or None,
+        price_text=asked.strip() if price is not None and price.is_unknown else None,
         condition=_text(node, selectors, "condition") or fields.get("condition"),
         negotiability=_text(node, selectors, "negotiability") or fields.get("negotiability"),
         ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),

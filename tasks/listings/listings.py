@@ -55,7 +55,9 @@ class Listing(Base):
     currency: Mapped[str | None] = mapped_column(
         Text, comment="Currency (ISO 4217); null beside a price: one that is not known"
     )
-    price_text: Mapped[str | None] = mapped_column(Text, comment="The price as the ad writes it")
+    price_text: Mapped[str | None] = mapped_column(
+        Text, comment="The price as the ad writes it, where its currency is not known"
+    )
     condition: Mapped[str | None] = mapped_column(Text, comment="Condition")
     negotiability: Mapped[str | None] = mapped_column(Text, comment="Firm, Or best offer …")
     ships_to: Mapped[str | None] = mapped_column(Text, comment="Where it is sent, as the ad says")
@@ -92,7 +94,8 @@ class Listing(Base):
 #: What a card tells of an ad, by column.
 TOLD = (
     "title", "url", "image_url", "listing_type", "price", "currency", "price_text", "condition",
-    "negotiability", "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at", "edited_at",
+    "negotiability", "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at",
+    "edited_at",
 )  # fmt: skip
 
 #: Rows that one statement writes: each has some 20 parameters, and 65,535 are too many.

@@ -3,7 +3,7 @@
 An amount beside a currency is the price, whatever other numbers the text has ("HD600 - 250 USD" and
 "HD 600 250 USD" are 250).  Of several prices the asked one wins: the one after "now", "asking" or an
 arrow; never what it was, what it cost new, or what its shipping costs.  Of a range it is the lower
-end.  A currency that is named and not known is UNKNOWN, which is not the site's.  Nothing and less
+end.  A currency that is named and not known is not the site's.  Nothing and less
 than nothing ("-5 USD") are no price.
 """
 
@@ -69,11 +69,13 @@ _SEPARATORS = str.maketrans(
 class Money:
     """An amount with two decimals and its currency.
 
-    The currency is a code of ISO 4217; None: the text names none; UNKNOWN: it names one not known.
+    The currency is a code of ISO 4217; None: the text names none, or ``is_unknown``: one that is
+    not known, which is never the site's.
     """
 
     amount: Decimal
     currency: str | None
+    is_unknown: bool = False
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ def parse(text: str, site: str | None = None) -> Money | None:
     if currency is None:
         # "was $1200, now 950": both are of one currency.
         currency = next((one.currency for one in found if one.currency is not None), None)
-    return Money(chosen.value, currency)
+    return Money(chosen.value, currency or None, currency == UNKNOWN)
 
 
 def _ascii_digits(text: str) -> str:

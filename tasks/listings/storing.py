@@ -87,9 +87,9 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     told: dict[str, Any] = {
         name: getattr(card, name) for name in listings.TOLD if name not in {"regions", "currency"}
     }
-    told["currency"] = currency if card.currency is None else card.currency or None
+    told["currency"] = card.currency or (None if card.price_text else currency)
     if card.price is None:
-        told["currency"] = told["price_text"] = None
+        told["currency"] = None
     told["regions"] = list(card.regions) or None
     if words.label_status(card.listing_type):
         # "Sold" where the type stood says what became of the ad, not what it was.
@@ -99,8 +99,8 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
         value = told[name]
         row[name] = value if value is not None or old is None else old[name]
     if card.price is not None:
-        # The currency belongs to the price: what a new price was before says nothing of it.
-        row["currency"] = told["currency"]
+        # They belong to the price: what was known of another one says nothing of this.
+        row["currency"], row["price_text"] = told["currency"], told["price_text"]
     row["regions"] = row["regions"] or []
     return row
 

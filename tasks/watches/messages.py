@@ -61,7 +61,7 @@ def note_of(row: Any) -> Note:
 def _fields(occasion: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     price, currency = _number(facts.get("price")), facts.get("currency")
     shown = price_text(price, currency)
-    if price is not None and not currency and facts.get("price_text"):
+    if facts.get("price_text"):
         # A currency that is not known is shown as the ad writes it.
         shown = facts["price_text"]
     old = _number(facts.get("old_price"))

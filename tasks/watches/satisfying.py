@@ -99,7 +99,8 @@ def _interval(clause: Clause, subject: str) -> Interval | None:
         return None
     numbers = [number_of(value) or 0.0 for value in clause.values]
     if clause.operator == "between":
-        return Interval(*numbers)
+        low, high = numbers
+        return Interval(low, high)
     if clause.operator in {"in", "not in"}:
         known = _known(clause.field)
         possible = [n for n in numbers if not Interval(n, n).within(known).is_empty] or numbers
