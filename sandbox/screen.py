@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from sandbox.demo import NAMES
 from sandbox.house import MAILBOX, House
+from workers.text import printable
 
 GLYPHS = {
     "succeeded": "[green]✔[/]", "partial": "[yellow]◐[/]", "failed": "[red]✘[/]",
@@ -133,12 +134,12 @@ class Runs:
 def notice(row: dict[str, Any]) -> str:
     """One message as a line of markup."""
     more = f" and {row['number'] - 1} more" if row["number"] > 1 else ""
-    return f"          [cyan]✉[/] {row['rule']:<16} {escape(row['title'])}{more} → {row['channel']}"
+    return f"          [cyan]✉[/] {row['rule']:<16} {escape(printable(row['title']))}{more} → {row['channel']}"
 
 
 def line(row: dict[str, Any]) -> str:
     """One run as a line of markup."""
     took = f"{row['seconds']:.1f} s" if row["seconds"] is not None else ""
     at = row["finished_at"].astimezone().strftime("%H:%M:%S")
-    summary = escape(" ".join((row["summary"] or "").split()))
+    summary = escape(printable(" ".join((row["summary"] or "").split())))
     return f"{at}  {GLYPHS.get(row['state'], row['state'])} {row['name']:<16} {summary}  [dim]{took}[/]"

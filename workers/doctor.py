@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 import click
 
 from workers.console import FAILED, connect, show, speaks_plainly
+from workers.text import printable
 
 #: Difference between a machine's clock and the database's that is worth a word (seconds).
 SKEW = 2.0
@@ -212,4 +213,4 @@ def _say(name: str, trouble: str | None, *, wrong: bool) -> None:
     mark = click.style(
         "✘" if wrong else "!" if trouble else "✔", fg=None if "NO_COLOR" in os.environ else colour
     )
-    click.echo(f"{mark} {name:<11} {trouble or 'ok'}")
+    click.echo(f"{mark} {name:<11} {printable(trouble or 'ok')}")

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from beat.verbs.shared import as_json, dry_run, length, name_argument, names, parse_options, yes
-from workers.console import NOT_FOUND, confirm, connect, fail, show, speaks_plainly
+from workers.console import NOT_FOUND, confirm, connect, fail, say, show, speaks_plainly
 
 #: What a backfill would take, as shown before it is asked for.
 COUNTS = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
@@ -48,7 +48,7 @@ def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here:
         asked = connection.execute(
             "select (run_now(%s, %s, %s::jsonb)).id", (name, note, json.dumps(given) if given else None)
         ).fetchone()["id"]
-        click.echo(f"asked (request {asked})", err=True)
+        say(f"asked (request {asked})", err=True)
         if wait:
             from beat.verbs.progress import follow, wait_for_answer
 
@@ -63,7 +63,7 @@ def stop(run_id: UUID, note: str | None) -> None:
     """Ask a run to stop: what waits ends at once, what runs at its next call."""
     with connect() as connection:
         connection.execute("select stop_run(%s, %s)", (run_id, note))
-    click.echo("asked to stop", err=True)
+    say("asked to stop", err=True)
 
 
 @click.command("retry")
@@ -96,13 +96,13 @@ def retry(
                 fail(f"no run with id {run_id}", "celery schedule runs shows their ids", NOT_FOUND)
         show(rows, RETRIED)
         if dry_run or not rows:
-            click.echo(f"{len(rows)} would run again", err=True)
+            say(f"{len(rows)} would run again", err=True)
             return
         confirm(f"Run {len(rows)} again?", yes=yes)
         with connection.transaction():
             for row in rows:
                 connection.execute("select retry_run(%s, %s)", (row["id"], note))
-    click.echo(f"asked to run {len(rows)} again", err=True)
+    say(f"asked to run {len(rows)} again", err=True)
 
 
 @click.command("backfill")
@@ -134,10 +134,10 @@ def backfill(
             return
         calls, left = told["calls"], told["quota_left"]
         if calls is not None and left is not None and calls > left:
-            click.echo(f"notice: it needs {calls} calls, {left} are left in this window", err=True)
+            say(f"notice: it needs {calls} calls, {left} are left in this window", err=True)
         confirm(f"Start {told['runs']} runs?", yes=yes)
         made = connection.execute(ask, (name, first, last, overlap, False, note)).fetchone()
-    click.echo(f"asked (request {made['request_id']})", err=True)
+    say(f"asked (request {made['request_id']})", err=True)
 
 
 COMMANDS = (run, stop, retry, backfill)

@@ -18,7 +18,7 @@ from beat.verbs.shared import (
     time_of_day,
     yes,
 )
-from workers.console import confirm, connect, show, speaks_plainly
+from workers.console import confirm, connect, say, show, speaks_plainly
 
 TIMINGS = ("every", "cron", "at", "after")
 
@@ -95,11 +95,11 @@ def write(name: str, statement: str, values: dict[str, Any], *, dry: bool, as_js
         ).fetchone()
         coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall() if dry else []
     if dry:
-        click.echo(f"{name} would run {row['runs']}", err=True)
+        say(f"{name} would run {row['runs']}", err=True)
         show(coming, ("local", "due_at", "ahead"), as_json=as_json)
         return
     ahead = row["ahead"] or ("not scheduled" if row["enabled"] else "disabled")
-    click.echo(f"{name} runs {row['runs']}, next: {ahead}", err=True)
+    say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
 
 
 @click.command("set")
@@ -183,7 +183,7 @@ def remove(wanted: tuple[str, ...], yes: bool) -> None:
         with connection.transaction():
             for name in wanted:
                 connection.execute("delete from schedule where name = %s", (name,))
-    click.echo("removed: " + ", ".join(wanted), err=True)
+    say("removed: " + ", ".join(wanted), err=True)
 
 
 def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
@@ -225,7 +225,7 @@ def pause(
             )
             for name in wanted
         ]
-    click.echo("paused: " + ("everything" if everything else ", ".join(done)), err=True)
+    say("paused: " + ("everything" if everything else ", ".join(done)), err=True)
 
 
 @click.command("resume")
@@ -243,7 +243,7 @@ def resume(wanted: tuple[str, ...], everything: bool) -> None:
             _said(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
             for name in wanted
         ]
-    click.echo("resumed: " + ("everything" if everything else ", ".join(done)), err=True)
+    say("resumed: " + ("everything" if everything else ", ".join(done)), err=True)
 
 
 COMMANDS = (add, set_, remove, pause, resume)

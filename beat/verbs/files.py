@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from beat.verbs.shared import dry_run, some_names, yes
-from workers.console import REFUSED, confirm, connect, fail, speaks_plainly
+from workers.console import REFUSED, confirm, connect, fail, say, speaks_plainly
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
 COLUMNS: dict[str, Any] = {
@@ -191,10 +191,10 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
     chosen = {name: row for name, row in found.items() if not wanted or name in wanted}
     text = HEAD + yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
     if path is None:
-        click.echo(text, nl=False)
+        say(text, nl=False)
         return
     path.write_text(text)
-    click.echo(f"{len(chosen)} schedules written to {path}", err=True)
+    say(f"{len(chosen)} schedules written to {path}", err=True)
 
 
 @click.command("apply")
@@ -211,14 +211,14 @@ def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
         with connection.transaction(force_rollback=True):
             found = make_alike(connection, wanted, prune=prune)
         for line in found.lines():
-            click.echo(line)
+            say(line)
         if not found or dry_run:
-            click.echo(f"{len(found)} would change" if found else "nothing differs", err=True)
+            say(f"{len(found)} would change" if found else "nothing differs", err=True)
             return
         confirm(f"Apply {len(found)} changes?", yes=yes)
         with connection.transaction():
             make_alike(connection, wanted, prune=prune)
-    click.echo(f"applied {len(found)} changes", err=True)
+    say(f"applied {len(found)} changes", err=True)
 
 
 COMMANDS = (export, apply)

@@ -13,10 +13,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-import click
-
 from beat.verbs.progress import phrase
-from workers.console import FAILED, INTERRUPTED, REFUSED, connect, fail
+from workers.console import FAILED, INTERRUPTED, REFUSED, connect, fail, say
 
 READY = """
 select b.seq, r.task from batch b join run r on r.id = b.run_id
@@ -41,7 +39,7 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
     with connect() as connection:
         connection.execute("select schedule_named(%s)", (name,))
         run_id = _begin(name, options, note)
-        click.echo(f"run {run_id}", err=True)
+        say(f"run {run_id}", err=True)
 
         def interrupted(_: int, __: FrameType | None) -> None:
             shutdown.request()
@@ -52,9 +50,9 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
         finally:
             signal.signal(signal.SIGINT, before)
     if row["finished_at"] is None:
-        click.echo(f"handed back; workers go on with it, or: celery schedule stop {run_id}", err=True)
+        say(f"handed back; workers go on with it, or: celery schedule stop {run_id}", err=True)
         sys.exit(INTERRUPTED)
-    click.echo(phrase(row))
+    say(phrase(row))
     if row["state"] not in {"succeeded", "partial"}:
         sys.exit(FAILED)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from beat.verbs.shared import as_json, length, name_argument, names
-from workers.console import FAILED, NOT_FOUND, connect, fail, plain, show, speaks_plainly
+from workers.console import FAILED, NOT_FOUND, connect, fail, plain, say, show, speaks_plainly
 
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
 RUNS = ("when", "name", "trigger", "state", "summary", "took", "id")
@@ -67,7 +67,7 @@ def show_(name: str, as_json: bool) -> None:
         (runs, ("when", "trigger", "state", "summary", "took")),
         (changes, ("changed_at", "changed_by", "program", "change")),
     ):
-        click.echo()
+        say()
         show(found, columns)
 
 
@@ -141,13 +141,13 @@ def status(as_json: bool) -> None:
         shown = {
             key: [{k: plain(v) for k, v in row.items()} for row in rows] for key, rows in found.items()
         }
-        click.echo(json.dumps(shown, default=str))
+        say(json.dumps(shown, default=str))
     else:
         for number, (key, columns) in enumerate(
             zip(found, (STATUS, RUNNING, QUOTAS, HEALTH, TROUBLE), strict=True)
         ):
             if number:
-                click.echo()
+                say()
             show(found[key], columns)
     errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
     if errors:

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
-
-from workers.console import FAILED, INTERRUPTED, fail
+from workers.console import FAILED, INTERRUPTED, fail, say
 
 #: Between two looks (seconds).
 PAUSE = 0.25
@@ -46,10 +44,10 @@ def wait_for_answer(connection: Any, asked: int) -> Any:
                 fail(row["answer"], None, FAILED)
             if not told and time.monotonic() - began > SILENT:
                 told = True
-                click.echo("no beat has answered yet; does one run?  celery doctor", err=True)
+                say("no beat has answered yet; does one run?  celery doctor", err=True)
             time.sleep(PAUSE)
     except KeyboardInterrupt:
-        click.echo(f"request {asked} stays, beat will obey it: celery schedule runs", err=True)
+        say(f"request {asked} stays, beat will obey it: celery schedule runs", err=True)
         sys.exit(INTERRUPTED)
     return row["answer_run_id"]
 
@@ -77,7 +75,7 @@ class Lines:
             line = f"{row['name']} {row['ended']}/{row['total']} {phrase(row)}"
             if self._said.get(row["id"]) != line:
                 self._said[row["id"]] = line
-                click.echo(line, err=True)
+                say(line, err=True)
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -145,10 +143,10 @@ def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] 
         screen.close()
         left = [str(row["id"]) for row in rows if not row["finished_at"]]
         if left and ids is not None:
-            click.echo(f"it goes on; to end it: celery schedule stop {left[0]}", err=True)
+            say(f"it goes on; to end it: celery schedule stop {left[0]}", err=True)
         sys.exit(INTERRUPTED)
     screen.close()
     for row in rows:
-        click.echo(phrase(row))
+        say(phrase(row))
     if any(row["state"] not in {"succeeded", "partial"} for row in rows):
         sys.exit(FAILED)

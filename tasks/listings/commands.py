@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.console import FAILED, NOT_FOUND, USAGE, database, fail, show, speaks_plainly
+from workers.console import FAILED, NOT_FOUND, USAGE, database, fail, say, show, speaks_plainly
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
@@ -144,7 +144,7 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
         raise
     _show_page(page, size, as_json=as_json)
     if second:
-        click.echo(second, err=True)
+        say(second, err=True)
     if not page.cards:
         fail("no ad could be read", f"check selectors in the row of {site} in table site", FAILED)
 
@@ -200,7 +200,7 @@ def _show_page(page: Page, size: int, *, as_json: bool) -> None:
     )  # fmt: skip
     show(shown, columns, as_json=as_json)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
-    click.echo(
+    say(
         f"{len(rows)} ads read, {page.unreadable} not readable, {size:,} characters,"
         f" next page: {page.next_url or 'none'}"
         + (f"; never found: {', '.join(never)}" if never else ""),

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from workers.console import DONE, FAILED, NOT_FOUND, USAGE, database, fail, show, speaks_plainly
+from workers.console import DONE, FAILED, NOT_FOUND, USAGE, database, fail, say, show, speaks_plainly
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
 
@@ -83,7 +83,7 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
     with database() as connection:
         for entry in entries:
             watchlist.add(connection, entry)
-    click.echo(f"following {', '.join(entry.symbol for entry in entries)}", err=True)
+    say(f"following {', '.join(entry.symbol for entry in entries)}", err=True)
 
 
 @watchlist_.command("remove")
@@ -99,7 +99,7 @@ def remove(symbols: tuple[str, ...]) -> None:
     missing = [symbol for symbol in wanted if symbol not in gone]
     if missing:
         fail(f"not on the watch list: {', '.join(missing)}", None, NOT_FOUND)
-    click.echo(f"no longer following {', '.join(gone)}", err=True)
+    say(f"no longer following {', '.join(gone)}", err=True)
 
 
 @prices.command("quotes")
@@ -175,7 +175,7 @@ def gaps(
     ]
     show(rows, ("symbol", "first", "last", "sessions"), as_json=as_json)
     if not rows:
-        click.echo(f"nothing is missing from {span.first} to {span.last}", err=True)
+        say(f"nothing is missing from {span.first} to {span.last}", err=True)
     raise SystemExit(DONE)
 
 

@@ -18,6 +18,7 @@ from workers.console import (
     USAGE,
     database,
     fail,
+    say,
     show,
     speaks_plainly,
 )
@@ -115,10 +116,8 @@ def test(rule: str, against: str, subject: str, as_json: bool) -> None:
         for one in seen
     )
     if others:
-        click.echo(
-            f"{others} have a price in another currency than the rule means: not compared", err=True
-        )
-    click.echo(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
+        say(f"{others} have a price in another currency than the rule means: not compared", err=True)
+    say(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
 
 
 @watch.command("explain")

@@ -67,6 +67,7 @@ _HINTS = {
     "==": "write = instead of ==", "&&": "write AND instead of &&", "||": "write OR instead of ||",
     "<>": "write != instead of <>", "!": "write NOT instead of !", ",": "numbers have no commas: 1000",
     "$": "prices have no currency sign; compare currency on its own",
+    "()": "a list holds at least one value: in (1, 2)",
 }  # fmt: skip
 
 

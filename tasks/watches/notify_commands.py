@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tasks.watches.commands import as_json
-from workers.console import FAILED, NOT_FOUND, database, fail, show, speaks_plainly
+from workers.console import FAILED, NOT_FOUND, database, fail, say, show, speaks_plainly
 
 
 @click.group()
@@ -65,7 +65,7 @@ def test(channel: str) -> None:
         fail(f'there is no channel "{channel}"', "SELECT * FROM channel;", NOT_FOUND)
     note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
     try:
-        click.echo(adapters.send(Door(), row, [note]))
+        say(adapters.send(Door(), row, [note]))
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
 
@@ -93,9 +93,9 @@ def preview(notice: int) -> None:
     notes = [messages.note_of(row)]
     if row.kind in {"discord", "webhook"}:
         body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
-        click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+        say(json.dumps(body, indent=2, ensure_ascii=False))
     else:
-        click.echo(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
+        say(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
 
 
 @notify.command("outbox")
@@ -123,4 +123,4 @@ def resend(notice: int | None) -> None:
         number = notices.resend(connection, notice)
     if not number:
         fail("no such notice was given up", "celery -A workers.app notify outbox", NOT_FOUND)
-    click.echo(f"{number} will be sent again")
+    say(f"{number} will be sent again")

@@ -104,3 +104,204 @@ def test_a_word_before_a_dollar_changes_nothing(amount: Decimal, word: str) -> N
 def test_an_amount_below_nothing_never_becomes_a_price(amount: Decimal, code: str) -> None:
     assert money.parse(f"-{amount} {code}") is None
     assert money.parse(f"{code} -{amount}") is None
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("₹1,45,000", "145000", "INR"),
+        ("1,45,000 INR", "145000", "INR"),
+        ("₪3,500", "3500", "ILS"),
+        ("₺15.000", "15000", "TRY"),
+        ("฿15,000", "15000", "THB"),
+        ("95,000円", "95000", "JPY"),
+        ("Rp 12.500.000", "12500000", "IDR"),
+        ("12.500 Kč", "12500", "CZK"),
+        ("CAN$950", "950", "CAD"),
+        ("R12 500", "12500", "ZAR"),
+        ("was $1200 now $950", "950", "USD"),
+        ("$1200 → $950", "950", "USD"),
+        ("retail $1700, asking $950", "950", "USD"),
+        ("$300-350", "300", "USD"),
+        ("300-350 USD", "300", "USD"),
+        ("€300 \u2013 €350", "300", "EUR"),
+        ("K 701 150 USD", "150", "USD"),
+        ("₹1,45,000.50", "145000.50", "INR"),
+        ("₹1,45,00,000", "14500000", "INR"),
+        ("500 zł", "500", "PLN"),
+        ("50 000 Ft", "50000", "HUF"),
+        ("500 лв", "500", "BGN"),
+        ("5 000 ₽", "5000", "RUB"),
+        ("₩500,000", "500000", "KRW"),
+        ("₱5,000", "5000", "PHP"),
+        ("5.000.000 ₫", "5000000", "VND"),
+        ("₴500", "500", "UAH"),
+        ("₦50,000", "50000", "NGN"),
+        ("S$500", "500", "SGD"),
+        ("A$500", "500", "AUD"),
+        ("NZ$500", "500", "NZD"),
+        ("HK$5000", "5000", "HKD"),
+        ("NT$5000", "5000", "TWD"),
+        ("R$ 1.500,00", "1500", "BRL"),
+        ("MX$500", "500", "MXN"),
+        ("CHF 500", "500", "CHF"),
+        ("Fr. 500", "500", "CHF"),
+        ("Fr. 1'500.-", "1500", "CHF"),
+        ("reduced from $1200 to $950", "950", "USD"),
+        ("sold for $900", "900", "USD"),
+        ("$950 OBO", "950", "USD"),
+        ("MSRP $1700, $950 OBO", "950", "USD"),
+        ("$950 (was $1200)", "950", "USD"),
+        ("$950 (MSRP $1700)", "950", "USD"),
+        ("$1700 retail, $950", "950", "USD"),
+        ("USD300", "300", "USD"),
+        ("300USD", "300", "USD"),
+        ("US$300", "300", "USD"),
+        ("$USD300", "300", "USD"),
+        ("USD$300", "300", "USD"),
+        ("was 1200, now 950 USD", "950", "USD"),
+        ("$1200 -> $1000 -> $950", "950", "USD"),
+        ("$950 + $30 shipping", "950", "USD"),
+        ("$30 shipping + $950", "950", "USD"),
+        ("1.5-2k USD", "1500", "USD"),
+        ("HD 600 USD 250", "250", "USD"),
+        ("500 USD 450 EUR", "500", "USD"),
+        ("HD 600 $250", "250", "USD"),
+        ("asking for my HD 600 $250", "250", "USD"),
+        ("HD 800 - 1250 USD", "1250", "USD"),
+        ("HD600 - 250 USD", "250", "USD"),
+        ("500 Canadian dollars", "500", "CAD"),
+        ("$500 Canadian", "500", "CAD"),
+        ("$500 CDN", "500", "CAD"),
+        ("9.5万円", "95000", "JPY"),
+        ("1.45 lakh INR", "145000", "INR"),
+        ("₹1,45,000/-", "145000", "INR"),
+        ("Rs. 1,45,000", "145000", "INR"),
+        ("1.250 KWD", "1.25", "KWD"),
+        ("1.250,50 EUR", "1250.50", "EUR"),
+        ("$1,299", "1299", "USD"),
+        ("price drop from $1200 to $950", "950", "USD"),
+        ("from $300 to $350", "300", "USD"),
+        ("PRICE 300 000 JPY", "300000", "JPY"),
+        ("R 12 500", "12500", "ZAR"),
+        ("R12,500.00", "12500", "ZAR"),
+        ("R70x 250 USD", "250", "USD"),
+        ("500 €, NP 900 €", "500", "EUR"),
+        ("VB 500 €", "500", "EUR"),
+        ("RM 1,500", "1500", "MYR"),
+        ("٣٥٠ USD", "350", "USD"),
+        ("２００円", "200", "JPY"),
+        ("U$S 500", "500", "USD"),
+        ("500 ש״ח", "500", "ILS"),
+        ("500 NIS", "500", "ILS"),
+        ("Kč 500", "500", "CZK"),
+        ("500Kč", "500", "CZK"),
+        ("20% off, now $950", "950", "USD"),
+        ("S/ 1,500", "1500", "PEN"),
+        ("Bought for $1700 selling for $950", "950", "USD"),
+        ("Paid 1700, asking 950 USD", "950", "USD"),
+        ("$1200 > $950", "950", "USD"),
+        ("€1.299,-", "1299", "EUR"),
+        ("$1,200 $950", "1200", "USD"),
+        ("MSRP $1700", "1700", "USD"),
+        ("£1.200,50", "1200.50", "GBP"),
+        ("USD 1 299.50", "1299.50", "USD"),
+        ("now $950, was $1200", "950", "USD"),
+        ("$1,700 new. Asking $950 shipped", "950", "USD"),
+    ],
+)
+def test_a_price_is_what_its_writer_asks(text: str, amount: str, currency: str) -> None:
+    assert money.parse(text) == Money(Decimal(amount), currency)
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("500 kr", "500"),
+        ("500 BTC", "500"),
+        ("₿5", "5"),
+        ("XY$500", "500"),
+        ("50¢", "50"),
+        ("500 dinars", "500"),
+        ("₿ 2", "2"),
+        ("500 XBT", "500"),
+        ("ƒ500", "500"),
+    ],
+)
+def test_a_currency_that_is_not_known_is_unknown_and_not_the_sites(text: str, amount: str) -> None:
+    assert money.parse(text, "USD") == Money(Decimal(amount), None, is_unknown=True)
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("500 XYZ", "500"),
+        ("950", "950"),
+        ("was 1200 now 950", "950"),
+        ("1200 -> 950", "950"),
+        ("R2R DAC 500", "500"),
+        ("DT 990 250", "250"),
+        ("HD 6XX 200", "200"),
+        ("500:-", "500"),
+    ],
+)
+def test_an_amount_without_a_currency_names_none(text: str, amount: str) -> None:
+    assert money.parse(text) == Money(Decimal(amount), None)
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    ("text", "site", "currency"),
+    [
+        ("$500", "CAD", "CAD"), ("$500", "EUR", "USD"), ("US$500", "CAD", "USD"), ("500 kr", "SEK", "SEK"),
+        ("500 kr", "DKK", "DKK"), ("¥500", "CNY", "CNY"), ("¥500", "EUR", "JPY"), ("Rs 500", "PKR", "PKR"),
+        ("500 pesos", "MXN", "MXN"), ("£500", "CAD", "GBP"),
+    ],
+)  # fmt: skip
+def test_a_sign_that_several_currencies_share_is_the_sites_if_that_is_one(
+    text: str, site: str, currency: str
+) -> None:
+    assert money.parse(text, site) == Money(Decimal(500), currency)
+
+
+@pytest.mark.outside(18)
+@given(
+    st.integers(1, 99_999),
+    st.integers(2, 9),
+    st.sampled_from(["$%d", "%d USD", "USD %d", "US$%d", "%d usd"]),
+)
+def test_of_two_prices_the_asked_one_is_taken_however_they_are_written(
+    low: int, times: int, form: str
+) -> None:
+    asked, old = form % low, form % (low * times)
+    for text in (
+        f"was {old} now {asked}", f"{old} → {asked}", f"{old} -> {asked}", f"retail {old}, asking {asked}",
+        f"asking {asked}, retail {old}", f"{asked} (was {old})", f"MSRP {old} - {asked} OBO",
+        f"reduced from {old} to {asked}", f"{asked} shipped (retail {old})", f"{old} retail, {asked}",
+    ):  # fmt: skip
+        assert money.parse(text) == Money(Decimal(low), "USD"), text
+
+
+@pytest.mark.outside(18)
+@given(st.integers(100, 9_999), st.integers(1, 900))
+def test_a_range_is_its_lower_end_in_every_spelling(low: int, more: int) -> None:
+    high = low + more
+    for text in (
+        f"${low}-{high}", f"{low}-{high} USD", f"${low} \u2013 ${high}", f"USD {low}-{high}", f"{low}$ - {high}$",
+        f"{low} to {high} USD", f"US${low}-US${high}",
+    ):  # fmt: skip
+        assert money.parse(text) == Money(Decimal(low), "USD"), text
+
+
+@pytest.mark.outside(18)
+@given(st.integers(1, 10**10))
+def test_indian_grouping_is_read_as_it_is_written(amount: int) -> None:
+    digits = str(amount)
+    head, tail = digits[:-3], digits[-3:]
+    pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
+    grouped = ",".join([*pairs, tail]) if head else tail
+    for text in (f"₹{grouped}", f"{grouped} INR", f"Rs. {grouped}/-", f"INR {grouped}.00"):
+        assert money.parse(text) == Money(Decimal(amount), "INR"), text

@@ -202,3 +202,205 @@ def test_a_region_is_a_word_and_anywhere_is_everywhere() -> None:
 def test_an_unknown_filter_is_refused() -> None:
     with pytest.raises(ValueError, match="no filter colours; there are categories"):
         Filters().overridden({"colours": ["red"]})
+
+
+@pytest.mark.outside(21)
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("title = 5", 'title contains "650"'),
+        ("title = 007", 'title contains "650"'),
+        ("title contains 1e3", 'title contains "650"'),
+        ("title in (5, 6)", 'title contains "650"'),
+        ('title contains ""', "title is null"),
+        ("title contains ' '", "title is null"),
+        ('title contains "\u200b"', "title is null"),
+        ('title = ""', "title is null"),
+        ('title in ("a", "")', "title is null"),
+        ('ships_to contains ""', "shipping_regions is null"),
+        ("price between 1000 and 900", "price between 900 and 1000"),
+        ("price < 0", "price is more than 0"),
+        ("price <= 0", "price is more than 0"),
+        ("price = -5", "price is more than 0"),
+        ("price != -5", "price is more than 0"),
+        ("price in (-5, 0)", "price is more than 0"),
+        ("price_drop > 100 %", "price_drop_percent is more than 0 and at most 100"),
+        ("price > 5 and price < 3", "OR between what excludes itself"),
+        ("price >= 5 and price < 5", "OR between what excludes itself"),
+        (
+            'price between 1 and 5 and price between 6 and 9 and title contains "x"',
+            "OR between what excludes itself",
+        ),
+        ('title = "a" and title = "b"', "OR between what excludes itself"),
+        ('title contains "a" and NOT title contains "a"', "OR between what excludes itself"),
+        ('title contains "a" or NOT title contains "a"', None),
+        ('status = "avaliable"', "there are active, sold, closed, traded, expired, deleted"),
+        ('currency = "$"', 'three letters: currency = "EUR"'),
+        ('title matches ".*"', 'title matches "HD ?6[0-9]+"'),
+        ('title matches "a*"', 'title matches "HD ?6[0-9]+"'),
+        ('title matches "."', 'title matches "HD ?6[0-9]+"'),
+        ('title matches ".{3,}"', 'title matches "HD ?6[0-9]+"'),
+        ('title matches "^"', 'title matches "HD ?6[0-9]+"'),
+        ('title matches "(hd|)"', 'title matches "HD ?6[0-9]+"'),
+        ('title matches "^$"', "title is null"),
+        ('title fuzzy_contains "!!!"', 'title contains "…"'),
+        ("price in ()", "a list holds at least one value: in (1, 2)"),
+    ],
+)
+def test_a_rule_that_fits_nothing_or_everything_is_refused_with_a_hint(
+    text: str, hint: str | None
+) -> None:
+    with pytest.raises(RuleError) as refused:
+        checking.check(grammar.parse(text))
+    assert refused.value.hint == hint
+    assert str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "price > 0", "price >= 0", "price between 5 and 5", "price > 3 and price < 5", 'title contains "5"', "price != 5",
+        'title = "a" or title = "b"', "price > 5 or price < 3", 'ships_to = "US" and ships_to = "Canada"',
+        "price in (0, 5)", 'status != "sold"', 'currency in ("EUR", "usd")', 'title matches "\\d"', 'title matches "^\\["',
+        "price < 5 and NOT price > 3", "seller_reputation >= -5", "price_drop >= 100 %",
+    ],
+)  # fmt: skip
+def test_a_rule_that_can_fit_and_can_fail_is_taken(text: str) -> None:
+    checking.check(grammar.parse(text))
+
+
+def fits(text: str, ad: dict[str, Any], currency: str | None = None) -> bool:
+    rule = grammar.parse(text)
+    checking.check(rule)
+    meant = frozenset({currency.casefold()}) if currency else None
+    return evaluation.compiled(rule, "listing", meant)(evaluation.facts(ad))
+
+
+@pytest.mark.outside(21)
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ('title contains "cafe\u0301"', "CAF\u00c9 racer"),
+        ('title contains "caf\u00e9"', "Cafe\u0301 racer"),
+        ('title = "caf\u00e9"', "cafe\u0301"),
+        ('title startswith "caf\u00e9"', "CAFE\u0301 racer"),
+        ('title matches "^caf\u00e9"', "cafe\u0301 racer"),
+        ('title matches "^cafe\u0301"', "caf\u00e9 racer"),
+        ('title in ("x", "cafe\u0301")', "caf\u00e9"),
+        ('title contains "HD  650"', "HD 650"),
+        ('title contains "HD\u00a0650"', "HD 650"),
+        ('title contains "HD 650"', "HD\u200b 650"),
+        ('title contains "H\u200bD 650"', "HD 650"),
+        ('title contains "stra\u00dfe"', "STRASSE"),
+        ('title contains "\u212b"', "\u00e5ngstrom"),
+    ],
+)
+def test_texts_that_look_the_same_are_the_same(text: str, title: str) -> None:
+    assert fits(text, {**AD, "title": title})
+
+
+@pytest.mark.outside(21)
+@pytest.mark.parametrize(
+    "regions", [["CONUS", "Canada"], "CONUS, Canada", "CONUS; Canada", "CONUS / Canada"]
+)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('ships_to = "Canada"', True),
+        ('ships_to = " canada"', True),
+        ('ships_to contains "Canada"', True),
+        ('ships_to != "Canada"', False),
+        ('ships_to in ("Canada", "EU")', True),
+        ('ships_to not in ("Canada", "EU")', False),
+        ('ships_to = "Mexico"', False),
+        ('ships_to = "US"', False),
+        ('ships_to startswith "can"', True),
+        ('ships_to endswith "us"', True),
+    ],
+)
+def test_a_region_of_a_list_is_found_by_every_operator(text: str, expected: bool, regions: Any) -> None:
+    assert fits(text, {**AD, "shipping_regions": regions}) is expected
+
+
+@pytest.mark.outside(21)
+@pytest.mark.parametrize(
+    ("text", "currency", "expected"),
+    [
+        ("price < 300", None, False),
+        ("price < 300", "EUR", True),
+        ("price < 300", "USD", False),
+        ('currency = "EUR" and price < 300', None, True),
+        ('currency in ("EUR", "USD") and price < 300', None, True),
+        ('currency in ("EUR", "USD") and (price < 300 or price > 9000)', None, True),
+        ('(currency = "USD" and price < 300) or (currency = "EUR" and price < 280)', None, True),
+        ('currency = "EUR" and price < 300', "USD", True),
+        ("price_drop > 10", None, False),
+        ("price_drop > 10", "EUR", True),
+        ("price_drop >= 5 %", None, True),
+        ("price is not null", None, True),
+        ("price is null", None, False),
+        ("price != 250", None, True),
+    ],
+)
+def test_a_price_is_compared_only_with_its_own_currency(
+    text: str, currency: str | None, expected: bool
+) -> None:
+    ad = {
+        **AD,
+        "price": Decimal(250),
+        "currency": "EUR",
+        "price_drop": Decimal(20),
+        "site_currency": "USD",
+    }
+    assert fits(text, ad, currency) is expected
+
+
+@pytest.mark.outside(21)
+def test_a_price_in_a_currency_that_is_not_known_is_compared_with_nothing() -> None:
+    ad = {**AD, "price": Decimal(250), "currency": None, "site_currency": "USD"}
+    assert not fits("price < 300", ad)
+    assert not fits("price < 300", ad, "EUR")
+
+
+@pytest.mark.outside(21)
+def test_what_a_price_is_compared_in_is_explained() -> None:
+    rule = grammar.parse('title contains "hd" and (price < 300 or currency = "EUR" and price < 280)')
+    ad = {**AD, "price": Decimal(250), "currency": "EUR", "site_currency": "USD"}
+    assert [(one.clause, one.fits, one.note) for one in evaluation.explain(rule, ad)] == [
+        ('title contains "hd"', True, None),
+        ("price < 300", False, "not compared: the price is in EUR, the rule means USD, the site's"),
+        ('currency = "EUR"', True, None),
+        ("price < 280", True, "compared in EUR"),
+    ]
+
+
+@pytest.mark.outside(20)
+@pytest.mark.parametrize(
+    ("wanted", "category", "passes"),
+    [
+        ("DACs and amps", "DACs", True),
+        ("DACs", "DACs and amps", True),
+        ("Headphones & IEMs", "IEMs", True),
+        ("headphones", "Full-Size Headphones", True),
+        ("full-size-headphones", "Full-Size Headphones", True),
+        ("Ko\u0308pfe", "K\u00d6PFE", True),
+        ("headphones", "DAPs", False),
+        ("DACs and amps", "Cables", False),
+        ("DACs and amps", None, False),
+    ],
+)
+def test_a_category_filter_takes_either_as_part_of_the_other(
+    wanted: str, category: str | None, passes: bool
+) -> None:
+    assert Filters(categories=(wanted,)).passes({**AD, "category": category}) is passes
+
+
+@pytest.mark.outside(20)
+@pytest.mark.parametrize(
+    "own",
+    [{"categories": [""]}, {"categories": "DACs"}, {"ships_to": [" "]}, {"listing_types": [5]},
+     {"min_seller_reputation": "ten"}],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_meant_is_refused(own: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="^filter "):
+        Filters().overridden(own)
