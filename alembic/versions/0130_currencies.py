@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0130"
-down_revision = "0110"
+down_revision = "0111"
 
 UPGRADE = """
 alter table listing add column price_text text;
