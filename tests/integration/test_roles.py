@@ -262,3 +262,13 @@ def test_a_managed_databases_owner_without_rights_on_roles_migrates_too(
     finally:
         connection.execute(f"drop database {name} with (force)")
         connection.execute(f"drop role {name}")
+
+
+def test_the_server_itself_is_told_to_compile_nothing(
+    postgres_server: Any, migrated_template: str
+) -> None:
+    """For every login of the database, and for the roles: a pooler passes no start-up options on."""
+    with psycopg.connect(postgres_server.url(migrated_template)) as plain:
+        assert plain.execute("show jit").fetchone() == ("off",)
+        told = "select rolname from pg_roles where 'jit=off' = any(rolconfig)"
+        assert {name for (name,) in plain.execute(told)} >= roles.ROLES.keys()
