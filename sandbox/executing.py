@@ -13,11 +13,13 @@ from types import FrameType
 
 from sandbox import folders
 from sandbox.house import QUEUES, ROOT, House
-from sandbox.processes import NotStarted
+from sandbox.processes import NotStarted, is_port_lost
 
 #: What ``--with`` may start besides the services and the imitations.
 EXTRAS = ("beat", "worker", "flower")
 PREFIX = "watchkeeper-exec-"
+#: Ports are chosen anew so often when somebody else was faster.
+ATTEMPTS = 5
 
 
 class Ended(Exception):
@@ -51,14 +53,24 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
     # ignored signal would be inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            # `nohup` ignores the end of the terminal, and so do we then.
+            signal.signal(number, _end)
     try:
-        with folders.temporary(PREFIX) as folder:
-            house = House.temporary(folder, say=_say)
-            try:
-                return _inside(house, command, wanted)
-            finally:
-                house.stop()
+        for left in reversed(range(ATTEMPTS)):
+            with folders.temporary(PREFIX) as folder:
+                house = House.temporary(folder, say=_say)
+                try:
+                    _start(house, wanted)
+                    return _run(command, _environment(house, wanted))
+                except NotStarted as error:
+                    house.stop()
+                    if not left or not is_port_lost(error, house.ports.values()):
+                        raise
+                    _say("somebody took one of the ports first: again, with others")
+                finally:
+                    house.stop()
+        raise AssertionError("the last attempt returns or raises")
     except NotStarted as error:
         _say(f"not started: {error}")
         return 1
@@ -66,13 +78,16 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
         return 128 + (error.args[0] if error.args else signal.SIGINT)
 
 
-def _inside(house: House, command: Sequence[str], wanted: dict[str, int]) -> int:
+def _start(house: House, wanted: dict[str, int]) -> None:
     workers = {f"worker{number}": QUEUES for number in range(1, wanted["worker"] + 1)}
     house.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
+
+
+def _environment(house: House, wanted: dict[str, int]) -> dict[str, str]:
     env = {**os.environ, **house.env, "PATH": house.path}
     if wanted["flower"]:
         env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{house.ports['flower']}"
-    return _run(command, env)
+    return env
 
 
 def _run(command: Sequence[str], env: dict[str, str]) -> int:

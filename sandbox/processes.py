@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,14 @@ GUARD = Path(__file__).with_name("guard.py")
 
 class NotStarted(Exception):
     """A part did not come up; the text says which and why."""
+
+
+#: What servers say when somebody else has their port: Postgres, Valkey, Python and Tornado.
+_PORT_LOST = re.compile(r"address (is )?already in use|could not bind|is taken", re.IGNORECASE)
+#: Where the kernel says from which range outgoing connections take their ports.
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: The first port that needs no care: below are those of well-known servers.
+_FIRST_PORT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +46,43 @@ def unprivileged() -> Identity | None:
 
 def free_port() -> int:
     """A port on loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(["one"])["one"]
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """A free port for each name, all different."""
+    """A free port for each name, all different; nobody keeps them for us.
+
+    Any connection that somebody opens may take a port of the kernel's own choice a moment later, so
+    they are taken by chance from below that range.
+    """
     with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in names]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return {name: probe.getsockname()[1] for name, probe in zip(names, probes, strict=True)}
+        return {name: _hold_one(held.enter_context(socket.socket())) for name in names}
+
+
+def _hold_one(probe: socket.socket) -> int:
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(_FIRST_PORT, _outgoing())))
+            break
+    else:
+        probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    return port
+
+
+@functools.cache
+def _outgoing() -> int:
+    """The first port of outgoing connections, where there is room below it."""
+    with contextlib.suppress(OSError, ValueError):
+        first = int(_RANGE.read_text().split()[0])
+        if first > _FIRST_PORT + 1000:
+            return first
+    return 32_768
+
+
+def is_port_lost(error: NotStarted, ports: Iterable[int]) -> bool:
+    """Whether a part did not start because somebody has its port; all of ours have ended."""
+    return _PORT_LOST.search(str(error)) is not None or any(map(is_taken, ports))
 
 
 def is_taken(port: int) -> bool:

@@ -61,7 +61,10 @@ class Session:
     def run(self) -> int:
         """Start, show, stop; the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._interrupt)
+            # A background job ignores Ctrl-C, `nohup` the end of the terminal: the first is obeyed
+            # when it is sent to us by name, the second was meant.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
         status = 1
         try:
             self.house.start(2, WORKERS, flower=True, prepare=self._prepare)

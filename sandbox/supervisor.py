@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sandbox.processes import Process, wait_until
+from sandbox.processes import NotStarted, Process, wait_until
 
 #: Pause before a part that died is started again, doubled up to the longest (seconds).
 RESTART, LONGEST_RESTART = 0.5, 15.0
@@ -51,6 +51,12 @@ class Supervisor:
         """Wait for every part; NotStarted says which did not come up, and why."""
         for part in self.parts:
             part.wait_ready()
+        for part in self.parts:
+            if not part.process.running:
+                # What answered on its port was somebody else.
+                raise NotStarted(
+                    f"{part.name} ended with status {part.process.status}:\n{part.process.tail()}"
+                )
 
     def watch(self) -> None:
         """Start again what has died, later each time."""

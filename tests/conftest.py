@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 # The processes that tests start would each compile a thousand modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A background job of a script ignores Ctrl-C, and what it starts inherits that, also programs whose
+# Ctrl-C is tested; beside a handler of ours they start with the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = (
     "fix_waiting",
