@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from celery.apps import worker
 from celery.utils.log import LoggingProxy
 
 from workers import channel_secrets
@@ -105,6 +104,8 @@ def configure_service() -> None:
 
     What other people's code prints, warns of or dies of becomes a log line too.
     """
+    from celery.apps import worker
+
     global _STDERR
     configure()
     if settings().log_format != "json" or isinstance(sys.stderr, LoggingProxy):
