@@ -72,9 +72,18 @@ def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
             data = {"chain": candidate.chain, "address": candidate.address, "feeds": [], "links": []}
             item = found.setdefault(candidate.key, Item(candidate.key, data))
             item.data["links"] = item.data["links"] or candidate.links
+            _add_boosts(item, candidate)
             if feed not in item.data["feeds"]:
                 item.data["feeds"].append(feed)
     return sorted(found.values(), key=lambda item: str(item.data["chain"])), errors
+
+
+def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
+    """A token may have several rows: the first is its newest purchase, the greatest total counts."""
+    if candidate.boost_amount is not None:
+        item.data.setdefault("boost_amount", candidate.boost_amount)
+    if candidate.boost_total is not None:
+        item.data["boost_total"] = max(candidate.boost_total, item.data.get("boost_total", 0))
 
 
 def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:

@@ -1,4 +1,10 @@
-"""What rules are asked about tokens: new ones, and once more when one comes to fit."""
+"""What rules are asked about tokens: when one comes to fit, is back, or has dropped in price.
+
+A rule hears of changes.  A token that goes on fitting is told once, and again when it had left and is
+back.  A drop is told to a rule that names one (``price_drop >= 10 %``), when the rule's own threshold
+is passed: counted from the highest price since the last drop that was told, so that a price that
+wanders about the threshold, or falls tick by tick, is no second notice.
+"""
 
 from __future__ import annotations
 
@@ -6,55 +12,137 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tasks.discovery.pairs import Pair
-from tasks.watches import matching
-from tasks.watches.matching import CHANGED, NEW, PRICE_DROP, Found
+from tasks.discovery import token_rules, tokens
+from tasks.discovery.token_rules import Key, Standing
+from tasks.watches import checking, evaluation, matching, rules
+from tasks.watches.evaluation import Test
+from tasks.watches.matching import CHANGED, NEW, PRICE_DROP, RELISTED, Found
+from tasks.watches.rules import Ready
+
+SUBJECT = "token"
+DROPS = ("price_drop", "price_drop_percent")
+#: A rule that asks for drops alone and names no threshold hears of those so large (percent).
+DEFAULT_DROP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A token as a run saw it."""
+    """A token as a run saw it: its key, whether it is new, and its price before."""
 
     token_id: int
     is_new: bool
-    key: str
-    pair: Pair
+    url: str | None
     old_price: Decimal | None
     now: datetime
 
 
+def fields_of(row: Any, now: datetime, old_price: Decimal | None) -> dict[str, Any]:
+    """A token's row as the fields that rules know; the drop is counted from ``old_price``."""
+    age = None if row.pool_created_at is None else now - row.pool_created_at
+    return {
+        "symbol": row.symbol,
+        "name": row.name,
+        "chain": row.chain,
+        "price": row.price_usd,
+        "market_cap": row.market_cap,
+        "volume": row.volume_h24,
+        "liquidity": row.liquidity_usd,
+        "price_change": row.price_change_h24,
+        "age_hours": None if age is None else age.total_seconds() / 3600,
+        "boost_amount": row.boost_amount,
+        "boost_total": row.boost_total,
+        **matching.dropped(old_price, row.price_usd),
+    }
+
+
+def title_of(row: Any) -> str:
+    """What a token is called."""
+    return str(row.symbol or row.name or f"{row.chain}:{row.address}")
+
+
 def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> tuple[int, int]:
     """Ask the rules about these tokens; how many matches and notices that made."""
-    return matching.judge(connection, run_id, "token", [_found(one) for one in seen])
+    asked = [_Asked(rule) for rule in rules.active(connection, SUBJECT)] if seen else []
+    if not asked:
+        return 0, 0
+    ids = [one.token_id for one in seen]
+    rows, known = tokens.find(connection, ids), token_rules.load(connection, ids)
+    fitting: list[tuple[Ready, Found]] = []
+    changed: dict[Key, Standing] = {}
+    for rule in asked:
+        for one in seen:
+            key = rule.ready.name, one.token_id
+            before = known.get(key)
+            after, found = rule.look(rows[one.token_id], one, before)
+            if found is not None and found.occasion in rule.ready.occasions:
+                fitting.append((rule.ready, found))
+            if after != (before or Standing()):
+                changed[key] = after
+    token_rules.save(connection, changed)
+    return matching.keep(connection, run_id, SUBJECT, fitting)
 
 
-def _found(one: Seen) -> Found:
-    pair, age = one.pair, one.pair.age(one.now)
-    drop = matching.dropped(one.old_price, pair.price_usd)
-    fell = drop["price_drop"] is not None
-    occasion = NEW if one.is_new else PRICE_DROP if fell else CHANGED
-    return Found(
-        subject_id=str(one.token_id),
-        occasion=occasion,
-        # A rule hears of a token once, however often it goes on fitting; of a lower price each day.
-        occasion_key=f"{PRICE_DROP} {one.now:%Y-%m-%d}" if occasion == PRICE_DROP else "fits",
-        title=pair.symbol or pair.name or one.key,
-        fields={
-            "symbol": pair.symbol,
-            "name": pair.name,
-            "chain": pair.chain,
-            "price": pair.price_usd,
-            "market_cap": pair.market_cap,
-            "volume": pair.volume_h24,
-            "liquidity": pair.liquidity_usd,
-            "price_change": pair.price_change_h24,
-            "age_hours": None if age is None else age.total_seconds() / 3600,
-            **drop,
-        },
-        url=pair.url,
-        old_price=one.old_price if fell else None,
-    )
+class _Asked:
+    """A rule, and which of its clauses are about drops."""
+
+    def __init__(self, ready: Ready) -> None:
+        self.ready = ready
+        clauses = [one for one in checking.clauses(ready.node) if one.field in DROPS]
+        self._drops: list[Test] = [evaluation.compiled(one, SUBJECT) for one in clauses]
+        self._drops_alone = ready.occasions == {PRICE_DROP}
+
+    def look(self, row: Any, one: Seen, before: Standing | None) -> tuple[Standing, Found | None]:
+        """How the rule stands to the token now, and what there is to tell, if anything."""
+        known, price = before or Standing(), row.price_usd
+        since = one.old_price if before is None else known.reference_price
+        fields = fields_of(row, one.now, since)
+        facts = evaluation.facts(fields, SUBJECT)
+        fits = self.ready.test(facts)
+        fell = fits and self._fell(facts, fields)
+        occasion = self._occasion(one, known, came=fits and not known.fits, fell=fell)
+        told = known.told + (occasion is not None)
+        after = Standing(fits, self._reference(since, price, fell=fell), told)
+        if occasion is None:
+            return after, None
+        is_first = occasion in {NEW, CHANGED} and not known.told
+        found = Found(
+            subject_id=str(one.token_id),
+            occasion=occasion,
+            occasion_key="fits" if is_first else f"{occasion} {told}",
+            title=title_of(row),
+            fields=fields,
+            url=one.url,
+            old_price=since if fell else None,
+        )
+        return after, found
+
+    def _reference(self, since: Decimal | None, price: Decimal | None, *, fell: bool) -> Decimal | None:
+        """What the next drop is counted from: the highest price since the last one that was told."""
+        if not self._drops and not self._drops_alone:
+            return None
+        if fell or since is None:
+            return price
+        return since if price is None else max(since, price)
+
+    def _fell(self, facts: evaluation.Facts, fields: dict[str, Any]) -> bool:
+        """Whether the price has dropped by as much as the rule asks for."""
+        if fields["price_drop"] is None:
+            return False
+        if self._drops:
+            return any(test(facts) for test in self._drops)
+        return self._drops_alone and fields["price_drop_percent"] >= DEFAULT_DROP
+
+    @staticmethod
+    def _occasion(one: Seen, known: Standing, *, came: bool, fell: bool) -> str | None:
+        if came and one.is_new:
+            return NEW
+        if fell:
+            return PRICE_DROP
+        if came:
+            return RELISTED if known.told else CHANGED
+        return None

@@ -84,7 +84,7 @@ def store(
     new = sum(one["is_new"] for one in sightings)
     chosen = token_sightings.choose(connection, run_id, most)
     named = [
-        matching.Seen(*ids[one.item.key], one.item.key, one.pair, before.get(one.item.key), now)
+        matching.Seen(*ids[one.item.key], one.pair.url, before.get(one.item.key), now)
         for one in found
         if one.pair is not None
     ]
@@ -101,5 +101,7 @@ def _token(one: Found, run_id: UUID, now: datetime) -> dict[str, Any]:
         "first_run_id": run_id,
         "last_checked_at": now,
         "links": data.get("links") or None,
+        "boost_amount": data.get("boost_amount"),
+        "boost_total": data.get("boost_total"),
         **tokens.values_of(one.pair),
     }

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
@@ -52,6 +52,12 @@ class Token(Base):
     )
     orders: Mapped[int | None] = mapped_column(comment="Orders paid for it at DexScreener")
     boosts: Mapped[int | None] = mapped_column(comment="Boosts paid for it at DexScreener")
+    boost_amount: Mapped[int | None] = mapped_column(
+        comment="Boosts of the newest purchase that a feed named"
+    )
+    boost_total: Mapped[int | None] = mapped_column(
+        comment="Boosts active in all, as a feed named them"
+    )
     paid_at: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="When something was first paid for it"
     )
@@ -67,11 +73,12 @@ class Token(Base):
     )
 
 
-#: Values of a look-up: a null does not replace what is known.
-VALUES = (
+#: Values of a look-up, and of feeds: a null does not replace what is known.
+LOOKED_UP = (
     "symbol", "name", "price_usd", "market_cap", "volume_h24", "liquidity_usd", "price_change_h24",
-    "pool_created_at", "links",
+    "pool_created_at",
 )  # fmt: skip
+VALUES = (*LOOKED_UP, "links", "boost_amount", "boost_total")
 
 
 def upsert(
@@ -103,7 +110,7 @@ def upsert(
 def values_of(pair: Pair | None) -> dict[str, Any]:
     """The columns that a token takes from its best pair."""
     if pair is None:
-        return dict.fromkeys(VALUES[:-1])
+        return dict.fromkeys(LOOKED_UP)
     return {
         "symbol": pair.symbol,
         "name": pair.name,
@@ -142,6 +149,12 @@ def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str
         "keys": [row["address_key"] for row in found],
     }
     return {row.key: row.price_usd for row in connection.execute(_LOCK, parameters)}
+
+
+def find(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
+    """Tokens by their keys, as they are stored."""
+    rows = connection.execute(select(Token.__table__).where(Token.id.in_(ids)))
+    return {row.id: row for row in rows}
 
 
 #: A pool that was not found since is no proof that its token still trades.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -11,24 +12,28 @@ from tasks.watches import matching
 from tasks.watches.matching import CHANGED, PRICE_DROP, Found
 
 
+def fields_of(price: Price, source: str) -> dict[str, Any]:
+    """A price as the fields that rules know."""
+    return {
+        "symbol": price.symbol,
+        "source": source,
+        "price": price.price,
+        "previous_close": price.previous_close,
+        "volume": price.volume,
+        "price_change": price.change_percent,
+        **matching.dropped(price.previous_close, price.price),
+    }
+
+
 def judge(connection: Connection, run_id: UUID | None, source: str, price: Price) -> tuple[int, int]:
     """Ask the rules about a price; how many matches and notices that made."""
-    drop = matching.dropped(price.previous_close, price.price)
-    fell = drop["price_drop"] is not None
+    fields = fields_of(price, source)
     found = Found(
         subject_id=price.symbol,
-        occasion=PRICE_DROP if fell else CHANGED,
+        occasion=CHANGED if fields["price_drop"] is None else PRICE_DROP,
         occasion_key=f"session {price.session_date}",
         title=price.symbol,
-        fields={
-            "symbol": price.symbol,
-            "source": source,
-            "price": price.price,
-            "previous_close": price.previous_close,
-            "volume": price.volume,
-            "price_change": price.change_percent,
-            **drop,
-        },
+        fields=fields,
         old_price=price.previous_close,
     )
     return matching.judge(connection, run_id, "quote", [found])

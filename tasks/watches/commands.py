@@ -134,7 +134,7 @@ def explain(rule: str, key: int, subject: str, as_json: bool) -> None:
         ready, subject = rule_of(connection, rule, subject)
         if subject == "quote":
             fail("rules on quotes are explained by: watch test", None, USAGE)
-        rows = trying.known(connection, subject, number=key)
+        rows = trying.known(connection, subject, number=key, rule=ready.name)
     if not rows:
         fail(f"there is no {subject} {key}", None, NOT_FOUND)
     fields = trying.fields_of(subject, rows[0])

@@ -19,7 +19,8 @@ FIELDS = {
     "token": {
         "symbol": TEXT, "name": TEXT, "chain": TEXT, "price": NUMBER, "market_cap": NUMBER,
         "volume": NUMBER, "liquidity": NUMBER, "price_change": NUMBER, "age_hours": NUMBER,
-        "price_drop": NUMBER, "price_drop_percent": NUMBER,
+        "price_drop": NUMBER, "price_drop_percent": NUMBER, "boost_amount": NUMBER,
+        "boost_total": NUMBER,
     },
     "quote": {
         "symbol": TEXT, "source": TEXT, "price": NUMBER, "previous_close": NUMBER, "volume": NUMBER,

@@ -47,8 +47,15 @@ def judge(
     listed = list(found)
     asked = rules.active(connection, subject) if listed else []
     fitting = [(rule, one) for one in listed for rule in _fitting(asked, subject, one)]
+    return keep(connection, run_id, subject, fitting)
+
+
+def keep(
+    connection: Connection, run_id: UUID | None, subject: str, fitting: Sequence[tuple[Ready, Found]]
+) -> tuple[int, int]:
+    """Store which rules fitted what, and tell of it; how many matches and notices that made."""
     rows = [_row(run_id, subject, rule, one) for rule, one in fitting]
-    by_name = {rule.name: rule for rule in asked}
+    by_name = {rule.name: rule for rule, _ in fitting}
     new = matches.add(connection, rows)
     told = sum(notices.add_for_match(connection, match, by_name[rule].channels) for match, rule in new)
     if told:

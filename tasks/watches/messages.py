@@ -71,6 +71,7 @@ def _fields(occasion: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     for label, name in (
         ("Condition", "condition"), ("Ships to", "shipping_regions"), ("Seller", "seller_username"),
         ("Category", "category"), ("Chain", "chain"), ("Liquidity", "liquidity"), ("Volume", "volume"),
+        ("Boosts", "boost_total"),
     ):  # fmt: skip
         value = facts.get(name)
         if value not in (None, "", []):

@@ -20,8 +20,14 @@ select l.*, c.title as category, c.slug as category_slug, s.currency as site_cur
    and (cast(:number as bigint) is null or l.id = :number)
  order by l.id desc
 """)
+#: A drop is counted as for a rule that has heard of none: from the highest price of that time.
 _TOKENS = text("""
-select t.*, clock_timestamp() as now from token t
+select t.*, clock_timestamp() as now,
+       coalesce((select r.reference_price from token_rule r where r.rule = :rule and r.token_id = t.id),
+                (select max(s.price_usd) from token_snapshot s
+                  where s.token_id = t.id and (cast(:span as interval) is null
+                        or s.taken_at > clock_timestamp() - cast(:span as interval)))) as old_price
+  from token t
  where (cast(:span as interval) is null or t.last_seen_at > clock_timestamp() - cast(:span as interval))
    and (cast(:number as bigint) is null or t.id = :number)
  order by t.id desc
@@ -35,50 +41,41 @@ _BY_SUBJECT = {"listing": _LISTINGS, "token": _TOKENS, "quote": _QUOTES}
 
 
 def known(
-    connection: Connection, subject: str, *, span: timedelta | None = None, number: int | None = None
+    connection: Connection,
+    subject: str,
+    *,
+    span: timedelta | None = None,
+    number: int | None = None,
+    rule: str | None = None,
 ) -> Sequence[Any]:
-    """Rows of a subject seen within ``span``, or the one with that key."""
-    parameters: dict[str, Any] = {"span": span, "number": number}
-    if subject == "quote":
-        del parameters["number"]
-    return connection.execute(_BY_SUBJECT[subject], parameters).all()
-
-
-def _age(row: Any, since: Any) -> float | None:
-    return None if since is None else (row.now - since).total_seconds() / 3600
+    """Rows of a subject seen within ``span``, or the one with that key, as ``rule`` sees it now."""
+    given: dict[str, Any] = {"span": span}
+    if subject != "quote":
+        given["number"] = number
+    if subject == "token":
+        given["rule"] = rule
+    return connection.execute(_BY_SUBJECT[subject], given).all()
 
 
 def fields_of(subject: str, row: Any) -> dict[str, Any]:
-    """A row as the fields that rules know."""
-    if subject == "listing":
-        from tasks.listings.matching import fields_of
+    """A row as the fields that rules know, by the mapping of its watch."""
+    from tasks.discovery import matching as discovery
+    from tasks.listings import matching as listings
+    from tasks.prices import matching as prices
+    from tasks.prices.quotes import Price
 
-        return {**fields_of(row), **dropped(row.old_price, row.price)}
+    if subject == "listing":
+        return {**listings.fields_of(row), **dropped(row.old_price, row.price)}
     if subject == "token":
-        return {
-            "symbol": row.symbol,
-            "name": row.name,
-            "chain": row.chain,
-            "price": row.price_usd,
-            "market_cap": row.market_cap,
-            "volume": row.volume_h24,
-            "liquidity": row.liquidity_usd,
-            "price_change": row.price_change_h24,
-            "age_hours": _age(row, row.pool_created_at),
-        }
-    previous = row.previous_close
-    change = None if not previous else (row.price - previous) * 100 / previous
-    return {
-        "symbol": row.symbol,
-        "source": row.source,
-        "price": row.price,
-        "previous_close": previous,
-        "volume": row.volume,
-        "price_change": change,
-        **dropped(previous, row.price),
-    }
+        return discovery.fields_of(row, row.now, row.old_price)
+    price = Price(row.symbol, row.price, row.session_date, row.volume, row.previous_close)
+    return prices.fields_of(price, row.source)
 
 
 def title_of(subject: str, row: Any) -> str:
     """What a row is called."""
-    return str(row.title if subject == "listing" else row.symbol)
+    from tasks.discovery.matching import title_of
+
+    return (
+        title_of(row) if subject == "token" else str(row.title if subject == "listing" else row.symbol)
+    )

@@ -46,6 +46,9 @@ class Candidate:
     feed: str
     #: Pages that its makers name: type and label may be missing, the address not.
     links: list[dict[str, str]] = field(default_factory=list)
+    #: Boosts of the newest purchase, and of all that are active; None where the feed names none.
+    boost_amount: int | None = None
+    boost_total: int | None = None
 
     @property
     def key(self) -> str:
@@ -113,7 +116,8 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
     for row in _rows(rows):
         chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
         if chain and address and is_name(chain) and is_name(address):
-            yield Candidate(chain.lower(), address, feed, _links(row.get("links")))
+            boosts = _count(row.get("amount")), _count(row.get("totalAmount"))
+            yield Candidate(chain.lower(), address, feed, _links(row.get("links")), *boosts)
 
 
 def parse_pairs(answer: Any) -> list[Pair]:

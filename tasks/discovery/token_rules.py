@@ -1,0 +1,70 @@
+"""`token_rule`: how each rule stands to each token, so that it is told of changes and not of states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, ForeignKey, Index, Text, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, Numeric
+
+from workers.db import Base
+
+#: A rule and a token.
+Key = tuple[str, int]
+
+
+class TokenRule(Base):
+    """One rule and one token."""
+
+    __tablename__ = "token_rule"
+    __table_args__ = (
+        Index("token_rule_by_token", "token_id"),
+        {"comment": "How each rule stands to each token: what it was told, and what it compares with."},
+    )
+
+    rule: Mapped[str] = mapped_column(
+        Text, ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+    )
+    token_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
+    )
+    fits: Mapped[bool] = mapped_column(comment="Whether the rule fitted at the last look")
+    reference_price: Mapped[Decimal | None] = mapped_column(
+        Numeric, comment="Highest price (USD) since a drop was told last: drops are counted from it"
+    )
+    told: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it fitted anew")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row of this table."""
+
+    fits: bool = False
+    reference_price: Decimal | None = None
+    told: int = 0
+
+
+def load(connection: Connection, token_ids: Sequence[int]) -> dict[Key, Standing]:
+    """How all rules stand to these tokens."""
+    rows = connection.execute(select(TokenRule.__table__).where(TokenRule.token_id.in_(token_ids)))
+    return {(row.rule, row.token_id): Standing(row.fits, row.reference_price, row.told) for row in rows}
+
+
+def save(connection: Connection, standings: Mapping[Key, Standing]) -> None:
+    """Keep how rules stand to tokens; the tokens are locked by whoever asks."""
+    if not standings:
+        return
+    rows = [
+        {"rule": rule, "token_id": token_id, "fits": one.fits, "told": one.told,
+         "reference_price": one.reference_price}
+        for (rule, token_id), one in sorted(standings.items())
+    ]  # fmt: skip
+    statement = insert(TokenRule).values(rows)
+    changes = {name: statement.excluded[name] for name in ("fits", "reference_price", "told")}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["rule", "token_id"], set_=changes)
+    )
