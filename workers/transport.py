@@ -192,14 +192,8 @@ def exchange(
             if len(content) > max_bytes:
                 raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
             deadline.left()
-    return Answer(
-        upstream,
-        response.status_code,
-        str(response.url),
-        _headers(response),
-        bytes(content),
-        response.charset_encoding,
-    )
+    url, encoding = str(response.url), response.charset_encoding
+    return Answer(upstream, response.status_code, url, _headers(response), bytes(content), encoding)
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:
