@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,14 @@ def test_the_exit_status_is_the_verdict(
     (tmp_path / "beat-one@host").touch()
     assert main() == 0
     settings.cache_clear()
+
+
+def test_a_check_is_cheap_enough_to_run_every_second_in_each_container(tmp_path: Path) -> None:
+    (tmp_path / "beat-one@host").touch()
+    look = "import sys, workers.healthcheck as h; print(h.main(), 'pydantic' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", look], check=True, capture_output=True, text=True,
+        env={**os.environ, "WATCHKEEPER_HEARTBEAT_DIR": str(tmp_path)},
+    )  # fmt: skip
+
+    assert done.stdout.split() == ["0", "False"]
