@@ -28,7 +28,7 @@ def verdict(directory: Path | None, now: float) -> str | None:
 
 
 def heartbeat_dir() -> Path | None:
-    """The setting.  To read it with all others costs ten times the check, which runs every few seconds."""
+    """The setting; to read it with all others costs ten times the check, which runs all the time."""
     named = os.environ.get("WATCHKEEPER_HEARTBEAT_DIR")
     if named:
         return Path(named)
