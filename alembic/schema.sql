@@ -5730,11 +5730,12 @@ UNION ALL
  SELECT 'queue unserved'::text AS kind,
     unserved.queue AS subject,
     ('no worker serves the queue '::text || unserved.queue) AS title,
-    (((waiting.number ||
-        CASE
-            WHEN (waiting.number = 1000) THEN ' or more'::text
-            ELSE ''::text
-        END) || ' batches are ready, the oldest from '::text) || public.ago_words(waiting.oldest)) AS text,
+    ((
+        CASE waiting.number
+            WHEN 1 THEN '1 batch is'::text
+            WHEN 1000 THEN '1000 or more batches are'::text
+            ELSE (waiting.number || ' batches are'::text)
+        END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest))) AS text,
     'error'::text AS severity,
     waiting.oldest AS since
    FROM (((

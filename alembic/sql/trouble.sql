@@ -73,8 +73,8 @@ select 'worker silent', s.name, 'worker ' || s.name || ' is silent',
  where s.role = 'worker' and (not s.covered or s.seen_at > clock_timestamp() - interval '1 hour')
 union all
 select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserved.queue,
-       waiting.number || case when waiting.number = 1000 then ' or more' else '' end || ' batches are ready, the oldest from '
-       || ago_words(waiting.oldest), 'error', waiting.oldest
+       case waiting.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else waiting.number || ' batches are' end
+       || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest), 'error', waiting.oldest
   from (select queue from task_kind where retired_at is null
         union select queue from schedule where queue is not null
         except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive) unserved
