@@ -108,6 +108,7 @@ declare
     per_run record;
     waits interval;
 begin
+    perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
     dues := backfill_dues(s, first, last);
     runs := cardinality(dues);
@@ -895,12 +896,8 @@ declare
 begin
     if acting is null or acting = 'operator' and position(lower(tg_op) in tg_argv[0]) > 0 then
         return null;
-    elsif acting = 'viewer' then
-        raise exception 'a viewer cannot % %', verb, tg_table_name
-            using errcode = '42501',
-                  detail = format('"%s" may read everything and change nothing.', current_user),
-                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
     end if;
+    perform require_operator(tg_relid, verb);
     raise exception 'an operator cannot % %', verb, tg_table_name
         using errcode = '42501',
               detail = case when tg_argv[0] = '' then 'The machine writes it: ' else 'It holds: ' end
@@ -910,7 +907,7 @@ end
 $$;
 
 -- Name: FUNCTION guard(); Type: COMMENT
-COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator or viewer what it may not do, why, and what to do instead';
+COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator what it may not do, why, and what to do instead';
 
 -- Name: guard_columns(); Type: FUNCTION
 CREATE FUNCTION public.guard_columns() RETURNS trigger
@@ -1014,6 +1011,49 @@ $$;
 -- Name: FUNCTION incident_outcome(kind text, subject text); Type: COMMENT
 COMMENT ON FUNCTION public.incident_outcome(kind text, subject text) IS 'How an incident ended when not by recovering: disabled, paused, replaced …; null: it recovered';
 
+-- Name: limit_login(text); Type: FUNCTION
+CREATE FUNCTION public.limit_login(login text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    reads_only boolean := not pg_has_role(login, 'operator', 'member');
+    limited text[];
+begin
+    foreach limited slice 1 in array array[
+        array['lock_timeout', case when reads_only then '2s' else '10s' end],
+        array['statement_timeout', case when reads_only then '60s' else '10min' end],
+        array['idle_in_transaction_session_timeout', case when reads_only then '60s' else '10min' end],
+        array['transaction_timeout', case when reads_only then '5min' else '0' end]] loop
+        -- transaction_timeout is of Postgres 17.
+        if exists (select from pg_settings where name = limited[1]) then
+            execute format('alter role %I set %I = %L', login, limited[1], limited[2]);
+        end if;
+    end loop;
+    execute format('alter role %I connection limit %s', login, case when reads_only then 5 else 10 end);
+end
+$$;
+
+-- Name: FUNCTION limit_login(login text); Type: COMMENT
+COMMENT ON FUNCTION public.limit_login(login text) IS 'Give a person''s login its connection limit and time-outs; an administrator''s: SELECT limit_login(''alice'');';
+
+-- Name: make_login(text, text); Type: FUNCTION
+CREATE FUNCTION public.make_login(login text, role text DEFAULT 'viewer'::text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if role is null or role not in ('viewer', 'operator') then
+        raise exception 'people are viewer or operator, not "%"', role
+            using errcode = '22023', hint = 'SELECT make_login(''alice'', ''viewer'');';
+    end if;
+    execute format('create role %I login in role %I', login, role);
+    perform limit_login(login);
+    return format('%s may log in once it has a password: \password %s', login, quote_ident(login));
+end
+$$;
+
+-- Name: FUNCTION make_login(login text, role text); Type: COMMENT
+COMMENT ON FUNCTION public.make_login(login text, role text) IS 'Make a person''s login with its limits; an administrator''s: SELECT make_login(''alice'', ''operator'');';
+
 -- Name: next_runs(text, integer); Type: FUNCTION
 CREATE FUNCTION public.next_runs(schedule_name text, n integer DEFAULT 5) RETURNS TABLE(due_at timestamp with time zone, local text, ahead text)
     LANGUAGE plpgsql STABLE
@@ -1116,6 +1156,7 @@ CREATE FUNCTION public.open_door(upstream_name text, why text DEFAULT NULL::text
 declare
     kept upstream;
 begin
+    perform require_operator('upstream', 'change');
     select * into kept from upstream where name = upstream_name;
     if kept.name is null then
         raise exception 'no upstream named "%"', upstream_name
@@ -1325,6 +1366,7 @@ CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, un
 declare
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('schedule', 'change');
     if until is null or until <= clock_timestamp() then
         raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
@@ -1374,7 +1416,10 @@ COMMENT ON COLUMN public.pause_switch.changed_at IS 'When';
 -- Name: pause_all(text); Type: FUNCTION
 CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning * $$;
+    AS $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
+$$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
 COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; single pauses survive it';
@@ -1654,6 +1699,23 @@ $$;
 -- Name: FUNCTION quota_check(); Type: COMMENT
 COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a limit that makes no sense, with a hint';
 
+-- Name: require_operator(regclass, text); Type: FUNCTION
+CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    if guarded_role(relation) = 'viewer' then
+        raise exception 'a viewer cannot % %', verb, relation
+            using errcode = '42501',
+                  detail = format('"%s" may read everything and change nothing.', current_user),
+                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
+    end if;
+end
+$$;
+
+-- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Tells a viewer why a function does nothing for it: without a grant no trigger can';
+
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
     LANGUAGE plpgsql
@@ -1661,6 +1723,7 @@ CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
 declare
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('schedule', 'change');
     -- Clears an automatic pause too: beat plans anew whatever was edited.
     update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
@@ -1675,7 +1738,10 @@ COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an a
 -- Name: resume_all(); Type: FUNCTION
 CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = false, note = null returning * $$;
+    AS $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = false, note = null returning *
+$$;
 
 -- Name: FUNCTION resume_all(); Type: COMMENT
 COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now, fires no backlog';
@@ -1763,6 +1829,7 @@ CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETUR
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = retry_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
@@ -1999,6 +2066,7 @@ declare
     asked run_request;
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('run_request', 'insert into');
     if with_options is not null then
         perform options_check(kept.task, kept.options || with_options,
                               (select options_schema from task_kind where name = kept.task));
@@ -2734,6 +2802,7 @@ declare
     target channel;
     written notice;
 begin
+    perform require_operator('notice', 'insert into');
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
@@ -2874,6 +2943,7 @@ CREATE FUNCTION public.stop_run(run uuid, reason text DEFAULT NULL::text) RETURN
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = stop_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
@@ -3941,6 +4011,27 @@ ALTER TABLE public.listing_status_change ALTER COLUMN id ADD GENERATED BY DEFAUL
     NO MAXVALUE
     CACHE 1
 );
+
+-- Name: login_without_limits; Type: VIEW
+CREATE VIEW public.login_without_limits AS
+ SELECT (rolname)::text AS name,
+        CASE
+            WHEN pg_has_role(oid, (to_regrole('operator'::text))::oid, 'member'::text) THEN 'operator'::text
+            ELSE 'viewer'::text
+        END AS role
+   FROM pg_roles r
+  WHERE (rolcanlogin AND (NOT rolsuper) AND (to_regrole('viewer'::text) IS NOT NULL) AND (to_regrole('operator'::text) IS NOT NULL) AND (to_regrole('service'::text) IS NOT NULL) AND (to_regrole('owner'::text) IS NOT NULL) AND (pg_has_role(oid, (to_regrole('viewer'::text))::oid, 'member'::text) OR pg_has_role(oid, (to_regrole('operator'::text))::oid, 'member'::text)) AND (NOT pg_has_role(oid, (to_regrole('service'::text))::oid, 'member'::text)) AND (NOT pg_has_role(oid, (to_regrole('owner'::text))::oid, 'member'::text)) AND ((rolconnlimit = '-1'::integer) OR (NOT (EXISTS ( SELECT
+           FROM pg_db_role_setting s
+          WHERE ((s.setrole = r.oid) AND ((s.setconfig)::text ~~ '%idle_in_transaction_session_timeout=%'::text)))))));
+
+-- Name: VIEW login_without_limits; Type: COMMENT
+COMMENT ON VIEW public.login_without_limits IS 'People''s logins without a connection limit or time-outs: a role cannot give them, SELECT limit_login(name) does';
+
+-- Name: COLUMN login_without_limits.name; Type: COMMENT
+COMMENT ON COLUMN public.login_without_limits.name IS 'The login';
+
+-- Name: COLUMN login_without_limits.role; Type: COMMENT
+COMMENT ON COLUMN public.login_without_limits.role IS 'operator | viewer';
 
 -- Name: machine_lock; Type: TABLE
 CREATE TABLE public.machine_lock (
@@ -6568,6 +6659,9 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW WHEN 
 
 -- Name: upstream guard_columns; Type: TRIGGER
 CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.name IS DISTINCT FROM new.name) OR (old.base_url IS DISTINCT FROM new.base_url)))) EXECUTE FUNCTION public.guard_columns('Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.', 'name', 'base_url');
+
+-- Name: upstream guard_mail_server; Type: TRIGGER
+CREATE TRIGGER guard_mail_server BEFORE INSERT ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND (new.base_url ~* '^\s*smtp'::text))) EXECUTE FUNCTION public.guard_columns('An owner adds mail servers: logins are sent to them.', 'base_url');
 
 -- Name: pause_switch pause_switch_stamp; Type: TRIGGER
 CREATE TRIGGER pause_switch_stamp BEFORE UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switch_stamp();

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from sandbox.postgres import USER, PostgresServer
+from sandbox.postgres import USER, PostgresServer, login_name
 from sandbox.processes import NotStarted, Process, free_ports, is_taken
 from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
@@ -79,7 +79,7 @@ class House:
     def env(self) -> dict[str, str]:
         """What a program needs to use this house: our settings and libpq's variables."""
         return {
-            "WATCHKEEPER_DATABASE_URL": self.postgres.url(),
+            "WATCHKEEPER_DATABASE_URL": self.postgres.login("service"),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
             "WATCHKEEPER_ALPHA_VANTAGE_API_KEY": KEY,
             "WATCHKEEPER_CHANNEL_DEMO": WEBHOOK,
@@ -88,8 +88,8 @@ class House:
             "CELERY_APP": "workers.app",
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.ports["postgres"]),
-            "PGUSER": USER,
-            "PGPASSWORD": self.postgres.password,
+            "PGUSER": login_name("operator"),
+            "PGPASSWORD": self.postgres.passwords["operator"],
             "PGDATABASE": USER,
         }
 
@@ -138,7 +138,7 @@ class House:
         if flower:
             self._launch_flower()
         self.migrate()
-        with psycopg.connect(self.postgres.url(), autocommit=True) as connection:
+        with psycopg.connect(self.postgres.login("owner"), autocommit=True) as connection:
             self._point_to_imitations(connection)
         prepare()
         self._launch_system(beats, workers)
@@ -162,7 +162,8 @@ class House:
 
     def _run_migrate(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "workers.migrate"], cwd=ROOT, env={**os.environ, **self.env},
+            [sys.executable, "-m", "workers.migrate"], cwd=ROOT,
+            env={**os.environ, **self.env, **self.postgres.migrate_env()},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
 
@@ -279,6 +280,10 @@ class House:
         env, metrics = dict(self.env), self.ports.get(f"metrics_{name}")
         if metrics is not None:
             env["WATCHKEEPER_METRICS_PORT"] = str(metrics)
+        if name == "flower":
+            # It has no database: this address is nobody's.
+            env["WATCHKEEPER_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+            env = {key: value for key, value in env.items() if not key.startswith("PG")}
         process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=ROOT)
         process.start()
         self.supervisor.add(Part(name, process, ready, stage, grace=grace))

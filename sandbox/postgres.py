@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ COMMON = {
     "log_min_messages": "warning",
     "timezone": "UTC",
 }
+
+
+def login_name(role: str) -> str:
+    """Name of our own login in ``role``."""
+    return f"watchkeeper_{role}"
 
 
 def binaries() -> Path:
@@ -93,6 +99,7 @@ class PostgresServer:
         self.port = port
         self._password_file = folder / "postgres-password"
         self.password = ""
+        self.passwords: defaultdict[str, str] = defaultdict(lambda: secrets.token_urlsafe(18))
         self._fast = fast
         self.process: Process | None = None
 
@@ -104,8 +111,22 @@ class PostgresServer:
         return Path(found) if found else None
 
     def url(self, database: str = USER) -> str:
-        """Address of a database of this server (holds the password)."""
+        """Address of a database for the administrator, who makes the other logins (holds the password)."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def login(self, role: str, database: str = USER) -> str:
+        """Address for the login of ``role`` (service, owner, operator) that the migrate step makes."""
+        name = login_name(role)
+        return f"postgresql://{name}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def migrate_env(self, database: str = USER) -> dict[str, str]:
+        """Settings of the migrate step: it alone knows the administrator and the owner."""
+        return {
+            "WATCHKEEPER_ADMIN_DATABASE_URL": self.url(database),
+            "WATCHKEEPER_DATABASE_URL": self.login("owner", database),
+            "WATCHKEEPER_SERVICE_DATABASE_URL": self.login("service", database),
+            "WATCHKEEPER_OPERATOR_DATABASE_URL": self.login("operator", database),
+        }
 
     def _run(self, *command: str | Path) -> None:
         who: dict[str, Any] = {}

@@ -48,7 +48,7 @@ class Session:
         self._until_green = until_green
         self.voice = Voice(highlight=False, soft_wrap=True)
         self.house = House(folder, ports, faults="mild", say=self.voice.plain)
-        self.runs = screen.Runs(self.house.postgres.url)
+        self.runs = screen.Runs(lambda: self.house.postgres.login("owner"))
         self._interrupted = self._stopping = False
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
@@ -83,7 +83,7 @@ class Session:
 
     def _prepare(self) -> None:
         self.runs.fresh()
-        demo.insert(self.house.postgres.url())
+        demo.insert(self.house.postgres.login("owner"))
 
     def _stop(self) -> None:
         if not self.house.supervisor.parts:

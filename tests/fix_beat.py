@@ -21,7 +21,7 @@ class Drive:
 
     def __init__(self, database: Any, broker_url: str, scheduler: Any) -> None:
         self.scheduler = scheduler
-        self._url = database.url
+        self._url = database.admin_url
         self.sql: psycopg.Connection[dict[str, Any]]
         self.reconnect()
         self.redis = redis.Redis.from_url(broker_url, protocol=2)

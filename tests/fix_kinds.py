@@ -11,7 +11,10 @@ import pytest
 
 #: Application of workers that serve the tests' kinds.
 KINDS = "kinds_for_tests"
-EFFECT = "create table if not exists effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp())"
+EFFECT = """
+create table if not exists effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
+grant select, insert on effect to service
+"""
 
 
 @pytest.fixture

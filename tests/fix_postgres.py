@@ -31,13 +31,15 @@ SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
 
 @dataclass(frozen=True)
 class Database:
-    """A database of its own, migrated."""
+    """A database of its own, migrated: code under test logs in as beat and workers do."""
 
     url: str
     name: str
+    #: For what the tests themselves look up and prepare.
+    admin_url: str
 
     def connect(self, **how: Any) -> psycopg.Connection[dict[str, Any]]:
-        return psycopg.connect(self.url, autocommit=True, row_factory=dict_row, **how)
+        return psycopg.connect(self.admin_url, autocommit=True, row_factory=dict_row, **how)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +68,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
         cwd=ROOT,
         env={
             **os.environ,
-            "WATCHKEEPER_DATABASE_URL": postgres_server.url(name),
+            **postgres_server.migrate_env(name),
             "WATCHKEEPER_RELAX_INTERVALS": "true",
         },
     )
@@ -104,10 +106,11 @@ def database(
 ) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"create database {name} template {migrated_template}")
-    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", postgres_server.url(name))
+        connection.execute(f"create database {name} template {migrated_template} owner owner")
+    url = postgres_server.login("service", name)
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", url)
     forget_caches()
-    yield Database(postgres_server.url(name), name)
+    yield Database(url, name, postgres_server.url(name))
     forget_caches()
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")

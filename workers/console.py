@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rich.text import Text
     from sqlalchemy import Connection
 
+#: "permission denied for table schedule", "… for sequence schedule_edit_id_seq".
+_NAME = re.compile(r"for (?:table|view|sequence|relation) (\S+)")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -141,13 +144,35 @@ def _is_away(sqlstate: str | None) -> bool:
 
 def _refused(error: Any) -> NoReturn:
     """The database's own words: message, why, hint; a CHECK constraint's name is its sentence."""
-    diag = error.diag
+    diag = (_as_the_guard_says(error.diag) if error.diag.sqlstate == "42501" else None) or error.diag
     message, why = diag.message_primary or str(error), diag.message_detail
     if diag.sqlstate == "23514" and diag.constraint_name:
         message, why = diag.constraint_name, None
     if diag.sqlstate == "55P03":
         message = f"somebody else holds it: {message}"
     fail(message, diag.message_hint, NOT_FOUND if diag.sqlstate == "P0002" else REFUSED, why=why)
+
+
+def _as_the_guard_says(diag: Any) -> Any:
+    """What the database's own functions tell a viewer, for a statement refused without a reason.
+
+    A viewer has no grant that would let a trigger speak.  None: it was refused as somebody else.
+    """
+    import psycopg
+
+    if diag.message_hint or not diag.message_primary.startswith("permission denied"):
+        return None
+    name = _NAME.search(diag.message_primary)
+    try:
+        with connect() as connection:
+            connection.execute(
+                "select require_operator(to_regclass(%s), 'change')", (name and name.group(1),)
+            )
+    except psycopg.errors.InsufficientPrivilege as refusal:
+        return refusal.diag
+    except psycopg.Error:
+        return None
+    return None
 
 
 def plain(value: Any) -> Any:

@@ -63,6 +63,12 @@ select string_agg(s.name || ' (' || s.task || ')', ', ' order by s.name) as name
  where s.enabled and (k.name is null or k.retired_at is not null)
 """
 
+LOGINS = """
+select string_agg(name, ', ' order by name) as names,
+       string_agg(format('SELECT limit_login(%L);', name), ' ' order by name) as cure
+  from login_without_limits
+"""
+
 SESSIONS = """
 select string_agg(s.calendar || coalesce(' until ' || last, ' not at all'), ', ') as names
   from (select distinct calendar from schedule where calendar is not null and enabled) s
@@ -82,6 +88,7 @@ def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
     yield "due times", _overdue(connection)
     yield "rows", _said(connection, ASIDE, "set aside: {}; correct them, any edit lets beat try again")
     yield "tasks", _tasks(connection)
+    yield "logins", _logins(connection)
     yield (
         "calendars",
         _said(connection, SESSIONS, "trading days are known for {}; enable schedule market-sessions"),
@@ -155,10 +162,20 @@ def _overdue(connection: Any) -> str | None:
     for row in connection.execute(OVERDUE):
         held = ""
         if row["pid"] is not None:
-            held = f" (locked for {row['since']} by {row['usename']} with {row['program']},"
+            since = f"for {row['since']} " if row["since"] else ""
+            held = f" (locked {since}by {row['usename']} with {row['program']},"
             held += f" pid {row['pid']}; SELECT pg_terminate_backend({row['pid']}) ends it)"
         late.append(f"{row['name']} by {row['late']}{held}")
     return f"late: {', '.join(late)}" if late else None
+
+
+def _logins(connection: Any) -> str | None:
+    row = connection.execute(LOGINS).fetchone()
+    if not row["names"]:
+        return None
+    return (
+        f"without a connection limit or time-outs: {row['names']}; an administrator runs {row['cure']}"
+    )
 
 
 def _tasks(connection: Any) -> str | None:

@@ -11,6 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
 import structlog
 from alembic import command
 from alembic.config import Config
@@ -19,7 +20,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from workers import kinds, logs, roles, timezones
+from workers import kinds, logins, logs, roles, timezones
 from workers.db import transaction
 from workers.settings import settings
 from workers.task import Task
@@ -116,6 +117,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     (logs.configure if plan else logs.configure_service)()
     config = Config(toml_file=str(PYPROJECT))
     try:
+        if not plan:
+            logins.prepare()
         upgrade(config, plan=plan)
         if plan:
             return 0
@@ -123,11 +126,13 @@ def main(arguments: Sequence[str] = ()) -> int:
             timezones.register(connection)
             number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
             refused = roles.register(connection)
+        logins.finish()
     except UnknownRevision as error:
         log.error("migrate.refused", error=str(error))
         return REFUSED
-    except OperationalError as error:
-        log.error("migrate.failed", error=str(error.orig).strip())
+    except (OperationalError, psycopg.OperationalError) as error:
+        words = error.orig if isinstance(error, OperationalError) else error
+        log.error("migrate.failed", error=str(words).strip())
         return 1
     if refused:
         log.warning(

@@ -76,7 +76,8 @@ select c.oid::regclass::text as name, c.relkind = 'r' as is_table,
  order by 1
 """)
 
-_FOREIGN = text("""
+#: What is not yet the owner's, as statements.
+FOREIGN = """
 select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
                                             else 'table' end, c.oid::regclass)
   from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
@@ -86,25 +87,24 @@ union all
 select format('alter function %s owner to owner', p.oid::regprocedure)
   from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proowner <> 'owner'::regrole
    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
-""")
+"""
 
 #: Nothing that we ask is worth compiling.  Said to the server, because a pooler passes no start-up
-#: options on: of the database for every login, of the roles where this login does not own the database.
+#: options on, and of the database: a group role's settings reach no login that is its member.
 _COMPILING = text("""
 select format('alter database %I set jit = off', datname) from pg_database
  where datname = current_database() and pg_has_role(datdba, 'usage')
    and not exists (select from pg_db_role_setting
                     where setdatabase = pg_database.oid and setrole = 0
                       and setconfig::text like '%jit=off%')
-union all
-select format('alter role %I set jit = off', name) from unnest(cast(:roles as text[])) name
- where not exists (select from pg_db_role_setting join pg_roles r on r.oid = setrole
-                    where setdatabase = 0 and rolname = name and setconfig::text like '%jit=off%')
 """)
 
+#: What was granted before is taken away first: an upgrade leaves nobody more than this.
 _GRANTS = (
     "grant usage on schema public to viewer, operator, service, owner",
     "grant create on schema public to owner",
+    "revoke all on all tables in schema public from public, viewer, operator, service",
+    "revoke all on all sequences in schema public from public, viewer, operator, service",
     "grant select on all tables in schema public to viewer, operator, service",
     "grant insert, update, delete on all tables in schema public to service",
     "grant usage, select on all sequences in schema public to operator, service",
@@ -130,7 +130,7 @@ def register(connection: Connection) -> list[str]:
     _guard(connection)
     mine = "select pg_has_role(current_user, 'owner', 'usage')"
     if connection.execute(text(mine)).scalar_one():
-        for statement in connection.execute(_FOREIGN).scalars().all():
+        for statement in connection.execute(text(FOREIGN)).scalars().all():
             connection.execute(text(statement))
     return refused
 
@@ -140,7 +140,7 @@ def _role_statements(connection: Connection) -> list[str]:
     made = [f"create role {name} nologin" for name in ROLES if name not in present]
     if "owner" not in present:
         made += ["grant owner to current_user", "grant service to owner"]
-    return made + list(connection.execute(_COMPILING, {"roles": list(ROLES)}).scalars())
+    return made + list(connection.execute(_COMPILING).scalars())
 
 
 def _try(connection: Connection, statement: str) -> bool:
@@ -165,7 +165,7 @@ def _guard(connection: Connection) -> None:
                 f"create or replace trigger guard before insert or update or delete on {name}"
                 f" for each statement when ({GUARDED}) execute function guard({quoted})"
             )
-        connection.exec_driver_sql(f"grant insert, update, delete on {name} to viewer, operator")
+        connection.exec_driver_sql(f"grant insert, update, delete on {name} to operator")
     for name, (hint, columns) in FROZEN.items():
         quoted = ", ".join(_quoted(one) for one in (hint, *columns))
         touched = " or ".join(f"old.{one} is distinct from new.{one}" for one in columns)
@@ -173,6 +173,13 @@ def _guard(connection: Connection) -> None:
             f"create or replace trigger guard_columns before update on {name}"
             f" for each row when ({GUARDED} and ({touched})) execute function guard_columns({quoted})"
         )
+
+    # Logins are sent to a mail server: who could add one could have them sent to himself.
+    connection.exec_driver_sql(
+        "create or replace trigger guard_mail_server before insert on upstream for each row"
+        f" when ({GUARDED} and new.base_url ~* '^\\s*smtp') execute function"
+        f" guard_columns({_quoted('An owner adds mail servers: logins are sent to them.')}, 'base_url')"
+    )
 
 
 def _hint(name: str) -> str:

@@ -15,6 +15,11 @@ from workers.errors import SettingMissing
 SECRETS_DIR = Path("/run/secrets")
 
 
+def libpq_dsn(url: str) -> str:
+    """An address of a database as libpq takes it."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 class Settings(BaseSettings):
     """Read from the environment (prefix ``WATCHKEEPER_``) or from files named alike in /run/secrets."""
 
@@ -28,6 +33,16 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"),
         description="Postgres, the truth: postgresql://user:password@host:port/database",
+    )
+    admin_database_url: SecretStr | None = Field(
+        None,
+        description="For the migrate step alone: a login that may make roles, and makes the others",
+    )
+    service_database_url: SecretStr | None = Field(
+        None, description="For the migrate step alone: the login of beat and workers that it makes"
+    )
+    operator_database_url: SecretStr | None = Field(
+        None, description="For the migrate step alone: a login of role operator that it makes"
     )
     broker_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
@@ -100,8 +115,7 @@ class Settings(BaseSettings):
     @property
     def libpq_dsn(self) -> str:
         """The database's address for libpq and psycopg (holds the password)."""
-        url = self.database_url.get_secret_value()
-        return url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return libpq_dsn(self.database_url.get_secret_value())
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -106,6 +106,7 @@ declare
     per_run record;
     waits interval;
 begin
+    perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
     dues := backfill_dues(s, first, last);
     runs := cardinality(dues);

@@ -23,6 +23,7 @@ declare
     asked run_request;
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('run_request', 'insert into');
     if with_options is not null then
         perform options_check(kept.task, kept.options || with_options,
                               (select options_schema from task_kind where name = kept.task));
@@ -40,6 +41,7 @@ as $$
 declare
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('schedule', 'change');
     if until is null or until <= clock_timestamp() then
         raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
@@ -61,6 +63,7 @@ as $$
 declare
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('schedule', 'change');
     -- Clears an automatic pause too: beat plans anew whatever was edited.
     update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
@@ -88,6 +91,7 @@ as $$
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = stop_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
@@ -103,6 +107,7 @@ as $$
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = retry_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
@@ -115,9 +120,15 @@ comment on function retry_run(uuid, text) is 'Do a run again, with the same opti
 
 
 create or replace function pause_all(why text default null) returns pause_switch language sql
-as $$ update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning * $$;
+as $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
+$$;
 comment on function pause_all(text) is 'Pause everything with one switch; single pauses survive it';
 
 create or replace function resume_all() returns pause_switch language sql
-as $$ update pause_switch set paused = false, note = null returning * $$;
+as $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = false, note = null returning *
+$$;
 comment on function resume_all() is 'Undo pause_all; plans from now, fires no backlog';

@@ -24,12 +24,8 @@ declare
 begin
     if acting is null or acting = 'operator' and position(lower(tg_op) in tg_argv[0]) > 0 then
         return null;
-    elsif acting = 'viewer' then
-        raise exception 'a viewer cannot % %', verb, tg_table_name
-            using errcode = '42501',
-                  detail = format('"%s" may read everything and change nothing.', current_user),
-                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
     end if;
+    perform require_operator(tg_relid, verb);
     raise exception 'an operator cannot % %', verb, tg_table_name
         using errcode = '42501',
               detail = case when tg_argv[0] = '' then 'The machine writes it: ' else 'It holds: ' end
@@ -39,7 +35,7 @@ end
 $$;
 
 comment on function guard() is
-    'Trigger: tells an operator or viewer what it may not do, why, and what to do instead';
+    'Trigger: tells an operator what it may not do, why, and what to do instead';
 
 create or replace function guard_columns() returns trigger
 language plpgsql

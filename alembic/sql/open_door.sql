@@ -4,6 +4,7 @@ as $$
 declare
     kept upstream;
 begin
+    perform require_operator('upstream', 'change');
     select * into kept from upstream where name = upstream_name;
     if kept.name is null then
         raise exception 'no upstream named "%"', upstream_name

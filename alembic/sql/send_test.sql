@@ -3,6 +3,7 @@ declare
     target channel;
     written notice;
 begin
+    perform require_operator('notice', 'insert into');
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name

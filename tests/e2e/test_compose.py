@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -170,6 +171,39 @@ def test_make_env_writes_every_secret_that_compose_names_and_they_agree(made: Pa
     assert re.fullmatch(r"operator:[0-9a-f]{36}", read["flower-login"])
     assert re.fullmatch(r"[0-9a-f]{36}", read["postgres-password"])
     assert read["postgres-password"] not in (made / ".env").read_text()
+
+
+@pytest.mark.outside(1)
+def test_each_part_logs_in_as_its_own_role_and_only_migrate_knows_the_administrator(made: Path) -> None:
+    def login(name: str) -> dict[str, Any]:
+        return conninfo_to_dict((made / "secrets" / name).read_text().strip())
+
+    logins = {role: login(f"{role}-database-url") for role in ("admin", "owner", "operator")} | {
+        "service": login("service/WATCHKEEPER_DATABASE_URL")
+    }
+    given = {one["target"]: one["source"] for one in SERVICES["migrate"]["secrets"]}
+
+    assert given == {
+        "WATCHKEEPER_ADMIN_DATABASE_URL": "admin-database-url",
+        "WATCHKEEPER_DATABASE_URL": "owner-database-url",
+        "WATCHKEEPER_SERVICE_DATABASE_URL": "service-database-url",
+        "WATCHKEEPER_OPERATOR_DATABASE_URL": "operator-database-url",
+    }
+    assert (
+        COMPOSE["secrets"]["service-database-url"]["file"]
+        == "${SECRETS_DIR}/service/WATCHKEEPER_DATABASE_URL"
+    )
+    assert logins["admin"]["user"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    for role in ("owner", "operator", "service"):
+        assert logins[role]["user"] == f"watchkeeper_{role}"
+    assert len({one["password"] for one in logins.values()}) == 4
+    assert SERVICES["sql"]["environment"]["PGUSER"] == logins["operator"]["user"]
+    assert (made / "secrets/operator-password").read_text().strip() == logins["operator"]["password"]
+    for name, service in SERVICES.items():
+        held = {one if isinstance(one, str) else one["source"] for one in service.get("secrets", [])}
+        if name != "migrate":
+            assert not held & {"admin-database-url", "owner-database-url"}, name
+    assert not any("database" in str(one) for one in SERVICES["flower"]["secrets"])
 
 
 def test_only_its_owner_reaches_the_secrets_and_containers_can_read_theirs(made: Path) -> None:

@@ -26,6 +26,10 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 OURS = [name for name, service in SERVICES.items() if "watchkeeper" in service["image"]]
 
 
+#: Flower has no database.
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+
+
 def local(command: list[str]) -> list[str]:
     """The command as this machine runs it."""
     programs = {"python": [sys.executable], "celery": [sys.executable, "-m", "celery"]}
@@ -35,11 +39,12 @@ def local(command: list[str]) -> list[str]:
 class Stack:
     """Our services as processes: the commands, the environment and the checks are those of the file."""
 
-    def __init__(self, folder: Path, database: str, broker: str) -> None:
+    def __init__(self, folder: Path, database: str, broker: str, migrate: dict[str, str]) -> None:
         self.folder, self.port = folder, free_port()
         self.metrics = {name: free_port() for name in OURS}
         self.processes: dict[str, Process] = {}
         self._secrets = {"WATCHKEEPER_DATABASE_URL": database, "WATCHKEEPER_BROKER_URL": broker}
+        self._migrate = migrate
 
     def env(self, name: str) -> dict[str, str]:
         said = {
@@ -50,6 +55,8 @@ class Stack:
         return {
             **said,
             **self._secrets,
+            **(self._migrate if name == "migrate" else {}),
+            **({"WATCHKEEPER_DATABASE_URL": NOBODY} if name == "flower" else {}),
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.folder / name),
             "WATCHKEEPER_METRICS_PORT": str(self.metrics[name]),
             "FLOWER_BASIC_AUTH": "operator:secret",
@@ -80,8 +87,9 @@ class Stack:
 
 
 @pytest.fixture
-def stack(database: Any, broker_url: str, tmp_path: Path) -> Iterator[Stack]:
-    made = Stack(tmp_path, database.url, broker_url)
+def stack(database: Any, postgres_server: Any, broker_url: str, tmp_path: Path) -> Iterator[Stack]:
+    migrate = postgres_server.migrate_env(database.name)
+    made = Stack(tmp_path, database.url, broker_url, migrate)
     yield made
     for process in made.processes.values():
         process.kill()

@@ -36,6 +36,7 @@ create table chaos_death (run_id uuid, seq int, worker text, fence int, since ti
                           at timestamptz default clock_timestamp());
 create table chaos_claim (run_id uuid, seq int, what text, at timestamptz default clock_timestamp());
 create table chaos_stranger (run_id uuid, seq int, at timestamptz default clock_timestamp());
+grant select, insert, update, delete on effect, chaos_death, chaos_claim, chaos_stranger to service;
 create function chaos_note() returns trigger language plpgsql as $$
 begin
     -- Nothing but its claim changes this of a running batch.

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from chaos_plan import BEHIND_NETWORKS, DAY_FIRST, DAY_UPSTREAM, LEASE, SCHEDULES, TRACES, UPSTREAMS
+from fix_postgres import forget_caches
 from fix_proxy import Proxy
 from psycopg.rows import dict_row
 
@@ -117,7 +118,7 @@ class Town:
         self.postgres.start()
         self.valkey.start()
         env = {
-            "WATCHKEEPER_DATABASE_URL": self.postgres.url(),
+            "WATCHKEEPER_DATABASE_URL": self.postgres.login("service"),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
             "WATCHKEEPER_LEASE_SECONDS": str(LEASE),
             "WATCHKEEPER_RESEND_AFTER_SECONDS": "3",
@@ -125,8 +126,12 @@ class Town:
             "WATCHKEEPER_RELAX_INTERVALS": "true",
             "PYTHONPATH": f"{ROOT / 'tests' / 'faults'}:{ROOT / 'tests'}",
         }
-        os.environ.update(env)
+        os.environ.update({**env, **self.postgres.migrate_env()})
         self._fill()
+        for name in self.postgres.migrate_env():
+            del os.environ[name]
+        os.environ.update(env)
+        forget_caches()
         if self._broken:
             env["CHAOS_BREAK"] = self._broken
         for name, (limits, concurrency) in UPSTREAMS.items():

@@ -64,6 +64,13 @@ def test_beat_goes_on_while_a_viewer_holds_advisory_locks(
     assert len(drive.all(let_go)) == 1
 
 
+@pytest.fixture
+def migrating(database: Any, postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the migrate step for the programs that a test starts."""
+    for name, value in postgres_server.migrate_env(database.name).items():
+        monkeypatch.setenv(name, value)
+
+
 def test_workers_go_on_while_a_viewer_holds_advisory_locks(viewer: psycopg.Connection[Any]) -> None:
     began = time.monotonic()
     with transaction() as connection:
@@ -72,7 +79,9 @@ def test_workers_go_on_while_a_viewer_holds_advisory_locks(viewer: psycopg.Conne
     assert time.monotonic() - began < 4
 
 
-def test_migrate_goes_on_while_a_viewer_holds_advisory_locks(viewer: psycopg.Connection[Any]) -> None:
+def test_migrate_goes_on_while_a_viewer_holds_advisory_locks(
+    viewer: psycopg.Connection[Any], migrating: None
+) -> None:
     command = [sys.executable, "-m", "workers.migrate"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
     again = [sys.executable, "-m", "alembic", "upgrade", "head"]
@@ -81,7 +90,7 @@ def test_migrate_goes_on_while_a_viewer_holds_advisory_locks(viewer: psycopg.Con
     assert (done.returncode, alembic.returncode) == (0, 0), done.stdout + alembic.stderr
 
 
-def test_two_who_migrate_at_once_take_turns(database: Any, eventually: Any) -> None:
+def test_two_who_migrate_at_once_take_turns(database: Any, eventually: Any, migrating: None) -> None:
     """One holds the lock; the other waits for it, then finds nothing to do."""
     with psycopg.connect(database.url) as holder:
         holder.execute("lock table alembic_version in exclusive mode")

@@ -109,7 +109,7 @@ def test_who_holds_the_lock_of_a_late_schedule_is_told(examine: Any, drive: Any,
     drive.sql.execute(
         "update schedule_state set claim_at = clock_timestamp() - interval '10 minutes' where schedule = 'held-up'"
     )
-    with psycopg.connect(database.url, application_name="somebody's psql") as other:
+    with psycopg.connect(database.admin_url, application_name="somebody's psql") as other:
         other.execute("delete from schedule where name = 'held-up'")
         found = troubles(examine("--json"))
         other.rollback()

@@ -389,7 +389,7 @@ def test_the_database_refuses_limits_that_are_none(
 
 def test_no_more_of_the_log_is_read_than_the_window_may_hold(upstream: Any, database: Any) -> None:
     upstream(quota={"1 day": 100, "1 minute": 5}, concurrency=10)
-    with psycopg.connect(database.url, autocommit=True) as session:
+    with psycopg.connect(database.admin_url, autocommit=True) as session:
         session.execute(
             "insert into permit (upstream, granted_at, stamp, settled)"
             " select 'any', t, t, true from generate_series(1, 20000) n,"

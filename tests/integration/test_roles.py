@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import dict_row
+from sqlalchemy import NullPool, create_engine
 
 from workers import roles
 
@@ -99,6 +100,16 @@ def test_an_operator_cannot_send_our_keys_elsewhere(as_role: Any, column: str) -
     assert "concurrency, spacing, note … are yours" in (diag.message_hint or "")
 
 
+@pytest.mark.outside(1)
+def test_an_operator_cannot_add_a_mail_server_that_would_get_the_logins(as_role: Any) -> None:
+    alice = as_role("operator")
+    alice.execute("insert into upstream (name, base_url) values ('site', 'https://shop.example')")
+    diag = refusal(alice, "insert into upstream (name, base_url) values ('m', 'smtp://evil.example')")
+
+    assert diag.message_primary == "an operator cannot change base_url"
+    assert "An owner adds mail servers" in (diag.message_hint or "")
+
+
 def test_an_operator_cannot_write_what_a_trigger_writes(as_role: Any, hourly: str) -> None:
     diag = refusal(as_role("operator"), "update schedule set updated_by = 'somebody else'")
 
@@ -135,13 +146,15 @@ def test_a_viewer_reads_every_view_and_changes_nothing(
 
     for view in views:
         bob.execute(f"select * from {view['viewname']} limit 1")
-    for statement in ("update schedule set note = 'x'", "select run_now('hourly')", "select pause('hourly')",
-                      "select pause_all()", "delete from schedule"):  # fmt: skip
-        diag = refusal(bob, statement)
+    for statement in ("run_now('hourly')", "pause('hourly')", "resume('hourly')", "pause_all()", "resume_all()",
+                      "backfill('hourly', now() - interval '1 day', now())", "open_door('stooq')",
+                      "stop_run(gen_random_uuid())", "retry_run(gen_random_uuid())", "send_test('x')"):  # fmt: skip
+        diag = refusal(bob, f"select {statement}")
         assert diag.message_primary is not None
         assert diag.message_primary.startswith("a viewer cannot ")
         assert "may read everything and change nothing" in (diag.message_detail or "")
         assert "GRANT operator TO" in (diag.message_hint or "")
+    assert connection.execute("select from run_request").fetchall() == []
 
 
 def test_set_role_is_guarded_as_a_login_is(connection: Any, hourly: str) -> None:
@@ -169,15 +182,13 @@ def test_every_table_is_guarded_before_anybody_is_granted_it(connection: Any) ->
     assert roles.PEOPLE.keys() <= tables
 
 
-def test_beat_and_a_run_need_no_more_than_the_service(
-    drive: Any, login: Any, new_beat: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from fix_postgres import forget_caches
-
+def test_beat_and_a_run_need_no_more_than_the_service(drive: Any, new_beat: Any, database: Any) -> None:
     drive.schedule("often", every=timedelta(minutes=1), starts_at=drive.now())
-    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", login("service"))
-    forget_caches()
-    drive.scheduler = new_beat()
+    who = drive.one(
+        "select current_user as me, pg_has_role('watchkeeper_service', 'owner', 'member') as owner"
+    )
+    assert "watchkeeper_service" in database.url
+    assert not who["owner"]
     drive.sql.execute("select run_now('often')")
     drive.work(rounds=2)
     drive.work(timedelta(minutes=2), rounds=2)
@@ -199,30 +210,27 @@ def test_the_owner_migrates(as_role: Any) -> None:
 
 
 def test_a_login_that_may_not_make_roles_is_told_what_an_administrator_runs(
-    connection: Any, monkeypatch: pytest.MonkeyPatch
+    connection: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers.db import engine
-
+    url = database.admin_url.replace("postgresql://", "postgresql+psycopg://")
+    administrator = create_engine(url, poolclass=NullPool)
     monkeypatch.setattr(roles, "ROLES", {**roles.ROLES, "auditor_of_a_test": "not there"})
     name = f"plain_{uuid.uuid4().hex[:8]}"
     connection.execute(f"create role {name}")
-    with engine().connect() as alchemy:
+    with administrator.connect() as alchemy:
         alchemy.exec_driver_sql(f"set role {name}")
         refused = roles.register(alchemy)
         alchemy.rollback()
     connection.execute(f"drop role {name}")
 
-    assert refused == [
-        "create role auditor_of_a_test nologin",
-        "alter role auditor_of_a_test set jit = off",
-    ]
+    assert refused == ["create role auditor_of_a_test nologin"]
 
 
-def migrate(url: str) -> subprocess.CompletedProcess[str]:
+def migrate(url: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workers.migrate"],
         cwd=ROOT,
-        env={**os.environ, "WATCHKEEPER_DATABASE_URL": url},
+        env={**os.environ, "WATCHKEEPER_DATABASE_URL": url, **env},
         capture_output=True,
         text=True,
     )
@@ -267,8 +275,64 @@ def test_a_managed_databases_owner_without_rights_on_roles_migrates_too(
 def test_the_server_itself_is_told_to_compile_nothing(
     postgres_server: Any, migrated_template: str
 ) -> None:
-    """For every login of the database, and for the roles: a pooler passes no start-up options on."""
+    """For every login of the database, and for our own: a pooler passes no start-up options on."""
     with psycopg.connect(postgres_server.url(migrated_template)) as plain:
         assert plain.execute("show jit").fetchone() == ("off",)
         told = "select rolname from pg_roles where 'jit=off' = any(rolconfig)"
-        assert {name for (name,) in plain.execute(told)} >= roles.ROLES.keys()
+        ours = {f"watchkeeper_{role}" for role in ("operator", "owner", "service")}
+        assert {name for (name,) in plain.execute(told)} >= ours
+
+
+def test_our_logins_are_plain_and_the_owner_owns_everything(connection: Any) -> None:
+    logins = connection.execute(
+        "select rolname, rolconnlimit from pg_roles where rolname ~ '^watchkeeper_' and rolcanlogin"
+        " and not (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls) order by 1"
+    ).fetchall()
+    others = connection.execute(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace"
+        " and relowner <> 'owner'::regrole"
+    ).fetchall()
+
+    assert [r["rolname"] for r in logins] == [
+        f"watchkeeper_{r}" for r in ("operator", "owner", "service")
+    ]
+    assert all(0 < r["rolconnlimit"] < 200 for r in logins)
+    assert others == []
+    for right in ("temporary", "create"):
+        granted = connection.execute(
+            "select has_database_privilege('viewer', 'template_watchkeeper', %s) as it", (right,)
+        ).fetchone()
+        assert granted == {"it": False}, right
+
+
+def test_a_migrate_step_takes_back_what_was_granted_and_sets_passwords_unseen(
+    connection: Any, database: Any, postgres_server: Any
+) -> None:
+    connection.execute("grant all on all tables in schema public to viewer, public")
+    connection.execute("grant usage on all sequences in schema public to viewer")
+    connection.execute("grant truncate, trigger on run to service, operator")
+    connection.execute(f"alter database {database.name} set log_statement = 'all'")
+    before = len((postgres_server.folder / "postgres.log").read_text())
+    postgres_server.passwords["service"] = word = f"new-{uuid.uuid4().hex}"
+    env = postgres_server.migrate_env(database.name)
+
+    done = migrate(env.pop("WATCHKEEPER_DATABASE_URL"), **env)
+
+    assert done.returncode == 0, done.stderr
+    left = connection.execute(
+        "select relname from pg_class c, unnest(array['insert', 'update', 'delete', 'truncate', 'trigger']) verb"
+        " where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')"
+        " and has_table_privilege('viewer', c.oid, verb)"
+    ).fetchall()
+    assert left == []
+    for role in ("service", "operator"):
+        found = connection.execute(
+            "select has_table_privilege(%s, 'run', 'truncate, trigger') as it", (role,)
+        ).fetchone()
+        assert found == {"it": False}
+    psycopg.connect(postgres_server.login("service", database.name)).close()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(database.url)
+    said = (postgres_server.folder / "postgres.log").read_text()[before:]
+    assert "alter role" in said
+    assert word not in said + done.stdout + done.stderr

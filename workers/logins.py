@@ -1,0 +1,129 @@
+"""Logins of the parts: made by the migrate step, as an administrator, before the first revision.
+
+The administrator makes roles and owns nothing.  Our own logins are plain: one owns the tables and
+migrates, one is for beat and workers, one for people at the compose file's psql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DuplicateObject, UniqueViolation
+
+from workers.db import connect_args
+from workers.roles import FOREIGN, ROLES
+from workers.settings import libpq_dsn, settings
+
+#: Connections that stay free for people, whatever beat and workers take.
+RESERVED = 10
+#: Functions that make large objects: everybody may call them, and nobody here needs one.
+_LARGE_OBJECTS = """
+select format('revoke execute on function %s from public', oid::regprocedure) from pg_proc
+ where pronamespace = 'pg_catalog'::regnamespace
+   and proname ~ '^(lo_(creat|create|from_bytea|put|open)|lowrite)$'
+   and has_function_privilege('public', oid, 'execute')
+"""
+_UNLIMITED = "select name from login_without_limits"
+
+
+def wanted() -> Iterator[tuple[str, str, str]]:
+    """Group, name and password of each login that the settings name."""
+    given = settings()
+    for group, url in (
+        ("owner", given.database_url),
+        ("service", given.service_database_url),
+        ("operator", given.operator_database_url),
+    ):
+        if url is not None:
+            parts = conninfo_to_dict(libpq_dsn(url.get_secret_value()))
+            yield group, str(parts.get("user") or ""), str(parts.get("password") or "")
+
+
+def prepare() -> None:
+    """Make roles and logins, hand the database to its owner; without an administrator, nothing."""
+    admin = settings().admin_database_url
+    if admin is None:
+        return
+    dsn = libpq_dsn(admin.get_secret_value())
+    with psycopg.connect(dsn, autocommit=True, **connect_args("migrate")) as connection:
+        for name in ROLES:
+            _make(connection, name, "nologin")
+        connection.execute("grant service to owner")
+        # The doctor names who holds a lock, and since when.
+        connection.execute("grant pg_read_all_stats to service, operator")
+        for group, name, password in wanted():
+            # Where one login does everything, the administrator is named: it stays what it is.
+            if name and name != connection.info.user:
+                _login(connection, group, name, password)
+        _hand_over(connection)
+
+
+def finish() -> None:
+    """After the last revision: what later tables and people's logins need of an administrator."""
+    admin = settings().admin_database_url
+    if admin is None:
+        return
+    dsn = libpq_dsn(admin.get_secret_value())
+    with psycopg.connect(dsn, autocommit=True, **connect_args("migrate")) as connection:
+        for (name,) in connection.execute(_UNLIMITED).fetchall():
+            connection.execute("select limit_login(%s)", (name,))
+
+
+def _make(connection: psycopg.Connection[Any], name: str, how: str) -> None:
+    if connection.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
+        return
+    try:
+        connection.execute(sql.SQL("create role {} " + how).format(sql.Identifier(name)))
+    except (DuplicateObject, UniqueViolation):
+        # Another database of this server is migrated at the same moment.
+        return
+
+
+def _login(connection: psycopg.Connection[Any], group: str, name: str, password: str) -> None:
+    _make(connection, name, "login")
+    plain = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit {}"
+    connection.execute(
+        sql.SQL("alter role {} " + plain).format(
+            sql.Identifier(name), sql.Literal(_limit(connection, group))
+        )
+    )
+    # A role's settings do not pass to its members: each login has its own.
+    connection.execute(sql.SQL("alter role {} set jit = off").format(sql.Identifier(name)))
+    if password:
+        # Only what cannot be turned back into the password is sent: the server may log statements.
+        verifier = connection.pgconn.encrypt_password(
+            password.encode(), name.encode(), b"scram-sha-256"
+        )
+        connection.execute(
+            sql.SQL("alter role {} password {}").format(
+                sql.Identifier(name), sql.Literal(verifier.decode())
+            )
+        )
+    connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name)))
+
+
+def _limit(connection: psycopg.Connection[Any], group: str) -> int:
+    if group != "service":
+        return RESERVED
+    row = connection.execute("select current_setting('max_connections')::int").fetchone()
+    return max(RESERVED, int((row or (0,))[0]) - 2 * RESERVED)
+
+
+def _hand_over(connection: psycopg.Connection[Any]) -> None:
+    """The database and all in it become the owner's; nobody else makes anything there."""
+    database = sql.Identifier(connection.info.dbname)
+    for statement in (
+        "alter database {} owner to owner",
+        "revoke create, temporary on database {} from public",
+        "grant temporary on database {} to operator, service",
+    ):
+        connection.execute(sql.SQL(statement).format(database))
+    connection.execute("alter schema public owner to pg_database_owner")
+    connection.execute("revoke create on schema public from public")
+    for query in (FOREIGN, _LARGE_OBJECTS):
+        for (statement,) in connection.execute(query).fetchall():
+            connection.execute(statement)
