@@ -63,7 +63,7 @@ LETTERS = {
     "lei": "RON", "Lei": "RON", "LEI": "RON", "leu": "RON", "S/": "PEN", "B/": "PAB", "Ksh": "KES",
     "KSh": "KES", "KSH": "KES", "TSh": "TZS", "USh": "UGX", "FCFA": UNKNOWN, "CFA": UNKNOWN,
     "F CFA": UNKNOWN, "CFPF": "XPF", "FCFP": "XPF", "Bds": "BBD", "TL": "TRY", "Tk": "BDT",
-    "Dhs": UNKNOWN, "Dh": UNKNOWN, "Gs": "PYG", "Cg": "XCG",
+    "đ": "VND", "Đ": "VND", "Dhs": UNKNOWN, "Dh": UNKNOWN, "Gs": "PYG", "Cg": "XCG",
     "ש״ח": "ILS", 'ש"ח': "ILS", "שח": "ILS", "د.إ": "AED", "د.ك": "KWD", "د.ب": "BHD", "د.أ": "JOD",
     "د.ع": "IQD", "د.ت": "TND", "د.ج": "DZD", "د.م": "MAD", "د.ل": "LYD", "ر.س": "SAR", "ر.ق": "QAR",
     "ر.ع": "OMR", "ر.ي": "YER", "ج.م": "EGP", "ل.ل": "LBP", "ل.س": "SYP", "රු": "LKR", "नेरू": "NPR",

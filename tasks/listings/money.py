@@ -43,9 +43,9 @@ _WORDS = re.compile(
 )
 #: What is said of an amount after it.
 _SAID_AFTER = re.compile(
-    r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b)"
+    r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b|new\s*$)"
     r"|(?P<extra>(?:for\s+)?(?:shipping|postage|versand)\b(?!\s+(?:is\s+)?(?:incl|paid|free)))"
-    r"|(?P<asked>(?:asking|obo|ono|firm|shipped)\b))",
+    r"|(?P<asked>(?:asking|obo|ono|firm)\b))",
     re.IGNORECASE,
 )
 _RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKED, "arrow": ASKED}
