@@ -80,7 +80,7 @@ select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, 
   -- Whoever was early was so in the first pool, also when the token has moved since.
   left join lateral (
     select created_at, pool from token_pool where token_id = p.token_id and created_at is not null
-     order by created_at, pool limit 1) l on true
+     order by created_at, liquidity_usd desc nulls last, pool limit 1) l on true
  where p.profiled_at is null and (cast(:run as uuid) is null or p.run_id = :run)
  order by p.asked_at, p.token_id limit :limit
 """)
