@@ -13,7 +13,7 @@ import pytest
 from fix_network import Hanging
 
 from workers import addresses
-from workers.errors import AddressRefused
+from workers.errors import AddressRefused, BrokenAnswer, Unavailable
 from workers.upstream import Door
 
 pytestmark = pytest.mark.outside(4)
@@ -136,6 +136,23 @@ def test_a_name_at_a_private_address_is_refused_at_the_call_and_that_is_nobodys_
     assert closed.execute("select settled from permit").fetchall() == [{"settled": True}]
     state = closed.execute("select failures from upstream_state where upstream = 'shop'").fetchone()
     assert state == {"failures": 0}
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0",
+     "127\u30020\u30020\u30021", "\uff11\uff12\uff17.0.0.1", "\u2460\u2461\u2466.0.0.1", "x@127.0.0.1"],
+)  # fmt: skip
+def test_no_way_to_write_loopback_gets_there(closed: Any, server: Any, host: str) -> None:
+    """Saved before there was a check, or unknown to it."""
+    treat, port = server
+    closed.execute("alter table upstream disable trigger upstream_check")
+    add(closed, f"http://{host}:{port}")
+
+    with pytest.raises((AddressRefused, BrokenAnswer, Unavailable)):
+        Door().get("shop", "/", timeout=5)
+
+    assert treat.heard == []
 
 
 def test_the_address_that_was_judged_is_the_one_connected_to(
