@@ -38,7 +38,7 @@ def token(connection: Any, address: str, *, seen: int, symbol: str | None = None
     days = timedelta(days=seen)
     row = connection.execute(
         "insert into token (chain, address_key, address, symbol, last_seen_at)"
-        " values ('solana', lower(%s), %s, %s, now() - %s) returning id",
+        " values ('solana', %s, %s, %s, now() - %s) returning id",
         (address, address, symbol, days),
     ).fetchone()
     key = int(row["id"])
