@@ -227,12 +227,19 @@ class Explaining:
         self.plans: list[dict[str, Any]] = []
         self._mode = mode
 
-    def begin(self, connection: Any) -> None:
-        """From now on; with the server's default of jit."""
-        connection.execute("load 'auto_explain'")
+    def prepare(self, administrator: Any) -> None:
+        """Sessions that begin from now on load what only an administrator may."""
+        database = administrator.execute("select current_database() as name").fetchone()["name"]
         for name, value in {
-            "auto_explain.log_min_duration": "0", "auto_explain.log_analyze": "on",
-            "auto_explain.log_nested_statements": "on", "auto_explain.log_format": "json",
+            "session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0",
+            "auto_explain.log_analyze": "on", "auto_explain.log_nested_statements": "on",
+            "auto_explain.log_format": "json",
+        }.items():  # fmt: skip
+            administrator.execute(f"alter database {database} set {name} = '{value}'")
+
+    def begin(self, connection: Any) -> None:
+        """Explain all that this connection is asked; with the server's default of jit."""
+        for name, value in {
             "client_min_messages": "log", "jit": "on", "plan_cache_mode": f"force_{self._mode}_plan",
         }.items():  # fmt: skip
             connection.execute("select set_config(%s, %s, false)", (name, value))
@@ -248,6 +255,7 @@ class Explaining:
 def explaining(request: Any, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> Explaining:
     """Both of beat's connections explain all that they are asked."""
     found = Explaining(request.param)
+    found.prepare(drive.sql)
     connect = reading.connect
 
     def explained() -> Any:
