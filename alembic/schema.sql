@@ -6661,7 +6661,7 @@ CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW WHEN 
 CREATE TRIGGER guard_columns BEFORE UPDATE ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.name IS DISTINCT FROM new.name) OR (old.base_url IS DISTINCT FROM new.base_url)))) EXECUTE FUNCTION public.guard_columns('Where calls go, and keys with them, an owner decides; concurrency, spacing, note … are yours.', 'name', 'base_url');
 
 -- Name: upstream guard_mail_server; Type: TRIGGER
-CREATE TRIGGER guard_mail_server BEFORE INSERT ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND (new.base_url ~* '^\s*smtp'::text))) EXECUTE FUNCTION public.guard_columns('An owner adds mail servers: logins are sent to them.', 'base_url');
+CREATE TRIGGER guard_mail_server AFTER INSERT ON public.upstream FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND (new.base_url ~* '^\s*smtp'::text))) EXECUTE FUNCTION public.guard_columns('An owner adds mail servers: logins are sent to them.', 'base_url');
 
 -- Name: pause_switch pause_switch_stamp; Type: TRIGGER
 CREATE TRIGGER pause_switch_stamp BEFORE UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switch_stamp();

@@ -176,7 +176,7 @@ def _guard(connection: Connection) -> None:
 
     # Logins are sent to a mail server: who could add one could have them sent to himself.
     connection.exec_driver_sql(
-        "create or replace trigger guard_mail_server before insert on upstream for each row"
+        "create or replace trigger guard_mail_server after insert on upstream for each row"
         f" when ({GUARDED} and new.base_url ~* '^\\s*smtp') execute function"
         f" guard_columns({_quoted('An owner adds mail servers: logins are sent to them.')}, 'base_url')"
     )
