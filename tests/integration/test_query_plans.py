@@ -252,15 +252,8 @@ class Explaining:
 
 
 @pytest.fixture
-def explaining(
-    request: Any, database: Any, drive: Drive, monkeypatch: pytest.MonkeyPatch
-) -> Explaining:
+def explaining(request: Any, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> Explaining:
     """Both of beat's connections explain all that they are asked."""
-    from fix_postgres import forget_caches
-
-    # Only a superuser may load auto_explain.
-    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", database.admin_url)
-    forget_caches()
     found = Explaining(request.param)
     found.prepare(drive.sql)
     connect = reading.connect
