@@ -16,10 +16,11 @@ import structlog
 from celery import signals
 from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
-from beat import defaults, outbox, steps
-from beat.beating import Beating
-from beat.reading import Connection, connect
-from beat.wakeup import Wakeup
+from beat import defaults
+from beat.tick import outbox, steps
+from beat.tick.beating import Beating
+from beat.tick.reading import Connection, connect
+from beat.tick.wakeup import Wakeup
 from workers import metrics
 from workers.db import reset
 from workers.settings import settings

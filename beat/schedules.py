@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Interval
 
 from workers.db import Base
-from workers.runs import quoted
+from workers.ledger.runs import quoted
 
 OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
 CATCH_UPS = ("latest", "all", "none")

@@ -153,8 +153,8 @@ class Ground:
         return float(rows["listing-scrape"].total_seconds())
 
     def accepts_every(self, minutes: int) -> bool:
-        from workers import kinds
         from workers.db import transaction
+        from workers.ledger import kinds
         from workers.migrate import registered
 
         with transaction() as connection:

@@ -16,8 +16,6 @@ from tasks.prices import values
 from tasks.prices.quotes import Price
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly
-from workers import answers
-from workers.answers import Answer
 from workers.errors import (
     Blocked,
     BrokenAnswer,
@@ -29,7 +27,9 @@ from workers.errors import (
     Unavailable,
     UpstreamError,
 )
-from workers.upstream import Door
+from workers.upstreams import answers
+from workers.upstreams.answers import Answer
+from workers.upstreams.upstream import Door
 
 FIXTURES = Path(__file__).parent / "fixtures"
 #: The key that the recorded refusals repeat.
@@ -123,7 +123,7 @@ def described(error: Exception) -> dict[str, Any]:
 def answering(given: dict[str, Any], need: Any) -> Any:
     """The scripted upstream answers as the case says, and nobody waits long."""
     prices, patch = need("prices"), need("monkeypatch")
-    patch.setattr("workers.retry.FIRST_PAUSE", 0.001)
+    patch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
     reply = given.get("http", 200), json.dumps(body_of(given.get("body", {})))
     over = threading.Event()
     if given.get("timeout"):

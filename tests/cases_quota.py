@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from cases_common import only
 
-from workers import permits
+from workers.upstreams import permits
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -84,7 +84,7 @@ def stamp(prices: Any, *ages: float) -> None:
 def take() -> Any:
     """One permit, settled at once."""
     from workers.db import transaction
-    from workers.permits import Answered
+    from workers.upstreams.permits import Answered
 
     with transaction() as connection:
         grant = permits.take(connection, "alpha_vantage", timedelta(seconds=31))

@@ -16,7 +16,7 @@ from tasks.prices.active import Wanted
 from tasks.prices.refresh import RefreshOptions
 from tasks.prices.sessions import Calendar
 from tasks.upkeep.sessions import sessions_of
-from workers.work import Item
+from workers.execution.work import Item
 
 
 @cache
@@ -150,8 +150,8 @@ def failing(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[
 
 def planned(prices: Any, tickers: int, size: int, delay: float) -> list[dict[str, Any]]:
     """The engine's own plan of so many symbols: items of each batch, and when it may start (seconds)."""
-    from workers import claims, runs
     from workers.db import transaction
+    from workers.ledger import claims, runs
 
     run_id = prices.one("select gen_random_uuid() as id")["id"]
     items = [Item(f"S{n}").row() for n in range(tickers)]

@@ -10,8 +10,8 @@ import psycopg
 from cases_common import only
 from pydantic import ValidationError
 
-from beat.catchup import settle
-from beat.timetable import Timing, next_due
+from beat.time.catchup import settle
+from beat.time.timetable import Timing, next_due
 from tasks.discovery.discover import DiscoverOptions
 
 HOUR = timedelta(hours=1)
@@ -19,8 +19,8 @@ HOUR = timedelta(hours=1)
 
 def strict(need: Any) -> Any:
     """A database with the kinds' own limits, as in production."""
-    from workers import kinds
     from workers.db import transaction
+    from workers.ledger import kinds
     from workers.migrate import registered
 
     connection = need("connection")

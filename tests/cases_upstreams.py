@@ -9,10 +9,10 @@ from cases_common import only
 from fix_discovery import NEVER
 from fix_scripted import Reply
 
-from workers import retry
 from workers.errors import QuotaWait, UpstreamError
 from workers.settings import settings
-from workers.upstream import Door
+from workers.upstreams import retry
+from workers.upstreams.upstream import Door
 
 
 def answer(said: Any) -> Reply:

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from beat.cron import FIELDS, CronError, parse
-from beat.walltime import stretches
+from beat.time.cron import FIELDS, CronError, parse
+from beat.time.walltime import stretches
 
 ZONES = (
     "America/New_York",

@@ -22,8 +22,8 @@ def kinds(database: Any, connection: Any) -> Any:
     """The tests' kinds, registered in this test's database."""
     import kinds_for_tests
 
-    from workers import kinds as registry
     from workers.db import transaction
+    from workers.ledger import kinds as registry
     from workers.migrate import registered
 
     connection.execute(EFFECT)
@@ -63,7 +63,7 @@ def work(kinds: Any) -> Callable[..., Any]:
     """``work(run_id, seq)`` does what a worker does with that message."""
 
     def do(run_id: uuid.UUID, seq: int = 0, task: str = "tests.counting") -> Any:
-        from workers.task import RunFailed
+        from workers.execution.task import RunFailed
 
         try:
             return kinds.app.tasks[task](str(run_id), seq)

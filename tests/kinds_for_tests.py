@@ -13,10 +13,10 @@ from celery.worker.control import control_command
 from pydantic import Field
 from sqlalchemy import text
 
-from workers import watchdog
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
+from workers.pool import watchdog
 
 __all__ = ["app"]
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from workers import broker, db, farewell, logs, metrics, shutdown, upstream
-from workers.autoscaler import Appetite
-from workers.progress import Progress
+from workers import db, logs, metrics, shutdown
+from workers.execution.task import Task
+from workers.pool import broker, farewell
+from workers.pool.autoscaler import Appetite
+from workers.pool.progress import Progress
+from workers.pool.watchdog import Watchdog
 from workers.settings import settings
-from workers.task import Task
-from workers.watchdog import Watchdog
+from workers.upstreams import upstream
 
 broker.mend_kombu()
 
@@ -23,7 +25,7 @@ class Application(Celery):
     if not TYPE_CHECKING:
 
         def task(self, *args: Any, **options: Any) -> Any:
-            """Register a kind; options are those of `workers.task.Task`."""
+            """Register a kind; options are those of `workers.execution.task.Task`."""
             return super().task(*args, **{"shared": False, **options})
 
         @cached_property
@@ -55,7 +57,7 @@ app.conf.update(
     worker_disable_rate_limits=True,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
-    worker_autoscaler="workers.autoscaler:DemandScaler",
+    worker_autoscaler="workers.pool.autoscaler:DemandScaler",
     worker_max_tasks_per_child=1000,
     worker_max_memory_per_child=300_000,
     worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -20,10 +20,12 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from workers import kinds, logins, logs, roles, timezones
+from workers import logins, logs, roles
+from workers.calendars import timezones
 from workers.db import transaction
+from workers.execution.task import Task
+from workers.ledger import kinds
 from workers.settings import settings
-from workers.task import Task
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from workers import metrics, permits
+from workers import metrics
 from workers.db import connect
 from workers.errors import Unavailable
-from workers.permits import Answered, Grant
 from workers.settings import settings
+from workers.upstreams import permits
+from workers.upstreams.permits import Answered, Grant
 
 
 class NoPermit(Unavailable):

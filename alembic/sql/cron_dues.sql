@@ -94,7 +94,7 @@ end
 $$;
 
 comment on function cron_day(date, text, integer[], boolean) is
-    'When minutes of a local date come, whatever its clocks do (beat/cron.py does alike)';
+    'When minutes of a local date come, whatever its clocks do (beat/time/cron.py does alike)';
 
 create or replace function cron_dues(cron text, zone text, first timestamptz, until timestamptz, most integer)
 returns timestamptz[]
@@ -147,4 +147,4 @@ end
 $$;
 
 comment on function cron_dues(text, text, timestamptz, timestamptz, integer) is
-    'Due times of a cron text from first to before until, at most so many (beat/cron.py finds the same)';
+    'Due times of a cron text from first to before until, at most so many (beat/time/cron.py finds the same)';

@@ -116,4 +116,4 @@ end
 $$;
 
 comment on function cron_problem(text) is
-    'Why beat could not obey a cron text, with a hint; null when it can (beat/cron.py judges alike)';
+    'Why beat could not obey a cron text, with a hint; null when it can (beat/time/cron.py judges alike)';

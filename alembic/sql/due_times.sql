@@ -55,7 +55,7 @@ end
 $$;
 
 comment on function due_times(schedule, timestamptz, timestamptz, timestamptz, integer) is
-    'Due times of a schedule from first to before until, at most so many (beat/timetable.py finds the same)';
+    'Due times of a schedule from first to before until, at most so many (beat/time/timetable.py finds the same)';
 
 create or replace function next_runs(schedule_name text, n integer default 5)
 returns table (due_at timestamptz, local text, ahead text)
@@ -85,7 +85,7 @@ begin
         anchor := st.anchor_at;
         begins := st.next_run_at;
     else
-        -- As beat will plan it in a moment (beat/planning.py).
+        -- As beat will plan it in a moment (beat/tick/planning.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
         if s.at is not null and st.last_due_at is distinct from s.at then

@@ -350,7 +350,7 @@ end
 $$;
 
 -- Name: FUNCTION cron_day(day date, zone text, minutes integer[], fixed boolean); Type: COMMENT
-COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'When minutes of a local date come, whatever its clocks do (beat/cron.py does alike)';
+COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'When minutes of a local date come, whatever its clocks do (beat/time/cron.py does alike)';
 
 -- Name: cron_dues(text, text, timestamp with time zone, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer) RETURNS timestamp with time zone[]
@@ -403,7 +403,7 @@ end
 $$;
 
 -- Name: FUNCTION cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer); Type: COMMENT
-COMMENT ON FUNCTION public.cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times of a cron text from first to before until, at most so many (beat/cron.py finds the same)';
+COMMENT ON FUNCTION public.cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times of a cron text from first to before until, at most so many (beat/time/cron.py finds the same)';
 
 -- Name: cron_item_fits(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_item_fits(item text, field integer) RETURNS boolean
@@ -504,7 +504,7 @@ end
 $_$;
 
 -- Name: FUNCTION cron_problem(cron text, OUT message text, OUT hint text); Type: COMMENT
-COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why beat could not obey a cron text, with a hint; null when it can (beat/cron.py judges alike)';
+COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why beat could not obey a cron text, with a hint; null when it can (beat/time/cron.py judges alike)';
 
 -- Name: cron_set(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_set(field text, number integer) RETURNS integer[]
@@ -640,7 +640,7 @@ end
 $$;
 
 -- Name: FUNCTION due_times(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer); Type: COMMENT
-COMMENT ON FUNCTION public.due_times(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times of a schedule from first to before until, at most so many (beat/timetable.py finds the same)';
+COMMENT ON FUNCTION public.due_times(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) IS 'Due times of a schedule from first to before until, at most so many (beat/time/timetable.py finds the same)';
 
 -- Name: duration_words(interval); Type: FUNCTION
 CREATE FUNCTION public.duration_words(length interval) RETURNS text
@@ -785,7 +785,7 @@ begin
         anchor := st.anchor_at;
         begins := st.next_run_at;
     else
-        -- As beat will plan it in a moment (beat/planning.py).
+        -- As beat will plan it in a moment (beat/tick/planning.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
         if s.at is not null and st.last_due_at is distinct from s.at then

@@ -13,8 +13,8 @@ from tasks.discovery import looking
 from tasks.discovery.sources import dexscreener
 from workers.app import app
 from workers.errors import UpstreamError
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
 
 Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
 

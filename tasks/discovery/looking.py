@@ -17,8 +17,8 @@ from tasks.discovery.sources import dexscreener
 from tasks.discovery.sources.dexscreener import Orders
 from workers.db import is_passing
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
-from workers.upstream import Door
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.upstreams.upstream import Door
 
 
 def look_up(work: Work[Any]) -> None:

@@ -16,8 +16,8 @@ from tasks.discovery.sources import geckoterminal
 from tasks.discovery.sources.geckoterminal import Trades
 from workers.app import app
 from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
 
 #: GeckoTerminal gives no older trades.
 DEPTH = timedelta(hours=24)

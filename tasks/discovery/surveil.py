@@ -11,7 +11,7 @@ from tasks.discovery import discover, looking, tokens
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.sources import dexscreener
 from workers.app import app
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
 
 
 class SurveilOptions(DiscoverOptions):

@@ -157,7 +157,7 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
 
     from tasks.listings import fetching
     from workers.errors import UpstreamError
-    from workers.upstream import Door
+    from workers.upstreams.upstream import Door
 
     if path is not None:
         html = path.read_text(errors="replace")

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from tasks.listings import cards
 from tasks.listings.sites import Source
-from workers import answers
-from workers.answers import Answer, Validators
 from workers.errors import Blocked
-from workers.requests import Check
-from workers.upstream import Door
+from workers.upstreams import answers
+from workers.upstreams.answers import Answer, Validators
+from workers.upstreams.requests import Check
+from workers.upstreams.upstream import Door
 
 #: Least time between two pages of a site, unless its upstream's spacing is longer or a run names one.
 PAUSE = timedelta(seconds=2)
@@ -43,7 +43,7 @@ def opened(site: Source, door: Door, *, headless: bool = True) -> Iterator[Fetch
         yield partial(door.get, site.upstream, obey_robots=True)
         return
     # Imported for the few sites that need it.
-    from workers.browser import Browser
+    from workers.upstreams.browser import Browser
 
     with closing(Browser(door, site.upstream, headless=headless)) as browser:
         yield browser.read

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime
 
-from workers.answers import Validators
 from workers.db import Base
+from workers.upstreams.answers import Validators
 
 
 class ListPage(Base):

@@ -33,9 +33,6 @@ from tasks.listings.fetching import Fetch
 from tasks.listings.pages import Remembered
 from tasks.listings.sites import Source
 from tasks.listings.storing import Stored
-from workers import claims
-from workers.answers import Answer, Validators
-from workers.browser import HalfDrawn
 from workers.db import is_passing
 from workers.errors import (
     Blocked,
@@ -46,10 +43,13 @@ from workers.errors import (
     Unavailable,
     UpstreamError,
 )
+from workers.execution.work import Item, Work
+from workers.ledger import claims
 from workers.redaction import redact
-from workers.robots import Disallowed
 from workers.text import cleaned
-from workers.work import Item, Work
+from workers.upstreams.answers import Answer, Validators
+from workers.upstreams.browser import HalfDrawn
+from workers.upstreams.robots import Disallowed
 
 #: A pause this long is waited; a longer one gives the worker back (seconds).
 LONGEST_WAIT = 2.0

@@ -8,11 +8,11 @@ from datetime import timedelta
 from pydantic import Field
 
 from tasks.listings import categories, fetching, reading, site_turns, sites
-from workers import claims
 from workers.app import app
 from workers.errors import HandBack, OptionsError
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger import claims
+from workers.ledger.kinds import Options
 
 #: A run that finds another at its site looks again after so long.
 TURN_PAUSE = timedelta(seconds=15)

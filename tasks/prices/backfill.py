@@ -15,7 +15,7 @@ from tasks.prices.sources import alpha_vantage
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import Symbol, market_of
 from workers.app import app
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
 
 
 class BackfillOptions(RangeOptions):

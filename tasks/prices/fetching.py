@@ -25,9 +25,9 @@ from workers.errors import (
     SettingMissing,
     UpstreamError,
 )
-from workers.kinds import Options
-from workers.upstream import Door
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
+from workers.upstreams.upstream import Door
 
 T = TypeVar("T")
 SourceName = Literal["alpha_vantage", "stooq", "replay"]

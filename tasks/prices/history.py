@@ -12,7 +12,7 @@ from tasks.prices.ranges import RangeOptions
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from workers.app import app
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
 
 
 class HistoryOptions(RangeOptions):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tasks.prices import bars, outcomes, quotes
 from tasks.prices.sessions import Calendar
 from tasks.prices.symbols import market_of
-from workers import market_sessions
+from workers.calendars import market_sessions
 
 Need = Literal["bars", "price"]
 

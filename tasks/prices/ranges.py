@@ -18,7 +18,7 @@ from tasks.prices.sources.refusals import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
 from tasks.upkeep.sessions import sessions_of
-from workers import market_sessions
+from workers.calendars import market_sessions
 from workers.errors import (
     NotFound,
     OptionsError,
@@ -27,7 +27,7 @@ from workers.errors import (
     SettingMissing,
     UpstreamError,
 )
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
 
 #: A range counts as covered when bars begin and end at most so far from its ends (holidays, delays).
 MARGIN = timedelta(days=6)

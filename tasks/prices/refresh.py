@@ -17,7 +17,7 @@ from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from workers.app import app
 from workers.errors import NotFound, QuotaSpent
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
 
 
 class RefreshOptions(SourceOptions):

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tasks.upkeep.rules import RULES, cutoff
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
 
 
 class RetentionOptions(Options):

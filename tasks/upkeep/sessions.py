@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import select
 
-from workers import market_sessions
 from workers.app import app
-from workers.kinds import Options
-from workers.markets import Market
-from workers.work import Item, Work
+from workers.calendars import market_sessions
+from workers.calendars.markets import Market
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
 
 
 class SessionsOptions(Options):

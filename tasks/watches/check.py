@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from tasks.watches import rule_states
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Work
+from workers.execution.work import Work
+from workers.ledger.kinds import Options
 
 
 class CheckOptions(Options):

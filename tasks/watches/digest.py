@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 
 from tasks.watches import notices
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Work
+from workers.execution.work import Work
+from workers.ledger.kinds import Options
 
 #: The sender's and this task's own runs are no news.
 _OURS = "tasks.watches.%"

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.watches import adapters, channels, gathering, messages, notices
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.messages import Note
-from workers import claims, faults, retry
+from workers import faults
 from workers.app import app
 from workers.errors import (
     AddressRefused,
@@ -23,9 +23,11 @@ from workers.errors import (
     SettingMissing,
     WatchkeeperError,
 )
-from workers.kinds import Options
+from workers.execution.work import Item, Work
+from workers.ledger import claims
+from workers.ledger.kinds import Options
 from workers.settings import settings
-from workers.work import Item, Work
+from workers.upstreams import retry
 
 #: Beyond a batch's lease, so that a hand-over has ended before its notices may be taken again.
 MARGIN = timedelta(seconds=5)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tasks.discovery.sources.dexscreener import Candidate, parse_feed, parse_orders, parse_pairs
-from workers.answers import Answer, judge
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable, UpstreamError
+from workers.upstreams.answers import Answer, judge
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "cases" / "dexscreener.json").read_text())

@@ -15,11 +15,11 @@ from cases_common import only
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from beat.catchup import settle
-from beat.commands import schedule as command
-from beat.cron import parse
-from beat.timetable import Timing, dues, next_due
-from beat.verbs.shared import time_of_day
+from beat.cli.commands import schedule as command
+from beat.cli.shared import time_of_day
+from beat.time.catchup import settle
+from beat.time.cron import parse
+from beat.time.timetable import Timing, dues, next_due
 from tasks.prices import spans
 from tasks.prices.history import HistoryOptions
 from tasks.prices.spans import Span

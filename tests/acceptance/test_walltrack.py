@@ -20,8 +20,8 @@ from fix_scripted import Reply
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
-from workers import retry
-from workers.upstream import Door
+from workers.upstreams import retry
+from workers.upstreams.upstream import Door
 
 HERE = Path(__file__).parent
 CASES = [

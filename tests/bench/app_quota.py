@@ -8,8 +8,8 @@ from pydantic import Field
 from strict_upstreams import TIMEOUT
 
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger.kinds import Options
 
 __all__ = ["app"]
 

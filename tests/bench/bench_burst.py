@@ -44,8 +44,8 @@ def one_beat(place: Ground, number: int) -> dict[str, float]:
 
 def publishing_alone(number: int) -> float:
     """CPU milliseconds a message of building and pushing, without the ledger."""
-    from beat.ledger import Message
-    from beat.outbox import Outbox
+    from beat.tick.ledger import Message
+    from beat.tick.outbox import Outbox
     from workers.app import app
 
     outbox = Outbox(app)

@@ -20,9 +20,9 @@ LEASE = timedelta(seconds=31)
 
 def hammer(number: int, names: list[str], ready: Any, seconds: float, pace: float, out: Any) -> None:
     """Take permits until the time is over, at most ``pace`` a second (0: as fast as can be)."""
-    from workers import permits
     from workers.db import connect
-    from workers.permits import Answered
+    from workers.upstreams import permits
+    from workers.upstreams.permits import Answered
 
     answered: list[Answered] = []
     took: list[tuple[float, float]] = []

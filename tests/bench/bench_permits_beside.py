@@ -28,8 +28,9 @@ def one_way(rng: random.Random) -> float:
 
 
 def ours(number: int, ends: float, out: Any) -> None:
-    from workers import db, permits
-    from workers.permits import Answered
+    from workers import db
+    from workers.upstreams import permits
+    from workers.upstreams.permits import Answered
 
     db.reset(close=False)
     rng = random.Random(number)

@@ -46,9 +46,10 @@ def work(number: int, folder: Path) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
-    from workers import db, permits, upstream
+    from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstream import Door
+    from workers.upstreams import permits, upstream
+    from workers.upstreams.upstream import Door
 
     db.reset(close=False)
     upstream.reset(close=False)
@@ -172,7 +173,7 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool
 def main() -> None:
     quick = "--quick" in sys.argv
     with ground() as place:
-        importlib.import_module("workers.upstream")
+        importlib.import_module("workers.upstreams.upstream")
         # A permit granted must outlive a crash; the bench's own server would not wait for that.
         place.sql.execute("alter database watchkeeper set synchronous_commit = on")
         measure(place, "quota", 30 if quick else 200, kills=0, crash=False)

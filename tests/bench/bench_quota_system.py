@@ -210,8 +210,8 @@ def main() -> None:
     with ground() as place:
         import app_quota  # noqa: F401 - registers the kind
 
-        from workers import kinds
         from workers.db import transaction
+        from workers.ledger import kinds
         from workers.migrate import registered
 
         with transaction() as connection:

@@ -26,9 +26,10 @@ def call(number: int, stop: str) -> None:
     """Call until told to stop; a wait is slept where nothing else is to do."""
     import logging
 
-    from workers import db, upstream
+    from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstream import Door
+    from workers.upstreams import upstream
+    from workers.upstreams.upstream import Door
 
     db.reset(close=False)
     upstream.reset(close=False)

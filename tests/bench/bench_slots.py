@@ -70,8 +70,8 @@ def main() -> None:
         sys.path.insert(0, str(ROOT / "tests"))
         import kinds_for_tests  # noqa: F401 - registers the tests' kinds
 
-        from workers import kinds
         from workers.db import transaction
+        from workers.ledger import kinds
         from workers.migrate import registered
 
         with transaction() as connection:

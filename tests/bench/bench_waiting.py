@@ -64,9 +64,9 @@ def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
 
 def due_checks(place: Ground) -> None:
     """What beat and the autoscaler ask again and again while nothing is due."""
-    from beat import outbox, releasing
-    from workers import demand
+    from beat.tick import outbox, releasing
     from workers.db import connect
+    from workers.pool import demand
 
     now = place.value("select now()")
     asked = {
@@ -93,7 +93,7 @@ def due_checks(place: Ground) -> None:
 
 def take(url: str, now: Any, begin: float, out: Any) -> None:
     """One beat: reserve what is due until nothing is."""
-    from beat import outbox
+    from beat.tick import outbox
 
     taken: list[tuple[str, int]] = []
     with psycopg.connect(url, autocommit=True) as connection:

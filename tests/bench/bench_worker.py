@@ -71,8 +71,8 @@ def main() -> None:
         sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
         import app_plain
 
-        from beat.ledger import Message
-        from beat.outbox import Outbox
+        from beat.tick.ledger import Message
+        from beat.tick.outbox import Outbox
 
         def plain(count: int) -> None:
             with (

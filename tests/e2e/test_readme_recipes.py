@@ -50,7 +50,7 @@ def test_every_recipe_works_as_written(
 
 
 def test_every_command_of_the_recipes_is_known() -> None:
-    from beat.commands import schedule
+    from beat.cli.commands import schedule
 
     for _, _, command in recipes():
         if command and " schedule " in command:

@@ -14,7 +14,7 @@ Patch = Callable[[], None]
 
 def _fence() -> None:
     """A worker that slept writes over its successor."""
-    from workers import claims
+    from workers.ledger import claims
 
     claims.check_fence = lambda *_: None
     for name in ("_BEAT", "_HAND_BACK"):
@@ -26,7 +26,7 @@ def _fence() -> None:
 def _outcome() -> None:
     """An item's rows are committed before its outcome, not with it."""
     from workers.db import transaction
-    from workers.work import Work
+    from workers.execution.work import Work
 
     original = Work._outcome
 
@@ -42,7 +42,7 @@ def _outcome() -> None:
 
 def _settled() -> None:
     """A call is stamped when it is let through, not when it is answered."""
-    from workers import permits
+    from workers.upstreams import permits
 
     original = permits.take
 
@@ -54,7 +54,7 @@ def _settled() -> None:
 
 def _resend() -> None:
     """What was sent is never looked for again."""
-    from beat import outbox
+    from beat.tick import outbox
 
     outbox.TO_SEND = outbox.TO_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
     outbox.NEXT_SEND = outbox.NEXT_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
@@ -62,8 +62,8 @@ def _resend() -> None:
 
 def _deadline() -> None:
     """A run's timeout is only Celery's business."""
-    from beat import ending
-    from workers.lease import Lease
+    from beat.tick import ending
+    from workers.execution.lease import Lease
 
     ending.end_overdue = lambda *_: 0
     Lease._over = lambda _: False  # type: ignore[method-assign]
@@ -71,9 +71,9 @@ def _deadline() -> None:
 
 def _rescue() -> None:
     """Batches are taken back at once after an outage, as if their workers had been silent."""
-    from beat import steps
-    from workers import claims
+    from beat.tick import steps
     from workers.db import transaction
+    from workers.ledger import claims
 
     def rescue(turn: Any) -> bool:
         with transaction() as connection:
@@ -84,15 +84,16 @@ def _rescue() -> None:
 
 def _overlap() -> None:
     """Runs start whatever of their schedule still runs; chaos drops the index behind it too."""
-    from beat import claiming
-    from beat.overlap import Act, Decision
+    from beat.tick import claiming
+    from beat.time.overlap import Act, Decision
 
     claiming.decide = lambda *_: Decision(Act.START)
 
 
 def _order() -> None:
     """The end of a batch locks the batch before the run."""
-    from workers import claims, engine
+    from workers.execution import engine
+    from workers.ledger import claims
 
     original = claims.end
 
@@ -107,7 +108,7 @@ def _order() -> None:
 
 def _state() -> None:
     """A batch is taken whatever its state: a second message takes it from whoever works on it."""
-    from workers import claims
+    from workers.ledger import claims
 
     claims._CLAIM = claims._CLAIM.replace(
         "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
@@ -116,8 +117,8 @@ def _state() -> None:
 
 def _commit() -> None:
     """A message is pushed before its run is committed."""
-    from beat import claiming
-    from beat.outbox import Outbox
+    from beat.tick import claiming
+    from beat.tick.outbox import Outbox
 
     original = claiming.obey
 
@@ -135,8 +136,8 @@ def _commit() -> None:
 
 def _cancel() -> None:
     """A run takes the place of the one before it without waiting for its end."""
-    from beat import claiming
-    from beat.overlap import Act, Decision
+    from beat.tick import claiming
+    from beat.time.overlap import Act, Decision
 
     original = claiming.decide
 
@@ -150,7 +151,7 @@ def _cancel() -> None:
 
 def _deferred() -> None:
     """A run begins anywhere, whatever the run before it had to leave."""
-    from workers import engine
+    from workers.execution import engine
 
     engine._put_deferred_first = lambda *_: None
 

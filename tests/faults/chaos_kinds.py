@@ -15,10 +15,10 @@ import chaos_breaking
 from pydantic import Field
 from sqlalchemy import text
 
-from workers import claims
 from workers.app import app
-from workers.kinds import Options
-from workers.work import Item, Work
+from workers.execution.work import Item, Work
+from workers.ledger import claims
+from workers.ledger.kinds import Options
 
 __all__ = ["app"]
 

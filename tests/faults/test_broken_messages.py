@@ -13,9 +13,9 @@ import pytest
 import redis
 from fix_kinds import KINDS
 
-from beat.envelope import Envelopes
-from beat.ledger import Message
-from workers.broker import QUEUES, TRANSPORT_OPTIONS
+from beat.tick.envelope import Envelopes
+from beat.tick.ledger import Message
+from workers.pool.broker import QUEUES, TRANSPORT_OPTIONS
 
 pytestmark = pytest.mark.outside(16)
 

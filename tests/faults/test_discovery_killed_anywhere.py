@@ -9,9 +9,9 @@ import pytest
 from fix_discovery import boost, pair, trade
 
 from tasks.discovery.sources.dexscreener import FEEDS
-from workers import claims
 from workers.db import transaction
-from workers.upstream import Door
+from workers.ledger import claims
+from workers.upstreams.upstream import Door
 
 DISCOVER, PROFILE = "tasks.discovery.discover", "tasks.discovery.profile"
 #: What differs from run to run: keys and times.

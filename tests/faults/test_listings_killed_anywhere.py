@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tasks.listings import fetching
-from workers import claims
 from workers.db import transaction
+from workers.ledger import claims
 
 NOW = datetime.now(UTC)
 SCRAPES = (

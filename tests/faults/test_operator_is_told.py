@@ -19,7 +19,7 @@ TOLD = 60
 
 def exit_codes() -> tuple[int, int]:
     """Of schedule status and doctor, asked by a person."""
-    from beat.commands import schedule
+    from beat.cli.commands import schedule
     from workers.app import app
     from workers.doctor import doctor
 

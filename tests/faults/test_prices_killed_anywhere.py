@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.prices import fetching
-from workers import claims
 from workers.db import transaction
+from workers.ledger import claims
 
 SYMBOLS = [f"S{n}" for n in range(7)]
 ROWS = (

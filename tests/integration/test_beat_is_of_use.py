@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from beat import steps
+from beat.tick import steps
 
 
 @pytest.fixture

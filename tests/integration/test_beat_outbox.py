@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from beat import outbox
+from beat.tick import outbox
 
 SECOND = timedelta(seconds=1)
 
@@ -20,7 +20,7 @@ def test_what_was_committed_but_not_marked_is_sent_by_any_beat(
     drive.schedule("lost")
     with monkeypatch.context() as patch:
         # The first beat dies between its commit and its push.
-        patch.setattr("beat.outbox.Outbox.publish", _die)
+        patch.setattr("beat.tick.outbox.Outbox.publish", _die)
         drive.work()
     assert drive.queued() == []
     assert drive.one("select state from batch")["state"] == "waiting"
@@ -93,7 +93,7 @@ def test_a_message_that_goes_missing_by_itself_again_and_again_is_looked_for_eve
 def test_of_a_very_long_queue_only_what_is_surely_gone_is_sent_again(
     drive: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beat.outbox.MOST_SCANNED", 10)
+    monkeypatch.setattr("beat.tick.outbox.MOST_SCANNED", 10)
     for number in range(30):
         drive.schedule(f"s-{number}")
     drive.work()
@@ -165,8 +165,8 @@ def test_the_prefix_of_all_keys_is_honoured(drive: Any, monkeypatch: pytest.Monk
 
 def test_while_the_broker_is_away_all_else_goes_on(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("beat.outbox.Outbox.publish", _die)
-        patch.setattr("beat.outbox.Outbox.ping", _die)
+        patch.setattr("beat.tick.outbox.Outbox.publish", _die)
+        patch.setattr("beat.tick.outbox.Outbox.ping", _die)
         drive.schedule("due", every="5 seconds", catch_up="all", overlap="allow_all")
         for seconds in range(0, 60, 5):
             drive.work(seconds * SECOND)

@@ -19,7 +19,7 @@ from fix_odd import drop_by_drop, say_nothing
 
 from workers import deadline, network
 from workers.errors import Unavailable
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 ROOT = Path(__file__).parents[2]
 TLS = ROOT / "tests" / "fixtures" / "tls"

@@ -1,4 +1,4 @@
-"""Cron texts are judged alike by Postgres (`cron_problem`) and by Python (`beat.cron`)."""
+"""Cron texts are judged alike by Postgres (`cron_problem`) and by Python (`beat.time.cron`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fix_cron import EXPRESSIONS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beat.cron import FIELDS, MACROS, CronError, parse
+from beat.time.cron import FIELDS, MACROS, CronError, parse
 
 JUDGE = """
 select f.message, f.hint

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from workers import claims
 from workers.db import transaction
+from workers.ledger import claims
 
 pytestmark = pytest.mark.outside(14)
 LEASE = timedelta(seconds=30)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from workers import demand
 from workers.db import connect
-from workers.demand import Demand
+from workers.pool import demand
+from workers.pool.demand import Demand
 
 
 def read(me: str = "prices@one", *, queues: tuple[str, ...] = ("upkeep",), high: int = 8) -> Demand:

@@ -17,10 +17,10 @@ from tasks.discovery import early, profile, seeing
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.early import Reach
 from tasks.discovery.sources import dexscreener, geckoterminal
-from workers.answers import Answer
 from workers.db import transaction
 from workers.errors import UpstreamError
-from workers.work import Item
+from workers.execution.work import Item
+from workers.upstreams.answers import Answer
 
 EXTREMES = (
     "1e9999999", "-1e9999999", "1e-20000", "9" * 400, "0." + "1" * 17_000, "0." + "1" * 79, "1e30", "1e-40", "0e-20000",

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from workers.answers import Answer, Validators
 from workers.errors import (
     Blocked,
     BrokenAnswer,
@@ -22,7 +21,8 @@ from workers.errors import (
     RateLimited,
     Unavailable,
 )
-from workers.upstream import Door
+from workers.upstreams.answers import Answer, Validators
+from workers.upstreams.upstream import Door
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from fix_cron import EXPRESSIONS, changes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beat import cron
-from beat.reading import connect
-from beat.sessions import SessionBook
-from beat.timetable import MICROSECOND, Timing, next_due
+from beat.tick.reading import connect
+from beat.time import cron
+from beat.time.sessions import SessionBook
+from beat.time.timetable import MICROSECOND, Timing, next_due
 
 NEAR = st.integers(-3 * 86400, 3 * 86400).map(lambda seconds: timedelta(seconds=seconds))
 SLOW = settings(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from workers import claims, setbacks
 from workers.db import transaction
 from workers.errors import LeaseLost, QuotaSpent
+from workers.ledger import claims, setbacks
 
 LEASE = timedelta(seconds=30)
 
@@ -193,7 +193,7 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
 ) -> None:
     from datetime import UTC, datetime
 
-    from workers.upstream import Door
+    from workers.upstreams.upstream import Door
 
     connection.execute("insert into upstream (name, base_url) values ('generic', 'http://127.0.0.1:9')")
     run_id = new_run("tests.calling", schedule="daily", items=8, columns={"batch_size": 4})
@@ -216,9 +216,9 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
     following = new_run("tests.calling", schedule="daily", items=8, columns={"batch_size": 20})
     hold = claim(following)
     assert hold is not None
-    from workers import engine
-    from workers.lease import Lease
-    from workers.work import Item, Work
+    from workers.execution import engine
+    from workers.execution.lease import Lease
+    from workers.execution.work import Item, Work
 
     item_list = [Item(f"i{n}") for n in range(8)]
     task = kinds.app.tasks["tests.calling"]
@@ -276,7 +276,7 @@ def test_a_running_batch_that_is_asked_to_stop_gets_no_more_permits(
     new_run: Any, connection: Any, kinds: Any
 ) -> None:
     from workers.errors import Stopped
-    from workers.upstream import Door
+    from workers.upstreams.upstream import Door
 
     connection.execute("insert into upstream (name, base_url) values ('any', 'http://127.0.0.1:9')")
     run_id = new_run("tests.counting")
@@ -331,7 +331,7 @@ def test_a_lock_that_is_not_had_in_time_fails_no_item(
 def test_a_batch_that_had_its_worker_for_long_lets_others_and_goes_on(
     new_run: Any, work: Any, row: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import lease
+    from workers.execution import lease
 
     monkeypatch.setattr(lease, "TURN", 0.05)
     run_id = new_run("tests.counting", items=4, seconds=0.1)

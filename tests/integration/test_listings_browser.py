@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
 from tasks.listings.commands import listings
-from workers.browser import PROGRAMS
+from workers.upstreams.browser import PROGRAMS
 
 CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 
@@ -225,7 +225,7 @@ def test_a_page_whose_calls_never_fit_its_time_fails_with_a_sentence(drawn: Any)
 def test_without_chromium_the_run_says_what_to_install(
     drawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.browser.PROGRAMS", ("no-such-browser",))
+    monkeypatch.setattr("workers.upstreams.browser.PROGRAMS", ("no-such-browser",))
     run = drawn.run(site="drawn")
     assert run["state"] == "failed"
     assert "WATCHKEEPER_CHROMIUM is not set: no Chromium on PATH" in run["error"]

@@ -186,7 +186,7 @@ def test_a_scrape_gives_its_worker_back_between_two_pages_and_goes_on_there(
     scrapes: Any, ads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.errors import HandBack
-    from workers.lease import Lease
+    from workers.execution.lease import Lease
 
     scrapes.shop.ads["full-size"] = ads(6)
     asked = iter(range(1000))

@@ -317,7 +317,7 @@ class Killed(BaseException):
 def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_clean_one(
     scrapes: Any, ads: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import claims
+    from workers.ledger import claims
 
     def fresh() -> None:
         scrapes.sql.execute("truncate listing, category_state, list_page, scrape, site_turn cascade")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from beat import steps
-from workers import permits
+from beat.tick import steps
 from workers.db import transaction
+from workers.upstreams import permits
 
 
 @pytest.fixture

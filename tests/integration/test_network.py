@@ -14,7 +14,7 @@ from fix_network import Hanging
 
 from workers import addresses
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 pytestmark = pytest.mark.outside(4)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from workers import robots_files, upstream
 from workers.errors import QuotaWait, Unavailable
-from workers.robots import Disallowed
-from workers.upstream import Door
+from workers.upstreams import robots_files, upstream
+from workers.upstreams.robots import Disallowed
+from workers.upstreams.upstream import Door
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from beat.commands import schedule
+from beat.cli.commands import schedule
 
 pytestmark = pytest.mark.outside(11)
 

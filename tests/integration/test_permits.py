@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workers import doors, permits
 from workers.db import connect, transaction
-from workers.permits import Answered, Grant
+from workers.upstreams import doors, permits
+from workers.upstreams.permits import Answered, Grant
 
 #: Stamps lie so far from every window's edge that a slow test decides no question (seconds).
 MARGIN = 2.5

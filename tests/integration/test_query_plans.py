@@ -14,8 +14,9 @@ import pytest
 from fix_beat import Drive
 from sqlalchemy import event
 
-from beat import answers, edits, ending, ledger, outbox, reading, releasing, reshaping, states
-from beat.steps import pause
+from beat import edits
+from beat.tick import answers, ending, ledger, outbox, reading, releasing, reshaping, states
+from beat.tick.steps import pause
 from workers import machine_locks
 from workers.db import engine
 
@@ -312,7 +313,7 @@ def test_no_statement_of_a_real_tick_is_costly_or_compiled(
     drive: Drive, explaining: Explaining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "beat.steps.settings", lambda: SimpleNamespace(lease_seconds=-1, sweep_seconds=0)
+        "beat.tick.steps.settings", lambda: SimpleNamespace(lease_seconds=-1, sweep_seconds=0)
     )
     live(drive)
     said = {numberless(plan["Query Text"]) for plan in explaining.plans}

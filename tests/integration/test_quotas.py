@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from workers import doors, permits
 from workers.db import connect, transaction
-from workers.permits import Answered, Grant
+from workers.upstreams import doors, permits
+from workers.upstreams.permits import Answered, Grant
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def matches(said: str | None, written: str) -> bool:
 @pytest.fixture
 def shipped(connection: Any) -> Any:
     """Schedules and kinds as a new installation has them, limits of intervals included."""
-    from workers import kinds
     from workers.db import transaction
+    from workers.ledger import kinds
     from workers.migrate import registered
 
     with transaction() as alchemy:

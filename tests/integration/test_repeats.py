@@ -9,7 +9,7 @@ import pytest
 from fix_network import Hanging
 
 from workers.errors import QuotaWait, Unavailable
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 pytestmark = pytest.mark.outside(17)
 

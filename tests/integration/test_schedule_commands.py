@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from beat.commands import schedule
-from beat.verbs.files import COLUMNS
+from beat.cli.commands import schedule
+from beat.cli.files import COLUMNS
 
 Cli = Callable[..., Result]
 
@@ -198,7 +198,7 @@ def test_pause_and_resume_everything(cli: Cli, hourly: str, connection: Any) -> 
 
 
 def test_completion_offers_names_with_their_timing(cli: Cli, hourly: str) -> None:
-    from beat.verbs.shared import names
+    from beat.cli.shared import names
 
     (item,) = names(None, None, "hou")  # type: ignore[arg-type]
     assert (item.value, item.help) == ("hourly", "every 1 hour, on")
@@ -208,7 +208,7 @@ def test_completion_offers_names_with_their_timing(cli: Cli, hourly: str) -> Non
 def test_completion_is_silent_without_a_database(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from fix_postgres import forget_caches
 
-    from beat.verbs.shared import names
+    from beat.cli.shared import names
 
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://127.0.0.1:1/none")
     forget_caches()

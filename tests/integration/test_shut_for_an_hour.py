@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from beat import releasing
-from workers import breaker, permits, retry
+from beat.tick import releasing
 from workers.db import transaction
 from workers.errors import QuotaSpent, QuotaWait, RateLimited, Unavailable
-from workers.permits import Grant
+from workers.upstreams import breaker, permits, retry
+from workers.upstreams.permits import Grant
 
 pytestmark = pytest.mark.outside(13)
 

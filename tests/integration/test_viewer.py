@@ -184,7 +184,7 @@ def test_a_statement_without_a_grant_is_told_in_the_guards_words(
     from click.testing import CliRunner
     from fix_postgres import forget_caches
 
-    from beat.commands import schedule
+    from beat.cli.commands import schedule
     from tasks.prices.commands import prices
     from tasks.watches.notify_commands import notify
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beat.words import cron_words, length
+from beat.cli.words import cron_words, length
 
 MILLI = timedelta(milliseconds=1)
 

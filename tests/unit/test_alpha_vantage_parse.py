@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
-from workers.answers import Answer
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
+from workers.upstreams.answers import Answer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "alpha_vantage"
 ERRORS = json.loads((FIXTURES / "errors.json").read_text())

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from workers import robots
-from workers.answers import Answer, Validators, judge
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
-from workers.requests import Request
+from workers.upstreams import robots
+from workers.upstreams.answers import Answer, Validators, judge
+from workers.upstreams.requests import Request
 
 CHALLENGE = b"<html><head><title>Just a moment...</title></head></html>"
 

@@ -11,8 +11,8 @@ from fix_cron import EXPRESSIONS, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from beat.catchup import GRACE, MOST_AT_ONCE, Outcome, Plan, settle
-from beat.timetable import MICROSECOND, Timing, dues, jittered, next_due
+from beat.time.catchup import GRACE, MOST_AT_ONCE, Outcome, Plan, settle
+from beat.time.timetable import MICROSECOND, Timing, dues, jittered, next_due
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

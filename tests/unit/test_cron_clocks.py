@@ -10,7 +10,7 @@ from fix_cron import EXPRESSIONS, ZONES, changes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beat import cron
+from beat.time import cron
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

@@ -18,8 +18,8 @@ from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import best
 from tasks.discovery.sources import dexscreener, geckoterminal
-from workers.answers import Answer
 from workers.errors import UpstreamError
+from workers.upstreams.answers import Answer
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LINKS = [{"url": "https://s.example"}, {"type": "twitter", "url": "https://x.example"}]

@@ -60,8 +60,8 @@ def test_a_tasks_name_is_its_path() -> None:
 
 
 def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
-    from workers.broker import QUEUES
     from workers.migrate import registered
+    from workers.pool.broker import QUEUES
 
     for task in registered():
         assert task.home in QUEUES

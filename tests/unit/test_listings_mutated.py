@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from tasks.listings import cards, head_fi, selectors, storing
-from workers.answers import Answer, is_challenge
+from workers.upstreams.answers import Answer, is_challenge
 
 #: `make fuzz` asks for 100,000.
 COUNT = int(os.environ.get("WATCHKEEPER_FUZZ", "2000"))

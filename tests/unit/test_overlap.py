@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beat.overlap import MOST_BUFFERED, Act, decide
+from beat.time.overlap import MOST_BUFFERED, Act, decide
 
 POLICIES = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
 

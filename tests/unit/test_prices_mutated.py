@@ -12,9 +12,9 @@ import pytest
 from mutating import COUNT, mutated
 
 from tasks.prices.sources import alpha_vantage, replay, stooq
-from workers import answers
-from workers.answers import Answer
 from workers.errors import SettingMissing, UpstreamError
+from workers.upstreams import answers
+from workers.upstreams.answers import Answer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TABLE = (FIXTURES / "prices" / "daily_bars.csv").read_bytes()

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers import redaction
-from workers.answers import Answer
 from workers.errors import BrokenAnswer, Unavailable
 from workers.logs import _redact_values
 from workers.redaction import MASK, redact, remember
+from workers.upstreams.answers import Answer
 
 ALPHABET = st.characters(codec="ascii", categories=("Lu", "N", "P", "S"))
 

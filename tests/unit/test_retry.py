@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers import retry
+from workers.upstreams import retry
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CHANCES = st.floats(0, 1, exclude_max=True)

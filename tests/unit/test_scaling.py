@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.scaling import COOL_DOWN, Peak, Server, clamp, divide
+from workers.pool.scaling import COOL_DOWN, Peak, Server, clamp, divide
 
 QUEUES = ("prices", "listings", "upkeep")
 SERVERS = st.lists(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tasks.prices.sources import stooq
 from tasks.prices.sources.refusals import LimitReached, NotCovered
-from workers.answers import Answer
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
+from workers.upstreams.answers import Answer
 
 TABLE = "Date,Open,High,Low,Close,Volume\r\n2026-01-30,1,2,0.5,1.75,1000\r\n2026-01-29,1,2,1,1.5,\r\n"
 

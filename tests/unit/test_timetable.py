@@ -11,7 +11,7 @@ from fix_cron import EXPRESSIONS, ZONES, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from beat.timetable import (
+from beat.time.timetable import (
     MICROSECOND,
     Timing,
     count_between,

@@ -14,7 +14,7 @@ from fix_cron import EXPRESSIONS, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from beat.timetable import Session, Sessions, Timing, dues, next_due, span
+from beat.time.timetable import Session, Sessions, Timing, dues, next_due, span
 
 HOURS = Path(__file__).parents[1] / "fixtures/calendars/nyse_open_close_utc_2023_2027H1.csv"
 HOUR = timedelta(hours=1)

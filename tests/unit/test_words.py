@@ -9,7 +9,7 @@ from fix_cron import EXPRESSIONS, utc
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from beat.words import cron_words, every_words, length, timing_words
+from beat.cli.words import cron_words, every_words, length, timing_words
 
 SECOND = timedelta(seconds=1)
 

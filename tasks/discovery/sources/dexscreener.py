@@ -19,7 +19,7 @@ from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 UPSTREAM = "dexscreener"
 FEEDS = {

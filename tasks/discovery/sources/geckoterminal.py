@@ -16,7 +16,7 @@ from tasks.discovery.addresses import normalise
 from tasks.discovery.early import Trade
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 UPSTREAM = "geckoterminal"
 VERSION = {"Accept": "application/json;version=20230302"}

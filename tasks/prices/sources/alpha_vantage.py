@@ -17,11 +17,11 @@ from tasks.prices import values
 from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
-from workers.answers import is_challenge
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
-from workers.retry import http_date
 from workers.settings import settings
-from workers.upstream import Answer, Door
+from workers.upstreams.answers import is_challenge
+from workers.upstreams.retry import http_date
+from workers.upstreams.upstream import Answer, Door
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"

@@ -21,7 +21,7 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 NAME = "replay"
 VARIABLE = "WATCHKEEPER_REPLAY_CSV"

@@ -14,9 +14,9 @@ from tasks.prices.bars import Bar, told
 from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import LimitReached, NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
-from workers.answers import is_challenge
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
-from workers.upstream import Answer, Door
+from workers.upstreams.answers import is_challenge
+from workers.upstreams.upstream import Answer, Door
 
 UPSTREAM = NAME = "stooq"
 #: Ending of Stooq's symbols by exchange; it has no others of ours.

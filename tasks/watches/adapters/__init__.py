@@ -15,7 +15,7 @@ from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
 from workers.redaction import redact
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 Send = Callable[[Door, Any, Sequence[Note]], str]
 ADAPTERS: Mapping[str, Send] = {

@@ -16,7 +16,7 @@ from workers import network
 from workers.channel_secrets import is_reference
 from workers.deadline import in_time
 from workers.errors import BrokenAnswer, SecretRefused, Unavailable
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:

@@ -10,9 +10,9 @@ from tasks.watches import messages
 from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
-from workers.answers import Answer
 from workers.errors import BrokenAnswer, NotFound, RateLimited
-from workers.upstream import Door
+from workers.upstreams.answers import Answer
+from workers.upstreams.upstream import Door
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:

@@ -25,7 +25,7 @@ from workers.channel_secrets import has_control, is_reference, resolve
 from workers.deadline import in_time
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 DEFAULT_SENDER = "watchkeeper@localhost"
 #: What a secret must hold to be a recipient: "ann@example.org" or "Ann <ann@example.org>".

@@ -10,7 +10,7 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
-from workers.upstream import Door
+from workers.upstreams.upstream import Door
 
 
 def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:

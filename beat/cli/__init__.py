@@ -1,0 +1,1 @@
+"""`celery schedule …`: the command line for schedules and runs."""

@@ -1,0 +1,19 @@
+"""`celery -A workers.app schedule …`: the same words and errors as SQL; each verb is a statement."""
+
+from __future__ import annotations
+
+import click
+
+from beat.cli import asking, editing, files, looking
+
+
+@click.group()
+def schedule() -> None:
+    """What runs and when: list, change, pause, run."""
+
+
+for _module in (looking, editing, asking, files):
+    for _command in _module.COMMANDS:
+        schedule.add_command(_command)
+schedule.add_command(editing.pause, "disable")
+schedule.add_command(editing.resume, "enable")

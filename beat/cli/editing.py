@@ -1,0 +1,249 @@
+"""Verbs that edit rows: add, set, remove, pause, resume."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from beat.cli.shared import (
+    as_json,
+    dry_run,
+    length,
+    name_argument,
+    parse_options,
+    some_names,
+    time_of_day,
+    yes,
+)
+from workers.console import confirm, connect, say, show, speaks_plainly
+
+TIMINGS = ("every", "cron", "at", "after")
+
+#: Columns that have an option of their own, with its help.
+COLUMNS = {
+    "every": "e.g. '2 hours'",
+    "cron": "e.g. '0 17 * * 1-5'",
+    "at": "once, e.g. '2026-12-24 17:00 Europe/Berlin'",
+    "after": "whenever this other schedule has succeeded",
+    "timezone": "IANA zone, e.g. America/New_York",
+    "calendar": "exchange whose trading days alone count, e.g. XNYS",
+    "calendar_hours": "day or session",
+    "starts_at": "not due earlier",
+    "ends_at": "not due at or after this",
+    "jitter": "spread each start over so long",
+    "overlap": "skip, buffer_one, buffer_all, cancel_other, allow_all",
+    "catch_up": "latest, all, none",
+    "catch_up_window": "older than this is given up",
+    "max_runs": "stops after so many runs",
+    "pause_after_failures": "pauses itself after so many failed runs in a row",
+    "alert_after": "people are told after so many failed runs in a row",
+    "alert_on_partial": "share of failed items that makes a partial run count as failed, e.g. 0.5",
+    "max_attempts": "attempts per batch",
+    "timeout": "longest time of a run",
+    "expires": "not worth starting so long after its due time",
+    "queue": "queue of its messages",
+    "priority": "0 to 9, 9 first",
+    "batch_size": "items a batch",
+    "batch_delay": "least time between two batches",
+    "max_in_flight": "batches of a run at once",
+    "title": "for people",
+    "note": "why it is as it is",
+}
+
+Command = Callable[..., None]
+
+
+def columns(command: Command) -> Command:
+    """An option for each column of schedule that people own."""
+    for column, help_ in reversed(COLUMNS.items()):
+        command = click.option(f"--{column.replace('_', '-')}", column, help=help_)(command)
+    options = (
+        click.option("--daily", metavar="HH:MM", help="every day at, in the schedule's timezone"),
+        click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="of the task"),
+        click.option("--enabled/--disabled", "enabled", default=None, help="whether it is planned"),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def wanted(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
+    """Columns to write: `none` empties one; a timing takes the place of the one there was."""
+    if daily is not None:
+        given["cron"] = time_of_day(daily)
+    changes = {
+        column: None if value == "none" else value
+        for column, value in given.items()
+        if value is not None
+    }
+    if any(changes.get(column) for column in TIMINGS):
+        changes = {**dict.fromkeys(TIMINGS), **changes}
+    return changes
+
+
+def write(name: str, statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -> None:
+    """Do one statement and tell what it leads to; a dry run shows the next five runs, and undoes it."""
+    with connect() as connection, connection.transaction(force_rollback=dry):
+        connection.execute(statement, {**values, "_name": name})
+        row = connection.execute(
+            "select schedule_words(s) as runs, s.enabled,"
+            " (select ahead from next_runs(s.name, 1)) as ahead from schedule s where name = %s",
+            (name,),
+        ).fetchone()
+        coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall() if dry else []
+    if dry:
+        say(f"{name} would run {row['runs']}", err=True)
+        show(coming, ("local", "due_at", "ahead"), as_json=as_json)
+        return
+    ahead = row["ahead"] or ("not scheduled" if row["enabled"] else "disabled")
+    say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
+
+
+@click.command("set")
+@name_argument
+@columns
+@dry_run
+@as_json
+@speaks_plainly
+def set_(
+    name: str,
+    daily: str | None,
+    options: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Change a schedule; what is not named stays as it is, `none` empties."""
+    changes = wanted(given, daily)
+    added = parse_options(options)
+    if not changes and not added:
+        raise click.UsageError("nothing to change: give --every, --cron, --daily, --option or --note …")
+    with connect() as connection:
+        connection.execute("select schedule_named(%s)", (name,))
+    sets = [f'"{column}" = %({column})s' for column in changes]
+    if added:
+        sets.append("options = options || %(options)s::jsonb")
+    write(
+        name,
+        f"update schedule set {', '.join(sets)} where name = %(_name)s",  # noqa: S608 - own names
+        {**changes, "options": json.dumps(added)},
+        dry=dry_run,
+        as_json=as_json,
+    )
+
+
+@click.command("add")
+@click.argument("name")
+@click.option("--task", required=True, help="the kind of work, e.g. tasks.prices.refresh")
+@columns
+@dry_run
+@as_json
+@speaks_plainly
+def add(
+    name: str,
+    task: str,
+    daily: str | None,
+    options: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Add a schedule."""
+    row = {
+        **wanted(given, daily),
+        "task": task,
+        "options": json.dumps(parse_options(options)),
+    }
+    names = ", ".join(f'"{column}"' for column in row)
+    values = ", ".join(f"%({column})s" for column in row)
+    write(
+        name,
+        f"insert into schedule (name, {names}) values (%(_name)s, {values})",  # noqa: S608 - own names
+        row,
+        dry=dry_run,
+        as_json=as_json,
+    )
+
+
+@click.command("remove")
+@some_names
+@yes
+@speaks_plainly
+def remove(wanted: tuple[str, ...], yes: bool) -> None:
+    """Delete schedules; their history stays under their names."""
+    if not wanted:
+        raise click.UsageError("which? give one name or more")
+    with connect() as connection:
+        for name in wanted:
+            connection.execute("select schedule_named(%s)", (name,))
+        confirm(f"Delete {', '.join(wanted)}?", yes=yes)
+        with connection.transaction():
+            for name in wanted:
+                connection.execute("delete from schedule where name = %s", (name,))
+    say("removed: " + ", ".join(wanted), err=True)
+
+
+def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
+    if for_:
+        return "clock_timestamp() + %(for)s::interval", {"for": length(for_)}
+    return ("%(until)s::timestamptz", {"until": until}) if until else ("'infinity'", {})
+
+
+def _said(row: dict[str, Any]) -> str:
+    """A schedule that is paused or resumed and would not run anyway says so; the database says why."""
+    return str(row["name"]) if row["enabled"] else f"{row['name']} (stays disabled)"
+
+
+@click.command("pause")
+@some_names
+@click.option("--all", "everything", is_flag=True, help="one switch for everything")
+@click.option("--note", help="why")
+@click.option("--for", "for_", help="e.g. 2h")
+@click.option("--until", help="a time")
+@speaks_plainly
+def pause(
+    wanted: tuple[str, ...], everything: bool, note: str | None, for_: str | None, until: str | None
+) -> None:
+    """Pause schedules; say why."""
+    if bool(wanted) == everything:
+        raise click.UsageError("give one name or more, or --all")
+    if everything and (for_ or until):
+        raise click.UsageError("--all is one switch without an end; resume --all ends it")
+    expression, values = _until(for_, until)
+    with connect() as connection, connection.transaction():
+        if everything:
+            connection.execute("select pause_all(%s)", (note,))
+        done = [
+            _said(
+                connection.execute(
+                    f"select (p).* from pause(%(name)s, %(note)s, {expression}) p",  # noqa: S608 - own texts
+                    {"name": name, "note": note, **values},
+                ).fetchone()
+            )
+            for name in wanted
+        ]
+    say("paused: " + ("everything" if everything else ", ".join(done)), err=True)
+
+
+@click.command("resume")
+@some_names
+@click.option("--all", "everything", is_flag=True, help="undo pause --all")
+@speaks_plainly
+def resume(wanted: tuple[str, ...], everything: bool) -> None:
+    """End a pause, also an automatic one; no backlog is fired."""
+    if bool(wanted) == everything:
+        raise click.UsageError("give one name or more, or --all")
+    with connect() as connection, connection.transaction():
+        if everything:
+            connection.execute("select resume_all()")
+        done = [
+            _said(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
+            for name in wanted
+        ]
+    say("resumed: " + ("everything" if everything else ", ".join(done)), err=True)
+
+
+COMMANDS = (add, set_, remove, pause, resume)

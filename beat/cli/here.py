@@ -1,0 +1,107 @@
+"""`run NAME --here`: a run in this process, without beat, broker and workers.
+
+It has its row in the ledger, obeys the overlap policy, takes permits, and may be watched and stopped
+like any other.  Where beat and workers live, they help with the batches of a large run.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from beat.cli.progress import phrase
+from workers.console import FAILED, INTERRUPTED, REFUSED, connect, fail, say
+
+READY = """
+select b.seq, r.task from batch b join run r on r.id = b.run_id
+ where b.run_id = %s and b.state in ('waiting', 'sent')
+   and (b.not_before is null or b.not_before <= clock_timestamp())
+   and (b.waiting_for is null or permits_available(b.waiting_for, clock_timestamp()) > 0)
+ order by b.seq limit 1
+"""
+
+ASK = """
+insert into run_request (action, schedule, options, note, answered_at, answer)
+values ('run', %s, %s, %s, clock_timestamp(), 'started where it was asked for')
+returning id, requested_by
+"""
+
+
+def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
+    """Run schedule ``name`` to its end in this process; exit status 1 when it fails."""
+    from workers import logs, shutdown
+
+    logs.configure()
+    with connect() as connection:
+        connection.execute("select schedule_named(%s)", (name,))
+        run_id = _begin(name, options, note)
+        say(f"run {run_id}", err=True)
+
+        def interrupted(_: int, __: FrameType | None) -> None:
+            shutdown.request()
+
+        before = signal.signal(signal.SIGINT, interrupted)
+        try:
+            row = _work(connection, run_id)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    if row["finished_at"] is None:
+        say(f"handed back; workers go on with it, or: celery schedule stop {run_id}", err=True)
+        sys.exit(INTERRUPTED)
+    say(phrase(row))
+    if row["state"] not in {"succeeded", "partial"}:
+        sys.exit(FAILED)
+
+
+def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
+    """Write the run and its first batch, as beat would; it is admitted under the schedule's lock."""
+    from psycopg.rows import tuple_row
+
+    from beat.tick import reading
+    from beat.tick.claiming import Claim
+    from beat.time.sessions import SessionBook
+
+    laid = json.dumps(options) if options else None
+    with connect() as connection, connection.transaction():
+        # Booked like every request, and answered at once.
+        connection.row_factory = tuple_row
+        asked, by = connection.execute(ASK, (name, laid, note)).fetchone()
+        row = reading.lock_one(connection, name)
+        if row is None:
+            fail("somebody holds the schedule at the moment", "try again", REFUSED)
+        (now,) = connection.execute("select clock_timestamp()").fetchone()
+        claim = Claim(connection, now, SessionBook())
+        claim.count([row])
+        run = claim.add(row, now, trigger="manual", options=laid, requested_by=by)
+        if run.state != "due":
+            fail(f"not started: {run.reason}", "celery schedule watch shows what runs", REFUSED)
+        claim.write()
+        connection.execute("update run_request set answer_run_id = %s where id = %s", (run.id, asked))
+        return run.id
+
+
+def _work(connection: Any, run_id: str) -> Any:
+    """Do the run's batches one by one until none is left, or until Ctrl-C."""
+    from beat.cli.progress import LOOK
+    from workers import shutdown
+    from workers.app import app
+    from workers.execution.task import RunFailed
+
+    app.loader.import_default_modules()
+    pause = threading.Event()
+    while True:
+        row = connection.execute(LOOK, {"ids": [run_id]}).fetchone()
+        if row["finished_at"] is not None or shutdown.requested():
+            return row
+        ready = connection.execute(READY, (run_id,)).fetchone()
+        if ready is None:
+            pause.wait(0.2)
+            continue
+        try:
+            app.tasks[ready["task"]](run_id, ready["seq"])
+        except RunFailed:
+            continue

@@ -1,0 +1,1 @@
+"""One tick of beat, step by step."""

@@ -1,0 +1,115 @@
+"""A Celery 5.7 message for kombu's Redis transport, built once a task and filled a batch.
+
+Building a message with ``apply_async`` costs about 0.5 ms of CPU, filling a prepared one about 0.01 ms.
+What is prepared is what Celery and kombu themselves produce for that task, so stock workers read it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from typing import Any
+
+from celery import Celery
+
+from beat.tick.ledger import Message
+from workers.pool.broker import EXCHANGE
+
+#: Stands where the id will be; nothing else in a message looks like it.
+_ID = "00000000-aaaa-4aaa-8aaa-000000000000"
+_ROOT = "00000000-bbbb-4bbb-8bbb-000000000000"
+_SCHEDULE = "schedule-name-placeholder"
+_BODY = "body-placeholder"
+_TAG = "tag-placeholder"
+_ARGUMENTS = "arguments-placeholder"
+#: The part of the body that is the same for every message: no callbacks, errbacks, chain, chord.
+_EMBEDDED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
+
+
+def message_id(message: Message) -> str:
+    """Celery's id: the run's own for its first message, else derived from run, seq and fence."""
+    if message.seq == 0 and message.fence == 0:
+        return message.run_id
+    return str(uuid.uuid5(uuid.UUID(message.run_id), f"{message.seq}:{message.fence}"))
+
+
+def redis_priority(priority: int) -> int:
+    """Ours counts up (9 goes first), Redis's steps count down (0 goes first)."""
+    return 9 - priority
+
+
+class Envelopes:
+    """Prepared messages, one a task and queue."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._prepared: dict[tuple[str, str, int], tuple[str, ...]] = {}
+
+    def fill(self, message: Message) -> str:
+        """The message as kombu's Redis transport stores it (JSON text)."""
+        key = (message.task, message.queue, message.priority)
+        parts = self._prepared.get(key)
+        if parts is None:
+            parts = self._prepared[key] = self._prepare(*key)
+        run_id = message.run_id
+        body = f'[["{run_id}", {message.seq}], {{}}, {_EMBEDDED}]'
+        values = {
+            _ID: message_id(message),
+            _ROOT: run_id,
+            _SCHEDULE: json.dumps(message.schedule or "")[1:-1],
+            _BODY: base64.b64encode(body.encode()).decode(),
+            _TAG: str(uuid.uuid4()),
+            _ARGUMENTS: f"('{run_id}', {message.seq})",
+        }
+        return "".join(values.get(part, part) for part in parts)
+
+    def _prepare(self, task: str, queue: str, priority: int) -> tuple[str, ...]:
+        text = json.dumps(self._whole(task, queue, priority))
+        parts = [text]
+        for mark in (_ID, _ROOT, _SCHEDULE, _BODY, _TAG, _ARGUMENTS):
+            parts = [piece for part in parts for piece in _split(part, mark)]
+        return tuple(parts)
+
+    def _whole(self, task: str, queue: str, priority: int) -> dict[str, Any]:
+        made = self._app.amqp.as_task_v2(
+            _ID,
+            task,
+            args=(_ROOT, 0),
+            kwargs={},
+            root_id=_ROOT,
+            argsrepr=_ARGUMENTS,
+            kwargsrepr="{}",
+            ignore_result=True,
+            time_limit=getattr(self._app.tasks.get(task), "time_limit", None),
+        )
+        headers = {
+            **made.headers,
+            # Celery's own mark of beat, and the one that existing dashboards read.
+            "celery_beat_task": True,
+            "periodic_task_name": _SCHEDULE,
+        }
+        return {
+            "body": _BODY,
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": headers,
+            "properties": {
+                "correlation_id": _ID,
+                "reply_to": "",
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": EXCHANGE.name, "routing_key": queue},
+                "priority": redis_priority(priority),
+                "body_encoding": "base64",
+                "delivery_tag": _TAG,
+            },
+        }
+
+
+def _split(text: str, mark: str) -> list[str]:
+    if text in {_ID, _ROOT, _SCHEDULE, _BODY, _TAG, _ARGUMENTS}:
+        return [text]
+    pieces: list[str] = []
+    for piece in text.split(mark):
+        pieces += [piece, mark]
+    return pieces[:-1]

@@ -1,0 +1,99 @@
+"""Reads schedules so that one row that Python cannot hold does not hide the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from beat.tick import states
+from workers.db import connect_args
+from workers.settings import settings
+
+Connection = psycopg.Connection[Any]
+
+#: Beat wants few rows of large tables, by their keys.  Its statements are prepared once, perhaps while
+#: a table is empty: a plan that reads all of it would stay until somebody analyzes the table.  Every
+#: table of a tick, also one of a single row, is therefore read by an index: a sequential scan that
+#: cannot be avoided would cost 10^10 before Postgres 18, and such a statement is compiled at each tick.
+FAVOUR_INDEXES = """
+select set_config(name, value, {local})
+  from (values ('random_page_cost', '1.1'), ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
+               ('enable_mergejoin', 'off')) as favoured(name, value)
+"""
+FAVOUR_INDEXES_LOCALLY = FAVOUR_INDEXES.format(local="true")
+
+#: A row of states.READ.
+Row = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row with a value out of Python's range, e.g. a date after the year 9999."""
+
+    name: str
+    revision: int
+    error: Exception
+
+
+def connect() -> Connection:
+    """A connection for beat's own statements, each of which commits by itself outside a transaction."""
+    connection: Connection = psycopg.connect(
+        settings().libpq_dsn, autocommit=True, **connect_args("beat")
+    )
+    connection.execute(FAVOUR_INDEXES.format(local="false"))
+    return connection
+
+
+def _names(connection: Connection, statement: str, parameters: dict[str, Any]) -> list[str]:
+    return [name for (name,) in connection.execute(statement, parameters)]
+
+
+def lock_due(connection: Connection, now: Any, limit: int) -> tuple[list[Row], list[Unreadable]]:
+    """Lock and read the schedules due at ``now``, longest due first, at most ``limit``."""
+    names = _names(connection, states.LOCK_DUE, {"now": now, "limit": limit})
+    return read(connection, names)
+
+
+def lock_named(connection: Connection, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
+    """Lock and read the schedules named, without those that somebody else has locked."""
+    locked = _names(connection, states.LOCK_NAMED, {"names": list(names)})
+    return read(connection, locked)
+
+
+def lock_one(connection: Connection, name: str) -> Row | None:
+    """Lock and read one schedule; None when it is gone or locked; raises when it is unreadable."""
+    connection.execute(states.CREATE, {"names": [name]})
+    rows, unreadable = lock_named(connection, [name])
+    if unreadable:
+        raise unreadable[0].error
+    return rows[0] if rows else None
+
+
+def read(connection: Connection, names: list[str]) -> tuple[list[Row], list[Unreadable]]:
+    """Schedules by name with their states, which the caller has locked."""
+    if not names:
+        return [], []
+    cursor = connection.cursor(row_factory=namedtuple_row)
+    cursor.execute(states.READ, {"names": names})
+    try:
+        return cursor.fetchall(), []
+    except (psycopg.DataError, ValueError, OverflowError):
+        return _one_by_one(cursor)
+
+
+def _one_by_one(cursor: Any) -> tuple[list[Row], list[Unreadable]]:
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    for number in range(cursor.rowcount):
+        cursor.scroll(number, mode="absolute")
+        try:
+            rows.append(cursor.fetchone())
+        except (psycopg.DataError, ValueError, OverflowError) as error:
+            # The name and the revision are the first two columns.
+            raw = [cursor.pgresult.get_value(number, column).decode() for column in (0, 1)]
+            unreadable.append(Unreadable(raw[0], int(raw[1]), error))
+    return rows, unreadable

@@ -1,0 +1,85 @@
+"""`run_request`: people ask (run now, backfill, stop, retry), beat answers in the same row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Identity, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime, Uuid
+
+from workers.db import Base
+from workers.ledger.runs import quoted
+
+ACTIONS = ("run", "backfill", "stop", "retry")
+
+
+class RunRequest(Base):
+    """One wish of a person and its answer."""
+
+    __tablename__ = "run_request"
+    __table_args__ = (
+        CheckConstraint(f"action in ({quoted(ACTIONS)})", name="action: run, backfill, stop, retry"),
+        CheckConstraint(
+            "(action in ('run', 'backfill')) = (schedule is not null)",
+            name="run and backfill name a schedule, stop and retry a run",
+        ),
+        CheckConstraint(
+            "(action in ('stop', 'retry')) = (run_id is not null)",
+            name="stop and retry name a run",
+        ),
+        CheckConstraint(
+            "(action = 'backfill') = (backfill_from is not null and backfill_until is not null)",
+            name="a backfill, and only it, has a range",
+        ),
+        CheckConstraint(
+            "backfill_until >= backfill_from", name="a backfill ends no earlier than it begins"
+        ),
+        Index("run_request_open", "id", postgresql_where=text("answered_at is null")),
+        Index("run_request_by_time", "requested_at"),
+        {"comment": "What people ask of beat: run now, backfill, stop, retry; with its answer."},
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger, Identity(always=True), primary_key=True, comment="Order of the requests"
+    )
+    action: Mapped[str] = mapped_column(Text, comment="run | backfill | stop | retry")
+    schedule: Mapped[str | None] = mapped_column(Text, comment="Schedule to run or backfill")
+    run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run to stop or retry")
+    options: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, comment="Options that replace the schedule's, one by one"
+    )
+    backfill_from: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="First due time, inclusive"
+    )
+    backfill_until: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Last due time, inclusive"
+    )
+    overlap: Mapped[str | None] = mapped_column(
+        Text, comment="Overlap policy of a backfill; null: buffer_all"
+    )
+    note: Mapped[str | None] = mapped_column(Text, comment="Why")
+    requested_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+    requested_by: Mapped[str] = mapped_column(
+        Text,
+        server_default=text("coalesce(nullif(current_setting('app.actor', true), ''), session_user)"),
+        comment="Person (app.actor) or role",
+    )
+    program: Mapped[str | None] = mapped_column(
+        Text,
+        server_default=text("current_setting('application_name')"),
+        comment="application_name of the session",
+    )
+    next_due_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="A long backfill goes on from here"
+    )
+    answered_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When beat was done with it"
+    )
+    answer: Mapped[str | None] = mapped_column(Text, comment="What beat did, in a sentence")
+    answer_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="The run it led to")

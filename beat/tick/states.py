@@ -1,0 +1,178 @@
+"""`schedule_state`: what the machine knows of each schedule; beat alone writes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger, DateTime
+
+from beat.tick.planning import COLUMNS
+from workers.db import Base
+
+
+class ScheduleState(Base):
+    """Where a schedule stands: what is planned, what was counted, what is wrong."""
+
+    __tablename__ = "schedule_state"
+    __table_args__ = (
+        Index(
+            "schedule_state_due",
+            "claim_at",
+            postgresql_where=text("claim_at is not null"),
+        ),
+        Index(
+            "schedule_state_wrong",
+            "error_at",
+            postgresql_where=text("error is not null"),
+        ),
+        Index(
+            "schedule_state_failing",
+            "schedule",
+            postgresql_where=text("consecutive_failures > 0"),
+        ),
+        Index(
+            "schedule_state_tripped",
+            "schedule",
+            postgresql_where=text("tripped_at is not null"),
+        ),
+        {
+            "comment": "What beat knows of each schedule: next run, failures, errors.",
+            "postgresql_with": {"fillfactor": "75"},
+        },
+    )
+
+    schedule: Mapped[str] = mapped_column(
+        Text,
+        ForeignKey("schedule.name", ondelete="CASCADE"),
+        primary_key=True,
+        comment="The schedule",
+    )
+    planned_revision: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Revision of the schedule that this plan is made from"
+    )
+    anchor_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Where the grid of every begins"
+    )
+    next_run_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Next due time (nominal); null: none"
+    )
+    claim_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When beat acts on it: next_run_at plus jitter"
+    )
+    last_due_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Latest due time accounted for"
+    )
+    runs_counted: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("0"), comment="Runs started so far, against max_runs"
+    )
+    consecutive_failures: Mapped[int] = mapped_column(
+        server_default=text("0"),
+        comment="Failed runs since the last good one; alert_on_partial says which partial runs count",
+    )
+    tripped_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="Since when it has paused itself; any edit clears it"
+    )
+    tripped_reason: Mapped[str | None] = mapped_column(Text, comment="Why it has paused itself")
+    error: Mapped[str | None] = mapped_column(
+        Text, comment="Why beat set it aside; any edit lets beat try again"
+    )
+    error_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When beat set it aside"
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True),
+        server_default=text("clock_timestamp()"),
+        comment="Last change by beat",
+    )
+
+
+LOCK_DUE = """
+select schedule from schedule_state
+ where claim_at <= %(now)s and not coalesce((select paused from pause_switch where single), false)
+ order by claim_at limit %(limit)s for update skip locked
+"""
+
+LOCK_NAMED = """
+select schedule from schedule_state
+ where schedule = any(%(names)s) order by schedule for update skip locked
+"""
+
+#: Read by a statement of its own after the lock: one that locks sees what was before it waited.
+READ = f"""
+select {COLUMNS}
+  from schedule_state st
+  join schedule s on s.name = st.schedule
+  left join task_kind k on k.name = s.task
+ where st.schedule = any(%(names)s)
+"""  # noqa: S608 - column names of our own
+
+#: Does not wait for a row that somebody is about to delete.
+CREATE = """
+insert into schedule_state (schedule)
+select name from schedule s
+ where name = any(%(names)s) and not exists (select from schedule_state where schedule = s.name)
+   for key share skip locked
+on conflict do nothing
+"""
+
+#: One slice of all schedules, in order of name, and those in it whose plan is not of their revision.
+#: The first states in the same order hold all of the slice's: each belongs to a schedule.
+SLICE = """
+with slice as materialized (
+    select name, revision from schedule where name > %(after)s order by name limit %(slice)s
+), planned as materialized (
+    select schedule, planned_revision from schedule_state
+     where schedule > %(after)s order by schedule limit %(slice)s
+)
+select (select max(name) from slice), (select count(*) from slice), array(
+    select name from (select * from slice except select * from planned) unplanned limit %(limit)s)
+"""
+
+SET_PLAN = """
+update schedule_state st
+   set planned_revision = p.revision, anchor_at = p.anchor_at, next_run_at = p.next_run_at,
+       claim_at = p.claim_at, error = null, error_at = null, updated_at = %(now)s,
+       tripped_at = case when st.planned_revision = p.revision then st.tripped_at end,
+       tripped_reason = case when st.planned_revision = p.revision then st.tripped_reason end,
+       consecutive_failures = case when st.tripped_at is null or st.planned_revision = p.revision
+                                   then st.consecutive_failures else 0 end
+  from unnest(%(names)s::text[], %(revisions)s::bigint[], %(anchors)s::timestamptz[],
+              %(nexts)s::timestamptz[], %(claims)s::timestamptz[])
+       as p(schedule, revision, anchor_at, next_run_at, claim_at)
+ where st.schedule = p.schedule
+"""
+
+ADVANCE = """
+update schedule_state st
+   set next_run_at = p.next_run_at, claim_at = p.claim_at, last_due_at = p.last_due_at,
+       runs_counted = st.runs_counted + p.runs, updated_at = %(now)s
+  from unnest(%(names)s::text[], %(nexts)s::timestamptz[], %(claims)s::timestamptz[],
+              %(lasts)s::timestamptz[], %(runs)s::int[])
+       as p(schedule, next_run_at, claim_at, last_due_at, runs)
+ where st.schedule = p.schedule
+"""
+
+SET_ASIDE = """
+update schedule_state st
+   set claim_at = null, next_run_at = null, error = p.error, error_at = %(now)s,
+       planned_revision = p.revision, updated_at = %(now)s
+  from unnest(%(names)s::text[], %(revisions)s::bigint[], %(errors)s::text[])
+       as p(schedule, revision, error)
+ where st.schedule = p.schedule
+"""
+
+NEXT_CLAIM = "select min(claim_at) from schedule_state where claim_at is not null"
+
+SET_FAILURES = """
+update schedule_state st
+   set consecutive_failures = p.failures, updated_at = %(now)s,
+       tripped_at = case when p.reason is null then st.tripped_at else %(now)s end,
+       tripped_reason = coalesce(p.reason, st.tripped_reason),
+       next_run_at = case when p.reason is null then st.next_run_at end,
+       claim_at = case when p.reason is null then st.claim_at end
+  from unnest(%(names)s::text[], %(failures)s::int[], %(reasons)s::text[])
+       as p(schedule, failures, reason)
+ where st.schedule = p.schedule
+"""

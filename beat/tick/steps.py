@@ -1,0 +1,253 @@
+"""What beat does in a tick: steps, each a short transaction of its own that any beat may share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import text
+
+from beat.tick import answers, claiming, ending, outbox, releasing, replanning, reshaping, states
+from beat.tick.ledger import Message
+from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
+from beat.time.sessions import SessionBook
+from workers.db import transaction
+from workers.faults import point
+from workers.ledger import claims
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger("beat")
+
+#: Pause between two looks at what need not happen at once (seconds).
+ROUND = 1.0
+#: A permit is free, but batches let go before may have it (seconds).
+PATIENCE = 0.2
+#: A step that fails for so long makes beat useless (seconds).
+STUCK = 60.0
+#: A process is silent after so long without a sign, as view trouble has it (seconds).
+SILENCE = 30.0
+#: Pause between two looks at what is broken (seconds).
+INCIDENTS = 10.0
+#: What some other beat holds for a moment is tried again after so long (seconds).
+MOMENT = 0.05
+
+
+@dataclass(slots=True)
+class Turn:
+    """What the steps of one beat share, from tick to tick."""
+
+    connection: Connection
+    now: datetime
+    limit: int
+    connected_at: float
+    #: When it was last seen that neither Postgres nor this beat stands still.
+    seen_at: float = field(default_factory=time.monotonic)
+    #: When to ask again whether the broker has lost anything.
+    next_doubt: float = 0.0
+    book: SessionBook = field(default_factory=SessionBook)
+    sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
+    next_sweep: float = 0.0
+    #: Committed by a step of this tick, still to be sent.
+    messages: list[Message] = field(default_factory=list)
+    #: Edited schedules whose active runs do not obey yet.
+    edited: set[str] = field(default_factory=set)
+    #: Something was locked by others, so the wait after this tick is short.
+    soon: bool = False
+
+
+def plan(turn: Turn) -> bool:
+    """Plan what people have edited."""
+    consumed, waits, names = replanning.plan_edited(turn.connection, turn.now, turn.limit, turn.book)
+    turn.soon |= waits
+    turn.edited.update(names)
+    return consumed > 0
+
+
+def reshape(turn: Turn) -> bool:
+    """Let active runs obey the edits of their schedules."""
+    if turn.edited:
+        turn.edited = reshaping.reshape(turn.connection, sorted(turn.edited))
+    return False
+
+
+def claim(turn: Turn) -> bool:
+    """Account for what is due."""
+    claimed = claiming.claim_due(turn.connection, turn.now, turn.limit, turn.book)
+    if claimed:
+        point("after-claim-commit")
+    turn.messages += claimed
+    return bool(claimed)
+
+
+def answer(turn: Turn) -> bool:
+    """Do what people asked for."""
+    done, messages = answers.answer_some(turn.connection, turn.now, turn.book)
+    turn.messages += messages
+    return done > 0
+
+
+def conclude(turn: Turn) -> bool:
+    """Count failures, trip schedules, start followers."""
+    messages = ending.conclude(turn.connection, turn.now, turn.limit, turn.book)
+    turn.messages += messages
+    return bool(messages)
+
+
+def release(turn: Turn) -> bool:
+    """Let go held runs and batches that waited for an upstream."""
+    messages = releasing.release_held(turn.connection, turn.now, turn.limit)
+    turn.messages += messages
+    return releasing.release_waiting(turn.connection, turn.now) > 0 or bool(messages)
+
+
+def tell(turn: Turn) -> bool:
+    """Let runs know that their upstream is shut for long."""
+    return releasing.tell_hopeless(turn.connection, turn.now) > 0
+
+
+def stop(turn: Turn) -> bool:
+    """End what was asked to stop and what took too long."""
+    stopped = ending.stop_asked(turn.connection, turn.limit)
+    return stopped + ending.end_overdue(turn.connection, turn.now, turn.limit) > 0
+
+
+def rescue(turn: Turn) -> bool:
+    """Take back batches whose lease ended.
+
+    Not before one lease has passed since Postgres or this beat came back: an outage expires no living
+    worker, and is nobody's death.
+    """
+    lease = settings().lease_seconds
+    before, turn.seen_at = turn.seen_at, time.monotonic()
+    if turn.seen_at - before > ROUND + lease / 3:
+        # Postgres, or this beat, stood still since: workers' signs of life may be queued up behind us.
+        turn.connected_at = turn.seen_at
+    if time.monotonic() - turn.connected_at < lease:
+        return False
+    row = turn.connection.execute(
+        "select clock_timestamp() - pg_postmaster_start_time() > %s * interval '1 second',"
+        " greatest(pg_postmaster_start_time(), %s)",
+        (lease, turn.now - timedelta(seconds=turn.seen_at - turn.connected_at)),
+    ).fetchone()
+    if not row or not row[0]:
+        return False
+    since = row[1]
+    with transaction() as connection:
+        connection.execute(text(FAVOUR_INDEXES_LOCALLY))
+        rescued = claims.rescue(connection, turn.now, turn.limit, since)
+    for run_id, seq, state in rescued:
+        log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)
+    return bool(rescued)
+
+
+def follow_incidents(turn: Turn) -> bool:
+    """Tell people what breaks and what is over; beat does it, so that no queue's death hides itself.
+
+    Not before beat and Postgres were well for as long as silence takes to be noticed: after an outage
+    all signs of life are old.
+    """
+    if time.monotonic() - turn.connected_at < SILENCE:
+        return False
+    row = turn.connection.execute("select opened, closed from follow_incidents()").fetchone()
+    if row and any(row):
+        log.info("incidents.followed", opened=row[0], closed=row[1])
+    return False
+
+
+def sweep(turn: Turn) -> bool:
+    """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
+    if time.monotonic() < turn.next_sweep:
+        return False
+    began = time.monotonic()
+    done = turn.sweep.step(turn.connection, turn.now, turn.limit, turn.book)
+    turn.sweep.cost += time.monotonic() - began
+    if done:
+        # A large table is swept less often: never more than a part in 200 of beat.
+        turn.next_sweep = time.monotonic() + max(settings().sweep_seconds, 200 * turn.sweep.cost)
+        turn.sweep.cost = 0.0
+    return not done
+
+
+@dataclass(slots=True)
+class Step:
+    """A step, how often it is due, and its rest after a failure: no failure stops the other steps."""
+
+    act: Callable[[Turn], bool]
+    every: float = 0.0
+    not_before: float = 0.0
+    failure: str = ""
+    failed_at: float | None = None
+    rest: float = ROUND
+
+    @property
+    def name(self) -> str:
+        return self.act.__name__
+
+    def take(self, turn: Turn) -> bool:
+        """Do it when it is due; True when there may be more to do at once."""
+        if time.monotonic() < self.not_before:
+            return False
+        try:
+            busy = self.act(turn)
+        except Exception as error:
+            if turn.connection.closed:
+                raise
+            self._failed(error)
+            return False
+        self.not_before = 0.0 if busy else time.monotonic() + self.every
+        if self.failure:
+            log.info("step.recovered", step=self.name)
+            self.failure, self.failed_at, self.rest = "", None, ROUND
+        return busy
+
+    def _failed(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if said != self.failure:
+            log.error("step.failed", step=self.name, error=said, exc_info=error)
+        self.failure = said
+        if self.failed_at is None:
+            self.failed_at = time.monotonic()
+        self.not_before = time.monotonic() + self.rest
+        self.rest = min(self.rest * 2, 30.0)
+
+
+def are_stuck(steps: Iterable[Step]) -> bool:
+    """Whether a step has failed again and again for so long that this beat is of no use."""
+    now = time.monotonic()
+    return any(step.failed_at is not None and now - step.failed_at > STUCK for step in steps)
+
+
+def steps() -> list[Step]:
+    """The steps of a tick, in their order."""
+    return [
+        Step(plan),
+        Step(claim),
+        Step(reshape),
+        Step(answer),
+        Step(conclude),
+        Step(release),
+        Step(tell, ROUND),
+        Step(stop, ROUND),
+        Step(rescue, ROUND),
+        Step(follow_incidents, INCIDENTS),
+        Step(sweep),
+    ]
+
+
+def pause(turn: Turn) -> float:
+    """Seconds until something may be due: at most a round, and a moment for what others hold."""
+    row = turn.connection.execute(
+        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)::float8,"  # noqa: S608
+        f" extract(epoch from least(({releasing.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
+        " from clock_timestamp() now_"
+    ).fetchone()
+    due, permit = row or (None, None)
+    if turn.soon or (due is not None and due <= 0):
+        # Due, and yet this tick did nothing: somebody holds it.
+        return MOMENT
+    if permit is not None and permit <= 0:
+        permit = PATIENCE
+    return float(min(ROUND if due is None else due, ROUND if permit is None else permit, ROUND))

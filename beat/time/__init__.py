@@ -1,0 +1,1 @@
+"""When something is due: pure arithmetic, without a database."""

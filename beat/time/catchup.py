@@ -1,0 +1,111 @@
+"""What becomes of due times that have come: which run, which are given up (pure).
+
+Every due time is accounted for once: by its own run, by a run that covers a span, or by one
+"missed" row that covers a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from beat.cli.words import length
+from beat.time.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
+
+#: With catch_up = none a due time may still be so late and run: a slow tick is no reason to miss.
+GRACE = timedelta(seconds=60)
+#: With catch_up = all so many due times become runs in one go; the rest follow in the next tick.
+MOST_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row of `run` to be: a run, or a span given up (``missed``)."""
+
+    due_at: datetime
+    covers_from: datetime | None = None
+    count: int = 1
+    missed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write, and the due time to wait for next."""
+
+    outcomes: tuple[Outcome, ...]
+    following: datetime | None
+
+
+def _covering(found: Span) -> Outcome:
+    if found.count == 1:
+        return Outcome(found.last)
+    return Outcome(found.last, found.first, found.count)
+
+
+def _missed(found: Span, reason: str) -> Outcome:
+    first = found.first if found.count > 1 else None
+    return Outcome(found.last, first, found.count, missed=reason)
+
+
+def _until(timing: Timing, anchor: datetime | None, due: datetime, now: datetime) -> datetime:
+    """The time up to which due times are accounted for: what jitter still holds back is left."""
+    if timing.jitter:
+        found = span(timing, anchor, due, now)
+        if found.last > due and jittered(timing, found.last, found.following) > now:
+            return found.last - MICROSECOND
+    return now
+
+
+def settle(
+    timing: Timing,
+    anchor: datetime | None,
+    due: datetime,
+    now: datetime,
+    catch_up: str = "latest",
+    window: timedelta = timedelta(days=1),
+) -> Plan:
+    """Account for all due times from ``due`` (the first not accounted for, ≤ ``now``) to ``now``.
+
+    How late one is counts from the start that its jitter gave it.
+    """
+    due, now = due.astimezone(UTC), now.astimezone(UTC)
+    following = next_due(timing, anchor, due)
+    if following is None or following > now:
+        late = now - jittered(timing, due, following)
+        if late > GRACE and (catch_up == "none" or late > window):
+            return Plan((_missed(Span(due, due, 1, following), _reason(catch_up, window)),), following)
+        return Plan((Outcome(due),), following)
+    return _settle_many(timing, anchor, due, now, catch_up, window)
+
+
+def _reason(catch_up: str, window: timedelta) -> str:
+    return "catch_up is none" if catch_up == "none" else f"older than catch_up_window {length(window)}"
+
+
+def _settle_many(
+    timing: Timing,
+    anchor: datetime | None,
+    due: datetime,
+    now: datetime,
+    catch_up: str,
+    window: timedelta,
+) -> Plan:
+    """The same when more than one due time has come."""
+    until = _until(timing, anchor, due, now)
+    limit = now - (GRACE if catch_up == "none" else max(window, GRACE)) - (timing.jitter or timedelta())
+    outcomes: list[Outcome] = []
+    if due < limit:
+        # ``limit`` itself is still within the window.
+        old = span(timing, anchor, due, min(limit - MICROSECOND, until))
+        outcomes.append(_missed(old, _reason(catch_up, window)))
+        if old.following is None or old.following > until:
+            return Plan(tuple(outcomes), old.following)
+        due = old.following
+    if catch_up == "all":
+        own = list(islice(dues(timing, anchor, due, until), MOST_AT_ONCE))
+        outcomes.extend(Outcome(one) for one in own)
+        return Plan(tuple(outcomes), next_due(timing, anchor, own[-1]))
+    rest = span(timing, anchor, due, until)
+    outcomes.append(_covering(rest))
+    return Plan(tuple(outcomes), rest.following)

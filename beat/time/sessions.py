@@ -1,0 +1,55 @@
+"""Trading sessions of exchanges, read from `market_session` and kept for a while."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from beat.time.timetable import Session, Sessions
+
+#: How long what was read is believed (seconds); a change of the table plans its schedules anew.
+KEPT = 300.0
+#: So near its end (days) what was read may make a schedule end that need not.
+NEAR_END = timedelta(days=40)
+KEPT_NEAR_END = 5.0
+
+READ = """
+select m.timezone, s.session_date, s.open_at, s.close_at
+  from market m left join market_session s on s.mic = m.mic
+ where m.mic = %(mic)s order by s.session_date
+"""
+
+
+class SessionBook:
+    """Sessions by exchange."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Sessions]] = {}
+
+    def forget(self) -> None:
+        """Read everything again: what is planned anew may be so because sessions have changed."""
+        self._known.clear()
+
+    def sessions(self, connection: psycopg.Connection[Any], mic: str | None) -> Sessions | None:
+        """Sessions of ``mic``, or None without a calendar; ValueError when none are known."""
+        if mic is None:
+            return None
+        at, found = self._known.get(mic, (0.0, None))
+        if found is None or time.monotonic() - at > _kept(found):
+            rows = connection.execute(READ, {"mic": mic}).fetchall()
+            days = tuple(Session(*row[1:]) for row in rows if row[1] is not None)
+            if not days:
+                raise ValueError(
+                    f"no sessions of {mic} are known yet; run the task tasks.upkeep.sessions"
+                )
+            found = Sessions(rows[0][0], days)
+            self._known[mic] = (time.monotonic(), found)
+        return found
+
+
+def _kept(found: Sessions) -> float:
+    ends_soon = found.until < datetime.now(UTC).date() + NEAR_END
+    return KEPT_NEAR_END if ends_soon else KEPT

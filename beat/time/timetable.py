@@ -1,0 +1,208 @@
+"""When is a schedule due next?  Pure: no database, no clock; ``now`` is passed in.
+
+``every`` is a grid of elapsed seconds from its anchor, so it never drifts and clock changes do not move
+it.  ``cron`` follows the wall clock of its zone.  ``calendar`` keeps only due times on an exchange's
+trading days (or within its sessions).  Jitter moves the start, never the due time.
+Every answer is in UTC; what is passed in may wear any zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from beat.time import cron
+from beat.time.walltime import begins
+
+MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_NOTHING = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One trading day of an exchange."""
+
+    day: date
+    opens: datetime
+    closes: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Trading days of one exchange, ascending, and the zone whose dates they are."""
+
+    timezone: str
+    sessions: tuple[Session, ...]
+
+    def holds(self, due: datetime, *, within_hours: bool) -> bool:
+        """Whether ``due`` is on a trading day, or within its session."""
+        found = self.window(due, within_hours=within_hours)
+        return found is not None and found[0] <= due
+
+    def window(self, instant: datetime, *, within_hours: bool) -> tuple[datetime, datetime] | None:
+        """The first trading time [from, until) that ends after ``instant``; None: none is known."""
+        if within_hours:
+            number = bisect_right(self.sessions, instant, key=lambda one: one.closes)
+            if number == len(self.sessions):
+                return None
+            return self.sessions[number].opens, self.sessions[number].closes
+        zone = ZoneInfo(self.timezone)
+        eve = instant.astimezone(zone).date() - _DAY
+        number = bisect_right(self.sessions, eve, key=lambda one: one.day)
+        while number < len(self.sessions):
+            day = self.sessions[number].day
+            ends = begins(day + _DAY, zone)
+            if ends > instant:
+                return begins(day, zone), ends
+            number += 1
+        return None
+
+    @property
+    def until(self) -> date:
+        """The last trading day known; later due times cannot be judged."""
+        return self.sessions[-1].day if self.sessions else date.min
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The columns of a schedule that say when it runs; exactly one of every, cron, at (or after)."""
+
+    name: str
+    every: timedelta | None = None
+    cron: str | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    jitter: timedelta | None = None
+    sessions: Sessions | None = None
+    within_hours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Due times from ``first`` to ``last``, ``count`` of them, and the one after."""
+
+    first: datetime
+    last: datetime
+    count: int
+    following: datetime | None
+
+
+def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
+    """The first ``anchor + k * every`` (k ≥ 0) strictly after ``after``, in exact microseconds."""
+    if every <= _NOTHING:
+        # Only a row that no check has seen is so; a grid that stands still would be due for ever.
+        raise ValueError(f"every must be longer than zero, not {every}")
+    if anchor.tzinfo is not UTC:
+        # Within one zone Python adds to the wall clock, not to elapsed time.
+        anchor = anchor.astimezone(UTC)
+    passed = after - anchor
+    return anchor if passed < _NOTHING else anchor + (passed // every + 1) * every
+
+
+def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
+    """Like ``next_due`` without regard to calendar and end."""
+    if timing.starts_at is not None and after < timing.starts_at:
+        after = timing.starts_at.astimezone(UTC) - MICROSECOND
+    if timing.every is not None:
+        return grid_after(anchor or timing.starts_at or after, timing.every, after)
+    if timing.cron is not None:
+        return cron.next_due(timing.cron, after, timing.timezone)
+    if timing.at is not None and timing.at > after:
+        return timing.at.astimezone(UTC)
+    return None
+
+
+def next_due(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
+    """The first due time strictly after ``after``; None: never (again), or beyond the sessions known.
+
+    ``anchor`` is where the grid of ``every`` begins; other timings do not use it.
+    """
+    due = _next_plain(timing, anchor, after)
+    if timing.sessions is not None:
+        while due is not None:
+            found = timing.sessions.window(due, within_hours=timing.within_hours)
+            if found is None:
+                return None
+            if found[0] <= due:
+                break
+            due = _next_plain(timing, anchor, found[0].astimezone(UTC) - MICROSECOND)
+    if due is None or (timing.ends_at is not None and due >= timing.ends_at):
+        return None
+    return due
+
+
+def dues(
+    timing: Timing, anchor: datetime | None, first: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Due times from ``first`` (itself one) to ``until``, both inclusive."""
+    due: datetime | None = first
+    while due is not None and due <= until:
+        yield due
+        due = next_due(timing, anchor, due)
+
+
+def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int, datetime]:
+    """How many due times there are from ``first`` (itself one) to ``until``, and the last."""
+    if timing.every is not None:
+        further = (until - first) // timing.every
+        return further + 1, first + further * timing.every
+    if timing.cron is not None:
+        rest = cron.parse(timing.cron).tally(first + MICROSECOND, until, ZoneInfo(timing.timezone))
+        return 1 + rest.count, rest.last or first
+    return 1, first
+
+
+def span(timing: Timing, anchor: datetime | None, first: datetime, until: datetime) -> Span:
+    """All due times from ``first`` (itself one) to ``until`` (≥ ``first``), without stepping through.
+
+    Arithmetic for a grid, by the day for cron, by the session with a calendar.
+    """
+    first, until = first.astimezone(UTC), until.astimezone(UTC)
+    if timing.ends_at is not None:
+        until = max(first, min(until, timing.ends_at.astimezone(UTC) - MICROSECOND))
+    last, count = first, 0
+    due: datetime | None = first
+    while due is not None and due <= until:
+        limit = until
+        if timing.sessions is not None:
+            found = timing.sessions.window(due, within_hours=timing.within_hours)
+            # Without a window the sessions have changed since ``due`` was planned: it stands alone.
+            inside = found is not None and found[0] <= due
+            limit = min(until, found[1].astimezone(UTC) - MICROSECOND) if found and inside else due
+        more, last = _count_plain(timing, due, limit)
+        count += more
+        due = next_due(timing, anchor, last)
+    return Span(first, last, count, due)
+
+
+def count_between(
+    timing: Timing, anchor: datetime | None, after: datetime, until: datetime
+) -> tuple[int, datetime | None]:
+    """How many due times lie in (after, until], and the last of them."""
+    first = next_due(timing, anchor, after)
+    if first is None or first > until:
+        return 0, None
+    found = span(timing, anchor, first, until)
+    return found.count, found.last
+
+
+def jittered(timing: Timing, due: datetime, following: datetime | None) -> datetime:
+    """When to start what is due at ``due``: later by a share of the jitter, before the next due time.
+
+    The share is a hash of schedule and due time: the same on every beat, and after a restart.
+    """
+    if timing.jitter is None or timing.jitter <= _NOTHING:
+        return due
+    room = timing.jitter
+    if following is not None:
+        room = min(room, following - due)
+    seed = f"{timing.name} {due.astimezone(UTC).isoformat()}".encode()
+    share = int.from_bytes(hashlib.blake2b(seed, digest_size=8).digest())
+    return due + share * (room // MICROSECOND) // 2**64 * MICROSECOND

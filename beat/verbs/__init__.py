@@ -1,1 +1,0 @@
-"""The verbs of `celery schedule`, one module for each kind: looking, editing, asking, files."""

@@ -1,0 +1,1 @@
+"""Exchanges, their sessions, and the time zones that the database knows."""

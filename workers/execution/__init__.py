@@ -1,0 +1,1 @@
+"""What a kind runs under: the task class, the engine, the unit of work, the lease."""

@@ -1,0 +1,168 @@
+"""The base class of every task: a message comes in, a batch is claimed, worked, and ended.
+
+A message is ``(run_id, seq)`` and carries no state. A call with options instead (``celery call``)
+gets a run of its own first. Whatever happens is written to the ledger before it is said to Celery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from types import FunctionType
+from typing import Any, ClassVar
+from uuid import UUID
+
+import celery
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from workers import shutdown
+from workers.db import is_lost, transaction
+from workers.errors import OptionsError
+from workers.execution import engine
+from workers.execution.work import Item, Work
+from workers.ledger import claims, outcomes, runs
+from workers.ledger.claims import Claim
+from workers.ledger.kinds import Options
+from workers.redaction import redact
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+Plan = Callable[[Work[Any]], Iterable[Item]]
+
+
+class RunFailed(Exception):
+    """Tells Celery and Flower that a run failed; the ledger has the whole story."""
+
+
+class Task(celery.Task):  # type: ignore[type-arg]
+    """What a kind declares, with the defaults of the house; see README, "Adding a kind"."""
+
+    abstract = True
+    typing = False
+    ignore_result = True
+    acks_late = False
+    throws = (RunFailed,)
+
+    options: ClassVar[type[Options]] = Options
+    plan: Plan | None = None
+    summary: outcomes.Summary | None = None
+    upstream: ClassVar[str | None] = None
+    #: Queue its runs go to by default; a kind declares it as ``queue``.
+    home: ClassVar[str] = "upkeep"
+    batch_size: ClassVar[int] = 1
+    batch_delay: ClassVar[timedelta] = timedelta(0)
+    min_every: ClassVar[timedelta | None] = timedelta(seconds=1)
+    max_every: ClassVar[timedelta | None] = None
+    allowed_every: ClassVar[tuple[timedelta, ...] | None] = None
+    max_running: ClassVar[int | None] = None
+    max_attempts: ClassVar[int] = 3
+    timeout: ClassVar[timedelta | None] = timedelta(hours=6)
+    #: Celery's own limit behind the ledger's deadline, a batch, in seconds; never None.
+    time_limit = 900
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep declared functions as they are: a function in a class would become a method.
+
+        ``queue`` becomes ``home``: Celery deprecates an attribute of that name on its tasks.
+        """
+        super().__init_subclass__(**kwargs)
+        if "queue" in cls.__dict__:
+            cls.home = cls.__dict__["queue"]
+            type.__delattr__(cls, "queue")
+        for name in ("plan", "summary"):
+            if isinstance(cls.__dict__.get(name), FunctionType):
+                setattr(cls, name, staticmethod(cls.__dict__[name]))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str | None:
+        """Do what a message asks for; returns a sentence for Flower."""
+        with shutdown.busy():
+            if args:
+                run_id, seq = UUID(str(args[0])), int(args[1])
+            else:
+                run_id, seq = UUID(self.request.id), 0
+                with transaction() as connection:
+                    self._create_by_hand(connection, run_id, kwargs)
+            return self._claim_and_work(run_id, seq)
+
+    def _create_by_hand(self, connection: Any, run_id: UUID, options: dict[str, Any]) -> None:
+        runs.create_by_hand(
+            connection,
+            run_id,
+            self.name,
+            options,
+            queue=self.home,
+            max_attempts=self.max_attempts,
+            timeout=self.timeout,
+            requested_by=f"celery call from {self.request.origin or 'an unknown program'}",
+        )
+
+    def _claim_and_work(self, run_id: UUID, seq: int) -> str | None:
+        lease = timedelta(seconds=settings().lease_seconds)
+        worker = self.request.hostname or "here"
+        with transaction() as connection:
+            hold = claims.claim(connection, run_id, seq, worker, lease, self.batch_delay)
+        if hold is None:
+            log.info("batch.duplicate", run_id=str(run_id), seq=seq)
+            return None
+        schedule = hold.run["schedule"]
+        with structlog.contextvars.bound_contextvars(
+            run_id=str(run_id), schedule=schedule, seq=seq, task=self.name
+        ):
+            return self._work(hold, lease)
+
+    def _work(self, hold: Claim, lease: timedelta) -> str | None:
+        log.info("run.start" if hold.seq == 0 else "batch.start", fence=hold.fence)
+        try:
+            ended = engine.work_batch(self, hold, lease)
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+            # What the database has is the truth; this copy of the work ends and another reads it.
+            log.warning("batch.interrupted", error=redact(str(error).partition("\n")[0]))
+            engine.hand_back_patiently(hold, "lost its connection to Postgres")
+            return None
+        if ended is None:
+            return None
+        log.info(
+            "run.end",
+            state=ended.state,
+            total=ended.total,
+            done=ended.done,
+            failed=ended.failed,
+            deferred=ended.deferred,
+            summary=ended.result["summary"],
+            error=ended.error,
+        )
+        if ended.state == "failed":
+            raise RunFailed(ended.error or "failed")
+        return f"{ended.state}: {ended.result['summary']}"
+
+    def read_options(self, options: Mapping[str, Any]) -> Options:
+        """Options as the kind's model, or OptionsError with a sentence a person can act on."""
+        try:
+            return self.options.model_validate(options)
+        except ValidationError as error:
+            raise OptionsError(f"{self.name}: {explain(error, self.options)}") from None
+
+    def on_failure(self, exc: Exception, *_: Any) -> None:
+        """Log the loss of a process that could not end its batch itself (killed, time limit)."""
+        if not isinstance(exc, RunFailed):
+            log.error("batch.lost", task=self.name, error=redact(str(exc)))
+
+
+def explain(error: ValidationError, model: type[Options]) -> str:
+    """Pydantic's findings in the words that the database uses for the same mistakes."""
+    sentences = []
+    for found in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in found["loc"])
+        if found["type"] == "extra_forbidden":
+            takes = ", ".join(sorted(model.model_fields)) or "no options"
+            sentences.append(f'there is no option "{name}"; it takes: {takes}')
+        elif found["type"] == "missing":
+            sentences.append(f'option "{name}" is needed')
+        else:
+            sentences.append(f'option "{name}" is not allowed: {found["msg"]}')
+    return "; ".join(sentences)

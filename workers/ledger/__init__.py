@@ -1,0 +1,1 @@
+"""The ledger: `run`, `batch` and their items; every statement that changes their state stands here."""

@@ -1,0 +1,1 @@
+"""The worker pool: autoscaling, the watchdog, progress events, the broker connection."""

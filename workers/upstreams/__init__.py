@@ -1,0 +1,1 @@
+"""Calls to other servers: client, permits, quotas, circuit breaker, robots.txt."""

@@ -1,0 +1,276 @@
+"""Pages that scripts draw: a Chromium without any network of its own; the door fetches for it.
+
+Chromium (by Playwright, extra ``browser``) runs behind a proxy that does not exist.  What it asks of
+the page's own server (documents, scripts, data) the door fetches, each call under a permit and by
+robots.txt; everything else is refused.  It says who we are, hides nothing, and solves no challenge.
+
+It ends with the process that started it, however that ends: it lives by a pipe to its driver, and the
+driver by a pipe to us.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from workers.errors import (
+    Blocked,
+    BrokenAnswer,
+    NotFound,
+    OptionsError,
+    QuotaWait,
+    SettingMissing,
+    Unavailable,
+)
+from workers.settings import settings
+from workers.upstreams import breaker
+from workers.upstreams.answers import Answer, Validators
+from workers.upstreams.requests import Check, same_server
+from workers.upstreams.robots import Disallowed
+from workers.upstreams.upstream import Door
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page, Request, Route
+
+#: What a page may ask for; images, fonts, styles and beacons are not needed to read it.
+WANTED = frozenset({"document", "script", "xhr", "fetch"})
+#: Calls that one page may make.
+CALLS = 40
+#: Longest page (bytes).
+LONGEST = 5_000_000
+#: Our client's own business, not the page's.
+NOT_PASSED = frozenset({"host", "connection", "content-length", "accept-encoding", "user-agent"})
+#: The door has undone these.
+UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+#: Nothing of its own to the network: no names looked up, no updates, no peer-to-peer.
+ARGUMENTS = (
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND", "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+)  # fmt: skip
+NOWHERE: Any = {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
+
+
+class HalfDrawn(QuotaWait):
+    """A page's own calls wait for permits longer than the page may: it is begun again."""
+
+    def __init__(self, wait: QuotaWait) -> None:
+        reason = wait.reason.removeprefix(f"waiting for {wait.upstream}: ")
+        super().__init__(wait.upstream, wait.seconds, reason, shut=wait.shut)
+
+
+def program(upstream: str) -> str:
+    """Where Chromium is; OptionsError or SettingMissing say what to install."""
+    if find_spec("playwright") is None:
+        raise OptionsError(
+            f"pages of {upstream} are drawn by a browser: pip install 'watchkeeper[browser]'"
+        )
+    named = settings().chromium
+    found = str(named) if named else next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None or not os.access(found, os.X_OK):
+        raise SettingMissing(
+            "WATCHKEEPER_CHROMIUM",
+            f"no Chromium {f'at {named}' if named else 'on PATH'} to draw the pages of {upstream} with"
+            " (Debian: apt-get install chromium)",
+        )
+    return found
+
+
+class Browser:
+    """A Chromium for one batch, started at the first page and ended by ``close``."""
+
+    def __init__(self, door: Door, upstream: str, *, headless: bool = True) -> None:
+        self._door = door
+        self._upstream = upstream
+        self._headless = headless
+        self._program = program(upstream)
+        self._open = ExitStack()
+        self._context: BrowserContext | None = None
+        #: Scripts, by address: a page's siblings use the same ones.
+        self._scripts: dict[str, Answer] = {}
+
+    def close(self) -> None:
+        """End Chromium."""
+        self._context = None
+        self._open.close()
+
+    def read(
+        self,
+        path: str,
+        *,
+        timeout: float,
+        conditional: Validators | None = None,
+        check: Check | None = None,
+    ) -> Answer:
+        """The page at ``path`` as it stands once its scripts are quiet, within ``timeout`` seconds.
+
+        Raises what the door raises.  ``conditional`` is left alone (a page's data may change while its
+        document does not); ``check`` judges the drawn page.
+        """
+        deadline = time.monotonic() + timeout
+        document = self._door.get(self._upstream, path, timeout=timeout, obey_robots=True)
+        visit = _Visit(self._door, document, self._scripts, deadline)
+        with self._page(visit) as page:
+            html = visit.draw(page)
+        if len(html) > LONGEST:
+            raise BrokenAnswer(self._upstream, f"page is longer than {LONGEST} bytes")
+        headers = {"content-type": "text/html; charset=utf-8"}
+        drawn = replace(document, headers=headers, content=html, encoding="utf-8")
+        if check is not None:
+            try:
+                check(drawn)
+            except Blocked as error:
+                breaker.shut(error)
+                raise
+        return drawn
+
+    @contextmanager
+    def _page(self, visit: _Visit) -> Iterator[Page]:
+        """Open a page whose every request goes to ``visit``; what Chromium breaks is Unavailable."""
+        from playwright.sync_api import Error
+
+        try:
+            context = self._context or self._start()
+            page = context.new_page()
+            try:
+                page.route("**/*", visit.serve)
+                page.route_web_socket("**/*", lambda socket: socket.close())
+                yield page
+            finally:
+                with suppress(Error):
+                    page.close()
+        except Error as error:
+            self.close()
+            raise Unavailable(
+                self._upstream, f"the browser: {str(error).strip().partition(chr(10))[0]}"
+            ) from None
+
+    def _start(self) -> BrowserContext:
+        from playwright.sync_api import sync_playwright
+
+        playwright = self._open.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(
+            executable_path=self._program,
+            headless=self._headless,
+            args=list(ARGUMENTS),
+            proxy=NOWHERE,
+            # Chromium refuses to be root in its own sandbox.
+            chromium_sandbox=settings().chromium_sandbox and os.geteuid() != 0,
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
+        self._open.callback(browser.close)
+        self._context = browser.new_context(
+            user_agent=settings().user_agent, service_workers="block", accept_downloads=False
+        )
+        return self._context
+
+
+class _Visit:
+    """One page being drawn, and what it asks for."""
+
+    def __init__(
+        self, door: Door, document: Answer, scripts: dict[str, Answer], deadline: float
+    ) -> None:
+        self._door, self._document, self._scripts = door, document, scripts
+        self._deadline = deadline
+        self._calls = 0
+        self._shown = False
+        #: What ends the visit: Playwright swallows what a handler raises.
+        self._failure: BaseException | None = None
+
+    def draw(self, page: Page) -> bytes:
+        """Open the document and wait until its scripts ask for nothing more."""
+        from playwright.sync_api import Error
+        from playwright.sync_api import TimeoutError as Overdue
+
+        try:
+            page.goto(self._document.url, wait_until="networkidle", timeout=self._left() * 1000)
+            html = page.content()
+        except Overdue:
+            # A page that never stops asking is taken as it stands.
+            html = "" if self._failure else page.content()
+        except Error:
+            if self._failure is None:
+                raise
+        if isinstance(self._failure, QuotaWait):
+            raise HalfDrawn(self._failure)
+        if self._failure is not None:
+            raise self._failure
+        return html.encode()
+
+    def serve(self, route: Route, request: Request) -> None:
+        """Answer one of the page's requests, or refuse it."""
+        from playwright.sync_api import Error
+
+        answer: Answer | None = None
+        try:
+            if self._failure is None:
+                answer = self._answer(request)
+        except BaseException as error:  # raised again in draw(): this is Playwright's own frame
+            self._failure = error
+        with suppress(Error):
+            if answer is None:
+                route.abort()
+                return
+            headers = {k: v for k, v in answer.headers.items() if k not in UNDONE}
+            route.fulfill(status=answer.status, headers=headers, body=answer.content)
+
+    def _answer(self, request: Request) -> Answer | None:
+        """What the door brings; None: refused.  A missing part is the page's own trouble."""
+        url, kind = request.url, request.resource_type
+        if kind == "document" and not self._shown:
+            self._shown = True
+            return self._document
+        if (
+            kind not in WANTED
+            or request.method not in {"GET", "POST"}
+            or not same_server(self._document.url, url)
+        ):
+            return None
+        if kind == "script" and url in self._scripts:
+            return self._scripts[url]
+        self._calls += 1
+        if self._calls > CALLS:
+            return None
+        try:
+            answer = self._fetch(request)
+        except NotFound:
+            return replace(self._document, status=404, headers={}, content=b"")
+        except (BrokenAnswer, Disallowed):
+            return None
+        if kind == "script":
+            self._scripts[url] = answer
+        return answer
+
+    def _fetch(self, request: Request) -> Answer:
+        cookies = request.frame.page.context.cookies(request.url)
+        headers = {
+            name: value for name, value in request.headers.items()
+            if name not in NOT_PASSED and not name.startswith(("sec-", "if-", "proxy-"))
+        }  # fmt: skip
+        if cookies:
+            headers["cookie"] = "; ".join(f"{one.get('name')}={one.get('value')}" for one in cookies)
+        left = self._left()
+        # Half a page is worth nothing: its parts wait for their permits, as long as the page may.
+        with self._door.waiting(left):
+            return self._door.call(
+                request.method,
+                self._document.upstream,
+                request.url,
+                headers=headers,
+                content=request.post_data_buffer if request.method == "POST" else None,
+                timeout=left,
+                obey_robots=True,
+            )
+
+    def _left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.001)

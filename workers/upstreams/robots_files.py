@@ -1,0 +1,101 @@
+"""`robots_file`: each site's robots.txt as it was fetched last: one call a day serves all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urljoin, urlsplit
+
+from sqlalchemy import ForeignKey, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import DateTime
+
+from workers.db import Base, connect, transaction
+from workers.errors import Blocked, BrokenAnswer, NotFound
+from workers.settings import settings
+from workers.upstreams import answers, doors, robots
+from workers.upstreams.answers import Answer
+from workers.upstreams.requests import Request
+from workers.upstreams.robots import Robots
+
+_known: dict[str, Robots] = {}
+
+
+class RobotsFile(Base):
+    """What a site asks programs to leave alone."""
+
+    __tablename__ = "robots_file"
+    __table_args__ = ({"comment": "Each site's robots.txt as it was fetched last."},)
+
+    upstream: Mapped[str] = mapped_column(
+        Text,
+        ForeignKey("upstream.name", ondelete="CASCADE"),
+        primary_key=True,
+        comment="The upstream",
+    )
+    url: Mapped[str] = mapped_column(Text, comment="Where it was fetched from")
+    body: Mapped[str] = mapped_column(Text, comment="The file; empty where there is none")
+    fetched_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+    )
+
+
+_READ = text("""
+select body, extract(epoch from clock_timestamp() - fetched_at)::float8 as age from robots_file
+ where upstream = :upstream and url = :url
+   and fetched_at > clock_timestamp() - :kept * interval '1 second'
+""")
+
+
+def known(upstream: str, url: str) -> Robots | None:
+    """The rules that this process, or any other, read less than a day ago; None: to be fetched."""
+    found = _known.get(upstream)
+    if found is not None and not found.is_old:
+        return found
+    with connect() as connection:
+        row = connection.execute(_READ, {"upstream": upstream, "url": url, "kept": robots.KEPT}).first()
+    if row is None:
+        return None
+    _known[upstream] = robots.parse(row.body, age=row.age)
+    return _known[upstream]
+
+
+_STORE = text("""
+insert into robots_file (upstream, url, body) values (:upstream, :url, :body)
+on conflict (upstream) do update
+   set url = excluded.url, body = excluded.body, fetched_at = clock_timestamp()
+""")
+
+
+def keep(upstream: str, url: str, body: str) -> Robots:
+    """Store what was fetched, and the pause it asks for; returns its rules."""
+    found = robots.parse(body)
+    with transaction() as connection:
+        connection.execute(_STORE, {"upstream": upstream, "url": url, "body": body.replace("\x00", "")})
+        doors.set_crawl_delay(connection, upstream, found.delay(settings().user_agent))
+    _known[upstream] = found
+    return found
+
+
+def obey(request: Request, site: str, fetch: Callable[[Request], Answer]) -> None:
+    """Raise Disallowed when the robots.txt of ``site`` asks programs to leave this address alone."""
+    upstream = request.upstream
+    url = urljoin(site, "/robots.txt")
+    rules = known(upstream, url)
+    if rules is None:
+        try:
+            answer = fetch(Request(upstream, "GET", url))
+            if answers.is_challenge(answer):
+                raise Blocked(upstream, "showed a challenge page in place of robots.txt")
+            body = answer.text
+        except (NotFound, BrokenAnswer):
+            body = ""
+        rules = keep(upstream, url, body)
+    if not rules.allows(request.url, settings().user_agent):
+        path = urlsplit(request.url).path
+        raise robots.Disallowed(upstream, f"robots.txt does not allow {path}")
+
+
+def forget() -> None:
+    """Forget what this process knows (after a fork; between tests)."""
+    _known.clear()

@@ -1,0 +1,204 @@
+"""One HTTP exchange with a deadline that nothing stretches, on connections of `workers.network`."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import httpcore2
+import httpx2
+
+from workers import deadline, network
+from workers.errors import AddressRefused, BrokenAnswer, Unavailable
+from workers.settings import settings
+from workers.upstreams.answers import Answer
+
+
+class Unreached(Unavailable):
+    """No connection: the upstream saw nothing, so that anything may be asked again."""
+
+
+class Unanswered(Unavailable):
+    """The time of an exchange was over first; whether the upstream counted it is unknown."""
+
+
+class Lost(Unavailable):
+    """The connection broke after sending."""
+
+
+class Stream(httpcore2.NetworkStream):
+    """One connection of the HTTP client; the socket keeps the time, not the client."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._peer = str(sock.getpeername()[0])
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
+            return self._sock.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # At each call: a kept connection is of no more use once its network has left the list.
+        network.check(self._peer)
+        with _told_as(httpcore2.WriteTimeout, httpcore2.WriteError):
+            self._sock.sendall(buffer)
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> Stream:
+        with _told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            try:
+                return Stream(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname))
+            except BaseException:
+                self.close()
+                raise
+
+    def get_extra_info(self, info: str) -> Any:
+        if info != "is_readable":
+            return None
+        # Readable while idle: its server has closed it.
+        if self._sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class Backend(httpcore2.NetworkBackend):
+    """How the HTTP client connects."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Stream:
+        with _told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            return Stream(network.connect(host, port))
+
+
+@contextmanager
+def _told_as(overdue: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """What a socket raises, in the HTTP client's words."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise overdue(str(error)) from error
+    except OSError as error:
+        raise broken(str(error)) from error
+
+
+_MAKING = threading.Lock()
+
+
+@cache
+def _client() -> httpx2.Client:
+    # As many calls in flight as threads make: permits say how many that may be.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=15.0)
+    carrier = httpx2.HTTPTransport(verify=network.tls_context(), trust_env=False, limits=limits)
+    # httpx2 has no argument for it yet; httpcore2's is documented.
+    carrier._pool._network_backend = Backend()  # noqa: SLF001
+    return httpx2.Client(
+        headers={"User-Agent": settings().user_agent},
+        follow_redirects=False,
+        trust_env=False,
+        transport=carrier,
+    )
+
+
+def client() -> httpx2.Client:
+    """The process's HTTP client; a forked child calls ``reset()`` first."""
+    with _MAKING:
+        return _client()
+
+
+def reset(*, close: bool = True) -> None:
+    """Forget the client; in a forked child with ``close=False``, the parent still uses its sockets."""
+    if _client.cache_info().currsize:
+        if close:
+            _client().close()
+        _client.cache_clear()
+    deadline.reset()
+
+
+@contextmanager
+def _plain_errors(upstream: str) -> Iterator[None]:
+    """What may go wrong on a wire, as errors of the upstream."""
+    try:
+        yield
+    except network.Refused as error:
+        raise AddressRefused(upstream, str(error)) from None
+    except httpx2.InvalidURL:
+        raise BrokenAnswer(upstream, "names an address that is none") from None
+    except httpx2.ConnectTimeout:
+        raise Unreached(upstream, "no connection in time") from None
+    except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
+        raise Unreached(upstream, str(error) or type(error).__name__) from None
+    except (httpx2.TimeoutException, TimeoutError):
+        raise Unanswered(upstream, "no whole answer in time") from None
+    except httpx2.DecodingError:
+        raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise Lost(upstream, type(error).__name__) from None
+
+
+def exchange(
+    upstream: str,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    until: float,
+    max_bytes: int,
+    params: Mapping[str, str] | None = None,
+    body: Any = None,
+    raw: bytes | None = None,
+) -> Answer:
+    """Send one request and read its whole answer before ``until`` (monotonic clock, seconds).
+
+    Raises Unreached, Unanswered, Lost, AddressRefused, or BrokenAnswer when the answer is longer than
+    ``max_bytes``.
+    """
+    content = bytearray()
+    with (
+        _plain_errors(upstream),
+        deadline.until(until),
+        client().stream(
+            method,
+            url,
+            params=params,
+            headers=headers,
+            json=body,
+            content=raw,
+            timeout=deadline.left(),
+        ) as response,
+    ):
+        for chunk in response.iter_bytes(65536):
+            content += chunk
+            if len(content) > max_bytes:
+                raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
+            deadline.left()
+    url, encoding = str(response.url), response.charset_encoding
+    return Answer(upstream, response.status_code, url, _headers(response), bytes(content), encoding)
+
+
+def _headers(response: httpx2.Response) -> dict[str, str]:
+    """By small names; cookies, which may hold commas, one a line."""
+    found = {name.lower(): value for name, value in response.headers.items()}
+    if cookies := response.headers.get_list("set-cookie"):
+        found["set-cookie"] = "\n".join(cookies)
+    return found
