@@ -13,6 +13,63 @@ CREATE FUNCTION public.actor() RETURNS text
 -- Name: FUNCTION actor(); Type: COMMENT
 COMMENT ON FUNCTION public.actor() IS 'Who is acting: the person a program names in app.actor, else the database role';
 
+-- Name: address_refusal(inet); Type: FUNCTION
+CREATE FUNCTION public.address_refusal(address inet) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    mapped constant inet := '::ffff:0.0.0.0';
+    nat64 constant inet := '64:ff9b::';
+    why text;
+begin
+    if exists (select from allowed_network where network >>= address) then
+        return null;
+    elsif address <<= inet '::ffff:0.0.0.0/96' then
+        return address_refusal(inet '0.0.0.0' + (host(address)::inet - mapped));
+    elsif address <<= inet '64:ff9b::/96' then
+        return address_refusal(inet '0.0.0.0' + (host(address)::inet - nat64));
+    end if;
+    -- The same list as workers/addresses.py, which judges at the time of the call.
+    select meaning into why
+      from (values
+        (1, inet '0.0.0.0/8', 'this host'),
+        (2, '10.0.0.0/8', 'private'),
+        (3, '100.64.0.0/10', 'shared by a carrier'),
+        (4, '127.0.0.0/8', 'loopback'),
+        (5, '168.63.129.16/32', 'metadata of a cloud'),
+        (6, '169.254.0.0/16', 'link-local, where clouds keep their metadata'),
+        (7, '172.16.0.0/12', 'private'),
+        (8, '192.0.0.0/24', 'reserved for protocols'),
+        (9, '192.0.2.0/24', 'for documentation'),
+        (10, '192.88.99.0/24', 'a 6to4 relay'),
+        (11, '192.168.0.0/16', 'private'),
+        (12, '198.18.0.0/15', 'for benchmarks'),
+        (13, '198.51.100.0/24', 'for documentation'),
+        (14, '203.0.113.0/24', 'for documentation'),
+        (15, '224.0.0.0/4', 'multicast'),
+        (16, '240.0.0.0/4', 'reserved'),
+        (17, '::/128', 'this host'),
+        (18, '::1/128', 'loopback'),
+        (19, 'fc00::/7', 'private'),
+        (20, 'fe80::/10', 'link-local, where clouds keep their metadata'),
+        (21, 'fec0::/10', 'private'),
+        (22, 'ff00::/8', 'multicast'),
+        (23, '2001::/23', 'reserved for protocols'),
+        (24, '2001:db8::/32', 'for documentation'),
+        (25, '2002::/16', 'a 6to4 tunnel'),
+        (26, '3fff::/20', 'for documentation')
+      ) special(place, network, meaning)
+     where network >>= address order by place limit 1;
+    if why is null and family(address) = 6 and not address <<= inet '2000::/3' then
+        why := 'reserved';
+    end if;
+    return why;
+end
+$$;
+
+-- Name: FUNCTION address_refusal(address inet); Type: COMMENT
+COMMENT ON FUNCTION public.address_refusal(address inet) IS 'Why calls to this address are refused, in words; null for a public address and for what allowed_network allows';
+
 -- Name: ago_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.ago_words(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
@@ -49,6 +106,7 @@ declare
     per_run record;
     waits interval;
 begin
+    perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
     dues := backfill_dues(s, first, last);
     runs := cardinality(dues);
@@ -117,7 +175,12 @@ CREATE TABLE public.schedule (
     revision bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_by text,
+    pause_reason text,
+    alert_after integer DEFAULT 1 NOT NULL,
+    alert_on_partial numeric DEFAULT 0.5,
     CONSTRAINT "after: a schedule cannot follow itself" CHECK ((after <> name)),
+    CONSTRAINT "alert_after must be 1 or more" CHECK ((alert_after >= 1)),
+    CONSTRAINT "alert_on_partial: a share, more than 0 and at most 1" CHECK (((alert_on_partial > (0)::numeric) AND (alert_on_partial <= (1)::numeric))),
     CONSTRAINT "batch_delay cannot be negative" CHECK ((batch_delay >= '00:00:00'::interval)),
     CONSTRAINT "batch_size must be 1 or more" CHECK ((batch_size >= 1)),
     CONSTRAINT "calendar_hours: day or session" CHECK ((calendar_hours = ANY (ARRAY['day'::text, 'session'::text]))),
@@ -246,6 +309,15 @@ COMMENT ON COLUMN public.schedule.updated_at IS 'Last edit (trigger)';
 -- Name: COLUMN schedule.updated_by; Type: COMMENT
 COMMENT ON COLUMN public.schedule.updated_by IS 'Who edited it last (trigger)';
 
+-- Name: COLUMN schedule.pause_reason; Type: COMMENT
+COMMENT ON COLUMN public.schedule.pause_reason IS 'Why it is paused; goes with the pause';
+
+-- Name: COLUMN schedule.alert_after; Type: COMMENT
+COMMENT ON COLUMN public.schedule.alert_after IS 'People are told after so many failed runs in a row';
+
+-- Name: COLUMN schedule.alert_on_partial; Type: COMMENT
+COMMENT ON COLUMN public.schedule.alert_on_partial IS 'A partial run of which so many items failed, as a share, counts as failed; null: none does';
+
 -- Name: backfill_check(public.schedule, timestamp with time zone, timestamp with time zone, text); Type: FUNCTION
 CREATE FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -320,6 +392,93 @@ $$;
 
 -- Name: FUNCTION brief_words(left_over interval); Type: COMMENT
 COMMENT ON FUNCTION public.brief_words(left_over interval) IS 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
+
+-- Name: channel_check(); Type: FUNCTION
+CREATE FUNCTION public.channel_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    form constant text :=
+        '^(env:WATCHKEEPER_CHANNEL_[A-Za-z0-9_]+|file:/run/secrets/channel-[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$';
+    how constant text := 'A secret is env:WATCHKEEPER_CHANNEL_NAME (a variable of the workers)'
+        ' or file:/run/secrets/channel-name.';
+    before channel;
+    name text;
+    value text;
+    login text;
+begin
+    if tg_op = 'UPDATE' then
+        before := old;
+    end if;
+    for name, value in select * from jsonb_each_text(to_jsonb(new)) loop
+        -- What was saved before stays: only a changed column is checked.
+        continue when value is not distinct from to_jsonb(before) ->> name;
+        if name <> 'note' and value ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]' then
+            raise exception '% of channel "%" holds a line break or another control character', name, new.name
+                using errcode = '23514', column = name, hint = 'Write it on one line, without control characters.';
+        end if;
+        if name <> 'target' and name <> 'note' and value ~* '^\s*(env|file):' then
+            raise exception '% of channel "%" cannot be a secret', name, new.name
+                using errcode = '23514', column = name, hint = 'Only target names one. ' || how;
+        end if;
+    end loop;
+    if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
+        return new;
+    end if;
+    if new.target ~* '^\s*(env|file):' then
+        if new.target !~ form then
+            raise exception 'target = % is not a secret that a channel may name', left(new.target, 100)
+                using errcode = '23514', column = 'target', hint = how;
+        end if;
+    elsif new.kind in ('discord', 'apprise') then
+        raise exception 'target of channel "%" is a secret: name it, do not write it', new.name
+            using errcode = '23514', column = 'target', hint = how;
+    elsif new.target ~ '//[^/@]*:[^/@]*@' then
+        raise exception 'target of channel "%" holds a password', new.name
+            using errcode = '23514', column = 'target', hint = how;
+    elsif new.kind = 'email' then
+        login := substring(new.target from ';(.*)$');
+        if login is not null and regexp_replace(btrim(login), '^login=', '') !~ form then
+            raise exception 'login of channel "%" is a secret: name it, do not write it', new.name
+                using errcode = '23514', column = 'target',
+                      hint = 'Write ann@example.org; login=env:WATCHKEEPER_CHANNEL_NAME, which holds user:password.';
+        end if;
+        if split_part(new.target, ';', 1) ~* '(^|,)\s*(env|file):' then
+            raise exception 'target of channel "%" has a secret among its recipients', new.name
+                using errcode = '23514', column = 'target', hint = 'Either all recipients are in one secret, or none. ' || how;
+        end if;
+    end if;
+    return new;
+end
+$_$;
+
+-- Name: FUNCTION channel_check(); Type: COMMENT
+COMMENT ON FUNCTION public.channel_check() IS 'Trigger: refuses secrets that a channel may not name, secrets written out, and control characters';
+
+-- Name: channel_room(text); Type: FUNCTION
+CREATE FUNCTION public.channel_room(channel_name text) RETURNS TABLE(used integer, gathers boolean, free_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    -- The last fifth of an hour's messages is spread over the hour, and each takes all that waits.
+    select hour.used, hour.used >= c.max_per_hour - kept.messages,
+           coalesce(greatest(
+               case when hour.used >= c.max_per_hour then hour.at[c.max_per_hour] + interval '1 hour' end,
+               case when least(hour.used, c.max_per_hour - 1) > c.max_per_hour - kept.messages
+                    then hour.at[1] + interval '1 hour' / kept.messages end), '-infinity')
+      from channel c
+     cross join lateral (select greatest(1, c.max_per_hour / 5) as messages) kept
+     cross join lateral (
+         select count(*)::integer as used, array_agg(message.at order by message.at desc) as at
+           from (select max(coalesce(n.sent_at, clock_timestamp())) as at from notice n
+                  where n.channel = c.name
+                    and (n.sent_at > clock_timestamp() - interval '1 hour'
+                         or n.state = 'sending' and n.not_before > clock_timestamp())
+                  group by n.message_id) message) hour
+     where c.name = channel_name
+$$;
+
+-- Name: FUNCTION channel_room(channel_name text); Type: COMMENT
+COMMENT ON FUNCTION public.channel_room(channel_name text) IS 'Messages of a channel in the last hour, whether the next takes all that waits, and when it may go';
 
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
@@ -676,6 +835,55 @@ $$;
 -- Name: FUNCTION ended_items(items jsonb, new_state text, reason text); Type: COMMENT
 COMMENT ON FUNCTION public.ended_items(items jsonb, new_state text, reason text) IS 'Items of a batch that ends: each that has no outcome yet gets this one';
 
+-- Name: follow_incidents(); Type: FUNCTION
+CREATE FUNCTION public.follow_incidents() RETURNS TABLE(opened integer, closed integer)
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    one record;
+    outcome text;
+    told integer := 0;
+begin
+    opened := 0;
+    closed := 0;
+    for one in
+        insert into incident (kind, subject, title, text)
+        select t.kind, t.subject, t.title, coalesce(t.text, '') from trouble t
+         where not exists (select from incident i where i.kind = t.kind and i.subject = t.subject and i.closed_at is null)
+         order by t.kind, t.subject
+            on conflict (kind, subject) where closed_at is null do nothing
+        returning *
+    loop
+        opened := opened + 1;
+        told := told + tell_incident('incident ' || one.id, one.kind, one.subject, one.title, one.text);
+    end loop;
+    for one in
+        update incident i set closed_at = clock_timestamp()
+         where i.closed_at is null
+           and not exists (select from trouble t where t.kind = i.kind and t.subject = i.subject)
+           and not incident_goes_on(i.kind, i.subject)
+        returning *
+    loop
+        closed := closed + 1;
+        outcome := incident_outcome(one.kind, one.subject);
+        told := told + tell_incident(
+            'recovery ' || one.id, one.kind, one.subject,
+            case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
+            coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
+    end loop;
+    if told > 0 then
+        insert into run_request (action, schedule, note)
+        select 'run', name, 'notices wait' from schedule where name = 'send-notices';
+    end if;
+    return next;
+end
+$$;
+
+-- Name: FUNCTION follow_incidents(); Type: COMMENT
+COMMENT ON FUNCTION public.follow_incidents() IS 'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
     LANGUAGE plpgsql
@@ -686,12 +894,8 @@ declare
 begin
     if acting is null or acting = 'operator' and position(lower(tg_op) in tg_argv[0]) > 0 then
         return null;
-    elsif acting = 'viewer' then
-        raise exception 'a viewer cannot % %', verb, tg_table_name
-            using errcode = '42501',
-                  detail = format('"%s" may read everything and change nothing.', current_user),
-                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
     end if;
+    perform require_operator(tg_relid, verb);
     raise exception 'an operator cannot % %', verb, tg_table_name
         using errcode = '42501',
               detail = case when tg_argv[0] = '' then 'The machine writes it: ' else 'It holds: ' end
@@ -701,7 +905,7 @@ end
 $$;
 
 -- Name: FUNCTION guard(); Type: COMMENT
-COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator or viewer what it may not do, why, and what to do instead';
+COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator what it may not do, why, and what to do instead';
 
 -- Name: guard_columns(); Type: FUNCTION
 CREATE FUNCTION public.guard_columns() RETURNS trigger
@@ -756,6 +960,97 @@ CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
 
 -- Name: FUNCTION in_words(at timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahead: "in 3h 20m", "soon", or "not scheduled"';
+
+-- Name: incident_goes_on(text, text); Type: FUNCTION
+CREATE FUNCTION public.incident_goes_on(kind text, subject text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
+    select case kind
+        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.closed_until > clock_timestamp())
+        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q."limit")
+        else false end
+$$;
+
+-- Name: FUNCTION incident_goes_on(kind text, subject text); Type: COMMENT
+COMMENT ON FUNCTION public.incident_goes_on(kind text, subject text) IS 'Whether an incident is not yet over although view trouble has no row of it';
+
+-- Name: incident_outcome(text, text); Type: FUNCTION
+CREATE FUNCTION public.incident_outcome(kind text, subject text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+    s schedule;
+    st schedule_state;
+begin
+    if kind in ('failing', 'tripped', 'late', 'set aside') then
+        select * into s from schedule where name = subject;
+        select * into st from schedule_state where schedule = subject;
+        return case
+            when s.name is null then 'the schedule was deleted'
+            when not s.enabled then 'the schedule was disabled' || coalesce(': ' || s.note, '')
+            when s.paused_until > clock_timestamp() then 'the schedule was paused' || coalesce(': ' || s.pause_reason, '')
+            when kind = 'tripped' then 'the schedule runs again; it has not succeeded yet'
+            when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
+            when kind = 'failing' and st.consecutive_failures > 0 then 'it is told only after ' || s.alert_after || ' failures in a row now'
+            when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
+            when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
+    elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
+            select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
+                                                                or h.detail ? 'ended')) then
+        return 'others do its work';
+    elsif kind = 'blocked' and exists (select from upstream_state u where u.upstream = subject and u.failures > 0) then
+        return 'it may be called again; no call has succeeded yet';
+    end if;
+    return null;
+end
+$$;
+
+-- Name: FUNCTION incident_outcome(kind text, subject text); Type: COMMENT
+COMMENT ON FUNCTION public.incident_outcome(kind text, subject text) IS 'How an incident ended when not by recovering: disabled, paused, replaced …; null: it recovered';
+
+-- Name: limit_login(text); Type: FUNCTION
+CREATE FUNCTION public.limit_login(login text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    reads_only boolean := not pg_has_role(login, 'operator', 'member');
+    limited text[];
+begin
+    foreach limited slice 1 in array array[
+        array['lock_timeout', case when reads_only then '2s' else '10s' end],
+        array['statement_timeout', case when reads_only then '60s' else '10min' end],
+        array['idle_in_transaction_session_timeout', case when reads_only then '60s' else '10min' end],
+        array['transaction_timeout', case when reads_only then '5min' else '0' end]] loop
+        -- transaction_timeout is of Postgres 17.
+        if exists (select from pg_settings where name = limited[1]) then
+            execute format('alter role %I set %I = %L', login, limited[1], limited[2]);
+        end if;
+    end loop;
+    execute format('alter role %I connection limit %s', login, case when reads_only then 5 else 10 end);
+end
+$$;
+
+-- Name: FUNCTION limit_login(login text); Type: COMMENT
+COMMENT ON FUNCTION public.limit_login(login text) IS 'Give a person''s login its connection limit and time-outs; an administrator''s: SELECT limit_login(''alice'');';
+
+-- Name: make_login(text, text); Type: FUNCTION
+CREATE FUNCTION public.make_login(login text, role text DEFAULT 'viewer'::text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if role is null or role not in ('viewer', 'operator') then
+        raise exception 'people are viewer or operator, not "%"', role
+            using errcode = '22023', hint = 'SELECT make_login(''alice'', ''viewer'');';
+    end if;
+    execute format('create role %I login in role %I', login, role);
+    perform limit_login(login);
+    return format('%s may log in once it has a password: \password %s', login, quote_ident(login));
+end
+$$;
+
+-- Name: FUNCTION make_login(login text, role text); Type: COMMENT
+COMMENT ON FUNCTION public.make_login(login text, role text) IS 'Make a person''s login with its limits; an administrator''s: SELECT make_login(''alice'', ''operator'');';
 
 -- Name: next_runs(text, integer); Type: FUNCTION
 CREATE FUNCTION public.next_runs(schedule_name text, n integer DEFAULT 5) RETURNS TABLE(due_at timestamp with time zone, local text, ahead text)
@@ -859,6 +1154,7 @@ CREATE FUNCTION public.open_door(upstream_name text, why text DEFAULT NULL::text
 declare
     kept upstream;
 begin
+    perform require_operator('upstream', 'change');
     select * into kept from upstream where name = upstream_name;
     if kept.name is null then
         raise exception 'no upstream named "%"', upstream_name
@@ -1068,7 +1364,18 @@ CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, un
 declare
     kept schedule := schedule_named(schedule_name);
 begin
-    update schedule set paused_until = until, note = coalesce(why, note) where name = kept.name returning * into kept;
+    perform require_operator('schedule', 'change');
+    if until is null or until <= clock_timestamp() then
+        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+            using errcode = '23514', column = 'paused_until',
+                  hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
+    end if;
+    -- A pause that is made longer keeps its reason.
+    update schedule
+       set paused_until = until,
+           pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
+     where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
@@ -1107,10 +1414,29 @@ COMMENT ON COLUMN public.pause_switch.changed_at IS 'When';
 -- Name: pause_all(text); Type: FUNCTION
 CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = true, note = why, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+    AS $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
+$$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
 COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; single pauses survive it';
+
+-- Name: pause_switch_stamp(); Type: FUNCTION
+CREATE FUNCTION public.pause_switch_stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.paused is distinct from old.paused then
+        new.changed_by := actor();
+        new.changed_at := clock_timestamp();
+    end if;
+    return new;
+end
+$$;
+
+-- Name: FUNCTION pause_switch_stamp(); Type: COMMENT
+COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: who switched everything off or on, and when, however it was done';
 
 -- Name: pause_switched(); Type: FUNCTION
 CREATE FUNCTION public.pause_switched() RETURNS trigger
@@ -1371,6 +1697,23 @@ $$;
 -- Name: FUNCTION quota_check(); Type: COMMENT
 COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a limit that makes no sense, with a hint';
 
+-- Name: require_operator(regclass, text); Type: FUNCTION
+CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    if guarded_role(relation) = 'viewer' then
+        raise exception 'a viewer cannot % %', verb, relation
+            using errcode = '42501',
+                  detail = format('"%s" may read everything and change nothing.', current_user),
+                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
+    end if;
+end
+$$;
+
+-- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Tells a viewer why a function does nothing for it: without a grant no trigger can';
+
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
     LANGUAGE plpgsql
@@ -1378,9 +1721,11 @@ CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
 declare
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('schedule', 'change');
     -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end
+    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
     return kept;
 end
 $$;
@@ -1391,7 +1736,10 @@ COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an a
 -- Name: resume_all(); Type: FUNCTION
 CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
     LANGUAGE sql
-    AS $$ update pause_switch set paused = false, note = null, changed_by = actor(), changed_at = clock_timestamp() returning * $$;
+    AS $$
+    select require_operator('pause_switch', 'change');
+    update pause_switch set paused = false, note = null returning *
+$$;
 
 -- Name: FUNCTION resume_all(); Type: COMMENT
 COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now, fires no backlog';
@@ -1479,6 +1827,7 @@ CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETUR
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = retry_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
@@ -1538,6 +1887,175 @@ $$;
 -- Name: FUNCTION run_ended(); Type: COMMENT
 COMMENT ON FUNCTION public.run_ended() IS 'Trigger: wakes beat when a run ends that others wait for';
 
+-- Name: run; Type: TABLE
+CREATE TABLE public.run (
+    id uuid NOT NULL,
+    schedule text,
+    task text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    trigger text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    covers_from timestamp with time zone,
+    covers_count integer DEFAULT 1 NOT NULL,
+    state text NOT NULL,
+    reason text,
+    exclusive boolean DEFAULT false NOT NULL,
+    queue text NOT NULL,
+    priority smallint DEFAULT 5 NOT NULL,
+    max_attempts smallint DEFAULT 3 NOT NULL,
+    batch_size integer,
+    batch_delay interval,
+    max_in_flight integer,
+    timeout interval,
+    expires_at timestamp with time zone,
+    deadline_at timestamp with time zone,
+    stop_requested_at timestamp with time zone,
+    batch_count integer DEFAULT 0 NOT NULL,
+    open_batches integer DEFAULT 0 NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    deferred integer DEFAULT 0 NOT NULL,
+    result jsonb,
+    error text,
+    traceback text,
+    requested_by text,
+    retry_of uuid,
+    counted boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
+    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
+    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
+);
+
+-- Name: TABLE run; Type: COMMENT
+COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
+
+-- Name: COLUMN run.id; Type: COMMENT
+COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
+
+-- Name: COLUMN run.schedule; Type: COMMENT
+COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
+
+-- Name: COLUMN run.task; Type: COMMENT
+COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
+
+-- Name: COLUMN run.options; Type: COMMENT
+COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
+
+-- Name: COLUMN run.trigger; Type: COMMENT
+COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
+
+-- Name: COLUMN run.due_at; Type: COMMENT
+COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
+
+-- Name: COLUMN run.covers_from; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
+
+-- Name: COLUMN run.covers_count; Type: COMMENT
+COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
+
+-- Name: COLUMN run.state; Type: COMMENT
+COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
+
+-- Name: COLUMN run.reason; Type: COMMENT
+COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
+
+-- Name: COLUMN run.exclusive; Type: COMMENT
+COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
+
+-- Name: COLUMN run.queue; Type: COMMENT
+COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
+
+-- Name: COLUMN run.priority; Type: COMMENT
+COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
+
+-- Name: COLUMN run.max_attempts; Type: COMMENT
+COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
+
+-- Name: COLUMN run.batch_size; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
+
+-- Name: COLUMN run.batch_delay; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
+
+-- Name: COLUMN run.max_in_flight; Type: COMMENT
+COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
+
+-- Name: COLUMN run.timeout; Type: COMMENT
+COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
+
+-- Name: COLUMN run.expires_at; Type: COMMENT
+COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
+
+-- Name: COLUMN run.deadline_at; Type: COMMENT
+COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
+
+-- Name: COLUMN run.stop_requested_at; Type: COMMENT
+COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
+
+-- Name: COLUMN run.batch_count; Type: COMMENT
+COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
+
+-- Name: COLUMN run.open_batches; Type: COMMENT
+COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
+
+-- Name: COLUMN run.total; Type: COMMENT
+COMMENT ON COLUMN public.run.total IS 'Items to do';
+
+-- Name: COLUMN run.done; Type: COMMENT
+COMMENT ON COLUMN public.run.done IS 'Items done';
+
+-- Name: COLUMN run.failed; Type: COMMENT
+COMMENT ON COLUMN public.run.failed IS 'Items failed';
+
+-- Name: COLUMN run.deferred; Type: COMMENT
+COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
+
+-- Name: COLUMN run.result; Type: COMMENT
+COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
+
+-- Name: COLUMN run.error; Type: COMMENT
+COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
+
+-- Name: COLUMN run.traceback; Type: COMMENT
+COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
+
+-- Name: COLUMN run.requested_by; Type: COMMENT
+COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
+
+-- Name: COLUMN run.retry_of; Type: COMMENT
+COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
+
+-- Name: COLUMN run.counted; Type: COMMENT
+COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
+
+-- Name: COLUMN run.created_at; Type: COMMENT
+COMMENT ON COLUMN public.run.created_at IS 'Decided at';
+
+-- Name: COLUMN run.started_at; Type: COMMENT
+COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
+
+-- Name: COLUMN run.finished_at; Type: COMMENT
+COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
+
+-- Name: run_is_failure(public.run, numeric); Type: FUNCTION
+CREATE FUNCTION public.run_is_failure(r public.run, share numeric) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    -- Items that were deferred were not tried.
+    select case
+        when r.state = 'failed' then true
+        when r.state = 'succeeded' then false
+        when r.state = 'partial' and r.failed = 0 then false
+        when r.state = 'partial' then r.failed >= share * (r.total - r.deferred) end
+$$;
+
+-- Name: FUNCTION run_is_failure(r public.run, share numeric); Type: COMMENT
+COMMENT ON FUNCTION public.run_is_failure(r public.run, share numeric) IS 'Whether a run counts as failed, by the share of failed items that makes a partial one fail (schedule.alert_on_partial); null: neither as failed nor as good';
+
 -- Name: run_now(text, text, jsonb); Type: FUNCTION
 CREATE FUNCTION public.run_now(schedule_name text, reason text DEFAULT NULL::text, with_options jsonb DEFAULT NULL::jsonb) RETURNS public.run_request
     LANGUAGE plpgsql
@@ -1546,6 +2064,7 @@ declare
     asked run_request;
     kept schedule := schedule_named(schedule_name);
 begin
+    perform require_operator('run_request', 'insert into');
     if with_options is not null then
         perform options_check(kept.task, kept.options || with_options,
                               (select options_schema from task_kind where name = kept.task));
@@ -1645,11 +2164,16 @@ begin
     end if;
     if is_new or row(new.overlap, new.catch_up, new.calendar_hours, new.priority, new.max_runs, new.pause_after_failures,
                      new.max_attempts, new.batch_size, new.max_in_flight, new.jitter, new.timeout, new.expires,
-                     new.batch_delay, new.catch_up_window)
+                     new.batch_delay, new.catch_up_window, new.alert_after, new.alert_on_partial)
        is distinct from row(old.overlap, old.catch_up, old.calendar_hours, old.priority, old.max_runs, old.pause_after_failures,
                             old.max_attempts, old.batch_size, old.max_in_flight, old.jitter, old.timeout, old.expires,
-                            old.batch_delay, old.catch_up_window) then
+                            old.batch_delay, old.catch_up_window, old.alert_after, old.alert_on_partial) then
         perform schedule_check_values(new);
+    end if;
+    if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
+        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+            using errcode = '23514', column = 'pause_reason',
+                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
@@ -1960,6 +2484,15 @@ begin
         raise exception 'priority = % is not allowed', new.priority
             using errcode = '23514', column = 'priority', hint = 'It must be a whole number from 0 to 9; 9 goes first.';
     end if;
+    if new.alert_after is null or new.alert_after < 1 then
+        raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
+            using errcode = '23514', column = 'alert_after',
+                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+    elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
+        raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
+            using errcode = '23514', column = 'alert_on_partial',
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+    end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number
           from (values ('max_runs', new.max_runs), ('pause_after_failures', new.pause_after_failures),
@@ -2107,11 +2640,32 @@ $$;
 -- Name: FUNCTION schedule_named(wanted text); Type: COMMENT
 COMMENT ON FUNCTION public.schedule_named(wanted text) IS 'The schedule of that name, or an error that lists the names';
 
+-- Name: schedule_says_disabled(public.schedule); Type: FUNCTION
+CREATE FUNCTION public.schedule_says_disabled(s public.schedule) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if not s.enabled then
+        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+            using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
+    elsif (select paused from pause_switch) then
+        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
+    end if;
+end
+$$;
+
+-- Name: FUNCTION schedule_says_disabled(s public.schedule); Type: COMMENT
+COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Tells whoever pauses or resumes a schedule that it does not run anyway';
+
 -- Name: schedule_stamp(); Type: FUNCTION
 CREATE FUNCTION public.schedule_stamp() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
+    -- A reason goes with its pause, however that ends.
+    if new.paused_until is null and (tg_op = 'INSERT' or new.pause_reason is not distinct from old.pause_reason) then
+        new.pause_reason := null;
+    end if;
     if tg_op = 'UPDATE' and new is not distinct from old then
         return new;
     end if;
@@ -2192,6 +2746,7 @@ CREATE TABLE public.notice (
     answer text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
+    together smallint,
     CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
 );
 
@@ -2234,6 +2789,9 @@ COMMENT ON COLUMN public.notice.created_at IS 'Written';
 -- Name: COLUMN notice.sent_at; Type: COMMENT
 COMMENT ON COLUMN public.notice.sent_at IS 'When the server took it';
 
+-- Name: COLUMN notice.together; Type: COMMENT
+COMMENT ON COLUMN public.notice.together IS 'Most notices of its message; halved when a server refuses one; null: no limit';
+
 -- Name: send_test(text); Type: FUNCTION
 CREATE FUNCTION public.send_test(channel_name text) RETURNS public.notice
     LANGUAGE plpgsql
@@ -2242,6 +2800,7 @@ declare
     target channel;
     written notice;
 begin
+    perform require_operator('notice', 'insert into');
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
@@ -2382,6 +2941,7 @@ CREATE FUNCTION public.stop_run(run uuid, reason text DEFAULT NULL::text) RETURN
 declare
     asked run_request;
 begin
+    perform require_operator('run_request', 'insert into');
     if not exists (select from run r where r.id = stop_run.run) then
         raise exception 'no run with id %', run
             using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
@@ -2454,6 +3014,27 @@ $$;
 -- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text); Type: COMMENT
 COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
 
+-- Name: tell_incident(text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    told integer;
+begin
+    insert into notice (channel, key, content)
+    select c.name, notice_key, jsonb_build_object('title', title, 'text', said)
+      from channel c
+     -- A channel is not told of its own trouble: that would be the next thing it cannot send.
+     where c.enabled and c.incidents and not (kind_of like 'notices %' and c.name = about)
+        on conflict do nothing;
+    get diagnostics told = row_count;
+    return told;
+end
+$$;
+
+-- Name: FUNCTION tell_incident(notice_key text, kind_of text, about text, title text, said text); Type: COMMENT
+COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every channel that hears of incidents, once for each key; how many that made';
+
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2472,6 +3053,9 @@ COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its
 CREATE FUNCTION public.upstream_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
+declare
+    written inet;
+    why text;
 begin
     if new.name !~ '^[a-z0-9]+(_[a-z0-9]+)*$' then
         raise exception 'name "%" is not made of lower-case words and digits joined by _', left(new.name, 100)
@@ -2480,6 +3064,22 @@ begin
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
         raise exception 'base_url of % is no address', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
+    end if;
+    if tg_op = 'INSERT' or new.base_url <> old.base_url then
+        -- A first look; each call looks again at the address that it is about to connect to.
+        begin
+            written := url_address(new.base_url);
+        exception when invalid_text_representation then
+            raise exception 'base_url of % names a host that is no address', new.name
+                using errcode = '23514', column = 'base_url',
+                      hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
+        end;
+        why := address_refusal(written);
+        if why is not null then
+            raise exception 'base_url of % leads to % (%), where no call may go', new.name, host(written), why
+                using errcode = '23514', column = 'base_url',
+                      hint = format('An owner can allow it: INSERT INTO allowed_network (network, note) VALUES (%L, ''why'');', host(written));
+        end if;
     end if;
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
@@ -2547,6 +3147,32 @@ $$;
 
 -- Name: FUNCTION upstream_stamped(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: an upstream knows when it was last edited';
+
+-- Name: url_address(text); Type: FUNCTION
+CREATE FUNCTION public.url_address(url text) RETURNS inet
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+    authority text := regexp_replace(substring(lower(url) from '^[a-z+]+://([^/?#\\]*)'), '^.*@', '');
+    host text := rtrim(case when authority like '[%' then substring(authority from '^\[([^]]*)')
+                            else regexp_replace(authority, ':[0-9]*$', '') end, '.');
+begin
+    if host ~ '^(.*[.])?localhost$|^localhost[.]localdomain$|^ip6-(localhost|loopback)$' then
+        return '127.0.0.1';
+    elsif host in ('metadata', 'metadata.google.internal', 'instance-data', 'instance-data.ec2.internal') then
+        return '169.254.169.254';
+    elsif host ~ ':' or host ~ '^(0|[1-9][0-9]*)([.](0|[1-9][0-9]*)){3}$' then
+        return host::inet;
+    elsif host ~ '^(0x[0-9a-f]*|[0-9]+)([.](0x[0-9a-f]*|[0-9]+)){0,3}$' then
+        -- Resolvers read 0177.1 and 2130706433 as 127.0.0.1.
+        raise exception '"%" is no address', host using errcode = '22P02';
+    end if;
+    return null;
+end
+$_$;
+
+-- Name: FUNCTION url_address(url text); Type: COMMENT
+COMMENT ON FUNCTION public.url_address(url text) IS 'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
@@ -2653,6 +3279,29 @@ $$;
 COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Stretches of time between changes of a zone''s clocks that hold every instant of a local date';
 
 
+-- Name: allowed_network; Type: TABLE
+CREATE TABLE public.allowed_network (
+    network cidr NOT NULL,
+    note text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT public.actor() NOT NULL
+);
+
+-- Name: TABLE allowed_network; Type: COMMENT
+COMMENT ON TABLE public.allowed_network IS 'Private networks that calls may reach (a mail relay, a server of your own); public addresses need no row.  Only an owner edits it.';
+
+-- Name: COLUMN allowed_network.network; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.network IS 'One network or address, e.g. 10.1.2.0/24, ::1/128';
+
+-- Name: COLUMN allowed_network.note; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.note IS 'What is there and why it is called';
+
+-- Name: COLUMN allowed_network.created_at; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.created_at IS 'Added';
+
+-- Name: COLUMN allowed_network.created_by; Type: COMMENT
+COMMENT ON COLUMN public.allowed_network.created_by IS 'Added by';
+
 -- Name: batch; Type: TABLE
 CREATE TABLE public.batch (
     run_id uuid NOT NULL,
@@ -2680,6 +3329,7 @@ CREATE TABLE public.batch (
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    leaving boolean DEFAULT false NOT NULL,
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
 );
 
@@ -2738,7 +3388,7 @@ COMMENT ON COLUMN public.batch.fence IS 'Rises at every claim; an older holder w
 COMMENT ON COLUMN public.batch.attempt IS 'Failures of the task so far';
 
 -- Name: COLUMN batch.deaths; Type: COMMENT
-COMMENT ON COLUMN public.batch.deaths IS 'Leases that ended with nobody answering';
+COMMENT ON COLUMN public.batch.deaths IS 'Leases that ended while all but its worker was up';
 
 -- Name: COLUMN batch.lease_until; Type: COMMENT
 COMMENT ON COLUMN public.batch.lease_until IS 'Its worker is believed alive until then';
@@ -2760,6 +3410,9 @@ COMMENT ON COLUMN public.batch.started_at IS 'First claimed';
 
 -- Name: COLUMN batch.finished_at; Type: COMMENT
 COMMENT ON COLUMN public.batch.finished_at IS 'Ended';
+
+-- Name: COLUMN batch.leaving; Type: COMMENT
+COMMENT ON COLUMN public.batch.leaving IS 'Its worker has said that it ends: if the lease ends now, that is no death';
 
 -- Name: category; Type: TABLE
 CREATE TABLE public.category (
@@ -2844,13 +3497,11 @@ CREATE TABLE public.channel (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT "kind: discord, email, webhook or apprise" CHECK ((kind = ANY (ARRAY['discord'::text, 'email'::text, 'webhook'::text, 'apprise'::text]))),
     CONSTRAINT "max_per_hour must be 1 or more" CHECK ((max_per_hour >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT "target holds a password: write env:NAME or file:PATH" CHECK ((target !~ '//[^/@]*:[^/@]*@'::text)),
-    CONSTRAINT "target: a secret address is env:NAME or file:PATH" CHECK (((target ~ '^(env|file):'::text) OR (kind = ANY (ARRAY['email'::text, 'webhook'::text]))))
+    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
 );
 
 -- Name: TABLE channel; Type: COMMENT
-COMMENT ON TABLE public.channel IS 'Where notices go.  Addresses that are secrets are named, not written: env:NAME, file:PATH.';
+COMMENT ON TABLE public.channel IS 'Where notices go.  Secrets are named, not written: env:WATCHKEEPER_CHANNEL_NAME, file:/run/secrets/channel-name.';
 
 -- Name: COLUMN channel.name; Type: COMMENT
 COMMENT ON COLUMN public.channel.name IS 'Lower-case words joined by hyphens';
@@ -2859,7 +3510,7 @@ COMMENT ON COLUMN public.channel.name IS 'Lower-case words joined by hyphens';
 COMMENT ON COLUMN public.channel.kind IS 'discord | email | webhook | apprise';
 
 -- Name: COLUMN channel.target; Type: COMMENT
-COMMENT ON COLUMN public.channel.target IS 'Address, or where it is: env:NAME or file:PATH; e-mail: recipients with commas';
+COMMENT ON COLUMN public.channel.target IS 'Address, or where it is: env:WATCHKEEPER_CHANNEL_NAME or file:/run/secrets/channel-name; e-mail: recipients with commas';
 
 -- Name: COLUMN channel.upstream; Type: COMMENT
 COMMENT ON COLUMN public.channel.upstream IS 'Its server: base_url and quota';
@@ -2905,160 +3556,6 @@ COMMENT ON COLUMN public.detour.url IS 'What was asked for';
 -- Name: COLUMN detour.location; Type: COMMENT
 COMMENT ON COLUMN public.detour.location IS 'Where it led, at the same server';
 
--- Name: run; Type: TABLE
-CREATE TABLE public.run (
-    id uuid NOT NULL,
-    schedule text,
-    task text NOT NULL,
-    options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    trigger text NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    covers_from timestamp with time zone,
-    covers_count integer DEFAULT 1 NOT NULL,
-    state text NOT NULL,
-    reason text,
-    exclusive boolean DEFAULT false NOT NULL,
-    queue text NOT NULL,
-    priority smallint DEFAULT 5 NOT NULL,
-    max_attempts smallint DEFAULT 3 NOT NULL,
-    batch_size integer,
-    batch_delay interval,
-    max_in_flight integer,
-    timeout interval,
-    expires_at timestamp with time zone,
-    deadline_at timestamp with time zone,
-    stop_requested_at timestamp with time zone,
-    batch_count integer DEFAULT 0 NOT NULL,
-    open_batches integer DEFAULT 0 NOT NULL,
-    total integer DEFAULT 0 NOT NULL,
-    done integer DEFAULT 0 NOT NULL,
-    failed integer DEFAULT 0 NOT NULL,
-    deferred integer DEFAULT 0 NOT NULL,
-    result jsonb,
-    error text,
-    traceback text,
-    requested_by text,
-    retry_of uuid,
-    counted boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
-    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
-    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
-);
-
--- Name: TABLE run; Type: COMMENT
-COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
-
--- Name: COLUMN run.id; Type: COMMENT
-COMMENT ON COLUMN public.run.id IS 'Also the Celery id and root id of its messages';
-
--- Name: COLUMN run.schedule; Type: COMMENT
-COMMENT ON COLUMN public.run.schedule IS 'Name of the schedule; kept when the schedule is deleted; null: made by hand';
-
--- Name: COLUMN run.task; Type: COMMENT
-COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s path';
-
--- Name: COLUMN run.options; Type: COMMENT
-COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
-
--- Name: COLUMN run.trigger; Type: COMMENT
-COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
-
--- Name: COLUMN run.due_at; Type: COMMENT
-COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
-
--- Name: COLUMN run.covers_from; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_from IS 'First due time it covers, when it covers several';
-
--- Name: COLUMN run.covers_count; Type: COMMENT
-COMMENT ON COLUMN public.run.covers_count IS 'How many due times it covers';
-
--- Name: COLUMN run.state; Type: COMMENT
-COMMENT ON COLUMN public.run.state IS 'due | running | held | succeeded | partial | failed | stopped | skipped | missed | expired';
-
--- Name: COLUMN run.reason; Type: COMMENT
-COMMENT ON COLUMN public.run.reason IS 'Why it is held, skipped, missed, stopped, expired or partial';
-
--- Name: COLUMN run.exclusive; Type: COMMENT
-COMMENT ON COLUMN public.run.exclusive IS 'No other exclusive run of its schedule may be active';
-
--- Name: COLUMN run.queue; Type: COMMENT
-COMMENT ON COLUMN public.run.queue IS 'Queue its messages go to';
-
--- Name: COLUMN run.priority; Type: COMMENT
-COMMENT ON COLUMN public.run.priority IS '0 to 9, 9 first';
-
--- Name: COLUMN run.max_attempts; Type: COMMENT
-COMMENT ON COLUMN public.run.max_attempts IS 'Attempts a batch has before it is failed';
-
--- Name: COLUMN run.batch_size; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_size IS 'Items a batch; null: the kind''s';
-
--- Name: COLUMN run.batch_delay; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_delay IS 'Least time between two of its batches; null: the kind''s';
-
--- Name: COLUMN run.max_in_flight; Type: COMMENT
-COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once; null: any number';
-
--- Name: COLUMN run.timeout; Type: COMMENT
-COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
-
--- Name: COLUMN run.expires_at; Type: COMMENT
-COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
-
--- Name: COLUMN run.deadline_at; Type: COMMENT
-COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
-
--- Name: COLUMN run.stop_requested_at; Type: COMMENT
-COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
-
--- Name: COLUMN run.batch_count; Type: COMMENT
-COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
-
--- Name: COLUMN run.open_batches; Type: COMMENT
-COMMENT ON COLUMN public.run.open_batches IS 'Batches not ended; zero ends the run';
-
--- Name: COLUMN run.total; Type: COMMENT
-COMMENT ON COLUMN public.run.total IS 'Items to do';
-
--- Name: COLUMN run.done; Type: COMMENT
-COMMENT ON COLUMN public.run.done IS 'Items done';
-
--- Name: COLUMN run.failed; Type: COMMENT
-COMMENT ON COLUMN public.run.failed IS 'Items failed';
-
--- Name: COLUMN run.deferred; Type: COMMENT
-COMMENT ON COLUMN public.run.deferred IS 'Items left for the next run (quota spent)';
-
--- Name: COLUMN run.result; Type: COMMENT
-COMMENT ON COLUMN public.run.result IS 'Counts by name, and a summary for people';
-
--- Name: COLUMN run.error; Type: COMMENT
-COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
-
--- Name: COLUMN run.traceback; Type: COMMENT
-COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
-
--- Name: COLUMN run.requested_by; Type: COMMENT
-COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
-
--- Name: COLUMN run.retry_of; Type: COMMENT
-COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
-
--- Name: COLUMN run.counted; Type: COMMENT
-COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
-
--- Name: COLUMN run.created_at; Type: COMMENT
-COMMENT ON COLUMN public.run.created_at IS 'Decided at';
-
--- Name: COLUMN run.started_at; Type: COMMENT
-COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
-
--- Name: COLUMN run.finished_at; Type: COMMENT
-COMMENT ON COLUMN public.run.finished_at IS 'Last batch ended, or decided not to run';
-
 -- Name: token_profile; Type: TABLE
 CREATE TABLE public.token_profile (
     run_id uuid NOT NULL,
@@ -3085,7 +3582,7 @@ COMMENT ON COLUMN public.token_profile.run_id IS 'Discovery run that asked';
 COMMENT ON COLUMN public.token_profile.token_id IS 'Token';
 
 -- Name: COLUMN token_profile.early_window_minutes; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the pool was made';
+COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the oldest pool was made';
 
 -- Name: COLUMN token_profile.min_profit_pct; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
@@ -3150,7 +3647,8 @@ COMMENT ON VIEW public.discovery_runs IS 'Each discovery run: tokens found and c
 CREATE VIEW public.discovery_stats AS
  SELECT COALESCE(r.schedule, 'by hand'::text) AS schedule,
     count(*) AS total,
-    count(*) FILTER (WHERE (r.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))) AS successful,
+    count(*) FILTER (WHERE (r.state = 'succeeded'::text)) AS successful,
+    count(*) FILTER (WHERE (r.state = 'partial'::text)) AS partial,
     count(*) FILTER (WHERE (r.state = 'failed'::text)) AS failed,
     COALESCE(sum(c.new), (0)::numeric) AS new,
     COALESCE(sum(c.updated), (0)::numeric) AS updated,
@@ -3253,10 +3751,10 @@ COMMENT ON TABLE public.incident IS 'What broke, and when it was well again.';
 COMMENT ON COLUMN public.incident.id IS 'Order';
 
 -- Name: COLUMN incident.kind; Type: COMMENT
-COMMENT ON COLUMN public.incident.kind IS 'failing | tripped | late | set aside | quota low | blocked | beat silent';
+COMMENT ON COLUMN public.incident.kind IS 'As in view trouble';
 
 -- Name: COLUMN incident.subject; Type: COMMENT
-COMMENT ON COLUMN public.incident.subject IS 'Schedule, upstream or beat';
+COMMENT ON COLUMN public.incident.subject IS 'Schedule, process, queue, channel or upstream';
 
 -- Name: COLUMN incident.title; Type: COMMENT
 COMMENT ON COLUMN public.incident.title IS 'What is the matter';
@@ -3344,6 +3842,7 @@ CREATE TABLE public.listing (
     first_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    price_text text,
     CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
     CONSTRAINT "status is one of those in the comment" CHECK ((status = ANY (ARRAY['active'::text, 'sold'::text, 'closed'::text, 'traded'::text, 'expired'::text, 'deleted'::text])))
 );
@@ -3379,7 +3878,7 @@ COMMENT ON COLUMN public.listing.listing_type IS 'For Sale, Want To Buy …';
 COMMENT ON COLUMN public.listing.price IS 'Price asked';
 
 -- Name: COLUMN listing.currency; Type: COMMENT
-COMMENT ON COLUMN public.listing.currency IS 'Currency (ISO 4217)';
+COMMENT ON COLUMN public.listing.currency IS 'Currency (ISO 4217); null beside a price: one that is not known';
 
 -- Name: COLUMN listing.condition; Type: COMMENT
 COMMENT ON COLUMN public.listing.condition IS 'Condition';
@@ -3419,6 +3918,9 @@ COMMENT ON COLUMN public.listing.changed_at IS 'Last change seen';
 
 -- Name: COLUMN listing.last_seen_at; Type: COMMENT
 COMMENT ON COLUMN public.listing.last_seen_at IS 'Last seen';
+
+-- Name: COLUMN listing.price_text; Type: COMMENT
+COMMENT ON COLUMN public.listing.price_text IS 'The price as the ad writes it, where its currency is not known';
 
 -- Name: listing_id_seq; Type: SEQUENCE
 ALTER TABLE public.listing ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -3503,6 +4005,38 @@ ALTER TABLE public.listing_status_change ALTER COLUMN id ADD GENERATED BY DEFAUL
     NO MAXVALUE
     CACHE 1
 );
+
+-- Name: login_without_limits; Type: VIEW
+CREATE VIEW public.login_without_limits AS
+ SELECT (rolname)::text AS name,
+        CASE
+            WHEN pg_has_role(oid, (to_regrole('operator'::text))::oid, 'member'::text) THEN 'operator'::text
+            ELSE 'viewer'::text
+        END AS role
+   FROM pg_roles r
+  WHERE (rolcanlogin AND (NOT rolsuper) AND (to_regrole('viewer'::text) IS NOT NULL) AND (to_regrole('operator'::text) IS NOT NULL) AND (to_regrole('service'::text) IS NOT NULL) AND (to_regrole('owner'::text) IS NOT NULL) AND (pg_has_role(oid, (to_regrole('viewer'::text))::oid, 'member'::text) OR pg_has_role(oid, (to_regrole('operator'::text))::oid, 'member'::text)) AND (NOT pg_has_role(oid, (to_regrole('service'::text))::oid, 'member'::text)) AND (NOT pg_has_role(oid, (to_regrole('owner'::text))::oid, 'member'::text)) AND ((rolconnlimit = '-1'::integer) OR (NOT (EXISTS ( SELECT
+           FROM pg_db_role_setting s
+          WHERE ((s.setrole = r.oid) AND ((s.setconfig)::text ~~ '%idle_in_transaction_session_timeout=%'::text)))))));
+
+-- Name: VIEW login_without_limits; Type: COMMENT
+COMMENT ON VIEW public.login_without_limits IS 'People''s logins without a connection limit or time-outs: a role cannot give them, SELECT limit_login(name) does';
+
+-- Name: COLUMN login_without_limits.name; Type: COMMENT
+COMMENT ON COLUMN public.login_without_limits.name IS 'The login';
+
+-- Name: COLUMN login_without_limits.role; Type: COMMENT
+COMMENT ON COLUMN public.login_without_limits.role IS 'operator | viewer';
+
+-- Name: machine_lock; Type: TABLE
+CREATE TABLE public.machine_lock (
+    name text NOT NULL
+);
+
+-- Name: TABLE machine_lock; Type: COMMENT
+COMMENT ON TABLE public.machine_lock IS 'Rows that beat and workers lock to take turns; made when first needed.';
+
+-- Name: COLUMN machine_lock.name; Type: COMMENT
+COMMENT ON COLUMN public.machine_lock.name IS 'What is done in turns';
 
 -- Name: market; Type: TABLE
 CREATE TABLE public.market (
@@ -4093,6 +4627,9 @@ CREATE TABLE public.rule (
     note text,
     revision bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    currency text,
+    CONSTRAINT "currency: only rules on listings have one" CHECK (((currency IS NULL) OR (subject = 'listing'::text))),
+    CONSTRAINT "currency: three capitals such as EUR, or null (the site's)" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
     CONSTRAINT "grammar: 1 (as it was) or 2" CHECK ((grammar = ANY (ARRAY[1, 2]))),
     CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
@@ -4138,6 +4675,9 @@ COMMENT ON COLUMN public.rule.revision IS 'Rises at every edit (trigger)';
 
 -- Name: COLUMN rule.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.rule.updated_at IS 'Last edit (trigger)';
+
+-- Name: COLUMN rule.currency; Type: COMMENT
+COMMENT ON COLUMN public.rule.currency IS 'Currency (ISO 4217) of the prices it compares; null: the site''s own';
 
 -- Name: rule_state; Type: TABLE
 CREATE TABLE public.rule_state (
@@ -4378,7 +4918,7 @@ COMMENT ON COLUMN public.schedule_state.last_due_at IS 'Latest due time accounte
 COMMENT ON COLUMN public.schedule_state.runs_counted IS 'Runs started so far, against max_runs';
 
 -- Name: COLUMN schedule_state.consecutive_failures; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last success';
+COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last good one; alert_on_partial says which partial runs count';
 
 -- Name: COLUMN schedule_state.tripped_at; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it has paused itself; any edit clears it';
@@ -4402,8 +4942,7 @@ CREATE VIEW public.schedule_status AS
         CASE
             WHEN (st.error IS NOT NULL) THEN ('set aside: '::text || st.error)
             WHEN (NOT s.enabled) THEN 'disabled'::text
-            WHEN ( SELECT pause_switch.paused
-               FROM public.pause_switch) THEN 'paused (all)'::text
+            WHEN switch.paused THEN 'paused (all)'::text
             WHEN (s.paused_until = 'infinity'::timestamp with time zone) THEN 'paused'::text
             WHEN (s.paused_until > clock_timestamp()) THEN ((('paused until '::text || to_char((s.paused_until AT TIME ZONE s.timezone), 'MM-DD HH24:MI'::text)) || ' '::text) || s.timezone)
             WHEN (st.tripped_at IS NOT NULL) THEN ('paused itself: '::text || st.tripped_reason)
@@ -4419,8 +4958,23 @@ CREATE VIEW public.schedule_status AS
             ELSE public.in_words(st.next_run_at)
         END AS next_run,
     (round(((100)::numeric * recent.share)) || ' %'::text) AS success_rate,
+    (round(((100)::numeric * recent.partial_share)) || ' %'::text) AS partial_rate,
     public.duration_words(date_trunc('second'::text, recent.median)) AS median_duration,
     s.note,
+        CASE
+            WHEN switch.paused THEN switch.note
+            WHEN (s.paused_until > clock_timestamp()) THEN s.pause_reason
+            ELSE NULL::text
+        END AS pause_reason,
+        CASE
+            WHEN switch.paused THEN switch.changed_by
+            WHEN (s.paused_until > clock_timestamp()) THEN ( SELECT c.changed_by
+               FROM public.schedule_change c
+              WHERE ((c.schedule = s.name) AND (c.changes ? 'paused_until'::text))
+              ORDER BY c.changed_at DESC
+             LIMIT 1)
+            ELSE NULL::text
+        END AS paused_by,
     s.enabled,
     s.every,
     s.cron,
@@ -4434,8 +4988,12 @@ CREATE VIEW public.schedule_status AS
     round(recent.share, 3) AS success_share,
     recent.median AS median_interval,
     st.tripped_at,
-    st.error
-   FROM (((public.schedule s
+    st.error,
+    round(recent.partial_share, 3) AS partial_share,
+    s.alert_after,
+    s.alert_on_partial
+   FROM ((((public.schedule s
+     CROSS JOIN public.pause_switch switch)
      LEFT JOIN public.schedule_state st ON ((st.schedule = s.name)))
      LEFT JOIN LATERAL ( SELECT r.id,
             r.schedule,
@@ -4477,7 +5035,8 @@ CREATE VIEW public.schedule_status AS
           WHERE ((r.schedule = s.name) AND (r.state <> ALL (ARRAY['missed'::text, 'skipped'::text])))
           ORDER BY r.created_at DESC
          LIMIT 1) last ON (true))
-     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = ANY (ARRAY['succeeded'::text, 'partial'::text]))))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+     LEFT JOIN LATERAL ( SELECT ((count(*) FILTER (WHERE (ended.state = 'succeeded'::text)))::numeric / (NULLIF(count(*), 0))::numeric) AS share,
+            ((count(*) FILTER (WHERE (ended.state = 'partial'::text)))::numeric / (NULLIF(count(*), 0))::numeric) AS partial_share,
             percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (ended.finished_at - ended.started_at)) AS median
            FROM ( SELECT r.state,
                     r.started_at,
@@ -4495,10 +5054,19 @@ COMMENT ON VIEW public.schedule_status IS 'Start here: every schedule, when it r
 COMMENT ON COLUMN public.schedule_status.seen_by_beat IS 'Whether beat has planned the latest edit';
 
 -- Name: COLUMN schedule_status.success_rate; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.success_rate IS 'Of the last 20 runs';
+COMMENT ON COLUMN public.schedule_status.success_rate IS 'Of the last 20 runs; a partial one is no success';
+
+-- Name: COLUMN schedule_status.partial_rate; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.partial_rate IS 'Of the last 20 runs: those of which some items failed or were deferred';
 
 -- Name: COLUMN schedule_status.median_duration; Type: COMMENT
 COMMENT ON COLUMN public.schedule_status.median_duration IS 'Of the last 20 runs';
+
+-- Name: COLUMN schedule_status.pause_reason; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.pause_reason IS 'Why it is paused now, or why everything is';
+
+-- Name: COLUMN schedule_status.paused_by; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.paused_by IS 'Who paused it, or everything';
 
 -- Name: scrape; Type: TABLE
 CREATE TABLE public.scrape (
@@ -4742,7 +5310,9 @@ CREATE TABLE public.token (
     links jsonb,
     orders integer,
     boosts integer,
-    paid_at timestamp with time zone
+    paid_at timestamp with time zone,
+    boost_amount integer,
+    boost_total integer
 );
 
 -- Name: TABLE token; Type: COMMENT
@@ -4782,7 +5352,7 @@ COMMENT ON COLUMN public.token.liquidity_usd IS 'Liquidity (USD)';
 COMMENT ON COLUMN public.token.price_change_h24 IS 'Price change of 24 hours (percent)';
 
 -- Name: COLUMN token.pool_created_at; Type: COMMENT
-COMMENT ON COLUMN public.token.pool_created_at IS 'Age of its main pool is counted from here';
+COMMENT ON COLUMN public.token.pool_created_at IS 'When its oldest known pool was made: its age';
 
 -- Name: COLUMN token.first_run_id; Type: COMMENT
 COMMENT ON COLUMN public.token.first_run_id IS 'Run that found it first';
@@ -4807,6 +5377,12 @@ COMMENT ON COLUMN public.token.boosts IS 'Boosts paid for it at DexScreener';
 
 -- Name: COLUMN token.paid_at; Type: COMMENT
 COMMENT ON COLUMN public.token.paid_at IS 'When something was first paid for it';
+
+-- Name: COLUMN token.boost_amount; Type: COMMENT
+COMMENT ON COLUMN public.token.boost_amount IS 'Boosts of the newest purchase that a feed named';
+
+-- Name: COLUMN token.boost_total; Type: COMMENT
+COMMENT ON COLUMN public.token.boost_total IS 'Boosts active in all, as a feed named them';
 
 -- Name: token_id_seq; Type: SEQUENCE
 ALTER TABLE public.token ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -4874,6 +5450,33 @@ ALTER TABLE public.token_pool ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+-- Name: token_rule; Type: TABLE
+CREATE TABLE public.token_rule (
+    rule text NOT NULL,
+    token_id bigint NOT NULL,
+    fits boolean NOT NULL,
+    reference_price numeric,
+    told integer DEFAULT 0 NOT NULL
+);
+
+-- Name: TABLE token_rule; Type: COMMENT
+COMMENT ON TABLE public.token_rule IS 'How each rule stands to each token: what it was told, and what it compares with.';
+
+-- Name: COLUMN token_rule.rule; Type: COMMENT
+COMMENT ON COLUMN public.token_rule.rule IS 'Rule';
+
+-- Name: COLUMN token_rule.token_id; Type: COMMENT
+COMMENT ON COLUMN public.token_rule.token_id IS 'Token';
+
+-- Name: COLUMN token_rule.fits; Type: COMMENT
+COMMENT ON COLUMN public.token_rule.fits IS 'Whether the rule fitted at the last look';
+
+-- Name: COLUMN token_rule.reference_price; Type: COMMENT
+COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since a drop was told last: drops are counted from it';
+
+-- Name: COLUMN token_rule.told; Type: COMMENT
+COMMENT ON COLUMN public.token_rule.told IS 'How often it fitted anew';
 
 -- Name: token_sighting; Type: TABLE
 CREATE TABLE public.token_sighting (
@@ -4997,67 +5600,316 @@ ALTER TABLE public.transaction ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENT
 
 -- Name: trouble; Type: VIEW
 CREATE VIEW public.trouble AS
+ WITH sign AS MATERIALIZED (
+         SELECT h.name,
+            h.role,
+            split_part(h.name, '@'::text, 1) AS "group",
+            h.started_at,
+            h.seen_at,
+            (h.detail -> 'queues'::text) AS queues,
+            (h.seen_at > (clock_timestamp() - '00:00:30'::interval)) AS alive
+           FROM public.heartbeat h
+          WHERE ((h.seen_at > (clock_timestamp() - '1 day'::interval)) AND (NOT (h.detail ? 'ended'::text)))
+        ), silent AS MATERIALIZED (
+         SELECT s.name,
+            s.role,
+            s."group",
+            s.started_at,
+            s.seen_at,
+            s.queues,
+            s.alive,
+                CASE
+                    WHEN (s.role = 'beat'::text) THEN (EXISTS ( SELECT
+                       FROM sign b
+                      WHERE ((b.role = 'beat'::text) AND b.alive)))
+                    ELSE (NOT (EXISTS ( SELECT
+                       FROM jsonb_array_elements_text(s.queues) q(queue)
+                      WHERE (NOT (EXISTS ( SELECT
+                               FROM sign w
+                              WHERE ((w.role = 'worker'::text) AND w.alive AND (w.queues ? q.queue))))))))
+                END AS covered
+           FROM sign s
+          WHERE ((NOT s.alive) AND (( SELECT count(*) AS count
+                   FROM sign n
+                  WHERE (n.alive AND (n.role = s.role) AND ((n."group" = s."group") OR (n.queues @> s.queues)) AND (n.started_at > s.seen_at))) < ( SELECT count(*) AS count
+                   FROM sign o
+                  WHERE ((NOT o.alive) AND (o.role = s.role) AND ((o."group" = s."group") OR (o.queues @> s.queues)) AND (o.seen_at >= s.seen_at)))))
+        ), at_work AS NOT MATERIALIZED (
+         SELECT s.name,
+            s.title,
+            s.task,
+            s.options,
+            s.every,
+            s.cron,
+            s.at,
+            s.after,
+            s.timezone,
+            s.calendar,
+            s.calendar_hours,
+            s.starts_at,
+            s.ends_at,
+            s.jitter,
+            s.overlap,
+            s.catch_up,
+            s.catch_up_window,
+            s.max_runs,
+            s.enabled,
+            s.paused_until,
+            s.note,
+            s.pause_after_failures,
+            s.max_attempts,
+            s.timeout,
+            s.expires,
+            s.queue,
+            s.priority,
+            s.batch_size,
+            s.batch_delay,
+            s.max_in_flight,
+            s.revision,
+            s.updated_at,
+            s.updated_by,
+            s.pause_reason,
+            s.alert_after,
+            s.alert_on_partial
+           FROM public.schedule s
+          WHERE (s.enabled AND (NOT COALESCE((s.paused_until > clock_timestamp()), false)))
+        )
  SELECT 'failing'::text AS kind,
     s.name AS subject,
-    (((s.name || ' failed '::text) || st.consecutive_failures) || ' times in a row'::text) AS title,
-    COALESCE(( SELECT COALESCE(r.error, r.reason) AS "coalesce"
-           FROM public.run r
-          WHERE ((r.schedule = s.name) AND (r.state = 'failed'::text))
-          ORDER BY r.due_at DESC
-         LIMIT 1), 'no reason kept'::text) AS text
-   FROM (public.schedule s
+    ((s.name || ' failed'::text) ||
+        CASE
+            WHEN (st.consecutive_failures > 1) THEN ((' '::text || st.consecutive_failures) || ' times in a row'::text)
+            ELSE ''::text
+        END) AS title,
+    COALESCE((
+        CASE
+            WHEN (last.state = 'partial'::text) THEN (((last.failed || ' of '::text) || last.total) || ' items failed: '::text)
+            ELSE ''::text
+        END || COALESCE(last.error, last.reason)), 'no reason kept'::text) AS text,
+    'error'::text AS severity,
+    last.finished_at AS since
+   FROM ((at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (s.paused_until IS NULL) AND (st.tripped_at IS NULL) AND (st.consecutive_failures >= 3))
+     LEFT JOIN LATERAL ( SELECT r.id,
+            r.schedule,
+            r.task,
+            r.options,
+            r.trigger,
+            r.due_at,
+            r.covers_from,
+            r.covers_count,
+            r.state,
+            r.reason,
+            r.exclusive,
+            r.queue,
+            r.priority,
+            r.max_attempts,
+            r.batch_size,
+            r.batch_delay,
+            r.max_in_flight,
+            r.timeout,
+            r.expires_at,
+            r.deadline_at,
+            r.stop_requested_at,
+            r.batch_count,
+            r.open_batches,
+            r.total,
+            r.done,
+            r.failed,
+            r.deferred,
+            r.result,
+            r.error,
+            r.traceback,
+            r.requested_by,
+            r.retry_of,
+            r.counted,
+            r.created_at,
+            r.started_at,
+            r.finished_at
+           FROM public.run r
+          WHERE ((r.schedule = s.name) AND (r.state = ANY (ARRAY['failed'::text, 'partial'::text])) AND public.run_is_failure(r.*, s.alert_on_partial))
+          ORDER BY r.created_at DESC
+         LIMIT 1) last ON (true))
+  WHERE ((st.tripped_at IS NULL) AND (st.consecutive_failures > 0) AND (st.consecutive_failures >= s.alert_after))
 UNION ALL
  SELECT 'tripped'::text AS kind,
     s.name AS subject,
     (s.name || ' paused itself'::text) AS title,
-    st.tripped_reason AS text
-   FROM (public.schedule s
+    st.tripped_reason AS text,
+    'error'::text AS severity,
+    st.tripped_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (st.tripped_at IS NOT NULL))
+  WHERE (st.tripped_at IS NOT NULL)
 UNION ALL
  SELECT 'late'::text AS kind,
     s.name AS subject,
     (s.name || ' is late'::text) AS title,
-    (('due '::text || to_char((st.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text
-   FROM (public.schedule s
+    (('due '::text || to_char((st.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text,
+    'error'::text AS severity,
+    st.claim_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (s.paused_until IS NULL) AND (st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
-           FROM public.pause_switch)) AND (st.claim_at < (clock_timestamp() - '00:05:00'::interval)))
+  WHERE ((st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
+           FROM public.pause_switch)) AND (st.claim_at < (clock_timestamp() - '00:01:00'::interval)))
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
     (s.name || ' is set aside: beat cannot obey it'::text) AS title,
-    st.error AS text
-   FROM (public.schedule s
+    st.error AS text,
+    'error'::text AS severity,
+    st.error_at AS since
+   FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE (s.enabled AND (st.error IS NOT NULL))
+  WHERE (st.error IS NOT NULL)
+UNION ALL
+ SELECT 'paused'::text AS kind,
+    'everything'::text AS subject,
+    'everything is paused'::text AS title,
+    ((((('by '::text || COALESCE(p.changed_by, 'somebody'::text)) || COALESCE(((' since '::text || to_char((p.changed_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text), ''::text)) || ': '::text) || COALESCE(p.note, 'no reason given'::text)) || '; to end it: SELECT resume_all();'::text) AS text,
+    'error'::text AS severity,
+    p.changed_at AS since
+   FROM public.pause_switch p
+  WHERE p.paused
+UNION ALL
+ SELECT 'beat silent'::text AS kind,
+    'beat'::text AS subject,
+    'no beat runs'::text AS title,
+    (COALESCE(((('the last sign was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'none has ever given a sign'::text) || '; nothing is started and nothing is told until one runs'::text) AS text,
+    'error'::text AS severity,
+    last.seen_at AS since
+   FROM (( SELECT) always
+     LEFT JOIN LATERAL ( SELECT h.name,
+            h.seen_at
+           FROM public.heartbeat h
+          WHERE (h.role = 'beat'::text)
+          ORDER BY h.seen_at DESC
+         LIMIT 1) last ON (true))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM sign
+          WHERE ((sign.role = 'beat'::text) AND sign.alive))))
+UNION ALL
+ SELECT 'beat silent'::text AS kind,
+    s.name AS subject,
+    (('beat '::text || s.name) || ' is silent'::text) AS title,
+    (('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat goes on'::text) AS text,
+    'error'::text AS severity,
+    s.seen_at AS since
+   FROM silent s
+  WHERE ((s.role = 'beat'::text) AND s.covered AND (s.seen_at > (clock_timestamp() - '01:00:00'::interval)))
+UNION ALL
+ SELECT 'worker silent'::text AS kind,
+    s.name AS subject,
+    (('worker '::text || s.name) || ' is silent'::text) AS title,
+    (((('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
+           FROM jsonb_array_elements_text(s.queues) queue(value)), 'none'::text)) ||
+        CASE
+            WHEN s.covered THEN ', which others serve too'::text
+            ELSE ''::text
+        END) AS text,
+    'error'::text AS severity,
+    s.seen_at AS since
+   FROM silent s
+  WHERE ((s.role = 'worker'::text) AND ((NOT s.covered) OR (s.seen_at > (clock_timestamp() - '01:00:00'::interval))))
+UNION ALL
+ SELECT 'queue unserved'::text AS kind,
+    unserved.queue AS subject,
+    ('no worker serves the queue '::text || unserved.queue) AS title,
+    ((
+        CASE waiting.number
+            WHEN 1 THEN '1 batch is'::text
+            WHEN 1000 THEN '1000 or more batches are'::text
+            ELSE (waiting.number || ' batches are'::text)
+        END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest))) AS text,
+    'error'::text AS severity,
+    waiting.oldest AS since
+   FROM (((
+                 SELECT task_kind.queue
+                   FROM public.task_kind
+                  WHERE (task_kind.retired_at IS NULL)
+                UNION
+                 SELECT schedule.queue
+                   FROM public.schedule
+                  WHERE (schedule.queue IS NOT NULL)
+        ) EXCEPT
+         SELECT jsonb_array_elements_text(sign.queues) AS jsonb_array_elements_text
+           FROM sign
+          WHERE ((sign.role = 'worker'::text) AND sign.alive)) unserved
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(due.created_at) AS oldest
+           FROM ( SELECT b.created_at
+                   FROM public.batch b
+                  WHERE ((b.queue = unserved.queue) AND ((b.state = 'sent'::text) OR ((b.state = 'waiting'::text) AND (b.send_at <= clock_timestamp()))) AND COALESCE((b.not_before <= clock_timestamp()), true))
+                 LIMIT 1000) due) waiting)
+  WHERE (waiting.oldest < (clock_timestamp() - '00:00:30'::interval))
+UNION ALL
+ SELECT 'notices held'::text AS kind,
+    c.name AS subject,
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN (c.name || ' is near its limit of messages an hour'::text)
+            ELSE (('notices for '::text || c.name) || ' do not leave'::text)
+        END AS title,
+    ((waiting.number || ' wait; '::text) ||
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all that waits goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
+            ELSE (('the oldest is from '::text || public.ago_words(waiting.oldest)) || COALESCE(('; the server said: '::text || waiting.answer), '; does the schedule send-notices run?'::text))
+        END) AS text,
+        CASE
+            WHEN (room.free_at > clock_timestamp()) THEN 'warning'::text
+            ELSE 'error'::text
+        END AS severity,
+    waiting.oldest AS since
+   FROM ((public.channel c
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(n.created_at) AS oldest,
+            (array_agg(n.answer ORDER BY n.id) FILTER (WHERE (n.answer IS NOT NULL)))[1] AS answer
+           FROM public.notice n
+          WHERE ((n.channel = c.name) AND (n.state = ANY (ARRAY['waiting'::text, 'sending'::text])))) waiting)
+     CROSS JOIN LATERAL public.channel_room(c.name) room(used, gathers, free_at))
+  WHERE (c.enabled AND (waiting.number > 0) AND ((room.free_at > clock_timestamp()) OR (waiting.oldest < (clock_timestamp() - '00:05:00'::interval))))
+UNION ALL
+ SELECT 'notices dead'::text AS kind,
+    n.channel AS subject,
+    (('notices for '::text || n.channel) || ' were given up'::text) AS title,
+    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is mended: celery -A workers.app notify resend'::text) AS text,
+    'error'::text AS severity,
+    min(n.not_before) AS since
+   FROM public.notice n
+  WHERE ((n.state = 'dead'::text) AND (n.not_before > (clock_timestamp() - '1 day'::interval)))
+  GROUP BY n.channel
 UNION ALL
  SELECT 'quota low'::text AS kind,
     ((q.upstream || ' per '::text) || q.per) AS subject,
     (('quota of '::text || q.upstream) || ' is nearly spent'::text) AS title,
-    (((((q.used || ' of '::text) || q."limit") || ' calls per '::text) || q.per) || ' used'::text) AS text
+    (((((q.used || ' of '::text) || q."limit") || ' calls per '::text) || q.per) || ' used'::text) AS text,
+    'warning'::text AS severity,
+    NULL::timestamp with time zone AS since
    FROM public.quota_status q
   WHERE ((q.per_interval >= '01:00:00'::interval) AND ((q.used)::numeric >= (0.9 * (q."limit")::numeric)) AND (q."limit" >= 10))
 UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
     (u.upstream || ' does not let us in'::text) AS title,
-    COALESCE(u.closed_reason, 'no reason kept'::text) AS text
+    (((COALESCE(u.closed_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.closed_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
+    'error'::text AS severity,
+    NULL::timestamp with time zone AS since
    FROM public.upstream_state u
-  WHERE ((u.closed_until > clock_timestamp()) AND (u.failures >= 2))
-UNION ALL
- SELECT 'beat silent'::text AS kind,
-    'beat'::text AS subject,
-    'no beat has given a sign for two minutes'::text AS title,
-    ('last sign: '::text || public.sign_words((clock_timestamp() - max(heartbeat.seen_at)))) AS text
-   FROM public.heartbeat
-  WHERE (heartbeat.role = 'beat'::text)
- HAVING (COALESCE(max(heartbeat.seen_at), '-infinity'::timestamp with time zone) < (clock_timestamp() - '00:02:00'::interval));
+  WHERE ((u.closed_until > clock_timestamp()) AND (u.failures >= 2));
 
 -- Name: VIEW trouble; Type: COMMENT
-COMMENT ON VIEW public.trouble IS 'What is broken now; tasks.watches.incidents tells people once when it breaks and once when it recovers';
+COMMENT ON VIEW public.trouble IS 'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
+
+-- Name: COLUMN trouble.kind; Type: COMMENT
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';
+
+-- Name: COLUMN trouble.subject; Type: COMMENT
+COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel or upstream';
+
+-- Name: COLUMN trouble.severity; Type: COMMENT
+COMMENT ON COLUMN public.trouble.severity IS 'error: schedule status and doctor exit 1; warning: it ends by itself';
+
+-- Name: COLUMN trouble.since; Type: COMMENT
+COMMENT ON COLUMN public.trouble.since IS 'Since when, as far as is known';
 
 -- Name: wallet; Type: TABLE
 CREATE TABLE public.wallet (
@@ -5202,6 +6054,10 @@ COMMENT ON COLUMN public.worker_group.max_processes IS 'Processes that each work
 COMMENT ON COLUMN public.worker_group.note IS 'Why it is as it is';
 
 
+-- Name: allowed_network allowed_network_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.allowed_network
+    ADD CONSTRAINT allowed_network_pkey PRIMARY KEY (network);
+
 -- Name: batch batch_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.batch
     ADD CONSTRAINT batch_pkey PRIMARY KEY (run_id, seq);
@@ -5261,6 +6117,10 @@ ALTER TABLE ONLY public.listing
 -- Name: listing_status_change listing_status_change_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.listing_status_change
     ADD CONSTRAINT listing_status_change_pkey PRIMARY KEY (id);
+
+-- Name: machine_lock machine_lock_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.machine_lock
+    ADD CONSTRAINT machine_lock_pkey PRIMARY KEY (name);
 
 -- Name: market market_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.market
@@ -5390,6 +6250,10 @@ ALTER TABLE ONLY public.token_pool
 ALTER TABLE ONLY public.token_profile
     ADD CONSTRAINT token_profile_pkey PRIMARY KEY (run_id, token_id);
 
+-- Name: token_rule token_rule_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.token_rule
+    ADD CONSTRAINT token_rule_pkey PRIMARY KEY (rule, token_id);
+
 -- Name: token_sighting token_sighting_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.token_sighting
     ADD CONSTRAINT token_sighting_pkey PRIMARY KEY (run_id, token_id);
@@ -5463,6 +6327,9 @@ CREATE INDEX listing_by_category ON public.listing USING btree (category_id, las
 -- Name: listing_by_first_seen; Type: INDEX
 CREATE INDEX listing_by_first_seen ON public.listing USING btree (first_seen_at);
 
+-- Name: listing_by_last_seen; Type: INDEX
+CREATE INDEX listing_by_last_seen ON public.listing USING btree (last_seen_at);
+
 -- Name: listing_price_by_listing; Type: INDEX
 CREATE INDEX listing_price_by_listing ON public.listing_price USING btree (listing_id, seen_at);
 
@@ -5471,6 +6338,9 @@ CREATE INDEX listing_status_change_by_listing ON public.listing_status_change US
 
 -- Name: market_session_by_close; Type: INDEX
 CREATE INDEX market_session_by_close ON public.market_session USING btree (mic, close_at);
+
+-- Name: match_by_subject; Type: INDEX
+CREATE INDEX match_by_subject ON public.match USING btree (subject, subject_id);
 
 -- Name: match_by_time; Type: INDEX
 CREATE INDEX match_by_time ON public.match USING btree (matched_at);
@@ -5553,6 +6423,12 @@ CREATE INDEX schedule_change_by_time ON public.schedule_change USING btree (chan
 -- Name: schedule_state_due; Type: INDEX
 CREATE INDEX schedule_state_due ON public.schedule_state USING btree (claim_at) WHERE (claim_at IS NOT NULL);
 
+-- Name: schedule_state_failing; Type: INDEX
+CREATE INDEX schedule_state_failing ON public.schedule_state USING btree (schedule) WHERE (consecutive_failures > 0);
+
+-- Name: schedule_state_tripped; Type: INDEX
+CREATE INDEX schedule_state_tripped ON public.schedule_state USING btree (schedule) WHERE (tripped_at IS NOT NULL);
+
 -- Name: schedule_state_wrong; Type: INDEX
 CREATE INDEX schedule_state_wrong ON public.schedule_state USING btree (error_at) WHERE (error IS NOT NULL);
 
@@ -5571,6 +6447,12 @@ CREATE INDEX token_by_check ON public.token USING btree (last_checked_at);
 -- Name: token_by_first_seen; Type: INDEX
 CREATE INDEX token_by_first_seen ON public.token USING btree (first_seen_at);
 
+-- Name: token_by_last_seen; Type: INDEX
+CREATE INDEX token_by_last_seen ON public.token USING btree (last_seen_at);
+
+-- Name: token_pool_by_check; Type: INDEX
+CREATE INDEX token_pool_by_check ON public.token_pool USING btree (checked_at);
+
 -- Name: token_pool_by_token; Type: INDEX
 CREATE INDEX token_pool_by_token ON public.token_pool USING btree (token_id);
 
@@ -5579,6 +6461,9 @@ CREATE INDEX token_profile_by_token ON public.token_profile USING btree (token_i
 
 -- Name: token_profile_open; Type: INDEX
 CREATE INDEX token_profile_open ON public.token_profile USING btree (asked_at) WHERE (profiled_at IS NULL);
+
+-- Name: token_rule_by_token; Type: INDEX
+CREATE INDEX token_rule_by_token ON public.token_rule USING btree (token_id);
 
 -- Name: token_sighting_by_token; Type: INDEX
 CREATE INDEX token_sighting_by_token ON public.token_sighting USING btree (token_id);
@@ -5597,6 +6482,12 @@ CREATE INDEX wallet_token_by_token ON public.wallet_token USING btree (token_id)
 
 -- Name: watchlist_item_active; Type: INDEX
 CREATE INDEX watchlist_item_active ON public.watchlist_item USING btree (priority, symbol) WHERE active;
+
+-- Name: channel channel_check; Type: TRIGGER
+CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
+
+-- Name: pause_switch pause_switch_stamp; Type: TRIGGER
+CREATE TRIGGER pause_switch_stamp BEFORE UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switch_stamp();
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();
@@ -5784,6 +6675,14 @@ ALTER TABLE ONLY public.token_pool
 -- Name: token_profile token_profile_token_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.token_profile
     ADD CONSTRAINT token_profile_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
+
+-- Name: token_rule token_rule_rule_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.token_rule
+    ADD CONSTRAINT token_rule_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
+
+-- Name: token_rule token_rule_token_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.token_rule
+    ADD CONSTRAINT token_rule_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
 
 -- Name: token_sighting token_sighting_token_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.token_sighting

@@ -113,8 +113,6 @@ INSERT INTO task_kind (name, description, options_schema, queue)
 INSERT INTO task_kind (name, description, options_schema, queue)
  VALUES ('tasks.watches.check', 'tasks.watches.check', '{}', 'notices');
 INSERT INTO task_kind (name, description, options_schema, queue)
- VALUES ('tasks.watches.incidents', 'tasks.watches.incidents', '{}', 'notices');
-INSERT INTO task_kind (name, description, options_schema, queue)
  VALUES ('tasks.watches.digest', 'tasks.watches.digest', '{}', 'notices');
 
 -- The kinds are described by the migrate step right after: until then their schedules cannot be checked.
@@ -138,8 +136,6 @@ INSERT INTO schedule (name, title, task, every, overlap)
  VALUES ('send-notices', 'Sends what waits in the outbox', 'tasks.watches.send', '00:01:00', 'allow_all');
 INSERT INTO schedule (name, title, task, every, overlap)
  VALUES ('check-rules', 'Reads rules that were edited', 'tasks.watches.check', '01:00:00', 'buffer_one');
-INSERT INTO schedule (name, title, task, every)
- VALUES ('incidents', 'Tells what breaks and what recovers', 'tasks.watches.incidents', '00:01:00');
 INSERT INTO schedule (name, title, task, cron)
  VALUES ('digest', 'What happened since yesterday; set timezone to yours', 'tasks.watches.digest', '0 8 * * *');
 INSERT INTO schedule (name, title, task, after, overlap, note)
