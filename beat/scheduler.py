@@ -18,7 +18,7 @@ from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults
 from beat.tick import outbox, steps
-from beat.tick.beating import Beating
+from beat.tick.heartbeat import Beating
 from beat.tick.reading import Connection, connect
 from beat.tick.wakeup import Wakeup
 from workers import metrics
@@ -39,7 +39,7 @@ class DatabaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.node = beat_nodename(None)
-        self._turn: steps.Turn | None = None
+        self._turn: steps.TickContext | None = None
         self._steps = steps.steps()
         self._wakeup = Wakeup()
         self._in_tick = self._closing = False
@@ -85,21 +85,21 @@ class DatabaseScheduler(Scheduler):
 
         ``now`` replaces the database's clock in tests.
         """
-        turn = self._begin()
-        turn.now = now or turn.now
+        context = self._begin()
+        context.now = now or context.now
         busy = False
         for step in self._steps:
-            busy |= step.take(turn)
-        busy |= self._send(turn)
+            busy |= step.take(context)
+        busy |= self._send(context)
         self._postgres.over()
         return busy
 
-    def _begin(self) -> steps.Turn:
+    def _begin(self) -> steps.TickContext:
         """Connect if need be, and read the clock: the database's, for all steps of this tick."""
         if self._turn is None:
             connection = connect()
             defaults.insert_entries(connection, self.app)
-            self._turn = steps.Turn(
+            self._turn = steps.TickContext(
                 connection, _clock(connection), settings().claim_limit, time.monotonic()
             )
         # Listen first, look then: what is said in between is heard.
@@ -108,22 +108,24 @@ class DatabaseScheduler(Scheduler):
         self._turn.soon = False
         return self._turn
 
-    def _send(self, turn: steps.Turn) -> bool:
+    def _send(self, context: steps.TickContext) -> bool:
         """Send what this tick committed and what is ready in the ledger; True when there was any."""
-        messages, turn.messages = turn.messages, []
+        messages, context.messages = context.messages, []
         if self._broker.resting():
-            outbox.unreserve(turn.connection, messages)
+            outbox.unreserve(context.connection, messages)
             return False
         try:
-            if time.monotonic() > turn.next_doubt:
-                turn.next_doubt = time.monotonic() + steps.ROUND
+            if time.monotonic() > context.next_doubt:
+                context.next_doubt = time.monotonic() + steps.ROUND
                 if self._outbox.has_lost():
-                    outbox.look_for_all(turn.connection, turn.now)
-            outbox.send(turn.connection, self._outbox, messages)
+                    outbox.look_for_all(context.connection, context.now)
+            outbox.send(context.connection, self._outbox, messages)
             # In a burst what is new goes before what only has to be looked for again.
-            limit = turn.limit // 5 if messages else turn.limit
-            looked_at, ready = outbox.take_ready(turn.connection, self._outbox, turn.now, max(limit, 1))
-            outbox.send(turn.connection, self._outbox, ready)
+            limit = context.limit // 5 if messages else context.limit
+            looked_at, ready = outbox.take_ready(
+                context.connection, self._outbox, context.now, max(limit, 1)
+            )
+            outbox.send(context.connection, self._outbox, ready)
             metrics.MESSAGES.labels("claimed").inc(len(messages))
             metrics.MESSAGES.labels("ready").inc(len(ready))
             self._beating.sent(len(messages) + len(ready))
@@ -140,10 +142,10 @@ class DatabaseScheduler(Scheduler):
             time.sleep(seconds)
 
     def _release(self) -> None:
-        turn, self._turn = self._turn, None
+        context, self._turn = self._turn, None
         self._wakeup.close()
-        if turn is not None:
-            turn.connection.close()
+        if context is not None:
+            context.connection.close()
         reset()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from sandbox import folders
-from sandbox.house import ROOT
+from sandbox.environment import ROOT
 from sandbox.processes import NotStarted
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox import folders
-from sandbox.house import QUEUES, ROOT, House
+from sandbox.environment import QUEUES, ROOT, Environment
 from sandbox.processes import NotStarted, is_port_lost
 
 #: What ``--with`` may start besides the services and the imitations.
@@ -59,17 +59,17 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
     try:
         for left in reversed(range(ATTEMPTS)):
             with folders.temporary(PREFIX) as folder:
-                house = House.temporary(folder, say=_say)
+                environment = Environment.temporary(folder, say=_say)
                 try:
-                    _start(house, wanted)
-                    return _run(command, _environment(house, wanted))
+                    _start(environment, wanted)
+                    return _run(command, _environment(environment, wanted))
                 except NotStarted as error:
-                    house.stop()
-                    if not left or not is_port_lost(error, house.ports.values()):
+                    environment.stop()
+                    if not left or not is_port_lost(error, environment.ports.values()):
                         raise
                     _say("somebody took one of the ports first: again, with others")
                 finally:
-                    house.stop()
+                    environment.stop()
         raise AssertionError("the last attempt returns or raises")
     except NotStarted as error:
         _say(f"not started: {error}")
@@ -78,15 +78,15 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
         return 128 + (error.args[0] if error.args else signal.SIGINT)
 
 
-def _start(house: House, wanted: dict[str, int]) -> None:
+def _start(environment: Environment, wanted: dict[str, int]) -> None:
     workers = {f"worker{number}": QUEUES for number in range(1, wanted["worker"] + 1)}
-    house.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
+    environment.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
 
 
-def _environment(house: House, wanted: dict[str, int]) -> dict[str, str]:
-    env = {**os.environ, **house.env, "PATH": house.path}
+def _environment(environment: Environment, wanted: dict[str, int]) -> dict[str, str]:
+    env = {**os.environ, **environment.env, "PATH": environment.path}
     if wanted["flower"]:
-        env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{house.ports['flower']}"
+        env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{environment.ports['flower']}"
     return env
 
 

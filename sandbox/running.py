@@ -14,8 +14,8 @@ import psycopg
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox import demo, folders, screen
-from sandbox.house import PORTS, WORKERS, House
+from sandbox import demo, display, folders
+from sandbox.environment import PORTS, WORKERS, Environment
 from sandbox.processes import NotStarted
 
 #: ``--until-green`` gives up so long after the start (seconds).
@@ -47,13 +47,13 @@ class Session:
         self._began = time.monotonic()
         self._until_green = until_green
         self.voice = Voice(highlight=False, soft_wrap=True)
-        self.house = House(folder, ports, faults="mild", say=self.voice.plain)
-        self.runs = screen.Runs(lambda: self.house.postgres.login("owner"))
+        self.environment = Environment(folder, ports, faults="mild", say=self.voice.plain)
+        self.runs = display.Runs(lambda: self.environment.postgres.login("owner"))
         self._interrupted = self._stopping = False
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
         if self._interrupted or self._stopping:
-            self.house.supervisor.force()
+            self.environment.supervisor.force()
             os._exit(128 + number)
         self._interrupted = True
         raise Interrupted
@@ -67,8 +67,8 @@ class Session:
                 signal.signal(number, self._interrupt)
         status = 1
         try:
-            self.house.start(2, WORKERS, flower=True, prepare=self._prepare)
-            screen.welcome(self.voice, self.house, self.house.write_env())
+            self.environment.start(2, WORKERS, flower=True, prepare=self._prepare)
+            display.welcome(self.voice, self.environment, self.environment.write_env())
             status = self._show()
         except Interrupted:
             status = 130 if self._until_green else 0
@@ -83,23 +83,23 @@ class Session:
 
     def _prepare(self) -> None:
         self.runs.fresh()
-        demo.insert(self.house.postgres.login("owner"))
+        demo.insert(self.environment.postgres.login("owner"))
 
     def _stop(self) -> None:
-        if not self.house.supervisor.parts:
+        if not self.environment.supervisor.parts:
             return
         self.voice.plain("stopping in order (Ctrl-C again forces) …")
         began = time.monotonic()
-        self.house.stop()
+        self.environment.stop()
         self.voice.plain(f"stopped in {time.monotonic() - began:.1f} s")
 
     def _show(self) -> int:
         while True:
-            self.house.supervisor.watch()
+            self.environment.supervisor.watch()
             for row in self.runs.fresh():
-                self.voice.print(screen.line(row))
+                self.voice.print(display.line(row))
             for row in self.runs.told():
-                self.voice.print(screen.notice(row))
+                self.voice.print(display.notice(row))
             passed = time.monotonic() - self._began
             if self._until_green and not self.runs.missing:
                 self.voice.plain(f"green after {passed:.1f} s")
@@ -113,7 +113,7 @@ class Session:
         self.voice.print(f"[red]not green after {PATIENCE:.0f} s:[/] {', '.join(self.runs.missing)}")
         for reason in self.runs.reasons():
             self.voice.plain(f"  {reason}")
-        for part in self.house.supervisor.parts:
+        for part in self.environment.supervisor.parts:
             self.voice.plain(f"--- {part.name}: {part.process.log}\n{part.process.tail(5)}")
 
 

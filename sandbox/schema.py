@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from sandbox import folders
-from sandbox.house import ROOT, House
+from sandbox.environment import ROOT, Environment
 
 FILE = ROOT / "alembic" / "schema.sql"
 
@@ -49,12 +49,12 @@ def tidy(text: str) -> str:
 def write() -> int:
     """Migrate a temporary database and write what it has become; exit status 0."""
     with folders.temporary("watchkeeper-schema-") as folder:
-        house = House.temporary(folder, say=lambda _: None)
-        house.postgres.start()
+        environment = Environment.temporary(folder, say=lambda _: None)
+        environment.postgres.start()
         try:
-            house.migrate()
-            FILE.write_text(dump(house.postgres.bin, house.postgres.url()))
+            environment.migrate()
+            FILE.write_text(dump(environment.postgres.bin, environment.postgres.url()))
         finally:
-            house.postgres.stop()
+            environment.postgres.stop()
     print(f"wrote {FILE.relative_to(ROOT)}")
     return 0

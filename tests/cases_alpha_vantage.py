@@ -27,9 +27,9 @@ from workers.errors import (
     Unavailable,
     UpstreamError,
 )
-from workers.upstreams import answers
-from workers.upstreams.answers import Answer
-from workers.upstreams.upstream import Door
+from workers.upstreams import responses
+from workers.upstreams.client import UpstreamClient
+from workers.upstreams.responses import Response
 
 FIXTURES = Path(__file__).parent / "fixtures"
 #: The key that the recorded refusals repeat.
@@ -76,7 +76,9 @@ def alpha(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[st
 def quoted(body: Any, need: Any) -> dict[str, Any]:
     prices = need("prices")
     prices.alpha_vantage.answer = lambda _: body
-    price = alpha_vantage.fetch_price(Door(), body["Global Quote"]["01. symbol"], date(2026, 1, 30))
+    price = alpha_vantage.fetch_price(
+        UpstreamClient(), body["Global Quote"]["01. symbol"], date(2026, 1, 30)
+    )
     assert [call["symbol"] for call in prices.alpha_vantage.asked] == [price.symbol]
     return {
         "symbol": price.symbol,
@@ -93,9 +95,9 @@ def refused(given: dict[str, Any]) -> dict[str, Any]:
     if "timeout" in given:
         return {}
     content = json.dumps(body_of(given.get("body", {}))).encode()
-    answer = Answer("alpha_vantage", given.get("http", 200), "", {}, content)
+    answer = Response("alpha_vantage", given.get("http", 200), "", {}, content)
     try:
-        answers.judge(answer)
+        responses.judge(answer)
         alpha_vantage.check(answer)
         alpha_vantage.parse_price(answer.json(), "X")
     except (UpstreamError, SettingMissing) as error:
@@ -142,7 +144,7 @@ def asked(given: dict[str, Any], need: Any) -> dict[str, Any]:
     prices = answering(given, need)
     outcome: Price | Exception
     try:
-        outcome = alpha_vantage.fetch_price(Door(), "X", date(2026, 1, 30))
+        outcome = alpha_vantage.fetch_price(UpstreamClient(), "X", date(2026, 1, 30))
     except (UpstreamError, SettingMissing, ControlFlow) as error:
         outcome = error
     calls = len(prices.alpha_vantage.asked)

@@ -66,7 +66,7 @@ def quota_result(given: dict[str, Any], expected: dict[str, Any], prices: Any) -
     }
     for name, per in (("minute", MINUTE), ("day", DAY)):
         row = status.get(per)
-        found[name] = row["limit"] - row["used"] if row else "unbounded"
+        found[name] = row["allowed"] - row["used"] if row else "unbounded"
         found[f"{name}_used"] = row["used"] if row else 0
     return {name: found[name] for name in expected}
 

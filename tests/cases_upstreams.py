@@ -12,7 +12,7 @@ from fix_scripted import Reply
 from workers.errors import QuotaWait, UpstreamError
 from workers.settings import settings
 from workers.upstreams import retry
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 
 def answer(said: Any) -> Reply:
@@ -58,7 +58,7 @@ def http_retry(given: dict[str, Any], expected: dict[str, Any], need: Any) -> di
     error = None
     try:
         seconds = 0.5 if "timeout" in given["responses"] else 30
-        Door().get("dexscreener", "/token-boosts/top/v1", timeout=seconds)
+        UpstreamClient().get("dexscreener", "/token-boosts/top/v1", timeout=seconds)
     except (UpstreamError, QuotaWait) as raised:
         error = str(raised)
         gave_up = isinstance(raised, QuotaWait) or f"answered {final[0]}" in error or final == NEVER
@@ -79,14 +79,14 @@ def breaker(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, An
         """Whether a call reaches the server."""
         before = len(server.paths)
         try:
-            Door().get("dexscreener", "/token-boosts/top/v1")
+            UpstreamClient().get("dexscreener", "/token-boosts/top/v1")
         except (UpstreamError, QuotaWait):
             """What the server says does not matter here."""
         return len(server.paths) > before
 
     def pass_time(seconds: float) -> None:
         discovery.sql.execute(
-            "update upstream_state set closed_until = closed_until - %s, next_permit_at = next_permit_at - %s"
+            "update upstream_state set blocked_until = blocked_until - %s, next_permit_at = next_permit_at - %s"
             " where upstream = 'dexscreener'", (timedelta(seconds=seconds),) * 2,
         )  # fmt: skip
 

@@ -163,7 +163,7 @@ class Discovery:
     def let_time_pass(self) -> None:
         """Closed doors open."""
         self.sql.execute(
-            "update upstream_state set closed_until = least(closed_until, clock_timestamp()),"
+            "update upstream_state set blocked_until = least(blocked_until, clock_timestamp()),"
             " next_permit_at = least(next_permit_at, clock_timestamp())"
         )
 

@@ -116,7 +116,7 @@ class People:
             "update notice set not_before = clock_timestamp() where state in ('waiting', 'sending')"
         )
         self.sql.execute(
-            "update upstream_state set closed_until = null, failures = 0, next_permit_at = clock_timestamp()"
+            "update upstream_state set blocked_until = null, failures = 0, next_permit_at = clock_timestamp()"
         )
 
 

@@ -94,11 +94,11 @@ def shipped_schedules(migrated_template: str) -> list[dict[str, Any]]:
 def forget_caches() -> None:
     """Settings, engine and door of this process belong to the last test's database."""
     from workers import db, settings
-    from workers.upstreams import upstream
+    from workers.upstreams import client
 
     db.reset()
     settings.settings.cache_clear()
-    upstream.reset()
+    client.reset()
 
 
 @pytest.fixture

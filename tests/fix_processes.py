@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.house import PORTS
+from sandbox.environment import PORTS
 from sandbox.processes import Process, free_port, is_taken, wait_until
 
 ROOT = Path(__file__).parents[1]

@@ -67,7 +67,7 @@ def calling(work: Work[CountingOptions]) -> None:
     """Call the upstream named "generic" once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.door.get("generic", f"/{item.key}", timeout=work.options.timeout)
+            work.client.get("generic", f"/{item.key}", timeout=work.options.timeout)
             with work.done(item, called=1) as connection:
                 effect(connection, work, item)
 

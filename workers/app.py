@@ -14,7 +14,7 @@ from workers.pool.autoscaler import Appetite
 from workers.pool.progress import Progress
 from workers.pool.watchdog import Watchdog
 from workers.settings import settings
-from workers.upstreams import upstream
+from workers.upstreams import client
 
 broker.mend_kombu()
 
@@ -82,7 +82,7 @@ def _configure_logs(**_: Any) -> None:
 def _forked(**_: Any) -> None:
     """A child of the pool shares no connection with its parent."""
     db.reset(close=False)
-    upstream.reset(close=False)
+    client.reset(close=False)
     shutdown.idle()
     metrics.leave_server()
 

@@ -141,12 +141,12 @@ def is_passing(error: DBAPIError) -> bool:
     return is_lost(error) or (_sqlstate(error) or "").startswith(_PASSING)
 
 
-def hot(statement: str) -> str:
+def prepared(statement: str) -> str:
     """A statement with ``:names`` as the driver writes them, for ``row_of``."""
     return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement)
 
 
-def row_of(
+def fetch_one(
     connection: Connection,
     statement: str,
     parameters: Mapping[str, Any] | Sequence[Any],

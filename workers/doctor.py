@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 import click
 
-from workers.console import FAILED, connect, show, speaks_plainly
+from workers.output import FAILED, connect, handle_db_errors, show
 from workers.text import printable
 
 #: Difference between a machine's clock and the database's that is worth a word (seconds).
@@ -194,7 +194,7 @@ def _tasks(connection: Any) -> str | None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of lines")
 @click.pass_context
-@speaks_plainly
+@handle_db_errors
 def doctor(context: click.Context, as_json: bool) -> None:
     """Check the installation and view trouble; exit 1 when anything is wrong, not for mere warnings."""
     import psycopg

@@ -12,7 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, row_of
+from workers.db import Base, fetch_one
 
 
 class MachineLock(Base):
@@ -35,7 +35,7 @@ on conflict (name) do update set name = excluded.name where false
 
 def wait_for(connection: Connection, name: str) -> None:
     """Lock ``name`` for this transaction, after whoever has it now."""
-    row_of(connection, WAIT, {"names": [name]})
+    fetch_one(connection, WAIT, {"names": [name]})
 
 
 TRY = "select from machine_lock where name = %(name)s for update skip locked"

@@ -85,7 +85,7 @@ begin
         anchor := st.anchor_at;
         begins := st.next_run_at;
     else
-        -- As beat will plan it in a moment (beat/tick/planning.py).
+        -- As beat will plan it in a moment (beat/tick/plan.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
         if s.at is not null and st.last_due_at is distinct from s.at then

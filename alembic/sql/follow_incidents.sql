@@ -23,8 +23,8 @@ language sql stable
 as $$
     -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
     select case kind
-        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.closed_until > clock_timestamp())
-        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q."limit")
+        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.blocked_until > clock_timestamp())
+        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q.allowed)
         else false end
 $$;
 
@@ -97,7 +97,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)

@@ -20,15 +20,15 @@ begin
         reason := 'disabled' || coalesce(': ' || rules.note, '');
         cause := 'disabled';
         return;
-    elsif door.closed_until > now_ then
-        free_at := door.closed_until;
-        reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
+    elsif door.blocked_until > now_ then
+        free_at := door.blocked_until;
+        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
         cause := 'closed';
         return;
     end if;
     -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
     -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
+    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
      order by stamp desc offset places - 1 limit 1;
     if found then

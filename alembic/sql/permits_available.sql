@@ -2,9 +2,9 @@ create or replace function permits_available(for_upstream text, now_ timestamptz
 language sql stable
 as $$
     select case
-        when not u.enabled or s.closed_until > now_ then 0
+        when not u.enabled or s.blocked_until > now_ then 0
         else greatest(0, least(
-            case when s.failures > 0 and s.closed_until is not null then 1 else u.concurrency end
+            case when s.failures > 0 and s.blocked_until is not null then 1 else u.concurrency end
             - (select count(*) from (select from permit p where p.upstream = u.name
                                         and p.stamp > now_ limit u.concurrency) flying),
             (select min(q.calls - (select count(*) from (

@@ -1,17 +1,17 @@
 create or replace view quota_status as
 select u.name as upstream,
        case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
-       used.calls as used, q.calls as "limit",
+       used.calls as used, q.calls as allowed,
        round(100.0 * used.calls / q.calls) || ' %' as share,
        in_words(case when used.calls = 0 then null
                      when q.timezone is null then used.oldest + q.per
                      else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
        waiting.batches as waiting, waiting.who as who_waits,
-       case when s.closed_until > clock_timestamp() then s.closed_until end as closed_until,
+       case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
        case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
-            when s.closed_until > clock_timestamp() then s.closed_reason end as closed_because,
-       case when s.closed_until > clock_timestamp() then 'open'
-            when s.failures > 0 and s.closed_until is not null then 'half open'
+            when s.blocked_until > clock_timestamp() then s.blocked_reason end as blocked_because,
+       case when s.blocked_until > clock_timestamp() then 'open'
+            when s.failures > 0 and s.blocked_until is not null then 'half open'
             else 'closed' end as breaker,
        s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
   from upstream u

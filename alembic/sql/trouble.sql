@@ -111,13 +111,13 @@ select 'notices dead', n.channel, 'notices for ' || n.channel || ' were given up
   from notice n where n.state = 'dead' and n.not_before > clock_timestamp() - interval '1 day' group by n.channel
 union all
 select 'quota low', q.upstream || ' per ' || q.per, 'quota of ' || q.upstream || ' is nearly spent',
-       q.used || ' of ' || q."limit" || ' calls per ' || q.per || ' used', 'warning', null
-  from quota_status q where q.per_interval >= interval '1 hour' and q.used >= 0.9 * q."limit" and q."limit" >= 10
+       q.used || ' of ' || q.allowed || ' calls per ' || q.per || ' used', 'warning', null
+  from quota_status q where q.per_interval >= interval '1 hour' and q.used >= 0.9 * q.allowed and q.allowed >= 10
 union all
 select 'blocked', u.upstream, u.upstream || ' does not let us in',
-       coalesce(u.closed_reason, 'no reason kept') || '; nobody calls it before '
-       || to_char(u.closed_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'error', null
-  from upstream_state u where u.closed_until > clock_timestamp() and u.failures >= 2;
+       coalesce(u.blocked_reason, 'no reason kept') || '; nobody calls it before '
+       || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'error', null
+  from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2;
 comment on view trouble is
     'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
 comment on column trouble.kind is

@@ -26,7 +26,7 @@ select r.schedule, r.task,
 comment on view running_now is 'What runs, how far it is, what it waits for';
 
 create or replace view recent_runs as
-select ago_words(r.created_at) as "when", coalesce(r.schedule, r.task) as name, r.trigger, r.state,
+select ago_words(r.created_at) as ago, coalesce(r.schedule, r.task) as name, r.trigger, r.state,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
        duration_words(date_trunc('milliseconds', r.finished_at - r.started_at)) as took,
        r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
@@ -35,7 +35,7 @@ select ago_words(r.created_at) as "when", coalesce(r.schedule, r.task) as name, 
 comment on view recent_runs is 'Runs, the newest first; add LIMIT';
 
 create or replace view recent_failures as
-select ago_words(r.finished_at) as "when", coalesce(r.schedule, r.task) as name, r.state, r.error,
+select ago_words(r.finished_at) as ago, coalesce(r.schedule, r.task) as name, r.state, r.error,
        r.failed, r.total, r.finished_at, r.id, r.traceback
   from run r where r.state in ('failed', 'partial') order by r.finished_at desc;
 comment on view recent_failures is 'Runs that failed, whole or in part, the newest first; add LIMIT';

@@ -871,7 +871,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)
@@ -967,8 +967,8 @@ CREATE FUNCTION public.incident_goes_on(kind text, subject text) RETURNS boolean
     AS $$
     -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
     select case kind
-        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.closed_until > clock_timestamp())
-        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q."limit")
+        when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.blocked_until > clock_timestamp())
+        when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q.allowed)
         else false end
 $$;
 
@@ -1080,7 +1080,7 @@ begin
         anchor := st.anchor_at;
         begins := st.next_run_at;
     else
-        -- As beat will plan it in a moment (beat/tick/planning.py).
+        -- As beat will plan it in a moment (beat/tick/plan.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
         if s.at is not null and st.last_due_at is distinct from s.at then
@@ -1109,7 +1109,7 @@ CREATE TABLE public.upstream (
     enabled boolean DEFAULT true NOT NULL,
     note text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    opened_at timestamp with time zone,
+    unblocked_at timestamp with time zone,
     CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
     CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
     CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
@@ -1144,11 +1144,11 @@ COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
 -- Name: COLUMN upstream.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
 
--- Name: COLUMN upstream.opened_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.opened_at IS 'When a person opened its closed door last: open_door()';
+-- Name: COLUMN upstream.unblocked_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.unblocked_at IS 'When a person opened its closed door last: unblock()';
 
--- Name: open_door(text, text); Type: FUNCTION
-CREATE FUNCTION public.open_door(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
+-- Name: unblock(text, text); Type: FUNCTION
+CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1165,17 +1165,17 @@ begin
         raise exception 'upstream "%" is disabled: a person shut it', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
-    if not exists (select from upstream_state where upstream = kept.name and closed_until > clock_timestamp()) then
+    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
         raise notice 'The door of % is not closed.', kept.name;
     end if;
-    update upstream set opened_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
     return kept;
 end
 $$;
 
--- Name: FUNCTION open_door(upstream_name text, why text); Type: COMMENT
-COMMENT ON FUNCTION public.open_door(upstream_name text, why text) IS 'Open an upstream''s closed door before its time; one call tries first: SELECT open_door(''head_fi'', ''they said we may'');';
+-- Name: FUNCTION unblock(upstream_name text, why text); Type: COMMENT
+COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 -- Name: option_fits(jsonb, jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.option_fits(value jsonb, rule jsonb, defs jsonb) RETURNS boolean
@@ -1463,8 +1463,8 @@ COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_al
 -- Name: upstream_state; Type: TABLE
 CREATE TABLE public.upstream_state (
     upstream text NOT NULL,
-    closed_until timestamp with time zone,
-    closed_reason text,
+    blocked_until timestamp with time zone,
+    blocked_reason text,
     failures integer DEFAULT 0 NOT NULL,
     crawl_delay interval,
     next_permit_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -1479,11 +1479,11 @@ COMMENT ON TABLE public.upstream_state IS 'The door to each upstream: closed unt
 -- Name: COLUMN upstream_state.upstream; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
 
--- Name: COLUMN upstream_state.closed_until; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.closed_until IS 'Nobody calls it before';
+-- Name: COLUMN upstream_state.blocked_until; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.blocked_until IS 'Nobody calls it before';
 
--- Name: COLUMN upstream_state.closed_reason; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.closed_reason IS 'Why it is closed';
+-- Name: COLUMN upstream_state.blocked_reason; Type: COMMENT
+COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is closed';
 
 -- Name: COLUMN upstream_state.failures; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.failures IS 'Closings or outages in a row; a good answer clears them';
@@ -1520,15 +1520,15 @@ begin
         reason := 'disabled' || coalesce(': ' || rules.note, '');
         cause := 'disabled';
         return;
-    elsif door.closed_until > now_ then
-        free_at := door.closed_until;
-        reason := 'closed: ' || coalesce(door.closed_reason, 'no reason kept');
+    elsif door.blocked_until > now_ then
+        free_at := door.blocked_until;
+        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
         cause := 'closed';
         return;
     end if;
     -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
     -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.closed_until is not null then 1 else rules.concurrency end;
+    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
      order by stamp desc offset places - 1 limit 1;
     if found then
@@ -1583,9 +1583,9 @@ CREATE FUNCTION public.permits_available(for_upstream text, now_ timestamp with 
     LANGUAGE sql STABLE
     AS $$
     select case
-        when not u.enabled or s.closed_until > now_ then 0
+        when not u.enabled or s.blocked_until > now_ then 0
         else greatest(0, least(
-            case when s.failures > 0 and s.closed_until is not null then 1 else u.concurrency end
+            case when s.failures > 0 and s.blocked_until is not null then 1 else u.concurrency end
             - (select count(*) from (select from permit p where p.upstream = u.name
                                         and p.stamp > now_ limit u.concurrency) flying),
             (select min(q.calls - (select count(*) from (
@@ -3118,21 +3118,21 @@ $$;
 -- Name: FUNCTION upstream_edited(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota is in force at once';
 
--- Name: upstream_opened(); Type: FUNCTION
-CREATE FUNCTION public.upstream_opened() RETURNS trigger
+-- Name: upstream_unblocked(); Type: FUNCTION
+CREATE FUNCTION public.upstream_unblocked() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
     -- Half open: one call goes first, and the others wait for what it is told.
-    update upstream_state set closed_until = clock_timestamp(), failures = greatest(failures, 1)
-     where upstream = new.name and closed_until > clock_timestamp();
+    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
+     where upstream = new.name and blocked_until > clock_timestamp();
     return null;
 end
 $$;
 
--- Name: FUNCTION upstream_opened(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_opened() IS 'Trigger: a person opens the closed door of an upstream';
+-- Name: FUNCTION upstream_unblocked(); Type: COMMENT
+COMMENT ON FUNCTION public.upstream_unblocked() IS 'Trigger: a person opens the closed door of an upstream';
 
 -- Name: upstream_stamped(); Type: FUNCTION
 CREATE FUNCTION public.upstream_stamped() RETURNS trigger
@@ -3740,7 +3740,7 @@ CREATE TABLE public.incident (
     subject text NOT NULL,
     title text NOT NULL,
     text text NOT NULL,
-    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    unblocked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     closed_at timestamp with time zone
 );
 
@@ -3762,8 +3762,8 @@ COMMENT ON COLUMN public.incident.title IS 'What is the matter';
 -- Name: COLUMN incident.text; Type: COMMENT
 COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
 
--- Name: COLUMN incident.opened_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.opened_at IS 'Seen first';
+-- Name: COLUMN incident.unblocked_at; Type: COMMENT
+COMMENT ON COLUMN public.incident.unblocked_at IS 'Seen first';
 
 -- Name: COLUMN incident.closed_at; Type: COMMENT
 COMMENT ON COLUMN public.incident.closed_at IS 'Well again; null: still broken';
@@ -4220,24 +4220,24 @@ ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
--- Name: plan_step; Type: TABLE
-CREATE TABLE public.plan_step (
+-- Name: memo; Type: TABLE
+CREATE TABLE public.memo (
     run_id uuid NOT NULL,
     name text NOT NULL,
     value jsonb NOT NULL
 );
 
--- Name: TABLE plan_step; Type: COMMENT
-COMMENT ON TABLE public.plan_step IS 'What plans learned from upstreams; a plan that had to wait asks for the rest.';
+-- Name: TABLE memo; Type: COMMENT
+COMMENT ON TABLE public.memo IS 'What plans learned from upstreams; a plan that had to wait asks for the rest.';
 
--- Name: COLUMN plan_step.run_id; Type: COMMENT
-COMMENT ON COLUMN public.plan_step.run_id IS 'Its run';
+-- Name: COLUMN memo.run_id; Type: COMMENT
+COMMENT ON COLUMN public.memo.run_id IS 'Its run';
 
--- Name: COLUMN plan_step.name; Type: COMMENT
-COMMENT ON COLUMN public.plan_step.name IS 'The step, as its kind calls it';
+-- Name: COLUMN memo.name; Type: COMMENT
+COMMENT ON COLUMN public.memo.name IS 'The step, as its kind calls it';
 
--- Name: COLUMN plan_step.value; Type: COMMENT
-COMMENT ON COLUMN public.plan_step.value IS 'What was learned';
+-- Name: COLUMN memo.value; Type: COMMENT
+COMMENT ON COLUMN public.memo.value IS 'What was learned';
 
 -- Name: price_bar; Type: TABLE
 CREATE TABLE public.price_bar (
@@ -4383,7 +4383,7 @@ CREATE VIEW public.quota_status AS
             ELSE ('day of '::text || q.timezone)
         END AS per,
     used.calls AS used,
-    q.calls AS "limit",
+    q.calls AS allowed,
     (round(((100.0 * (used.calls)::numeric) / (q.calls)::numeric)) || ' %'::text) AS share,
     public.in_words(
         CASE
@@ -4394,17 +4394,17 @@ CREATE VIEW public.quota_status AS
     waiting.batches AS waiting,
     waiting.who AS who_waits,
         CASE
-            WHEN (s.closed_until > clock_timestamp()) THEN s.closed_until
+            WHEN (s.blocked_until > clock_timestamp()) THEN s.blocked_until
             ELSE NULL::timestamp with time zone
-        END AS closed_until,
+        END AS blocked_until,
         CASE
             WHEN (NOT u.enabled) THEN ('disabled'::text || COALESCE((': '::text || u.note), ''::text))
-            WHEN (s.closed_until > clock_timestamp()) THEN s.closed_reason
+            WHEN (s.blocked_until > clock_timestamp()) THEN s.blocked_reason
             ELSE NULL::text
-        END AS closed_because,
+        END AS blocked_because,
         CASE
-            WHEN (s.closed_until > clock_timestamp()) THEN 'open'::text
-            WHEN ((s.failures > 0) AND (s.closed_until IS NOT NULL)) THEN 'half open'::text
+            WHEN (s.blocked_until > clock_timestamp()) THEN 'open'::text
+            WHEN ((s.failures > 0) AND (s.blocked_until IS NOT NULL)) THEN 'half open'::text
             ELSE 'closed'::text
         END AS breaker,
     s.next_permit_at,
@@ -4521,7 +4521,7 @@ COMMENT ON VIEW public.recent_changes IS 'Who changed what, the newest first; ad
 
 -- Name: recent_failures; Type: VIEW
 CREATE VIEW public.recent_failures AS
- SELECT public.ago_words(finished_at) AS "when",
+ SELECT public.ago_words(finished_at) AS ago,
     COALESCE(schedule, task) AS name,
     state,
     error,
@@ -4567,7 +4567,7 @@ COMMENT ON VIEW public.recent_price_outcomes IS 'What became of each symbol in e
 
 -- Name: recent_runs; Type: VIEW
 CREATE VIEW public.recent_runs AS
- SELECT public.ago_words(created_at) AS "when",
+ SELECT public.ago_words(created_at) AS ago,
     COALESCE(schedule, task) AS name,
     trigger,
     state,
@@ -5881,20 +5881,20 @@ UNION ALL
  SELECT 'quota low'::text AS kind,
     ((q.upstream || ' per '::text) || q.per) AS subject,
     (('quota of '::text || q.upstream) || ' is nearly spent'::text) AS title,
-    (((((q.used || ' of '::text) || q."limit") || ' calls per '::text) || q.per) || ' used'::text) AS text,
+    (((((q.used || ' of '::text) || q.allowed) || ' calls per '::text) || q.per) || ' used'::text) AS text,
     'warning'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.quota_status q
-  WHERE ((q.per_interval >= '01:00:00'::interval) AND ((q.used)::numeric >= (0.9 * (q."limit")::numeric)) AND (q."limit" >= 10))
+  WHERE ((q.per_interval >= '01:00:00'::interval) AND ((q.used)::numeric >= (0.9 * (q.allowed)::numeric)) AND (q.allowed >= 10))
 UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
     (u.upstream || ' does not let us in'::text) AS title,
-    (((COALESCE(u.closed_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.closed_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
+    (((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
-  WHERE ((u.closed_until > clock_timestamp()) AND (u.failures >= 2));
+  WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2));
 
 -- Name: VIEW trouble; Type: COMMENT
 COMMENT ON VIEW public.trouble IS 'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
@@ -6154,9 +6154,9 @@ ALTER TABLE ONLY public.pause_switch
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
 
--- Name: plan_step plan_step_pkey; Type: CONSTRAINT
-ALTER TABLE ONLY public.plan_step
-    ADD CONSTRAINT plan_step_pkey PRIMARY KEY (run_id, name);
+-- Name: memo memo_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.memo
+    ADD CONSTRAINT memo_pkey PRIMARY KEY (run_id, name);
 
 -- Name: price_bar price_bar_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_bar
@@ -6316,7 +6316,7 @@ CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
 CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
 
 -- Name: incident_by_time; Type: INDEX
-CREATE INDEX incident_by_time ON public.incident USING btree (opened_at);
+CREATE INDEX incident_by_time ON public.incident USING btree (unblocked_at);
 
 -- Name: incident_open; Type: INDEX
 CREATE UNIQUE INDEX incident_open ON public.incident USING btree (kind, subject) WHERE (closed_at IS NULL);
@@ -6555,8 +6555,8 @@ CREATE TRIGGER upstream_check BEFORE INSERT OR UPDATE ON public.upstream FOR EAC
 -- Name: upstream upstream_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER upstream_edited AFTER UPDATE ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
 
--- Name: upstream upstream_opened; Type: TRIGGER
-CREATE CONSTRAINT TRIGGER upstream_opened AFTER UPDATE OF opened_at ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.opened_at IS DISTINCT FROM old.opened_at)) EXECUTE FUNCTION public.upstream_opened();
+-- Name: upstream upstream_unblocked; Type: TRIGGER
+CREATE CONSTRAINT TRIGGER upstream_unblocked AFTER UPDATE OF unblocked_at ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.unblocked_at IS DISTINCT FROM old.unblocked_at)) EXECUTE FUNCTION public.upstream_unblocked();
 
 -- Name: upstream upstream_stamped; Type: TRIGGER
 CREATE TRIGGER upstream_stamped BEFORE UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_stamped();
@@ -6628,9 +6628,9 @@ ALTER TABLE ONLY public.notice
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
 
--- Name: plan_step plan_step_run_id_fkey; Type: FK CONSTRAINT
-ALTER TABLE ONLY public.plan_step
-    ADD CONSTRAINT plan_step_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+-- Name: memo memo_run_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.memo
+    ADD CONSTRAINT memo_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota

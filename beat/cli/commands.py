@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from beat.cli import asking, editing, files, looking
+from beat.cli import control, edit, files, inspect
 
 
 @click.group()
@@ -12,8 +12,8 @@ def schedule() -> None:
     """What runs and when: list, change, pause, run."""
 
 
-for _module in (looking, editing, asking, files):
+for _module in (inspect, edit, control, files):
     for _command in _module.COMMANDS:
         schedule.add_command(_command)
-schedule.add_command(editing.pause, "disable")
-schedule.add_command(editing.resume, "enable")
+schedule.add_command(edit.pause, "disable")
+schedule.add_command(edit.resume, "enable")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from beat.cli.shared import dry_run, some_names, yes
-from workers.console import REFUSED, confirm, connect, fail, say, speaks_plainly
+from workers.output import REFUSED, confirm, connect, fail, handle_db_errors, say
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
 COLUMNS: dict[str, Any] = {
@@ -179,7 +179,7 @@ def make_alike(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: boo
 @click.command("export")
 @some_names
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="default: stdout")
-@speaks_plainly
+@handle_db_errors
 def export(wanted: tuple[str, ...], path: Path | None) -> None:
     """Write schedules, all or those named, as YAML."""
     import yaml
@@ -202,7 +202,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
 @click.option("--prune", is_flag=True, help="also delete schedules that the file does not have")
 @dry_run
 @yes
-@speaks_plainly
+@handle_db_errors
 def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
     """Make schedules like FILE (- for stdin): show what differs, ask, do all of it or nothing."""
     wanted = parse(file.read())

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from beat.cli.progress import phrase
-from workers.console import FAILED, INTERRUPTED, REFUSED, connect, fail, say
+from workers.output import FAILED, INTERRUPTED, REFUSED, connect, fail, say
 
 READY = """
 select b.seq, r.task from batch b join run r on r.id = b.run_id
@@ -62,8 +62,8 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
     from psycopg.rows import tuple_row
 
     from beat.tick import reading
-    from beat.tick.claiming import Claim
-    from beat.time.sessions import SessionBook
+    from beat.tick.claim import Claim
+    from beat.time.sessions import SessionCache
 
     laid = json.dumps(options) if options else None
     with connect() as connection, connection.transaction():
@@ -74,7 +74,7 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
         if row is None:
             fail("somebody holds the schedule at the moment", "try again", REFUSED)
         (now,) = connection.execute("select clock_timestamp()").fetchone()
-        claim = Claim(connection, now, SessionBook())
+        claim = Claim(connection, now, SessionCache())
         claim.count([row])
         run = claim.add(row, now, trigger="manual", options=laid, requested_by=by)
         if run.state != "due":

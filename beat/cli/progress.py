@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.console import FAILED, INTERRUPTED, fail, say
+from workers.output import FAILED, INTERRUPTED, fail, say
 
 #: Between two looks (seconds).
 PAUSE = 0.25

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from beat.tick import states
+from beat.tick import schedule_states
 from workers.db import connect_args
 from workers.settings import settings
 
@@ -54,19 +54,19 @@ def _names(connection: Connection, statement: str, parameters: dict[str, Any]) -
 
 def lock_due(connection: Connection, now: Any, limit: int) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules due at ``now``, longest due first, at most ``limit``."""
-    names = _names(connection, states.LOCK_DUE, {"now": now, "limit": limit})
+    names = _names(connection, schedule_states.LOCK_DUE, {"now": now, "limit": limit})
     return read(connection, names)
 
 
 def lock_named(connection: Connection, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules named, without those that somebody else has locked."""
-    locked = _names(connection, states.LOCK_NAMED, {"names": list(names)})
+    locked = _names(connection, schedule_states.LOCK_NAMED, {"names": list(names)})
     return read(connection, locked)
 
 
 def lock_one(connection: Connection, name: str) -> Row | None:
     """Lock and read one schedule; None when it is gone or locked; raises when it is unreadable."""
-    connection.execute(states.CREATE, {"names": [name]})
+    connection.execute(schedule_states.CREATE, {"names": [name]})
     rows, unreadable = lock_named(connection, [name])
     if unreadable:
         raise unreadable[0].error
@@ -78,7 +78,7 @@ def read(connection: Connection, names: list[str]) -> tuple[list[Row], list[Unre
     if not names:
         return [], []
     cursor = connection.cursor(row_factory=namedtuple_row)
-    cursor.execute(states.READ, {"names": names})
+    cursor.execute(schedule_states.READ, {"names": names})
     try:
         return cursor.fetchall(), []
     except (psycopg.DataError, ValueError, OverflowError):

@@ -10,10 +10,19 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import text
 
-from beat.tick import answers, claiming, ending, outbox, releasing, replanning, reshaping, states
+from beat.tick import (
+    apply_edits,
+    claim,
+    conclude,
+    outbox,
+    release,
+    replan,
+    request_handlers,
+    schedule_states,
+)
 from beat.tick.ledger import Message
 from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 from workers.db import transaction
 from workers.faults import point
 from workers.ledger import claims
@@ -36,7 +45,7 @@ MOMENT = 0.05
 
 
 @dataclass(slots=True)
-class Turn:
+class TickContext:
     """What the steps of one beat share, from tick to tick."""
 
     connection: Connection
@@ -47,8 +56,8 @@ class Turn:
     seen_at: float = field(default_factory=time.monotonic)
     #: When to ask again whether the broker has lost anything.
     next_doubt: float = 0.0
-    book: SessionBook = field(default_factory=SessionBook)
-    sweep: replanning.Sweep = field(default_factory=replanning.Sweep)
+    session_cache: SessionCache = field(default_factory=SessionCache)
+    sweep: replan.Sweep = field(default_factory=replan.Sweep)
     next_sweep: float = 0.0
     #: Committed by a step of this tick, still to be sent.
     messages: list[Message] = field(default_factory=list)
@@ -58,116 +67,120 @@ class Turn:
     soon: bool = False
 
 
-def plan(turn: Turn) -> bool:
+def plan(context: TickContext) -> bool:
     """Plan what people have edited."""
-    consumed, waits, names = replanning.plan_edited(turn.connection, turn.now, turn.limit, turn.book)
-    turn.soon |= waits
-    turn.edited.update(names)
+    consumed, waits, names = replan.plan_edited(
+        context.connection, context.now, context.limit, context.session_cache
+    )
+    context.soon |= waits
+    context.edited.update(names)
     return consumed > 0
 
 
-def reshape(turn: Turn) -> bool:
+def reshape(context: TickContext) -> bool:
     """Let active runs obey the edits of their schedules."""
-    if turn.edited:
-        turn.edited = reshaping.reshape(turn.connection, sorted(turn.edited))
+    if context.edited:
+        context.edited = apply_edits.reshape(context.connection, sorted(context.edited))
     return False
 
 
-def claim(turn: Turn) -> bool:
+def claim_due(context: TickContext) -> bool:
     """Account for what is due."""
-    claimed = claiming.claim_due(turn.connection, turn.now, turn.limit, turn.book)
+    claimed = claim.claim_due(context.connection, context.now, context.limit, context.session_cache)
     if claimed:
         point("after-claim-commit")
-    turn.messages += claimed
+    context.messages += claimed
     return bool(claimed)
 
 
-def answer(turn: Turn) -> bool:
+def answer(context: TickContext) -> bool:
     """Do what people asked for."""
-    done, messages = answers.answer_some(turn.connection, turn.now, turn.book)
-    turn.messages += messages
+    done, messages = request_handlers.answer_some(
+        context.connection, context.now, context.session_cache
+    )
+    context.messages += messages
     return done > 0
 
 
-def conclude(turn: Turn) -> bool:
+def conclude_ended(context: TickContext) -> bool:
     """Count failures, trip schedules, start followers."""
-    messages = ending.conclude(turn.connection, turn.now, turn.limit, turn.book)
-    turn.messages += messages
+    messages = conclude.conclude(context.connection, context.now, context.limit, context.session_cache)
+    context.messages += messages
     return bool(messages)
 
 
-def release(turn: Turn) -> bool:
+def release_ready(context: TickContext) -> bool:
     """Let go held runs and batches that waited for an upstream."""
-    messages = releasing.release_held(turn.connection, turn.now, turn.limit)
-    turn.messages += messages
-    return releasing.release_waiting(turn.connection, turn.now) > 0 or bool(messages)
+    messages = release.release_held(context.connection, context.now, context.limit)
+    context.messages += messages
+    return release.release_waiting(context.connection, context.now) > 0 or bool(messages)
 
 
-def tell(turn: Turn) -> bool:
+def tell(context: TickContext) -> bool:
     """Let runs know that their upstream is shut for long."""
-    return releasing.tell_hopeless(turn.connection, turn.now) > 0
+    return release.notify_blocked_runs(context.connection, context.now) > 0
 
 
-def stop(turn: Turn) -> bool:
+def stop(context: TickContext) -> bool:
     """End what was asked to stop and what took too long."""
-    stopped = ending.stop_asked(turn.connection, turn.limit)
-    return stopped + ending.end_overdue(turn.connection, turn.now, turn.limit) > 0
+    stopped = conclude.stop_asked(context.connection, context.limit)
+    return stopped + conclude.end_overdue(context.connection, context.now, context.limit) > 0
 
 
-def rescue(turn: Turn) -> bool:
+def rescue(context: TickContext) -> bool:
     """Take back batches whose lease ended.
 
     Not before one lease has passed since Postgres or this beat came back: an outage expires no living
     worker, and is nobody's death.
     """
     lease = settings().lease_seconds
-    before, turn.seen_at = turn.seen_at, time.monotonic()
-    if turn.seen_at - before > ROUND + lease / 3:
+    before, context.seen_at = context.seen_at, time.monotonic()
+    if context.seen_at - before > ROUND + lease / 3:
         # Postgres, or this beat, stood still since: workers' signs of life may be queued up behind us.
-        turn.connected_at = turn.seen_at
-    if time.monotonic() - turn.connected_at < lease:
+        context.connected_at = context.seen_at
+    if time.monotonic() - context.connected_at < lease:
         return False
-    row = turn.connection.execute(
+    row = context.connection.execute(
         "select clock_timestamp() - pg_postmaster_start_time() > %s * interval '1 second',"
         " greatest(pg_postmaster_start_time(), %s)",
-        (lease, turn.now - timedelta(seconds=turn.seen_at - turn.connected_at)),
+        (lease, context.now - timedelta(seconds=context.seen_at - context.connected_at)),
     ).fetchone()
     if not row or not row[0]:
         return False
     since = row[1]
     with transaction() as connection:
         connection.execute(text(FAVOUR_INDEXES_LOCALLY))
-        rescued = claims.rescue(connection, turn.now, turn.limit, since)
+        rescued = claims.rescue(connection, context.now, context.limit, since)
     for run_id, seq, state in rescued:
         log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)
     return bool(rescued)
 
 
-def follow_incidents(turn: Turn) -> bool:
+def follow_incidents(context: TickContext) -> bool:
     """Tell people what breaks and what is over; beat does it, so that no queue's death hides itself.
 
     Not before beat and Postgres were well for as long as silence takes to be noticed: after an outage
     all signs of life are old.
     """
-    if time.monotonic() - turn.connected_at < SILENCE:
+    if time.monotonic() - context.connected_at < SILENCE:
         return False
-    row = turn.connection.execute("select opened, closed from follow_incidents()").fetchone()
+    row = context.connection.execute("select opened, closed from follow_incidents()").fetchone()
     if row and any(row):
         log.info("incidents.followed", opened=row[0], closed=row[1])
     return False
 
 
-def sweep(turn: Turn) -> bool:
+def sweep(context: TickContext) -> bool:
     """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
-    if time.monotonic() < turn.next_sweep:
+    if time.monotonic() < context.next_sweep:
         return False
     began = time.monotonic()
-    done = turn.sweep.step(turn.connection, turn.now, turn.limit, turn.book)
-    turn.sweep.cost += time.monotonic() - began
+    done = context.sweep.step(context.connection, context.now, context.limit, context.session_cache)
+    context.sweep.cost += time.monotonic() - began
     if done:
         # A large table is swept less often: never more than a part in 200 of beat.
-        turn.next_sweep = time.monotonic() + max(settings().sweep_seconds, 200 * turn.sweep.cost)
-        turn.sweep.cost = 0.0
+        context.next_sweep = time.monotonic() + max(settings().sweep_seconds, 200 * context.sweep.cost)
+        context.sweep.cost = 0.0
     return not done
 
 
@@ -175,7 +188,7 @@ def sweep(turn: Turn) -> bool:
 class Step:
     """A step, how often it is due, and its rest after a failure: no failure stops the other steps."""
 
-    act: Callable[[Turn], bool]
+    act: Callable[[TickContext], bool]
     every: float = 0.0
     not_before: float = 0.0
     failure: str = ""
@@ -186,14 +199,14 @@ class Step:
     def name(self) -> str:
         return self.act.__name__
 
-    def take(self, turn: Turn) -> bool:
+    def take(self, context: TickContext) -> bool:
         """Do it when it is due; True when there may be more to do at once."""
         if time.monotonic() < self.not_before:
             return False
         try:
-            busy = self.act(turn)
+            busy = self.act(context)
         except Exception as error:
-            if turn.connection.closed:
+            if context.connection.closed:
                 raise
             self._failed(error)
             return False
@@ -224,11 +237,11 @@ def steps() -> list[Step]:
     """The steps of a tick, in their order."""
     return [
         Step(plan),
-        Step(claim),
+        Step(claim_due),
         Step(reshape),
         Step(answer),
-        Step(conclude),
-        Step(release),
+        Step(conclude_ended),
+        Step(release_ready),
         Step(tell, ROUND),
         Step(stop, ROUND),
         Step(rescue, ROUND),
@@ -237,15 +250,16 @@ def steps() -> list[Step]:
     ]
 
 
-def pause(turn: Turn) -> float:
+def pause(context: TickContext) -> float:
     """Seconds until something may be due: at most a round, and a moment for what others hold."""
-    row = turn.connection.execute(
-        f"select extract(epoch from least(({states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)::float8,"  # noqa: S608
-        f" extract(epoch from least(({releasing.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
+    row = context.connection.execute(
+        f"select extract(epoch from least(({schedule_states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)"  # noqa: S608
+        "::float8,"
+        f" extract(epoch from least(({release.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
         " from clock_timestamp() now_"
     ).fetchone()
     due, permit = row or (None, None)
-    if turn.soon or (due is not None and due <= 0):
+    if context.soon or (due is not None and due <= 0):
         # Due, and yet this tick did nothing: somebody holds it.
         return MOMENT
     if permit is not None and permit <= 0:

@@ -23,7 +23,7 @@ select m.timezone, s.session_date, s.open_at, s.close_at
 """
 
 
-class SessionBook:
+class SessionCache:
     """Sessions by exchange."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.discovery import looking
+from tasks.discovery import lookup
 from tasks.discovery.sources import dexscreener
 from workers.app import app
 from workers.errors import UpstreamError
@@ -88,7 +88,7 @@ def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
 
 def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
     """The tokens that ``feed`` names, asked for once a run."""
-    rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.door, feed)])
+    rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.client, feed)])
     return [dexscreener.Candidate(**row) for row in rows]
 
 
@@ -124,4 +124,4 @@ def silent(counts: Mapping[str, int]) -> str:
 )
 def discover(work: Work[DiscoverOptions]) -> None:
     """Find tokens in DexScreener's feeds, look them up, keep those that pass the filters."""
-    looking.look_up(work)
+    lookup.look_up(work)

@@ -123,7 +123,7 @@ def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
     if not known.covered:
         return known, none
     try:
-        trades = geckoterminal.fetch_trades(work.door, data["chain"], data["pool"], data["address"])
+        trades = geckoterminal.fetch_trades(work.client, data["chain"], data["pool"], data["address"])
     except NotFound:
         return Reach(covered=False, note="GeckoTerminal does not know the chain or the pool"), none
     if trades.given and not trades.rows:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from tasks.discovery import discover, looking, tokens
+from tasks.discovery import discover, lookup, tokens
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.sources import dexscreener
 from workers.app import app
@@ -64,4 +64,4 @@ def summary(counts: Mapping[str, int]) -> str:
 )
 def surveil(work: Work[SurveilOptions]) -> None:
     """Discover tokens and refresh those that still live, the one checked longest ago first."""
-    looking.look_up(work)
+    lookup.look_up(work)

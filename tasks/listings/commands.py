@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.console import FAILED, NOT_FOUND, USAGE, database, fail, say, show, speaks_plainly
+from workers.output import FAILED, NOT_FOUND, USAGE, database, fail, handle_db_errors, say, show
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
@@ -38,7 +38,7 @@ def listings() -> None:
 @click.option("--title", "words", help="part of the title")
 @click.option("--max-price", "most", type=click.FloatRange(0))
 @as_json
-@speaks_plainly
+@handle_db_errors
 def list_(count: int, as_json: bool, **wanted: Any) -> None:
     """Ads, the newest first."""
     from tasks.listings import asking
@@ -53,7 +53,7 @@ def list_(count: int, as_json: bool, **wanted: Any) -> None:
 @click.argument("number")
 @a_site
 @as_json
-@speaks_plainly
+@handle_db_errors
 def show_(number: str, site: str | None, as_json: bool) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
     from tasks.listings import asking
@@ -79,7 +79,7 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
 
 @listings.command("sites")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def sites_(as_json: bool) -> None:
     """Sites and how many ads each has."""
     from tasks.listings import sites
@@ -102,7 +102,7 @@ def sites_(as_json: bool) -> None:
 
 @listings.command("categories")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def categories_(as_json: bool) -> None:
     """Categories, whether they are scraped, when they last were."""
     from tasks.listings import categories
@@ -121,7 +121,7 @@ def categories_(as_json: bool) -> None:
     help="read this page instead of fetching one",
 )  # fmt: skip
 @as_json
-@speaks_plainly
+@handle_db_errors
 def preview(site: str, category: str | None, path: Path | None, as_json: bool) -> None:
     """Read the first pages of SITE as a scrape would, and store nothing.
 
@@ -157,13 +157,17 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
 
     from tasks.listings import fetching
     from workers.errors import UpstreamError
-    from workers.upstreams.upstream import Door
+    from workers.upstreams.client import UpstreamClient
 
     if path is not None:
         html = path.read_text(errors="replace")
         return fetching.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
     check = partial(fetching.refuse_challenge, source)
-    with closing(Door()) as door, fetching.opened(source, door) as fetch, door.waiting(PATIENCE):
+    with (
+        closing(UpstreamClient()) as client,
+        fetching.opened(source, client) as fetch,
+        client.waiting(PATIENCE),
+    ):
         answer = fetch(source.path(category_path, 1), timeout=PATIENCE, check=check)
         page = fetching.parse(source, answer.text, answer.url)
         if not page.cards:

@@ -11,10 +11,10 @@ from typing import Protocol
 from tasks.listings import cards
 from tasks.listings.sites import Source
 from workers.errors import Blocked
-from workers.upstreams import answers
-from workers.upstreams.answers import Answer, Validators
+from workers.upstreams import responses
+from workers.upstreams.client import UpstreamClient
 from workers.upstreams.requests import Check
-from workers.upstreams.upstream import Door
+from workers.upstreams.responses import Response, Validators
 
 #: Least time between two pages of a site, unless its upstream's spacing is longer or a run names one.
 PAUSE = timedelta(seconds=2)
@@ -30,22 +30,22 @@ class Fetch(Protocol):
         timeout: float,
         conditional: Validators | None = None,
         check: Check | None = None,
-    ) -> Answer: ...
+    ) -> Response: ...
 
 
 @contextmanager
-def opened(site: Source, door: Door, *, headless: bool = True) -> Iterator[Fetch]:
+def opened(site: Source, client: UpstreamClient, *, headless: bool = True) -> Iterator[Fetch]:
     """The site's way; a browser ends with the block.
 
     These are pages for people: robots.txt is obeyed, whatever the upstream's row says.
     """
     if site.fetch_by == "http":
-        yield partial(door.get, site.upstream, obey_robots=True)
+        yield partial(client.get, site.upstream, obey_robots=True)
         return
     # Imported for the few sites that need it.
     from workers.upstreams.browser import Browser
 
-    with closing(Browser(door, site.upstream, headless=headless)) as browser:
+    with closing(Browser(client, site.upstream, headless=headless)) as browser:
         yield browser.read
 
 
@@ -59,7 +59,7 @@ def parse(site: Source, html: str, url: str) -> cards.Page:
     return cards.parse(html, url, site.selectors, site.id_pattern, site.currency)
 
 
-def refuse_challenge(site: Source, answer: Answer) -> None:
+def refuse_challenge(site: Source, answer: Response) -> None:
     """Raise Blocked for a page that asks for proof of being human, though its status be 200."""
-    if answers.is_challenge(answer) and not parse(site, answer.text, answer.url).cards:
+    if responses.is_challenge(answer) and not parse(site, answer.text, answer.url).cards:
         raise Blocked(site.upstream, "answered 200 with a challenge page")

@@ -47,8 +47,8 @@ from workers.execution.work import Item, Work
 from workers.ledger import claims
 from workers.redaction import redact
 from workers.text import cleaned
-from workers.upstreams.answers import Answer, Validators
 from workers.upstreams.browser import HalfDrawn
+from workers.upstreams.responses import Response, Validators
 from workers.upstreams.robots import Disallowed
 
 #: A pause this long is waited; a longer one gives the worker back (seconds).
@@ -148,7 +148,7 @@ class Reader:
         """Whether no link says if a page follows: pages are asked for until one has no other ads."""
         return "next" not in self.site.selectors or item.data.get("blind", False)
 
-    def _fetch(self, item: Item, number: int, known: Remembered | None) -> Answer:
+    def _fetch(self, item: Item, number: int, known: Remembered | None) -> Response:
         try:
             return self.fetch(
                 self.site.path(item.data["path"], number),
@@ -169,7 +169,7 @@ class Reader:
                 pass
             raise
 
-    def _keep(self, item: Item, number: int, began: str, answer: Answer) -> None:
+    def _keep(self, item: Item, number: int, began: str, answer: Response) -> None:
         page = fetching.parse(self.site, answer.text, answer.url)
         if not page.cards and number == 1:
             seen = f"{page.unreadable} cards, none readable" if page.unreadable else "no ad found"

@@ -100,7 +100,7 @@ def scrape(work: Work[ScrapeOptions]) -> None:
         site = sites.find(connection, work.options.site)
     options = work.options
     told = options.rate_limit_delay_seconds
-    with fetching.opened(site, work.door, headless=options.headless) as fetch:
+    with fetching.opened(site, work.client, headless=options.headless) as fetch:
         reader = reading.Reader(
             work,
             site,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from workers.console import DONE, FAILED, NOT_FOUND, USAGE, database, fail, say, show, speaks_plainly
+from workers.output import DONE, FAILED, NOT_FOUND, USAGE, database, fail, handle_db_errors, say, show
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
 
@@ -42,7 +42,7 @@ def watchlist_(context: click.Context, everything: bool, as_json: bool) -> None:
         list_watchlist(everything, as_json)
 
 
-@speaks_plainly
+@handle_db_errors
 def list_watchlist(everything: bool, as_json: bool) -> None:
     """Print the watch list with each symbol's latest price."""
     from tasks.prices import quotes, watchlist
@@ -65,7 +65,7 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
 @click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
 @click.option("--every", type=click.FloatRange(1, 44_640), default=5, show_default=True, help="minutes")
 @click.option("--note")
-@speaks_plainly
+@handle_db_errors
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
     from tasks.prices import watchlist
@@ -88,7 +88,7 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
 
 @watchlist_.command("remove")
 @click.argument("symbols", nargs=-1, required=True)
-@speaks_plainly
+@handle_db_errors
 def remove(symbols: tuple[str, ...]) -> None:
     """Follow SYMBOLS no longer; their prices stay."""
     from tasks.prices import watchlist
@@ -105,7 +105,7 @@ def remove(symbols: tuple[str, ...]) -> None:
 @prices.command("quotes")
 @click.argument("symbols", nargs=-1)
 @as_json
-@speaks_plainly
+@handle_db_errors
 def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
     """Latest price of each symbol, to two decimals; --json has it exact."""
     from tasks.prices import quotes
@@ -142,7 +142,7 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="instead of --days")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="default: today")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def gaps(
     symbols: tuple[str, ...],
     days: int,
@@ -181,7 +181,7 @@ def gaps(
 
 @prices.command("health")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def health_(as_json: bool) -> None:
     """Whether each price schedule keeps its pace; ends with 1 when one is stale."""
     from tasks.prices import health

@@ -27,7 +27,7 @@ from workers.errors import (
 )
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 T = TypeVar("T")
 SourceName = Literal["alpha_vantage", "stooq", "replay"]
@@ -42,10 +42,12 @@ class Source(Protocol):
     def ready(self) -> None:
         """Raise SettingMissing when a setting it needs is absent."""
 
-    def fetch_price(self, door: Door, symbol: str, today: date, /) -> Price:
+    def fetch_price(self, client: UpstreamClient, symbol: str, today: date, /) -> Price:
         """The latest price, or an UpstreamError."""
 
-    def fetch_bars(self, door: Door, symbol: str, first: date | None, today: date, /) -> list[Bar]:
+    def fetch_bars(
+        self, client: UpstreamClient, symbol: str, first: date | None, today: date, /
+    ) -> list[Bar]:
         """Bars from ``first`` on, ascending, or an UpstreamError."""
 
 
@@ -133,7 +135,7 @@ def fetch_bars(
 
 def fetch_price(work: Work[Any], item: Item, order: Sequence[str], today: date) -> tuple[str, Price]:
     """The first source that knows the symbol, and its price."""
-    return _ask(work, item, order, lambda name: SOURCES[name].fetch_price(work.door, item.key, today))
+    return _ask(work, item, order, lambda name: SOURCES[name].fetch_price(work.client, item.key, today))
 
 
 def _bars(work: Work[Any], item: Item, name: str, first: date | None, today: date) -> list[Bar]:
@@ -141,13 +143,13 @@ def _bars(work: Work[Any], item: Item, name: str, first: date | None, today: dat
     source, less = SOURCES[name], item.data.get("less", [])
     if name not in less:
         try:
-            return source.fetch_bars(work.door, item.key, first, today)
+            return source.fetch_bars(work.client, item.key, first, today)
         except PremiumOnly as error:
             if not error.smaller or first is None:
                 raise
         with work.save(item, less=[*less, name]):
             pass
-    return source.fetch_bars(work.door, item.key, None, today)
+    return source.fetch_bars(work.client, item.key, None, today)
 
 
 def _ask(work: Work[Any], item: Item, order: Sequence[str], ask: Callable[[str], T]) -> tuple[str, T]:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.console import (
+from workers.output import (
     FAILED,
     NOT_FOUND,
     REFUSED,
     USAGE,
     database,
     fail,
+    handle_db_errors,
     say,
     show,
-    speaks_plainly,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def watch() -> None:
 
 @watch.command("check")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def check(as_json: bool) -> None:
     """Read every edited rule now; exit status 1 when one is wrong."""
     from sqlalchemy import text
@@ -89,7 +89,7 @@ def check(as_json: bool) -> None:
 @click.option("--subject", type=click.Choice(["listing", "token", "quote"]), default="listing",
               help="of an expression that is no rule's name")  # fmt: skip
 @as_json
-@speaks_plainly
+@handle_db_errors
 def test(rule: str, against: str, subject: str, as_json: bool) -> None:
     """What a rule (its name, or an expression) would have matched; nothing is written or sent."""
     from tasks.watches import evaluation, trying
@@ -125,7 +125,7 @@ def test(rule: str, against: str, subject: str, as_json: bool) -> None:
 @click.argument("key", type=int)
 @click.option("--subject", type=click.Choice(["listing", "token"]), default="listing")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def explain(rule: str, key: int, subject: str, as_json: bool) -> None:
     """Why a rule fits a listing (or token) or not, clause by clause; exit status 1 when it does not."""
     from tasks.watches import evaluation, trying

@@ -58,7 +58,7 @@ select schedule || ': ' || action || ' by ' || changed_by as line from schedule_
  where changed_at > clock_timestamp() - :span order by id desc limit 10
 """)
 _QUOTAS = text("""
-select upstream || ': ' || used || ' of ' || "limit" || ' per ' || per as line from quota_status
+select upstream || ': ' || used || ' of ' || allowed || ' per ' || per as line from quota_status
  where per_interval >= interval '1 hour' and used > 0 order by 1
 """)
 

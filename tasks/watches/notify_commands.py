@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from tasks.watches.commands import as_json
-from workers.console import FAILED, NOT_FOUND, database, fail, say, show, speaks_plainly
+from workers.output import FAILED, NOT_FOUND, database, fail, handle_db_errors, say, show
 
 
 @click.group()
@@ -18,7 +18,7 @@ def notify() -> None:
 
 @notify.command("channels")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def channels_(as_json: bool) -> None:
     """Where notices go, and what waits for each."""
     from sqlalchemy import text
@@ -51,13 +51,13 @@ def channels_(as_json: bool) -> None:
 
 @notify.command("test")
 @click.argument("channel")
-@speaks_plainly
+@handle_db_errors
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
     from tasks.watches import adapters, channels
     from tasks.watches.messages import Note
     from workers.errors import WatchkeeperError
-    from workers.upstreams.upstream import Door
+    from workers.upstreams.client import UpstreamClient
 
     with database() as connection:
         row = channels.find(connection, channel)
@@ -65,14 +65,14 @@ def test(channel: str) -> None:
         fail(f'there is no channel "{channel}"', "SELECT * FROM channel;", NOT_FOUND)
     note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
     try:
-        say(adapters.send(Door(), row, [note]))
+        say(adapters.send(UpstreamClient(), row, [note]))
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
 
 
 @notify.command("preview")
 @click.argument("notice", type=int)
-@speaks_plainly
+@handle_db_errors
 def preview(notice: int) -> None:
     """The message that a notice makes on its own, for its kind of channel."""
     import json
@@ -101,7 +101,7 @@ def preview(notice: int) -> None:
 @notify.command("outbox")
 @click.option("-n", "number", default=20, type=click.IntRange(1, 10_000), help="how many")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def outbox(number: int, as_json: bool) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import notices
@@ -114,7 +114,7 @@ def outbox(number: int, as_json: bool) -> None:
 
 @notify.command("resend")
 @click.argument("notice", type=int, required=False)
-@speaks_plainly
+@handle_db_errors
 def resend(notice: int | None) -> None:
     """Try a notice that was given up once more; without a number, all of them."""
     from tasks.watches import notices

@@ -98,7 +98,7 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
     ids, message = [row.id for row in rows], rows[0].message_id
     faults.point("before-hand-over")
     try:
-        answer = adapters.send(work.door, channel, told)
+        answer = adapters.send(work.client, channel, told)
     except (ControlFlow, RateLimited, Blocked):
         # Refused before it was read, or never sent: the door says when to come again.
         with claims.fenced(work.claim) as connection:

@@ -17,7 +17,7 @@ from tasks.listings import storing, words
 from tasks.listings.scrape import ScrapeOptions
 from tasks.watches import checking, evaluation, grammar, rules, wording
 from tasks.watches.filters import Filters
-from workers.upstreams.upstream import reset
+from workers.upstreams.client import reset
 
 #: What we decided where a case leaves the choice; the README says why.
 DECIDED: dict[str, dict[str, Any]] = {

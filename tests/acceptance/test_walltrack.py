@@ -21,7 +21,7 @@ from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
 from workers.upstreams import retry
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 HERE = Path(__file__).parent
 CASES = [
@@ -39,7 +39,7 @@ WIDE = {
 def hasten(need: Any) -> None:
     """No pauses between attempts, and half a second for a call: production's times are too long here."""
     need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
-    need("monkeypatch").setitem(Door.call.__kwdefaults__, "timeout", 0.5)
+    need("monkeypatch").setitem(UpstreamClient.call.__kwdefaults__, "timeout", 0.5)
 
 
 def result_of(discovery: Any, run: dict[str, Any]) -> dict[str, Any]:

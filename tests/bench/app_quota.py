@@ -32,6 +32,6 @@ def calling(work: Work[CallOptions]) -> None:
     """Call the upstream once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.door.get(work.options.upstream, f"/item/{item.key}", timeout=TIMEOUT)
+            work.client.get(work.options.upstream, f"/item/{item.key}", timeout=TIMEOUT)
             with work.done(item, called=1):
                 pass

@@ -96,7 +96,7 @@ def measure_waiting(place: Ground) -> None:
         "insert into upstream (name, base_url) values ('shut', 'http://127.0.0.1:1') on conflict do nothing"
     )
     place.sql.execute(
-        "update upstream_state set next_permit_at = 'infinity', closed_until = 'infinity'"
+        "update upstream_state set next_permit_at = 'infinity', blocked_until = 'infinity'"
     )
     load(place, 0.4, waiting_for="shut")
     sizes = []

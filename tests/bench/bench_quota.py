@@ -48,13 +48,13 @@ def work(number: int, folder: Path) -> None:
 
     from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstreams import permits, upstream
-    from workers.upstreams.upstream import Door
+    from workers.upstreams import client, permits
+    from workers.upstreams.client import UpstreamClient
 
     db.reset(close=False)
-    upstream.reset(close=False)
+    client.reset(close=False)
     logging.disable(logging.WARNING)
-    door = Door(settle_later=True)
+    client = UpstreamClient(settle_later=True)
     claim, give_back = text(CLAIM), text("update bench_item set lease_until = '-infinity' where n = :n")
     done = text("update bench_item set done = true where n = :n")
     order = [UPSTREAMS[(number + k) % 4][0] for k in range(4)]
@@ -80,15 +80,15 @@ def work(number: int, folder: Path) -> None:
                 idle += name == order[-1] and time.time() > ends + 8
                 continue
             try:
-                door.get(name, f"/item/{n}", timeout=TIMEOUT)
+                client.get(name, f"/item/{n}", timeout=TIMEOUT)
             except (QuotaWait, QuotaSpent, UpstreamError) as error:
                 rest[name] = time.monotonic() + min(getattr(error, "seconds", 1.0), 5.0)
                 with db.transaction() as connection:
-                    permits.settle(connection, door.take_unsettled())
+                    permits.settle(connection, client.take_unsettled())
                     connection.execute(give_back, {"n": n})
                 continue
             with db.transaction() as connection:
-                permits.settle(connection, door.take_unsettled())
+                permits.settle(connection, client.take_unsettled())
                 connection.execute(done, {"n": n})
             if name == "bench_d":
                 rest[name] = time.monotonic() + 0.4
@@ -173,7 +173,7 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool
 def main() -> None:
     quick = "--quick" in sys.argv
     with ground() as place:
-        importlib.import_module("workers.upstreams.upstream")
+        importlib.import_module("workers.upstreams.client")
         # A permit granted must outlive a crash; the bench's own server would not wait for that.
         place.sql.execute("alter database watchkeeper set synchronous_commit = on")
         measure(place, "quota", 30 if quick else 200, kills=0, crash=False)

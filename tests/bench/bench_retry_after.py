@@ -19,7 +19,7 @@ from ground import ROOT, ground, percentile, say
 from sandbox.processes import Process, free_port, wait_until
 
 PROCESSES = 8
-CLOSED = "select closed_until > clock_timestamp() from upstream_state where upstream = 'bench'"
+CLOSED = "select blocked_until > clock_timestamp() from upstream_state where upstream = 'bench'"
 
 
 def call(number: int, stop: str) -> None:
@@ -28,19 +28,19 @@ def call(number: int, stop: str) -> None:
 
     from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstreams import upstream
-    from workers.upstreams.upstream import Door
+    from workers.upstreams import client
+    from workers.upstreams.client import UpstreamClient
 
     db.reset(close=False)
-    upstream.reset(close=False)
+    client.reset(close=False)
     logging.disable(logging.WARNING)
     if number % 2:
         real = time.time
         time.time = lambda: real() + 1.0
-    door = Door()
+    client = UpstreamClient()
     while not Path(stop).exists():
         try:
-            door.get("bench", f"/{number}", timeout=4)
+            client.get("bench", f"/{number}", timeout=4)
         except (QuotaWait, QuotaSpent) as error:
             time.sleep(min(getattr(error, "seconds", 0.1), 0.1))
         except UpstreamError:
@@ -90,7 +90,7 @@ def main() -> None:
             place.until(lambda: ask_for_a_pause(url) and place.value(CLOSED), every=0.1)
             # Calls that were in flight may hear the same a little later, and close it for longer.
             while until := place.value(
-                "select closed_until from upstream_state where upstream = 'bench'"
+                "select blocked_until from upstream_state where upstream = 'bench'"
             ):
                 last = until
                 time.sleep(0.02)

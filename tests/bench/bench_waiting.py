@@ -64,7 +64,7 @@ def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
 
 def due_checks(place: Ground) -> None:
     """What beat and the autoscaler ask again and again while nothing is due."""
-    from beat.tick import outbox, releasing
+    from beat.tick import outbox, release
     from workers.db import connect
     from workers.pool import demand
 
@@ -72,9 +72,9 @@ def due_checks(place: Ground) -> None:
     asked = {
         "next_send": (outbox.NEXT_SEND, {}),
         "to_send": (outbox.TO_SEND, {"now": now, "limit": 250}),
-        "next_permit": (releasing.NEXT_PERMIT, {}),
-        "upstreams": (releasing.UPSTREAMS, {"now": now}),
-        "hopeless": (releasing.HOPELESS, {"now": now, "long": timedelta(hours=1)}),
+        "next_permit": (release.NEXT_PERMIT, {}),
+        "upstreams": (release.UPSTREAMS, {"now": now}),
+        "hopeless": (release.HOPELESS, {"now": now, "long": timedelta(hours=1)}),
     }
     figures = {}
     for name, (statement, parameters) in asked.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import executing, house
+from sandbox import environment, executing
 from sandbox.executing import execute, extras
 from sandbox.processes import free_ports
 
@@ -43,9 +43,9 @@ def test_a_port_that_was_just_taken_is_chosen_anew(
             chosen.append(ports)
             return ports
 
-        monkeypatch.setattr(house, "free_ports", unlucky)
+        monkeypatch.setattr(environment, "free_ports", unlucky)
         # As if it had been taken after this look.
-        monkeypatch.setattr(house.House, "check_ports", lambda *_: None)
+        monkeypatch.setattr(environment.Environment, "check_ports", lambda *_: None)
         status = execute(["touch", str(tmp_path / "done")], extras(""))
 
     said: Any = capfd.readouterr().err
@@ -62,7 +62,9 @@ def test_it_gives_up_after_a_few_attempts(
         thief.bind(("127.0.0.1", 0))
         thief.listen()
         port = thief.getsockname()[1]
-        monkeypatch.setattr(house, "free_ports", lambda names: {**free_ports(names), "valkey": port})
+        monkeypatch.setattr(
+            environment, "free_ports", lambda names: {**free_ports(names), "valkey": port}
+        )
         assert execute(["true"], extras("")) == 1
 
     said = capfd.readouterr().err

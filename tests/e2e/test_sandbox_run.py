@@ -16,7 +16,7 @@ import pytest
 from fix_processes import free_base
 
 from sandbox import folders
-from sandbox.house import PORTS
+from sandbox.environment import PORTS
 from sandbox.processes import Process
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ PROMISED = 5.0
 
 
 @pytest.fixture
-def house(scrapes: Any, people: Any, celery_process: Any, eventually: Any, make_ad: Any) -> Any:
+def environment(scrapes: Any, people: Any, celery_process: Any, eventually: Any, make_ad: Any) -> Any:
     """A shop known from one scrape, a rule made by SQL and read by the workers, two channels."""
     people.channel("discord")
     people.channel("email")
@@ -44,20 +44,20 @@ def scrape(people: Any, eventually: Any) -> None:
 
 
 def test_a_new_ad_that_fits_reaches_webhook_and_mailbox_within_five_seconds_once(
-    house: Any, scrapes: Any, eventually: Any, make_ad: Any
+    environment: Any, scrapes: Any, eventually: Any, make_ad: Any
 ) -> None:
-    assert house.all("select * from notice") == [], "the first scrape of a shop is silent"
+    assert environment.all("select * from notice") == [], "the first scrape of a shop is silent"
     new = make_ad(2, title="Sennheiser HD 650", price="220 USD")
     scrapes.shop.ads["full-size"].insert(0, new)
 
-    scrape(house, eventually)
-    eventually(lambda: house.states() == {"discord": ["sent"], "email": ["sent"]}, within=30)
-    scrape(house, eventually)
+    scrape(environment, eventually)
+    eventually(lambda: environment.states() == {"discord": ["sent"], "email": ["sent"]}, within=30)
+    scrape(environment, eventually)
 
-    (message,), (mail,) = house.in_discord(), house.in_mailbox()
+    (message,), (mail,) = environment.in_discord(), environment.in_mailbox()
     assert message["embeds"][0]["title"] == "Sennheiser HD 650"
     assert "Sennheiser HD 650" in mail["text"]
-    took = house.one(
+    took = environment.one(
         "select max(extract(epoch from n.sent_at - r.started_at))::float8 as seconds"
         "  from notice n join match m on m.id = n.match_id join run r on r.id = m.run_id"
     )
@@ -65,13 +65,13 @@ def test_a_new_ad_that_fits_reaches_webhook_and_mailbox_within_five_seconds_once
 
 
 def test_a_lower_price_is_told_too_with_both_prices(
-    house: Any, scrapes: Any, eventually: Any, make_ad: Any
+    environment: Any, scrapes: Any, eventually: Any, make_ad: Any
 ) -> None:
     scrapes.shop.ads["full-size"][0] = make_ad(1, title="Old HD 650", price="80 USD")
 
-    scrape(house, eventually)
-    eventually(lambda: house.states() == {"discord": ["sent"], "email": ["sent"]}, within=30)
+    scrape(environment, eventually)
+    eventually(lambda: environment.states() == {"discord": ["sent"], "email": ["sent"]}, within=30)
 
-    (message,) = house.in_discord()
+    (message,) = environment.in_discord()
     assert "100" in str(message)
     assert "80" in str(message)

@@ -62,10 +62,10 @@ def _resend() -> None:
 
 def _deadline() -> None:
     """A run's timeout is only Celery's business."""
-    from beat.tick import ending
+    from beat.tick import conclude
     from workers.execution.lease import Lease
 
-    ending.end_overdue = lambda *_: 0
+    conclude.end_overdue = lambda *_: 0
     Lease._over = lambda _: False  # type: ignore[method-assign]
 
 
@@ -75,19 +75,19 @@ def _rescue() -> None:
     from workers.db import transaction
     from workers.ledger import claims
 
-    def rescue(turn: Any) -> bool:
+    def rescue(context: Any) -> bool:
         with transaction() as connection:
-            return bool(claims.rescue(connection, turn.now, turn.limit))
+            return bool(claims.rescue(connection, context.now, context.limit))
 
     steps.rescue = rescue
 
 
 def _overlap() -> None:
     """Runs start whatever of their schedule still runs; chaos drops the index behind it too."""
-    from beat.tick import claiming
+    from beat.tick import claim
     from beat.time.overlap import Act, Decision
 
-    claiming.decide = lambda *_: Decision(Act.START)
+    claim.decide = lambda *_: Decision(Act.START)
 
 
 def _order() -> None:
@@ -117,10 +117,10 @@ def _state() -> None:
 
 def _commit() -> None:
     """A message is pushed before its run is committed."""
-    from beat.tick import claiming
+    from beat.tick import claim
     from beat.tick.outbox import Outbox
 
-    original = claiming.obey
+    original = claim.obey
 
     def obey(connection: Any, *args: Any, **how: Any) -> Any:
         from workers.app import app
@@ -131,22 +131,22 @@ def _commit() -> None:
             connection.execute("select pg_sleep(0.1)")
         return messages
 
-    claiming.obey = obey
+    claim.obey = obey
 
 
 def _cancel() -> None:
     """A run takes the place of the one before it without waiting for its end."""
-    from beat.tick import claiming
+    from beat.tick import claim
     from beat.time.overlap import Act, Decision
 
-    original = claiming.decide
+    original = claim.decide
 
     def decide(policy: str, active: int, held: int) -> Decision:
         if policy == "cancel_other":
             return Decision(Act.START, cancel_active=active > 0)
         return original(policy, active, held)
 
-    claiming.decide = decide
+    claim.decide = decide
 
 
 def _deferred() -> None:

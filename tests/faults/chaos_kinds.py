@@ -67,7 +67,7 @@ def working(work: Work[ChaosOptions]) -> None:
     for item in work.items():
         with work.attempt(item):
             if work.options.upstream:
-                work.door.get(work.options.upstream, f"/{work.run_id}/{item.key}", timeout=4)
+                work.client.get(work.options.upstream, f"/{work.run_id}/{item.key}", timeout=4)
             else:
                 threading.Event().wait(work.options.seconds)
             with work.done(item, worked=1) as connection:

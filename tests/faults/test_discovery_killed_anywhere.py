@@ -11,7 +11,7 @@ from fix_discovery import boost, pair, trade
 from tasks.discovery.sources.dexscreener import FEEDS
 from workers.db import transaction
 from workers.ledger import claims
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 DISCOVER, PROFILE = "tasks.discovery.discover", "tasks.discovery.profile"
 #: What differs from run to run: keys and times.
@@ -101,7 +101,7 @@ def test_runs_killed_at_any_call_end_as_clean_ones(
     clean, calls = stored(world), len(world.server.paths) + len(world.gecko.paths)
     assert calls > 15
     assert clean[-1][0]["state"] == "partial"
-    real = Door.get
+    real = UpstreamClient.get
     for fatal in range(calls):
         world.sql.execute("truncate token, wallet, run cascade")
         before = len(world.server.paths) + len(world.gecko.paths)
@@ -117,9 +117,9 @@ def test_runs_killed_at_any_call_end_as_clean_ones(
                 if deadly:
                     raise Death
 
-        monkeypatch.setattr(Door, "get", dies)
+        monkeypatch.setattr(UpstreamClient, "get", dies)
         work(world)
-        monkeypatch.setattr(Door, "get", real)
+        monkeypatch.setattr(UpstreamClient, "get", real)
         assert stored(world) == clean, fatal
         # Only what was on the way is paid for twice; a plan that is not stored yet begins anew.
         paid = len(world.server.paths) + len(world.gecko.paths) - before

@@ -19,7 +19,7 @@ from fix_odd import drop_by_drop, say_nothing
 
 from workers import deadline, network
 from workers.errors import Unavailable
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 ROOT = Path(__file__).parents[2]
 TLS = ROOT / "tests" / "fixtures" / "tls"
@@ -49,9 +49,9 @@ def test_a_resolver_that_hangs_ends_with_the_call_and_holds_up_no_other_name(
 
     for _ in range(3):
         with taking(0.5), pytest.raises(Unavailable, match="in time"):
-            Door().post("hung", "/", {}, timeout=0.5)
+            UpstreamClient().post("hung", "/", {}, timeout=0.5)
 
-    assert Door().get("shop", "/").text == "ok"
+    assert UpstreamClient().get("shop", "/").text == "ok"
     # All of them waited for one thread.
     assert names.asked == ["hung.test", "shop.test"]
     # Nothing was sent: nothing needs to stay counted.
@@ -82,7 +82,7 @@ def test_a_connection_that_is_not_taken_ends_with_the_call(connection: Any, full
     add(connection, f"http://127.0.0.2:{full}")
 
     with taking(1.0), pytest.raises(Unavailable):
-        Door().post("odd", "/", {}, timeout=1.0)
+        UpstreamClient().post("odd", "/", {}, timeout=1.0)
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
@@ -92,14 +92,14 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     add(connection, f"http://shop.test:{full}")
 
     with taking(3.0):
-        assert Door().post("odd", "/", {}, timeout=3.0).text == "ok"
+        assert UpstreamClient().post("odd", "/", {}, timeout=3.0).text == "ok"
 
 
 def test_a_server_that_hangs_in_tls_ends_with_the_call(connection: Any, odd_server: Any) -> None:
     add(connection, f"https://127.0.0.1:{odd_server(say_nothing)}")
 
     with taking(1.0), pytest.raises(Unavailable):
-        Door().post("odd", "/", {}, timeout=1.0)
+        UpstreamClient().post("odd", "/", {}, timeout=1.0)
 
 
 @pytest.fixture
@@ -129,9 +129,9 @@ def test_tls_is_verified_for_the_name_that_was_asked_for(
     add(connection, f"https://shop.test:{port}", "shop")
     add(connection, f"https://other.test:{port}", "other")
 
-    assert Door().get("shop", "/").text == "ok"
+    assert UpstreamClient().get("shop", "/").text == "ok"
     with pytest.raises(Unavailable, match="certificate"):
-        Door().post("other", "/", {})
+        UpstreamClient().post("other", "/", {})
 
 
 def test_an_answer_byte_by_byte_inside_tls_ends_with_the_call(
@@ -141,7 +141,7 @@ def test_an_answer_byte_by_byte_inside_tls_ends_with_the_call(
     add(connection, f"https://shop.test:{odd_server(over_tls(drop_by_drop))}", spacing="1 ms")
 
     with taking(1.0), pytest.raises(Unavailable, match="in time"):
-        Door().get("odd", "/", timeout=1.0)
+        UpstreamClient().get("odd", "/", timeout=1.0)
 
 
 def test_a_server_that_reads_nothing_ends_with_the_call(connection: Any, odd_server: Any) -> None:
@@ -154,7 +154,7 @@ def test_a_server_that_reads_nothing_ends_with_the_call(connection: Any, odd_ser
     add(connection, f"http://127.0.0.1:{odd_server(treat)}")
     try:
         with taking(1.0), pytest.raises(Unavailable, match="no whole answer in time"):
-            Door().post("odd", "/", "x" * 30_000_000, timeout=1.0)
+            UpstreamClient().post("odd", "/", "x" * 30_000_000, timeout=1.0)
     finally:
         over.set()
 
@@ -168,10 +168,10 @@ def test_calls_in_many_threads_end_each_at_its_own_time(connection: Any, odd_ser
         seconds = 0.5 + 0.25 * (number % 4)
         began = time.monotonic()
         with suppress(Unavailable):
-            wrong.append(Door().post("drops", "/", {}, timeout=seconds))
+            wrong.append(UpstreamClient().post("drops", "/", {}, timeout=seconds))
         if not seconds - 0.01 <= time.monotonic() - began < seconds + 2.5:
             wrong.append((seconds, time.monotonic() - began))
-        if Door().get("good", "/").text != "ok":
+        if UpstreamClient().get("good", "/").text != "ok":
             wrong.append("good")
 
     threads = [threading.Thread(target=call, args=(number,)) for number in range(16)]

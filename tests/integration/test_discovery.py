@@ -325,7 +325,7 @@ def test_a_plan_that_must_wait_between_two_feeds_asks_none_of_them_twice(
         "/community-takeovers/latest/v1",
     ]
     assert discovery.one("select links from token where address = 'A'")["links"]
-    assert discovery.all("select * from plan_step") == []
+    assert discovery.all("select * from memo") == []
 
 
 def test_surveillance_refreshes_what_is_known_when_every_feed_fails(discovery: Any) -> None:

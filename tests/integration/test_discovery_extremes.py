@@ -13,14 +13,14 @@ import pytest
 from fix_discovery import boost, pair, trade
 from mutating import COUNT, mutated
 
-from tasks.discovery import early, profile, seeing
+from tasks.discovery import early, profile, store
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.early import Reach
 from tasks.discovery.sources import dexscreener, geckoterminal
 from workers.db import transaction
 from workers.errors import UpstreamError
 from workers.execution.work import Item
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 EXTREMES = (
     "1e9999999", "-1e9999999", "1e-20000", "9" * 400, "0." + "1" * 17_000, "0." + "1" * 79, "1e30", "1e-40", "0e-20000",
@@ -74,11 +74,11 @@ def test_what_is_read_of_damaged_pairs_can_be_stored() -> None:
     read = 0
     for _ in range(COUNT // 10):
         with suppress(UpstreamError):
-            answer = Answer("dexscreener", 200, "", {}, mutated(whole, chance)).json()
+            answer = Response("dexscreener", 200, "", {}, mutated(whole, chance)).json()
             pairs = dexscreener.group(dexscreener.parse_pairs(answer))
-            found = [seeing.judge(item, pairs, DiscoverOptions(), NOW) for item in items]
+            found = [store.judge(item, pairs, DiscoverOptions(), NOW) for item in items]
             with transaction() as connection:
-                seeing.store(connection, uuid.uuid4(), found, 1, NOW)
+                store.store(connection, uuid.uuid4(), found, 1, NOW)
             read += 1
     assert read > 0
 
@@ -95,7 +95,7 @@ def test_what_is_read_of_damaged_trades_can_be_stored(discovery: Any) -> None:
     stored = 0
     for _ in range(COUNT // 10):
         with suppress(UpstreamError):
-            answer = Answer("geckoterminal", 200, "", {}, mutated(whole, chance)).json()
+            answer = Response("geckoterminal", 200, "", {}, mutated(whole, chance)).json()
             trades = geckoterminal.parse_trades(answer, "A")
             found = early.buyers(trades.rows, NOW, timedelta(minutes=30), 0)
             with transaction() as connection:

@@ -21,8 +21,8 @@ from workers.errors import (
     RateLimited,
     Unavailable,
 )
-from workers.upstreams.answers import Answer, Validators
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
+from workers.upstreams.responses import Response, Validators
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def permits(connection: Any) -> list[dict[str, Any]]:
 def test_each_call_has_a_settled_permit_with_its_status(upstream: Any, connection: Any) -> None:
     upstream()
 
-    answer = Door().get("generic", "/a?apikey=verysecretkey")
+    answer = UpstreamClient().get("generic", "/a?apikey=verysecretkey")
 
     assert answer.json()["ok"] is True
     (permit,) = permits(connection)
@@ -60,7 +60,7 @@ def test_each_call_has_a_settled_permit_with_its_status(upstream: Any, connectio
 def test_a_redirect_takes_a_permit_of_its_own(upstream: Any, connection: Any) -> None:
     upstream()
 
-    Door().get("generic", "/redirect/2")
+    UpstreamClient().get("generic", "/redirect/2")
 
     assert [p["status"] for p in permits(connection)] == [302, 302, 200]
 
@@ -69,7 +69,7 @@ def test_a_redirect_to_another_server_is_refused(upstream: Any) -> None:
     upstream()
 
     with pytest.raises(BrokenAnswer, match="another server"):
-        Door().get("generic", "/elsewhere")
+        UpstreamClient().get("generic", "/elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_a_status_is_a_typed_error(upstream: Any, status: int, error: type[Excep
     upstream()
 
     with pytest.raises(error):
-        Door().get("generic", f"/status/{status}")
+        UpstreamClient().get("generic", f"/status/{status}")
 
 
 def test_a_server_error_is_tried_three_times(upstream: Any, connection: Any) -> None:
     upstream()
 
     with pytest.raises(Unavailable, match="answered 500"):
-        Door().get("generic", "/status/500")
+        UpstreamClient().get("generic", "/status/500")
 
     assert [p["status"] for p in permits(connection)] == [500, 500, 500]
 
@@ -96,7 +96,7 @@ def test_what_may_have_changed_something_is_not_sent_twice(upstream: Any, connec
     upstream()
 
     with pytest.raises(Unavailable):
-        Door().post("generic", "/status/500", {"say": "once"})
+        UpstreamClient().post("generic", "/status/500", {"say": "once"})
 
     assert [p["status"] for p in permits(connection)] == [500]
 
@@ -107,7 +107,7 @@ def test_one_deadline_holds_for_all_attempts_and_redirects_together(upstream: An
 
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        Door().get("generic", "/redirect/5", timeout=1.5)
+        UpstreamClient().get("generic", "/redirect/5", timeout=1.5)
 
     assert time.monotonic() - began < 3
 
@@ -117,18 +117,18 @@ def test_refusals_inside_a_200_close_the_door_for_longer_each_time(
 ) -> None:
     upstream()
 
-    def check(answer: Answer) -> None:
+    def check(answer: Response) -> None:
         raise RateLimited("generic", "says: too much")
 
     for _ in range(3):
         connection.execute(
-            "update upstream_state set closed_until = clock_timestamp() where failures > 0"
+            "update upstream_state set blocked_until = clock_timestamp() where failures > 0"
         )
         with pytest.raises(QuotaWait, match="too much"):
-            Door().get("generic", "/", check=check)
+            UpstreamClient().get("generic", "/", check=check)
 
     state = connection.execute(
-        "select failures, closed_until > clock_timestamp() + interval '40 s' as long"
+        "select failures, blocked_until > clock_timestamp() + interval '40 s' as long"
         " from upstream_state where upstream = 'generic'"
     ).fetchone()
     assert (state["failures"], state["long"]) == (3, True)
@@ -141,9 +141,9 @@ def test_a_page_that_robots_txt_forbids_closes_no_door(imitation: Any, connectio
     )
 
     with pytest.raises(Blocked, match="robots.txt"):
-        Door().get("head_fi", "/account/you")
+        UpstreamClient().get("head_fi", "/account/you")
 
-    assert Door().get("head_fi", "/classifieds/").status == 200
+    assert UpstreamClient().get("head_fi", "/classifieds/").status == 200
 
 
 def test_a_short_retry_after_is_waited_for_and_costs_no_attempt(upstream: Any, connection: Any) -> None:
@@ -151,7 +151,7 @@ def test_a_short_retry_after_is_waited_for_and_costs_no_attempt(upstream: Any, c
     server.control(retry_after=1.0)
 
     began = time.monotonic()
-    answer = Door().get("generic", "/a")
+    answer = UpstreamClient().get("generic", "/a")
 
     assert answer.status == 200
     assert 0.9 <= time.monotonic() - began < 5
@@ -163,13 +163,13 @@ def test_a_long_retry_after_closes_the_door_for_everybody(upstream: Any, connect
     server.control(retry_after=30)
 
     with pytest.raises(QuotaWait, match="closed"):
-        Door().get("generic", "/a")
+        UpstreamClient().get("generic", "/a")
     with pytest.raises(QuotaWait, match="answered 429"):
-        Door().get("generic", "/b")
+        UpstreamClient().get("generic", "/b")
 
     assert len(permits(connection)) == 1
     state = connection.execute("select * from upstream_state where upstream = 'generic'").fetchone()
-    assert "429" in state["closed_reason"]
+    assert "429" in state["blocked_reason"]
 
 
 def test_after_a_closing_one_call_tries_and_a_good_answer_opens_the_door(
@@ -178,21 +178,21 @@ def test_after_a_closing_one_call_tries_and_a_good_answer_opens_the_door(
     server = upstream()
     server.control(challenge=60)
     with pytest.raises(Blocked, match="challenge page"):
-        Door().get("generic", "/a")
+        UpstreamClient().get("generic", "/a")
     server.control(challenge=0)
-    connection.execute("update upstream_state set closed_until = clock_timestamp()")
+    connection.execute("update upstream_state set blocked_until = clock_timestamp()")
 
-    Door().get("generic", "/b")
+    UpstreamClient().get("generic", "/b")
 
     state = connection.execute("select * from upstream_state where upstream = 'generic'").fetchone()
-    assert (state["failures"], state["closed_until"]) == (0, None)
+    assert (state["failures"], state["blocked_until"]) == (0, None)
 
 
 def test_an_answer_longer_than_allowed_is_refused(upstream: Any) -> None:
     upstream()
 
     with pytest.raises(BrokenAnswer, match="longer than 1000 bytes"):
-        Door().get("generic", "/large", max_bytes=1000)
+        UpstreamClient().get("generic", "/large", max_bytes=1000)
 
 
 @pytest.mark.parametrize("kind", ["silent", "trickling headers", "trickling body"])
@@ -218,7 +218,7 @@ def test_nothing_stretches_the_deadline_and_the_permit_stays_unsettled(
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="no whole answer"):
-        Door().get("odd", "/", timeout=1.0)
+        UpstreamClient().get("odd", "/", timeout=1.0)
 
     assert time.monotonic() - began < 2.5
     assert {p["settled"] for p in permits(connection)} == {False}
@@ -237,7 +237,7 @@ def test_a_call_whose_connection_broke_after_sending_stays_unsettled(
     )
 
     with pytest.raises(Unavailable):
-        Door().post("odd", "/", {"say": "once"}, timeout=3.0)
+        UpstreamClient().post("odd", "/", {"say": "once"}, timeout=3.0)
 
     assert [p["settled"] for p in permits(connection)] == [False]
 
@@ -246,7 +246,7 @@ def test_a_refused_connection_is_unavailable_and_settled(connection: Any) -> Non
     connection.execute("insert into upstream (name, base_url) values ('gone', 'http://127.0.0.1:1')")
 
     with pytest.raises(Unavailable):
-        Door().get("gone", "/", timeout=5)
+        UpstreamClient().get("gone", "/", timeout=5)
 
     assert [p["settled"] for p in permits(connection)] == [True] * 3
 
@@ -255,7 +255,7 @@ def test_a_secret_is_in_no_error(connection: Any) -> None:
     connection.execute("insert into upstream (name, base_url) values ('gone', 'http://127.0.0.1:1')")
 
     with pytest.raises(Unavailable) as caught:
-        Door().get(
+        UpstreamClient().get(
             "gone", "/x", params={"apikey": "sekret-value-1"}, secrets=("sekret-value-1",), timeout=3
         )
 
@@ -265,31 +265,31 @@ def test_a_secret_is_in_no_error(connection: Any) -> None:
 def test_a_refusal_inside_a_200_closes_the_door(upstream: Any) -> None:
     upstream()
 
-    def check(answer: Answer) -> None:
+    def check(answer: Response) -> None:
         raise RateLimited("generic", "says: too much", retry_after=60.0)
 
     with pytest.raises(QuotaWait, match="too much"):
-        Door().get("generic", "/", check=check)
+        UpstreamClient().get("generic", "/", check=check)
 
 
 def test_the_days_quota_is_spent_not_waited_for(upstream: Any) -> None:
     upstream(quota={"1 day": 2})
-    Door().get("generic", "/1")
-    Door().get("generic", "/2")
+    UpstreamClient().get("generic", "/1")
+    UpstreamClient().get("generic", "/2")
 
     with pytest.raises(QuotaSpent, match="2 calls per 1 day"):
-        Door().get("generic", "/3")
+        UpstreamClient().get("generic", "/3")
 
 
 def test_an_edited_quota_is_in_force_at_the_next_call(upstream: Any, connection: Any) -> None:
     upstream(quota={"1 hour": 1})
-    Door().get("generic", "/1")
+    UpstreamClient().get("generic", "/1")
     with pytest.raises(QuotaWait):
-        Door().get("generic", "/2")
+        UpstreamClient().get("generic", "/2")
 
     connection.execute("update quota set calls = 2")
 
-    assert Door().get("generic", "/2").status == 200
+    assert UpstreamClient().get("generic", "/2").status == 200
 
 
 def test_robots_txt_is_obeyed(imitation: Any, connection: Any) -> None:
@@ -298,9 +298,9 @@ def test_robots_txt_is_obeyed(imitation: Any, connection: Any) -> None:
         "update upstream set base_url = %s, spacing = '0' where name = 'head_fi'", (server.url,)
     )
 
-    assert Door().get("head_fi", "/classifieds/").status == 200
+    assert UpstreamClient().get("head_fi", "/classifieds/").status == 200
     with pytest.raises(Blocked, match="robots.txt"):
-        Door().get("head_fi", "/account/you")
+        UpstreamClient().get("head_fi", "/account/you")
     delay = connection.execute(
         "select crawl_delay from upstream_state where upstream = 'head_fi'"
     ).fetchone()
@@ -314,9 +314,9 @@ def test_what_is_not_modified_is_said_so(imitation: Any, connection: Any) -> Non
         (server.url,),
     )
     path = "/classifieds/categories/media-for-sale-trade.13/page-99"
-    first = Door().get("head_fi", path)
+    first = UpstreamClient().get("head_fi", path)
 
-    again = Door().get("head_fi", path, conditional=first.validators)
+    again = UpstreamClient().get("head_fi", path, conditional=first.validators)
 
     assert first.validators != Validators()
     assert again.not_modified
@@ -333,10 +333,10 @@ def test_no_window_at_the_upstream_is_ever_exceeded_whatever_the_latency(
     done: list[int] = []
 
     def hammer() -> None:
-        door = Door()
+        client = UpstreamClient()
         while time.monotonic() < until:
             try:
-                door.get("generic", "/x", timeout=5)
+                client.get("generic", "/x", timeout=5)
             except (QuotaWait, Unavailable):
                 # On a machine under load an answer may not come in time: that call stays unsettled.
                 continue

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from beat.tick.reading import connect
 from beat.time import cron
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 from beat.time.timetable import MICROSECOND, Timing, next_due
 
 NEAR = st.integers(-3 * 86400, 3 * 86400).map(lambda seconds: timedelta(seconds=seconds))
@@ -102,7 +102,7 @@ def test_a_calendar_keeps_the_same_due_times_in_sql(
         "select due_times(s, %s, %s, 'infinity', 400) as dues from schedule s", first, first
     )
     with connect() as connection:
-        known = SessionBook().sessions(connection, "XNYS")
+        known = SessionCache().sessions(connection, "XNYS")
     timing = Timing(
         "traded", columns.get("every"), columns.get("cron"), timezone="Australia/Sydney", starts_at=first,
         ends_at=first + timedelta(days=30), sessions=known,

@@ -10,7 +10,7 @@ import pytest
 
 from workers.db import transaction
 from workers.errors import LeaseLost, QuotaSpent
-from workers.ledger import claims, setbacks
+from workers.ledger import claims, transitions
 
 LEASE = timedelta(seconds=30)
 
@@ -193,16 +193,16 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
 ) -> None:
     from datetime import UTC, datetime
 
-    from workers.upstreams.upstream import Door
+    from workers.upstreams.client import UpstreamClient
 
     connection.execute("insert into upstream (name, base_url) values ('generic', 'http://127.0.0.1:9')")
     run_id = new_run("tests.calling", schedule="daily", items=8, columns={"batch_size": 4})
     work(run_id, task="tests.calling")
 
-    def spent(self: Door, *_: Any, **__: Any) -> Any:
+    def spent(self: UpstreamClient, *_: Any, **__: Any) -> Any:
         raise QuotaSpent("generic", datetime.now(UTC), "25 calls per 1 day")
 
-    monkeypatch.setattr(Door, "get", spent)
+    monkeypatch.setattr(UpstreamClient, "get", spent)
     work(run_id, 1, task="tests.calling")
 
     ended = row(run_id)
@@ -223,7 +223,12 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
     item_list = [Item(f"i{n}") for n in range(8)]
     task = kinds.app.tasks["tests.calling"]
     task_work = Work(
-        hold, task.read_options({"items": 8}), Door(), Lease(hold, LEASE).check, engine.log, []
+        hold,
+        task.read_options({"items": 8}),
+        UpstreamClient(),
+        Lease(hold, LEASE).check,
+        engine.log,
+        [],
     )
     accepted = engine._accept_plan(task, task_work, item_list)
     assert [item.key for item in accepted[:4]] == ["i4", "i5", "i6", "i7"]
@@ -276,14 +281,14 @@ def test_a_running_batch_that_is_asked_to_stop_gets_no_more_permits(
     new_run: Any, connection: Any, kinds: Any
 ) -> None:
     from workers.errors import Stopped
-    from workers.upstreams.upstream import Door
+    from workers.upstreams.client import UpstreamClient
 
     connection.execute("insert into upstream (name, base_url) values ('any', 'http://127.0.0.1:9')")
     run_id = new_run("tests.counting")
     connection.execute("update run set stop_requested_at = clock_timestamp()")
 
     with pytest.raises(Stopped):
-        Door(run_id=run_id).get("any", "/")
+        UpstreamClient(run_id=run_id).get("any", "/")
 
     assert connection.execute("select count(*) as n from permit").fetchone()["n"] == 0
 
@@ -303,11 +308,11 @@ def test_a_run_past_its_deadline_ends_as_failed(
 
 
 def test_the_back_off_doubles_and_has_an_end() -> None:
-    waits = [setbacks.back_off(attempt).total_seconds() for attempt in range(1, 20)]
+    waits = [transitions.back_off(attempt).total_seconds() for attempt in range(1, 20)]
 
     assert 4 <= waits[0] <= 6
     assert 8 <= waits[1] <= 12
-    assert max(waits) <= setbacks.LONGEST_BACK_OFF * 1.2
+    assert max(waits) <= transitions.LONGEST_BACK_OFF * 1.2
 
 
 def test_a_lock_that_is_not_had_in_time_fails_no_item(

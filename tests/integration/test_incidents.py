@@ -119,7 +119,7 @@ def test_what_is_paused_or_disabled_has_not_recovered(here: Any, how: str, said:
         ("update schedule_state set tripped_at = now(), tripped_reason = 'x'", "discovery paused itself"),
         ("update schedule_state set error = 'x', error_at = now()",
          "discovery is set aside: beat cannot obey it"),
-        (("update upstream_state set closed_until = now() + interval '1 hour', failures = 2, closed_reason = 'x'"
+        (("update upstream_state set blocked_until = now() + interval '1 hour', failures = 2, blocked_reason = 'x'"
           " where upstream = 'head_fi'"), "head_fi does not let us in"),
         ("update heartbeat set seen_at = now() - interval '3 minutes' where role = 'beat'", "no beat runs"),
         ("delete from heartbeat where role = 'beat'", "no beat runs"),
@@ -243,7 +243,7 @@ def test_ready_work_in_a_queue_without_a_living_worker_is_told(here: Any) -> Non
 
 def test_an_upstream_whose_door_opens_and_shuts_is_one_incident(here: Any) -> None:
     close = (
-        "update upstream_state set closed_until = now() + %s::interval, failures = 2, closed_reason = 'x'"
+        "update upstream_state set blocked_until = now() + %s::interval, failures = 2, blocked_reason = 'x'"
         " where upstream = 'head_fi'"
     )
     here.sql.execute(close, ("1 hour",))

@@ -147,7 +147,7 @@ def test_a_script_that_is_told_too_much_closes_the_door_and_gives_the_worker_bac
     run = drawn.run(site="drawn", max_pages=1, timeout_seconds=10)
     assert run["state"] == "running", run["error"]
     state = drawn.one("select * from upstream_state where upstream = 'drawn'")
-    assert "429" in state["closed_reason"]
+    assert "429" in state["blocked_reason"]
     batch = drawn.one("select state, deaths, not_before from batch where run_id = %s", run["id"])
     assert (batch["state"], batch["deaths"]) == ("waiting", 0)
 
@@ -159,7 +159,7 @@ def test_a_challenge_that_stands_on_the_drawn_page_is_blocked_and_not_solved(dra
     assert run["state"] == "failed"
     assert "blocked: answered 200 with a challenge page" in run["error"]
     assert drawn.one(
-        "select closed_until > now() as shut from upstream_state where upstream = 'drawn'"
+        "select blocked_until > now() as shut from upstream_state where upstream = 'drawn'"
     )["shut"]
 
 

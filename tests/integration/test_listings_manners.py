@@ -46,8 +46,8 @@ def test_a_category_that_robots_txt_forbids_leaves_the_others_to_be_read(two: An
     assert two.shop.pages() == ["dacs.8/"]
     assert logged(two)["full-size"] == ("blocked", why)
     assert logged(two)["dacs"][0] == "complete"
-    closed = two.one("select closed_until from upstream_state where upstream = 'head_fi'")
-    assert closed["closed_until"] is None
+    closed = two.one("select blocked_until from upstream_state where upstream = 'head_fi'")
+    assert closed["blocked_until"] is None
 
 
 def test_robots_txt_of_a_site_counts_whatever_its_upstreams_row_says(two: Any) -> None:

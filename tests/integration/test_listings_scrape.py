@@ -158,10 +158,10 @@ def test_a_challenge_blocks_the_run_closes_the_door_and_expires_nothing(
         False,
         why.removeprefix("blocked: "),
     )
-    door = scrapes.one(
-        "select closed_until > now() as shut from upstream_state where upstream = 'head_fi'"
+    client = scrapes.one(
+        "select blocked_until > now() as shut from upstream_state where upstream = 'head_fi'"
     )
-    assert door["shut"] is True
+    assert client["shut"] is True
     assert {row["status"] for row in scrapes.all("select status from listing")} == {"active"}
 
 
@@ -243,7 +243,7 @@ def test_a_run_goes_on_at_the_page_after_the_last_it_stored(scrapes: Any, ads: A
     assert len(scrapes.all("select from listing")) == 4
     scrapes.shop.pages()
     scrapes.shop.reply = lambda _: None
-    scrapes.sql.execute("update upstream_state set closed_until = null, next_permit_at = now()")
+    scrapes.sql.execute("update upstream_state set blocked_until = null, next_permit_at = now()")
     assert scrapes.go_on(run["id"])["state"] == "succeeded"
     assert scrapes.shop.pages() == [f"{FULL}page-3", f"{FULL}page-4"]
     log = scrapes.one("select * from scrape_log")

@@ -16,7 +16,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from sandbox import folders, schema
-from sandbox.house import House
+from sandbox.environment import Environment
 from sandbox.postgres import major
 from workers import migrate
 
@@ -188,17 +188,17 @@ def test_the_plan_names_what_would_run_and_changes_nothing(empty: str) -> None:
 def test_the_sandbox_starts_afresh_over_the_data_of_a_development_version(tmp_path: Path) -> None:
     said: list[str] = []
     with folders.temporary("watchkeeper-afresh-") as folder:
-        house = House.temporary(folder, say=said.append)
-        house.postgres.start()
+        environment = Environment.temporary(folder, say=said.append)
+        environment.postgres.start()
         try:
-            with psycopg.connect(house.postgres.url(), autocommit=True) as connection:
+            with psycopg.connect(environment.postgres.url(), autocommit=True) as connection:
                 connection.execute("create table alembic_version (version_num text primary key)")
                 connection.execute("insert into alembic_version values ('0077')")
-            house.migrate()
-            with psycopg.connect(house.postgres.url()) as connection:
+            environment.migrate()
+            with psycopg.connect(environment.postgres.url()) as connection:
                 kept = connection.execute("select count(*) from schedule").fetchone()
         finally:
-            house.postgres.stop()
+            environment.postgres.stop()
 
     assert kept != (0,)
     assert any("starting afresh" in line for line in said)

@@ -14,7 +14,7 @@ from fix_network import Hanging
 
 from workers import addresses
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 pytestmark = pytest.mark.outside(4)
 
@@ -128,7 +128,7 @@ def test_a_name_at_a_private_address_is_refused_at_the_call_and_that_is_nobodys_
     add(closed, f"http://shop.test:{port}")
 
     with pytest.raises(AddressRefused) as refused:
-        Door().get("shop", "/")
+        UpstreamClient().get("shop", "/")
 
     assert "shop.test is at 127.0.0.1 (loopback)" in str(refused.value)
     assert "INSERT INTO allowed_network (network, note) VALUES ('127.0.0.1'" in str(refused.value)
@@ -151,7 +151,7 @@ def test_no_way_to_write_loopback_gets_there(closed: Any, server: Any, host: str
     add(closed, f"http://{host}:{port}")
 
     with pytest.raises((AddressRefused, BrokenAnswer, Unavailable)):
-        Door().get("shop", "/", timeout=5)
+        UpstreamClient().get("shop", "/", timeout=5)
 
     assert treat.heard == []
 
@@ -164,7 +164,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to(
     names.of["shop.test"] = ["169.254.169.254", "127.0.0.1"]
     add(connection, f"http://shop.test:{port}")
 
-    assert Door().get("shop", "/").text == "ok"
+    assert UpstreamClient().get("shop", "/").text == "ok"
 
     assert names.asked == ["shop.test"]
     assert f"host: shop.test:{port}" in treat.heard[0].decode().lower()
@@ -187,7 +187,7 @@ def test_a_redirect_is_judged_too(connection: Any, odd_server: Any, names: Any, 
     add(connection, f"http://shop.test:{port}")
 
     with pytest.raises(AddressRefused, match="www.shop.test is at"):
-        Door().get("shop", "/")
+        UpstreamClient().get("shop", "/")
 
     assert len(connection.execute("select from permit").fetchall()) == 2
 
@@ -199,7 +199,7 @@ def test_robots_txt_at_such_an_address_is_not_taken_for_absent(
     add(closed, f"http://shop.test:{server[1]}", obey_robots=True)
 
     with pytest.raises(AddressRefused):
-        Door().get("shop", "/")
+        UpstreamClient().get("shop", "/")
 
     assert closed.execute("select from robots_file").fetchall() == []
 
@@ -211,7 +211,7 @@ def test_an_edit_of_the_list_is_in_force_within_a_second_or_so_also_on_a_kept_co
 
     def outcome() -> str:
         try:
-            return Door().get("shop", "/").text
+            return UpstreamClient().get("shop", "/").text
         except AddressRefused:
             return "refused"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from workers.errors import QuotaWait, Unavailable
-from workers.upstreams import robots_files, upstream
+from workers.upstreams import client, robots_files
+from workers.upstreams.client import UpstreamClient
 from workers.upstreams.robots import Disallowed
-from workers.upstreams.upstream import Door
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def test_a_redirect_that_must_wait_half_way_goes_on_where_it_was(
     server = generic(spacing="1 minute")
     run_id = new_run("tests.calling")
     with pytest.raises(QuotaWait):
-        Door(run_id=run_id, seq=0).get("generic", "/redirect/2")
+        UpstreamClient(run_id=run_id, seq=0).get("generic", "/redirect/2")
     for hop in ("/redirect/1", "/end"):
         connection.execute("update permit set stamp = stamp - interval '2 minutes'")
-        door = Door(run_id=run_id, seq=0, resumed=True)
+        client = UpstreamClient(run_id=run_id, seq=0, resumed=True)
         if hop == "/end":
-            assert door.get("generic", "/redirect/2").url.endswith("/end")
+            assert client.get("generic", "/redirect/2").url.endswith("/end")
         else:
             with pytest.raises(QuotaWait):
-                door.get("generic", "/redirect/2")
+                client.get("generic", "/redirect/2")
 
     assert paths(server) == ["/redirect/2", "/redirect/1", "/end"]
 
@@ -58,7 +58,7 @@ def test_what_one_batch_was_sent_on_to_is_nothing_to_another(
     server = generic(spacing="1 minute")
     for run_id in (new_run("tests.calling"), new_run("tests.calling")):
         with pytest.raises(QuotaWait):
-            Door(run_id=run_id, seq=0, resumed=True).get("generic", "/redirect/1")
+            UpstreamClient(run_id=run_id, seq=0, resumed=True).get("generic", "/redirect/1")
         connection.execute("update permit set stamp = stamp - interval '2 minutes'")
 
     assert paths(server) == ["/redirect/1", "/redirect/1"]
@@ -68,7 +68,7 @@ def test_robots_txt_is_fetched_once_for_all_processes(generic: Any, connection: 
     server = generic(obey_robots=True)
 
     for number in range(3):
-        Door().get("generic", f"/{number}")
+        UpstreamClient().get("generic", f"/{number}")
         robots_files.forget()
 
     assert paths(server).count("/robots.txt") == 1
@@ -76,12 +76,12 @@ def test_robots_txt_is_fetched_once_for_all_processes(generic: Any, connection: 
 
 def test_a_moved_site_has_another_robots_txt(generic: Any, imitation: Any, connection: Any) -> None:
     generic(obey_robots=True)
-    Door().get("generic", "/1")
+    UpstreamClient().get("generic", "/1")
     other = imitation("generic")
     connection.execute("update upstream set base_url = %s where name = 'generic'", (other.url,))
-    upstream.reset()
+    client.reset()
 
-    Door().get("generic", "/1")
+    UpstreamClient().get("generic", "/1")
 
     assert paths(other) == ["/robots.txt", "/1"]
 
@@ -94,7 +94,7 @@ def test_a_redirect_leads_nowhere_that_robots_txt_forbids(generic: Any, connecti
     )
 
     with pytest.raises(Disallowed):
-        Door().get("generic", "/redirect/1")
+        UpstreamClient().get("generic", "/redirect/1")
 
     assert paths(server) == ["/redirect/1"]
 
@@ -107,26 +107,26 @@ def test_a_call_can_obey_robots_txt_whatever_the_row_says(generic: Any, connecti
     )
 
     with pytest.raises(Disallowed):
-        Door().get("generic", "/private/x", obey_robots=True)
+        UpstreamClient().get("generic", "/private/x", obey_robots=True)
 
-    assert Door().get("generic", "/private/x").status == 200
+    assert UpstreamClient().get("generic", "/private/x").status == 200
 
 
 def test_time_that_ran_out_in_our_own_queue_is_no_outage_of_the_upstream(
     generic: Any, connection: Any
 ) -> None:
     generic(spacing="1 minute")
-    Door().get("generic", "/1")
+    UpstreamClient().get("generic", "/1")
 
     for _ in range(6):
-        door = Door()
-        with door.waiting(100), pytest.raises(Unavailable, match="no permit"):
-            door.get("generic", "/2", timeout=0.1)
+        client = UpstreamClient()
+        with client.waiting(100), pytest.raises(Unavailable, match="no permit"):
+            client.get("generic", "/2", timeout=0.1)
 
     state = connection.execute(
-        "select failures, closed_until from upstream_state where upstream = 'generic'"
+        "select failures, blocked_until from upstream_state where upstream = 'generic'"
     )
-    assert state.fetchone() == {"failures": 0, "closed_until": None}
+    assert state.fetchone() == {"failures": 0, "blocked_until": None}
 
 
 def test_a_call_given_up_counts_for_its_whole_time(imitation: Any, connection: Any) -> None:
@@ -135,11 +135,11 @@ def test_a_call_given_up_counts_for_its_whole_time(imitation: Any, connection: A
         "insert into upstream (name, base_url, spacing) values ('generic', %s, '1 second')",
         (server.url,),
     )
-    Door().get("generic", "/1")
+    UpstreamClient().get("generic", "/1")
     server.control(slow=2)
 
     with pytest.raises(Unavailable, match="in time"):
-        Door().get("generic", "/2", timeout=1.5)
+        UpstreamClient().get("generic", "/2", timeout=1.5)
 
     # The calls are spaced: while one hangs no other may go, so that it has the whole time.
     row = connection.execute(

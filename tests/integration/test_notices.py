@@ -162,7 +162,7 @@ def test_too_many_messages_close_the_door_and_cost_no_attempt(
 
     assert people.one("select state, attempts from notice") == {"state": "waiting", "attempts": 0}
     assert people.one(
-        "select closed_until > now() as shut from upstream_state where upstream = 'discord'"
+        "select blocked_until > now() as shut from upstream_state where upstream = 'discord'"
     )["shut"]
 
 

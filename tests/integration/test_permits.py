@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.db import connect, transaction
-from workers.upstreams import doors, permits
+from workers.upstreams import permits, upstream_states
 from workers.upstreams.permits import Answered, Grant
 
 #: Stamps lie so far from every window's edge that a slow test decides no question (seconds).
@@ -279,7 +279,7 @@ def test_the_longest_wait_is_the_one_told(upstream: Any) -> None:
 def test_a_crawl_delay_holds_only_while_robots_txt_is_obeyed(upstream: Any, connection: Any) -> None:
     upstream(obey_robots=True)
     with transaction() as alchemy:
-        doors.set_crawl_delay(alchemy, "any", timedelta(minutes=1))
+        upstream_states.set_crawl_delay(alchemy, "any", timedelta(minutes=1))
     settle(answer(take()))
     assert (take().reason, available()) == ("one call per 00:01:00", 0)
 
@@ -291,13 +291,13 @@ def test_a_crawl_delay_holds_only_while_robots_txt_is_obeyed(upstream: Any, conn
 
 def close_door(seconds: float = 60, reason: str = "answered 429") -> tuple[int, datetime | None]:
     with transaction() as connection:
-        failures = doors.count_failure(connection, "any")
-        return failures, doors.close(connection, "any", timedelta(seconds=seconds), reason)
+        failures = upstream_states.count_failure(connection, "any")
+        return failures, upstream_states.close(connection, "any", timedelta(seconds=seconds), reason)
 
 
 def let_time_pass(connection: Any) -> None:
     connection.execute(
-        "update upstream_state set closed_until = clock_timestamp() where closed_until > now()"
+        "update upstream_state set blocked_until = clock_timestamp() where blocked_until > now()"
     )
 
 
@@ -349,7 +349,7 @@ def test_a_good_answer_opens_the_door_and_a_bad_one_closes_it_for_longer(
     let_time_pass(connection)
 
     with transaction() as alchemy:
-        doors.recover(alchemy, "any")
+        upstream_states.recover(alchemy, "any")
 
     grants = [take() for _ in range(4)]
     assert [(one.id is not None, one.trying) for one in grants] == [(True, False)] * 4
@@ -360,7 +360,7 @@ def test_a_good_answer_from_before_the_closing_opens_nothing(upstream: Any) -> N
     close_door()
 
     with transaction() as alchemy:
-        doors.recover(alchemy, "any")
+        upstream_states.recover(alchemy, "any")
 
     assert take().id is None
 

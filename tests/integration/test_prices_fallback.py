@@ -51,7 +51,7 @@ def one_a_minute(prices: Any, upstream: str) -> None:
 def a_while_later(prices: Any, run: dict[str, Any]) -> dict[str, Any]:
     """Doors and quotas are free again, beat has let the batches go; the run goes on."""
     prices.sql.execute("delete from quota")
-    prices.sql.execute("update upstream_state set closed_until = null, failures = 0, spare = null")
+    prices.sql.execute("update upstream_state set blocked_until = null, failures = 0, spare = null")
     prices.sql.execute("update batch set waiting_for = null, not_before = null where state = 'waiting'")
     return prices.go_on(run["id"])  # type: ignore[no-any-return]
 
@@ -83,8 +83,8 @@ def test_a_symbol_that_only_a_closed_source_may_know_waits_for_it_alone(
     prices.alpha_vantage.answer = lambda _: (403, "no")
     prices.stooq.answer = lambda asked: "No data" if asked["s"] == "s1.us" else table()
     prices.sql.execute(
-        "update upstream_state set closed_until = clock_timestamp() + interval '5 minutes',"
-        " closed_reason = 'answered 403', failures = 1 where upstream = 'alpha_vantage'"
+        "update upstream_state set blocked_until = clock_timestamp() + interval '5 minutes',"
+        " blocked_reason = 'answered 403', failures = 1 where upstream = 'alpha_vantage'"
     )
     run = prices.run(REFRESH, symbols=EIGHT, fallback=["stooq"])
     assert run["state"] == "running"
@@ -127,7 +127,7 @@ def test_a_page_that_asks_for_proof_closes_the_door_instead_of_failing_symbol_by
     prices.run(REFRESH, symbols=EIGHT, source="stooq")
     assert len(prices.stooq.asked) == 1
     shut = prices.one("select * from upstream_state where upstream = 'stooq'")
-    assert shut["closed_until"] is not None
+    assert shut["blocked_until"] is not None
     assert 'shows a page instead of a table: "Checking"' in str(shut)
 
 
@@ -269,7 +269,7 @@ def test_a_file_that_lacks_a_symbol_hides_no_outage(
     prices.stooq.answer = lambda _: (500, "down")
     run = prices.run(REFRESH, symbols=["NOPE"], source="replay", fallback=["stooq"])
     assert prices.outcomes(run) == {"NOPE": "error"}
-    prices.sql.execute("update upstream_state set closed_until = null, failures = 0")
+    prices.sql.execute("update upstream_state set blocked_until = null, failures = 0")
     prices.stooq.answer = lambda _: table()
     run = prices.run(REFRESH, symbols=["NOPE"], source="replay", fallback=["stooq"])
     assert prices.outcomes(run) == {"NOPE": "ok"}

@@ -158,7 +158,7 @@ def test_the_key_is_in_no_row(prices: Any) -> None:
     echo = ERRORS["daily"]["Information"].replace("XXXXXXXXXXXXXXXX", key)
     for body in ({"Information": echo}, {"Information": f"what is {key}?"}, f"<b>{key}</b>"):
         prices.alpha_vantage.answer = lambda _, body=body: body
-        prices.sql.execute("update upstream_state set closed_until = null, failures = 0")
+        prices.sql.execute("update upstream_state set blocked_until = null, failures = 0")
         prices.run(REFRESH, symbols=["AAPL"])
     for table in ("run", "batch", "permit", "upstream_state", "price_outcome"):
         rows = prices.all(f"select t::text as row from {table} t")

@@ -15,7 +15,16 @@ from fix_beat import Drive
 from sqlalchemy import event
 
 from beat import edits
-from beat.tick import answers, ending, ledger, outbox, reading, releasing, reshaping, states
+from beat.tick import (
+    apply_edits,
+    conclude,
+    ledger,
+    outbox,
+    reading,
+    release,
+    request_handlers,
+    schedule_states,
+)
 from beat.tick.steps import pause
 from workers import machine_locks
 from workers.db import engine
@@ -64,13 +73,13 @@ IDS = ledger.array(["00000000-0000-4000-8000-000000000000"] * 1000)
 NUMBERS = ledger.array([0] * 1000)
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "claim": (states.LOCK_DUE, {"limit": 1000}),
-    "read": (states.READ, {"names": NAMES}),
-    "lock": (states.LOCK_NAMED, {"names": NAMES}),
-    "create": (states.CREATE, {"names": NAMES}),
-    "sweep": (states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),
+    "claim": (schedule_states.LOCK_DUE, {"limit": 1000}),
+    "read": (schedule_states.READ, {"names": NAMES}),
+    "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
+    "create": (schedule_states.CREATE, {"names": NAMES}),
+    "sweep": (schedule_states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),
     "advance": (
-        states.ADVANCE,
+        schedule_states.ADVANCE,
         {
             "names": ledger.array(NAMES),
             "nexts": ledger.array([None] * 1000),
@@ -79,24 +88,24 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
             "runs": NUMBERS,
         },
     ),
-    "next claim": (states.NEXT_CLAIM, {}),
+    "next claim": (schedule_states.NEXT_CLAIM, {}),
     "edits": (edits.OPEN, {"limit": 1000}),
     "consume": (edits.CONSUME, {"ids": list(range(1000)), "names": NAMES}),
     "active runs": (ledger.COUNT_ACTIVE, {"names": NAMES}),
-    "requests": (answers.OPEN, {"limit": 50}),
-    "ended": (ending.ENDED, {"limit": 1000}),
-    "counted": (ending.COUNTED, {"ids": IDS}),
-    "followers": (ending.FOLLOWERS, {"names": NAMES}),
-    "stopping": (ending.STOPPING, {"limit": 1000}),
-    "overdue": (ending.OVERDUE, {"limit": 1000}),
-    "held": (releasing.READY, {"limit": 1000}),
-    "release": (releasing.RELEASE, {"names": NAMES}),
-    "next permit": (releasing.NEXT_PERMIT, {}),
-    "hopeless": (releasing.HOPELESS, {"long": MINUTE, "shut": MINUTE}),
-    "upstreams": (releasing.UPSTREAMS, {}),
-    "let go": (releasing.LET_GO, {"upstream": "head_fi"}),
-    "reshape": (reshaping.CHANGED, {"names": NAMES}),
-    "reshaped": (reshaping.STILL, {"names": NAMES}),
+    "requests": (request_handlers.OPEN, {"limit": 50}),
+    "ended": (conclude.ENDED, {"limit": 1000}),
+    "counted": (conclude.COUNTED, {"ids": IDS}),
+    "followers": (conclude.FOLLOWERS, {"names": NAMES}),
+    "stopping": (conclude.STOPPING, {"limit": 1000}),
+    "overdue": (conclude.OVERDUE, {"limit": 1000}),
+    "held": (release.READY, {"limit": 1000}),
+    "release": (release.RELEASE, {"names": NAMES}),
+    "next permit": (release.NEXT_PERMIT, {}),
+    "hopeless": (release.HOPELESS, {"long": MINUTE, "shut": MINUTE}),
+    "upstreams": (release.UPSTREAMS, {}),
+    "let go": (release.LET_GO, {"upstream": "head_fi"}),
+    "reshape": (apply_edits.CHANGED, {"names": NAMES}),
+    "reshaped": (apply_edits.STILL, {"names": NAMES}),
     "to send": (outbox.TO_SEND, {"limit": 1000}),
     "mark": (
         outbox.MARK,

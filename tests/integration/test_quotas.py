@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from workers.db import connect, transaction
-from workers.upstreams import doors, permits
+from workers.upstreams import permits, upstream_states
 from workers.upstreams.permits import Answered, Grant
 
 
@@ -161,7 +161,7 @@ def test_quota_status_says_all_of_it(upstream: Any, connection: Any, new_run: An
 
     rows = connection.execute("select * from quota_status where upstream = 'any'").fetchall()
 
-    assert [(r["per"], r["used"], r["limit"], r["share"]) for r in rows] == [
+    assert [(r["per"], r["used"], r["allowed"], r["share"]) for r in rows] == [
         ("1 minute", 1, 4, "25 %"), ("day of UTC", 1, 50, "2 %"),
     ]  # fmt: skip
     assert [(r["waiting"], r["who_waits"], r["breaker"]) for r in rows] == [
@@ -172,31 +172,31 @@ def test_quota_status_says_all_of_it(upstream: Any, connection: Any, new_run: An
 
 def test_quota_status_names_the_three_states_of_the_breaker(upstream: Any, connection: Any) -> None:
     upstream("'1 minute', 4, null, null, false")
-    query = "select breaker, closed_until, closed_because from quota_status where upstream = 'any'"
+    query = "select breaker, blocked_until, blocked_because from quota_status where upstream = 'any'"
 
     def close() -> None:
         with transaction() as alchemy:
-            doors.count_failure(alchemy, "any")
-            doors.close(alchemy, "any", timedelta(minutes=5), "answered 429")
+            upstream_states.count_failure(alchemy, "any")
+            upstream_states.close(alchemy, "any", timedelta(minutes=5), "answered 429")
 
     assert connection.execute(query).fetchone()["breaker"] == "closed"
     close()
     shut = connection.execute(query).fetchone()
-    assert (shut["breaker"], shut["closed_because"]) == ("open", "answered 429")
-    assert shut["closed_until"] is not None
-    connection.execute("update upstream_state set closed_until = clock_timestamp()")
+    assert (shut["breaker"], shut["blocked_because"]) == ("open", "answered 429")
+    assert shut["blocked_until"] is not None
+    connection.execute("update upstream_state set blocked_until = clock_timestamp()")
     assert connection.execute(query).fetchone()["breaker"] == "half open"
     with transaction() as alchemy:
-        doors.recover(alchemy, "any")
+        upstream_states.recover(alchemy, "any")
     assert connection.execute(query).fetchone()["breaker"] == "closed"
 
 
 def test_half_open_lets_one_call_try_while_the_others_wait(upstream: Any, connection: Any) -> None:
     upstream()
     with transaction() as alchemy:
-        doors.count_failure(alchemy, "any")
-        doors.close(alchemy, "any", timedelta(minutes=5), "answered 429")
-    connection.execute("update upstream_state set closed_until = clock_timestamp()")
+        upstream_states.count_failure(alchemy, "any")
+        upstream_states.close(alchemy, "any", timedelta(minutes=5), "answered 429")
+    connection.execute("update upstream_state set blocked_until = clock_timestamp()")
 
     first, second = take(), take()
 
@@ -207,17 +207,17 @@ def test_half_open_lets_one_call_try_while_the_others_wait(upstream: Any, connec
 def test_a_person_opens_a_closed_door_and_one_call_goes_first(upstream: Any, connection: Any) -> None:
     upstream()
     with transaction() as alchemy:
-        doors.close(alchemy, "any", timedelta(days=1), "answered 429")
+        upstream_states.close(alchemy, "any", timedelta(days=1), "answered 429")
     assert not call()
 
-    row = connection.execute("select (open_door('any', 'they said we may')).*").fetchone()
+    row = connection.execute("select (unblock('any', 'they said we may')).*").fetchone()
 
-    assert (row["note"], row["opened_at"] is not None) == ("they said we may", True)
+    assert (row["note"], row["unblocked_at"] is not None) == ("they said we may", True)
     first, second = take(), take()
     assert (first.trying, second.id, second.reason) == (True, None, "1 call in flight")
     connection.execute("update upstream set note = 'something else' where name = 'any'")
     with transaction() as alchemy:
-        doors.close(alchemy, "any", timedelta(days=1), "answered 429 again")
+        upstream_states.close(alchemy, "any", timedelta(days=1), "answered 429 again")
     connection.execute("update upstream set note = 'edited later' where name = 'any'")
     assert available() == 0
 
@@ -225,14 +225,14 @@ def test_a_person_opens_a_closed_door_and_one_call_goes_first(upstream: Any, con
 def test_only_a_door_that_can_be_opened_is(upstream: Any, connection: Any) -> None:
     upstream(enabled=False)
     with pytest.raises(psycopg.Error, match='upstream "any" is disabled') as disabled:
-        connection.execute("select open_door('any')")
+        connection.execute("select unblock('any')")
     with pytest.raises(psycopg.Error, match='no upstream named "many"'):
-        connection.execute("select open_door('many')")
+        connection.execute("select unblock('many')")
     connection.execute(str(disabled.value.diag.message_hint))
     heard: list[Any] = []
     connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
 
-    connection.execute("select open_door('any')")
+    connection.execute("select unblock('any')")
 
     assert heard == ["The door of any is not closed."]
     assert call()
@@ -243,4 +243,4 @@ def test_an_upstream_without_limits_shows_too_when_it_is_closed(upstream: Any, c
 
     row = connection.execute("select * from quota_status where upstream = 'any'").fetchone()
 
-    assert (row["limit"], row["closed_because"]) == (None, "disabled: maintenance")
+    assert (row["allowed"], row["blocked_because"]) == (None, "disabled: maintenance")

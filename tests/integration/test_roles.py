@@ -69,7 +69,7 @@ def test_an_operator_inserts_edits_and_deletes_schedules_under_a_name_of_its_own
     alice.execute("select backfill('mine', now() - interval '1 day', now())")
     alice.execute("update quota set calls = 3 where upstream = 'stooq'")
     alice.execute("update upstream set concurrency = 2 where name = 'stooq'")
-    alice.execute("select open_door('stooq', 'they said we may')")
+    alice.execute("select unblock('stooq', 'they said we may')")
     alice.execute("delete from schedule where name = 'mine'")
 
     people = connection.execute("select distinct changed_by as who from schedule_change").fetchall()
@@ -147,7 +147,7 @@ def test_a_viewer_reads_every_view_and_changes_nothing(
     for view in views:
         bob.execute(f"select * from {view['viewname']} limit 1")
     for statement in ("run_now('hourly')", "pause('hourly')", "resume('hourly')", "pause_all()", "resume_all()",
-                      "backfill('hourly', now() - interval '1 day', now())", "open_door('stooq')",
+                      "backfill('hourly', now() - interval '1 day', now())", "unblock('stooq')",
                       "stop_run(gen_random_uuid())", "retry_run(gen_random_uuid())", "send_test('x')"):  # fmt: skip
         diag = refusal(bob, f"select {statement}")
         assert diag.message_primary is not None

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from beat.tick import releasing
+from beat.tick import release
 from workers.db import transaction
 from workers.errors import QuotaSpent, QuotaWait, RateLimited, Unavailable
-from workers.upstreams import breaker, permits, retry
+from workers.upstreams import circuit_breaker, permits, retry
 from workers.upstreams.permits import Grant
 
 pytestmark = pytest.mark.outside(13)
@@ -47,10 +47,12 @@ def shut(connection: Any) -> Any:
 
     def close(error: Unavailable | RateLimited) -> Any:
         connection.execute("update upstream_state set failures = 20 where upstream = 'generic'")
-        (breaker.count_outage if isinstance(error, Unavailable) else breaker.shut)(error)  # type: ignore[arg-type]
+        (circuit_breaker.count_outage if isinstance(error, Unavailable) else circuit_breaker.shut)(
+            error
+        )  # type: ignore[arg-type]
         return connection.execute(
-            "select closed_until from upstream_state where upstream = 'generic'"
-        ).fetchone()["closed_until"]
+            "select blocked_until from upstream_state where upstream = 'generic'"
+        ).fetchone()["blocked_until"]
 
     return close
 
@@ -83,7 +85,7 @@ def test_a_run_that_waits_is_told_so_long_before_the_door_opens(
     connection.execute("update batch set send_at = null")
     now = opens - timedelta(seconds=before)
 
-    assert releasing.tell_hopeless(drive.scheduler._turn.connection, now) == told
+    assert release.notify_blocked_runs(drive.scheduler._turn.connection, now) == told
 
 
 def test_a_discovery_whose_feeds_all_answer_500_ends(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, SettingRefused
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "alpha_vantage"
 ERRORS = json.loads((FIXTURES / "errors.json").read_text())
@@ -192,14 +192,14 @@ def test_an_empty_object_says_nothing_about_a_symbol() -> None:
 def test_a_refusal_behind_a_byte_order_mark_and_a_challenge_page_are_told_apart() -> None:
     marked = b"\xef\xbb\xbf" + json.dumps(ERRORS["daily"]).encode()
     with pytest.raises(LimitReached):
-        alpha_vantage.check(Answer("alpha_vantage", 200, "", {}, marked))
+        alpha_vantage.check(Response("alpha_vantage", 200, "", {}, marked))
     quoted = b"\xef\xbb\xbf" + json.dumps(QUOTE).encode()
-    answer = Answer("alpha_vantage", 200, "", {}, quoted)
+    answer = Response("alpha_vantage", 200, "", {}, quoted)
     alpha_vantage.check(answer)
     assert alpha_vantage.parse_price(answer.json(), "MSFT").price == Decimal("112.13")
     page = b"<!doctype html><title>Just a moment...</title>"
     with pytest.raises(Blocked):
-        alpha_vantage.check(Answer("alpha_vantage", 200, "", {}, page))
+        alpha_vantage.check(Response("alpha_vantage", 200, "", {}, page))
 
 
 def test_a_row_whose_prices_contradict_each_other_is_a_session_all_the_same() -> None:
@@ -234,7 +234,7 @@ def test_a_bar_that_the_database_cannot_hold_is_none() -> None:
 def read(body: Any) -> None:
     """All that production does with a body; anything but a typed error is a defect."""
     content = json.dumps(body).encode()
-    answer = Answer("alpha_vantage", 200, "", {}, content)
+    answer = Response("alpha_vantage", 200, "", {}, content)
     for parse in (alpha_vantage.parse_price, alpha_vantage.parse_bars):
         said = ""
         try:
@@ -281,7 +281,7 @@ def test_a_mutated_answer_ends_as_data_or_as_a_typed_error(data: st.DataObject) 
         content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         if not content:
             break
-    answer = Answer("alpha_vantage", 200, "", {}, bytes(content))
+    answer = Response("alpha_vantage", 200, "", {}, bytes(content))
     try:
         alpha_vantage.check(answer)
         alpha_vantage.parse_bars(answer.json(), "IBM")

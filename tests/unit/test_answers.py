@@ -8,15 +8,15 @@ import pytest
 
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
 from workers.upstreams import robots
-from workers.upstreams.answers import Answer, Validators, judge
 from workers.upstreams.requests import Request
+from workers.upstreams.responses import Response, Validators, judge
 
 CHALLENGE = b"<html><head><title>Just a moment...</title></head></html>"
 
 
-def answer(status: int, content: bytes = b"", **headers: str) -> Answer:
+def answer(status: int, content: bytes = b"", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer("any", status, "https://a.example/x", named, content)
+    return Response("any", status, "https://a.example/x", named, content)
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 304])
@@ -42,7 +42,7 @@ def test_a_good_answer_passes(status: int) -> None:
         (answer(501), BrokenAnswer),
     ],
 )
-def test_each_status_has_its_error(given: Answer, error: type[Exception]) -> None:
+def test_each_status_has_its_error(given: Response, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         judge(given)
 
@@ -61,8 +61,8 @@ def test_a_date_to_retry_after_is_read_by_the_upstreams_own_clock() -> None:
 
 
 def test_text_in_an_unknown_encoding_is_still_text() -> None:
-    assert Answer("any", 200, "u", {}, "é".encode(), "no-such-code").text == "é"
-    assert Answer("any", 200, "u", {}, b"\xff", "utf-8").text == "\ufffd"
+    assert Response("any", 200, "u", {}, "é".encode(), "no-such-code").text == "é"
+    assert Response("any", 200, "u", {}, b"\xff", "utf-8").text == "\ufffd"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 100_000, b"\xff\xfe\xfd"])
@@ -130,11 +130,11 @@ def test_robots_txt_is_read_for_us_by_name() -> None:
 def test_a_page_is_read_in_the_encoding_that_it_names_itself() -> None:
     page = '<html><head><meta charset="windows-1251"><title>Усилитель</title>'.encode("windows-1251")
 
-    assert "Усилитель" in Answer("any", 200, "u", {}, page, None).text
+    assert "Усилитель" in Response("any", 200, "u", {}, page, None).text
 
 
 @pytest.mark.parametrize("name", ["idna", "punycode", "undefined", "no-such-code", "utf-16"])
 def test_an_encoding_that_fits_nothing_is_no_error(name: str) -> None:
-    assert isinstance(Answer("any", 200, "u", {}, b"<p>\xff\xfe</p>", name).text, str)
+    assert isinstance(Response("any", 200, "u", {}, b"<p>\xff\xfe</p>", name).text, str)
     page = f"<meta charset={name}>".encode() + b"\xff"
-    assert "meta" in Answer("any", 200, "u", {}, page, None).text or name == "utf-16"
+    assert "meta" in Response("any", 200, "u", {}, page, None).text or name == "utf-16"

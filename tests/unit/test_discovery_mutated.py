@@ -19,7 +19,7 @@ from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import best
 from tasks.discovery.sources import dexscreener, geckoterminal
 from workers.errors import UpstreamError
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LINKS = [{"url": "https://s.example"}, {"type": "twitter", "url": "https://x.example"}]
@@ -74,6 +74,6 @@ def test_mutated_answers_end_as_data_or_as_a_typed_error(
     read_whole = 0
     for _ in range(COUNT):
         with suppress(UpstreamError):
-            read(Answer("dexscreener", 200, "", {}, mutated(whole, chance)).json())
+            read(Response("dexscreener", 200, "", {}, mutated(whole, chance)).json())
             read_whole += 1
     assert read_whole > 0

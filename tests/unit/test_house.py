@@ -64,7 +64,7 @@ def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
     from workers.pool.broker import QUEUES
 
     for task in registered():
-        assert task.home in QUEUES
+        assert task.default_queue in QUEUES
         assert task.time_limit
         assert (task.__doc__ or "").strip()
         assert task.options.model_json_schema()

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from tasks.listings import cards, head_fi, selectors, storing
-from workers.upstreams.answers import Answer, is_challenge
+from workers.upstreams.responses import Response, is_challenge
 
 #: `make fuzz` asks for 100,000.
 COUNT = int(os.environ.get("WATCHKEEPER_FUZZ", "2000"))
@@ -35,7 +35,7 @@ def test_mutated_list_pages_end_as_cards_that_fit_their_columns() -> None:
     chance = random.Random(3)
     read = 0
     for _ in range(COUNT):
-        answer = Answer(
+        answer = Response(
             "head_fi", 200, "https://a.example/b/", {}, mutated(chance.choice(PAGES), chance)
         )
         is_challenge(answer)

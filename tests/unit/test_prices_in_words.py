@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.prices import values
 from tasks.watches import messages
 from tasks.watches.wording import amount_text, price_text
-from workers import console
+from workers import output
 
 
 @pytest.mark.outside(28)
@@ -52,7 +52,7 @@ def test_a_notice_of_a_drop_below_a_cent_shows_both_prices() -> None:
 @pytest.mark.outside(28)
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_table_and_its_json_show_digits_and_no_exponent(capsys: Any, as_json: bool) -> None:
-    console.show([{"price": Decimal("3.1E-7")}], ("price",), as_json=as_json)
+    output.show([{"price": Decimal("3.1E-7")}], ("price",), as_json=as_json)
 
     shown = capsys.readouterr().out
     assert "0.00000031" in (json.loads(shown)[0]["price"] if as_json else shown)

@@ -13,8 +13,8 @@ from mutating import COUNT, mutated
 
 from tasks.prices.sources import alpha_vantage, replay, stooq
 from workers.errors import SettingMissing, UpstreamError
-from workers.upstreams import answers
-from workers.upstreams.answers import Answer
+from workers.upstreams import responses
+from workers.upstreams.responses import Response
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TABLE = (FIXTURES / "prices" / "daily_bars.csv").read_bytes()
@@ -36,19 +36,19 @@ STOOQ = [
 ]
 
 
-def read_alpha_vantage(answer: Answer) -> None:
+def read_alpha_vantage(answer: Response) -> None:
     alpha_vantage.check(answer)
     for parse in (alpha_vantage.parse_bars, alpha_vantage.parse_price):
         with suppress(UpstreamError):
             parse(answer.json(), "IBM")
 
 
-def read_stooq(answer: Answer) -> None:
+def read_stooq(answer: Response) -> None:
     stooq.check(answer)
     stooq.parse(answer.text, "IBM")
 
 
-def read_recorded(answer: Answer) -> None:
+def read_recorded(answer: Response) -> None:
     replay.parse(answer.text)
 
 
@@ -58,15 +58,15 @@ def read_recorded(answer: Answer) -> None:
     ids=["alpha_vantage", "stooq", "replay"],
 )
 def test_a_mutated_answer_of_a_source_ends_as_data_or_as_a_typed_error(
-    read: Callable[[Answer], None], bodies: list[bytes]
+    read: Callable[[Response], None], bodies: list[bytes]
 ) -> None:
     chance = random.Random(20260130)
     for number in range(COUNT):
         content = mutated(chance.choice(bodies), chance)
         status = chance.choice((200, 200, 200, 404, 429, 500, 503))
-        answer = Answer("some", status, "", {}, content)
+        answer = Response("some", status, "", {}, content)
         try:
-            answers.judge(answer)
+            responses.judge(answer)
             read(answer)
         except (UpstreamError, SettingMissing) as error:
             str(error).encode()

@@ -13,7 +13,7 @@ from workers import redaction
 from workers.errors import BrokenAnswer, Unavailable
 from workers.logs import _redact_values
 from workers.redaction import MASK, redact, remember
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 ALPHABET = st.characters(codec="ascii", categories=("Lu", "N", "P", "S"))
 
@@ -76,7 +76,7 @@ def test_an_error_never_holds_a_key_that_its_upstream_echoes() -> None:
 
 def test_half_a_key_at_the_edge_of_an_excerpt_is_masked_too() -> None:
     remember(["KEY-OF-OURS-2"])
-    answer = Answer("any", 200, "https://a.example/", {}, b"x" * 74 + b"KEY-OF-OURS-2 is wrong")
+    answer = Response("any", 200, "https://a.example/", {}, b"x" * 74 + b"KEY-OF-OURS-2 is wrong")
 
     with pytest.raises(BrokenAnswer) as caught:
         answer.json()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sandbox import screen
+from sandbox import display
 from sandbox.__main__ import main
 from sandbox.executing import extras
 
@@ -56,7 +56,7 @@ def test_a_runs_line_shows_words_of_others_as_they_are() -> None:
     }  # fmt: skip
     console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
 
-    console.print(screen.line(row))
+    console.print(display.line(row))
 
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "✘ prices-demo      KeyError: ['a'] [/red] [bold]  1.2 s" in shown

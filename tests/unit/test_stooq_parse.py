@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from tasks.prices.sources import stooq
 from tasks.prices.sources.refusals import LimitReached, NotCovered
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 TABLE = "Date,Open,High,Low,Close,Volume\r\n2026-01-30,1,2,0.5,1.75,1000\r\n2026-01-29,1,2,1,1.5,\r\n"
 
 
-def answer(text: str) -> Answer:
-    return Answer("stooq", 200, "", {}, text.encode("utf-8", "surrogatepass"))
+def answer(text: str) -> Response:
+    return Response("stooq", 200, "", {}, text.encode("utf-8", "surrogatepass"))
 
 
 def test_a_table_is_read_in_order() -> None:

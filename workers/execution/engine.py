@@ -30,13 +30,13 @@ from workers.errors import (
 )
 from workers.execution.lease import Lease
 from workers.execution.work import Item, Work, restore
-from workers.ledger import claims, outcomes, plan_steps, runs, setbacks
+from workers.ledger import claims, memo, outcomes, runs, transitions
 from workers.ledger.claims import Claim
 from workers.ledger.outcomes import Ended
 from workers.redaction import redact
 from workers.text import cleaned, printable
 from workers.upstreams import permits
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 if TYPE_CHECKING:
     from workers.execution.task import Task
@@ -65,9 +65,9 @@ def _attempt(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
     with Lease(hold, lease_length) as lease:
         try:
             options = task.read_options(hold.run["options"])
-            with contextlib.closing(_door(hold, lease)) as door:
+            with contextlib.closing(_door(hold, lease)) as client:
                 items = restore(hold.items or [])
-                work = Work(hold, options, door, lease.check, log, items, lease.stop, lease.rest)
+                work = Work(hold, options, client, lease.check, log, items, lease.stop, lease.rest)
                 try:
                     return _do(task, work)
                 except Exception as error:
@@ -106,8 +106,8 @@ def _obey(hold: Claim, order: ControlFlow, summary: outcomes.Summary | None) -> 
     return None
 
 
-def _door(hold: Claim, lease: Lease) -> Door:
-    return Door(
+def _door(hold: Claim, lease: Lease) -> UpstreamClient:
+    return UpstreamClient(
         run_id=hold.run_id,
         seq=hold.seq,
         settle_later=True,
@@ -127,7 +127,7 @@ def _do(task: Task, work: Work[Any]) -> Ended | None:
     if left:
         raise RuntimeError(f"{task.name} left items without an outcome: {', '.join(left[:5])}")
     with transaction() as connection:
-        permits.settle(connection, work.door.take_unsettled())
+        permits.settle(connection, work.client.take_unsettled())
         return claims.end(connection, hold, "done", summary=task.summary)
 
 
@@ -146,7 +146,7 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         raise RuntimeError(f"{task.name} planned an item twice")
     size = hold.run["batch_size"] or task.batch_size
     delay = hold.run["batch_delay"] if hold.run["batch_delay"] is not None else task.batch_delay
-    if 0 < len(items) <= size and not work.door.called and not work.steps:
+    if 0 < len(items) <= size and not work.client.called and not work.steps:
         # Small, and nothing was paid for it: the first outcome stores it.
         if hold.run["schedule"] is not None and len(items) > 1:
             with work.read() as connection:
@@ -158,9 +158,9 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         claims.check_fence(connection, hold)
         if hold.run["schedule"] is not None:
             _put_deferred_first(connection, hold, items)
-        permits.settle(connection, work.door.take_unsettled())
+        permits.settle(connection, work.client.take_unsettled())
         if work.steps:
-            plan_steps.forget(connection, hold.run_id)
+            memo.forget(connection, hold.run_id)
         if len(items) <= size:
             claims.write_items(connection, hold, [item.row() for item in items])
             runs.add_batches(connection, hold.run_id, 0, len(items))
@@ -189,7 +189,7 @@ def _end_run(hold: Claim, error: str, summary: outcomes.Summary | None) -> Ended
     log.warning("run.overdue", error=error)
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
-        ended = setbacks.close_late(connection, hold.run_id, error, setbacks.WAITING)
+        ended = transitions.close_late(connection, hold.run_id, error, transitions.WAITING)
         if ended:
             outcomes.close_batches(connection, hold.run_id, ended, error=error, summary=summary)
         return claims.end(connection, hold, "failed", error=error, summary=summary)
@@ -204,7 +204,7 @@ def _hand_back(hold: Claim, reason: str, **where: Any) -> None:
 def _wait(hold: Claim, upstream: str, reason: str) -> None:
     log.info("batch.handed_back", reason=reason, waiting_for=upstream)
     with transaction() as connection:
-        setbacks.wait_for_upstream(connection, hold, upstream, reason)
+        transitions.wait_for_upstream(connection, hold, upstream, reason)
 
 
 def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended | None:
@@ -212,11 +212,11 @@ def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended 
     log.info("run.deferred", reason=reason)
     with transaction() as connection:
         runs.lock(connection, hold.run_id)
-        others = setbacks.defer_waiting(connection, hold.run_id, reason)
+        others = transitions.defer_waiting(connection, hold.run_id, reason)
         if others:
             outcomes.close_batches(connection, hold.run_id, others, summary=summary)
         claims.check_fence(connection, hold)
-        setbacks.defer_items(connection, hold)
+        transitions.defer_items(connection, hold)
         return claims.end(connection, hold, "deferred", error=reason, summary=summary)
 
 
@@ -226,7 +226,7 @@ def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | No
     sentence = redact(cleaned(f"{type(error).__name__}: {first_line}"))
     log.error("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"], exc_info=error)
     with transaction() as connection:
-        return setbacks.retry_or_fail(connection, hold, sentence, trace, summary)
+        return transitions.retry_or_fail(connection, hold, sentence, trace, summary)
 
 
 def hand_back_patiently(hold: Claim, reason: str) -> None:

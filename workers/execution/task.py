@@ -51,7 +51,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
     summary: outcomes.Summary | None = None
     upstream: ClassVar[str | None] = None
     #: Queue its runs go to by default; a kind declares it as ``queue``.
-    home: ClassVar[str] = "upkeep"
+    default_queue: ClassVar[str] = "upkeep"
     batch_size: ClassVar[int] = 1
     batch_delay: ClassVar[timedelta] = timedelta(0)
     min_every: ClassVar[timedelta | None] = timedelta(seconds=1)
@@ -70,7 +70,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
         """
         super().__init_subclass__(**kwargs)
         if "queue" in cls.__dict__:
-            cls.home = cls.__dict__["queue"]
+            cls.default_queue = cls.__dict__["queue"]
             type.__delattr__(cls, "queue")
         for name in ("plan", "summary"):
             if isinstance(cls.__dict__.get(name), FunctionType):
@@ -93,7 +93,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
             run_id,
             self.name,
             options,
-            queue=self.home,
+            queue=self.default_queue,
             max_attempts=self.max_attempts,
             timeout=self.timeout,
             requested_by=f"celery call from {self.request.origin or 'an unknown program'}",

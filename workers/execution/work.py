@@ -16,13 +16,13 @@ from sqlalchemy.exc import DBAPIError
 
 from workers.db import is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
-from workers.ledger import claims, plan_steps
+from workers.ledger import claims, memo
 from workers.ledger.claims import Claim
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.text import cleaned
 from workers.upstreams import permits
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 
@@ -58,7 +58,7 @@ class Work(Generic[O]):
 
     claim: Claim
     options: O
-    door: Door
+    client: UpstreamClient
     check: Callable[[], None]
     log: structlog.stdlib.BoundLogger
     batch: list[Item]
@@ -128,13 +128,13 @@ class Work(Generic[O]):
         """
         if self.steps is None:
             with self.read() as connection:
-                self.steps = plan_steps.kept(connection, self.run_id) if self.claim.fence > 1 else {}
+                self.steps = memo.kept(connection, self.run_id) if self.claim.fence > 1 else {}
         if name not in self.steps:
             self.check()
             value = ask()
             with claims.fenced(self.claim, self.on_stop) as connection:
-                plan_steps.keep(connection, self.run_id, name, value)
-                permits.settle(connection, self.door.take_unsettled())
+                memo.keep(connection, self.run_id, name, value)
+                permits.settle(connection, self.client.take_unsettled())
             self.steps[name] = value
         return self.steps[name]
 
@@ -217,7 +217,7 @@ class Work(Generic[O]):
             with claims.fenced(self.claim, self.on_stop) as connection:
                 yield connection
                 claims.write_items(connection, self.claim, [item.row() for item in self.batch])
-                permits.settle(connection, self.door.take_unsettled())
+                permits.settle(connection, self.client.take_unsettled())
             self.planned_only = False
         except BaseException:
             for item, old in zip(items, before, strict=True):

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from workers.db import hot, row_of, transaction
+from workers.db import fetch_one, prepared, transaction
 from workers.errors import LeaseLost
 from workers.ledger import outcomes, pacing, runs
 from workers.ledger.rescues import leave, rescue
@@ -48,7 +48,7 @@ def _where(hold: Claim) -> dict[str, Any]:
 
 
 #: With its first batch the run starts, and the time of its timeout begins.
-_CLAIM = hot("""
+_CLAIM = prepared("""
 with claimed as (
     update batch
        set state = 'running', fence = fence + 1, worker = :worker, sends = 0, send_at = null,
@@ -91,7 +91,7 @@ def claim(
         return None
     if pacing.hold_back(connection, run, seq, delay):
         return None
-    row = row_of(
+    row = fetch_one(
         connection,
         _CLAIM,
         {"run_id": run_id, "seq": seq, "worker": worker, "lease": lease, "now": now},
@@ -126,7 +126,7 @@ def beat(connection: Connection, hold: Claim, lease: timedelta) -> Sign:
     return Sign(held=True, stopping=bool(row.stopping), late=bool(row.late))
 
 
-_FENCE = hot("""
+_FENCE = prepared("""
 select (select stop_requested_at is not null from run where id = :run_id) as stopping from batch
  where run_id = :run_id and seq = :seq and fence = :fence and state = 'running'
    for update
@@ -138,7 +138,7 @@ def check_fence(connection: Connection, hold: Claim) -> bool:
 
     Returns whether the run is asked to stop.
     """
-    row = row_of(connection, _FENCE, _where(hold))
+    row = fetch_one(connection, _FENCE, _where(hold))
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     return bool(row.stopping)
@@ -156,7 +156,7 @@ def fenced(hold: Claim, on_stop: Callable[[], None] = lambda: None) -> Iterator[
         yield connection
 
 
-_WRITE_ITEMS = hot("""
+_WRITE_ITEMS = prepared("""
 update batch
    set items = :items, total = :total, done = :done, failed = :failed, deferred = :deferred
  where run_id = :run_id and seq = :seq
@@ -166,7 +166,7 @@ update batch
 def write_items(connection: Connection, hold: Claim, items: list[dict[str, Any]]) -> None:
     """Store the items with their outcomes; the caller has checked the fence."""
     states = [item.get("state") for item in items]
-    row_of(
+    fetch_one(
         connection,
         _WRITE_ITEMS,
         {
@@ -216,7 +216,7 @@ def plan(
     connection.execute(text("notify watchkeeper, 'batch'"))
 
 
-_END = hot("""
+_END = prepared("""
 update batch
    set items = case when :state = 'failed' then ended_items(items, 'failed', :error) else items end,
        failed = case when :state = 'failed' then total - done - deferred else failed end,
@@ -238,7 +238,7 @@ def end(
 ) -> outcomes.Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
     run = runs.lock_briefly(connection, hold.run_id)
-    row = row_of(connection, _END, {**_where(hold), "state": state, "error": error})
+    row = fetch_one(connection, _END, {**_where(hold), "state": state, "error": error})
     if row is None:
         raise LeaseLost(f"batch {hold.seq} of run {hold.run_id} belongs to another worker now")
     pacing.let_go(connection, run)

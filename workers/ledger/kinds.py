@@ -90,7 +90,7 @@ def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = Fa
                 "name": task.name,
                 "description": (task.__doc__ or task.name).strip().partition("\n")[0],
                 "options_schema": task.options.model_json_schema(),
-                "queue": task.home,
+                "queue": task.default_queue,
                 "upstream": task.upstream,
                 "min_every": timedelta(seconds=1) if relaxed else task.min_every,
                 "max_every": task.max_every,

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, text
 
-from workers.db import hot, row_of
+from workers.db import fetch_one, prepared
 
 #: A run's error is a sentence for people (characters).
 LONGEST_ERROR = 500
@@ -39,7 +39,7 @@ def plain_summary(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
 
 
-_CLOSE = hot("""
+_CLOSE = prepared("""
 update run set open_batches = open_batches - :batches, error = coalesce(error, :error),
        traceback = coalesce(traceback, :traceback)
  where id = :run_id
@@ -61,13 +61,13 @@ def close_batches(
     The caller has locked the run and ended the batches in the same transaction.
     """
     parameters = {"run_id": run_id, "batches": batches, "error": error, "traceback": traceback}
-    run = row_of(connection, _CLOSE, parameters)
+    run = fetch_one(connection, _CLOSE, parameters)
     if run.open_batches > 0:
         return None
     return _finish(connection, run_id, run.error, summary)
 
 
-_TALLY = hot("""
+_TALLY = prepared("""
 select coalesce(sum(total), 0) as total, coalesce(sum(done), 0) as done,
        coalesce(sum(deferred), 0) as deferred,
        coalesce(sum(case when state in ('failed', 'stopped') then total - done - deferred
@@ -86,7 +86,7 @@ select coalesce(sum(total), 0) as total, coalesce(sum(done), 0) as done,
   from batch where run_id = :run_id
 """)
 
-_FINISH = hot("""
+_FINISH = prepared("""
 update run
    set state = :state, total = :total, done = :done, failed = :failed, deferred = :deferred,
        result = :result, error = :error, reason = coalesce(reason, :reason),
@@ -108,7 +108,7 @@ def judge(tally: Mapping[str, Any]) -> str:
 
 def _finish(connection: Connection, run_id: UUID, said: str | None, summary: Summary | None) -> Ended:
     """End the run: count what its batches did, name its state, write its summary."""
-    tally = row_of(connection, _TALLY, {"run_id": run_id}, dict_row)
+    tally = fetch_one(connection, _TALLY, {"run_id": run_id}, dict_row)
     counts = tally["counts"] or {}
     result = {"counts": counts, "summary": (summary or plain_summary)(counts)}
     state = judge(tally)
@@ -117,7 +117,7 @@ def _finish(connection: Connection, run_id: UUID, said: str | None, summary: Sum
     if tally["deferred"] or tally["deferred_batches"]:
         reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"
     numbers = {name: int(tally[name]) for name in ("total", "done", "failed", "deferred")}
-    row_of(
+    fetch_one(
         connection,
         _FINISH,
         {

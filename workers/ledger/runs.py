@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime, Interval, Uuid
 
-from workers.db import Base, hot, row_of
+from workers.db import Base, fetch_one, prepared
 
 #: Why a run exists.
 TRIGGERS = ("schedule", "manual", "after", "backfill", "retry")
@@ -196,21 +196,21 @@ class Run(Base):
     )
 
 
-_LOCK = hot("select r.*, clock_timestamp() as now from run r where r.id = :run_id for update")
+_LOCK = prepared("select r.*, clock_timestamp() as now from run r where r.id = :run_id for update")
 
 
 def lock(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
     """The run's row, locked, with the database's clock read after the lock as ``now``."""
-    row: Mapping[str, Any] | None = row_of(connection, _LOCK, {"run_id": run_id}, dict_row)
+    row: Mapping[str, Any] | None = fetch_one(connection, _LOCK, {"run_id": run_id}, dict_row)
     return row
 
 
-_LOCK_BRIEFLY = hot("select id, max_in_flight from run where id = :run_id for update")
+_LOCK_BRIEFLY = prepared("select id, max_in_flight from run where id = :run_id for update")
 
 
 def lock_briefly(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
     """Lock the run and read only what the end of a batch needs."""
-    row: Mapping[str, Any] | None = row_of(connection, _LOCK_BRIEFLY, {"run_id": run_id}, dict_row)
+    row: Mapping[str, Any] | None = fetch_one(connection, _LOCK_BRIEFLY, {"run_id": run_id}, dict_row)
     return row
 
 

@@ -29,11 +29,11 @@ from workers.errors import (
     Unavailable,
 )
 from workers.settings import settings
-from workers.upstreams import breaker
-from workers.upstreams.answers import Answer, Validators
+from workers.upstreams import circuit_breaker
+from workers.upstreams.client import UpstreamClient
 from workers.upstreams.requests import Check, same_server
+from workers.upstreams.responses import Response, Validators
 from workers.upstreams.robots import Disallowed
-from workers.upstreams.upstream import Door
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Request, Route
@@ -86,15 +86,15 @@ def program(upstream: str) -> str:
 class Browser:
     """A Chromium for one batch, started at the first page and ended by ``close``."""
 
-    def __init__(self, door: Door, upstream: str, *, headless: bool = True) -> None:
-        self._door = door
+    def __init__(self, client: UpstreamClient, upstream: str, *, headless: bool = True) -> None:
+        self._door = client
         self._upstream = upstream
         self._headless = headless
         self._program = program(upstream)
         self._open = ExitStack()
         self._context: BrowserContext | None = None
         #: Scripts, by address: a page's siblings use the same ones.
-        self._scripts: dict[str, Answer] = {}
+        self._scripts: dict[str, Response] = {}
 
     def close(self) -> None:
         """End Chromium."""
@@ -108,7 +108,7 @@ class Browser:
         timeout: float,
         conditional: Validators | None = None,
         check: Check | None = None,
-    ) -> Answer:
+    ) -> Response:
         """The page at ``path`` as it stands once its scripts are quiet, within ``timeout`` seconds.
 
         Raises what the door raises.  ``conditional`` is left alone (a page's data may change while its
@@ -127,7 +127,7 @@ class Browser:
             try:
                 check(drawn)
             except Blocked as error:
-                breaker.shut(error)
+                circuit_breaker.shut(error)
                 raise
         return drawn
 
@@ -178,9 +178,9 @@ class _Visit:
     """One page being drawn, and what it asks for."""
 
     def __init__(
-        self, door: Door, document: Answer, scripts: dict[str, Answer], deadline: float
+        self, client: UpstreamClient, document: Response, scripts: dict[str, Response], deadline: float
     ) -> None:
-        self._door, self._document, self._scripts = door, document, scripts
+        self._door, self._document, self._scripts = client, document, scripts
         self._deadline = deadline
         self._calls = 0
         self._shown = False
@@ -211,7 +211,7 @@ class _Visit:
         """Answer one of the page's requests, or refuse it."""
         from playwright.sync_api import Error
 
-        answer: Answer | None = None
+        answer: Response | None = None
         try:
             if self._failure is None:
                 answer = self._answer(request)
@@ -224,7 +224,7 @@ class _Visit:
             headers = {k: v for k, v in answer.headers.items() if k not in UNDONE}
             route.fulfill(status=answer.status, headers=headers, body=answer.content)
 
-    def _answer(self, request: Request) -> Answer | None:
+    def _answer(self, request: Request) -> Response | None:
         """What the door brings; None: refused.  A missing part is the page's own trouble."""
         url, kind = request.url, request.resource_type
         if kind == "document" and not self._shown:
@@ -251,7 +251,7 @@ class _Visit:
             self._scripts[url] = answer
         return answer
 
-    def _fetch(self, request: Request) -> Answer:
+    def _fetch(self, request: Request) -> Response:
         cookies = request.frame.page.context.cookies(request.url)
         headers = {
             name: value for name, value in request.headers.items()

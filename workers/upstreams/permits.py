@@ -20,7 +20,7 @@ from sqlalchemy import Connection, ForeignKey, Identity, Index, SmallInteger, Te
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, Uuid
 
-from workers.db import Base, row_of
+from workers.db import Base, fetch_one
 from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A wait so long (seconds) ends in deferral to the next run.
@@ -132,7 +132,7 @@ def take(
     autocommit the door is locked no longer than the database needs.
     """
     columns = _columns(answered).values()
-    row = row_of(connection, _TAKE, (upstream, lease, run_id, seq, path, *columns))
+    row = fetch_one(connection, _TAKE, (upstream, lease, run_id, seq, path, *columns))
     return Grant(*row)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from workers.errors import BrokenAnswer
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 #: May raise a typed error for an answer that is one in disguise.
-Check = Callable[[Answer], None]
+Check = Callable[[Response], None]
 
 
 class Request:

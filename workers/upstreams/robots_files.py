@@ -13,9 +13,9 @@ from sqlalchemy.types import DateTime
 from workers.db import Base, connect, transaction
 from workers.errors import Blocked, BrokenAnswer, NotFound
 from workers.settings import settings
-from workers.upstreams import answers, doors, robots
-from workers.upstreams.answers import Answer
+from workers.upstreams import responses, robots, upstream_states
 from workers.upstreams.requests import Request
+from workers.upstreams.responses import Response
 from workers.upstreams.robots import Robots
 
 _known: dict[str, Robots] = {}
@@ -72,12 +72,12 @@ def keep(upstream: str, url: str, body: str) -> Robots:
     found = robots.parse(body)
     with transaction() as connection:
         connection.execute(_STORE, {"upstream": upstream, "url": url, "body": body.replace("\x00", "")})
-        doors.set_crawl_delay(connection, upstream, found.delay(settings().user_agent))
+        upstream_states.set_crawl_delay(connection, upstream, found.delay(settings().user_agent))
     _known[upstream] = found
     return found
 
 
-def obey(request: Request, site: str, fetch: Callable[[Request], Answer]) -> None:
+def obey(request: Request, site: str, fetch: Callable[[Request], Response]) -> None:
     """Raise Disallowed when the robots.txt of ``site`` asks programs to leave this address alone."""
     upstream = request.upstream
     url = urljoin(site, "/robots.txt")
@@ -85,7 +85,7 @@ def obey(request: Request, site: str, fetch: Callable[[Request], Answer]) -> Non
     if rules is None:
         try:
             answer = fetch(Request(upstream, "GET", url))
-            if answers.is_challenge(answer):
+            if responses.is_challenge(answer):
                 raise Blocked(upstream, "showed a challenge page in place of robots.txt")
             body = answer.text
         except (NotFound, BrokenAnswer):

@@ -17,7 +17,7 @@ import httpx2
 from workers import deadline, network
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
 from workers.settings import settings
-from workers.upstreams.answers import Answer
+from workers.upstreams.responses import Response
 
 
 class Unreached(Unavailable):
@@ -167,7 +167,7 @@ def exchange(
     params: Mapping[str, str] | None = None,
     body: Any = None,
     raw: bytes | None = None,
-) -> Answer:
+) -> Response:
     """Send one request and read its whole answer before ``until`` (monotonic clock, seconds).
 
     Raises Unreached, Unanswered, Lost, AddressRefused, or BrokenAnswer when the answer is longer than
@@ -193,7 +193,7 @@ def exchange(
                 raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
             deadline.left()
     url, encoding = str(response.url), response.charset_encoding
-    return Answer(upstream, response.status_code, url, _headers(response), bytes(content), encoding)
+    return Response(upstream, response.status_code, url, _headers(response), bytes(content), encoding)
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:

@@ -60,8 +60,8 @@ class Upstream(Base):
     updated_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit"
     )
-    opened_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When a person opened its closed door last: open_door()"
+    unblocked_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When a person opened its closed door last: unblock()"
     )
 
 

@@ -19,7 +19,7 @@ from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 UPSTREAM = "dexscreener"
 FEEDS = {
@@ -66,29 +66,31 @@ class Orders:
     paid_at: datetime | None = None
 
 
-def fetch_feed(door: Door, feed: str) -> list[Candidate]:
+def fetch_feed(client: UpstreamClient, feed: str) -> list[Candidate]:
     """The tokens that ``feed`` (a key of FEEDS) names now."""
-    return list(parse_feed(door.get(UPSTREAM, FEEDS[feed]).json(), feed))
+    return list(parse_feed(client.get(UPSTREAM, FEEDS[feed]).json(), feed))
 
 
-def fetch_pairs(door: Door, chain: str, addresses: Sequence[str]) -> dict[str, list[Pair]] | None:
+def fetch_pairs(
+    client: UpstreamClient, chain: str, addresses: Sequence[str]
+) -> dict[str, list[Pair]] | None:
     """Every pair by normalised address of its base; None when the answer was cut: ask for fewer."""
     listed = ",".join(_part(address) for address in addresses)
-    rows = door.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
+    rows = client.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
     is_cut = isinstance(rows, list) and len(rows) >= MOST_ROWS
     return None if is_cut else group(parse_pairs(rows))
 
 
-def fetch_pools(door: Door, chain: str, address: str) -> dict[str, list[Pair]]:
+def fetch_pools(client: UpstreamClient, chain: str, address: str) -> dict[str, list[Pair]]:
     """Every pair of one token, by normalised address of its base; never cut."""
     return group(
-        parse_pairs(door.get(UPSTREAM, f"/token-pairs/v1/{_part(chain)}/{_part(address)}").json())
+        parse_pairs(client.get(UPSTREAM, f"/token-pairs/v1/{_part(chain)}/{_part(address)}").json())
     )
 
 
-def fetch_orders(door: Door, chain: str, address: str) -> Orders:
+def fetch_orders(client: UpstreamClient, chain: str, address: str) -> Orders:
     """What was paid for a token."""
-    return parse_orders(door.get(UPSTREAM, f"/orders/v1/{_part(chain)}/{_part(address)}").json())
+    return parse_orders(client.get(UPSTREAM, f"/orders/v1/{_part(chain)}/{_part(address)}").json())
 
 
 def _part(word: str) -> str:

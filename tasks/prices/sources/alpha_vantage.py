@@ -19,9 +19,9 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
 from workers.settings import settings
-from workers.upstreams.answers import is_challenge
+from workers.upstreams.client import Response, UpstreamClient
+from workers.upstreams.responses import is_challenge
 from workers.upstreams.retry import http_date
-from workers.upstreams.upstream import Answer, Door
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
@@ -69,9 +69,9 @@ def _key() -> str:
     return settings().require("alpha_vantage_api_key", "Alpha Vantage gives prices only with a key")
 
 
-def _ask(door: Door, function: str, **params: str) -> Any:
+def _ask(client: UpstreamClient, function: str, **params: str) -> Any:
     key = _key()
-    return door.get(
+    return client.get(
         UPSTREAM,
         "/query",
         params={"function": function, **params, "apikey": key},
@@ -81,12 +81,12 @@ def _ask(door: Door, function: str, **params: str) -> Any:
     ).json()
 
 
-def fetch_price(door: Door, symbol: str, _today: date) -> Price:
+def fetch_price(client: UpstreamClient, symbol: str, _today: date) -> Price:
     """The latest price of ``symbol`` (GLOBAL_QUOTE); NotFound when there is no such symbol."""
-    return parse_price(_ask(door, "GLOBAL_QUOTE", symbol=symbol), symbol)
+    return parse_price(_ask(client, "GLOBAL_QUOTE", symbol=symbol), symbol)
 
 
-def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
+def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Daily bars from ``first`` on (None: the last 100): TIME_SERIES_DAILY.
 
     A free key is refused what lies further back (PremiumOnly, the first time a day), and gets the last
@@ -96,7 +96,7 @@ def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list
     if size == "full" and _free_keys.get(_key()) == today:
         size = "compact"
     try:
-        body = _ask(door, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size)
+        body = _ask(client, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size)
     except PremiumOnly as error:
         if error.smaller:
             _free_keys[_key()] = today
@@ -109,7 +109,7 @@ def output_size(first: date | None, today: date) -> Size:
     return "full" if first is not None and today - first > COMPACT_REACH else "compact"
 
 
-def check(answer: Answer) -> None:
+def check(answer: Response) -> None:
     """Raise what a refusal inside a 200 means."""
     if answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
         now = http_date(answer.headers.get("date")) or datetime.now(UTC)

@@ -21,7 +21,7 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 NAME = "replay"
 VARIABLE = "WATCHKEEPER_REPLAY_CSV"
@@ -84,7 +84,7 @@ def one_of_day(points: Iterable[tuple[datetime, Bar]]) -> Bar:
     return max(points, key=lambda point: (point[0].time() == DAY_END, point[0]))[1]
 
 
-def fetch_bars(_door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
+def fetch_bars(_door: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Bars of ``symbol`` from ``first`` to ``today``; NotCovered when the file has none at all."""
     bars = recorded().get(symbol)
     if not bars:
@@ -92,9 +92,9 @@ def fetch_bars(_door: Door, symbol: str, first: date | None, today: date) -> lis
     return [bar for bar in bars if (first is None or first <= bar.date) and bar.date <= today]
 
 
-def fetch_price(door: Door, symbol: str, today: date) -> Price:
+def fetch_price(client: UpstreamClient, symbol: str, today: date) -> Price:
     """The last close of ``symbol`` in the file, up to ``today``."""
-    bars = fetch_bars(door, symbol, None, today)
+    bars = fetch_bars(client, symbol, None, today)
     if not bars:
         raise NotFound(NAME, f"the file has no price of {symbol} before {today}")
     before = bars[-2].close if len(bars) > 1 else None

@@ -15,8 +15,8 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import LimitReached, NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
-from workers.upstreams.answers import is_challenge
-from workers.upstreams.upstream import Answer, Door
+from workers.upstreams.client import Response, UpstreamClient
+from workers.upstreams.responses import is_challenge
 
 UPSTREAM = NAME = "stooq"
 #: Ending of Stooq's symbols by exchange; it has no others of ours.
@@ -44,16 +44,16 @@ def symbol_at(symbol: str) -> str:
     return f"{name.replace('.', '-')}.{ENDINGS[mic]}".lower()
 
 
-def fetch_price(door: Door, symbol: str, today: date) -> Price:
+def fetch_price(client: UpstreamClient, symbol: str, today: date) -> Price:
     """The last close of ``symbol``; NotFound when there is no such symbol."""
-    bars = fetch_bars(door, symbol, today - PRICE_REACH, today)
+    bars = fetch_bars(client, symbol, today - PRICE_REACH, today)
     if not bars:
         raise NotFound(UPSTREAM, f"it has no recent price of {symbol}")
     before = bars[-2].close if len(bars) > 1 else None
     return Price(symbol, bars[-1].close, bars[-1].date, bars[-1].volume, before)
 
 
-def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list[Bar]:
+def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Daily bars from ``first`` on (None: the last 100 or so)."""
     first = first or today - USUAL_REACH
     params = {
@@ -63,7 +63,7 @@ def fetch_bars(door: Door, symbol: str, first: date | None, today: date) -> list
         "d2": today.strftime("%Y%m%d"),
     }
     try:
-        answer = door.get(UPSTREAM, "/q/d/l/", params=params, check=check, timeout=20.0)
+        answer = client.get(UPSTREAM, "/q/d/l/", params=params, check=check, timeout=20.0)
         return parse(answer.text, symbol)
     except NoData as error:
         if today - first > LONGEST_REST:
@@ -77,7 +77,7 @@ class NoData(NotFound):
     """It says "No data": of these days, or of the symbol at all."""
 
 
-def check(answer: Answer) -> None:
+def check(answer: Response) -> None:
     """Raise what a refusal inside a 200 means."""
     if is_challenge(answer):
         raise Blocked(UPSTREAM, f"shows a challenge page{_title(answer.text)}")

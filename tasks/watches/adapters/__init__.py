@@ -15,9 +15,9 @@ from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
 from workers.redaction import redact
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
-Send = Callable[[Door, Any, Sequence[Note]], str]
+Send = Callable[[UpstreamClient, Any, Sequence[Note]], str]
 ADAPTERS: Mapping[str, Send] = {
     "discord": by_discord.send,
     "email": by_email.send,
@@ -38,13 +38,13 @@ def fitting(kind: str, notes: Sequence[Note]) -> int:
     return _FITTING.get(kind, len)(notes)
 
 
-def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand one message over to a channel (a row of `channel` with its ``base_url``).
 
     A row that no message can be made of is BrokenAnswer: the same row would fail again.
     """
     try:
-        return redact(ADAPTERS[channel.kind](door, channel, notes))
+        return redact(ADAPTERS[channel.kind](client, channel, notes))
     except (ValueError, TypeError, LookupError) as error:
         words = f"channel {channel.name} cannot be used: {error}"
         raise BrokenAnswer(channel.upstream, words) from error

@@ -16,10 +16,10 @@ from workers import network
 from workers.channel_secrets import is_reference
 from workers.deadline import in_time
 from workers.errors import BrokenAnswer, SecretRefused, Unavailable
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 
-def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; Apprise says only whether it went well."""
     try:
         import apprise
@@ -41,7 +41,7 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
             delivered = [service.notify(**what) for service in services]
         return bool(delivered) and all(delivered)
 
-    with door.passing(channel.upstream, "apprise"):
+    with client.passing(channel.upstream, "apprise"):
         if not in_time(object(), notify):
             raise Unavailable(channel.upstream, "Apprise could not deliver it")
     return "Apprise delivered it"

@@ -11,15 +11,15 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer, NotFound, RateLimited
-from workers.upstreams.answers import Answer
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
+from workers.upstreams.responses import Response
 
 
-def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns e.g. "Discord said 200, message 1234"."""
     path, secrets = path_of(channel)
     try:
-        answer = door.post(
+        answer = client.post(
             channel.upstream,
             path,
             messages.discord(notes),
@@ -38,7 +38,7 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     return f"Discord said {answer.status}" + (f", message {number}" if number else "")
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: Response) -> None:
     """A limit may come as a body alone."""
     body = answer.json() if answer.content else {}
     if isinstance(body, dict) and "retry_after" in body:

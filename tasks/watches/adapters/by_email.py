@@ -25,7 +25,7 @@ from workers.channel_secrets import has_control, is_reference, resolve
 from workers.deadline import in_time
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 DEFAULT_SENDER = "watchkeeper@localhost"
 #: What a secret must hold to be a recipient: "ann@example.org" or "Ann <ann@example.org>".
@@ -80,7 +80,7 @@ def _id(channel: str, keys: Sequence[str]) -> str:
     return f"<{uuid5(NAMESPACE_URL, ' '.join([channel, *sorted(keys)]))}@watchkeeper>"
 
 
-def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns what the server answered to the message."""
     to, login = recipients(channel)
     upstream = channel.upstream
@@ -89,7 +89,7 @@ def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
     _refuse_control(channel, to)
     credentials = _login(login)
     message = composed(channel, to, notes)
-    with door.passing(upstream, f"mail to {len(to)}"):
+    with client.passing(upstream, f"mail to {len(to)}"):
         try:
             refused = _deliver(channel.base_url, credentials, message)
         except smtplib.SMTPAuthenticationError as error:

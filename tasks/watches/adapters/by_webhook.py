@@ -10,14 +10,14 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 
-def send(door: Door, channel: Any, notes: Sequence[Note]) -> str:
+def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns e.g. "the server said 202"."""
     path, secrets = path_of(channel)
     try:
-        answer = door.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
+        answer = client.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
     except BrokenAnswer as error:
         if error.status not in ABOUT_THE_MESSAGE:
             raise

@@ -52,7 +52,7 @@ def take(connection: Connection, run_id: UUID, seq: int, url: str) -> str | None
     return connection.execute(_TAKE, parameters).scalar_one_or_none()
 
 
-class Detours:
+class Redirects:
     """The redirects of one batch; of nobody's calls none are remembered."""
 
     def __init__(self, run_id: UUID | None, seq: int | None, *, resumed: bool) -> None:

@@ -1,4 +1,4 @@
-create or replace function open_door(upstream_name text, why text default null) returns upstream
+create or replace function unblock(upstream_name text, why text default null) returns upstream
 language plpgsql
 as $$
 declare
@@ -15,13 +15,13 @@ begin
         raise exception 'upstream "%" is disabled: a person shut it', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
-    if not exists (select from upstream_state where upstream = kept.name and closed_until > clock_timestamp()) then
+    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
         raise notice 'The door of % is not closed.', kept.name;
     end if;
-    update upstream set opened_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
     return kept;
 end
 $$;
-comment on function open_door(text, text) is
-    'Open an upstream''s closed door before its time; one call tries first: SELECT open_door(''head_fi'', ''they said we may'');';
+comment on function unblock(text, text) is
+    'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';

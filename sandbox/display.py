@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sandbox.demo import NAMES
-from sandbox.house import MAILBOX, House
+from sandbox.environment import MAILBOX, Environment
 from workers.text import printable
 
 GLYPHS = {
@@ -41,20 +41,20 @@ select coalesce(schedule, task) as name, state, coalesce(error, reason, result->
 """
 
 
-def welcome(say: Console, house: House, env_file: Path) -> None:
+def welcome(say: Console, environment: Environment, env_file: Path) -> None:
     """Where to look and what to try."""
-    env = house.env
+    env = environment.env
     address = f"postgresql://{env['PGUSER']}:{env['PGPASSWORD']}@127.0.0.1:{env['PGPORT']}/{env['PGDATABASE']}"
-    psql = shlex.quote(str(house.postgres.psql or "psql"))
+    psql = shlex.quote(str(environment.postgres.psql or "psql"))
     with contextlib.suppress(ValueError):
         env_file = env_file.relative_to(Path.cwd())
     for line in (
         "",
         "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over).",
-        f"  Flower   http://127.0.0.1:{house.ports['flower']}",
+        f"  Flower   http://127.0.0.1:{environment.ports['flower']}",
         f"  psql     {escape(psql)} {address}",
-        f"  logs     {escape(str(house.data / 'logs'))}",
-        f"  mailbox  {escape(str(house.data / MAILBOX))}  (matches of the rule demo-rule)",
+        f"  logs     {escape(str(environment.data / 'logs'))}",
+        f"  mailbox  {escape(str(environment.data / MAILBOX))}  (matches of the rule demo-rule)",
         f"[bold]Try[/] in another terminal, after  [bold]. {escape(shlex.quote(str(env_file)))}[/]",
         "  1  psql -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
         "  2  celery -A workers.app schedule list",

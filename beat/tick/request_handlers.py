@@ -12,11 +12,11 @@ import psycopg
 import structlog
 from psycopg.rows import namedtuple_row
 
-from beat.tick.claiming import Claim
+from beat.tick.claim import Claim
 from beat.tick.ledger import Message, NewRun
-from beat.tick.planning import timing_of
+from beat.tick.plan import timing_of
 from beat.tick.reading import Connection, Row, lock_one
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 from beat.time.timetable import MICROSECOND, next_due
 
 log = structlog.stdlib.get_logger("beat.request")
@@ -57,7 +57,9 @@ class Locked(Exception):
     """Somebody holds the schedule; the request is looked at again in the next tick."""
 
 
-def answer_some(connection: Connection, now: datetime, book: SessionBook) -> tuple[int, list[Message]]:
+def answer_some(
+    connection: Connection, now: datetime, session_cache: SessionCache
+) -> tuple[int, list[Message]]:
     """Answer open requests, oldest first; returns how many were dealt with, and what to send."""
     done, messages = 0, []
     with connection.transaction():
@@ -66,7 +68,7 @@ def answer_some(connection: Connection, now: datetime, book: SessionBook) -> tup
         for request in requests:
             try:
                 with connection.transaction():
-                    messages += _ACTIONS[request.action](connection, request, now, book)
+                    messages += _ACTIONS[request.action](connection, request, now, session_cache)
                 done += 1
             except Locked:
                 continue
@@ -97,12 +99,14 @@ def _said(run: NewRun) -> str:
     return {"due": "started", "held": held}.get(run.state, f"skipped: {reason}")
 
 
-def _run(connection: Connection, request: Any, now: datetime, book: SessionBook) -> list[Message]:
+def _run(
+    connection: Connection, request: Any, now: datetime, session_cache: SessionCache
+) -> list[Message]:
     row = _schedule(connection, request.schedule)
     if row is None:
         _answer(connection, request, f'there is no schedule named "{request.schedule}"', None)
         return []
-    claim = Claim(connection, now, book)
+    claim = Claim(connection, now, session_cache)
     claim.count([row])
     run = claim.add(
         row,
@@ -124,13 +128,15 @@ def _first_due(row: Row, request: Any, timing: Any) -> datetime | None:
     return next_due(timing, anchor, request.backfill_from - MICROSECOND)
 
 
-def _backfill(connection: Connection, request: Any, now: datetime, book: SessionBook) -> list[Message]:
+def _backfill(
+    connection: Connection, request: Any, now: datetime, session_cache: SessionCache
+) -> list[Message]:
     row = _schedule(connection, request.schedule)
     if row is None:
         _answer(connection, request, f'there is no schedule named "{request.schedule}"', None)
         return []
-    timing = replace(timing_of(row, book.sessions(connection, row.calendar)), starts_at=None)
-    claim = Claim(connection, now, book)
+    timing = replace(timing_of(row, session_cache.sessions(connection, row.calendar)), starts_at=None)
+    claim = Claim(connection, now, session_cache)
     claim.count([row])
     due = request.next_due_at or _first_due(row, request, timing)
     anchor, made = due, 0
@@ -153,7 +159,7 @@ def _backfill(connection: Connection, request: Any, now: datetime, book: Session
     return messages
 
 
-def _stop(connection: Connection, request: Any, now: datetime, _: SessionBook) -> list[Message]:
+def _stop(connection: Connection, request: Any, now: datetime, _: SessionCache) -> list[Message]:
     reason = f"stopped by {request.requested_by}" + (f": {request.note}" if request.note else "")
     parameters = {"run_id": request.run_id, "now": now, "reason": reason}
     found = connection.execute(STOP, parameters).fetchone()
@@ -161,7 +167,9 @@ def _stop(connection: Connection, request: Any, now: datetime, _: SessionBook) -
     return []
 
 
-def _retry(connection: Connection, request: Any, now: datetime, book: SessionBook) -> list[Message]:
+def _retry(
+    connection: Connection, request: Any, now: datetime, session_cache: SessionCache
+) -> list[Message]:
     cursor = connection.cursor(row_factory=namedtuple_row)
     old: Any = cursor.execute(RUN, {"run_id": request.run_id}).fetchone()
     row = _schedule(connection, old.schedule) if old and old.schedule else None
@@ -171,7 +179,7 @@ def _retry(connection: Connection, request: Any, now: datetime, book: SessionBoo
     if old.state in {"due", "running", "held"}:
         _answer(connection, request, f"it has not ended yet, it is {old.state}", None)
         return []
-    claim = Claim(connection, now, book)
+    claim = Claim(connection, now, session_cache)
     claim.count([row])
     run = claim.add(
         row,
@@ -186,7 +194,7 @@ def _retry(connection: Connection, request: Any, now: datetime, book: SessionBoo
     return messages
 
 
-_Action = Callable[[Connection, Any, datetime, SessionBook], list[Message]]
+_Action = Callable[[Connection, Any, datetime, SessionCache], list[Message]]
 _ACTIONS: dict[str, _Action] = {
     "run": _run,
     "backfill": _backfill,

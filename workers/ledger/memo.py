@@ -1,4 +1,4 @@
-"""`plan_step`: what a plan learned by a call, so that a plan that goes on pays for it once."""
+"""`memo`: what a plan learned by a call, so that a plan that goes on pays for it once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sqlalchemy.types import Uuid
 from workers.db import Base
 
 
-class PlanStep(Base):
+class Memo(Base):
     """One answer that a plan had before it was ready."""
 
-    __tablename__ = "plan_step"
+    __tablename__ = "memo"
     __table_args__ = (
         {"comment": "What plans learned from upstreams; a plan that had to wait asks for the rest."},
     )
@@ -30,7 +30,7 @@ class PlanStep(Base):
 
 
 _KEEP = text("""
-insert into plan_step (run_id, name, value) values (:run_id, :name, :value)
+insert into memo (run_id, name, value) values (:run_id, :name, :value)
 on conflict (run_id, name) do update set value = excluded.value
 """)
 
@@ -40,7 +40,7 @@ def keep(connection: Connection, run_id: UUID, name: str, value: Any) -> None:
     connection.execute(_KEEP, {"run_id": run_id, "name": name, "value": Jsonb(value)})
 
 
-_KEPT = text("select name, value from plan_step where run_id = :run_id")
+_KEPT = text("select name, value from memo where run_id = :run_id")
 
 
 def kept(connection: Connection, run_id: UUID) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def kept(connection: Connection, run_id: UUID) -> dict[str, Any]:
     return {row.name: row.value for row in connection.execute(_KEPT, {"run_id": run_id})}
 
 
-_FORGET = text("delete from plan_step where run_id = :run_id")
+_FORGET = text("delete from memo where run_id = :run_id")
 
 
 def forget(connection: Connection, run_id: UUID) -> None:

@@ -11,13 +11,13 @@ import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection as AlchemyConnection
 
-from beat.tick import states
-from beat.tick.claiming import Claim
+from beat.tick import schedule_states
+from beat.tick.claim import Claim
 from beat.tick.ledger import Message, array
 from beat.tick.reading import Connection, Row, lock_named
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 from workers.db import transaction
-from workers.ledger import outcomes, runs, setbacks
+from workers.ledger import outcomes, runs, transitions
 
 log = structlog.stdlib.get_logger("beat.end")
 
@@ -43,7 +43,9 @@ select after, name,
 EXISTING = "select name from schedule where name = any(%(names)s)"
 
 
-def conclude(connection: Connection, now: datetime, limit: int, book: SessionBook) -> list[Message]:
+def conclude(
+    connection: Connection, now: datetime, limit: int, session_cache: SessionCache
+) -> list[Message]:
     """Count ended runs against their schedules and start what follows them.
 
     A run whose schedule, or a follower of it, is locked at the moment is left for the next time.
@@ -72,7 +74,7 @@ def conclude(connection: Connection, now: datetime, limit: int, book: SessionBoo
         fresh = {run_id for (run_id,) in counted}
         ended = [run for run in ended if run.id in fresh and run.schedule in locked]
         _count_failures(connection, ended, locked, now)
-        return _follow(connection, ended, followers, locked, now, book)
+        return _follow(connection, ended, followers, locked, now, session_cache)
 
 
 def _count_failures(
@@ -102,7 +104,7 @@ def _count_failures(
         "failures": array(failures.values()),
         "reasons": array(reasons),
     }
-    connection.execute(states.SET_FAILURES, {**columns, "now": now})
+    connection.execute(schedule_states.SET_FAILURES, {**columns, "now": now})
 
 
 def _said(run: Any) -> str:
@@ -116,7 +118,7 @@ def _follow(
     followers: dict[str, list[tuple[str, bool]]],
     locked: dict[str, Row],
     now: datetime,
-    book: SessionBook,
+    session_cache: SessionCache,
 ) -> list[Message]:
     times: dict[str, list[datetime]] = defaultdict(list)
     for run in ended:
@@ -126,7 +128,7 @@ def _follow(
                     times[name].append(run.finished_at)
     if not times:
         return []
-    claim = Claim(connection, now, book)
+    claim = Claim(connection, now, session_cache)
     claim.count([locked[name] for name in times])
     for name, finished in times.items():
         claim.follow(locked[name], finished)
@@ -164,7 +166,7 @@ def _stop(connection: AlchemyConnection, run_id: UUID) -> None:
     if run["state"] == "held":
         outcomes.give_up(connection, run_id, "stopped", reason)
         return
-    stopped = setbacks.close_open(connection, run_id, "stopped", reason, setbacks.WAITING)
+    stopped = transitions.close_open(connection, run_id, "stopped", reason, transitions.WAITING)
     if stopped:
         outcomes.close_batches(connection, run_id, stopped, error=reason)
 
@@ -182,7 +184,7 @@ def _end_late(connection: AlchemyConnection, run_id: UUID, error: str) -> None:
     run = runs.lock(connection, run_id)
     if run is None or run["finished_at"] is not None:
         return
-    ended = setbacks.close_late(connection, run_id, error, setbacks.OPEN)
+    ended = transitions.close_late(connection, run_id, error, transitions.OPEN)
     if ended:
         outcomes.close_batches(connection, run_id, ended, error=error)
     log.warning("run.overdue", run_id=str(run_id), schedule=run["schedule"])

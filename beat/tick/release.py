@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from beat.tick import states
+from beat.tick import schedule_states
 from beat.tick.ledger import RESERVED, Message, lock_tasks
 from workers import machine_locks
 from workers.upstreams.permits import ELAPSED, LONG_WAIT
@@ -88,7 +88,7 @@ def release_held(connection: Connection, now: datetime, limit: int) -> list[Mess
         connection.execute(GONE, {"names": gone, "now": now})
     with connection.transaction():
         names = sorted(name for name, is_gone in found if not is_gone)
-        locked = connection.execute(states.LOCK_NAMED, {"names": names}).fetchall()
+        locked = connection.execute(schedule_states.LOCK_NAMED, {"names": names}).fetchall()
         parameters = {"names": [name for (name,) in locked], "now": now}
         tasks = [task for (task,) in connection.execute(LIMITED, parameters)]
         if tasks:
@@ -199,7 +199,7 @@ select asked.upstream
 """
 
 #: One batch of each such run is let go: its worker is told how things stand, and defers the run.
-TELL = f"""
+NOTIFY_BLOCKED = f"""
 with told as materialized (
     select first.run_id, first.seq from ({HEADS}) first
      where not exists (select from batch b where b.run_id = first.run_id
@@ -239,7 +239,7 @@ def release_waiting(connection: Connection, now: datetime) -> int:
     return released
 
 
-def tell_hopeless(connection: Connection, now: datetime) -> int:
+def notify_blocked_runs(connection: Connection, now: datetime) -> int:
     """Let one batch of each run go whose upstream is shut for long; returns how many."""
     told = 0
     parameters: dict[str, Any] = {
@@ -249,5 +249,5 @@ def tell_hopeless(connection: Connection, now: datetime) -> int:
     }
     for (upstream,) in connection.execute(HOPELESS, parameters).fetchall():
         with connection.transaction():
-            told += connection.execute(TELL, {**parameters, "upstream": upstream}).rowcount
+            told += connection.execute(NOTIFY_BLOCKED, {**parameters, "upstream": upstream}).rowcount
     return told

@@ -44,7 +44,7 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One whole answer."""
 
     upstream: str
@@ -91,7 +91,7 @@ def _said_in(page: bytes) -> str | None:
     return found.group(1).decode("ascii") if found else None
 
 
-def is_challenge(answer: Answer) -> bool:
+def is_challenge(answer: Response) -> bool:
     """Whether the page asks for proof of being human instead of answering."""
     if answer.headers.get("cf-mitigated", "").lower() == "challenge":
         return True
@@ -99,7 +99,7 @@ def is_challenge(answer: Answer) -> bool:
     return any(mark in start for mark in CHALLENGE_MARKS)
 
 
-def judge(answer: Answer) -> None:
+def judge(answer: Response) -> None:
     """Raise the typed error that the status stands for; return for 2xx and 304.
 
     403 is read as "blocked", with or without a challenge page: asking again would not be polite.

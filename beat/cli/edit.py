@@ -18,7 +18,7 @@ from beat.cli.shared import (
     time_of_day,
     yes,
 )
-from workers.console import confirm, connect, say, show, speaks_plainly
+from workers.output import confirm, connect, handle_db_errors, say, show
 
 TIMINGS = ("every", "cron", "at", "after")
 
@@ -107,7 +107,7 @@ def write(name: str, statement: str, values: dict[str, Any], *, dry: bool, as_js
 @columns
 @dry_run
 @as_json
-@speaks_plainly
+@handle_db_errors
 def set_(
     name: str,
     daily: str | None,
@@ -141,7 +141,7 @@ def set_(
 @columns
 @dry_run
 @as_json
-@speaks_plainly
+@handle_db_errors
 def add(
     name: str,
     task: str,
@@ -171,7 +171,7 @@ def add(
 @click.command("remove")
 @some_names
 @yes
-@speaks_plainly
+@handle_db_errors
 def remove(wanted: tuple[str, ...], yes: bool) -> None:
     """Delete schedules; their history stays under their names."""
     if not wanted:
@@ -203,7 +203,7 @@ def _said(row: dict[str, Any]) -> str:
 @click.option("--note", help="why")
 @click.option("--for", "for_", help="e.g. 2h")
 @click.option("--until", help="a time")
-@speaks_plainly
+@handle_db_errors
 def pause(
     wanted: tuple[str, ...], everything: bool, note: str | None, for_: str | None, until: str | None
 ) -> None:
@@ -231,7 +231,7 @@ def pause(
 @click.command("resume")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="undo pause --all")
-@speaks_plainly
+@handle_db_errors
 def resume(wanted: tuple[str, ...], everything: bool) -> None:
     """End a pause, also an automatic one; no backlog is fired."""
     if bool(wanted) == everything:

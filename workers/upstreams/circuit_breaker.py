@@ -9,7 +9,7 @@ import structlog
 from workers import metrics
 from workers.db import transaction
 from workers.errors import Unavailable, UpstreamError
-from workers.upstreams import doors, retry
+from workers.upstreams import retry, upstream_states
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -17,9 +17,11 @@ log = structlog.stdlib.get_logger(__name__)
 def shut(error: UpstreamError) -> None:
     """Close the door for everybody until the time named, or for a growing while."""
     with transaction() as connection:
-        failures = doors.count_failure(connection, error.upstream)
+        failures = upstream_states.count_failure(connection, error.upstream)
         pause = retry.closing(failures, named=error.retry_after)
-        until = doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
+        until = upstream_states.close(
+            connection, error.upstream, timedelta(seconds=pause), error.detail
+        )
     metrics.CLOSINGS.labels(error.upstream).inc()
     log.warning("door.closed", upstream=error.upstream, until=str(until), reason=error.detail)
 
@@ -27,9 +29,9 @@ def shut(error: UpstreamError) -> None:
 def count_outage(error: Unavailable) -> None:
     """One more call without a usable answer; the fifth in a row closes the door."""
     with transaction() as connection:
-        failures = doors.count_failure(connection, error.upstream)
+        failures = upstream_states.count_failure(connection, error.upstream)
         if failures < retry.OUTAGES_TO_CLOSE:
             return
         pause = retry.breaking(failures - retry.OUTAGES_TO_CLOSE + 1)
-        doors.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
+        upstream_states.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
     log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)

@@ -33,15 +33,23 @@ from workers.errors import (
 )
 from workers.permit_holder import NoPermit, PermitHolder
 from workers.redaction import redact, remember
-from workers.upstreams import answers, breaker, doors, retry, robots_files, transport, upstreams
-from workers.upstreams.answers import Answer, Validators
-from workers.upstreams.detours import Detours
+from workers.upstreams import (
+    circuit_breaker,
+    responses,
+    retry,
+    robots_files,
+    transport,
+    upstream_states,
+    upstreams,
+)
 from workers.upstreams.permits import LONG_WAIT
+from workers.upstreams.redirects import Redirects
 from workers.upstreams.requests import Check, Request, address
+from workers.upstreams.responses import Response, Validators
 from workers.upstreams.robots import Disallowed
 from workers.upstreams.transport import Lost, Unanswered, Unreached
 
-__all__ = ["LONG_WAIT", "Answer", "Door", "Validators"]
+__all__ = ["LONG_WAIT", "Response", "UpstreamClient", "Validators"]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,7 +67,7 @@ def reset(*, close: bool = True) -> None:
     transport.reset(close=close)
 
 
-class Door(PermitHolder):
+class UpstreamClient(PermitHolder):
     """Calls made for one batch (or for nobody in particular)."""
 
     def __init__(
@@ -72,15 +80,15 @@ class Door(PermitHolder):
         resumed: bool = False,
     ) -> None:
         super().__init__(run_id, seq, settle_later=settle_later, check=check)
-        self._detours = Detours(run_id, seq, resumed=resumed)
+        self._redirects = Redirects(run_id, seq, resumed=resumed)
         #: How much of the time left the present attempt may take.
         self._share = 1.0
 
-    def get(self, upstream: str, path: str, **how: Any) -> Answer:
+    def get(self, upstream: str, path: str, **how: Any) -> Response:
         """GET ``path`` below the upstream's base URL, or an address there; see ``call`` for ``how``."""
         return self.call("GET", upstream, path, **how)
 
-    def post(self, upstream: str, path: str, body: Any, **how: Any) -> Answer:
+    def post(self, upstream: str, path: str, body: Any, **how: Any) -> Response:
         """POST ``body`` as JSON; see ``call`` for ``how``."""
         return self.call("POST", upstream, path, body=body, **how)
 
@@ -100,7 +108,7 @@ class Door(PermitHolder):
         conditional: Validators | None = None,
         check: Check | None = None,
         obey_robots: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """One answer, after at most three attempts, all within ``timeout`` seconds.
 
         ``body`` is sent as JSON, ``content`` as it is (``headers`` say what it is).
@@ -122,7 +130,7 @@ class Door(PermitHolder):
 
     def _answer(
         self, request: Request, deadline: float, polite: str | None, *, repeats: bool
-    ) -> Answer:
+    ) -> Response:
         """Attempt by attempt; one that hangs gives way to the next when another may go beside it."""
         attempt, unanswered = 1, None
         while True:
@@ -137,18 +145,18 @@ class Door(PermitHolder):
                 raise
             except RateLimited as error:
                 # The door is closed; asking for the next permit waits, or says how long.
-                breaker.shut(error)
+                circuit_breaker.shut(error)
                 unanswered = None
             except Disallowed:
                 raise
             except Blocked as error:
-                breaker.shut(error)
+                circuit_breaker.shut(error)
                 raise
             except (QuotaWait, QuotaSpent, NoPermit):
                 if unanswered is None:
                     raise
                 # There is no second permit in time: the call had no answer, whoever waits now.
-                breaker.count_outage(unanswered)
+                circuit_breaker.count_outage(unanswered)
                 raise unanswered from None
             except Unavailable as error:
                 self._pause(request, error, attempt, deadline)
@@ -164,7 +172,7 @@ class Door(PermitHolder):
             # It has waited already.
             pause = min(pause, left / 10)
         if not again or pause >= left:
-            breaker.count_outage(error)
+            circuit_breaker.count_outage(error)
             raise error
         time.sleep(pause)
 
@@ -181,37 +189,37 @@ class Door(PermitHolder):
             raise AddressRefused(upstream, str(refused)) from None
         except OSError as broken:
             error = Unavailable(upstream, str(broken) or "no whole answer in time")
-            breaker.count_outage(error)
+            circuit_breaker.count_outage(error)
             raise error from None
         finally:
             # What ran out of time may still be in flight: its permit is left to its lease.
             if time.monotonic() < deadline:
                 self._answered(permit, None)
 
-    def _follow(self, request: Request, deadline: float, site: str | None = None) -> Answer:
+    def _follow(self, request: Request, deadline: float, site: str | None = None) -> Response:
         """Exchange, redirect by redirect, until an answer that is none; raise what it stands for.
 
         ``site``: the address whose robots.txt is obeyed at every hop.
         """
-        first, request = request, self._detours.resume(request)
+        first, request = request, self._redirects.resume(request)
         for _ in range(REDIRECTS + 1):
             try:
                 if site is not None:
                     robots_files.obey(request, site, lambda file: self._follow(file, deadline))
                 answer = self._exchange(request, deadline)
             except ControlFlow:
-                self._detours.keep(first, request)
+                self._redirects.keep(first, request)
                 raise
             location = answer.headers.get("location")
             if answer.status not in {301, 302, 303, 307, 308} or not location:
-                answers.judge(answer)
+                responses.judge(answer)
                 if request.check is not None and not answer.not_modified:
                     request.check(answer)
                 return answer
             request = request.redirected(location, answer.status)
         raise BrokenAnswer(request.upstream, f"redirects more than {REDIRECTS} times")
 
-    def _exchange(self, request: Request, deadline: float) -> Answer:
+    def _exchange(self, request: Request, deadline: float) -> Response:
         """One HTTP call under one permit."""
         upstream, shown = request.upstream, redact(urlsplit(request.url).path)
         permit = self._permit(upstream, deadline, shown)
@@ -246,4 +254,4 @@ class Door(PermitHolder):
         """The upstream serves again: forget its failures."""
         if self._on_trial:
             with transaction() as connection:
-                doors.recover(connection, upstream)
+                upstream_states.recover(connection, upstream)

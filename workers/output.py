@@ -113,7 +113,7 @@ def confirm(question: str, *, yes: bool) -> None:
         sys.exit(FAILED)
 
 
-def speaks_plainly(command: Callable[P, T]) -> Callable[P, T]:
+def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
     """Turn the database's refusals into its own words and an exit code, never a traceback."""
 
     @functools.wraps(command)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from beat import edits
-from beat.tick import states
-from beat.tick.claiming import obey
+from beat.tick import schedule_states
+from beat.tick.claim import obey
 from beat.tick.reading import Connection, lock_named
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 
 #: Schedules that one step of the sweep compares.
 SLICE = 10_000
 
 
 def plan_edited(
-    connection: Connection, now: datetime, limit: int, book: SessionBook
+    connection: Connection, now: datetime, limit: int, session_cache: SessionCache
 ) -> tuple[int, bool, list[str]]:
     """Plan what was edited; returns how many edits were consumed, whether some must wait, and of whom.
 
@@ -26,17 +26,19 @@ def plan_edited(
         found = connection.execute(edits.OPEN, {"limit": limit}).fetchall()
         if not found:
             return 0, False, []
-        planned = _plan(connection, now, sorted({name for _, name in found}), book)
+        planned = _plan(connection, now, sorted({name for _, name in found}), session_cache)
         parameters = {"ids": [number for number, _ in found], "names": planned}
         consumed = connection.execute(edits.CONSUME, parameters).rowcount
         return consumed, consumed < len(found), planned
 
 
-def _plan(connection: Connection, now: datetime, names: list[str], book: SessionBook) -> list[str]:
-    connection.execute(states.CREATE, {"names": names})
-    book.forget()
+def _plan(
+    connection: Connection, now: datetime, names: list[str], session_cache: SessionCache
+) -> list[str]:
+    connection.execute(schedule_states.CREATE, {"names": names})
+    session_cache.forget()
     rows, unreadable = lock_named(connection, names)
-    obey(connection, now, book, rows, unreadable, replan=True)
+    obey(connection, now, session_cache, rows, unreadable, replan=True)
     return [row.name for row in [*rows, *unreadable]]
 
 
@@ -48,13 +50,15 @@ class Sweep:
         #: Time spent on the present round through the table (seconds).
         self.cost = 0.0
 
-    def step(self, connection: Connection, now: datetime, limit: int, book: SessionBook) -> bool:
+    def step(
+        self, connection: Connection, now: datetime, limit: int, session_cache: SessionCache
+    ) -> bool:
         """One slice; True when the last one is done."""
         with connection.transaction():
             parameters = {"after": self._after, "slice": SLICE, "limit": limit}
-            row = connection.execute(states.SLICE, parameters).fetchone()
+            row = connection.execute(schedule_states.SLICE, parameters).fetchone()
             last, size, names = row or ("", 0, [])
-            planned = _plan(connection, now, sorted(names), book) if names else []
+            planned = _plan(connection, now, sorted(names), session_cache) if names else []
         if planned and len(names) == limit:
             return False
         self._after = last if size == SLICE else ""

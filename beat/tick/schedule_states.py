@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime
 
-from beat.tick.planning import COLUMNS
+from beat.tick.plan import COLUMNS
 from workers.db import Base
 
 

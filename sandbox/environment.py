@@ -53,7 +53,7 @@ def answers(url: str) -> bool:
 
 
 @dataclass
-class House:
+class Environment:
     """Everything that runs, and where."""
 
     data: Path
@@ -71,7 +71,7 @@ class House:
         self.valkey = ValkeyServer(self.data / "valkey", self.ports["valkey"], durable=not self.fast)
 
     @classmethod
-    def temporary(cls, folder: Path, say: Callable[[str], None]) -> House:
+    def temporary(cls, folder: Path, say: Callable[[str], None]) -> Environment:
         """A house on free ports that may lose everything."""
         return cls(folder, free_ports(list(PORTS)), fast=True, say=say)
 

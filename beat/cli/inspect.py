@@ -8,13 +8,13 @@ from datetime import timedelta
 import click
 
 from beat.cli.shared import as_json, length, name_argument, names
-from workers.console import FAILED, NOT_FOUND, connect, fail, plain, say, show, speaks_plainly
+from workers.output import FAILED, NOT_FOUND, connect, fail, handle_db_errors, plain, say, show
 
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
 RUNS = ("when", "name", "trigger", "state", "summary", "took", "id")
 CHANGES = ("changed_at", "changed_by", "program", "schedule", "change")
 RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by")
-QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "closed_because")
+QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "blocked_because")
 HEALTH = ("name", "role", "seen", "state")
 TROUBLE = ("kind", "title", "text", "severity")
 
@@ -22,7 +22,7 @@ TROUBLE = ("kind", "title", "text", "severity")
 @click.command("list")
 @click.option("--state", help="on, paused, disabled, late, failing, or how the state begins")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def list_(state: str | None, as_json: bool) -> None:
     """Every schedule: when it runs, how it went, when it runs next."""
     with connect() as connection:
@@ -38,7 +38,7 @@ def list_(state: str | None, as_json: bool) -> None:
 @click.command("show")
 @name_argument
 @as_json
-@speaks_plainly
+@handle_db_errors
 def show_(name: str, as_json: bool) -> None:
     """One schedule: its settings, next and last runs, last changes."""
     from beat.cli import words
@@ -75,7 +75,7 @@ def show_(name: str, as_json: bool) -> None:
 @name_argument
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True)
 @as_json
-@speaks_plainly
+@handle_db_errors
 def next_(name: str, count: int, as_json: bool) -> None:
     """When it will run: local time, UTC, and how far ahead."""
     with connect() as connection:
@@ -89,7 +89,7 @@ def next_(name: str, count: int, as_json: bool) -> None:
 @click.option("--since", help="e.g. 24h")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
-@speaks_plainly
+@handle_db_errors
 def runs(name: str | None, failed: bool, since: str | None, count: int, as_json: bool) -> None:
     """Runs, the newest first."""
     with connect() as connection:
@@ -113,7 +113,7 @@ def runs(name: str | None, failed: bool, since: str | None, count: int, as_json:
 @click.command("changes")
 @click.argument("name", required=False, shell_complete=names)
 @as_json
-@speaks_plainly
+@handle_db_errors
 def changes(name: str | None, as_json: bool) -> None:
     """Who changed what, with which program."""
     with connect() as connection:
@@ -126,7 +126,7 @@ def changes(name: str | None, as_json: bool) -> None:
 
 @click.command("status")
 @as_json
-@speaks_plainly
+@handle_db_errors
 def status(as_json: bool) -> None:
     """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
     with connect() as connection:
@@ -156,7 +156,7 @@ def status(as_json: bool) -> None:
 
 @click.command("watch")
 @click.argument("run_id", metavar="RUN", required=False, type=click.UUID)
-@speaks_plainly
+@handle_db_errors
 def watch(run_id: object | None) -> None:
     """Live bars of one run, or of all that run now; Ctrl-C ends the looking, not the runs."""
     from beat.cli.progress import follow

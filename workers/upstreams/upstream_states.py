@@ -29,10 +29,10 @@ class UpstreamState(Base):
         primary_key=True,
         comment="The upstream",
     )
-    closed_until: Mapped[datetime | None] = mapped_column(
+    blocked_until: Mapped[datetime | None] = mapped_column(
         DateTime(timezone=True), comment="Nobody calls it before"
     )
-    closed_reason: Mapped[str | None] = mapped_column(Text, comment="Why it is closed")
+    blocked_reason: Mapped[str | None] = mapped_column(Text, comment="Why it is closed")
     failures: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Closings or outages in a row; a good answer clears them"
     )
@@ -52,13 +52,13 @@ class UpstreamState(Base):
 
 _CLOSE = text("""
 update upstream_state
-   set closed_reason = case when closed_until > clock_timestamp() + :pause
-                            then closed_reason else :reason end,
-       closed_until = greatest(closed_until, clock_timestamp() + :pause),
+   set blocked_reason = case when blocked_until > clock_timestamp() + :pause
+                            then blocked_reason else :reason end,
+       blocked_until = greatest(blocked_until, clock_timestamp() + :pause),
        next_permit_at = greatest(next_permit_at, clock_timestamp() + :pause),
        next_permit_reason = :reason
  where upstream = :upstream
-returning closed_until
+returning blocked_until
 """)
 
 
@@ -70,7 +70,7 @@ def close(connection: Connection, upstream: str, pause: timedelta, reason: str) 
 
 _COUNT_FAILURE = text("""
 update upstream_state
-   set failures = failures + (coalesce(closed_until <= clock_timestamp(), true))::int
+   set failures = failures + (coalesce(blocked_until <= clock_timestamp(), true))::int
  where upstream = :upstream
 returning failures
 """)
@@ -87,9 +87,9 @@ def count_failure(connection: Connection, upstream: str) -> int:
 
 
 _RECOVER = text("""
-update upstream_state set failures = 0, closed_reason = null, closed_until = null
- where upstream = :upstream and (failures > 0 or closed_until is not null)
-   and coalesce(closed_until <= clock_timestamp(), true)
+update upstream_state set failures = 0, blocked_reason = null, blocked_until = null
+ where upstream = :upstream and (failures > 0 or blocked_until is not null)
+   and coalesce(blocked_until <= clock_timestamp(), true)
 """)
 
 

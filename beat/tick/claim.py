@@ -14,13 +14,13 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from beat.tick import ledger, states
+from beat.tick import ledger, schedule_states
 from beat.tick.ledger import Message, NewRun, array
-from beat.tick.planning import claim_time, plan, timing_of
+from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Connection, Row, Unreadable, lock_due
 from beat.time.catchup import Outcome, settle
 from beat.time.overlap import Act, decide
-from beat.time.sessions import SessionBook
+from beat.time.sessions import SessionCache
 
 log = structlog.stdlib.get_logger("beat.claim")
 
@@ -31,10 +31,10 @@ MOST_RUNS = 1000
 class Claim:
     """Decisions about locked schedules, gathered row by row, written with few statements."""
 
-    def __init__(self, connection: Connection, now: datetime, book: SessionBook) -> None:
+    def __init__(self, connection: Connection, now: datetime, session_cache: SessionCache) -> None:
         self._connection = connection
         self._now = now
-        self._book = book
+        self._session_cache = session_cache
         self._runs: list[NewRun] = []
         self._advanced: list[tuple[Any, ...]] = []
         self._replanned: list[tuple[Any, ...]] = []
@@ -74,7 +74,7 @@ class Claim:
             self._tasks.update(dict(counted.fetchall()))
 
     def _replan(self, row: Row) -> None:
-        timing = timing_of(row, self._book.sessions(self._connection, row.calendar))
+        timing = timing_of(row, self._session_cache.sessions(self._connection, row.calendar))
         planned = plan(row, timing, self._now)
         if planned.lost is not None:
             reason = "the schedule was edited before it was claimed"
@@ -84,7 +84,7 @@ class Claim:
         )
 
     def _decide(self, row: Row) -> None:
-        timing = timing_of(row, self._book.sessions(self._connection, row.calendar))
+        timing = timing_of(row, self._session_cache.sessions(self._connection, row.calendar))
         due = row.next_run_at
         made = settle(timing, row.anchor_at, due, self._now, row.catch_up, row.catch_up_window)
         started, following = 0, made.following
@@ -193,9 +193,17 @@ class Claim:
         messages = ledger.insert(self._connection, self._runs, now)
         if self._cancelled:
             self._connection.execute(ASK_TO_STOP, {"names": self._cancelled, "now": now})
-        self._many(states.ADVANCE, self._advanced, "names", "nexts", "claims", "lasts", "runs")
-        self._many(states.SET_PLAN, self._replanned, "names", "revisions", "anchors", "nexts", "claims")
-        self._many(states.SET_ASIDE, self._aside, "names", "revisions", "errors")
+        self._many(schedule_states.ADVANCE, self._advanced, "names", "nexts", "claims", "lasts", "runs")
+        self._many(
+            schedule_states.SET_PLAN,
+            self._replanned,
+            "names",
+            "revisions",
+            "anchors",
+            "nexts",
+            "claims",
+        )
+        self._many(schedule_states.SET_ASIDE, self._aside, "names", "revisions", "errors")
         return messages
 
     def _many(self, statement: str, rows: list[tuple[Any, ...]], *columns: str) -> None:
@@ -220,17 +228,19 @@ update run set stop_requested_at = coalesce(stop_requested_at, %(now)s),
 """
 
 
-def claim_due(connection: Connection, now: datetime, limit: int, book: SessionBook) -> list[Message]:
+def claim_due(
+    connection: Connection, now: datetime, limit: int, session_cache: SessionCache
+) -> list[Message]:
     """Claim what is due at ``now`` in one transaction; returns the messages to send."""
     with connection.transaction():
         rows, unreadable = lock_due(connection, now, limit)
-        return obey(connection, now, book, rows, unreadable)
+        return obey(connection, now, session_cache, rows, unreadable)
 
 
 def obey(
     connection: Connection,
     now: datetime,
-    book: SessionBook,
+    session_cache: SessionCache,
     rows: list[Row],
     unreadable: list[Unreadable],
     *,
@@ -244,7 +254,7 @@ def obey(
         return []
     try:
         with connection.transaction():
-            claim = Claim(connection, now, book)
+            claim = Claim(connection, now, session_cache)
             for row in unreadable:
                 claim.set_aside(row, row.error)
             claim.consider(rows, replan=replan)
@@ -257,18 +267,18 @@ def obey(
         log.warning("claim.one_by_one", rows=len(rows), error=str(error).partition("\n")[0])
     messages: list[Message] = []
     for row in [*unreadable, *rows]:
-        messages += _alone(connection, now, book, row, replan=replan)
+        messages += _alone(connection, now, session_cache, row, replan=replan)
     return messages
 
 
 def _alone(
-    connection: Connection, now: datetime, book: SessionBook, row: Row, *, replan: bool
+    connection: Connection, now: datetime, session_cache: SessionCache, row: Row, *, replan: bool
 ) -> list[Message]:
     problem = row.error if isinstance(row, Unreadable) else None
     if problem is None:
         try:
             with connection.transaction():
-                claim = Claim(connection, now, book)
+                claim = Claim(connection, now, session_cache)
                 claim.consider([row], replan=replan)
                 return claim.write()
         except psycopg.OperationalError:
@@ -276,6 +286,6 @@ def _alone(
         except psycopg.Error as error:
             problem = error
     with connection.transaction():
-        claim = Claim(connection, now, book)
+        claim = Claim(connection, now, session_cache)
         claim.set_aside(row, problem)
         return claim.write()

@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from tasks.discovery import seeing, token_profiles, token_sightings, tokens
+from tasks.discovery import store, token_profiles, token_sightings, tokens
 from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair
-from tasks.discovery.seeing import Found
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.sources.dexscreener import Orders
+from tasks.discovery.store import Found
 from workers.db import is_passing
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
-from workers.upstreams.upstream import Door
+from workers.upstreams.client import UpstreamClient
 
 
 def look_up(work: Work[Any]) -> None:
@@ -48,7 +48,7 @@ def _next_group(batch: Sequence[Item]) -> list[Item]:
 def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
     """Ask for a group and store it, or have it asked for in smaller groups."""
     try:
-        pairs = _fetch(work.door, group)
+        pairs = _fetch(work.client, group)
     except (RateLimited, Blocked):
         raise
     except UpstreamError as error:
@@ -60,17 +60,17 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
     if pairs is None:
         _ask_for_fewer(work, group, (len(group) + 1) // 2)
     else:
-        _keep(work, [seeing.judge(item, pairs, work.options, now) for item in group], now)
+        _keep(work, [store.judge(item, pairs, work.options, now) for item in group], now)
 
 
-def _fetch(door: Door, group: list[Item]) -> dict[str, list[Pair]] | None:
+def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] | None:
     """Every pair of the group's tokens; None when the answer was cut and fewer are to be asked for."""
     chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
     pairs = None
     if _most(group[0]) > 1:
-        pairs = dexscreener.fetch_pairs(door, chain, addresses)
+        pairs = dexscreener.fetch_pairs(client, chain, addresses)
     if pairs is None and len(group) == 1:
-        return dexscreener.fetch_pools(door, chain, addresses[0])
+        return dexscreener.fetch_pools(client, chain, addresses[0])
     return pairs
 
 
@@ -85,7 +85,7 @@ def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
 def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:
     """The tokens were seen, and were asked for now, though nothing is known of them."""
     with work.failing(*group, error=str(error)) as connection:
-        _store(work, connection, [seeing.failed(item, error) for item in group], now)
+        _store(work, connection, [store.failed(item, error) for item in group], now)
 
 
 def _keep(work: Work[Any], found: list[Found], now: datetime) -> None:
@@ -117,7 +117,7 @@ def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
 def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
     """Write tokens and what the run made of them, and ask for the early buyers of the chosen ones."""
     options = work.options
-    counts = seeing.store(connection, work.run_id, found, options.max_tokens, now)
+    counts = store.store(connection, work.run_id, found, options.max_tokens, now)
     work.count(found=len(found), **counts)
     if options.profile_immediately:
         token_profiles.ask(
@@ -134,16 +134,16 @@ def _ask_for_orders(work: Work[Any]) -> None:
         with work.read() as connection:
             chosen = item.key in token_sightings.chosen(connection, work.run_id)
         with work.attempt(item):
-            orders = _orders(work.door, item) if chosen else None
+            orders = _orders(work.client, item) if chosen else None
             with work.done(item) as connection:
                 if orders is not None:
                     chain, address = item.data["chain"], item.data["address"]
                     tokens.keep_orders(connection, chain, normalise(address), orders)
 
 
-def _orders(door: Door, item: Item) -> Orders:
+def _orders(client: UpstreamClient, item: Item) -> Orders:
     try:
-        return dexscreener.fetch_orders(door, item.data["chain"], item.data["address"])
+        return dexscreener.fetch_orders(client, item.data["chain"], item.data["address"])
     except NotFound:
         # Nobody has paid for it.
         return Orders()

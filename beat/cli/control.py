@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from beat.cli.shared import as_json, dry_run, length, name_argument, names, parse_options, yes
-from workers.console import NOT_FOUND, confirm, connect, fail, say, show, speaks_plainly
+from workers.output import NOT_FOUND, confirm, connect, fail, handle_db_errors, say, show
 
 #: What a backfill would take, as shown before it is asked for.
 COUNTS = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
@@ -35,7 +35,7 @@ select distinct on (schedule) id, schedule, state, error, finished_at from run
 @click.option("--note", help="why")
 @click.option("--wait", is_flag=True, help="follow it to its end; exit 1 when it fails")
 @click.option("--here", is_flag=True, help="in this process, without beat, broker and workers")
-@speaks_plainly
+@handle_db_errors
 def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool) -> None:
     """Run a schedule now; beat does it, by the schedule's overlap policy."""
     given = parse_options(options)
@@ -58,7 +58,7 @@ def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here:
 @click.command("stop")
 @click.argument("run_id", metavar="RUN", type=click.UUID)
 @click.option("--note", help="why")
-@speaks_plainly
+@handle_db_errors
 def stop(run_id: UUID, note: str | None) -> None:
     """Ask a run to stop: what waits ends at once, what runs at its next call."""
     with connect() as connection:
@@ -74,7 +74,7 @@ def stop(run_id: UUID, note: str | None) -> None:
 @click.option("--note", help="why")
 @dry_run
 @yes
-@speaks_plainly
+@handle_db_errors
 def retry(
     run_id: UUID | None,
     failed: bool,
@@ -114,7 +114,7 @@ def retry(
 @dry_run
 @yes
 @as_json
-@speaks_plainly
+@handle_db_errors
 def backfill(
     name: str,
     first: str,
