@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 from fix_postgres import SHIPPED, SHIPPED_UPSTREAMS
 
-from tasks.listings import cards, head_fi, matching, selectors, storing
+from tasks.listings import cards, head_fi, matching, selectors
 from tasks.listings.cards import Card
+from tasks.listings.store import Stored, store_page
 
 SELECTORS = selectors.read(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
@@ -74,14 +75,14 @@ class Ground:
         self.scrapes, self.need = scrapes, need
         self.sql: psycopg.Connection[dict[str, Any]] = scrapes.sql
 
-    def store(self, told: dict[str, Any]) -> storing.Stored:
+    def store(self, told: dict[str, Any]) -> Stored:
         return self.store_cards(scraped(told))
 
-    def store_cards(self, found: Sequence[Card], since: datetime | None = None) -> storing.Stored:
+    def store_cards(self, found: Sequence[Card], since: datetime | None = None) -> Stored:
         from workers.db import transaction
 
         with transaction() as connection:
-            return storing.store(connection, "head_fi", 2, found, "USD", since=since)
+            return store_page(connection, "head_fi", 2, found, "USD", since=since)
 
     def told(self, given: dict[str, Any]) -> dict[str, Any]:
         """What people hear: a finding is judged and sent as a scrape and the sender do it."""

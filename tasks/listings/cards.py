@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from tasks.listings import money, words
+from tasks.listings import money, text_fields
 from tasks.listings.selectors import Selector, Selectors, first, fold, value
 
 #: A path from the root without dot segments; anything else is for urljoin.
@@ -46,14 +46,14 @@ class Card:
     ships_to: str | None = None
     seller: str | None = None
     seller_reputation: int | None = None
-    status: str = words.ACTIVE
+    status: str = text_fields.ACTIVE
     listed_at: datetime | None = None
     edited_at: datetime | None = None
 
     @property
     def regions(self) -> tuple[str, ...]:
         """Regions it is sent to, one by one."""
-        return words.regions(self.ships_to)
+        return text_fields.regions(self.ships_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,15 @@ def _card(
     asked = _asked(node, selectors.get("price"))
     asked = asked.replace(label, "", 1) if label else asked
     price = money.parse(asked, currency)
-    seller, reputation = words.seller(_text(node, selectors, "seller"))
+    seller, reputation = text_fields.seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
-        reputation = words.number(value(node, selectors["reputation"]))
+        reputation = text_fields.number(value(node, selectors["reputation"]))
     status = (
-        words.label_status(value(node, selectors.get("overlay")))
-        or words.label_status(kind)
-        or words.class_status(node.attributes.get("class"))
-        or words.text_status(asked)
-        or words.heading(title)[0]
+        text_fields.label_status(value(node, selectors.get("overlay")))
+        or text_fields.label_status(kind)
+        or text_fields.class_status(node.attributes.get("class"))
+        or text_fields.text_status(asked)
+        or text_fields.heading(title)[0]
     )
     return Card(
         external_id=external_id,
@@ -134,8 +134,8 @@ def _card(
         seller=seller,
         seller_reputation=reputation,
         status=status,
-        listed_at=words.when(value(node, selectors.get("listed"))),
-        edited_at=words.when(value(node, selectors.get("edited"))),
+        listed_at=text_fields.when(value(node, selectors.get("listed"))),
+        edited_at=text_fields.when(value(node, selectors.get("edited"))),
     )
 
 

@@ -41,10 +41,10 @@ def listings() -> None:
 @handle_db_errors
 def list_(count: int, as_json: bool, **wanted: Any) -> None:
     """Ads, the newest first."""
-    from tasks.listings import asking
+    from tasks.listings import queries
 
     with database() as connection:
-        rows = asking.found(connection, count=count, **wanted)
+        rows = queries.found(connection, count=count, **wanted)
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
     show(rows, columns, as_json=as_json)
 
@@ -56,11 +56,11 @@ def list_(count: int, as_json: bool, **wanted: Any) -> None:
 @handle_db_errors
 def show_(number: str, site: str | None, as_json: bool) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
-    from tasks.listings import asking
+    from tasks.listings import queries
 
     with database() as connection:
-        found = asking.by_number(connection, number, site)
-        past = asking.history(connection, found[0]["id"]) if len(found) == 1 else []
+        found = queries.by_number(connection, number, site)
+        past = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
     if not found:
         fail(f"no ad with number {number}", "celery -A workers.app listings list", NOT_FOUND)
     if len(found) > 1:
@@ -155,29 +155,29 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
     from functools import partial
     from urllib.parse import urljoin
 
-    from tasks.listings import fetching
+    from tasks.listings import fetchers
     from workers.errors import UpstreamError
     from workers.upstreams.client import UpstreamClient
 
     if path is not None:
         html = path.read_text(errors="replace")
-        return fetching.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
-    check = partial(fetching.refuse_challenge, source)
+        return fetchers.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
+    check = partial(fetchers.refuse_challenge, source)
     with (
         closing(UpstreamClient()) as client,
-        fetching.opened(source, client) as fetch,
+        fetchers.opened(source, client) as fetch,
         client.waiting(PATIENCE),
     ):
         answer = fetch(source.path(category_path, 1), timeout=PATIENCE, check=check)
-        page = fetching.parse(source, answer.text, answer.url)
+        page = fetchers.parse(source, answer.text, answer.url)
         if not page.cards:
             return page, len(answer.text), ""
-        time.sleep(fetching.pause(source))
+        time.sleep(fetchers.pause(source))
         try:
             other = fetch(source.path(category_path, 2), timeout=PATIENCE, check=check)
         except UpstreamError as error:
             return page, len(answer.text), f"page 2: {error}"
-    second = fetching.parse(source, other.text, other.url)
+    second = fetchers.parse(source, other.text, other.url)
     return page, len(answer.text), _compared(source, page, second, other.url)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from tasks.listings.storing import NEW, PRICE_DROP, Finding
+from tasks.listings.store import NEW, PRICE_DROP, Finding
 from tasks.watches import matching
 from tasks.watches.matching import Found
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from tasks.listings import categories, fetching, reading, site_turns, sites
+from tasks.listings import categories, category_reader, fetchers, site_turns, sites
 from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
@@ -100,13 +100,13 @@ def scrape(work: Work[ScrapeOptions]) -> None:
         site = sites.find(connection, work.options.site)
     options = work.options
     told = options.rate_limit_delay_seconds
-    with fetching.opened(site, work.client, headless=options.headless) as fetch:
-        reader = reading.Reader(
+    with fetchers.opened(site, work.client, headless=options.headless) as fetch:
+        reader = category_reader.Reader(
             work,
             site,
             fetch,
             timeout=float(options.timeout_seconds),
-            delay=fetching.pause(site) if told is None else told,
+            delay=fetchers.pause(site) if told is None else told,
             days=options.initial_scrape_days,
         )
         for item in work.items():

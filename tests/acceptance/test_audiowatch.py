@@ -13,7 +13,7 @@ import pytest
 from audiowatch_ground import Ground, card_html, parsed
 from pydantic import ValidationError
 
-from tasks.listings import storing, words
+from tasks.listings import store, text_fields
 from tasks.listings.scrape import ScrapeOptions
 from tasks.watches import checking, evaluation, grammar, rules, wording
 from tasks.watches.filters import Filters
@@ -36,7 +36,7 @@ Adapter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 def card_parse(given: dict[str, Any], ground: Ground | None) -> dict[str, Any]:
     if "detail_h1" in given:
-        status, title = words.heading(given["detail_h1"])
+        status, title = text_fields.heading(given["detail_h1"])
         return {"status": status, "title": title}
     if "max_age_days" in given:
         assert ground is not None
@@ -45,7 +45,7 @@ def card_parse(given: dict[str, Any], ground: Ground | None) -> dict[str, Any]:
     if not page.cards:
         return {"skipped": True, "next_url": page.next_url}
     card = page.cards[0]
-    row = storing.merged(None, card, "USD")
+    row = store.merged(None, card, "USD")
     return {
         "skipped": False,
         "cards": len(page.cards),
@@ -186,8 +186,8 @@ def as_written(name: str, found: Any, expected: Any) -> Any:
         return found
     same = {
         "price": lambda: Decimal(found) == Decimal(expected),
-        "listed_at": lambda: found == words.when(expected),
-        "last_edited_at": lambda: found == words.when(expected),
+        "listed_at": lambda: found == text_fields.when(expected),
+        "last_edited_at": lambda: found == text_fields.when(expected),
         "run_status": lambda: bool(found & set(expected.split(" or "))),
     }.get(name, lambda: False)
     return expected if same() else found

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from ground import ROOT, say
 
-from tasks.listings import cards, head_fi, money, selectors, words
+from tasks.listings import cards, head_fi, money, selectors, text_fields
 
 #: Cards on a page: a list page of the site has about so many.
 CARDS = 20
@@ -56,13 +56,13 @@ def soup(bs4: Any) -> Callable[[str], list[str]]:
             found = {name: card.select_one(css) for name, css in IN_CARD.items()}
             urljoin(BASE, card["href"])
             urljoin(BASE, found["image"]["src"])
-            words.seller(text(found["seller"]))
-            words.when(found["listed"]["datetime"])
+            text_fields.seller(text(found["seller"]))
+            text_fields.when(found["listed"]["datetime"])
             money.parse((text(found["price"]) or "").replace(text(found["type"]) or "", "", 1))
             for pair in card.select(head_fi.SELECTORS["fields"]):
-                words.regions(f"{text(pair.find('dt'))} {text(pair.find('dd'))}")
+                text_fields.regions(f"{text(pair.find('dt'))} {text(pair.find('dd'))}")
             titles.append(text(found["title"]) or "")
-            words.heading(titles[-1])
+            text_fields.heading(titles[-1])
         tree.select_one(head_fi.SELECTORS["next"])
         return titles
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.listings import fetching
+from tasks.listings import fetchers
 from workers.db import transaction
 from workers.ledger import claims
 
@@ -68,7 +68,7 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
     clean, asked = stored(town), clean_run["result"]["counts"]["pages"]
     statuses = {row["status"] for row in clean[0]["listing"]}
     assert (statuses, asked) == ({"active", "sold", "expired"}, 6)
-    opened = fetching.opened
+    opened = fetchers.opened
     for fatal in range(asked):
         town.before()
         calls = iter(range(1000))
@@ -90,7 +90,7 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
                 yield dies
 
         with monkeypatch.context() as patched:
-            patched.setattr(fetching, "opened", deadly)
+            patched.setattr(fetchers, "opened", deadly)
             with pytest.raises(Death):
                 town.run(max_pages=9)
         with transaction() as connection:

@@ -74,7 +74,7 @@ def test_an_upstream_becomes_a_web_site_when_a_site_names_it(scrapes: Any) -> No
 def test_a_run_that_names_no_pause_keeps_the_usual_one(
     two: Any, ads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.listings.fetching.PAUSE", timedelta(seconds=40))
+    monkeypatch.setattr("tasks.listings.fetchers.PAUSE", timedelta(seconds=40))
     run = two.run()
     assert run["state"] == "running"
     batch = two.one("select error from batch where run_id = %s", run["id"])
@@ -127,16 +127,16 @@ def test_a_scrape_that_was_stopped_is_logged_as_incomplete(scrapes: Any, ads: An
 def test_an_error_nobody_expected_is_logged_with_its_category(
     two: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.listings import storing
+    from tasks.listings import store
 
-    store = storing.store
+    store_page = store.store_page
 
     def broken(connection: Any, site: str, category: int, *arguments: Any, **how: Any) -> Any:
         if category == 2:
             raise ZeroDivisionError("by zero")
-        return store(connection, site, category, *arguments, **how)
+        return store_page(connection, site, category, *arguments, **how)
 
-    monkeypatch.setattr(storing, "store", broken)
+    monkeypatch.setattr(store, "store_page", broken)
     run = two.run()
     assert (run["state"], run["failed"]) == ("partial", 1)
     assert logged(two)["full-size"] == ("failed", "ZeroDivisionError: by zero")

@@ -6,7 +6,7 @@ import os
 import random
 from pathlib import Path
 
-from tasks.listings import cards, head_fi, selectors, storing
+from tasks.listings import cards, head_fi, selectors, store
 from workers.upstreams.responses import Response, is_challenge
 
 #: `make fuzz` asks for 100,000.
@@ -42,7 +42,7 @@ def test_mutated_list_pages_end_as_cards_that_fit_their_columns() -> None:
         page = cards.parse(answer.text, answer.url, SELECTORS, head_fi.ID_PATTERN)
         for card in page.cards:
             read += 1
-            row = storing.merged(None, card, "USD")
+            row = store.merged(None, card, "USD")
             assert "\x00" not in repr(row)
             repr(row).encode()
             assert len(card.title) <= cards.LONGEST_TITLE

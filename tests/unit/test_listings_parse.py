@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings import cards, head_fi, money, selectors, words
+from tasks.listings import cards, head_fi, money, selectors, text_fields
 from tasks.listings.money import Money
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "headfi"
@@ -115,7 +115,7 @@ def test_any_text_is_a_price_that_fits_its_column_or_none(text: str) -> None:
     ],
 )
 def test_a_title_says_whether_its_ad_has_ended(text: str, status: str) -> None:
-    assert words.heading(text)[0] == status
+    assert text_fields.heading(text)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_a_title_says_whether_its_ad_has_ended(text: str, status: str) -> None:
 def test_a_sellers_name_and_reputation_are_told_apart(
     text: str | None, seller: tuple[str | None, int | None]
 ) -> None:
-    assert words.seller(text) == seller
+    assert text_fields.seller(text) == seller
 
 
 @given(st.text())
 def test_no_text_breaks_the_reading_of_words(text: str) -> None:
-    words.seller(text)
-    words.number(text)
-    words.heading(text)
-    assert len(set(words.regions(text))) == len(words.regions(text))
-    found = words.when(text)
+    text_fields.seller(text)
+    text_fields.number(text)
+    text_fields.heading(text)
+    assert len(set(text_fields.regions(text))) == len(text_fields.regions(text))
+    found = text_fields.when(text)
     assert found is None or found.tzinfo is UTC
 
 
@@ -156,7 +156,7 @@ def test_no_text_breaks_the_reading_of_words(text: str) -> None:
     ],
 )
 def test_a_time_is_an_instant_in_utc(text: str, when: datetime | None) -> None:
-    assert words.when(text) == when
+    assert text_fields.when(text) == when
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tasks.listings import fetching, head_fi, selectors
+from tasks.listings import fetchers, head_fi, selectors
 from tasks.listings.sites import Source
 
 SITE = Source(
@@ -48,4 +48,4 @@ def test_another_path_is_another_reading() -> None:
 def test_pages_are_two_seconds_apart_or_as_far_as_a_longer_spacing_says(
     spacing: float, pause: float
 ) -> None:
-    assert fetching.pause(replace(SITE, spacing=timedelta(seconds=spacing))) == pause
+    assert fetchers.pause(replace(SITE, spacing=timedelta(seconds=spacing))) == pause

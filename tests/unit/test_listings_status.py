@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.listings import cards, head_fi, selectors, words
+from tasks.listings import cards, head_fi, selectors, text_fields
 
 SELECTORS = selectors.read(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
@@ -49,7 +49,7 @@ def price(text: str, label: str = "For Sale") -> str:
     ],
 )
 def test_a_title_that_shouts_has_ended_and_closed_backs_have_not(title: str, status: str) -> None:
-    assert words.heading(title)[0] == status
+    assert text_fields.heading(title)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_title_without_end_is_read_no_further_than_it_is_kept(piece: str) -> N
     long = piece * 200_000
     found = card(title=long)
     assert found.title == " ".join(long.split())[: cards.LONGEST_TITLE]
-    assert found.status == words.heading(found.title)[0]
+    assert found.status == text_fields.heading(found.title)[0]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_title_without_end_is_read_no_further_than_it_is_kept(piece: str) -> N
 def test_a_reputation_is_read_with_spaces_and_without_end(
     text: str, seller: tuple[str, int | None]
 ) -> None:
-    assert words.seller(text) == seller
+    assert text_fields.seller(text) == seller
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tasks.listings.cards import Page
 from tasks.listings.expiry import Dated, is_recent
 
 if TYPE_CHECKING:
-    from tasks.listings.pages import Last
+    from tasks.listings.list_pages import Last
 
 LAST_PAGE = "last page"
 Ended = tuple[str, str]

@@ -19,20 +19,20 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tasks.listings import (
     cards,
     category_states,
-    ending,
-    fetching,
+    fetchers,
+    list_pages,
     listing_statuses,
     listings,
     matching,
-    pages,
     scrapes,
-    storing,
+    stop_conditions,
+    store,
 )
 from tasks.listings.expiry import Dated, Order, coverage
-from tasks.listings.fetching import Fetch
-from tasks.listings.pages import Remembered
+from tasks.listings.fetchers import Fetch
+from tasks.listings.list_pages import Remembered
 from tasks.listings.sites import Source
-from tasks.listings.storing import Stored
+from tasks.listings.store import Stored
 from workers.db import is_passing
 from workers.errors import (
     Blocked,
@@ -126,7 +126,7 @@ class Reader:
         began = item.data.get("began") or self.work.now().isoformat()
         category: int = item.data["category"]
         with self.work.read() as connection:
-            known = pages.recall(connection, category, number, self._reading(item))
+            known = list_pages.recall(connection, category, number, self._reading(item))
         try:
             answer = self._fetch(item, number, known)
         except NotFound:
@@ -154,7 +154,7 @@ class Reader:
                 self.site.path(item.data["path"], number),
                 timeout=self.timeout,
                 conditional=known.validators if known and not item.data["thorough"] else None,
-                check=lambda answer: fetching.refuse_challenge(self.site, answer),
+                check=lambda answer: fetchers.refuse_challenge(self.site, answer),
             )
         except HalfDrawn:
             halves = item.data.get("halves", 0) + 1
@@ -170,7 +170,7 @@ class Reader:
             raise
 
     def _keep(self, item: Item, number: int, began: str, answer: Response) -> None:
-        page = fetching.parse(self.site, answer.text, answer.url)
+        page = fetchers.parse(self.site, answer.text, answer.url)
         if not page.cards and number == 1:
             seen = f"{page.unreadable} cards, none readable" if page.unreadable else "no ad found"
             raise BrokenAnswer(
@@ -178,13 +178,13 @@ class Reader:
             )
         ids = [card.external_id for card in page.cards]
         with self.work.read() as connection:
-            before = pages.last(connection, item.data["category"], number)
-            above = pages.above(connection, item.data["category"], number)
+            before = list_pages.last(connection, item.data["category"], number)
+            above = list_pages.above(connection, item.data["category"], number)
         blind = self._is_blind(item)
         if blind and number > 1 and above.issuperset(ids) and not page.unreadable:
             item.data["ended"] = ["complete", f"page {number} had no other ads"]
             return
-        lost = number == 1 and ending.lost_its_next(page, before)
+        lost = number == 1 and stop_conditions.lost_its_next(page, before)
         has_next = page.next_url is not None or lost or blind
         ended = self._ended(item, number, page.cards, empty=not ids, has_next=has_next)
         cursor = {
@@ -195,7 +195,7 @@ class Reader:
         # What was not understood is asked for whole the next time.
         validators = Validators() if page.unreadable or lost else answer.validators
         with self.work.save(item, counts, **cursor) as connection:
-            pages.remember(
+            list_pages.remember(
                 connection, item.data["category"], number, self._reading(item), validators, ids,
                 has_next=has_next,
             )  # fmt: skip
@@ -207,7 +207,7 @@ class Reader:
     def _store(self, connection: Connection, item: Item, page: cards.Page, *, baseline: bool) -> int:
         """Store a page's ads and ask the rules about them; returns how many were new."""
         site, category = self.site, item.data["category"]
-        stored = storing.store(
+        stored = store.store_page(
             connection, site.name, category, page.cards, site.currency, since=self.since
         )
         matched, _ = matching.judge(connection, self.work.run_id, stored.findings, baseline=baseline)
@@ -233,13 +233,13 @@ class Reader:
 
     def _ended(
         self, item: Item, number: int, shown: Sequence[Dated], *, empty: bool, has_next: bool
-    ) -> ending.Ended | None:
+    ) -> stop_conditions.Ended | None:
         since = self.since if item.data["thorough"] else None
-        return ending.ended(
+        return stop_conditions.ended(
             number, item.data["pages"], shown, empty=empty, has_next=has_next, since=since
         )
 
-    def _mark(self, item: Item, ended: ending.Ended | None, *, new: int) -> None:
+    def _mark(self, item: Item, ended: stop_conditions.Ended | None, *, new: int) -> None:
         """Ads are newest first: below a page without a new one there is none."""
         if ended is None and not new and not item.data["thorough"]:
             ended = "complete", "nothing new on the page"
@@ -269,7 +269,7 @@ class Reader:
         """End the item; a complete scrape counts against ads that it covered and did not see."""
         state, reason = item.data["ended"]
         category: int = item.data["category"]
-        whole = reason == ending.LAST_PAGE
+        whole = reason == stop_conditions.LAST_PAGE
         covered = coverage(Order.restored(item.data["order"]), whole=whole)
         if unreadable := item.counts.get("unreadable", 0):
             # An ad that is not seen may be one of these.

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tasks.listings import listing_prices, listing_statuses, listings, words
+from tasks.listings import listing_prices, listing_statuses, listings, text_fields
 from tasks.listings.cards import Card
 from tasks.listings.expiry import is_recent
 
@@ -42,7 +42,7 @@ class Stored:
     findings: tuple[Finding, ...]
 
 
-def store(
+def store_page(
     connection: Connection,
     site: str,
     category: int,
@@ -91,7 +91,7 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     if card.price is None:
         told["currency"] = None
     told["regions"] = list(card.regions) or None
-    if words.label_status(card.listing_type):
+    if text_fields.label_status(card.listing_type):
         # "Sold" where the type stood says what became of the ad, not what it was.
         told["listing_type"] = None
     row: dict[str, Any] = {"external_id": card.external_id}
@@ -114,7 +114,7 @@ def trigger_of(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | N
     """What a person may want to hear of: a new ad, a lower price, an ad that is back."""
     if old is None:
         return NEW
-    if old["status"] != words.ACTIVE and new["status"] == words.ACTIVE:
+    if old["status"] != text_fields.ACTIVE and new["status"] == text_fields.ACTIVE:
         return RELISTED
     # What is not known is not the same: 500 of one currency is no drop from 900 of another.
     known = None not in (old["price"], new["price"], new["currency"])
