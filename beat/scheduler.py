@@ -22,14 +22,15 @@ from beat.tick.heartbeat import Beating
 from beat.tick.reading import Connection, connect
 from beat.tick.wakeup import Wakeup
 from workers import metrics
+from workers.backoff import backoff
 from workers.db import reset
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")
 
-#: Pause between two attempts while something is away: first and longest (seconds).
-FIRST_BACK_OFF = 0.1
-LONGEST_BACK_OFF = 2.0
+#: Pause between two attempts while something is away: the first and the longest (seconds).
+INITIAL_BACKOFF = 0.1
+MAX_BACKOFF = 2.0
 
 
 class DatabaseScheduler(Scheduler):
@@ -165,7 +166,7 @@ class Outage:
         self._what = what
         self._since: float | None = None
         self._until = 0.0
-        self._back_off = FIRST_BACK_OFF
+        self._failures = 0
 
     def began(self, error: Exception) -> float:
         """Note a failure; returns how long to leave it alone (seconds)."""
@@ -174,7 +175,8 @@ class Outage:
             said = f"{type(error).__name__}: {str(error).strip()[:300]}"
             known = isinstance(error, (psycopg.Error, *outbox.AWAY))
             log.error("beat.away", what=self._what, error=said, exc_info=None if known else error)
-        rest, self._back_off = self._back_off, min(self._back_off * 2, LONGEST_BACK_OFF)
+        self._failures += 1
+        rest = backoff(self._failures, INITIAL_BACKOFF, MAX_BACKOFF)
         self._until = time.monotonic() + rest
         return rest
 
@@ -187,7 +189,7 @@ class Outage:
         if self._since is not None:
             lasted = round(time.monotonic() - self._since, 1)
             log.info("beat.back", what=self._what, after_seconds=lasted)
-        self._since, self._until, self._back_off = None, 0.0, FIRST_BACK_OFF
+        self._since, self._until, self._failures = None, 0.0, 0
 
 
 def _clock(connection: Connection) -> datetime:

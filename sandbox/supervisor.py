@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.processes import NotStarted, Process, wait_until
+from workers.backoff import backoff
 
 #: Pause before a part that died is started again, doubled up to the longest (seconds).
-RESTART, LONGEST_RESTART = 0.5, 15.0
+INITIAL_RESTART, MAX_RESTART = 0.5, 15.0
 #: A part that ran so long has recovered: its next pause is the shortest again (seconds).
 RECOVERED = 60.0
 #: All of a stop in order; what still runs then is killed (seconds).
@@ -66,7 +67,7 @@ class Supervisor:
                 if part.restarts and now - part.started_at > RECOVERED:
                     part.restarts = 0
             elif part.again_at is None:
-                pause = min(RESTART * 2**part.restarts, LONGEST_RESTART)
+                pause = backoff(part.restarts + 1, INITIAL_RESTART, MAX_RESTART)
                 part.again_at = now + pause
                 self.say(
                     f"{part.name} ended with status {part.process.status}; again in {pause:.1f} s\n"

@@ -125,7 +125,7 @@ def described(error: Exception) -> dict[str, Any]:
 def answering(given: dict[str, Any], need: Any) -> Any:
     """The scripted upstream answers as the case says, and nobody waits long."""
     prices, patch = need("prices"), need("monkeypatch")
-    patch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    patch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     reply = given.get("http", 200), json.dumps(body_of(given.get("body", {})))
     over = threading.Event()
     if given.get("timeout"):

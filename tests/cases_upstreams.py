@@ -34,10 +34,12 @@ def http_retry(given: dict[str, Any], expected: dict[str, Any], need: Any) -> di
     discovery, monkeypatch = need("discovery"), need("monkeypatch")
     pauses: list[float] = []
     pause = retry.pause
+    # The longest pause that chance allows.
+    monkeypatch.setattr("workers.backoff.random.uniform", lambda _, most: most)
 
     def at_most(attempt: int) -> float:
-        """The longest pause that chance allows, kept and not waited for."""
-        pauses.append(pause(attempt, chance=1.0))
+        """Kept, and not waited for."""
+        pauses.append(pause(attempt))
         return 0.01
 
     monkeypatch.setattr(retry, "pause", at_most)

@@ -204,7 +204,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def scrapes(database: Any, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scrapes]:
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     monkeypatch.setattr("tasks.listings.fetchers.PAUSE", timedelta(0))
     driven = Scrapes(database, shop)
     yield driven

@@ -23,6 +23,7 @@ from beat.tick import (
 from beat.tick.ledger import Message
 from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
 from beat.time.sessions import SessionCache
+from workers.backoff import backoff
 from workers.db import transaction
 from workers.faults import point
 from workers.ledger import claims
@@ -193,7 +194,7 @@ class Step:
     not_before: float = 0.0
     failure: str = ""
     failed_at: float | None = None
-    rest: float = ROUND
+    failures: int = 0
 
     @property
     def name(self) -> str:
@@ -213,7 +214,7 @@ class Step:
         self.not_before = 0.0 if busy else time.monotonic() + self.every
         if self.failure:
             log.info("step.recovered", step=self.name)
-            self.failure, self.failed_at, self.rest = "", None, ROUND
+            self.failure, self.failed_at, self.failures = "", None, 0
         return busy
 
     def _failed(self, error: Exception) -> None:
@@ -223,8 +224,8 @@ class Step:
         self.failure = said
         if self.failed_at is None:
             self.failed_at = time.monotonic()
-        self.not_before = time.monotonic() + self.rest
-        self.rest = min(self.rest * 2, 30.0)
+        self.failures += 1
+        self.not_before = time.monotonic() + backoff(self.failures, ROUND, 30.0)
 
 
 def are_stuck(steps: Iterable[Step]) -> bool:

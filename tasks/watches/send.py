@@ -140,7 +140,7 @@ def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: Watch
         return
     hopeless = isinstance(error, HOPELESS)
     attempts = max(row.attempts for row in rows)
-    pause = timedelta(seconds=retry.closing(attempts))
+    pause = timedelta(seconds=retry.block_seconds(attempts))
     if isinstance(error, SettingMissing | AddressRefused):
         # A person has to act first.
         pause = timedelta(minutes=10)

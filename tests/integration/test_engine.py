@@ -10,7 +10,7 @@ import pytest
 
 from workers.db import transaction
 from workers.errors import LeaseLost, QuotaSpent
-from workers.ledger import claims, transitions
+from workers.ledger import claims
 
 LEASE = timedelta(seconds=30)
 
@@ -305,14 +305,6 @@ def test_a_run_past_its_deadline_ends_as_failed(
     assert row(run_id)["state"] == "failed"
     assert "not finished within its timeout" in row(run_id)["error"]
     assert effects(connection) == []
-
-
-def test_the_back_off_doubles_and_has_an_end() -> None:
-    waits = [transitions.back_off(attempt).total_seconds() for attempt in range(1, 20)]
-
-    assert 4 <= waits[0] <= 6
-    assert 8 <= waits[1] <= 12
-    assert max(waits) <= transitions.LONGEST_BACK_OFF * 1.2
 
 
 def test_a_lock_that_is_not_had_in_time_fails_no_item(

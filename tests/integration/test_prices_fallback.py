@@ -66,7 +66,7 @@ def asked(upstream: Any, name: str = "symbol") -> list[str]:
 def test_the_next_source_serves_every_symbol_while_the_firsts_door_is_closed(
     prices: Any, monkeypatch: pytest.MonkeyPatch, broken: tuple[int, str]
 ) -> None:
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     prices.closed_market()
     prices.alpha_vantage.answer = lambda _: broken
     prices.stooq.answer = lambda _: table()
@@ -247,7 +247,7 @@ def test_a_source_that_stops_early_does_not_cover_a_range(prices: Any, daily_ans
 def test_a_source_without_such_symbols_hides_no_outage(
     prices: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     prices.closed_market()
     prices.closed_market(mic="XTSE")
     prices.alpha_vantage.answer = lambda _: (500, "down")
@@ -263,7 +263,7 @@ def test_a_file_that_lacks_a_symbol_hides_no_outage(
 
     recorded = Path(__file__).parents[1] / "fixtures" / "prices" / "daily_bars.csv"
     monkeypatch.setenv("WATCHKEEPER_REPLAY_CSV", str(recorded))
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     settings.cache_clear()
     prices.closed_market()
     prices.stooq.answer = lambda _: (500, "down")

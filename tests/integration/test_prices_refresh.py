@@ -102,7 +102,7 @@ def test_an_unknown_symbol_is_not_found_rests_and_is_no_failure(prices: Any) -> 
 
 
 def test_an_outage_is_never_not_found(prices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     prices.closed_market()
     prices.alpha_vantage.answer = lambda _: (500, "down")
     run = prices.run(REFRESH, symbols=["AAPL"])
@@ -200,7 +200,7 @@ def test_an_unknown_option_leaves_a_failed_run_that_names_it(prices: Any) -> Non
 def test_the_next_source_answers_when_the_first_has_an_outage(
     prices: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.upstreams.retry.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
     prices.closed_market()
     today = datetime.now(UTC).date()
     prices.alpha_vantage.answer = lambda _: (500, "down")

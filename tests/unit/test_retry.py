@@ -9,44 +9,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.backoff import backoff
 from workers.upstreams import retry
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-CHANCES = st.floats(0, 1, exclude_max=True)
 
 
-@given(st.integers(1, 1000), CHANCES)
-def test_a_pause_is_never_negative_and_never_longer_than_the_longest(
-    attempt: int, chance: float
-) -> None:
-    assert 0 <= retry.pause(attempt, chance=chance) <= retry.LONGEST_PAUSE
+def test_a_back_off_doubles_up_to_its_maximum() -> None:
+    assert [backoff(n, 5.0, 30.0) for n in (-1, 0, 1, 2, 3, 4, 10_000)] == [5, 5, 5, 10, 20, 30, 30]
 
 
-def test_pauses_double_until_the_longest() -> None:
-    almost = 1 - 1e-9
-    tops = [round(retry.pause(attempt, chance=almost), 3) for attempt in range(1, 7)]
-
-    assert tops == [1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
+@given(st.integers(1, 1000))
+def test_jitter_spreads_a_back_off(failures: int) -> None:
+    assert 4.0 <= backoff(failures, 5.0, 600.0, jitter=(0.8, 1.2)) <= 720.0
 
 
-@given(st.integers(-5, 10_000), CHANCES)
-def test_a_closing_grows_to_an_hour_and_stays_near_it(failures: int, chance: float) -> None:
-    seconds = retry.closing(failures, chance=chance)
-
-    assert retry.FIRST_CLOSING * 0.8 <= seconds <= retry.LONGEST_CLOSING * 1.2
+@given(st.integers(1, 1000))
+def test_a_pause_is_never_negative_and_never_longer_than_the_longest(attempt: int) -> None:
+    assert 0 <= retry.pause(attempt) <= min(2.0 ** min(attempt - 1, 9), retry.MAX_PAUSE)
 
 
-def test_closings_double() -> None:
-    assert [retry.closing(n, chance=0.5) for n in (1, 2, 3, 4)] == [15, 30, 60, 120]
+@given(st.integers(-5, 10_000))
+def test_a_block_grows_to_an_hour_and_stays_near_it(failures: int) -> None:
+    expected = min(15.0 * 2.0 ** (min(max(failures, 1), 30) - 1), 3600.0)
+
+    assert expected * 0.8 <= retry.block_seconds(failures) <= expected * 1.2
 
 
-@given(st.floats(0, retry.LONGEST_RETRY_AFTER), st.integers(1, 50))
-def test_a_closing_is_never_shorter_than_the_time_named(named: float, failures: int) -> None:
-    assert retry.closing(failures, named=named) >= named
+@given(st.floats(0, retry.MAX_RETRY_AFTER), st.integers(1, 50))
+def test_a_block_is_never_shorter_than_the_time_named(named: float, failures: int) -> None:
+    assert retry.block_seconds(failures, named) >= named
 
 
 def test_a_retry_after_of_nothing_is_no_invitation_to_a_storm() -> None:
-    assert [retry.closing(n, named=0.0) for n in (1, 2, 3, 4)] == [0.5, 1, 2, 4]
+    assert [retry.block_seconds(n, 0.0) for n in (1, 2, 3, 4)] == [0.5, 1, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +52,7 @@ def test_a_retry_after_of_nothing_is_no_invitation_to_a_storm() -> None:
         (" 120 ", 120.0),
         ("1.5", 1.5),
         ("-4", 0.0),
-        ("99999999", retry.LONGEST_RETRY_AFTER),
+        ("99999999", retry.MAX_RETRY_AFTER),
         ("", None),
         (None, None),
         ("soon", None),
@@ -76,7 +72,7 @@ def test_retry_after_is_read_as_http_writes_it(value: str | None, seconds: float
 def test_no_header_breaks_the_reader(value: str) -> None:
     seconds = retry.retry_after(value, NOW)
 
-    assert seconds is None or 0 <= seconds <= retry.LONGEST_RETRY_AFTER
+    assert seconds is None or 0 <= seconds <= retry.MAX_RETRY_AFTER
 
 
 @given(st.integers(0, 600_000))
@@ -95,4 +91,9 @@ def test_only_server_errors_that_may_pass_are_tried_again(status: int, again: bo
 
 
 def test_the_breaker_stays_open_for_over_30_seconds_then_for_twice_as_long() -> None:
-    assert [retry.breaking(times) for times in (1, 2, 3, 99)] == [30.5, 61, 122, retry.LONGEST_CLOSING]
+    assert [retry.outage_block_seconds(times) for times in (1, 2, 3, 99)] == [
+        30.5,
+        61,
+        122,
+        retry.MAX_BLOCK,
+    ]

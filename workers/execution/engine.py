@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 import traceback
 from datetime import timedelta
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import shutdown
+from workers.backoff import backoff
 from workers.db import is_lost, transaction
 from workers.errors import (
     AddressRefused,
@@ -235,8 +237,9 @@ def hand_back_patiently(hold: Claim, reason: str) -> None:
     A worker that shuts down tries once: a lease that ended while Postgres was away is nobody's death.
     """
     until = time.monotonic() + PATIENCE
-    pause = 0.2
-    while time.monotonic() < until:
+    for failures in itertools.count(1):
+        if time.monotonic() > until:
+            return
         try:
             with transaction() as connection:
                 claims.hand_back(connection, hold, reason)
@@ -245,7 +248,6 @@ def hand_back_patiently(hold: Claim, reason: str) -> None:
         except (OperationalError, InterfaceError):
             if shutdown.requested():
                 return
-            time.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            time.sleep(backoff(failures, 0.2, 5.0))
         else:
             return

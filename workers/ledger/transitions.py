@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from workers.backoff import backoff
 from workers.ledger import outcomes, runs
 from workers.ledger.claims import Claim, end, hand_back
 
-#: First wait before a failed batch is tried again, doubled each time (seconds).
-BACK_OFF = 5.0
-LONGEST_BACK_OFF = 600.0
-
-
-def back_off(attempt: int) -> timedelta:
-    """How long a batch rests after its ``attempt``-th failure (from 1), with jitter."""
-    seconds = min(BACK_OFF * 2 ** (attempt - 1), LONGEST_BACK_OFF)
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))
+#: Wait before a failed batch is tried again: the first and the longest (seconds).
+INITIAL_BACKOFF = 5.0
+MAX_BACKOFF = 600.0
 
 
 def retry_or_fail(
@@ -33,7 +27,8 @@ def retry_or_fail(
     failures = hold.attempt + 1
     if failures < hold.run["max_attempts"]:
         now = connection.execute(text("select clock_timestamp()")).scalar_one()
-        hand_back(connection, hold, error, not_before=now + back_off(failures), failures=1)
+        wait = timedelta(seconds=backoff(failures, INITIAL_BACKOFF, MAX_BACKOFF, jitter=(0.8, 1.2)))
+        hand_back(connection, hold, error, not_before=now + wait, failures=1)
         return None
     return end(connection, hold, "failed", error=error, traceback=traceback, summary=summary)
 

@@ -18,7 +18,7 @@ def shut(error: UpstreamError) -> None:
     """Close the door for everybody until the time named, or for a growing while."""
     with transaction() as connection:
         failures = upstream_states.count_failure(connection, error.upstream)
-        pause = retry.closing(failures, named=error.retry_after)
+        pause = retry.block_seconds(failures, error.retry_after)
         until = upstream_states.close(
             connection, error.upstream, timedelta(seconds=pause), error.detail
         )
@@ -30,8 +30,8 @@ def count_outage(error: Unavailable) -> None:
     """One more call without a usable answer; the fifth in a row closes the door."""
     with transaction() as connection:
         failures = upstream_states.count_failure(connection, error.upstream)
-        if failures < retry.OUTAGES_TO_CLOSE:
+        if failures < retry.MAX_OUTAGES:
             return
-        pause = retry.breaking(failures - retry.OUTAGES_TO_CLOSE + 1)
+        pause = retry.outage_block_seconds(failures - retry.MAX_OUTAGES + 1)
         upstream_states.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
     log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)

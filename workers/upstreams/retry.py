@@ -1,56 +1,50 @@
-"""Pure arithmetic of trying again: how long to wait, what ``Retry-After`` says."""
+"""When to try again (pure): pauses, blocks, and the ``Retry-After`` header."""
 
 from __future__ import annotations
 
 import math
-import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: First and longest pause between two attempts of one call (seconds).
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 4.0
-#: First and longest time a door stays closed when the upstream names none (seconds).
-FIRST_CLOSING = 15.0
-SHORTEST_CLOSING = 0.5
-LONGEST_CLOSING = 3600.0
-#: A ``Retry-After`` beyond this is not believed (seconds).
-LONGEST_RETRY_AFTER = 7 * 86400.0
-#: So many outages in a row close the door (the breaker).
-OUTAGES_TO_CLOSE = 5
-#: How long it then stays closed the first time (seconds); each time after, twice as long.  After thirty
-#: seconds it is still closed: one call tries later than that.
-FIRST_BREAK = 30.5
+from workers.backoff import backoff
+
+#: Pause between two attempts of one call: the first and the longest (seconds).
+INITIAL_PAUSE = 1.0
+MAX_PAUSE = 4.0
+#: How long an upstream that refuses calls is blocked when it names no time (seconds).
+INITIAL_BLOCK = 15.0
+MAX_BLOCK = 3600.0
+#: How long it is blocked at least, whatever time it names (seconds; doubles with every failure).
+MIN_BLOCK = 0.5
+#: A longer ``Retry-After`` is cut to this (seconds).
+MAX_RETRY_AFTER = 7 * 86400.0
+#: So many outages in a row open the circuit breaker.
+MAX_OUTAGES = 5
+#: How long the breaker then blocks the upstream the first time (seconds).  It still does after thirty.
+INITIAL_OUTAGE_BLOCK = 30.5
 
 
-def pause(attempt: int, *, chance: float | None = None) -> float:
-    """Seconds before attempt ``attempt + 1`` (from 1): exponential with full jitter.
+def pause(attempt: int) -> float:
+    """Seconds between attempt ``attempt`` (from 1) and the next, with full jitter."""
+    return backoff(attempt, INITIAL_PAUSE, MAX_PAUSE, jitter=(0.0, 1.0))
 
-    ``chance`` in [0, 1) replaces the random draw in tests.
+
+def block_seconds(failures: int, retry_after: float | None = None) -> float:
+    """How long to block an upstream after it has refused ``failures`` calls in a row.
+
+    ``retry_after`` holds, but no less than a pause that doubles with every failure.
     """
-    top = min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE)
-    return top * (random.random() if chance is None else chance)
+    if retry_after is not None:
+        return max(retry_after, backoff(failures, MIN_BLOCK, MAX_BLOCK))
+    return backoff(failures, INITIAL_BLOCK, MAX_BLOCK, jitter=(0.8, 1.2))
 
 
-def closing(failures: int, *, named: float | None = None, chance: float | None = None) -> float:
-    """Seconds a door stays closed after its ``failures``-th failure in a row.
+def outage_block_seconds(times: int) -> float:
+    """How long the circuit breaker blocks an upstream the ``times``-th time in a row.
 
-    The upstream's own word (``named``) holds, but no shorter than a pause that doubles with every
-    failure, so that "Retry-After: 0" is no invitation to a storm.  Without it: growing, ±20 % jitter.
+    Without jitter: only one call tries afterwards.
     """
-    exponent = min(max(failures, 1) - 1, 30)
-    if named is not None:
-        return max(named, min(SHORTEST_CLOSING * 2.0**exponent, LONGEST_CLOSING))
-    top = min(FIRST_CLOSING * 2.0**exponent, LONGEST_CLOSING)
-    return top * (0.8 + 0.4 * (random.random() if chance is None else chance))
-
-
-def breaking(times: int) -> float:
-    """Seconds a door stays closed when its upstream is out of order for the ``times``-th time in a row.
-
-    Without jitter: one call tries for all of them anyway.
-    """
-    return min(FIRST_BREAK * 2.0 ** min(max(times, 1) - 1, 30), LONGEST_CLOSING)
+    return backoff(times, INITIAL_OUTAGE_BLOCK, MAX_BLOCK)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -68,7 +62,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         seconds = (when - now).total_seconds() if when else None
     if seconds is None or not math.isfinite(seconds):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def http_date(value: str | None) -> datetime | None:
