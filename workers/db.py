@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Engine, Identity, MetaData, create_engine, event, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
+from sqlalchemy.types import BigInteger, DateTime, Text
 
 from workers.settings import settings
 
@@ -49,7 +51,20 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         }
     )
-    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB}
+    #: The type of a column that names none, by its annotation.
+    type_annotation_map = {
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        list[str]: ARRAY(Text),
+        str: Text,
+        datetime: DateTime(timezone=True),
+    }
+
+
+#: Key of a row, numbered by the database.
+RowId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")]
+#: Time of the insert by the database's clock.
+DefaultNow = Annotated[datetime, mapped_column(server_default=text("clock_timestamp()"))]
 
 
 def connect_args(application: str) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import Connection, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric
 
 from tasks.discovery.pairs import Pair
-from workers.db import Base
+from tasks.discovery.tokens import TokenId
+from workers.db import Base, DefaultNow, RowId
 
 
 class TokenPool(Base):
@@ -27,22 +27,16 @@ class TokenPool(Base):
         {"comment": "The pools that tokens trade in, with the latest values."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), comment="Base token"
-    )
-    chain: Mapped[str] = mapped_column(Text, comment="Chain")
-    pool: Mapped[str] = mapped_column(Text, comment="Address of the pool")
-    dex: Mapped[str | None] = mapped_column(Text, comment="Exchange")
-    price_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Price (USD)")
-    liquidity_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Liquidity (USD)")
-    volume_h24: Mapped[Decimal | None] = mapped_column(Numeric, comment="Volume of 24 hours (USD)")
-    created_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When the pool was made"
-    )
-    checked_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last looked up"
-    )
+    id: Mapped[RowId]
+    token_id: Mapped[TokenId] = mapped_column(comment="Base token")
+    chain: Mapped[str] = mapped_column(comment="Chain")
+    pool: Mapped[str] = mapped_column(comment="Address of the pool")
+    dex: Mapped[str | None] = mapped_column(comment="Exchange")
+    price_usd: Mapped[Decimal | None] = mapped_column(comment="Price (USD)")
+    liquidity_usd: Mapped[Decimal | None] = mapped_column(comment="Liquidity (USD)")
+    volume_h24: Mapped[Decimal | None] = mapped_column(comment="Volume of 24 hours (USD)")
+    created_at: Mapped[datetime | None] = mapped_column(comment="When the pool was made")
+    checked_at: Mapped[DefaultNow] = mapped_column(comment="Last looked up")
 
 
 def upsert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

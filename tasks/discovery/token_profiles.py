@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, text
+from sqlalchemy import Connection, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
+from sqlalchemy.types import Numeric
 
-from workers.db import Base
+from tasks.discovery.tokens import TokenId
+from workers.db import Base, DefaultNow
 
 
 class TokenProfile(Base):
@@ -28,30 +29,22 @@ class TokenProfile(Base):
         {"comment": "Tokens whose early buyers a discovery run asked for, and what was found."},
     )
 
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Discovery run that asked")
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
-    )
+    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Discovery run that asked")
+    token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     early_window_minutes: Mapped[int] = mapped_column(
         comment="Early: so long after the oldest pool was made"
     )
     min_profit_pct: Mapped[float] = mapped_column(Numeric, comment="Least gain (percent)")
-    asked_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=text("clock_timestamp()"),
-        comment="When it was asked for, or last tried in vain",
-    )
-    profiled_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When it was done; null: still to do"
-    )
-    profile_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Profiling run that did it")
+    asked_at: Mapped[DefaultNow] = mapped_column(comment="When it was asked for, or last tried in vain")
+    profiled_at: Mapped[datetime | None] = mapped_column(comment="When it was done; null: still to do")
+    profile_run_id: Mapped[UUID | None] = mapped_column(comment="Profiling run that did it")
     trades: Mapped[int | None] = mapped_column(comment="Trades looked at")
     profiled_wallets: Mapped[int | None] = mapped_column(
         comment="Wallets early and with the gain asked for"
     )
     new_wallets: Mapped[int | None] = mapped_column(comment="Of these, seen for the first time")
     updated_wallets: Mapped[int | None] = mapped_column(comment="Of these, known before")
-    note: Mapped[str | None] = mapped_column(Text, comment="What of the early trades is out of reach")
+    note: Mapped[str | None] = mapped_column(comment="What of the early trades is out of reach")
 
 
 _ASK = text("""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, select, text
+from sqlalchemy import Connection, ForeignKey, Index, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, Numeric
 
+from tasks.discovery.tokens import TokenId
 from workers.db import Base
 
 #: A rule and a token.
@@ -27,14 +27,12 @@ class TokenRule(Base):
     )
 
     rule: Mapped[str] = mapped_column(
-        Text, ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+        ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
     )
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
-    )
+    token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     fits: Mapped[bool] = mapped_column(comment="Whether the rule fitted at the last look")
     reference_price: Mapped[Decimal | None] = mapped_column(
-        Numeric, comment="Highest price (USD) since a drop was told last: drops are counted from it"
+        comment="Highest price (USD) since a drop was told last: drops are counted from it"
     )
     told: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it fitted anew")
 

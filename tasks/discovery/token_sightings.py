@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Connection, Index, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, Numeric, Uuid
 
+from tasks.discovery.tokens import TokenId
 from workers import machine_locks
 from workers.db import Base
 
@@ -25,18 +25,16 @@ class TokenSighting(Base):
         {"comment": "What each discovery run made of each token it saw."},
     )
 
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run")
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
-    )
+    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")
+    token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     is_new: Mapped[bool] = mapped_column(comment="Seen for the first time")
     passed: Mapped[bool] = mapped_column(comment="Passed every filter")
     chosen: Mapped[bool] = mapped_column(comment="Passed, and among the max_tokens of most volume")
-    rejected_because: Mapped[str | None] = mapped_column(Text, comment="Filter that rejected it")
+    rejected_because: Mapped[str | None] = mapped_column(comment="Filter that rejected it")
     volume_h24: Mapped[Decimal | None] = mapped_column(
-        Numeric, comment="Volume of 24 hours (USD) that it was ranked by"
+        comment="Volume of 24 hours (USD) that it was ranked by"
     )
-    feeds: Mapped[list[str]] = mapped_column(ARRAY(Text), comment="Feeds that named it")
+    feeds: Mapped[list[str]] = mapped_column(comment="Feeds that named it")
 
 
 def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Text, text
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
 
 from tasks.discovery.pairs import Pair
-from workers.db import Base
+from tasks.discovery.tokens import TokenId
+from workers.db import Base, DefaultNow
 
 
 class TokenSnapshot(Base):
@@ -23,18 +22,14 @@ class TokenSnapshot(Base):
     __tablename__ = "token_snapshot"
     __table_args__ = ({"comment": "Values of tokens over time, one row a token and run."},)
 
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
-    )
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run that saw it")
-    pool: Mapped[str | None] = mapped_column(Text, comment="Pool the values are from")
-    price_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Price (USD)")
-    liquidity_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Liquidity (USD)")
-    volume_h24: Mapped[Decimal | None] = mapped_column(Numeric, comment="Volume of 24 hours (USD)")
-    market_cap: Mapped[Decimal | None] = mapped_column(Numeric, comment="Market capitalisation (USD)")
-    taken_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
+    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run that saw it")
+    pool: Mapped[str | None] = mapped_column(comment="Pool the values are from")
+    price_usd: Mapped[Decimal | None] = mapped_column(comment="Price (USD)")
+    liquidity_usd: Mapped[Decimal | None] = mapped_column(comment="Liquidity (USD)")
+    volume_h24: Mapped[Decimal | None] = mapped_column(comment="Volume of 24 hours (USD)")
+    market_cap: Mapped[Decimal | None] = mapped_column(comment="Market capitalisation (USD)")
+    taken_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

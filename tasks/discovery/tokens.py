@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, select, text
+from sqlalchemy import BigInteger, Connection, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
 
 from tasks.discovery.pairs import Pair
 from tasks.discovery.sources.dexscreener import Orders
 from tasks.watches import matches
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 
 
 class Token(Base):
@@ -31,21 +30,21 @@ class Token(Base):
         {"comment": "Every token ever seen, with the latest values known."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    chain: Mapped[str] = mapped_column(Text, comment="Chain, as DexScreener names it")
-    address_key: Mapped[str] = mapped_column(Text, comment="Address, normalised; with chain unique")
-    address: Mapped[str] = mapped_column(Text, comment="Address as first written")
-    symbol: Mapped[str | None] = mapped_column(Text, comment="Ticker, at most 64 characters")
-    name: Mapped[str | None] = mapped_column(Text, comment="Name, at most 256 characters")
-    price_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Price (USD)")
-    market_cap: Mapped[Decimal | None] = mapped_column(Numeric, comment="Market capitalisation (USD)")
-    volume_h24: Mapped[Decimal | None] = mapped_column(Numeric, comment="Volume of 24 hours (USD)")
-    liquidity_usd: Mapped[Decimal | None] = mapped_column(Numeric, comment="Liquidity (USD)")
+    id: Mapped[RowId]
+    chain: Mapped[str] = mapped_column(comment="Chain, as DexScreener names it")
+    address_key: Mapped[str] = mapped_column(comment="Address, normalised; with chain unique")
+    address: Mapped[str] = mapped_column(comment="Address as first written")
+    symbol: Mapped[str | None] = mapped_column(comment="Ticker, at most 64 characters")
+    name: Mapped[str | None] = mapped_column(comment="Name, at most 256 characters")
+    price_usd: Mapped[Decimal | None] = mapped_column(comment="Price (USD)")
+    market_cap: Mapped[Decimal | None] = mapped_column(comment="Market capitalisation (USD)")
+    volume_h24: Mapped[Decimal | None] = mapped_column(comment="Volume of 24 hours (USD)")
+    liquidity_usd: Mapped[Decimal | None] = mapped_column(comment="Liquidity (USD)")
     price_change_h24: Mapped[Decimal | None] = mapped_column(
-        Numeric, comment="Price change of 24 hours (percent)"
+        comment="Price change of 24 hours (percent)"
     )
     pool_created_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When its oldest known pool was made: its age"
+        comment="When its oldest known pool was made: its age"
     )
     links: Mapped[list[Any] | None] = mapped_column(
         JSONB(none_as_null=True), comment="Pages that its makers name: [{type, label, url}]"
@@ -58,20 +57,15 @@ class Token(Base):
     boost_total: Mapped[int | None] = mapped_column(
         comment="Boosts active in all, as a feed named them"
     )
-    paid_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When something was first paid for it"
-    )
-    first_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it first")
-    first_seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
-    )
-    last_seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last in a feed"
-    )
-    last_checked_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Last looked up"
-    )
+    paid_at: Mapped[datetime | None] = mapped_column(comment="When something was first paid for it")
+    first_run_id: Mapped[UUID | None] = mapped_column(comment="Run that found it first")
+    first_seen_at: Mapped[DefaultNow] = mapped_column(comment="First seen")
+    last_seen_at: Mapped[DefaultNow] = mapped_column(comment="Last in a feed")
+    last_checked_at: Mapped[datetime | None] = mapped_column(comment="Last looked up")
 
+
+#: Reference to a token; the row goes with it.
+TokenId = Annotated[int, mapped_column(BigInteger, ForeignKey("token.id", ondelete="CASCADE"))]
 
 #: Values of a look-up, and of feeds: a null does not replace what is known.
 LOOKED_UP = (

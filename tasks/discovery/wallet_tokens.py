@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, delete, select, text
+from sqlalchemy import Connection, ForeignKey, Index, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric, Uuid
+from sqlalchemy.types import BigInteger
 
+from tasks.discovery.tokens import TokenId
 from workers.db import Base
 
 
@@ -28,16 +29,12 @@ class WalletToken(Base):
     wallet_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("wallet.id", ondelete="CASCADE"), primary_key=True, comment="Wallet"
     )
-    token_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), primary_key=True, comment="Token"
-    )
-    run_id: Mapped[UUID] = mapped_column(Uuid, comment="Profiling run that found it")
-    pool: Mapped[str] = mapped_column(Text, comment="Pool it bought in")
-    first_bought_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), comment="First purchase")
-    bought_usd: Mapped[Decimal] = mapped_column(Numeric, comment="What it spent (USD)")
-    gain_pct: Mapped[Decimal] = mapped_column(
-        Numeric, comment="Gain, sold and still held together (percent)"
-    )
+    token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
+    run_id: Mapped[UUID] = mapped_column(comment="Profiling run that found it")
+    pool: Mapped[str] = mapped_column(comment="Pool it bought in")
+    first_bought_at: Mapped[datetime] = mapped_column(comment="First purchase")
+    bought_usd: Mapped[Decimal] = mapped_column(comment="What it spent (USD)")
+    gain_pct: Mapped[Decimal] = mapped_column(comment="Gain, sold and still held together (percent)")
 
 
 #: Trades that begin later than those known are a part of them; the same ones change nothing.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import Connection, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric
 
 from workers import machine_locks
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 
 
 class Wallet(Base):
@@ -25,23 +23,19 @@ class Wallet(Base):
         {"comment": "Wallets that bought tokens early which gained, with a score."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    chain: Mapped[str] = mapped_column(Text, comment="Chain, as DexScreener names it")
+    id: Mapped[RowId]
+    chain: Mapped[str] = mapped_column(comment="Chain, as DexScreener names it")
     address: Mapped[str] = mapped_column(
-        Text, comment="Sender of the trades; a router or bot may hide people"
+        comment="Sender of the trades; a router or bot may hide people"
     )
     score: Mapped[Decimal] = mapped_column(
-        Numeric, server_default=text("0"), comment="0 to 100: one token doubled is 50, two are 75"
+        server_default=text("0"), comment="0 to 100: one token doubled is 50, two are 75"
     )
     early_tokens: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Tokens it was early in, with a gain"
     )
-    first_seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First seen"
-    )
-    last_seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last seen"
-    )
+    first_seen_at: Mapped[DefaultNow] = mapped_column(comment="First seen")
+    last_seen_at: Mapped[DefaultNow] = mapped_column(comment="Last seen")
 
 
 def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict[str, tuple[int, bool]]:

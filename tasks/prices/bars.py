@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Connection, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, Index, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, Date, DateTime, Numeric
+from sqlalchemy.types import BigInteger, Numeric
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 MONEY = Numeric(20, 6)
 #: Bars written by one statement.
@@ -32,19 +32,17 @@ class PriceBar(Base):
         {"comment": "Daily bars by symbol and source; a revision overwrites and is dated."},
     )
 
-    symbol: Mapped[str] = mapped_column(Text, primary_key=True, comment="Symbol")
-    bar_date: Mapped[date] = mapped_column(Date, primary_key=True, comment="Session")
-    source: Mapped[str] = mapped_column(Text, primary_key=True, comment="Where it is from")
+    symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
+    bar_date: Mapped[date] = mapped_column(primary_key=True, comment="Session")
+    source: Mapped[str] = mapped_column(primary_key=True, comment="Where it is from")
     open: Mapped[Decimal | None] = mapped_column(MONEY, comment="First price")
     high: Mapped[Decimal | None] = mapped_column(MONEY, comment="Highest price")
     low: Mapped[Decimal | None] = mapped_column(MONEY, comment="Lowest price")
     close: Mapped[Decimal] = mapped_column(MONEY, comment="Last price")
     volume: Mapped[int | None] = mapped_column(BigInteger, comment="Shares traded")
-    stored_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First stored"
-    )
+    stored_at: Mapped[DefaultNow] = mapped_column(comment="First stored")
     revised_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Last time the source said something else"
+        comment="Last time the source said something else"
     )
 
 

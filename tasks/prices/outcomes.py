@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Connection, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Uuid
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 #: What the kind writes; the view adds rate_limited, deferred and error.
 OUTCOMES = ("ok", "not_found", "stale")
@@ -35,16 +34,14 @@ class PriceOutcome(Base):
         {"comment": "What became of each symbol in each price run."},
     )
 
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run")
-    symbol: Mapped[str] = mapped_column(Text, primary_key=True, comment="Symbol")
+    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")
+    symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
     outcome: Mapped[str] = mapped_column(
-        Text, comment="ok | not_found | stale (answered, without its last session)"
+        comment="ok | not_found | stale (answered, without its last session)"
     )
-    source: Mapped[str | None] = mapped_column(Text, comment="Source that answered")
-    detail: Mapped[str | None] = mapped_column(Text, comment="More about it")
-    at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    source: Mapped[str | None] = mapped_column(comment="Source that answered")
+    detail: Mapped[str | None] = mapped_column(comment="More about it")
+    at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 _PUT = text("""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from sqlalchemy import CheckConstraint, Connection, RowMapping, Text, text
+from sqlalchemy import CheckConstraint, Connection, RowMapping, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, Date, DateTime
+from sqlalchemy.types import BigInteger
 
 from tasks.prices.bars import MONEY
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 
 class Quote(Base):
@@ -25,17 +25,15 @@ class Quote(Base):
         {"comment": "The latest price by symbol and source."},
     )
 
-    symbol: Mapped[str] = mapped_column(Text, primary_key=True, comment="Symbol")
-    source: Mapped[str] = mapped_column(Text, primary_key=True, comment="Where it is from")
+    symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
+    source: Mapped[str] = mapped_column(primary_key=True, comment="Where it is from")
     price: Mapped[Decimal] = mapped_column(MONEY, comment="Price")
-    session_date: Mapped[date] = mapped_column(Date, comment="Session the price is of")
+    session_date: Mapped[date] = mapped_column(comment="Session the price is of")
     volume: Mapped[int | None] = mapped_column(BigInteger, comment="Shares traded in it")
     previous_close: Mapped[Decimal | None] = mapped_column(
         MONEY, comment="Last price the session before"
     )
-    fetched_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last confirmed"
-    )
+    fetched_at: Mapped[DefaultNow] = mapped_column(comment="Last confirmed")
 
 
 @dataclass(frozen=True, slots=True)

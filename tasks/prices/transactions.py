@@ -12,13 +12,12 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Connection, Identity, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Numeric
 
 from tasks.prices.bars import MONEY
 from tasks.prices.symbols import PATTERN
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 
 
 class Transaction(Base):
@@ -37,13 +36,11 @@ class Transaction(Base):
         {"comment": "Trades of ours; their symbols are kept fresh."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    symbol: Mapped[str] = mapped_column(Text, comment="Symbol")
-    quantity: Mapped[Decimal] = mapped_column(Numeric, comment="Bought above, sold below nothing")
+    id: Mapped[RowId]
+    symbol: Mapped[str] = mapped_column(comment="Symbol")
+    quantity: Mapped[Decimal] = mapped_column(comment="Bought above, sold below nothing")
     price: Mapped[Decimal] = mapped_column(MONEY, comment="Price of one")
-    traded_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    traded_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 _TRADED = text("""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import CheckConstraint, Connection, Index, Row, RowMapping, Text, text
+from sqlalchemy import CheckConstraint, Connection, Index, Row, RowMapping, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Interval
 
 from tasks.prices.symbols import PATTERN, Symbol
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 
 class WatchlistItem(Base):
@@ -30,18 +29,15 @@ class WatchlistItem(Base):
         {"comment": "Symbols to follow; edit with SQL."},
     )
 
-    symbol: Mapped[str] = mapped_column(Text, primary_key=True, comment="Symbol")
+    symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
     priority: Mapped[int] = mapped_column(server_default=text("100"), comment="Lower goes first")
     refresh_every: Mapped[timedelta] = mapped_column(
-        Interval,
         server_default=text("interval '5 minutes'"),
         comment="Oldest a price may be while the market is open",
     )
     active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: removed")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is followed")
-    added_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First added"
-    )
+    note: Mapped[str | None] = mapped_column(comment="Why it is followed")
+    added_at: Mapped[DefaultNow] = mapped_column(comment="First added")
 
 
 class Entry(BaseModel):
