@@ -15,7 +15,7 @@ from tasks.prices import active, needs, transactions
 from tasks.prices.active import Wanted
 from tasks.prices.refresh import RefreshOptions
 from tasks.prices.sessions import Calendar
-from tasks.upkeep.sessions import sessions_of
+from workers.calendars.exchanges import sessions_of
 from workers.execution.work import Item
 
 

@@ -17,8 +17,8 @@ from tasks.prices.sessions import Calendar
 from tasks.prices.sources.refusals import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
-from tasks.upkeep.sessions import sessions_of
 from workers.calendars import market_sessions
+from workers.calendars.exchanges import sessions_of
 from workers.errors import (
     NotFound,
     OptionsError,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
-from typing import Any
+from datetime import timedelta
 
 from pydantic import Field
 from sqlalchemy import select
 
 from workers.app import app
 from workers.calendars import market_sessions
+from workers.calendars.exchanges import sessions_of
 from workers.calendars.markets import Market
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
@@ -22,43 +21,6 @@ class SessionsOptions(Options):
 
     years_ahead: int = Field(2, ge=1, le=5, description="Years ahead")
     days_back: int = Field(400, ge=30, le=4000, description="Days back")
-
-
-def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
-    """Sessions of ``mic`` from exchange-calendars: holidays, early and special closes included.
-
-    Some exchanges publish their holidays a year ahead only, and of some the oldest are not known: then
-    as far as they are.
-    """
-    import exchange_calendars
-
-    # A calendar of one day alone is refused.
-    after = last + timedelta(days=1)
-    with warnings.catch_warnings():
-        # The library's own use of pandas; it says nothing about ours.
-        warnings.simplefilter("ignore")
-        try:
-            calendar = exchange_calendars.get_calendar(mic, start=first, end=after)
-        except exchange_calendars.errors.NoSessionsError:
-            return []
-        except ValueError:
-            known = type(exchange_calendars.get_calendar(mic))
-            earliest, latest = known.bound_min(), known.bound_max()
-            start = first if earliest is None else max(first, earliest.date())
-            end = after if latest is None else min(after, latest.date())
-            if start >= end:
-                return []
-            calendar = exchange_calendars.get_calendar(mic, start=start, end=end)
-        return [
-            {
-                "mic": mic,
-                "session_date": day.date(),
-                "open_at": row["open"].to_pydatetime(),
-                "close_at": row["close"].to_pydatetime(),
-            }
-            for day, row in calendar.schedule.iterrows()
-            if first <= day.date() <= last
-        ]
 
 
 def plan(work: Work[SessionsOptions]) -> Iterable[Item]:

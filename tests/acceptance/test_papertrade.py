@@ -23,7 +23,7 @@ from tasks.prices.bars import Bar
 from tasks.prices.health import is_stale
 from tasks.prices.sources import alpha_vantage, replay
 from tasks.prices.symbols import check
-from tasks.upkeep.sessions import sessions_of
+from workers.calendars.exchanges import sessions_of
 
 HERE = Path(__file__).parent
 CASES = [

@@ -16,7 +16,7 @@ from tasks.prices.bars import Bar
 from tasks.prices.needs import REST, STALE_REST, Known, judge, next_refresh_at, rest_after
 from tasks.prices.sessions import Calendar, Session
 from tasks.prices.spans import Span
-from tasks.upkeep.sessions import sessions_of
+from workers.calendars.exchanges import sessions_of
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "calendars"
 FIRST, LAST = date(2023, 1, 1), date(2027, 6, 30)

@@ -1,0 +1,40 @@
+"""Sessions of exchanges as the library exchange-calendars knows them, early closes included."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import date, timedelta
+from typing import Any
+
+
+def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
+    """Sessions of ``mic``; fewer when the library knows the exchange only for a part of the span."""
+    import exchange_calendars
+
+    # The library refuses a calendar of a single day.
+    after = last + timedelta(days=1)
+    with warnings.catch_warnings():
+        # The library uses pandas in a way that pandas warns of.
+        warnings.simplefilter("ignore")
+        try:
+            calendar = exchange_calendars.get_calendar(mic, start=first, end=after)
+        except exchange_calendars.errors.NoSessionsError:
+            return []
+        except ValueError:
+            known = type(exchange_calendars.get_calendar(mic))
+            earliest, latest = known.bound_min(), known.bound_max()
+            start = first if earliest is None else max(first, earliest.date())
+            end = after if latest is None else min(after, latest.date())
+            if start >= end:
+                return []
+            calendar = exchange_calendars.get_calendar(mic, start=start, end=end)
+        return [
+            {
+                "mic": mic,
+                "session_date": day.date(),
+                "open_at": row["open"].to_pydatetime(),
+                "close_at": row["close"].to_pydatetime(),
+            }
+            for day, row in calendar.schedule.iterrows()
+            if first <= day.date() <= last
+        ]
