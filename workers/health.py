@@ -1,74 +1,49 @@
-"""`heartbeat`: each process says that it is useful, not only that it is alive."""
+"""`python -m workers.health`: exit status 0 while a process here is useful, else 1.
+
+A process touches its file in ``WATCHKEEPER_HEARTBEAT_DIR`` only after it has proved its use: a worker
+when its event loop runs and Postgres took its heartbeat, a beat when Postgres and Redis answered.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from datetime import datetime
-from typing import Any
+from pathlib import Path
 
-from sqlalchemy import Text, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
-
-from workers.db import Base, transaction
-from workers.settings import settings
+#: A file older than this says that its process has stopped being useful (seconds).
+STALE = 30.0
 
 
-class Heartbeat(Base):
-    """The last sign of one process."""
-
-    __tablename__ = "heartbeat"
-    __table_args__ = ({"comment": "Last sign of each beat and worker; silent ones show in health."},)
-
-    name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Node name, e.g. beat@host or prices@host"
-    )
-    role: Mapped[str] = mapped_column(Text, comment="beat | worker")
-    started_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Process start"
-    )
-    seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last sign"
-    )
-    detail: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
-    )
+def verdict(directory: Path | None, now: float) -> str | None:
+    """None when the newest heartbeat file is fresh at ``now`` (epoch seconds), else a sentence."""
+    if directory is None:
+        return "WATCHKEEPER_HEARTBEAT_DIR is not set, so no process here says that it is useful"
+    ages = [now - path.stat().st_mtime for path in directory.glob("*") if path.is_file()]
+    if not ages:
+        return f"no process has said yet that it is useful (nothing in {directory})"
+    if min(ages) > STALE:
+        return f"the last sign of use is {min(ages):.0f} s old (limit {STALE:.0f} s)"
+    return None
 
 
-_BEAT = text("""
-insert into heartbeat (name, role, detail)
-values (:name, :role, cast(:detail as jsonb) || jsonb_build_object(
-    'clock_skew', cast(:clock as float8) - extract(epoch from clock_timestamp())::float8))
-on conflict (name) do update
-   set seen_at = clock_timestamp(), detail = excluded.detail, role = excluded.role,
-       started_at = case when heartbeat.detail->'pid' is distinct from excluded.detail->'pid'
-                         then clock_timestamp() else heartbeat.started_at end
-""").bindparams(bindparam("detail", type_=JSONB))
+def heartbeat_dir() -> Path | None:
+    """The setting; to read it with all others costs ten times the check, which runs all the time."""
+    named = os.environ.get("WATCHKEEPER_HEARTBEAT_DIR")
+    if named:
+        return Path(named)
+    from workers.settings import settings
+
+    return settings().heartbeat_dir
 
 
-def beat(name: str, role: str, detail: dict[str, Any]) -> None:
-    """Say that process ``name`` is useful: in its row, then in its file for a health check."""
-    with transaction() as connection:
-        # How far this host's clock is ahead: nothing depends on it, doctor tells it.
-        clock = time.time()
-        connection.execute(_BEAT, {"name": name, "role": role, "detail": detail, "clock": clock})
-    directory = settings().heartbeat_dir
-    if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{role}-{name}").touch()
+def main() -> int:
+    """Print the sentence, if any; return the exit status."""
+    complaint = verdict(heartbeat_dir(), time.time())
+    if complaint:
+        sys.stderr.write(complaint + "\n")
+    return 1 if complaint else 0
 
 
-_ENDED = text("""
-update heartbeat set detail = detail || '{"ended": true}' where name = :name and detail ->> 'pid' = :pid
-""")
-
-
-def ended(name: str, role: str) -> None:
-    """Say that process ``name``, this one, ends on purpose: its silence is no trouble."""
-    with transaction() as connection:
-        connection.execute(_ENDED, {"name": name, "pid": str(os.getpid())})
-    directory = settings().heartbeat_dir
-    if directory is not None:
-        (directory / f"{role}-{name}").unlink(missing_ok=True)
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 from celery.utils.log import LoggingProxy
 
-from workers import channel_secrets
 from workers.redaction import redact
 from workers.settings import settings
 from workers.text import printable
+from workers.upstreams import channel_secrets
 
 #: Loggers that say at INFO what our own events already say.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")

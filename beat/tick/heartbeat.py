@@ -9,7 +9,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from beat.tick.outbox import Outbox
-from workers import health
+from workers.ledger import heartbeats
 
 #: Pause between two signs (seconds).
 PAUSE = 4.0
@@ -33,7 +33,7 @@ class Beating:
         if time.monotonic() < self._next:
             return
         self._outbox.ping()
-        health.beat(node, "beat", {"pid": os.getpid(), "sent": self._messages})
+        heartbeats.beat(node, "beat", {"pid": os.getpid(), "sent": self._messages})
         self._next = time.monotonic() + PAUSE
         self._given = True
 
@@ -42,4 +42,4 @@ class Beating:
         if self._given:
             self._given = False
             with suppress(SQLAlchemyError, OSError):
-                health.ended(node, "beat")
+                heartbeats.ended(node, "beat")

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from workers import machine_locks
+from workers.ledger import machine_locks
 
 log = structlog.stdlib.get_logger("beat.claim")
 

@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from beat.tick.envelope import Envelopes, message_id, redis_priority
 from beat.tick.ledger import RESERVED, Message, array
-from workers.faults import point
+from workers.ledger.faults import point
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat.tick.outbox")

@@ -9,7 +9,7 @@ import psycopg
 
 from beat.tick import schedule_states
 from beat.tick.ledger import RESERVED, Message, lock_tasks
-from workers import machine_locks
+from workers.ledger import machine_locks
 from workers.upstreams.permits import ELAPSED, LONG_WAIT
 
 Connection = psycopg.Connection[Any]

@@ -25,8 +25,8 @@ from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
 from beat.time.sessions import SessionCache
 from workers.backoff import backoff
 from workers.db import transaction
-from workers.faults import point
 from workers.ledger import claims
+from workers.ledger.faults import point
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")

@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.discovery.tokens import TokenId
-from workers import machine_locks
 from workers.db import Base
+from workers.ledger import machine_locks
 
 
 class TokenSighting(Base):

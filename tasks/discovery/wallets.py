@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers import machine_locks
 from workers.db import Base, DefaultNow, RowId
+from workers.ledger import machine_locks
 
 
 class Wallet(Base):

@@ -10,8 +10,8 @@ from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, Text, tex
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
-from workers.channel_secrets import is_reference, resolve
 from workers.db import Base
+from workers.upstreams.channel_secrets import is_reference, resolve
 
 KINDS = ("discord", "email", "webhook", "apprise")
 

@@ -9,7 +9,6 @@ from typing import Any
 from tasks.watches import adapters, channels, gathering, messages, notices
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.messages import Note
-from workers import faults
 from workers.app import app
 from workers.errors import (
     AddressRefused,
@@ -24,7 +23,7 @@ from workers.errors import (
     WatchkeeperError,
 )
 from workers.execution.work import Item, Work
-from workers.ledger import claims
+from workers.ledger import claims, faults
 from workers.ledger.kinds import Options
 from workers.settings import settings
 from workers.upstreams import retry

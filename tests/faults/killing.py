@@ -23,8 +23,8 @@ select exists (select from schedule_edit) or exists (select from batch where sta
 def one_beat(point: str | None) -> None:
     """Work until killed; the one without a point until nothing is left to do."""
     from beat.scheduler import DatabaseScheduler
-    from workers import faults
     from workers.app import app
+    from workers.ledger import faults
 
     faults._NAME, faults._left = point or "", 1
     scheduler = DatabaseScheduler(app=app)

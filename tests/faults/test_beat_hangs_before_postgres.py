@@ -16,7 +16,7 @@ from fix_due_times import (
     wait,
 )
 
-from workers.healthcheck import STALE, verdict
+from workers.health import STALE, verdict
 
 
 def test_the_other_beat_does_the_work_of_one_that_hangs(

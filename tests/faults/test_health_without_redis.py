@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fix_processes import QUICK
 
-from workers.healthcheck import STALE, verdict
+from workers.health import STALE, verdict
 
 
 @pytest.mark.parametrize(("what", "how"), [("worker", "cut"), ("beat", "cut"), ("beat", "freeze")])

@@ -17,8 +17,8 @@ import pytest
 from fix_network import Hanging
 from fix_odd import drop_by_drop, say_nothing
 
-from workers import deadline, network
 from workers.errors import Unavailable
+from workers.upstreams import deadline, network
 from workers.upstreams.client import UpstreamClient
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from fix_notices import HOOK
 
-from workers import channel_secrets
+from workers.upstreams import channel_secrets
 
 LOGIN = "env:WATCHKEEPER_CHANNEL_LOGIN"
 FORBIDDEN = [

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from fix_network import Hanging
 
-from workers import addresses
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
+from workers.upstreams import addresses
 from workers.upstreams.client import UpstreamClient
 
 pytestmark = pytest.mark.outside(4)
@@ -250,7 +250,7 @@ def test_mail_to_such_an_address_waits_for_the_owner(people: Any) -> None:
     assert people.in_mailbox() == []
 
     people.sql.execute("insert into allowed_network (network) values ('127.0.0.0/8')")
-    from workers import allowed_networks
+    from workers.upstreams import allowed_networks
 
     allowed_networks.forget()
     people.now()
@@ -263,7 +263,7 @@ def test_mail_to_such_an_address_waits_for_the_owner(people: Any) -> None:
 def test_apprise_reaches_no_such_address_either(
     people: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers import allowed_networks
+    from workers.upstreams import allowed_networks
 
     pytest.importorskip("apprise")
     treat, port = server

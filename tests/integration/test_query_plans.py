@@ -26,8 +26,8 @@ from beat.tick import (
     schedule_states,
 )
 from beat.tick.steps import pause
-from workers import machine_locks
 from workers.db import engine
+from workers.ledger import machine_locks
 
 MANY = 100_000
 LARGE = ("schedule", "schedule_state", "schedule_edit", "run", "batch", "run_request", "permit")

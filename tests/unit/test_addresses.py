@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.addresses import SPECIAL, parse, refusal
+from workers.upstreams.addresses import SPECIAL, parse, refusal
 
 pytestmark = pytest.mark.outside(4)
 

@@ -19,9 +19,9 @@ from billiard import active_children
 from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import health, shutdown
+from workers import shutdown
 from workers.db import transaction
-from workers.ledger import claims
+from workers.ledger import claims, heartbeats
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -126,4 +126,4 @@ class _Warden(threading.Thread):
     def _say_ended(self) -> None:
         with suppress(SQLAlchemyError, OSError):
             say(self._hostname)
-            health.ended(self._hostname, "worker")
+            heartbeats.ended(self._hostname, "worker")

@@ -20,7 +20,7 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import health
+from workers.ledger import heartbeats
 from workers.pool import farewell
 
 log = structlog.stdlib.get_logger(__name__)
@@ -70,7 +70,7 @@ class Watchdog(bootsteps.StartStopStep):
         self._watch.ended.set()
         self._watch.join(PAUSE)
         try:
-            health.ended(consumer.hostname, "worker")
+            heartbeats.ended(consumer.hostname, "worker")
         except (SQLAlchemyError, OSError) as error:
             log.warning("heartbeat.unwritten", error=type(error).__name__)
 
@@ -150,7 +150,7 @@ class _Watch(threading.Thread):
         if scaler is not None:
             detail.update(scaler.info())
         try:
-            health.beat(consumer.hostname, "worker", detail)
+            heartbeats.beat(consumer.hostname, "worker", detail)
         except (SQLAlchemyError, OSError) as error:
             log.warning("heartbeat.unwritten", error=type(error).__name__)
 

@@ -17,9 +17,8 @@ from uuid import UUID
 
 import structlog
 
-from workers import allowed_networks, metrics, network
+from workers import metrics
 from workers.db import transaction
-from workers.deadline import until
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -31,10 +30,11 @@ from workers.errors import (
     RateLimited,
     Unavailable,
 )
-from workers.permit_holder import NoPermit, PermitHolder
 from workers.redaction import redact, remember
 from workers.upstreams import (
+    allowed_networks,
     circuit_breaker,
+    network,
     responses,
     retry,
     robots_files,
@@ -42,6 +42,8 @@ from workers.upstreams import (
     upstream_states,
     upstreams,
 )
+from workers.upstreams.deadline import until
+from workers.upstreams.permit_holder import NoPermit, PermitHolder
 from workers.upstreams.permits import LONG_WAIT
 from workers.upstreams.redirects import Redirects
 from workers.upstreams.requests import Check, Request, address

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a deadline that nothing stretches, on connections of `workers.network`."""
+"""One HTTP exchange with a deadline that nothing stretches, on connections of `network`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from workers import deadline, network
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
 from workers.settings import settings
+from workers.upstreams import deadline, network
 from workers.upstreams.responses import Response
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from tasks.watches.channels import resolved
-from workers.channel_secrets import has_control, is_reference
 from workers.errors import BrokenAnswer
+from workers.upstreams.channel_secrets import has_control, is_reference
 
 
 def path_of(channel: Any) -> tuple[str, list[str]]:

@@ -12,11 +12,11 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers import network
-from workers.channel_secrets import is_reference
-from workers.deadline import in_time
 from workers.errors import BrokenAnswer, SecretRefused, Unavailable
+from workers.upstreams import network
+from workers.upstreams.channel_secrets import is_reference
 from workers.upstreams.client import UpstreamClient
+from workers.upstreams.deadline import in_time
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:

@@ -20,12 +20,12 @@ from tasks.watches import messages
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers import network
-from workers.channel_secrets import has_control, is_reference, resolve
-from workers.deadline import in_time
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
+from workers.upstreams import network
+from workers.upstreams.channel_secrets import has_control, is_reference, resolve
 from workers.upstreams.client import UpstreamClient
+from workers.upstreams.deadline import in_time
 
 DEFAULT_SENDER = "watchkeeper@localhost"
 #: What a secret must hold to be a recipient: "ann@example.org" or "Ann <ann@example.org>".

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import CIDR
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import DateTime
 
-from workers.addresses import Network
 from workers.db import Base, connect
+from workers.upstreams.addresses import Network
 
 #: How long the list is believed (seconds).
 FRESH = 1.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.healthcheck import STALE, main, verdict
+from workers.health import STALE, main, verdict
 
 NOW = 1_800_000_000.0
 
@@ -63,7 +63,7 @@ def test_the_exit_status_is_the_verdict(
 
 def test_a_check_is_cheap_enough_to_run_every_second_in_each_container(tmp_path: Path) -> None:
     (tmp_path / "beat-one@host").touch()
-    look = "import sys, workers.healthcheck as h; print(h.main(), 'pydantic' in sys.modules)"
+    look = "import sys, workers.health as h; print(h.main(), 'pydantic' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", look], check=True, capture_output=True, text=True,
         env={**os.environ, "WATCHKEEPER_HEARTBEAT_DIR": str(tmp_path)},

@@ -1,7 +1,7 @@
 """Connections to other people's servers: an address is judged, then that very address is connected to.
 
 A name is resolved once.  Public addresses are called, others only where the owner's list allows it.
-The time of the call (``workers.deadline``) holds for resolving, connecting, TLS, each read and write.
+The deadline of the call (``deadline.py``) holds for resolving, connecting, TLS, each read and write.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx2
 
-from workers import addresses, allowed_networks
-from workers.deadline import in_time, left
+from workers.upstreams import addresses, allowed_networks
+from workers.upstreams.deadline import in_time, left
 
 #: An address as a socket takes it.
 Target = tuple[socket.AddressFamily, tuple[Any, ...]]
