@@ -28,6 +28,8 @@ SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off"
 )
+#: A connection of the driver: beat, ledger and upstreams run their statements on it.
+Driver = psycopg.Connection[Any]
 #: A connection unused for so long is tried before it is used (seconds).
 RESTED = 1.0
 KEEPALIVE = {
@@ -122,15 +124,63 @@ def reset(*, close: bool = True) -> None:
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """One transaction: committed at the end, rolled back on any exception."""
-    with engine().begin() as connection:
+    with engine().begin() as connection, _translating(connection):
         yield connection
 
 
 @contextmanager
 def connect() -> Iterator[Connection]:
     """A connection whose statements commit one by one."""
-    with engine().connect() as connection:
+    with engine().connect() as connection, _translating(connection):
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def driver_transaction() -> Iterator[Driver]:
+    """``transaction()`` for statements of the driver alone."""
+    with transaction() as connection:
+        yield driver(connection)
+
+
+@contextmanager
+def driver_connect() -> Iterator[Driver]:
+    """``connect()`` for statements of the driver alone."""
+    with connect() as connection:
+        yield driver(connection)
+
+
+def driver(connection: Connection) -> Driver:
+    """The driver's connection below SQLAlchemy's, in the same transaction."""
+    below: Driver | None = connection.connection.driver_connection
+    if below is None:
+        raise InterfaceError(None, None, psycopg.InterfaceError("the connection is closed"))
+    return below
+
+
+def execute(
+    connection: Driver,
+    statement: str,
+    parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+    row_factory: Any = namedtuple_row,
+) -> psycopg.Cursor[Any]:
+    """Run a statement of the program's own, prepared; its rows are named tuples."""
+    cursor = connection.cursor(row_factory=row_factory)
+    return cursor.execute(statement, parameters, prepare=True)
+
+
+@contextmanager
+def _translating(connection: Connection) -> Iterator[None]:
+    """Raise errors of the driver as SQLAlchemy's, and give up a connection that was lost."""
+    try:
+        yield
+    except psycopg.Error as error:
+        below = connection.connection.driver_connection
+        lost = below is None or below.closed
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, psycopg.Error, True, lost, connection.dialect
+        ) from error
 
 
 #: SQLSTATEs of a server that takes no (more) work: a connection is not to be had, or is about to end.
@@ -167,23 +217,10 @@ def fetch_one(
     parameters: Mapping[str, Any] | Sequence[Any],
     shape: Any = namedtuple_row,
 ) -> Any:
-    """The first row of a prepared statement in the driver's own words, or None; past SQLAlchemy.
-
-    For what is asked so often that the detour costs more than the answer.  Errors are SQLAlchemy's.
-    """
-    driver: psycopg.Connection[Any] | None = connection.connection.driver_connection
-    if driver is None:
-        raise InterfaceError(statement, None, psycopg.InterfaceError("the connection is closed"))
-    try:
-        cursor = driver.cursor(row_factory=shape).execute(statement, parameters, prepare=True)
+    """The first row of a prepared statement, or None."""
+    with _translating(connection):
+        cursor = execute(driver(connection), statement, parameters, shape)
         return cursor.fetchone() if cursor.description else None
-    except psycopg.Error as error:
-        lost = driver.closed
-        if lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, True, lost, connection.dialect
-        ) from error
 
 
 @event.listens_for(Engine, "handle_error")

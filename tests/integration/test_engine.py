@@ -313,7 +313,7 @@ def test_a_lock_that_is_not_had_in_time_fails_no_item(
     import psycopg
 
     run_id = new_run("tests.counting", items=2)
-    with psycopg.connect(database.url) as other:
+    with psycopg.connect(database.admin_url) as other:
         other.execute("lock table effect in access exclusive mode")
         work(run_id)
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import shutdown
 from workers.backoff import backoff
-from workers.db import is_lost, transaction
+from workers.db import driver, is_lost, transaction
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -162,7 +162,7 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
             _put_deferred_first(connection, hold, items)
         permits.settle(connection, work.client.take_unsettled())
         if work.steps:
-            memo.forget(connection, hold.run_id)
+            memo.forget(driver(connection), hold.run_id, hold.seq)
         if len(items) <= size:
             claims.write_items(connection, hold, [item.row() for item in items])
             runs.add_batches(connection, hold.run_id, 0, len(items))

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from workers.db import is_passing, transaction
+from workers.db import driver, is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.ledger import claims, memo
 from workers.ledger.claims import Claim
@@ -128,12 +128,13 @@ class Work(Generic[O]):
         """
         if self.steps is None:
             with self.read() as connection:
-                self.steps = memo.kept(connection, self.run_id) if self.claim.fence > 1 else {}
+                resumed = self.claim.fence > 1
+                self.steps = memo.recall(driver(connection), self.run_id, self.seq) if resumed else {}
         if name not in self.steps:
             self.check()
             value = ask()
             with claims.fenced(self.claim, self.on_stop) as connection:
-                memo.keep(connection, self.run_id, name, value)
+                memo.keep(driver(connection), self.run_id, self.seq, name, value)
                 permits.settle(connection, self.client.take_unsettled())
             self.steps[name] = value
         return self.steps[name]

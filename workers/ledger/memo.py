@@ -1,4 +1,4 @@
-"""`memo`: what a plan learned by a call, so that a plan that goes on pays for it once."""
+"""`memo`: what a batch learned by a call, kept while it waits, so that no call is paid for twice."""
 
 from __future__ import annotations
 
@@ -6,51 +6,60 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, ForeignKey, Text, text
+from sqlalchemy import ForeignKey, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Uuid
 
-from workers.db import Base
+from workers.db import Base, Driver, execute
 
 
 class Memo(Base):
-    """One answer that a plan had before it was ready."""
+    """One fact that a batch learned before it had to wait."""
 
     __tablename__ = "memo"
     __table_args__ = (
-        {"comment": "What plans learned from upstreams; a plan that had to wait asks for the rest."},
+        {"comment": "What batches learned before they had to wait: steps of a plan, redirects."},
     )
 
     run_id: Mapped[UUID] = mapped_column(
         Uuid, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
     )
-    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="The step, as its kind calls it")
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="Its batch")
+    name: Mapped[str] = mapped_column(
+        Text, primary_key=True, comment="Step of the plan, or the address that redirects"
+    )
     value: Mapped[Any] = mapped_column(JSONB, comment="What was learned")
 
 
-_KEEP = text("""
-insert into memo (run_id, name, value) values (:run_id, :name, :value)
-on conflict (run_id, name) do update set value = excluded.value
-""")
+_KEEP = """
+insert into memo (run_id, seq, name, value) values (%s, %s, %s, %s)
+on conflict (run_id, seq, name) do update set value = excluded.value
+"""
 
 
-def keep(connection: Connection, run_id: UUID, name: str, value: Any) -> None:
-    """Remember ``value`` (JSON) as what the step ``name`` of the run's plan brought."""
-    connection.execute(_KEEP, {"run_id": run_id, "name": name, "value": Jsonb(value)})
+def keep(connection: Driver, run_id: UUID, seq: int, name: str, value: Any) -> None:
+    """Remember ``value`` (JSON) for the batch under ``name``."""
+    execute(connection, _KEEP, (run_id, seq, name, Jsonb(value)))
 
 
-_KEPT = text("select name, value from memo where run_id = :run_id")
+def recall(connection: Driver, run_id: UUID, seq: int) -> dict[str, Any]:
+    """All that the batch remembers, by name."""
+    found = execute(
+        connection, "select name, value from memo where run_id = %s and seq = %s", (run_id, seq)
+    )
+    return dict(found.fetchall())
 
 
-def kept(connection: Connection, run_id: UUID) -> dict[str, Any]:
-    """What each step of the run's plan brought so far."""
-    return {row.name: row.value for row in connection.execute(_KEPT, {"run_id": run_id})}
+_TAKE = "delete from memo where run_id = %s and seq = %s and name = %s returning value"
 
 
-_FORGET = text("delete from memo where run_id = :run_id")
+def take(connection: Driver, run_id: UUID, seq: int, name: str) -> Any:
+    """What the batch remembers under ``name``, once; None when there is nothing."""
+    row = execute(connection, _TAKE, (run_id, seq, name)).fetchone()
+    return row.value if row else None
 
 
-def forget(connection: Connection, run_id: UUID) -> None:
-    """The run's plan is stored: what it learned is in its items."""
-    connection.execute(_FORGET, {"run_id": run_id})
+def forget(connection: Driver, run_id: UUID, seq: int) -> None:
+    """Delete all that the batch remembers."""
+    execute(connection, "delete from memo where run_id = %s and seq = %s", (run_id, seq))
