@@ -8,6 +8,7 @@ from datetime import timedelta
 import click
 
 from beat.cli.shared import as_json, length, name_argument, names
+from beat.time.lengths import length_words
 from workers.output import FAILED, NOT_FOUND, connect, fail, handle_db_errors, plain, say, show
 
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
@@ -41,8 +42,6 @@ def list_(state: str | None, as_json: bool) -> None:
 @handle_db_errors
 def show_(name: str, as_json: bool) -> None:
     """One schedule: its settings, next and last runs, last changes."""
-    from beat.cli import words
-
     with connect() as connection:
         row = connection.execute("select (schedule_named(%s)).*", (name,)).fetchone()
         coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall()
@@ -57,7 +56,7 @@ def show_(name: str, as_json: bool) -> None:
         show([{**row, **more}], (), as_json=True)
         return
     settings = [
-        {"setting": k, "value": words.length(v) if isinstance(v, timedelta) else v}
+        {"setting": k, "value": length_words(v) if isinstance(v, timedelta) else v}
         for k, v in row.items()
         if v is not None
     ]

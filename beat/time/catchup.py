@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from beat.cli.words import length
+from beat.time.lengths import length_words
 from beat.time.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
 
 #: With catch_up = none a due time may still be so late and run: a slow tick is no reason to miss.
@@ -80,7 +80,11 @@ def settle(
 
 
 def _reason(catch_up: str, window: timedelta) -> str:
-    return "catch_up is none" if catch_up == "none" else f"older than catch_up_window {length(window)}"
+    return (
+        "catch_up is none"
+        if catch_up == "none"
+        else f"older than catch_up_window {length_words(window)}"
+    )
 
 
 def _settle_many(

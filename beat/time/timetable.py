@@ -182,17 +182,6 @@ def span(timing: Timing, anchor: datetime | None, first: datetime, until: dateti
     return Span(first, last, count, due)
 
 
-def count_between(
-    timing: Timing, anchor: datetime | None, after: datetime, until: datetime
-) -> tuple[int, datetime | None]:
-    """How many due times lie in (after, until], and the last of them."""
-    first = next_due(timing, anchor, after)
-    if first is None or first > until:
-        return 0, None
-    found = span(timing, anchor, first, until)
-    return found.count, found.last
-
-
 def jittered(timing: Timing, due: datetime, following: datetime | None) -> datetime:
     """When to start what is due at ``due``: later by a share of the jitter, before the next due time.
 

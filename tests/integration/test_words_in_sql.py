@@ -1,4 +1,4 @@
-"""The database says timings in the same words as Python."""
+"""Timings and lengths of time in words, as the database says them."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beat.cli.words import cron_words, length
+from beat.time.lengths import length_words
 
 MILLI = timedelta(milliseconds=1)
 
-_number = st.integers(0, 59)
-_weekday = st.sampled_from([*"01234567*", "1-5", "mon-fri", "0,6", "6,0", "6-7", "sat,sun"])
-_common = st.one_of(
-    st.sampled_from(["@hourly", "@Daily", "@midnight", "@weekly", "@monthly", "* * * * *"]),
-    st.integers(1, 59).map("*/{} * * * *".format),
-    _number.map("{} * * * *".format),
-    st.builds("{:02d} {} * * {}".format, _number, st.integers(0, 23), _weekday),
-    st.builds("{}  {:02d}\t{} * *".format, _number, st.integers(0, 23), st.integers(1, 31)),
-)
-_texts = st.lists(_common, min_size=1, max_size=3).map(" ; ".join)
-_zones = st.sampled_from(["UTC", "America/New_York", "America/Argentina/Buenos_Aires"])
 _lengths = st.timedeltas(timedelta(), timedelta(days=9999)).map(lambda one: one // MILLI * MILLI)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(_texts, _zones), min_size=20, max_size=40))
-def test_what_is_common_is_said_alike(
-    connection: psycopg.Connection[dict[str, Any]], given: list[tuple[str, str]]
+@pytest.mark.parametrize(
+    ("text", "zone", "words"),
+    [
+        ("0 0 * * 1-5", "America/New_York", "weekdays at 00:00 New York"),
+        ("30 17 * * *", "UTC", "daily at 17:30 UTC"),
+        ("@Daily", "Europe/London", "daily at 00:00 London"),
+        ("@weekly", "UTC", "Sundays at 00:00 UTC"),
+        ("0 9 * * 3", "America/Argentina/Buenos_Aires", "Wednesdays at 09:00 Buenos Aires"),
+        ("05 09 * * sat,sun", "UTC", "weekends at 09:05 UTC"),
+        ("0  00\t1 * *", "UTC", "day 1 of the month at 00:00 UTC"),
+        ("@hourly", "America/New_York", "every hour"),
+        ("15 * * * *", "UTC", "every hour at :15 UTC"),
+        ("* * * * *", "UTC", "every minute"),
+        ("*/5 * * * *", "UTC", "every 5 minutes"),
+        ("*/7 * * * *", "UTC", "every 7 minutes of each hour"),
+        ("0 9 * * * ; 30 17 * * 1-5", "UTC", "daily at 09:00 UTC; weekdays at 17:30 UTC"),
+        ("0 0 13 * */5", "UTC", "cron 0 0 13 * */5 UTC"),
+    ],
+)
+def test_a_cron_text_is_said_in_words(
+    connection: psycopg.Connection[dict[str, Any]], text: str, zone: str, words: str
 ) -> None:
-    rows = connection.execute(
-        "select cron_words(text, zone) as words"
-        " from unnest(%s::text[], %s::text[]) with ordinality p(text, zone, place) order by place",
-        ([text for text, _ in given], [zone for _, zone in given]),
-    ).fetchall()
-    assert [row["words"] for row in rows] == [cron_words(*one) for one in given]
+    row = connection.execute("select cron_words(%s, %s) as words", (text, zone)).fetchone()
+    assert row == {"words": words}
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,7 +53,7 @@ def test_lengths_of_time_are_said_alike(
         " from unnest(%s::interval[]) with ordinality p(span, place) order by place",
         (spans,),
     ).fetchall()
-    assert [row["words"] for row in rows] == [length(one) for one in spans]
+    assert [row["words"] for row in rows] == [length_words(one) for one in spans]
 
 
 def test_what_is_out_of_the_ordinary_or_broken_stays_as_written(

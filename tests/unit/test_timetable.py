@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from beat.time.timetable import (
     MICROSECOND,
     Timing,
-    count_between,
     dues,
     grid_after,
     jittered,
@@ -129,12 +128,6 @@ def test_a_span_is_counted_as_if_stepped_through(
     following = None if ends or len(walked) == count else walked[count]
     assert (found.first, found.last, found.count) == (first, last, count)
     assert found.following == following
-    assert count_between(timing, anchor, after, last) == (count, last)
-
-
-def test_nothing_between_counts_as_nothing() -> None:
-    timing = Timing("one", every=HOUR)
-    assert count_between(timing, utc(2026), utc(2026), utc(2026, 1, 1, 0, 59)) == (0, None)
 
 
 @given(everies, st.timedeltas(MICROSECOND, timedelta(days=3)), instants, st.text(max_size=9))
