@@ -1,4 +1,4 @@
-"""Fixtures of all tests, as plugins: one file a concern."""
+"""Fixtures that every folder of tests needs; each folder's conftest.py has those of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
+# Helpers assert too: their failures show values.
+pytest.register_assert_rewrite("tests.support")
 # The processes that tests start would each compile a thousand modules anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A background job of a script ignores Ctrl-C, and what it starts inherits that, also programs whose
@@ -14,21 +18,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = (
-    "fix_waiting",
-    "fix_postgres",
-    "fix_valkey",
-    "fix_processes",
-    "fix_proxy",
-    "fix_odd",
-    "fix_network",
-    "fix_nodes",
-    "fix_kinds",
-    "fix_progress",
-    "fix_beat",
-    "fix_prices",
-    "fix_discovery",
-    "fix_notices",
-    "fix_listings",
+    "tests.support.waiting",
+    "tests.support.postgres",
+    "tests.support.valkey",
+    "tests.support.processes",
+    "tests.support.runs",
 )
 
 #: Tests that start processes and wait for them.

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audiowatch_ground import Ground, card_html, parsed
 from pydantic import ValidationError
 
 from tasks.listings import store, text_fields
 from tasks.listings.scrape import ScrapeOptions
 from tasks.watches import checking, evaluation, grammar, rules, wording
 from tasks.watches.filters import Filters
+from tests.support.cases.classifieds import CaseEnvironment, card_html, parsed
 from workers.upstreams.client import reset
 
 #: What we decided where a case leaves the choice; the README says why.
@@ -34,13 +34,13 @@ Adapter = Callable[[dict[str, Any], Any], dict[str, Any]]
 # --- card-parse -------------------------------------------------------------------------------------
 
 
-def card_parse(given: dict[str, Any], ground: Ground | None) -> dict[str, Any]:
+def card_parse(given: dict[str, Any], environment: CaseEnvironment | None) -> dict[str, Any]:
     if "detail_h1" in given:
         status, title = text_fields.heading(given["detail_h1"])
         return {"status": status, "title": title}
     if "max_age_days" in given:
-        assert ground is not None
-        return {"yielded": yielded(given, ground)}
+        assert environment is not None
+        return {"yielded": yielded(given, environment)}
     page = parsed(given.get("html") or card_html(given))
     if not page.cards:
         return {"skipped": True, "next_url": page.next_url}
@@ -68,7 +68,7 @@ def card_parse(given: dict[str, Any], ground: Ground | None) -> dict[str, Any]:
     }
 
 
-def yielded(given: dict[str, Any], ground: Ground) -> int:
+def yielded(given: dict[str, Any], environment: CaseEnvironment) -> int:
     now = datetime.now(UTC)
     listed = (now - timedelta(days=given["listed_days_ago"])).isoformat()
     html = "".join(
@@ -76,16 +76,16 @@ def yielded(given: dict[str, Any], ground: Ground) -> int:
         for number in range(given["cards"])
     )
     since = now - timedelta(days=given["max_age_days"])
-    return ground.store_cards(parsed(html).cards, since).new
+    return environment.store_cards(parsed(html).cards, since).new
 
 
 # --- config-range -----------------------------------------------------------------------------------
 
 
-def config_range(given: dict[str, Any], ground: Any) -> dict[str, Any]:
+def config_range(given: dict[str, Any], environment: Any) -> dict[str, Any]:
     ((name, value),) = given.items()
     if name == "poll_interval_minutes":
-        return {"valid": ground.accepts_every(value), "default": ground.shipped_every() / 60}
+        return {"valid": environment.accepts_every(value), "default": environment.shipped_every() / 60}
     try:
         ScrapeOptions.model_validate({name: value})
     except ValidationError:
@@ -93,21 +93,21 @@ def config_range(given: dict[str, Any], ground: Any) -> dict[str, Any]:
     else:
         valid = True
     default = ScrapeOptions.model_fields[name].default
-    return {"valid": valid, "default": ground.shipped_spacing() if default is None else default}
+    return {"valid": valid, "default": environment.shipped_spacing() if default is None else default}
 
 
 # --- listing-upsert ---------------------------------------------------------------------------------
 
 
-def listing_upsert(given: dict[str, Any], ground: Any) -> dict[str, Any]:
+def listing_upsert(given: dict[str, Any], environment: Any) -> dict[str, Any]:
     if "cards" in given:
-        return ground.empty_first_page(given.get("http", 200))
+        return environment.empty_first_page(given.get("http", 200))
     if "rule" in given or "channels" in given:
-        return ground.told(given)
-    first = ground.store(given["existing"]) if given["existing"] else None
-    before = ground.listing()
-    stored = ground.store(given["scraped"])
-    after = ground.listing()
+        return environment.told(given)
+    first = environment.store(given["existing"]) if given["existing"] else None
+    before = environment.listing()
+    stored = environment.store(given["scraped"])
+    after = environment.listing()
     result = "new" if stored.new else "updated" if stored.changed else "seen"
     found = {"result": result, "price_history_rows": stored.price_changes}
     if first is not None:
@@ -141,22 +141,22 @@ def filters(given: dict[str, Any], _: Any) -> dict[str, Any]:
     return {"passes": limits.passes(given["listing"])}
 
 
-def notification(given: dict[str, Any], ground: Ground | None) -> dict[str, Any]:
+def notification(given: dict[str, Any], environment: CaseEnvironment | None) -> dict[str, Any]:
     if "price" in given:
         return {"price_text": wording.price_text(given["price"], given.get("currency"))}
-    assert ground is not None
-    return {"delivered": ground.delivered(given["http"])}
+    assert environment is not None
+    return {"delivered": environment.delivered(given["http"])}
 
 
 @pytest.fixture
-def ground(request: pytest.FixtureRequest) -> Iterator[Ground | None]:
+def environment(request: pytest.FixtureRequest) -> Iterator[CaseEnvironment | None]:
     """Pure cases need no database."""
     case = request.node.callspec.params["case"]
     needs = case["area"] in {"config-range", "listing-upsert"}
     if not needs and not case["input"].keys() & {"max_age_days", "http"}:
         yield None
         return
-    yield Ground(request.getfixturevalue("scrapes"), request.getfixturevalue)
+    yield CaseEnvironment(request.getfixturevalue("scrapes"), request.getfixturevalue)
     reset()
 
 
@@ -173,8 +173,8 @@ ADAPTERS: dict[str, Adapter] = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_case(case: dict[str, Any], ground: Ground | None) -> None:
-    found = ADAPTERS[case["area"]](case["input"], ground)
+def test_case(case: dict[str, Any], environment: CaseEnvironment | None) -> None:
+    found = ADAPTERS[case["area"]](case["input"], environment)
     expected = DECIDED.get(case["id"], case["expected"])
     for name, value in expected.items():
         assert as_written(name, found.get(name), value) == value, name

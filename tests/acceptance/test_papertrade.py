@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases_alpha_vantage import alpha
-from cases_common import agrees, only
-from cases_quota import DAY, rate_limit
-from cases_refresh import around, new_york, refresh
 from pydantic import ValidationError
 
 from tasks.prices import values, watchlist
@@ -23,6 +19,10 @@ from tasks.prices.bars import Bar
 from tasks.prices.health import is_stale
 from tasks.prices.sources import alpha_vantage, replay
 from tasks.prices.symbols import check
+from tests.support.cases.alpha_vantage import alpha
+from tests.support.cases.common import agrees, only
+from tests.support.cases.quotas import DAY, rate_limit
+from tests.support.cases.refresh import around, new_york, refresh
 from workers.calendars.exchanges import sessions_of
 
 HERE = Path(__file__).parent

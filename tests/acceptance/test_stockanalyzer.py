@@ -11,7 +11,6 @@ from typing import Any
 import click
 import psycopg
 import pytest
-from cases_common import only
 from click.testing import CliRunner
 from pydantic import ValidationError
 
@@ -23,6 +22,7 @@ from beat.time.timetable import Timing, dues, next_due
 from tasks.prices import spans
 from tasks.prices.history import HistoryOptions
 from tasks.prices.spans import Span
+from tests.support.cases.common import only
 
 HERE = Path(__file__).parent
 CASES = [

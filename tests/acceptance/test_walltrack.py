@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases_common import only
-from cases_schedules import config, config_range, next_run, stats
-from cases_upstreams import answer, breaker, http_retry
-from fix_discovery import boost, pair
-from fix_scripted import Reply
 
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
+from tests.support.cases.common import only
+from tests.support.cases.schedules import config, config_range, next_run, stats
+from tests.support.cases.upstreams import answer, breaker, http_retry
+from tests.support.discovery import boost, pair
+from tests.support.scripted_server import Reply
 from workers.upstreams import retry
 from workers.upstreams.client import UpstreamClient
 

@@ -13,9 +13,8 @@ import time
 import uuid
 from typing import Any
 
-from ground import ROOT, Ground, ground, say
-
 from sandbox.processes import Process
+from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, say
 
 BATCHES = 200
 EFFECT = "create table if not exists effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp())"
@@ -30,52 +29,51 @@ def children(process: Process) -> int:
     return sum(not one.startswith("Z") for one in found)
 
 
-def start_worker(place: Ground, app: str) -> Process:
+def start_worker(bench: BenchEnvironment, app: str) -> Process:
     process = Process(
         [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "upkeep", "-n", f"{app}@bench",
          "--autoscale=8,1", "-O", "fair", "--without-gossip", "--without-mingle"],
-        log=place.folder / f"{app}.log",
+        log=bench.folder / f"{app}.log",
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'bench'}"},
     )  # fmt: skip
     process.start()
-    place.until(lambda: place.value("select count(*) from heartbeat where name = %s", f"{app}@bench"))
+    bench.until(lambda: bench.value("select count(*) from heartbeat where name = %s", f"{app}@bench"))
     return process
 
 
-def load(place: Ground, seconds: float, waiting_for: str | None = None) -> uuid.UUID:
+def load(bench: BenchEnvironment, seconds: float, waiting_for: str | None = None) -> uuid.UUID:
     """A run of 200 planned batches, each taking a while, ready or waiting for an upstream."""
     run_id = uuid.uuid4()
     items = json.dumps([{"key": "i0", "state": "waiting"}])
-    place.sql.execute(
+    bench.sql.execute(
         "insert into run (id, task, options, trigger, due_at, state, queue, batch_count, open_batches,"
         " total, started_at) values (%s, 'tests.counting', %s, 'manual', clock_timestamp(), 'running',"
         " 'upkeep', %s, %s, %s, clock_timestamp())",
         (run_id, json.dumps({"seconds": seconds}), BATCHES, BATCHES, BATCHES),
     )
-    place.sql.execute(
+    bench.sql.execute(
         "insert into batch (run_id, seq, task, queue, items, total, waiting_for, send_at)"
         " select %s, n, 'tests.counting', 'upkeep', %s, 1, %s,"
         "        case when %s::text is null then clock_timestamp() end from generate_series(1, %s) n",
         (run_id, items, waiting_for, waiting_for, BATCHES),
     )
-    place.sql.execute("notify watchkeeper, 'batch'")
+    bench.sql.execute("notify watchkeeper, 'batch'")
     return run_id
 
 
-def measure(place: Ground, what: str, app: str) -> None:
-    place.empty()
-    worker = start_worker(place, app)
-    place.until(lambda: children(worker) == 1)
+def measure(bench: BenchEnvironment, what: str, app: str) -> None:
+    bench.empty()
+    worker = start_worker(bench, app)
+    bench.until(lambda: children(worker) == 1)
     sizes: list[int] = []
-    run_id = load(place, 0.4)
+    run_id = load(bench, 0.4)
     began = time.monotonic()
     figures: dict[str, Any] = {}
     while time.monotonic() - began < 150:
         size = children(worker)
         sizes.append(size)
         now = time.monotonic() - began
-        ended = place.value("select finished_at is not null from run where id = %s", run_id)
+        ended = bench.value("select finished_at is not null from run where id = %s", run_id)
         if size == 8:
             figures.setdefault("full_after_s", now)
         if ended:
@@ -88,17 +86,17 @@ def measure(place: Ground, what: str, app: str) -> None:
     worker.stop(grace=10.0)
 
 
-def measure_waiting(place: Ground) -> None:
+def measure_waiting(bench: BenchEnvironment) -> None:
     """200 batches that wait for a quota."""
-    place.empty()
-    worker = start_worker(place, "kinds_for_tests")
-    place.sql.execute(
+    bench.empty()
+    worker = start_worker(bench, "tests.support.kinds")
+    bench.sql.execute(
         "insert into upstream (name, base_url) values ('shut', 'http://127.0.0.1:1') on conflict do nothing"
     )
-    place.sql.execute(
+    bench.sql.execute(
         "update upstream_state set next_permit_at = 'infinity', blocked_until = 'infinity'"
     )
-    load(place, 0.4, waiting_for="shut")
+    load(bench, 0.4, waiting_for="shut")
     sizes = []
     end = time.monotonic() + 12
     while time.monotonic() < end:
@@ -109,25 +107,23 @@ def measure_waiting(place: Ground) -> None:
 
 
 def main() -> None:
-    with ground() as place:
-        sys.path.insert(0, str(ROOT / "tests"))
-        import kinds_for_tests  # noqa: F401 - registers the tests' kinds
-
+    with bench_environment() as bench:
+        import tests.support.kinds  # noqa: F401 - registers the tests' kinds
         from workers.db import transaction
         from workers.ledger import kinds
         from workers.migrate import registered
 
         with transaction() as connection:
             kinds.register(connection, registered(), relaxed=True)
-        place.sql.execute(EFFECT)
-        place.beat()
+        bench.sql.execute(EFFECT)
+        bench.beat()
         os.environ["WATCHKEEPER_LOG_LEVEL"] = "INFO"
-        measure(place, "autoscale_ours", "kinds_for_tests")
-        measure_waiting(place)
+        measure(bench, "autoscale_ours", "tests.support.kinds")
+        measure_waiting(bench)
         if "--quick" not in sys.argv:
-            measure(place, "autoscale_celery", "app_stock_autoscaler")
+            measure(bench, "autoscale_celery", "tests.support.app_stock_autoscaler")
         if "--show" in sys.argv:
-            print((place.folder / "kinds_for_tests.log").read_text())
+            print((bench.folder / "tests.support.kinds.log").read_text())
 
 
 if __name__ == "__main__":

@@ -14,26 +14,26 @@ import sys
 import time
 from typing import Any
 
-from ground import KIND, Ground, ground, say
+from tests.support.bench_environment import KIND, BenchEnvironment, bench_environment, say
 
 
-def one_beat(place: Ground, number: int) -> dict[str, float]:
+def one_beat(bench: BenchEnvironment, number: int) -> dict[str, float]:
     """Everything due now is sent by one beat of this process."""
     from beat.scheduler import DatabaseScheduler
     from workers.app import app
 
-    place.empty()
+    bench.empty()
     scheduler = DatabaseScheduler(app=app)
     scheduler.work()
-    place.load(number, "interval '0'")
-    began, cpu, server = time.perf_counter(), time.process_time(), place.postgres_cpu()
+    bench.load(number, "interval '0'")
+    began, cpu, server = time.perf_counter(), time.process_time(), bench.postgres_cpu()
     # A tick sends what it claims; what it looks at again later is no part of the burst.
-    while place.value("select exists (select from schedule_state where claim_at <= clock_timestamp())"):
+    while bench.value("select exists (select from schedule_state where claim_at <= clock_timestamp())"):
         scheduler.work()
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    server = place.postgres_cpu() - server
+    server = bench.postgres_cpu() - server
     scheduler.close()
-    sent = place.value("select count(*) from batch where state = 'sent'")
+    sent = bench.value("select count(*) from batch where state = 'sent'")
     assert sent == number, f"{sent} of {number} sent"
     return {
         "per_second": number / wall,
@@ -72,42 +72,42 @@ def apply_async(number: int) -> dict[str, float]:
     return {"per_second": number / wall, "cpu_ms_per_message": 1000 * cpu / number}
 
 
-def processes(place: Ground, beats: int, number: int) -> float:
+def processes(bench: BenchEnvironment, beats: int, number: int) -> float:
     """Messages a second of so many beats that are up when the instant comes."""
-    place.empty()
+    bench.empty()
     for _ in range(beats):
-        place.beat()
-    place.load(number, "interval '3 seconds'")
-    due = place.value("select min(claim_at) from schedule_state")
-    place.until(
-        lambda: place.value("select count(*) from batch where state = 'sent'") == number, every=0.1
+        bench.beat()
+    bench.load(number, "interval '3 seconds'")
+    due = bench.value("select min(claim_at) from schedule_state")
+    bench.until(
+        lambda: bench.value("select count(*) from batch where state = 'sent'") == number, every=0.1
     )
-    seconds = place.value("select extract(epoch from max(updated_at) - %s) from batch", due)
-    runs = place.value("select count(distinct schedule) from run")
+    seconds = bench.value("select extract(epoch from max(updated_at) - %s) from batch", due)
+    runs = bench.value("select count(distinct schedule) from run")
     assert runs == number, f"{runs} of {number} ran"
-    place.stop_beats()
+    bench.stop_beats()
     return number / float(seconds)
 
 
-def compiling(place: Ground, number: int) -> float:
+def compiling(bench: BenchEnvironment, number: int) -> float:
     """The rate with JIT on to that with JIT off, in turns; 1.0 on a server that cannot compile.
 
     Our sessions switch it off; here they switch it on, so that the plans speak for themselves.
     """
     from workers import db
 
-    version = place.value("show server_version")
-    place.sql.execute("set jit = on")
-    if not place.value("select pg_jit_available()"):
+    version = bench.value("show server_version")
+    bench.sql.execute("set jit = on")
+    if not bench.value("select pg_jit_available()"):
         say("burst_jit", server=version, skipped="built without LLVM: name a stock one by --postgres")
         return 1.0
     options, found = db.SESSION_OPTIONS, {}
     rates: dict[str, list[dict[str, float]]] = {"on": [], "off": []}
-    one_beat(place, number)
+    one_beat(bench, number)
     for _ in range(5):
         for jit, done in rates.items():
             db.SESSION_OPTIONS = f"{options} -c jit={jit}"
-            done.append(one_beat(place, number))
+            done.append(one_beat(bench, number))
     db.SESSION_OPTIONS = options
     for jit, done in rates.items():
         # The best of five: a machine that is busy with others only makes it slower.
@@ -131,24 +131,24 @@ def main() -> int:
     given = parser.parse_args()
     if given.postgres:
         os.environ["WATCHKEEPER_TEST_POSTGRES"] = given.postgres
-    with ground() as place:
+    with bench_environment() as bench:
         if not given.short:
-            bursts(place, given.largest)
-        return int(compiling(place, 3_000 if given.short else 10_000) < 0.9)
+            bursts(bench, given.largest)
+        return int(compiling(bench, 3_000 if given.short else 10_000) < 0.9)
 
 
-def bursts(place: Ground, largest: int) -> None:
+def bursts(bench: BenchEnvironment, largest: int) -> None:
     """All but JIT."""
-    one_beat(place, 1_000)
+    one_beat(bench, 1_000)
     rates = {}
     for number in (1_000, 10_000, largest):
         # A thousand is over too soon to be measured once.
-        tries = [one_beat(place, number) for _ in range(5 if number == 1_000 else 1)]
+        tries = [one_beat(bench, number) for _ in range(5 if number == 1_000 else 1)]
         found = sorted(tries, key=lambda one: one["per_second"])[len(tries) // 2]
         rates[number] = found["per_second"]
         say("burst", n=number, **found)
     say("burst_flat", slowdown=rates[1_000] / rates[largest])
-    place.valkey.flush()
+    bench.valkey.flush()
     stock = apply_async(3_000)
     say("apply_async", n=3_000, **stock)
     alone = publishing_alone(20_000)
@@ -158,7 +158,7 @@ def bursts(place: Ground, largest: int) -> None:
         publish_cpu_ms=alone,
         publish_cpu_to_apply_async=alone / stock["cpu_ms_per_message"],
     )
-    one, two = (processes(place, beats, 20_000) for beats in (1, 2))
+    one, two = (processes(bench, beats, 20_000) for beats in (1, 2))
     say("burst_beats", one=one, two=two, ratio=two / one)
 
 

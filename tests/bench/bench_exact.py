@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from ground import ROOT, Ground, ground, say
+from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, say
 
 WRONG = """
 select coalesce(sum(n), 0), count(*), coalesce(sum(n - due), 0), coalesce(sum(span / 5 + 1 - due), 0)
@@ -20,10 +20,10 @@ select coalesce(sum(n), 0), count(*), coalesce(sum(n - due), 0), coalesce(sum(sp
 """
 
 
-def minute(place: Ground, seconds: int, *, kill: bool) -> None:
-    place.empty()
-    _, victim = place.beat(), place.beat()
-    place.load(1_000, "interval '1 second'", "5 seconds")
+def minute(bench: BenchEnvironment, seconds: int, *, kill: bool) -> None:
+    bench.empty()
+    _, victim = bench.beat(), bench.beat()
+    bench.load(1_000, "interval '1 second'", "5 seconds")
     until = time.monotonic() + seconds
     killed = 0
     while time.monotonic() < until:
@@ -34,9 +34,9 @@ def minute(place: Ground, seconds: int, *, kill: bool) -> None:
             killed += 1
     # What a killed beat had reserved is sent by the other after five seconds.
     time.sleep(7)
-    place.stop_beats()
-    runs, schedules, doubled, missing = place.sql.execute(WRONG).fetchall()[0]
-    unsent = place.value(
+    bench.stop_beats()
+    runs, schedules, doubled, missing = bench.sql.execute(WRONG).fetchall()[0]
+    unsent = bench.value(
         "select count(*) from batch where state = 'waiting' and send_at < now() - interval '7 s'"
     )
     say(
@@ -50,18 +50,18 @@ def minute(place: Ground, seconds: int, *, kill: bool) -> None:
     )
 
 
-def steps(place: Ground, kills: int) -> None:
-    place.empty()
-    place.load(25 * kills, "interval '0'", "1 day")
+def steps(bench: BenchEnvironment, kills: int) -> None:
+    bench.empty()
+    bench.load(25 * kills, "interval '0'", "1 day")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/faults/killing.py"), str(kills)],
+        [sys.executable, "-m", "tests.support.killed_beats", str(kills)],
         check=True,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "WATCHKEEPER_CLAIM_LIMIT": "25"},
+        env={**os.environ, "WATCHKEEPER_CLAIM_LIMIT": "25"},
     )
-    runs, schedules, doubled, _ = place.sql.execute(WRONG).fetchall()[0]
+    runs, schedules, doubled, _ = bench.sql.execute(WRONG).fetchall()[0]
     say(
         "exact_steps",
         kills=int(done.stdout.split()[-1]),
@@ -69,16 +69,16 @@ def steps(place: Ground, kills: int) -> None:
         runs=int(runs),
         doubled=int(doubled),
         missing=25 * kills - int(schedules),
-        unsent=place.value("select count(*) from batch where state = 'waiting'"),
+        unsent=bench.value("select count(*) from batch where state = 'waiting'"),
     )
 
 
 def main() -> None:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    with ground() as place:
-        steps(place, 200)
-        minute(place, seconds, kill=False)
-        minute(place, seconds, kill=True)
+    with bench_environment() as bench:
+        steps(bench, 200)
+        minute(bench, seconds, kill=False)
+        minute(bench, seconds, kill=True)
 
 
 if __name__ == "__main__":

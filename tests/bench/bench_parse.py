@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from ground import ROOT, say
-
 from tasks.listings import cards, head_fi, money, selectors, text_fields
+from tests.support.bench_environment import ROOT, say
 
 #: Cards on a page: a list page of the site has about so many.
 CARDS = 20

@@ -12,7 +12,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from ground import ground, percentile, say
+from tests.support.bench_environment import bench_environment, percentile, say
 
 PROCESSES = 8
 LEASE = timedelta(seconds=31)
@@ -45,14 +45,14 @@ def hammer(number: int, names: list[str], ready: Any, seconds: float, pace: floa
     out.put((took, denied))
 
 
-def measure(place: Any, what: str, upstreams: int, calls: int, seconds: float, pace: float) -> None:
-    place.sql.execute("delete from permit; delete from upstream where name like 'bench%'")
-    place.sql.execute(
+def measure(bench: Any, what: str, upstreams: int, calls: int, seconds: float, pace: float) -> None:
+    bench.sql.execute("delete from permit; delete from upstream where name like 'bench%'")
+    bench.sql.execute(
         "insert into upstream (name, base_url, concurrency)"
         " select 'bench' || n, 'http://127.0.0.1:1', 100 from generate_series(1, %s) n",
         (upstreams,),
     )
-    place.sql.execute(
+    bench.sql.execute(
         "insert into quota (upstream, per, calls) select name, per, case per when '1 minute' then %s"
         " else 10000000 end from upstream, unnest(array['1 minute', '1 day']::interval[]) per"
         " where name like 'bench%%'",
@@ -90,13 +90,13 @@ def measure(place: Any, what: str, upstreams: int, calls: int, seconds: float, p
 
 def main() -> None:
     seconds = 6.0 if "--quick" in sys.argv else 60.0
-    with ground() as place:
+    with bench_environment() as bench:
         # What is granted must outlive a crash; the bench's own server would not wait for that.
-        place.sql.execute("alter database watchkeeper set synchronous_commit = on")
-        measure(place, "permits_many_upstreams", 50, 6_000, seconds, 0)
-        measure(place, "permits_many_upstreams_paced", 50, 6_000, seconds, 1000)
-        measure(place, "permits_one_upstream", 1, 30_000, seconds, 0)
-        measure(place, "permits_one_upstream_paced", 1, 30_000, seconds, 300)
+        bench.sql.execute("alter database watchkeeper set synchronous_commit = on")
+        measure(bench, "permits_many_upstreams", 50, 6_000, seconds, 0)
+        measure(bench, "permits_many_upstreams_paced", 50, 6_000, seconds, 1000)
+        measure(bench, "permits_one_upstream", 1, 30_000, seconds, 0)
+        measure(bench, "permits_one_upstream_paced", 1, 30_000, seconds, 300)
 
 
 if __name__ == "__main__":

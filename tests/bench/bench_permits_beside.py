@@ -14,9 +14,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from ground import Ground, ground, say
-
 from sandbox.upstreams.strict import worst
+from tests.support.bench_environment import BenchEnvironment, bench_environment, say
 
 PROCESSES, CALLS, SECONDS = 8, 50, 1.0
 #: Longer than the longest way there and back.
@@ -94,12 +93,12 @@ def measure(what: str, target: Any, seconds: float, *more: Any) -> None:
     )
 
 
-def prepare(place: Ground) -> None:
-    place.sql.execute("alter database watchkeeper set synchronous_commit = on")
-    place.sql.execute(
+def prepare(bench: BenchEnvironment) -> None:
+    bench.sql.execute("alter database watchkeeper set synchronous_commit = on")
+    bench.sql.execute(
         "insert into upstream (name, base_url, concurrency) values ('bench', 'http://127.0.0.1:1', 100)"
     )
-    place.sql.execute(
+    bench.sql.execute(
         "insert into quota (upstream, per, calls) values ('bench', %s, %s)",
         (timedelta(seconds=SECONDS), CALLS),
     )
@@ -107,10 +106,10 @@ def prepare(place: Ground) -> None:
 
 def main() -> None:
     seconds = 10.0 if "--quick" in sys.argv else 60.0
-    with ground() as place:
-        prepare(place)
+    with bench_environment() as bench:
+        prepare(bench)
         measure("permits_settled_log", ours, seconds)
-        measure("permits_limits_moving_window", theirs, seconds, place.valkey.url)
+        measure("permits_limits_moving_window", theirs, seconds, bench.valkey.url)
 
 
 if __name__ == "__main__":

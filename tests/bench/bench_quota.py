@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ground import Ground, ground, say
-from strict_upstreams import TIMEOUT, UPSTREAMS, Imitations, introduce, judge
+from tests.support.bench_environment import BenchEnvironment, bench_environment, say
+from tests.support.strict_upstreams import TIMEOUT, UPSTREAMS, Imitations, introduce, judge
 
 PROCESSES = 8
 TABLE = """
@@ -139,14 +139,14 @@ class Fleet:
                 process.join()
 
 
-def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool) -> None:
-    place.sql.execute("drop table if exists bench_item")
-    place.sql.execute(TABLE)
-    place.sql.execute("create index on bench_item (upstream, n) where not done")
-    imitations = Imitations(place.folder)
+def measure(bench: BenchEnvironment, what: str, seconds: float, *, kills: int, crash: bool) -> None:
+    bench.sql.execute("drop table if exists bench_item")
+    bench.sql.execute(TABLE)
+    bench.sql.execute("create index on bench_item (upstream, n) where not done")
+    imitations = Imitations(bench.folder)
     try:
-        introduce(place, imitations)
-        fleet = Fleet(place.folder / what)
+        introduce(bench, imitations)
+        fleet = Fleet(bench.folder / what)
         ends = fleet.go(seconds)
         chance = random.Random(4)
         crashes = 0
@@ -160,11 +160,11 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool
             if fleet.kills < kills and now > (fleet.kills + 1) * seconds / (kills + 1):
                 fleet.kill_one(chance.randrange(PROCESSES))
             if crash and not crashes and now > seconds / 2:
-                place.crash_postgres()
+                bench.crash_postgres()
                 crashes += 1
         fleet.wait(60.0)
-        figures = judge(place, imitations, ends)
-        figures["lost"] = place.value("select count(*) from bench_item where not done")
+        figures = judge(bench, imitations, ends)
+        figures["lost"] = bench.value("select count(*) from bench_item where not done")
     finally:
         imitations.stop()
     say(what, seconds=seconds, kills=fleet.kills, postgres_crashes=crashes, **figures)
@@ -172,12 +172,12 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int, crash: bool
 
 def main() -> None:
     quick = "--quick" in sys.argv
-    with ground() as place:
+    with bench_environment() as bench:
         importlib.import_module("workers.upstreams.client")
         # A permit granted must outlive a crash; the bench's own server would not wait for that.
-        place.sql.execute("alter database watchkeeper set synchronous_commit = on")
-        measure(place, "quota", 30 if quick else 200, kills=0, crash=False)
-        measure(place, "quota_faults", 30 if quick else 200, kills=8 if quick else 50, crash=True)
+        bench.sql.execute("alter database watchkeeper set synchronous_commit = on")
+        measure(bench, "quota", 30 if quick else 200, kills=0, crash=False)
+        measure(bench, "quota_faults", 30 if quick else 200, kills=8 if quick else 50, crash=True)
 
 
 if __name__ == "__main__":

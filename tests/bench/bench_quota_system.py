@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ground import ROOT, Ground, ground, say
-from strict_upstreams import UPSTREAMS, Imitations, introduce, judge
-
 from sandbox.processes import Process
+from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, say
+from tests.support.strict_upstreams import UPSTREAMS, Imitations, introduce, judge
 
 WORKERS, POOL = 2, 4
 #: A batch's lease and the look for lost messages, short beside the bench (seconds).
@@ -30,7 +29,6 @@ ENV = {
     "WATCHKEEPER_LEASE_SECONDS": "5",
     "WATCHKEEPER_RESEND_AFTER_SECONDS": "2",
     "WATCHKEEPER_LOG_LEVEL": "WARNING",
-    "PYTHONPATH": f"{ROOT / 'tests' / 'bench'}",
 }
 #: Every so many kills take a whole worker.
 WHOLE = 6
@@ -49,24 +47,24 @@ RUNS: dict[str, tuple[float, int, int, int]] = {
 class System:
     """The workers, as they are killed and come back."""
 
-    def __init__(self, place: Ground) -> None:
-        self._place = place
+    def __init__(self, bench: BenchEnvironment) -> None:
+        self._place = bench
         self._chance = random.Random(4)
         self.kills = self.processes_killed = self.ended_themselves = 0
         self._workers = []
         for number in range(1, WORKERS + 1):
             name = f"w{number}@bench"
             worker = Process(
-                [sys.executable, "-m", "celery", "-A", "app_quota", "worker", "-Q", "upkeep", "-n", name,
+                [sys.executable, "-m", "celery", "-A", "tests.support.app_quota", "worker", "-Q", "upkeep", "-n", name,
                  "-c", str(POOL), "-O", "fair", "--without-gossip", "--without-mingle"],
-                log=place.folder / f"w{number}.log", cwd=ROOT, env=ENV,
+                log=bench.folder / f"w{number}.log", cwd=ROOT, env=ENV,
             )  # fmt: skip
             worker.start()
             self._workers.append(worker)
         for _ in range(2):
-            place.beat(**ENV)
+            bench.beat(**ENV)
         signs = "select count(*) from heartbeat where role = 'worker'"
-        place.until(lambda: place.value(signs) >= WORKERS)
+        bench.until(lambda: bench.value(signs) >= WORKERS)
 
     def tend(self) -> None:
         """Start again what has ended, as whoever runs it would."""
@@ -104,8 +102,8 @@ class System:
 class Trial:
     """One run of everything, with its faults at their times."""
 
-    def __init__(self, place: Ground, imitations: Imitations, system: System) -> None:
-        self._place, self._imitations, self._system = place, imitations, system
+    def __init__(self, bench: BenchEnvironment, imitations: Imitations, system: System) -> None:
+        self._place, self._imitations, self._system = bench, imitations, system
         self.redis_kills = self.postgres_crashes = self.in_flight_at_crash = 0
 
     def kill_redis(self) -> None:
@@ -179,23 +177,23 @@ select count(*) from batch b, jsonb_array_elements(b.items) i
 """
 
 
-def measure(place: Ground, what: str, seconds: float, *, kills: int) -> None:
-    place.empty()
-    imitations = Imitations(place.folder)
+def measure(bench: BenchEnvironment, what: str, seconds: float, *, kills: int) -> None:
+    bench.empty()
+    imitations = Imitations(bench.folder)
     try:
-        introduce(place, imitations)
-        system = System(place)
+        introduce(bench, imitations)
+        system = System(bench)
         try:
-            trial = Trial(place, imitations, system)
+            trial = Trial(bench, imitations, system)
             ends = trial.go(seconds, kills)
             quiet = trial.wait_for_quiet()
         finally:
             system.stop()
-        figures = judge(place, imitations, ends)
+        figures = judge(bench, imitations, ends)
     finally:
         imitations.stop()
-    done, failed = place.sql.execute("select sum(done), sum(failed) from run").fetchone() or (0, 0)
-    set_aside = int(place.value(SET_ASIDE))
+    done, failed = bench.sql.execute("select sum(done), sum(failed) from run").fetchone() or (0, 0)
+    set_aside = int(bench.value(SET_ASIDE))
     say(
         what, seconds=seconds, processes=WORKERS * POOL, kills=system.kills,
         processes_killed=system.processes_killed, ended_themselves=system.ended_themselves, redis_kills=trial.redis_kills,
@@ -207,9 +205,8 @@ def measure(place: Ground, what: str, seconds: float, *, kills: int) -> None:
 
 def main() -> None:
     quick = "--quick" in sys.argv
-    with ground() as place:
-        import app_quota  # noqa: F401 - registers the kind
-
+    with bench_environment() as bench:
+        import tests.support.app_quota  # noqa: F401 - registers the kind
         from workers.db import transaction
         from workers.ledger import kinds
         from workers.migrate import registered
@@ -217,10 +214,10 @@ def main() -> None:
         with transaction() as connection:
             kinds.register(connection, registered(), relaxed=True)
         # A permit granted must outlive a crash; the bench's own server would not wait for that.
-        place.sql.execute("alter database watchkeeper set synchronous_commit = on")
+        bench.sql.execute("alter database watchkeeper set synchronous_commit = on")
         if "--faults" not in sys.argv:
-            measure(place, "quota_system", 30 if quick else 200, kills=0)
-        measure(place, "quota_system_faults", 30 if quick else 200, kills=8 if quick else 50)
+            measure(bench, "quota_system", 30 if quick else 200, kills=0)
+        measure(bench, "quota_system_faults", 30 if quick else 200, kills=8 if quick else 50)
 
 
 if __name__ == "__main__":

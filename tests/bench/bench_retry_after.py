@@ -14,9 +14,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ground import ROOT, ground, percentile, say
-
 from sandbox.processes import Process, free_port, wait_until
+from tests.support.bench_environment import ROOT, bench_environment, percentile, say
 
 PROCESSES = 8
 CLOSED = "select blocked_until > clock_timestamp() from upstream_state where upstream = 'bench'"
@@ -56,11 +55,11 @@ def ask_for_a_pause(url: str) -> bool:
 
 def main() -> None:
     rounds = 4 if "--quick" in sys.argv else 20
-    with ground() as place:
+    with bench_environment() as bench:
         port = free_port()
         imitation = Process(
             [sys.executable, "-m", "sandbox.upstreams", "generic", "--port", str(port), "--latency",
-             "lognormal:20,1,300"], log=place.folder / "upstream.log", cwd=ROOT,
+             "lognormal:20,1,300"], log=bench.folder / "upstream.log", cwd=ROOT,
         )  # fmt: skip
         imitation.start()
         url = f"http://127.0.0.1:{port}"
@@ -73,23 +72,23 @@ def main() -> None:
             return True
 
         wait_until(up, imitation, "upstream", 30.0)
-        place.sql.execute(
+        bench.sql.execute(
             "insert into upstream (name, base_url, concurrency) values ('bench', %s, 8)", (url,)
         )
         # No limit but the closing: else the first call again would wait for a full window now and then.
-        place.sql.execute("insert into quota (upstream, per, calls) values ('bench', '1 second', 1000)")
-        stop = str(place.folder / "stop")
+        bench.sql.execute("insert into quota (upstream, per, calls) values ('bench', '1 second', 1000)")
+        stop = str(bench.folder / "stop")
         context = multiprocessing.get_context("fork")
         callers = [context.Process(target=call, args=(n, stop)) for n in range(PROCESSES)]
         for caller in callers:
             caller.start()
-        place.until(lambda: place.value("select count(*) from permit where status = 200") > 50)
+        bench.until(lambda: bench.value("select count(*) from permit where status = 200") > 50)
         closings: list[Any] = []
         for _ in range(rounds):
             # Asked again until a call met it.
-            place.until(lambda: ask_for_a_pause(url) and place.value(CLOSED), every=0.1)
+            bench.until(lambda: ask_for_a_pause(url) and bench.value(CLOSED), every=0.1)
             # Calls that were in flight may hear the same a little later, and close it for longer.
-            while until := place.value(
+            while until := bench.value(
                 "select blocked_until from upstream_state where upstream = 'bench'"
             ):
                 last = until
@@ -102,11 +101,11 @@ def main() -> None:
         early, late = 0, []
         for until in closings:
             # The imitation names whole seconds: one, so the door closed a second before.
-            early += place.value(
+            early += bench.value(
                 "select count(*) from permit where upstream = 'bench' and granted_at < %s"
                 " and granted_at > %s - interval '0.9 s'", until, until,
             )  # fmt: skip
-            first = place.value(
+            first = bench.value(
                 "select extract(epoch from min(granted_at) - %s)::float8 from permit"
                 " where upstream = 'bench' and granted_at >= %s", until, until,
             )  # fmt: skip

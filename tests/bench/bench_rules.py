@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import time
 
-from ground import say
-
 from tasks.watches import checking, evaluation, grammar
+from tests.support.bench_environment import say
 
 COUNT = 1000
 MAKERS = ("Sennheiser", "Focal", "64 Audio", "HiFiMAN", "Audeze", "Chord", "Stax", "Moondrop")

@@ -14,47 +14,49 @@ import uuid
 from typing import Any
 
 from bench_autoscale import EFFECT
-from ground import ROOT, Ground, ground, say
 
 from sandbox.processes import Process, free_port
+from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, say
 
 JOBS, SYMBOLS, SECONDS = 200, 500, 0.1
 
 
-def start(place: Ground, name: str, command: list[str], **env: str) -> Process:
+def start(bench: BenchEnvironment, name: str, command: list[str], **env: str) -> Process:
     process = Process(
-        [sys.executable, "-m", *command], log=place.folder / f"{name}.log", cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT / "tests"), "WATCHKEEPER_LOG_LEVEL": "WARNING", **env},
+        [sys.executable, "-m", *command], log=bench.folder / f"{name}.log", cwd=ROOT,
+        env={"WATCHKEEPER_LOG_LEVEL": "WARNING", **env},
     )  # fmt: skip
     process.start()
     return process
 
 
-def runs(place: Ground, number: int, task: str, options: dict[str, Any], **columns: Any) -> list[str]:
+def runs(
+    bench: BenchEnvironment, number: int, task: str, options: dict[str, Any], **columns: Any
+) -> list[str]:
     ids = [str(uuid.uuid4()) for _ in range(number)]
     row = {"task": task, "options": json.dumps(options), "trigger": "manual", "state": "due", **columns}
     names, marks = ", ".join(row), ", ".join(f"%({name})s" for name in row)
-    place.sql.execute(
+    bench.sql.execute(
         f"insert into run (id, due_at, queue, batch_count, open_batches, {names})"
         f" select id, clock_timestamp(), 'upkeep', 1, 1, {marks} from unnest(%(ids)s::uuid[]) id",
         {**row, "ids": ids},
     )
-    place.sql.execute(
+    bench.sql.execute(
         "insert into batch (run_id, seq, task, queue) select id, 0, %s, 'upkeep' from unnest(%s::uuid[]) id",
         (task, ids),
     )
-    place.sql.execute("notify watchkeeper, 'batch'")
+    bench.sql.execute("notify watchkeeper, 'batch'")
     return ids
 
 
-def jobs(place: Ground) -> tuple[float, float]:
+def jobs(bench: BenchEnvironment) -> tuple[float, float]:
     """Seconds until 200 unlimited jobs are done; the longest that a symbol's batch held a process."""
-    ids = runs(place, JOBS, "tests.counting", {"items": 1, "seconds": SECONDS})
+    ids = runs(bench, JOBS, "tests.counting", {"items": 1, "seconds": SECONDS})
     began, held = time.monotonic(), 0.0
-    while place.value(
+    while bench.value(
         "select count(*) from run where id = any(%s::uuid[]) and finished_at is null", ids
     ):
-        now_held = place.value(
+        now_held = bench.value(
             "select extract(epoch from max(clock_timestamp() - updated_at))::float8 from batch"
             " where state = 'running' and task = 'tests.calling' and seq > 0"
         )
@@ -66,48 +68,46 @@ def jobs(place: Ground) -> tuple[float, float]:
 def main() -> None:
     wait = "2.0" if "--unscaled" in sys.argv else str(2 / 60)
     rounds = 1 if "--quick" in sys.argv else 3
-    with ground() as place:
-        sys.path.insert(0, str(ROOT / "tests"))
-        import kinds_for_tests  # noqa: F401 - registers the tests' kinds
-
+    with bench_environment() as bench:
+        import tests.support.kinds  # noqa: F401 - registers the tests' kinds
         from workers.db import transaction
         from workers.ledger import kinds
         from workers.migrate import registered
 
         with transaction() as connection:
             kinds.register(connection, registered(), relaxed=True)
-        place.sql.execute(EFFECT)
+        bench.sql.execute(EFFECT)
         port = free_port()
-        place.sql.execute(
+        bench.sql.execute(
             "insert into upstream (name, base_url) values ('generic', %s)",
             (f"http://127.0.0.1:{port}",),
         )
-        place.sql.execute("insert into quota (upstream, per, calls) values ('generic', '1 second', 5)")
+        bench.sql.execute("insert into quota (upstream, per, calls) values ('generic', '1 second', 5)")
         upstream = start(
-            place, "upstream", ["sandbox.upstreams", "generic", "--port", str(port), "--limit", "5/1"]
+            bench, "upstream", ["sandbox.upstreams", "generic", "--port", str(port), "--limit", "5/1"]
         )
-        worker = ["celery", "-A", "kinds_for_tests", "worker", "-Q", "upkeep", "-c", "2", "-O", "fair",
+        worker = ["celery", "-A", "tests.support.kinds", "worker", "-Q", "upkeep", "-c", "2", "-O", "fair",
                   "--without-gossip", "--without-mingle"]  # fmt: skip
         workers = [
-            start(place, f"w{n}", [*worker, "-n", f"w{n}@bench"], WATCHKEEPER_QUOTA_WAIT_SECONDS=wait)
+            start(bench, f"w{n}", [*worker, "-n", f"w{n}@bench"], WATCHKEEPER_QUOTA_WAIT_SECONDS=wait)
             for n in (1, 2)
         ]
-        place.beat(WATCHKEEPER_LOG_LEVEL="WARNING")
-        place.until(lambda: place.value("select count(*) from heartbeat where role = 'worker'") == 2)
-        jobs(place)
-        alone = [jobs(place)[0] for _ in range(rounds)]
-        runs(place, 1, "tests.calling", {"items": SYMBOLS}, batch_size=5)
-        place.until(
-            lambda: place.value("select count(*) from batch where waiting_for is not null") > 50
+        bench.beat(WATCHKEEPER_LOG_LEVEL="WARNING")
+        bench.until(lambda: bench.value("select count(*) from heartbeat where role = 'worker'") == 2)
+        jobs(bench)
+        alone = [jobs(bench)[0] for _ in range(rounds)]
+        runs(bench, 1, "tests.calling", {"items": SYMBOLS}, batch_size=5)
+        bench.until(
+            lambda: bench.value("select count(*) from batch where waiting_for is not null") > 50
         )
-        beside = [jobs(place) for _ in range(rounds)]
+        beside = [jobs(bench) for _ in range(rounds)]
         say(
             "slots",
             alone_s=statistics.median(alone),
             beside_500_waiting_symbols_s=statistics.median(took for took, _ in beside),
             slowed_by=statistics.median(took for took, _ in beside) / statistics.median(alone) - 1,
             longest_hold_s=max(held for _, held in beside),
-            symbols_done=place.value("select sum(done) from batch where task = 'tests.calling'"),
+            symbols_done=bench.value("select sum(done) from batch where task = 'tests.calling'"),
         )
         for process in [*workers, upstream]:
             process.stop(grace=5.0)

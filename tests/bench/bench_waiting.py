@@ -14,16 +14,23 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
-from ground import ROOT, Ground, ground, percentile, resident_mib, say
 
 from sandbox.processes import Process
+from tests.support.bench_environment import (
+    ROOT,
+    BenchEnvironment,
+    bench_environment,
+    percentile,
+    resident_mib,
+    say,
+)
 
 BEATS = 4
 
 
-def fill(place: Ground, number: int, *, waiting_for: str | None) -> None:
+def fill(bench: BenchEnvironment, number: int, *, waiting_for: str | None) -> None:
     """``number`` batches, a hundred a run, that wait for an upstream, or for next year."""
-    place.sql.execute(
+    bench.sql.execute(
         "with made as (insert into run (id, task, trigger, due_at, state, queue, open_batches)"
         " select gen_random_uuid(), 'tests.noop', 'manual', now(), 'running', 'upkeep', 100"
         "   from generate_series(1, %s) returning id)"
@@ -36,21 +43,21 @@ def fill(place: Ground, number: int, *, waiting_for: str | None) -> None:
     )
 
 
-def memory(place: Ground) -> None:
+def memory(bench: BenchEnvironment) -> None:
     """A worker's memory before and after."""
     worker = Process(
         [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "upkeep", "-n", "w@bench",
          "--autoscale=8,1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
-        log=place.folder / "worker.log", cwd=ROOT,
+        log=bench.folder / "worker.log", cwd=ROOT,
     )  # fmt: skip
     worker.start()
-    place.until(lambda: place.value("select count(*) from heartbeat where role = 'worker'"))
+    bench.until(lambda: bench.value("select count(*) from heartbeat where role = 'worker'"))
     time.sleep(4)
     before = resident_mib(worker.pid)
-    fill(place, 20_000, waiting_for="shut")
+    fill(bench, 20_000, waiting_for="shut")
     time.sleep(6)
     after = resident_mib(worker.pid)
-    processes = place.value("select (detail ->> 'processes')::int from heartbeat where role = 'worker'")
+    processes = bench.value("select (detail ->> 'processes')::int from heartbeat where role = 'worker'")
     say("waiting_20000", worker_mib_before=before, worker_mib_after=after, processes=processes)
     worker.stop()
 
@@ -62,13 +69,13 @@ def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def due_checks(place: Ground) -> None:
+def due_checks(bench: BenchEnvironment) -> None:
     """What beat and the autoscaler ask again and again while nothing is due."""
     from beat.tick import outbox, release
     from workers.db import connect
     from workers.pool import demand
 
-    now = place.value("select now()")
+    now = bench.value("select now()")
     asked = {
         "next_send": (outbox.NEXT_SEND, {}),
         "to_send": (outbox.TO_SEND, {"now": now, "limit": 250}),
@@ -78,7 +85,7 @@ def due_checks(place: Ground) -> None:
     }
     figures = {}
     for name, (statement, parameters) in asked.items():
-        times = [timed(place.sql, statement, parameters) for _ in range(200)][20:]
+        times = [timed(bench.sql, statement, parameters) for _ in range(200)][20:]
         figures[f"{name}_p50_ms"] = percentile(times, 0.5)
         figures[f"{name}_p99_ms"] = percentile(times, 0.99)
     times = []
@@ -88,7 +95,7 @@ def due_checks(place: Ground) -> None:
             demand.read(connection, "w@bench", ["upkeep"], 8)
             times.append(1000 * (time.perf_counter() - began))
     figures["autoscaler_p50_ms"] = percentile(times, 0.5)
-    say("waiting_due_checks", batches=place.value("select count(*) from batch"), **figures)
+    say("waiting_due_checks", batches=bench.value("select count(*) from batch"), **figures)
 
 
 def take(url: str, now: Any, begin: float, out: Any) -> None:
@@ -103,18 +110,18 @@ def take(url: str, now: Any, begin: float, out: Any) -> None:
     out.put((taken, time.monotonic()))
 
 
-def release(place: Ground, number: int) -> None:
-    place.sql.execute(
+def release(bench: BenchEnvironment, number: int) -> None:
+    bench.sql.execute(
         "update batch set send_at = now() - interval '1 second', not_before = null where ctid in"
         " (select ctid from batch where state = 'waiting' and send_at is not null limit %s)", (number,)
     )  # fmt: skip
-    place.sql.execute("vacuum analyze batch")
-    now = place.value("select now()")
+    bench.sql.execute("vacuum analyze batch")
+    now = bench.value("select now()")
     context = multiprocessing.get_context("fork")
     out = context.Queue()
     begin = time.monotonic() + 1.0
     beats = [
-        context.Process(target=take, args=(place.postgres.url(), now, begin, out)) for _ in range(BEATS)
+        context.Process(target=take, args=(bench.postgres.url(), now, begin, out)) for _ in range(BEATS)
     ]
     for beat in beats:
         beat.start()
@@ -131,17 +138,17 @@ def release(place: Ground, number: int) -> None:
 
 def main() -> None:
     million = 100_000 if "--quick" in sys.argv else 1_000_000
-    with ground() as place:
-        place.sql.execute("insert into upstream (name, base_url) values ('shut', 'http://127.0.0.1:1')")
-        place.sql.execute(
+    with bench_environment() as bench:
+        bench.sql.execute("insert into upstream (name, base_url) values ('shut', 'http://127.0.0.1:1')")
+        bench.sql.execute(
             "update upstream_state set next_permit_at = '2199-01-01' where upstream = 'shut'"
         )
-        memory(place)
-        fill(place, million // 2, waiting_for="shut")
-        fill(place, million // 2, waiting_for=None)
-        place.sql.execute("vacuum analyze batch")
-        due_checks(place)
-        release(place, million // 10)
+        memory(bench)
+        fill(bench, million // 2, waiting_for="shut")
+        fill(bench, million // 2, waiting_for=None)
+        bench.sql.execute("vacuum analyze batch")
+        due_checks(bench)
+        release(bench, million // 10)
 
 
 if __name__ == "__main__":

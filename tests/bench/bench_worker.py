@@ -12,9 +12,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ground import ROOT, Ground, cpu_seconds, ground, say
-
 from sandbox.processes import Process
+from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, cpu_seconds, say
 
 
 def tree(pid: int) -> list[int]:
@@ -27,25 +26,24 @@ def used(pid: int) -> float:
     return sum(cpu_seconds(one) for one in tree(pid))
 
 
-def start_worker(place: Ground) -> Process:
+def start_worker(bench: BenchEnvironment) -> Process:
     process = Process(
-        [sys.executable, "-m", "celery", "-A", "app_plain", "worker", "-Q", "upkeep", "-n", "w@bench", "-c", "2",
+        [sys.executable, "-m", "celery", "-A", "tests.support.app_plain", "worker", "-Q", "upkeep", "-n", "w@bench", "-c", "2",
          "-O", "fair", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"],
-        log=place.folder / "worker.log",
+        log=bench.folder / "worker.log",
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'tests' / 'bench'}"},
     )  # fmt: skip
     process.start()
-    place.until(lambda: place.value("select count(*) from heartbeat where role = 'worker'"))
+    bench.until(lambda: bench.value("select count(*) from heartbeat where role = 'worker'"))
     return process
 
 
-def measure(place: Ground, what: str, number: int, send: Any, left: Any) -> float:
+def measure(bench: BenchEnvironment, what: str, number: int, send: Any, left: Any) -> float:
     """CPU seconds a run, from the first message until nothing is left."""
-    place.empty()
-    worker = start_worker(place)
+    bench.empty()
+    worker = start_worker(bench)
     send(50)
-    place.until(lambda: left() == 0)
+    bench.until(lambda: left() == 0)
     send(number)
     time.sleep(0.1)
     before, began, first = used(worker.pid), time.monotonic(), left()
@@ -67,12 +65,10 @@ def measure(place: Ground, what: str, number: int, send: Any, left: Any) -> floa
 
 def main() -> None:
     number = 1500 if "--quick" in sys.argv else 3000
-    with ground() as place:
-        sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bench")]
-        import app_plain
-
+    with bench_environment() as bench:
         from beat.tick.ledger import Message
         from beat.tick.outbox import Outbox
+        from tests.support import app_plain
 
         def plain(count: int) -> None:
             with (
@@ -86,12 +82,12 @@ def main() -> None:
 
         def ledger(count: int) -> None:
             ids = [str(uuid.uuid4()) for _ in range(count)]
-            place.sql.execute(
+            bench.sql.execute(
                 "insert into run (id, task, options, trigger, due_at, state, queue, batch_count, open_batches)"
                 " select id, 'tests.noop_kind', %s, 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1"
                 " from unnest(%s::uuid[]) id", (json.dumps({}), ids),
             )  # fmt: skip
-            place.sql.execute(
+            bench.sql.execute(
                 "insert into batch (run_id, seq, task, queue, state, send_at, sends)"
                 " select id, 0, 'tests.noop_kind', 'upkeep', 'sent', clock_timestamp() + interval '1 hour', 1"
                 " from unnest(%s::uuid[]) id", (ids,),
@@ -101,13 +97,13 @@ def main() -> None:
         def queued() -> int:
             import redis
 
-            with redis.Redis(port=place.valkey.port) as client:
+            with redis.Redis(port=bench.valkey.port) as client:
                 return sum(client.llen(key) for key in client.keys("upkeep*"))
 
-        plainly = measure(place, "worker_plain_celery", number, plain, queued)
+        plainly = measure(bench, "worker_plain_celery", number, plain, queued)
         ours = measure(
-            place, "worker_ledger", number, ledger,
-            lambda: place.value("select count(*) from run where finished_at is null"),
+            bench, "worker_ledger", number, ledger,
+            lambda: bench.value("select count(*) from run where finished_at is null"),
         )  # fmt: skip
         say("worker", share_of_plain_celery_by_cpu=plainly / ours)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_processes import is_up
 
 from sandbox.processes import free_port
+from tests.support.processes import is_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,7 +112,7 @@ def test_flower_shows_a_run_under_its_own_id(
 ) -> None:
     port = free_port()
     celery_process("beat")
-    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds")
     celery_process("flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="true")
 
     def known(run_id: Any) -> Any:
@@ -160,8 +159,8 @@ def typed(database: Any, tmp_path: Path) -> Any:
     def start(*arguments: str) -> subprocess.Popen[str]:
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "kinds_for_tests", "schedule", *arguments],
-                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, text=True,
+                [sys.executable, "-m", "celery", "-A", "tests.support.kinds", "schedule", *arguments],
+                cwd=ROOT, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
@@ -189,7 +188,7 @@ def test_ctrl_c_hands_a_run_here_back_with_what_is_left(
 
 def test_ctrl_c_ends_the_waiting_not_the_run(typed: Any, counting: str, celery_process: Any) -> None:
     celery_process("beat")
-    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds")
     process = typed("run", counting, "--wait", "--option", "items=60")
     # It shows the run, so it follows it.
     assert any(line.startswith("counting") for line in iter(process.stderr.readline, ""))
@@ -221,7 +220,7 @@ def test_flowers_page_of_a_run_shows_how_far_it_is_and_how_it_ended(
     celery_process("flower", "--address=127.0.0.1", f"--port={port}")
     eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthcheck"), within=30)
     celery_process("beat")
-    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests")
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds")
     connection.execute(
         "insert into schedule (name, task, every, options) values ('far', 'tests.counting', '1 hour', %s)",
         ('{"items": 12, "seconds": 0.5, "broken": ["i1"]}',),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fix_kinds import KINDS
+
+from tests.support.runs import KINDS
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fix_processes import free_base
-
 from sandbox import folders
 from sandbox.processes import Process
+from tests.support.processes import free_base
 
 ROOT = Path(__file__).parents[2]
 

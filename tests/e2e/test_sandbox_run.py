@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_processes import free_base
 
 from sandbox import folders
 from sandbox.environment import PORTS
 from sandbox.processes import Process
+from tests.support.processes import free_base
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,14 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[nth]) for nth in range(3)]
+import psycopg
 
-import psycopg  # noqa: E402
-from chaos_breaking import RULES  # noqa: E402
-from chaos_faults import Faults  # noqa: E402
-from chaos_plan import UPSTREAMS  # noqa: E402
-from chaos_promises import ALWAYS, AT_REST, broken, figures  # noqa: E402
-from chaos_town import Town  # noqa: E402
+from tests.support.chaos.broken_rules import RULES
+from tests.support.chaos.cluster import Cluster
+from tests.support.chaos.faults import Faults
+from tests.support.chaos.plan import UPSTREAMS
+from tests.support.chaos.promises import ALWAYS, AT_REST, broken, figures
 
 #: After the last fault something more is done within this, until all is (seconds): what the faults held
 #: up may be more than the upstreams' limits let through in a minute or two.
@@ -48,19 +47,19 @@ class Chaos(Faults):
             if look and time.monotonic() > next_look:
                 next_look = time.monotonic() + LOOK
                 with contextlib.suppress(psycopg.Error):
-                    if found := broken(self.town, ALWAYS):
+                    if found := broken(self.cluster, ALWAYS):
                         return found
         return {}
 
     def calm(self) -> float | None:
         """End all faults, plan nothing more, wait until all is done; None when that does not come."""
         for name in UPSTREAMS:
-            self.town.order(name, slow=0)
+            self.cluster.order(name, slow=0)
         began = moved = time.monotonic()
         caught_up, done = False, -1
         while time.monotonic() - moved < QUIET_WITHIN and time.monotonic() - began < ALL_WITHIN:
-            self.town.all_up()
-            with contextlib.suppress(psycopg.Error), self.town.sql() as sql:
+            self.cluster.all_up()
+            with contextlib.suppress(psycopg.Error), self.cluster.sql() as sql:
                 if not caught_up:
                     caught_up = not _value(sql, DUE)
                     if caught_up:
@@ -91,16 +90,16 @@ def _value(sql: Any, query: str) -> Any:
 
 def run(minutes: float, seed: int, rule: str | None, folder: Path) -> dict[str, Any]:
     """One whole trial; returns its summary."""
-    town = Town(folder, rule)
+    cluster = Cluster(folder, rule)
     try:
-        town.start()
-        town.wait_for_work()
-        chaos = Chaos(town, seed)
+        cluster.start()
+        cluster.wait_for_work()
+        chaos = Chaos(cluster, seed)
         found = chaos.rage(minutes * 60, look=rule is not None)
         quiet = None
         if not found:
             quiet = chaos.calm()
-            found = broken(town, ALWAYS + AT_REST)
+            found = broken(cluster, ALWAYS + AT_REST)
             if quiet is None:
                 found["quiet"] = [
                     f"not all was done, and nothing for {QUIET_WITHIN:.0f} s (or all for {ALL_WITHIN:.0f} s)"
@@ -113,7 +112,7 @@ def run(minutes: float, seed: int, rule: str | None, folder: Path) -> dict[str, 
             "seconds": round(time.monotonic() - chaos.began, 1),
             "quiet_after_s": None if quiet is None else round(quiet, 1),
             "faults": sum(chaos.counts.values()),
-            **figures(town),
+            **figures(cluster),
             "kinds_of_faults": dict(sorted(chaos.counts.items())),
         }
         if found:
@@ -121,7 +120,7 @@ def run(minutes: float, seed: int, rule: str | None, folder: Path) -> dict[str, 
             summary["events"] = chaos.events[-60:]
         return summary
     finally:
-        town.stop()
+        cluster.stop()
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fix_kinds import KINDS
+from tests.support.runs import KINDS
 
 
 def scalings(log: Path) -> list[dict[str, Any]]:

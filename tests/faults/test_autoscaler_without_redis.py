@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_a_pool_that_lost_redis_ends_no_running_batch_and_grows_again_when_it_is_back(

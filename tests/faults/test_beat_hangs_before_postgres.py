@@ -7,15 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from fix_beat import Drive
-from fix_due_times import (
+from tests.support.beat import Drive
+from tests.support.due_times import (
     beats_up,
     every_due_time_has_one_run,
     every_run_has_a_message,
     many,
     wait,
 )
-
 from workers.health import STALE, verdict
 
 

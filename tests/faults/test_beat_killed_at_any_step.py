@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_beat import Drive
-from fix_due_times import every_run_has_a_message, many
+
+from tests.support.beat import Drive
+from tests.support.due_times import every_run_has_a_message, many
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,12 +24,12 @@ def test_a_beat_killed_at_any_step_between_claim_and_mark_loses_nothing(
     many(drive, 25 * kills, every=timedelta(days=1))
     monkeypatch.setenv("WATCHKEEPER_CLAIM_LIMIT", "25")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests/faults/killing.py"), str(kills)],
+        [sys.executable, "-m", "tests.support.killed_beats", str(kills)],
         check=True,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=os.environ,
     )
     assert int(done.stdout.split()[-1]) >= kills - 5
     counted = drive.one("select count(*) as n, count(distinct schedule) as names from run")

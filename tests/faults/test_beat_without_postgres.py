@@ -6,8 +6,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from fix_beat import Drive
-from fix_due_times import (
+from tests.support.beat import Drive
+from tests.support.due_times import (
     beats_up,
     every_due_time_has_one_run,
     every_run_has_a_message,

@@ -6,8 +6,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from fix_beat import Drive
-from fix_due_times import beats_up, every_due_time_has_one_run, every_run_has_a_message, many
+from tests.support.beat import Drive
+from tests.support.due_times import beats_up, every_due_time_has_one_run, every_run_has_a_message, many
 
 
 def test_beat_loses_no_due_time_while_redis_is_away(

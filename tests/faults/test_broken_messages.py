@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import redis
-from fix_kinds import KINDS
 
 from beat.tick.envelope import Envelopes
 from beat.tick.ledger import Message
+from tests.support.runs import KINDS
 from workers.pool.broker import QUEUES, TRANSPORT_OPTIONS
 
 pytestmark = pytest.mark.outside(16)

@@ -1,4 +1,4 @@
-"""A minute of chaos holds every promise."""
+"""A minute of chaos holds every promise; without one of its safety rules the system breaks one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.chaos.broken_rules import RULES
 
 #: Minutes of the whole machine: `make chaos` and CI run them, alone.
 pytestmark = pytest.mark.chaos
@@ -32,3 +34,11 @@ def test_a_minute_of_chaos_breaks_no_promise() -> None:
     assert summary["chaos"] == "held", json.dumps(summary, indent=1)
     assert summary["faults"] >= 10
     assert summary["items"] >= 20
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_chaos_finds_the_rule_that_is_broken(rule: str) -> None:
+    summary = chaos("--minutes", "10", "--seed", "3", "--break", rule, within=880)
+
+    assert summary["chaos"] == "broken", json.dumps(summary, indent=1)

@@ -16,7 +16,7 @@ def through_proxy(
     proxy: Any, postgres_server: Any, database: Any, monkeypatch: pytest.MonkeyPatch, kinds: Any
 ) -> Any:
     """This process reaches Postgres through a proxy from now on."""
-    from fix_postgres import forget_caches
+    from tests.support.postgres import forget_caches
 
     between = proxy(postgres_server.port)
     url = database.url.replace(f":{postgres_server.port}/", f":{between.port}/")

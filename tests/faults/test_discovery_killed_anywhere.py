@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fix_discovery import boost, pair, trade
 
 from tasks.discovery.sources.dexscreener import FEEDS
+from tests.support.discovery import boost, pair, trade
 from workers.db import transaction
 from workers.ledger import claims
 from workers.upstreams.client import UpstreamClient

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_processes import QUICK
 
+from tests.support.processes import QUICK
 from workers.health import STALE, verdict
 
 

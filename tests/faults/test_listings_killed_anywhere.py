@@ -32,7 +32,7 @@ def at(days: float) -> str:
 
 
 @pytest.fixture
-def town(scrapes: Any, make_ad: Any) -> Any:
+def site(scrapes: Any, make_listing: Any) -> Any:
     """Two categories that change between two scrapes: ads come, go, get cheaper and are sold."""
     scrapes.sql.execute("update category set scraped = slug in ('full-size', 'dacs')")
     scrapes.sql.execute("update site set expire_after = 1")
@@ -43,34 +43,36 @@ def town(scrapes: Any, make_ad: Any) -> Any:
             "truncate listing, category_state, list_page, scrape, site_turn, match, run cascade"
         )
         for first, slug in ((1, "full-size"), (51, "dacs")):
-            scrapes.shop.ads[slug] = [make_ad(first + n, listed=at(n + 1)) for n in range(5)]
+            scrapes.site_server.ads[slug] = [
+                make_listing(first + n, listed=at(n + 1)) for n in range(5)
+            ]
         assert scrapes.run()["state"] == "succeeded"
         for first, slug in ((20, "full-size"), (70, "dacs")):
-            shown = scrapes.shop.ads[slug]
+            shown = scrapes.site_server.ads[slug]
             del shown[1]
             shown[1].price, shown[2].overlay = "150 USD", "Sold"
-            shown[:0] = [make_ad(first + n, listed=at(0.1 * (n + 1))) for n in range(3)]
+            shown[:0] = [make_listing(first + n, listed=at(0.1 * (n + 1))) for n in range(3)]
 
     scrapes.before = before
     return scrapes
 
 
-def stored(town: Any) -> list[Any]:
-    return [town.everything(), *(town.all(query) for query in (SCRAPES, PAGES, MATCHES))]
+def stored(site: Any) -> list[Any]:
+    return [site.everything(), *(site.all(query) for query in (SCRAPES, PAGES, MATCHES))]
 
 
 @pytest.mark.parametrize("when", ["before the answer", "after the answer"])
 def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
-    town: Any, monkeypatch: pytest.MonkeyPatch, when: str
+    site: Any, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    town.before()
-    clean_run = town.run(max_pages=9)
-    clean, asked = stored(town), clean_run["result"]["counts"]["pages"]
+    site.before()
+    clean_run = site.run(max_pages=9)
+    clean, asked = stored(site), clean_run["result"]["counts"]["pages"]
     statuses = {row["status"] for row in clean[0]["listing"]}
     assert (statuses, asked) == ({"active", "sold", "expired"}, 6)
     opened = fetchers.opened
     for fatal in range(asked):
-        town.before()
+        site.before()
         calls = iter(range(1000))
 
         @contextmanager
@@ -92,15 +94,15 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
         with monkeypatch.context() as patched:
             patched.setattr(fetchers, "opened", deadly)
             with pytest.raises(Death):
-                town.run(max_pages=9)
+                site.run(max_pages=9)
         with transaction() as connection:
             ((run_id, _, state),) = claims.rescue(
                 connection, datetime.now(UTC) + timedelta(hours=1), 10
             )
         assert state == "waiting"
-        run = town.go_on(run_id)
+        run = site.go_on(run_id)
         assert (run["state"], run["result"]["summary"]) == (
             "succeeded",
             clean_run["result"]["summary"],
         ), run["error"]
-        assert stored(town) == clean, fatal
+        assert stored(site) == clean, fatal

@@ -7,7 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from fix_kinds import KINDS
+
+from tests.support.runs import KINDS
 
 pytestmark = pytest.mark.outside(14)
 LEASE = {"WATCHKEEPER_LEASE_SECONDS": "6", "WATCHKEEPER_RESEND_AFTER_SECONDS": "2"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_no_item_fails_because_postgres_has_no_connection_to_give(

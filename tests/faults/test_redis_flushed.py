@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS, ended
+from tests.support.runs import KINDS, ended
 
 QUICK = {"WATCHKEEPER_RESEND_AFTER_SECONDS": "2"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fix_odd import never_end
+from tests.support.bad_servers import never_end
 
 
 def test_an_answer_without_end_fails_its_item_and_fills_no_memory(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_a_call_longer_than_a_lease_costs_no_lease_and_is_made_once(

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from fix_odd import drop_by_drop, say_nothing
+
+from tests.support.bad_servers import drop_by_drop, say_nothing
 
 
 @pytest.mark.parametrize("treat", [say_nothing, drop_by_drop], ids=lambda treat: treat.__name__)

@@ -6,8 +6,8 @@ import os
 import signal
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_a_worker_that_slept_longer_than_its_lease_writes_nothing_over_its_successor(

@@ -8,10 +8,10 @@ from typing import Any
 def test_a_worker_that_reads_no_messages_ends_itself_with_status_70(
     celery_process: Any, kinds: Any, connection: Any, broker_url: str, eventually: Any, new_run: Any
 ) -> None:
-    from kinds_for_tests import app
+    from tests.support.kinds import app
 
     worker = celery_process(
-        "worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests", WATCHKEEPER_X_STANDSTILL="6"
+        "worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds", WATCHKEEPER_X_STANDSTILL="6"
     )
     eventually(lambda: connection.execute("select from heartbeat").fetchone() is not None, within=60)
     with app.connection_for_write(url=broker_url) as link:
@@ -29,7 +29,7 @@ def test_a_worker_with_nothing_to_read_stays(
     celery_process: Any, kinds: Any, connection: Any, eventually: Any, new_run: Any, row: Any
 ) -> None:
     worker = celery_process(
-        "worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests", WATCHKEEPER_X_STANDSTILL="3"
+        "worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds", WATCHKEEPER_X_STANDSTILL="3"
     )
     seen = "select from heartbeat where seen_at > started_at + interval '9 s'"
     eventually(lambda: connection.execute(seen).fetchone() is not None, within=60)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_processes_that_take_too_much_memory_are_replaced_and_nothing_is_lost(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_a_worker_whose_network_to_postgres_hangs_writes_nothing_over_its_successor(

@@ -12,14 +12,14 @@ def test_only_the_unfinished_items_are_done_again(
 ) -> None:
     quick = {"WATCHKEEPER_LEASE_SECONDS": "3", "WATCHKEEPER_RESEND_AFTER_SECONDS": "2"}
     celery_process("beat", **quick)
-    first = celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests", **quick)
+    first = celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds", **quick)
     run_id = new_run("tests.counting", items=5, seconds=0.7)
     eventually(
         lambda: connection.execute("select count(*) as n from effect").fetchone()["n"] >= 2, within=60
     )
 
     os.killpg(os.getpgid(first.pid), signal.SIGKILL)
-    celery_process("worker", "-Q", "upkeep", "-c", "1", app="kinds_for_tests", **quick)
+    celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds", **quick)
 
     eventually(lambda: row(run_id)["finished_at"], within=45)
     assert (row(run_id)["state"], row(run_id)["done"]) == ("succeeded", 5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fix_kinds import KINDS
-from fix_processes import QUICK
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 
 def test_a_worker_that_no_longer_consumes_ends_itself_to_be_started_again(

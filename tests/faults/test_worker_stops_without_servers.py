@@ -6,7 +6,8 @@ import signal
 from typing import Any
 
 import pytest
-from fix_kinds import KINDS
+
+from tests.support.runs import KINDS
 
 pytestmark = pytest.mark.outside(15)
 #: Less than the grace that compose and systemd give (seconds).

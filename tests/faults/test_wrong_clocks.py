@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_beat import Drive
-from fix_due_times import (
+
+from sandbox.processes import Process
+from tests.support.beat import Drive
+from tests.support.due_times import (
     beats_up,
     every_due_time_has_one_run,
     every_run_has_a_message,
     many,
     wait,
 )
-
-from sandbox.processes import Process
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,9 +31,9 @@ def test_beats_whose_hosts_clocks_are_ten_minutes_off_make_no_difference(
     off = [600, -600]
     beats = [
         Process(
-            [sys.executable, str(ROOT / "tests/faults/astray.py"), str(ahead), "-A", "workers.app",
-             "beat", "-n", f"astray{nth}@%h"],
-            log=tmp_path / f"astray{nth}.log", cwd=ROOT, env=urls,
+            [sys.executable, "-m", "tests.support.celery_with_wrong_clock", str(ahead), "-A", "workers.app",
+             "beat", "-n", f"beat{nth}@%h"],
+            log=tmp_path / f"beat{nth}.log", cwd=ROOT, env=urls,
         )
         for nth, ahead in enumerate(off)
     ]  # fmt: skip

@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_beat import Drive
 
 from tasks.discovery import token_sightings, wallets
+from tests.support.beat import Drive
 from workers.db import transaction
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_beat import Drive
+
+from tests.support.beat import Drive
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_notices import HOOK
 
+from tests.support.notices import HOOK
 from workers.upstreams import channel_secrets
 
 LOGIN = "env:WATCHKEEPER_CHANNEL_LOGIN"

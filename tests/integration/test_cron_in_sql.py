@@ -6,11 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_cron import EXPRESSIONS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beat.time.cron import FIELDS, MACROS, CronError, parse
+from tests.support.cron import EXPRESSIONS
 
 JUDGE = """
 select f.message, f.hint

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fix_discovery import boost, pair
+
+from tests.support.discovery import boost, pair
 
 SOL = "So11111111111111111111111111111111111111112"
 

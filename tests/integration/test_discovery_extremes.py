@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fix_discovery import boost, pair, trade
-from mutating import COUNT, mutated
 
 from tasks.discovery import early, profile, store
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.early import Reach
 from tasks.discovery.sources import dexscreener, geckoterminal
+from tests.support.discovery import boost, pair, trade
+from tests.support.mutations import COUNT, mutated
 from workers.db import transaction
 from workers.errors import UpstreamError
 from workers.execution.work import Item

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fix_discovery import boost, pair, trade
+
+from tests.support.discovery import boost, pair, trade
 
 PROFILE = "tasks.discovery.profile"
 

@@ -55,7 +55,7 @@ def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connecti
 
 
 def test_a_database_out_of_reach_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fix_postgres import forget_caches
+    from tests.support.postgres import forget_caches
 
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://x:secret@127.0.0.1:1/none")
     forget_caches()

@@ -8,7 +8,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from fix_cron import EXPRESSIONS, changes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from beat.tick.reading import connect
 from beat.time import cron
 from beat.time.sessions import SessionCache
 from beat.time.timetable import MICROSECOND, Timing, next_due
+from tests.support.cron import EXPRESSIONS, changes
 
 NEAR = st.integers(-3 * 86400, 3 * 86400).map(lambda seconds: timedelta(seconds=seconds))
 SLOW = settings(

@@ -68,10 +68,10 @@ def page_of(path: str) -> tuple[int, dict[str, str], str] | None:
 
 @pytest.fixture
 def drawn(scrapes: Any) -> Any:
-    scrapes.shop.reply = page_of
+    scrapes.site_server.reply = page_of
     scrapes.sql.execute(
         "insert into upstream (name, base_url, obey_robots) values ('drawn', %s, true)",
-        (scrapes.shop.url,),
+        (scrapes.site_server.url,),
     )
     scrapes.sql.execute(
         "insert into site (name, upstream, title, fetch_by, page_path, selectors)"
@@ -117,11 +117,11 @@ def test_ads_drawn_by_scripts_are_read_and_every_call_has_a_permit(drawn: Any) -
     ]
     # Pictures, beacons, sockets and other servers are refused; a script is fetched once.
     asked = ["/robots.txt", "/ads/", "/draw.js", "/data?p=1", "/ads/?p=2", "/data?p=2"]
-    assert drawn.shop.asked == asked
+    assert drawn.site_server.asked == asked
     assert drawn.one("select count(*) as n from permit where upstream = 'drawn'")["n"] == len(asked)
-    data = drawn.shop.headers[3]
+    data = drawn.site_server.headers[3]
     assert data["x-shop"] == "amps"
-    assert {one["User-Agent"] for one in drawn.shop.headers} == {data["User-Agent"]}
+    assert {one["User-Agent"] for one in drawn.site_server.headers} == {data["User-Agent"]}
     assert "Mozilla" not in data["User-Agent"]
 
 
@@ -132,18 +132,18 @@ def test_a_site_that_a_browser_draws_is_previewed_as_it_is_scraped(drawn: Any) -
 
 
 def test_what_robots_txt_forbids_a_script_is_not_fetched_for_it(drawn: Any) -> None:
-    drawn.shop.robots = "User-agent: *\nDisallow: /data\n"
+    drawn.site_server.robots = "User-agent: *\nDisallow: /data\n"
     run = drawn.run(site="drawn", max_pages=1)
     assert run["state"] == "failed"
     assert "no ad found on the first page" in run["error"]
-    assert not any(path.startswith("/data") for path in drawn.shop.asked)
+    assert not any(path.startswith("/data") for path in drawn.site_server.asked)
 
 
 def test_a_script_that_is_told_too_much_closes_the_door_and_gives_the_worker_back(drawn: Any) -> None:
     def too_much(path: str) -> Any:
         return (429, {"Retry-After": "30"}, "") if path.startswith("/data") else page_of(path)
 
-    drawn.shop.reply = too_much
+    drawn.site_server.reply = too_much
     run = drawn.run(site="drawn", max_pages=1, timeout_seconds=10)
     assert run["state"] == "running", run["error"]
     state = drawn.one("select * from upstream_state where upstream = 'drawn'")
@@ -154,7 +154,7 @@ def test_a_script_that_is_told_too_much_closes_the_door_and_gives_the_worker_bac
 
 def test_a_challenge_that_stands_on_the_drawn_page_is_blocked_and_not_solved(drawn: Any) -> None:
     shell = "<html><title>Just a moment...</title><body>Checking your browser</body></html>"
-    drawn.shop.reply = lambda _: (200, {"Content-Type": "text/html"}, shell)
+    drawn.site_server.reply = lambda _: (200, {"Content-Type": "text/html"}, shell)
     run = drawn.run(site="drawn", max_pages=1)
     assert run["state"] == "failed"
     assert "blocked: answered 200 with a challenge page" in run["error"]
@@ -171,11 +171,11 @@ def test_a_page_that_never_stops_asking_is_taken_as_it_stands(drawn: Any) -> Non
             (200, {"Content-Type": "text/javascript"}, endless) if path == "/draw.js" else page_of(path)
         )
 
-    drawn.shop.reply = reply
+    drawn.site_server.reply = reply
     run = drawn.run(site="drawn", max_pages=1, timeout_seconds=10)
     assert run["state"] == "succeeded", run["error"]
     assert drawn.ad("a-1")["price"] == 100
-    assert len(drawn.shop.asked) <= 45
+    assert len(drawn.site_server.asked) <= 45
 
 
 FORM = """
@@ -195,19 +195,19 @@ def test_a_form_that_a_script_sends_arrives_as_it_was_and_cookies_one_by_one(dra
             return 200, {"Set-Cookie": [f"a=1; {expires}; Path=/", "b=2; Path=/"]}, "hello"
         return page_of(path)
 
-    drawn.shop.reply = reply
+    drawn.site_server.reply = reply
     run = drawn.run(site="drawn", max_pages=1)
     assert run["state"] == "succeeded", run["error"]
-    ((path, kind, body),) = drawn.shop.posted
+    ((path, kind, body),) = drawn.site_server.posted
     assert (path, body) == ("/data?p=1", b"q=%C3%A4mps&n=1")
     assert kind.startswith("application/x-www-form-urlencoded")
-    sent = drawn.shop.headers[-1]["cookie"]
+    sent = drawn.site_server.headers[-1]["cookie"]
     assert set(sent.split("; ")) == {"seen=1", "a=1", "b=2"}
 
 
 def test_a_page_whose_calls_never_fit_its_time_fails_with_a_sentence(drawn: Any) -> None:
     drawn.sql.execute("update upstream set spacing = '20 s' where name = 'drawn'")
-    drawn.shop.robots = ""
+    drawn.site_server.robots = ""
     run = drawn.run(site="drawn", max_pages=1, timeout_seconds=10)
     for _ in range(10):
         if run["state"] != "running":
@@ -229,7 +229,7 @@ def test_without_chromium_the_run_says_what_to_install(
     run = drawn.run(site="drawn")
     assert run["state"] == "failed"
     assert "WATCHKEEPER_CHROMIUM is not set: no Chromium on PATH" in run["error"]
-    assert drawn.shop.asked == []
+    assert drawn.site_server.asked == []
 
 
 def test_a_way_of_fetching_that_is_none_is_refused(drawn: Any) -> None:
@@ -258,7 +258,7 @@ def asked_for_data(drawn: Any) -> Iterator[threading.Event]:
             release.wait(60)
         return page_of(path)
 
-    drawn.shop.reply = reply
+    drawn.site_server.reply = reply
     yield asked
     release.set()
 

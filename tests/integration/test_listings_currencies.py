@@ -20,11 +20,14 @@ def celery(*words: str) -> Any:
 
 
 def test_a_currency_that_is_not_known_is_null_and_its_price_kept_as_written(
-    scrapes: Any, people: Any, make_ad: Any
+    scrapes: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("all", 'title contains "HD"', baseline=True)
-    scrapes.shop.ads["full-size"] = [make_ad(1, price="0.5 BTC"), make_ad(2, price="₹1,45,000")]
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(1, price="0.5 BTC"),
+        make_listing(2, price="₹1,45,000"),
+    ]
     scrapes.run()
     people.send()
 
@@ -36,7 +39,7 @@ def test_a_currency_that_is_not_known_is_null_and_its_price_kept_as_written(
 
 
 def test_a_price_that_becomes_known_takes_the_place_of_the_unknown_one(
-    scrapes: Any, make_ad: Any
+    scrapes: Any, make_listing: Any
 ) -> None:
     for price, expected in (
         ("500 BTC", (Decimal(500), None, "500 BTC")),
@@ -45,34 +48,34 @@ def test_a_price_that_becomes_known_takes_the_place_of_the_unknown_one(
         ("", (Decimal(300), None, "300 kr")),
         ("€250", (Decimal(250), "EUR", None)),
     ):
-        scrapes.shop.ads["full-size"] = [make_ad(1, price=price)]
+        scrapes.site_server.ads["full-size"] = [make_listing(1, price=price)]
         scrapes.run()
         ad = scrapes.ad(1)
         assert (ad["price"], ad["currency"], ad["price_text"]) == expected
     assert [row["currency"] for row in scrapes.everything()["price"]] == [None, "USD", None, "EUR"]
 
 
-def test_a_sign_that_several_currencies_share_is_the_sites(scrapes: Any, make_ad: Any) -> None:
+def test_a_sign_that_several_currencies_share_is_the_sites(scrapes: Any, make_listing: Any) -> None:
     scrapes.sql.execute("update site set currency = 'CAD'")
-    scrapes.shop.ads["full-size"] = [
-        make_ad(1, price="$500"),
-        make_ad(2, price="US$500"),
-        make_ad(3, price="500"),
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(1, price="$500"),
+        make_listing(2, price="US$500"),
+        make_listing(3, price="500"),
     ]
-    scrapes.shop.a_page = 3
+    scrapes.site_server.a_page = 3
     scrapes.run()
     assert [scrapes.ad(number)["currency"] for number in (1, 2, 3)] == ["CAD", "USD", "CAD"]
 
 
 def test_a_lower_number_in_another_currency_is_no_price_drop(
-    scrapes: Any, people: Any, make_ad: Any
+    scrapes: Any, people: Any, make_listing: Any
 ) -> None:
     people.rule("drops", "price_drop > 0", occasions=["price_drop"])
     for price in ("900 USD", "500 EUR", "400 BTC", "300 BTC", "200 EUR", "150 EUR"):
-        scrapes.shop.ads["full-size"] = [make_ad(1, price=price)]
+        scrapes.site_server.ads["full-size"] = [make_listing(1, price=price)]
         scrapes.run()
     people.sql.execute("update rule set currency = 'EUR'")
-    scrapes.shop.ads["full-size"] = [make_ad(1, price="120 EUR")]
+    scrapes.site_server.ads["full-size"] = [make_listing(1, price="120 EUR")]
     scrapes.run()
 
     facts = [row["facts"] for row in people.all("select facts from match order by id")]
@@ -84,9 +87,12 @@ def test_a_lower_number_in_another_currency_is_no_price_drop(
 
 @pytest.mark.outside(21)
 def test_what_a_rule_compares_a_price_in_is_said_by_test_and_explain(
-    scrapes: Any, people: Any, make_ad: Any
+    scrapes: Any, people: Any, make_listing: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = [make_ad(1, price="250 EUR"), make_ad(2, price="250 USD")]
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(1, price="250 EUR"),
+        make_listing(2, price="250 USD"),
+    ]
     scrapes.run()
     people.rule("cheap", "price < 300")
     people.rule("cheap-in-euros", "price < 300", currency="EUR")
@@ -126,10 +132,10 @@ def test_a_rule_that_fits_nothing_is_said_to_be_wrong_when_it_is_saved(people: A
 
 @pytest.mark.outside(3)
 def test_what_a_scrape_stores_of_a_hostile_ad_is_clean_and_is_printed_so(
-    scrapes: Any, people: Any, make_ad: Any
+    scrapes: Any, people: Any, make_listing: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = [
-        make_ad(
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(
             1,
             title="Fo\x1b[2Jcal \x1b]0;owned\x07\u202eUtopia\u200b cafe\u0301\x9b",
             fields={"Condition": "Mi\u2066nt"},

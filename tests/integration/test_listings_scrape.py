@@ -17,50 +17,50 @@ def at(days: float) -> str:
 
 
 @pytest.fixture
-def ads(make_ad: Any) -> Any:
+def ads(make_listing: Any) -> Any:
     """``ads(5)``: five ads, the newest first, a day apart, numbered from 1."""
     return lambda count, first=1: [
-        make_ad(number, listed=at(number - first + 1), title=f"Ad {number}")
+        make_listing(number, listed=at(number - first + 1), title=f"Ad {number}")
         for number in range(first, first + count)
     ]
 
 
 def test_the_first_scrape_is_thorough_and_later_ones_stop_where_nothing_is_new(
-    scrapes: Any, ads: Any, make_ad: Any
+    scrapes: Any, ads: Any, make_listing: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = ads(7)
+    scrapes.site_server.ads["full-size"] = ads(7)
     run = scrapes.run()
     assert run["state"] == "succeeded", run["error"]
     assert run["result"]["summary"] == "4 pages, 7 ads, 7 new, 0 changed"
-    assert scrapes.shop.pages() == [FULL, f"{FULL}page-2", f"{FULL}page-3", f"{FULL}page-4"]
+    assert scrapes.site_server.pages() == [FULL, f"{FULL}page-2", f"{FULL}page-3", f"{FULL}page-4"]
     again = scrapes.run()
     assert again["result"]["summary"] == "1 pages, 2 ads, 0 new, 0 changed"
-    assert scrapes.shop.pages() == [FULL]
-    scrapes.shop.ads["full-size"].insert(0, make_ad(90, listed=at(0.5)))
+    assert scrapes.site_server.pages() == [FULL]
+    scrapes.site_server.ads["full-size"].insert(0, make_listing(90, listed=at(0.5)))
     third = scrapes.run()
     assert third["result"]["summary"] == "2 pages, 4 ads, 1 new, 0 changed"
 
 
 def test_a_first_scrape_reads_ten_pages_and_a_later_one_two(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(25)
+    scrapes.site_server.ads["full-size"] = ads(25)
     assert scrapes.run()["result"]["counts"]["pages"] == 10
-    scrapes.shop.ads["full-size"] = ads(10, first=100)
+    scrapes.site_server.ads["full-size"] = ads(10, first=100)
     scrapes.sql.execute("truncate list_page")
     assert scrapes.run()["result"]["counts"]["pages"] == 2
 
 
 def test_skip_initial_and_max_pages_say_how_deep_a_run_goes(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(9)
+    scrapes.site_server.ads["full-size"] = ads(9)
     assert scrapes.run(skip_initial=True)["result"]["counts"]["pages"] == 2
     scrapes.sql.execute("truncate category_state")
     assert scrapes.run(max_pages=3)["result"]["counts"]["pages"] == 3
 
 
 def test_ads_older_than_the_limit_are_left_alone_and_end_the_first_scrape(
-    scrapes: Any, make_ad: Any
+    scrapes: Any, make_listing: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = [
-        make_ad(number, listed=at(days)) for number, days in enumerate((1, 29, 31, 32, 40, 50), 1)
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(number, listed=at(days)) for number, days in enumerate((1, 29, 31, 32, 40, 50), 1)
     ]
     run = scrapes.run()
     assert run["result"]["counts"]["pages"] == 2
@@ -73,7 +73,7 @@ def test_ads_older_than_the_limit_are_left_alone_and_end_the_first_scrape(
 
 
 def test_the_same_pages_again_change_nothing_but_when_ads_were_seen(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(3)
+    scrapes.site_server.ads["full-size"] = ads(3)
     scrapes.run()
     rows = "select *, last_seen_at from listing order by id"
     before, whole = scrapes.everything(), scrapes.all(rows)
@@ -84,9 +84,11 @@ def test_the_same_pages_again_change_nothing_but_when_ads_were_seen(scrapes: Any
         assert new == old
 
 
-def test_prices_are_kept_over_time_and_a_missing_one_says_nothing(scrapes: Any, make_ad: Any) -> None:
-    ad = make_ad(1, price="950 USD")
-    scrapes.shop.ads["full-size"] = [ad]
+def test_prices_are_kept_over_time_and_a_missing_one_says_nothing(
+    scrapes: Any, make_listing: Any
+) -> None:
+    ad = make_listing(1, price="950 USD")
+    scrapes.site_server.ads["full-size"] = [ad]
     for price in ("950 USD", "900 USD", "", "900 EUR", "1.200 EUR"):
         ad.price = price
         scrapes.run()
@@ -99,9 +101,9 @@ def test_prices_are_kept_over_time_and_a_missing_one_says_nothing(scrapes: Any, 
     ]
 
 
-def test_an_ads_end_and_return_are_noted_and_its_type_is_kept(scrapes: Any, make_ad: Any) -> None:
-    ad = make_ad(1, kind="For Sale/Trade")
-    scrapes.shop.ads["full-size"] = [ad]
+def test_an_ads_end_and_return_are_noted_and_its_type_is_kept(scrapes: Any, make_listing: Any) -> None:
+    ad = make_listing(1, kind="For Sale/Trade")
+    scrapes.site_server.ads["full-size"] = [ad]
     scrapes.run()
     ad.kind = "Closed"
     scrapes.run()
@@ -120,8 +122,8 @@ def test_an_ads_end_and_return_are_noted_and_its_type_is_kept(scrapes: Any, make
 
 
 def test_a_page_that_has_not_changed_is_not_sent_again(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.etags = True
-    scrapes.shop.ads["full-size"] = ads(3)
+    scrapes.site_server.etags = True
+    scrapes.site_server.ads["full-size"] = ads(3)
     scrapes.run()
     seen = scrapes.ad(1)["last_seen_at"]
     again = scrapes.run()
@@ -144,14 +146,14 @@ def test_a_challenge_blocks_the_run_closes_the_door_and_expires_nothing(
 ) -> None:
     scrapes.sql.execute("update category set scraped = slug in ('full-size', 'dacs')")
     scrapes.sql.execute("update site set expire_after = 1")
-    scrapes.shop.ads = {"full-size": ads(2), "dacs": ads(2, first=50)}
+    scrapes.site_server.ads = {"full-size": ads(2), "dacs": ads(2, first=50)}
     scrapes.run()
-    scrapes.shop.pages()
-    scrapes.shop.reply = lambda _: (status, headers, body)
+    scrapes.site_server.pages()
+    scrapes.site_server.reply = lambda _: (status, headers, body)
     run = scrapes.run()
     assert run["state"] == "failed"
     assert run["error"] == f"head_fi: {why}; nothing was expired"
-    assert len(scrapes.shop.pages()) == 1
+    assert len(scrapes.site_server.pages()) == 1
     log = scrapes.one("select * from scrape_log where run_id = %s", run["id"])
     assert (log["state"], log["complete"], log["blocked_why"]) == (
         "blocked",
@@ -167,8 +169,8 @@ def test_a_challenge_blocks_the_run_closes_the_door_and_expires_nothing(
 
 def test_an_outage_is_no_block_and_fails_its_category_alone(scrapes: Any, ads: Any) -> None:
     scrapes.sql.execute("update category set scraped = slug in ('full-size', 'dacs')")
-    scrapes.shop.ads = {"full-size": ads(2), "dacs": ads(2, first=50)}
-    scrapes.shop.reply = lambda path: (500, {}, "down") if "full-size" in path else None
+    scrapes.site_server.ads = {"full-size": ads(2), "dacs": ads(2, first=50)}
+    scrapes.site_server.reply = lambda path: (500, {}, "down") if "full-size" in path else None
     run = scrapes.run()
     assert (run["state"], run["done"], run["failed"]) == ("partial", 1, 1)
     assert run["error"] == "full-size: head_fi: answered 500"
@@ -181,9 +183,9 @@ def test_an_outage_is_no_block_and_fails_its_category_alone(scrapes: Any, ads: A
 
 def test_a_first_page_without_an_ad_is_a_failure_and_no_empty_shop(scrapes: Any, ads: Any) -> None:
     scrapes.sql.execute("update site set expire_after = 1")
-    scrapes.shop.ads["full-size"] = ads(2)
+    scrapes.site_server.ads["full-size"] = ads(2)
     scrapes.run()
-    scrapes.shop.ads["full-size"] = []
+    scrapes.site_server.ads["full-size"] = []
     run = scrapes.run()
     assert run["state"] == "failed"
     assert "no ad found on the first page of full-size: its layout has changed?" in run["error"]
@@ -194,10 +196,10 @@ def test_a_first_page_without_an_ad_is_a_failure_and_no_empty_shop(scrapes: Any,
 def test_cards_that_cannot_be_read_are_counted_and_none_readable_is_a_failure(
     scrapes: Any, ads: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = ads(2)
-    scrapes.shop.ads["full-size"][1].title = ""
+    scrapes.site_server.ads["full-size"] = ads(2)
+    scrapes.site_server.ads["full-size"][1].title = ""
     assert scrapes.run()["result"]["counts"]["unreadable"] == 1
-    scrapes.shop.ads["full-size"][0].title = ""
+    scrapes.site_server.ads["full-size"][0].title = ""
     run = scrapes.run()
     assert "2 cards, none readable" in run["error"]
 
@@ -205,9 +207,9 @@ def test_cards_that_cannot_be_read_are_counted_and_none_readable_is_a_failure(
 def test_an_ad_expires_after_so_many_complete_scrapes_that_covered_its_place(
     scrapes: Any, ads: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = ads(4)
+    scrapes.site_server.ads["full-size"] = ads(4)
     scrapes.run()
-    gone = scrapes.shop.ads["full-size"].pop(1)
+    gone = scrapes.site_server.ads["full-size"].pop(1)
     for missed in (1, 2):
         scrapes.run(max_pages=5, skip_initial=True)
         assert scrapes.ad(2)["missed_scrapes"] == missed
@@ -216,16 +218,16 @@ def test_an_ad_expires_after_so_many_complete_scrapes_that_covered_its_place(
     assert run["result"]["summary"].endswith("1 expired")
     assert scrapes.ad(2)["status"] == "expired"
     assert scrapes.ad(4)["status"] == "active"
-    scrapes.shop.ads["full-size"].insert(1, gone)
+    scrapes.site_server.ads["full-size"].insert(1, gone)
     scrapes.run()
     assert (scrapes.ad(2)["status"], scrapes.ad(2)["missed_scrapes"]) == ("active", 0)
 
 
 def test_an_ad_below_what_was_read_is_never_missed(scrapes: Any, ads: Any) -> None:
     scrapes.sql.execute("update site set expire_after = 1")
-    scrapes.shop.ads["full-size"] = ads(6)
+    scrapes.site_server.ads["full-size"] = ads(6)
     scrapes.run()
-    del scrapes.shop.ads["full-size"][4]
+    del scrapes.site_server.ads["full-size"][4]
     scrapes.run()
     assert scrapes.ad(5)["missed_scrapes"] == 0
     scrapes.sql.execute("truncate category_state")
@@ -234,18 +236,18 @@ def test_an_ad_below_what_was_read_is_never_missed(scrapes: Any, ads: Any) -> No
 
 
 def test_a_run_goes_on_at_the_page_after_the_last_it_stored(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(8)
-    scrapes.shop.reply = lambda path: (
+    scrapes.site_server.ads["full-size"] = ads(8)
+    scrapes.site_server.reply = lambda path: (
         (429, {"Retry-After": "30"}, "") if path.endswith("page-3") else None
     )
     run = scrapes.run()
     assert run["state"] == "running"
     assert len(scrapes.all("select from listing")) == 4
-    scrapes.shop.pages()
-    scrapes.shop.reply = lambda _: None
+    scrapes.site_server.pages()
+    scrapes.site_server.reply = lambda _: None
     scrapes.sql.execute("update upstream_state set blocked_until = null, next_permit_at = now()")
     assert scrapes.go_on(run["id"])["state"] == "succeeded"
-    assert scrapes.shop.pages() == [f"{FULL}page-3", f"{FULL}page-4"]
+    assert scrapes.site_server.pages() == [f"{FULL}page-3", f"{FULL}page-4"]
     log = scrapes.one("select * from scrape_log")
     assert (log["pages"], log["cards"], log["new"], log["complete"]) == (4, 8, 8, True)
     resumed = scrapes.everything()
@@ -255,7 +257,7 @@ def test_a_run_goes_on_at_the_page_after_the_last_it_stored(scrapes: Any, ads: A
 
 
 def test_one_scrape_a_site_at_a_time(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(2)
+    scrapes.site_server.ads["full-size"] = ads(2)
     first = scrapes.run()
     other = uuid.uuid4()
     scrapes.sql.execute(
@@ -264,9 +266,9 @@ def test_one_scrape_a_site_at_a_time(scrapes: Any, ads: Any) -> None:
         (other, scrapes.task),
     )
     scrapes.sql.execute("update site_turn set run_id = %s where run_id = %s", (other, first["id"]))
-    scrapes.shop.pages()
+    scrapes.site_server.pages()
     run = scrapes.run()
-    assert (run["state"], scrapes.shop.pages()) == ("running", [])
+    assert (run["state"], scrapes.site_server.pages()) == ("running", [])
     batch = scrapes.one("select * from batch where run_id = %s", run["id"])
     assert batch["error"] == f"head_fi is being scraped by run {other}"
     assert batch["not_before"] is not None
@@ -277,12 +279,12 @@ def test_one_scrape_a_site_at_a_time(scrapes: Any, ads: Any) -> None:
 
 
 def test_robots_txt_is_obeyed(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(2)
-    scrapes.shop.robots = "User-agent: *\nDisallow: /classifieds/categories/\n"
+    scrapes.site_server.ads["full-size"] = ads(2)
+    scrapes.site_server.robots = "User-agent: *\nDisallow: /classifieds/categories/\n"
     run = scrapes.run()
     assert run["state"] == "failed"
     assert "blocked: robots.txt does not allow /classifieds/categories/full-size.2/" in run["error"]
-    assert scrapes.shop.pages() == []
+    assert scrapes.site_server.pages() == []
 
 
 @pytest.mark.parametrize(
@@ -301,7 +303,7 @@ def test_a_run_that_cannot_be_says_why(scrapes: Any, options: dict[str, Any], se
 
 
 def test_a_long_pause_between_pages_gives_the_worker_back(scrapes: Any, ads: Any) -> None:
-    scrapes.shop.ads["full-size"] = ads(4)
+    scrapes.site_server.ads["full-size"] = ads(4)
     run = scrapes.run(rate_limit_delay_seconds=30)
     assert run["state"] == "running"
     batch = scrapes.one("select not_before - now() as pause, error from batch")
@@ -315,17 +317,17 @@ class Killed(BaseException):
 
 
 def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_clean_one(
-    scrapes: Any, ads: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
+    scrapes: Any, ads: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.ledger import claims
 
     def fresh() -> None:
         scrapes.sql.execute("truncate listing, category_state, list_page, scrape, site_turn cascade")
         scrapes.sql.execute("update site set expire_after = 1")
-        scrapes.shop.ads["full-size"] = [*ads(4), make_ad(70, overlay="Sold", listed=at(9))]
+        scrapes.site_server.ads["full-size"] = [*ads(4), make_listing(70, overlay="Sold", listed=at(9))]
         scrapes.run()
-        scrapes.shop.ads["full-size"] = [make_ad(80, listed=at(0.1), price=""), *ads(6)[2:]]
-        scrapes.shop.ads["full-size"][1].price = "150 USD"
+        scrapes.site_server.ads["full-size"] = [make_listing(80, listed=at(0.1), price=""), *ads(6)[2:]]
+        scrapes.site_server.ads["full-size"][1].price = "150 USD"
 
     fresh()
     scrapes.run(max_pages=9)

@@ -131,9 +131,9 @@ FLEA = {
 
 
 def test_another_site_is_added_by_sql_alone(scrapes: Any) -> None:
-    scrapes.shop.reply = lambda path: (200, {}, OTHER) if path.startswith("/ads/") else None
+    scrapes.site_server.reply = lambda path: (200, {}, OTHER) if path.startswith("/ads/") else None
     scrapes.sql.execute(
-        "insert into upstream (name, base_url) values ('flea', %s)", (scrapes.shop.url,)
+        "insert into upstream (name, base_url) values ('flea', %s)", (scrapes.site_server.url,)
     )
     scrapes.sql.execute(
         "insert into site (name, upstream, title, page_path, currency, selectors) values"
@@ -159,12 +159,12 @@ def test_another_site_is_added_by_sql_alone(scrapes: Any) -> None:
         "Ute M.",
     )
     assert ad["listed_at"].isoformat() == "2026-01-01T00:00:00+00:00"
-    assert ad["url"] == f"{scrapes.shop.url}/ads/krups?x=1"
+    assert ad["url"] == f"{scrapes.site_server.url}/ads/krups?x=1"
 
 
-def test_people_list_and_look_at_ads(scrapes: Any, make_ad: Any) -> None:
-    ad = make_ad(1, title="Focal 100%", price="900 USD")
-    scrapes.shop.ads["full-size"] = [ad, make_ad(2, title="Stax", price="100 EUR")]
+def test_people_list_and_look_at_ads(scrapes: Any, make_listing: Any) -> None:
+    ad = make_listing(1, title="Focal 100%", price="900 USD")
+    scrapes.site_server.ads["full-size"] = [ad, make_listing(2, title="Stax", price="100 EUR")]
     scrapes.run()
     ad.price = "800 USD"
     scrapes.run()
@@ -199,19 +199,19 @@ def test_a_page_on_disk_is_previewed_and_a_changed_layout_is_said(scrapes: Any) 
 
 
 def test_a_preview_reads_the_second_page_too_and_says_what_is_wrong_with_it(
-    scrapes: Any, make_ad: Any
+    scrapes: Any, make_listing: Any
 ) -> None:
-    scrapes.shop.ads["full-size"] = [make_ad(number) for number in range(1, 6)]
+    scrapes.site_server.ads["full-size"] = [make_listing(number) for number in range(1, 6)]
     assert "page 2: 2 ads read, 2 of them not on page 1" in typed("preview", "head_fi").stderr
-    scrapes.shop.has_pager = False
+    scrapes.site_server.has_pager = False
     assert "page 1 has no link to it: check the selector next" in typed("preview", "head_fi").stderr
-    scrapes.shop.reply = lambda path: (404, {}, "") if path.endswith("page-2") else None
+    scrapes.site_server.reply = lambda path: (404, {}, "") if path.endswith("page-2") else None
     shown = typed("preview", "head_fi")
     assert (shown.exit_code, "page 2: head_fi: answered 404" in shown.stderr) == (0, True)
 
 
 def test_a_preview_of_a_challenge_says_that_it_is_one(scrapes: Any) -> None:
-    scrapes.shop.reply = lambda _: (200, {}, "<title>Just a moment...</title>")
+    scrapes.site_server.reply = lambda _: (200, {}, "<title>Just a moment...</title>")
     shown = typed("preview", "head_fi")
     assert shown.exit_code == 1
     assert "answered 200 with a challenge page" in shown.stderr

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fix_kinds import KINDS
-from fix_processes import QUICK
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.processes import free_port
+from tests.support.processes import QUICK
+from tests.support.runs import KINDS
 
 pytestmark = pytest.mark.outside(33)
 

@@ -47,7 +47,7 @@ select 'function ' || p.oid::regprocedure from pg_proc p
 @pytest.fixture
 def empty(postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database without anything, for the settings of this process."""
-    from fix_postgres import forget_caches
+    from tests.support.postgres import forget_caches
 
     name = f"migrations_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:

@@ -6,32 +6,33 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_discovery import boost, pair
-from fix_notices import HOOK
+
+from tests.support.discovery import boost, pair
+from tests.support.notices import HOOK
 
 
 @pytest.fixture
-def watched(scrapes: Any, people: Any, make_ad: Any) -> Any:
+def watched(scrapes: Any, people: Any, make_listing: Any) -> Any:
     """A shop scraped once, so that what comes now is new."""
-    scrapes.shop.ads["full-size"] = [make_ad(1, title="Old ad")]
+    scrapes.site_server.ads["full-size"] = [make_listing(1, title="Old ad")]
     scrapes.run()
     return scrapes
 
 
 def add(watched: Any, *ads: Any) -> None:
-    watched.shop.ads["full-size"] = [*ads, *watched.shop.ads["full-size"]]
+    watched.site_server.ads["full-size"] = [*ads, *watched.site_server.ads["full-size"]]
 
 
 def test_a_new_ad_that_fits_reaches_webhook_and_mailbox_once(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.channel("email")
     people.rule("hd650", 'title contains "HD 650" and price < 300')
     add(
         watched,
-        make_ad(2, title="Sennheiser HD 650", price="220 USD"),
-        make_ad(3, title="Cable", price="9 USD"),
+        make_listing(2, title="Sennheiser HD 650", price="220 USD"),
+        make_listing(3, title="Cable", price="9 USD"),
     )
 
     watched.run()
@@ -49,11 +50,11 @@ def test_a_new_ad_that_fits_reaches_webhook_and_mailbox_once(
 
 
 def test_whoever_writes_notices_asks_for_the_sender_in_the_same_transaction(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
 
     watched.run()
 
@@ -63,12 +64,12 @@ def test_whoever_writes_notices_asks_for_the_sender_in_the_same_transaction(
 
 
 def test_the_first_scrape_is_silent_unless_the_rule_asks(
-    scrapes: Any, people: Any, make_ad: Any
+    scrapes: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("quiet", "price > 0")
     people.rule("eager", "price > 0", baseline=True)
-    scrapes.shop.ads["full-size"] = [make_ad(1)]
+    scrapes.site_server.ads["full-size"] = [make_listing(1)]
 
     scrapes.run()
 
@@ -76,15 +77,15 @@ def test_the_first_scrape_is_silent_unless_the_rule_asks(
 
 
 def test_a_lower_price_is_an_occasion_of_its_own_with_both_prices(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("cheap", "price < 920")
     people.rule("much", "price_drop >= 10 %")
     for price in ("950 USD", "900 USD", "900 USD", "800 USD"):
-        watched.shop.ads["full-size"] = [
-            make_ad(2, title="DAC", price=price),
-            make_ad(1, title="Old ad"),
+        watched.site_server.ads["full-size"] = [
+            make_listing(2, title="DAC", price=price),
+            make_listing(1, title="Old ad"),
         ]
         watched.run()
 
@@ -97,11 +98,11 @@ def test_a_lower_price_is_an_occasion_of_its_own_with_both_prices(
     assert "950 USD → 900 USD" in shown
 
 
-def test_nine_matches_are_one_message(watched: Any, people: Any, make_ad: Any) -> None:
+def test_nine_matches_are_one_message(watched: Any, people: Any, make_listing: Any) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")
-    watched.shop.a_page = 20
-    add(watched, *(make_ad(number) for number in range(2, 11)))
+    watched.site_server.a_page = 20
+    add(watched, *(make_listing(number) for number in range(2, 11)))
 
     watched.run()
     people.send()
@@ -111,12 +112,12 @@ def test_nine_matches_are_one_message(watched: Any, people: Any, make_ad: Any) -
 
 
 def test_one_channel_fails_and_the_other_is_not_told_twice(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.channel("email")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
     people.discord_server.control(down=60)
 
@@ -131,12 +132,12 @@ def test_one_channel_fails_and_the_other_is_not_told_twice(
 
 
 def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
-    watched: Any, people: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
+    watched: Any, people: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHKEEPER_CHANNEL_TEST", HOOK.replace("/123/", "/0123/"))
     people.channel("discord")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
 
     people.send()
@@ -150,11 +151,11 @@ def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
 
 
 def test_too_many_messages_close_the_door_and_cost_no_attempt(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
     people.discord_server.control(retry_after=30)
 
@@ -167,12 +168,12 @@ def test_too_many_messages_close_the_door_and_cost_no_attempt(
 
 
 def test_refused_recipients_are_told_and_a_busy_server_is_asked_again(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("email", "unknown", target="unknown@example.org")
     people.channel("email", "busy", target="busy@example.org")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
 
     people.send()
@@ -186,12 +187,12 @@ def test_refused_recipients_are_told_and_a_busy_server_is_asked_again(
 
 
 def test_no_more_messages_an_hour_than_the_channel_allows(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord", max_per_hour=1)
     people.rule("any", "price > 0")
     for number in (2, 3):
-        add(watched, make_ad(number))
+        add(watched, make_listing(number))
         watched.run()
         people.send()
 
@@ -202,11 +203,11 @@ def test_no_more_messages_an_hour_than_the_channel_allows(
 
 
 def test_no_secret_address_is_kept_anywhere(
-    watched: Any, people: Any, make_ad: Any, capfd: Any
+    watched: Any, people: Any, make_listing: Any, capfd: Any
 ) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
     people.discord_server.control(down=60)
     people.send()
@@ -219,12 +220,12 @@ def test_no_secret_address_is_kept_anywhere(
 
 
 def test_a_missing_secret_says_which_and_waits(
-    watched: Any, people: Any, make_ad: Any, monkeypatch: pytest.MonkeyPatch
+    watched: Any, people: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WATCHKEEPER_CHANNEL_TEST")
     people.channel("discord")
     people.rule("any", "price > 0")
-    add(watched, make_ad(2))
+    add(watched, make_listing(2))
     watched.run()
 
     people.send()
@@ -237,7 +238,7 @@ def test_a_missing_secret_says_which_and_waits(
 
 
 def test_a_wrong_rule_says_where_and_what_to_write_and_fits_nothing(
-    watched: Any, people: Any, make_ad: Any
+    watched: Any, people: Any, make_listing: Any
 ) -> None:
     from tasks.watches import rule_states
     from workers.db import transaction
@@ -246,7 +247,7 @@ def test_a_wrong_rule_says_where_and_what_to_write_and_fits_nothing(
     people.rule("right", "price < 300")
     with transaction() as connection:
         assert rule_states.check_edited(connection) == (1, 1)
-    add(watched, make_ad(2, price="100 USD"))
+    add(watched, make_listing(2, price="100 USD"))
     watched.run()
 
     rows = {row["name"]: row for row in people.all("select * from rule_status")}

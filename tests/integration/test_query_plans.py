@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_beat import Drive
 from sqlalchemy import event
 
 from beat import edits
@@ -26,6 +25,7 @@ from beat.tick import (
     schedule_states,
 )
 from beat.tick.steps import pause
+from tests.support.beat import Drive
 from workers.db import engine
 from workers.ledger import machine_locks
 

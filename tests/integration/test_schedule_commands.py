@@ -122,7 +122,7 @@ def test_a_refusal_has_the_databases_words_and_its_exit_code(
 def test_what_an_operator_may_not_do_is_exit_code_4_with_the_reason(
     cli: Cli, hourly: str, connection: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fix_postgres import forget_caches
+    from tests.support.postgres import forget_caches
 
     name = database.name.replace("test_", "viewer_")
     connection.execute(f"create role {name} login password 'kiwi' in role viewer")
@@ -140,7 +140,7 @@ def test_what_an_operator_may_not_do_is_exit_code_4_with_the_reason(
 
 
 def test_a_database_out_of_reach_is_exit_code_5(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fix_postgres import forget_caches
+    from tests.support.postgres import forget_caches
 
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
     forget_caches()
@@ -206,9 +206,8 @@ def test_completion_offers_names_with_their_timing(cli: Cli, hourly: str) -> Non
 
 
 def test_completion_is_silent_without_a_database(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fix_postgres import forget_caches
-
     from beat.cli.shared import names
+    from tests.support.postgres import forget_caches
 
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://127.0.0.1:1/none")
     forget_caches()

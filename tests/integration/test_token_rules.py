@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from fix_discovery import boost, pair
+
+from tests.support.discovery import boost, pair
 
 TWO_PRICES = ("price_drop_percent >= 10", "price_drop >= 10 %")
 

@@ -182,11 +182,11 @@ def test_a_statement_without_a_grant_is_told_in_the_guards_words(
     viewer: Any, login: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from click.testing import CliRunner
-    from fix_postgres import forget_caches
 
     from beat.cli.commands import schedule
     from tasks.prices.commands import prices
     from tasks.watches.notify_commands import notify
+    from tests.support.postgres import forget_caches
 
     connection.execute(
         "insert into schedule (name, task, every) values ('hourly', 'tasks.discovery.discover', '1 hour')"

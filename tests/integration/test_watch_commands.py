@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from fix_notices import HOOK
+
+from tests.support.notices import HOOK
 
 Celery = Any
 
@@ -23,9 +24,9 @@ def celery(people: Any) -> Any:
 
 
 @pytest.fixture
-def found(scrapes: Any, people: Any, make_ad: Any) -> Any:
-    scrapes.shop.ads["full-size"] = [
-        make_ad(1, title="Sennheiser HD 650", price="220 USD"), make_ad(2, title="Cable", price="9 USD"),
+def found(scrapes: Any, people: Any, make_listing: Any) -> Any:
+    scrapes.site_server.ads["full-size"] = [
+        make_listing(1, title="Sennheiser HD 650", price="220 USD"), make_listing(2, title="Cable", price="9 USD"),
     ]  # fmt: skip
     scrapes.run()
     return scrapes
@@ -94,13 +95,13 @@ def test_notify_test_prints_the_servers_answer_and_exits_1_on_failure(
 
 
 def test_the_outbox_is_shown_previewed_and_sent_again(
-    celery: Any, found: Any, people: Any, make_ad: Any
+    celery: Any, found: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")
     people.rule("hd", 'title contains "HD 800"')
-    found.shop.ads["full-size"] = [
-        make_ad(3, title="HD 800", price="600 USD"),
-        *found.shop.ads["full-size"],
+    found.site_server.ads["full-size"] = [
+        make_listing(3, title="HD 800", price="600 USD"),
+        *found.site_server.ads["full-size"],
     ]
     found.run()
     (notice,) = json.loads(celery("notify", "outbox", "--json").stdout)

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
-from fix_cron import EXPRESSIONS, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from beat.time.catchup import GRACE, MOST_AT_ONCE, Outcome, Plan, settle
 from beat.time.timetable import MICROSECOND, Timing, dues, jittered, next_due
+from tests.support.cron import EXPRESSIONS, utc
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from fix_cron import EXPRESSIONS, ZONES, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from beat.time.cron import CronError, next_due, parse
+from tests.support.cron import EXPRESSIONS, ZONES, utc
 
 FORMS = "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays."
 

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from fix_cron import EXPRESSIONS, ZONES, changes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beat.time import cron
+from tests.support.cron import EXPRESSIONS, ZONES, changes
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

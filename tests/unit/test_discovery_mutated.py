@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fix_discovery import boost, pair, trade
-from mutating import COUNT, mutated
 
 from tasks.discovery import early
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import best
 from tasks.discovery.sources import dexscreener, geckoterminal
+from tests.support.discovery import boost, pair, trade
+from tests.support.mutations import COUNT, mutated
 from workers.errors import UpstreamError
 from workers.upstreams.responses import Response
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from mutating import COUNT, mutated
 
 from tasks.prices.sources import alpha_vantage, replay, stooq
+from tests.support.mutations import COUNT, mutated
 from workers.errors import SettingMissing, UpstreamError
 from workers.upstreams import responses
 from workers.upstreams.responses import Response

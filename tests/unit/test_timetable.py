@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from fix_cron import EXPRESSIONS, ZONES, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from beat.time.timetable import (
     next_due,
     span,
 )
+from tests.support.cron import EXPRESSIONS, ZONES, utc
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

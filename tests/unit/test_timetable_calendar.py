@@ -10,11 +10,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from fix_cron import EXPRESSIONS, utc
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from beat.time.timetable import Session, Sessions, Timing, dues, next_due, span
+from tests.support.cron import EXPRESSIONS, utc
 
 HOURS = Path(__file__).parents[1] / "fixtures/calendars/nyse_open_close_utc_2023_2027H1.csv"
 HOUR = timedelta(hours=1)

@@ -1,7 +1,0 @@
-"""The tests' application with Celery's own autoscaler, to measure ours against."""
-
-from __future__ import annotations
-
-from kinds_for_tests import app
-
-app.conf.worker_autoscaler = "celery.worker.autoscale:Autoscaler"

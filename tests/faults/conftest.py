@@ -1,0 +1,9 @@
+"""Fixtures of tests/faults."""
+
+from tests.support.bad_servers import odd_server
+from tests.support.beat import drive, new_beat
+from tests.support.discovery import discovery
+from tests.support.listings import make_listing, scrapes, site_server
+from tests.support.notices import mail, people
+from tests.support.prices import daily_answer, prices
+from tests.support.proxy import proxy

@@ -1,0 +1,1 @@
+"""What tests share: servers, processes, fixtures, cases, applications.  No tests."""

@@ -1,0 +1,172 @@
+"""Servers of our own for a measurement, migrated and empty, and beats as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+import psycopg  # noqa: E402
+
+from sandbox.postgres import PostgresServer  # noqa: E402
+from sandbox.processes import Process, free_port  # noqa: E402
+from sandbox.valkey import ValkeyServer  # noqa: E402
+
+KIND = "tests.noop"
+
+
+class BenchEnvironment:
+    """Where a bench runs: a database, a broker, and the beats it starts."""
+
+    def __init__(self, folder: Path, postgres: PostgresServer, valkey: ValkeyServer) -> None:
+        self.folder, self.postgres, self.valkey = folder, postgres, valkey
+        self.sql: psycopg.Connection[Any] = psycopg.connect(postgres.url(), autocommit=True)
+        self._beats: list[Process] = []
+
+    def empty(self) -> None:
+        """No schedules, no runs, no messages."""
+        self.sql.execute(
+            "truncate schedule, run, schedule_edit, schedule_change, run_request, heartbeat cascade"
+        )
+        self.valkey.flush()
+
+    def load(self, number: int, next_in: str, every: str = "1 hour") -> None:
+        """``number`` schedules planned already, first due after the SQL interval ``next_in``."""
+        self.sql.execute("alter table schedule disable trigger user")
+        self.sql.execute(
+            "insert into schedule (name, task, every, overlap, catch_up, revision)"
+            f" select 's-' || n, '{KIND}', '{every}', 'allow_all', 'all', 1"
+            f" from generate_series(1, {number}) n"
+        )
+        self.sql.execute("alter table schedule enable trigger user")
+        self.sql.execute(
+            "insert into schedule_state (schedule, planned_revision, anchor_at, next_run_at, claim_at)"
+            f" select name, 1, due, due, due from (select name, clock_timestamp() + {next_in} as due"
+            " from (select name, row_number() over () as n from schedule) numbered) s"
+        )
+        self.sql.execute("vacuum analyze")
+        self.sql.execute("checkpoint")
+
+    def beat(self, **env: str) -> Process:
+        """Start one more beat; it is up when it has given its sign."""
+        name = f"beat{len(self._beats)}"
+        process = Process(
+            [sys.executable, "-m", "celery", "-A", "workers.app", "beat", "-n", f"{name}@bench"],
+            log=self.folder / f"{name}.log",
+            cwd=ROOT,
+            env=env,
+        )
+        process.start()
+        self._beats.append(process)
+        self.until(lambda: self.value("select count(*) from heartbeat where name like %s", f"{name}@%"))
+        return process
+
+    def stop_beats(self) -> None:
+        for beat in self._beats:
+            beat.stop()
+        self._beats.clear()
+        self.sql.execute("truncate heartbeat")
+
+    def crash_postgres(self) -> None:
+        """Kill -9 of its main process, and back again."""
+        self.sql.close()
+        self.postgres.kill()
+        self.postgres.start()
+        self.sql = psycopg.connect(self.postgres.url(), autocommit=True)
+
+    def beats_cpu(self) -> float:
+        """CPU seconds of the beats that are up."""
+        return sum(cpu_seconds(beat.pid) for beat in self._beats)
+
+    def postgres_cpu(self) -> float:
+        """CPU seconds of the server and its backends so far, ended ones too."""
+        assert self.postgres.process is not None
+        main = self.postgres.process.pid
+        ended = sum(map(int, _stat(main)[13:15])) / os.sysconf("SC_CLK_TCK")
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return ended + sum(cpu_seconds(int(pid)) for pid in (main, *children))
+
+    def value(self, query: str, *values: Any) -> Any:
+        row = self.sql.execute(query, values or None).fetchone()
+        return row[0] if row else None
+
+    def until(self, condition: Callable[[], Any], within: float = 120.0, every: float = 0.02) -> None:
+        end = time.monotonic() + within
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"not true within {within} s")
+            time.sleep(every)
+
+
+@contextlib.contextmanager
+def bench_environment() -> Iterator[BenchEnvironment]:
+    """Postgres and Valkey in a temporary folder; gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="watchkeeper-bench-"))
+    folder.chmod(0o755)
+    postgres = PostgresServer(folder / "postgres", free_port(), fast=True)
+    valkey = ValkeyServer(folder / "valkey", free_port())
+    postgres.start()
+    valkey.start()
+    os.environ["WATCHKEEPER_DATABASE_URL"] = postgres.url()
+    os.environ["WATCHKEEPER_BROKER_URL"] = valkey.url
+    os.environ["WATCHKEEPER_LOG_LEVEL"] = "WARNING"
+    from workers import logs
+
+    logs.configure()
+    made = None
+    try:
+        subprocess.run([sys.executable, "-m", "workers.migrate"], check=True, cwd=ROOT)
+        made = BenchEnvironment(folder, postgres, valkey)
+        made.sql.execute(
+            "insert into task_kind (name, description, options_schema, queue, max_attempts)"
+            f" values ('{KIND}', 'Does nothing', '{{\"type\": \"object\"}}', 'upkeep', 3)"
+        )
+        made.sql.execute("insert into allowed_network values ('127.0.0.0/8', 'this bench')")
+        made.empty()
+        yield made
+    finally:
+        if made is not None:
+            made.stop_beats()
+            made.sql.close()
+        valkey.stop()
+        postgres.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def say(bench: str, **figures: Any) -> None:
+    """One line of figures."""
+    rounded = {
+        name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()
+    }
+    print(json.dumps({"bench": bench, **rounded}), flush=True)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of ``values`` do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used."""
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that a process has in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,1 @@
+"""Adapters of the acceptance cases: a case's names on one side, production code on the other."""

@@ -1,0 +1,141 @@
+"""Real Postgres: one server a session, one migrated template, a clone of it a test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+
+from sandbox import folders
+from sandbox.postgres import PostgresServer
+from sandbox.processes import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+#: Schedules of a new installation.
+SHIPPED: list[dict[str, Any]] = []
+#: Upstreams of a new installation; tests shorten their pauses.
+SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of its own, migrated: code under test logs in as beat and workers do."""
+
+    url: str
+    name: str
+    #: For what the tests themselves look up and prepare.
+    admin_url: str
+
+    def connect(self, **how: Any) -> psycopg.Connection[dict[str, Any]]:
+        return psycopg.connect(self.admin_url, autocommit=True, row_factory=dict_row, **how)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for servers, reachable by an unprivileged user; gone at the end."""
+    with folders.temporary("watchkeeper-tests-") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(scratch / "postgres", free_port(), fast=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    name = "template_watchkeeper"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    subprocess.run(
+        [sys.executable, "-m", "workers.migrate"],
+        check=True,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **postgres_server.migrate_env(name),
+            "WATCHKEEPER_RELAX_INTERVALS": "true",
+        },
+    )
+    with psycopg.connect(
+        postgres_server.url(name), autocommit=True, row_factory=dict_row
+    ) as connection:
+        # Servers of tests are on loopback.
+        connection.execute("insert into allowed_network values ('127.0.0.0/8', 'tests')")
+        SHIPPED[:] = connection.execute("select * from schedule").fetchall()
+        SHIPPED_UPSTREAMS[:] = connection.execute("select * from upstream").fetchall()
+        # Schedules of a new installation would run by themselves in tests of others.
+        connection.execute("delete from schedule where after is not null")
+        connection.execute("delete from schedule")
+        connection.execute("truncate schedule_edit, schedule_change")
+    return name
+
+
+@pytest.fixture
+def shipped_schedules(migrated_template: str) -> list[dict[str, Any]]:
+    return SHIPPED
+
+
+def forget_caches() -> None:
+    """Settings, engine and door of this process belong to the last test's database."""
+    from workers import db, settings
+    from workers.upstreams import client
+
+    db.reset()
+    settings.settings.cache_clear()
+    client.reset()
+
+
+@pytest.fixture
+def database(
+    postgres_server: PostgresServer, migrated_template: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {migrated_template} owner owner")
+    url = postgres_server.login("service", name)
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", url)
+    forget_caches()
+    yield Database(url, name, postgres_server.url(name))
+    forget_caches()
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    with database.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def login(database: Any, connection: Any) -> Iterator[Callable[[str], str]]:
+    """``login("operator")`` makes a person's login in that role; returns its address."""
+    made: list[str] = []
+
+    def make(role: str) -> str:
+        name = f"alice_{uuid.uuid4().hex[:8]}"
+        connection.execute(f"create role {name} login password 'kiwi' in role {role}")
+        made.append(name)
+        parts = conninfo_to_dict(database.url)
+        return f"postgresql://{name}:kiwi@{parts['host']}:{parts['port']}/{parts['dbname']}"
+
+    yield make
+    for name in made:
+        connection.execute(f"drop owned by {name}")
+        connection.execute(f"drop role {name}")

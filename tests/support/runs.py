@@ -1,0 +1,93 @@
+"""Runs of the tests' own kinds, made and worked without beat or broker."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+#: Application of workers that serve the tests' kinds.
+KINDS = "tests.support.kinds"
+EFFECT = """
+create table if not exists effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
+grant select, insert on effect to service
+"""
+
+
+@pytest.fixture
+def kinds(database: Any, connection: Any) -> Any:
+    """The tests' kinds, registered in this test's database."""
+    from tests.support import kinds as application
+    from workers.db import transaction
+    from workers.ledger import kinds as registry
+    from workers.migrate import registered
+
+    connection.execute(EFFECT)
+    with transaction() as alchemy:
+        registry.register(alchemy, registered(), relaxed=True)
+    return application
+
+
+@pytest.fixture
+def new_run(kinds: Any, connection: Any) -> Callable[..., uuid.UUID]:
+    """``new_run("tests.counting", items=7)`` writes a run and its first batch, as beat would."""
+
+    def make(
+        task: str, *, schedule: str | None = None, columns: dict[str, Any] | None = None, **options: Any
+    ) -> uuid.UUID:
+        run_id = uuid.uuid4()
+        values = {
+            "id": run_id, "schedule": schedule, "task": task, "options": json.dumps(options), "trigger": "manual",
+            "state": "due", "queue": "upkeep", "max_attempts": 2, "batch_count": 1, "open_batches": 1,
+            **(columns or {}),
+        }  # fmt: skip
+        names = ", ".join(values)
+        marks = ", ".join(f"%({name})s" for name in values)
+        connection.execute(
+            f"insert into run ({names}, due_at) values ({marks}, clock_timestamp())", values
+        )
+        connection.execute(
+            "insert into batch (run_id, seq, task, queue) values (%s, 0, %s, 'upkeep')", (run_id, task)
+        )
+        return run_id
+
+    return make
+
+
+@pytest.fixture
+def work(kinds: Any) -> Callable[..., Any]:
+    """``work(run_id, seq)`` does what a worker does with that message."""
+
+    def do(run_id: uuid.UUID, seq: int = 0, task: str = "tests.counting") -> Any:
+        from workers.execution.task import RunFailed
+
+        try:
+            return kinds.app.tasks[task](str(run_id), seq)
+        except RunFailed as failed:
+            return failed
+
+    return do
+
+
+@pytest.fixture
+def row(connection: Any) -> Callable[[uuid.UUID], dict[str, Any]]:
+    return lambda run_id: connection.execute("select * from run where id = %s", (run_id,)).fetchone()
+
+
+@pytest.fixture
+def effects(kinds: Any, connection: Any) -> Callable[[], list[str]]:
+    """``effects()``: the items that were done, in their order, one as often as it was done."""
+
+    def read() -> list[str]:
+        return [r["item"] for r in connection.execute("select item from effect order by item, at")]
+
+    return read
+
+
+def ended(connection: Any) -> dict[str, int]:
+    """How many runs are in each state."""
+    rows = connection.execute("select state, count(*) as n from run group by state")
+    return {row["state"]: row["n"] for row in rows}
