@@ -18,7 +18,7 @@ from tasks.discovery.store import Found
 from workers.db import is_passing
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import UpstreamClient
 
 
 def look_up(work: Work[Any]) -> None:

@@ -47,9 +47,7 @@ from workers.execution.work import Item, Work
 from workers.ledger import claims
 from workers.redaction import redact
 from workers.text import cleaned
-from workers.upstreams.browser import HalfDrawn
-from workers.upstreams.responses import Response, Validators
-from workers.upstreams.robots import Disallowed
+from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators
 
 #: A pause this long is waited; a longer one gives the worker back (seconds).
 LONGEST_WAIT = 2.0
@@ -149,14 +147,14 @@ class Reader:
         return "next" not in self.site.selectors or item.data.get("blind", False)
 
     def _fetch(self, item: Item, number: int, known: Remembered | None) -> Response:
+        options = CallOptions(
+            timeout=self.timeout,
+            validators=known.validators if known and not item.data["thorough"] else None,
+            check=lambda answer: fetchers.refuse_challenge(self.site, answer),
+        )
         try:
-            return self.fetch(
-                self.site.path(item.data["path"], number),
-                timeout=self.timeout,
-                conditional=known.validators if known and not item.data["thorough"] else None,
-                check=lambda answer: fetchers.refuse_challenge(self.site, answer),
-            )
-        except HalfDrawn:
+            return self.fetch(self.site.path(item.data["path"], number), options)
+        except PageIncomplete:
             halves = item.data.get("halves", 0) + 1
             if halves >= HALVES:
                 raise Unavailable(

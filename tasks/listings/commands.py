@@ -157,24 +157,24 @@ def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, 
 
     from tasks.listings import fetchers
     from workers.errors import UpstreamError
-    from workers.upstreams.client import UpstreamClient
+    from workers.upstreams import CallOptions, UpstreamClient
 
     if path is not None:
         html = path.read_text(errors="replace")
         return fetchers.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
-    check = partial(fetchers.refuse_challenge, source)
+    options = CallOptions(timeout=PATIENCE, check=partial(fetchers.refuse_challenge, source))
     with (
         closing(UpstreamClient()) as client,
         fetchers.opened(source, client) as fetch,
-        client.waiting(PATIENCE),
+        client.max_wait(PATIENCE),
     ):
-        answer = fetch(source.path(category_path, 1), timeout=PATIENCE, check=check)
+        answer = fetch(source.path(category_path, 1), options)
         page = fetchers.parse(source, answer.text, answer.url)
         if not page.cards:
             return page, len(answer.text), ""
         time.sleep(fetchers.pause(source))
         try:
-            other = fetch(source.path(category_path, 2), timeout=PATIENCE, check=check)
+            other = fetch(source.path(category_path, 2), options)
         except UpstreamError as error:
             return page, len(answer.text), f"page 2: {error}"
     second = fetchers.parse(source, other.text, other.url)

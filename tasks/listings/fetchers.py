@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from typing import Protocol
 
 from tasks.listings import cards
 from tasks.listings.sites import Source
 from workers.errors import Blocked
-from workers.upstreams import responses
-from workers.upstreams.client import UpstreamClient
-from workers.upstreams.requests import Check
-from workers.upstreams.responses import Response, Validators
+from workers.upstreams import Browser, CallOptions, Response, UpstreamClient, is_challenge
 
 #: Least time between two pages of a site, unless its upstream's spacing is longer or a run names one.
 PAUSE = timedelta(seconds=2)
 
 
-class Fetch(Protocol):
-    """Brings one page; raises what the door raises."""
-
-    def __call__(
-        self,
-        path: str,
-        *,
-        timeout: float,
-        conditional: Validators | None = None,
-        check: Check | None = None,
-    ) -> Response: ...
+#: Brings one page; raises what the client raises.
+Fetch = Callable[[str, CallOptions], Response]
 
 
 @contextmanager
 def opened(site: Source, client: UpstreamClient, *, headless: bool = True) -> Iterator[Fetch]:
-    """The site's way; a browser ends with the block.
+    """How the site's pages are fetched; a browser ends with the block.
 
     These are pages for people: robots.txt is obeyed, whatever the upstream's row says.
     """
     if site.fetch_by == "http":
-        yield partial(client.get, site.upstream, obey_robots=True)
+        yield lambda path, options: client.get(site.upstream, path, replace(options, obey_robots=True))
         return
-    # Imported for the few sites that need it.
-    from workers.upstreams.browser import Browser
-
     with closing(Browser(client, site.upstream, headless=headless)) as browser:
         yield browser.read
 
@@ -61,5 +45,5 @@ def parse(site: Source, html: str, url: str) -> cards.Page:
 
 def refuse_challenge(site: Source, answer: Response) -> None:
     """Raise Blocked for a page that asks for proof of being human, though its status be 200."""
-    if responses.is_challenge(answer) and not parse(site, answer.text, answer.url).cards:
+    if is_challenge(answer) and not parse(site, answer.text, answer.url).cards:
         raise Blocked(site.upstream, "answered 200 with a challenge page")

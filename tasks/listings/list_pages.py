@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime
 
 from workers.db import Base
-from workers.upstreams.responses import Validators
+from workers.upstreams import Validators
 
 
 class ListPage(Base):

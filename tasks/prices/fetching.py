@@ -27,7 +27,7 @@ from workers.errors import (
 )
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import UpstreamClient
 
 T = TypeVar("T")
 SourceName = Literal["alpha_vantage", "stooq", "replay"]

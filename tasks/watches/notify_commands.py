@@ -57,7 +57,7 @@ def test(channel: str) -> None:
     from tasks.watches import adapters, channels
     from tasks.watches.messages import Note
     from workers.errors import WatchkeeperError
-    from workers.upstreams.client import UpstreamClient
+    from workers.upstreams import UpstreamClient
 
     with database() as connection:
         row = channels.find(connection, channel)

@@ -26,7 +26,7 @@ from workers.execution.work import Item, Work
 from workers.ledger import claims, faults
 from workers.ledger.kinds import Options
 from workers.settings import settings
-from workers.upstreams import retry
+from workers.upstreams import block_seconds
 
 #: Beyond a batch's lease, so that a hand-over has ended before its notices may be taken again.
 MARGIN = timedelta(seconds=5)
@@ -139,7 +139,7 @@ def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: Watch
         return
     hopeless = isinstance(error, HOPELESS)
     attempts = max(row.attempts for row in rows)
-    pause = timedelta(seconds=retry.block_seconds(attempts))
+    pause = timedelta(seconds=block_seconds(attempts))
     if isinstance(error, SettingMissing | AddressRefused):
         # A person has to act first.
         pause = timedelta(minutes=10)

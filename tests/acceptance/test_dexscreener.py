@@ -13,7 +13,7 @@ import pytest
 
 from tasks.discovery.sources.dexscreener import Candidate, parse_feed, parse_orders, parse_pairs
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable, UpstreamError
-from workers.upstreams.responses import Response, judge
+from workers.upstreams.responses import Response, raise_for_status
 
 HERE = Path(__file__).parent
 CASES = json.loads((HERE / "cases" / "dexscreener.json").read_text())
@@ -69,7 +69,7 @@ def feed(rows: list[Candidate]) -> dict[str, Any]:
 
 def refused(status: int) -> dict[str, Any]:
     with pytest.raises(UpstreamError) as raised:
-        judge(Response("dexscreener", status, "", {"date": f"{datetime.now(UTC)}"}, b""))
+        raise_for_status(Response("dexscreener", status, "", {"date": f"{datetime.now(UTC)}"}, b""))
     name, again = ERRORS[raised.type]
     return {"error": name, "retry": again}
 

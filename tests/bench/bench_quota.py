@@ -48,8 +48,7 @@ def work(number: int, folder: Path) -> None:
 
     from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstreams import client, permits
-    from workers.upstreams.client import UpstreamClient
+    from workers.upstreams import CallOptions, UpstreamClient, client
 
     db.reset(close=False)
     client.reset(close=False)
@@ -80,15 +79,15 @@ def work(number: int, folder: Path) -> None:
                 idle += name == order[-1] and time.time() > ends + 8
                 continue
             try:
-                client.get(name, f"/item/{n}", timeout=TIMEOUT)
+                client.get(name, f"/item/{n}", CallOptions(timeout=TIMEOUT))
             except (QuotaWait, QuotaSpent, UpstreamError) as error:
                 rest[name] = time.monotonic() + min(getattr(error, "seconds", 1.0), 5.0)
                 with db.transaction() as connection:
-                    permits.settle(connection, client.take_unsettled())
+                    client.settle(connection)
                     connection.execute(give_back, {"n": n})
                 continue
             with db.transaction() as connection:
-                permits.settle(connection, client.take_unsettled())
+                client.settle(connection)
                 connection.execute(done, {"n": n})
             if name == "bench_d":
                 rest[name] = time.monotonic() + 0.4

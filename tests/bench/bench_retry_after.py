@@ -27,8 +27,7 @@ def call(number: int, stop: str) -> None:
 
     from workers import db
     from workers.errors import QuotaSpent, QuotaWait, UpstreamError
-    from workers.upstreams import client
-    from workers.upstreams.client import UpstreamClient
+    from workers.upstreams import CallOptions, UpstreamClient, client
 
     db.reset(close=False)
     client.reset(close=False)
@@ -39,7 +38,7 @@ def call(number: int, stop: str) -> None:
     client = UpstreamClient()
     while not Path(stop).exists():
         try:
-            client.get("bench", f"/{number}", timeout=4)
+            client.get("bench", f"/{number}", CallOptions(timeout=4))
         except (QuotaWait, QuotaSpent) as error:
             time.sleep(min(getattr(error, "seconds", 0.1), 0.1))
         except UpstreamError:

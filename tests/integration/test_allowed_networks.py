@@ -13,8 +13,7 @@ import pytest
 
 from tests.support.network import Hanging
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
-from workers.upstreams import addresses
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, addresses
 
 pytestmark = pytest.mark.outside(4)
 
@@ -151,7 +150,7 @@ def test_no_way_to_write_loopback_gets_there(closed: Any, server: Any, host: str
     add(closed, f"http://{host}:{port}")
 
     with pytest.raises((AddressRefused, BrokenAnswer, Unavailable)):
-        UpstreamClient().get("shop", "/", timeout=5)
+        UpstreamClient().get("shop", "/", CallOptions(timeout=5))
 
     assert treat.heard == []
 

@@ -18,8 +18,7 @@ import pytest
 from tests.support.bad_servers import drop_by_drop, say_nothing
 from tests.support.network import Hanging
 from workers.errors import Unavailable
-from workers.upstreams import deadline, network
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, deadline, network
 
 ROOT = Path(__file__).parents[2]
 TLS = ROOT / "tests" / "fixtures" / "tls"
@@ -49,7 +48,7 @@ def test_a_resolver_that_hangs_ends_with_the_call_and_holds_up_no_other_name(
 
     for _ in range(3):
         with taking(0.5), pytest.raises(Unavailable, match="in time"):
-            UpstreamClient().post("hung", "/", {}, timeout=0.5)
+            UpstreamClient().post("hung", "/", {}, CallOptions(timeout=0.5))
 
     assert UpstreamClient().get("shop", "/").text == "ok"
     # All of them waited for one thread.
@@ -82,7 +81,7 @@ def test_a_connection_that_is_not_taken_ends_with_the_call(connection: Any, full
     add(connection, f"http://127.0.0.2:{full}")
 
     with taking(1.0), pytest.raises(Unavailable):
-        UpstreamClient().post("odd", "/", {}, timeout=1.0)
+        UpstreamClient().post("odd", "/", {}, CallOptions(timeout=1.0))
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
@@ -92,14 +91,14 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     add(connection, f"http://shop.test:{full}")
 
     with taking(3.0):
-        assert UpstreamClient().post("odd", "/", {}, timeout=3.0).text == "ok"
+        assert UpstreamClient().post("odd", "/", {}, CallOptions(timeout=3.0)).text == "ok"
 
 
 def test_a_server_that_hangs_in_tls_ends_with_the_call(connection: Any, odd_server: Any) -> None:
     add(connection, f"https://127.0.0.1:{odd_server(say_nothing)}")
 
     with taking(1.0), pytest.raises(Unavailable):
-        UpstreamClient().post("odd", "/", {}, timeout=1.0)
+        UpstreamClient().post("odd", "/", {}, CallOptions(timeout=1.0))
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_an_answer_byte_by_byte_inside_tls_ends_with_the_call(
     add(connection, f"https://shop.test:{odd_server(over_tls(drop_by_drop))}", spacing="1 ms")
 
     with taking(1.0), pytest.raises(Unavailable, match="in time"):
-        UpstreamClient().get("odd", "/", timeout=1.0)
+        UpstreamClient().get("odd", "/", CallOptions(timeout=1.0))
 
 
 def test_a_server_that_reads_nothing_ends_with_the_call(connection: Any, odd_server: Any) -> None:
@@ -154,7 +153,7 @@ def test_a_server_that_reads_nothing_ends_with_the_call(connection: Any, odd_ser
     add(connection, f"http://127.0.0.1:{odd_server(treat)}")
     try:
         with taking(1.0), pytest.raises(Unavailable, match="no whole answer in time"):
-            UpstreamClient().post("odd", "/", "x" * 30_000_000, timeout=1.0)
+            UpstreamClient().post("odd", "/", "x" * 30_000_000, CallOptions(timeout=1.0))
     finally:
         over.set()
 
@@ -168,7 +167,7 @@ def test_calls_in_many_threads_end_each_at_its_own_time(connection: Any, odd_ser
         seconds = 0.5 + 0.25 * (number % 4)
         began = time.monotonic()
         with suppress(Unavailable):
-            wrong.append(UpstreamClient().post("drops", "/", {}, timeout=seconds))
+            wrong.append(UpstreamClient().post("drops", "/", {}, CallOptions(timeout=seconds)))
         if not seconds - 0.01 <= time.monotonic() - began < seconds + 2.5:
             wrong.append((seconds, time.monotonic() - began))
         if UpstreamClient().get("good", "/").text != "ok":

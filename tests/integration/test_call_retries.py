@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.network import Hanging
 from workers.errors import QuotaWait, Unavailable
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient
 
 pytestmark = pytest.mark.outside(17)
 
@@ -41,7 +41,7 @@ def test_the_first_answers_hang_and_the_next_is_good(
     treat = upstream(hangs)
 
     began = time.monotonic()
-    assert UpstreamClient().get("generic", "/x", timeout=8.0).text == "ok"
+    assert UpstreamClient().get("generic", "/x", CallOptions(timeout=8.0)).text == "ok"
 
     assert time.monotonic() - began < 8.0
     assert len(treat.heard) == hangs + 1
@@ -58,7 +58,7 @@ def test_a_post_that_hangs_is_not_repeated(upstream: Any, connection: Any) -> No
     treat = upstream(1)
 
     with pytest.raises(Unavailable, match="no whole answer in time"):
-        UpstreamClient().post("generic", "/x", {"say": "once"}, timeout=1.0)
+        UpstreamClient().post("generic", "/x", {"say": "once"}, CallOptions(timeout=1.0))
 
     assert len(treat.heard) == 1
     assert [permit["settled"] for permit in permits(connection)] == [False]
@@ -72,7 +72,7 @@ def test_where_no_second_call_may_go_beside_it_the_first_has_the_whole_time(
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="no whole answer in time"):
-        UpstreamClient().get("generic", "/x", timeout=1.5)
+        UpstreamClient().get("generic", "/x", CallOptions(timeout=1.5))
 
     assert time.monotonic() - began >= 1.5
     assert len(permits(connection)) == 1
@@ -86,7 +86,7 @@ def test_without_a_second_permit_the_call_failed_and_is_an_outage(
     connection.execute("insert into quota (upstream, per, calls) values ('generic', '1 hour', 1)")
 
     with pytest.raises(Unavailable, match="no whole answer in time"):
-        UpstreamClient().get("generic", "/x", timeout=2.0)
+        UpstreamClient().get("generic", "/x", CallOptions(timeout=2.0))
 
     assert len(permits(connection)) == 1
     state = connection.execute("select failures from upstream_state where upstream = 'generic'")
@@ -97,9 +97,9 @@ def test_an_attempt_given_up_counts_in_every_window(upstream: Any, connection: A
     treat = upstream(1)
     connection.execute("insert into quota (upstream, per, calls) values ('generic', '30 seconds', 2)")
 
-    assert UpstreamClient().get("generic", "/x", timeout=4.0).status == 200
+    assert UpstreamClient().get("generic", "/x", CallOptions(timeout=4.0)).status == 200
     with pytest.raises(QuotaWait, match="2 calls per"):
-        UpstreamClient().get("generic", "/y", timeout=4.0)
+        UpstreamClient().get("generic", "/y", CallOptions(timeout=4.0))
 
     assert len(treat.heard) == 2
 
@@ -111,7 +111,7 @@ def test_an_upstream_that_always_hangs_ends_at_the_deadline_as_one_outage(
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="no whole answer in time"):
-        UpstreamClient().get("generic", "/x", timeout=2.0)
+        UpstreamClient().get("generic", "/x", CallOptions(timeout=2.0))
 
     assert 1.9 <= time.monotonic() - began < 3.5
     assert [permit["settled"] for permit in permits(connection)] == [False] * 3

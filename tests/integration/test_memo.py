@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from workers.errors import QuotaWait, Unavailable
-from workers.upstreams import client, robots_files
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, client, robots_files
 from workers.upstreams.robots import Disallowed
 
 
@@ -107,7 +106,7 @@ def test_a_call_can_obey_robots_txt_whatever_the_row_says(generic: Any, connecti
     )
 
     with pytest.raises(Disallowed):
-        UpstreamClient().get("generic", "/private/x", obey_robots=True)
+        UpstreamClient().get("generic", "/private/x", CallOptions(obey_robots=True))
 
     assert UpstreamClient().get("generic", "/private/x").status == 200
 
@@ -120,8 +119,8 @@ def test_time_that_ran_out_in_our_own_queue_is_no_outage_of_the_upstream(
 
     for _ in range(6):
         client = UpstreamClient()
-        with client.waiting(100), pytest.raises(Unavailable, match="no permit"):
-            client.get("generic", "/2", timeout=0.1)
+        with client.max_wait(100), pytest.raises(Unavailable, match="no permit"):
+            client.get("generic", "/2", CallOptions(timeout=0.1))
 
     state = connection.execute(
         "select failures, blocked_until from upstream_state where upstream = 'generic'"
@@ -139,7 +138,7 @@ def test_a_call_given_up_counts_for_its_whole_time(imitation: Any, connection: A
     server.control(slow=2)
 
     with pytest.raises(Unavailable, match="in time"):
-        UpstreamClient().get("generic", "/2", timeout=1.5)
+        UpstreamClient().get("generic", "/2", CallOptions(timeout=1.5))
 
     # The calls are spaced: while one hangs no other may go, so that it has the whole time.
     row = connection.execute(

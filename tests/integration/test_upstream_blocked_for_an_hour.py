@@ -47,7 +47,7 @@ def shut(connection: Any) -> Any:
 
     def close(error: Unavailable | RateLimited) -> Any:
         connection.execute("update upstream_state set failures = 20 where upstream = 'generic'")
-        (circuit_breaker.count_outage if isinstance(error, Unavailable) else circuit_breaker.shut)(
+        (circuit_breaker.count_outage if isinstance(error, Unavailable) else circuit_breaker.block)(
             error
         )  # type: ignore[arg-type]
         return connection.execute(

@@ -21,7 +21,7 @@ from workers.errors import (
     RateLimited,
     Unavailable,
 )
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient
 from workers.upstreams.responses import Response, Validators
 
 
@@ -107,7 +107,7 @@ def test_one_deadline_holds_for_all_attempts_and_redirects_together(upstream: An
 
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        UpstreamClient().get("generic", "/redirect/5", timeout=1.5)
+        UpstreamClient().get("generic", "/redirect/5", CallOptions(timeout=1.5))
 
     assert time.monotonic() - began < 3
 
@@ -125,7 +125,7 @@ def test_refusals_inside_a_200_close_the_door_for_longer_each_time(
             "update upstream_state set blocked_until = clock_timestamp() where failures > 0"
         )
         with pytest.raises(QuotaWait, match="too much"):
-            UpstreamClient().get("generic", "/", check=check)
+            UpstreamClient().get("generic", "/", CallOptions(check=check))
 
     state = connection.execute(
         "select failures, blocked_until > clock_timestamp() + interval '40 s' as long"
@@ -192,7 +192,7 @@ def test_an_answer_longer_than_allowed_is_refused(upstream: Any) -> None:
     upstream()
 
     with pytest.raises(BrokenAnswer, match="longer than 1000 bytes"):
-        UpstreamClient().get("generic", "/large", max_bytes=1000)
+        UpstreamClient().get("generic", "/large", CallOptions(max_bytes=1000))
 
 
 @pytest.mark.parametrize("kind", ["silent", "trickling headers", "trickling body"])
@@ -218,7 +218,7 @@ def test_nothing_stretches_the_deadline_and_the_permit_stays_unsettled(
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="no whole answer"):
-        UpstreamClient().get("odd", "/", timeout=1.0)
+        UpstreamClient().get("odd", "/", CallOptions(timeout=1.0))
 
     assert time.monotonic() - began < 2.5
     assert {p["settled"] for p in permits(connection)} == {False}
@@ -237,7 +237,7 @@ def test_a_call_whose_connection_broke_after_sending_stays_unsettled(
     )
 
     with pytest.raises(Unavailable):
-        UpstreamClient().post("odd", "/", {"say": "once"}, timeout=3.0)
+        UpstreamClient().post("odd", "/", {"say": "once"}, CallOptions(timeout=3.0))
 
     assert [p["settled"] for p in permits(connection)] == [False]
 
@@ -246,7 +246,7 @@ def test_a_refused_connection_is_unavailable_and_settled(connection: Any) -> Non
     connection.execute("insert into upstream (name, base_url) values ('gone', 'http://127.0.0.1:1')")
 
     with pytest.raises(Unavailable):
-        UpstreamClient().get("gone", "/", timeout=5)
+        UpstreamClient().get("gone", "/", CallOptions(timeout=5))
 
     assert [p["settled"] for p in permits(connection)] == [True] * 3
 
@@ -254,12 +254,13 @@ def test_a_refused_connection_is_unavailable_and_settled(connection: Any) -> Non
 def test_a_secret_is_in_no_error(connection: Any) -> None:
     connection.execute("insert into upstream (name, base_url) values ('gone', 'http://127.0.0.1:1')")
 
-    with pytest.raises(Unavailable) as caught:
-        UpstreamClient().get(
-            "gone", "/x", params={"apikey": "sekret-value-1"}, secrets=("sekret-value-1",), timeout=3
-        )
+    key = "sekret-value-1"
+    options = CallOptions(params={"apikey": key}, secrets=(key,), timeout=3)
 
-    assert "sekret-value-1" not in str(caught.value)
+    with pytest.raises(Unavailable) as caught:
+        UpstreamClient().get("gone", "/x", options)
+
+    assert key not in str(caught.value)
 
 
 def test_a_refusal_inside_a_200_closes_the_door(upstream: Any) -> None:
@@ -269,7 +270,7 @@ def test_a_refusal_inside_a_200_closes_the_door(upstream: Any) -> None:
         raise RateLimited("generic", "says: too much", retry_after=60.0)
 
     with pytest.raises(QuotaWait, match="too much"):
-        UpstreamClient().get("generic", "/", check=check)
+        UpstreamClient().get("generic", "/", CallOptions(check=check))
 
 
 def test_the_days_quota_is_spent_not_waited_for(upstream: Any) -> None:
@@ -316,7 +317,7 @@ def test_what_is_not_modified_is_said_so(imitation: Any, connection: Any) -> Non
     path = "/classifieds/categories/media-for-sale-trade.13/page-99"
     first = UpstreamClient().get("head_fi", path)
 
-    again = UpstreamClient().get("head_fi", path, conditional=first.validators)
+    again = UpstreamClient().get("head_fi", path, CallOptions(validators=first.validators))
 
     assert first.validators != Validators()
     assert again.not_modified
@@ -336,7 +337,7 @@ def test_no_window_at_the_upstream_is_ever_exceeded_whatever_the_latency(
         client = UpstreamClient()
         while time.monotonic() < until:
             try:
-                client.get("generic", "/x", timeout=5)
+                client.get("generic", "/x", CallOptions(timeout=5))
             except (QuotaWait, Unavailable):
                 # On a machine under load an answer may not come in time: that call stays unsettled.
                 continue

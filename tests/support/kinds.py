@@ -17,6 +17,7 @@ from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
 from workers.pool import watchdog
+from workers.upstreams import CallOptions
 
 __all__ = ["app"]
 
@@ -67,7 +68,7 @@ def calling(work: Work[CountingOptions]) -> None:
     """Call the upstream named "generic" once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.client.get("generic", f"/{item.key}", timeout=work.options.timeout)
+            work.client.get("generic", f"/{item.key}", CallOptions(timeout=work.options.timeout))
             with work.done(item, called=1) as connection:
                 effect(connection, work, item)
 

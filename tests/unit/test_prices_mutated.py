@@ -66,7 +66,7 @@ def test_a_mutated_answer_of_a_source_ends_as_data_or_as_a_typed_error(
         status = chance.choice((200, 200, 200, 404, 429, 500, 503))
         answer = Response("some", status, "", {}, content)
         try:
-            responses.judge(answer)
+            responses.raise_for_status(answer)
             read(answer)
         except (UpstreamError, SettingMissing) as error:
             str(error).encode()

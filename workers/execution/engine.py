@@ -37,7 +37,6 @@ from workers.ledger.claims import Claim
 from workers.ledger.outcomes import Ended
 from workers.redaction import redact
 from workers.text import cleaned, printable
-from workers.upstreams import permits
 from workers.upstreams.client import UpstreamClient
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def _do(task: Task, work: Work[Any]) -> Ended | None:
     if left:
         raise RuntimeError(f"{task.name} left items without an outcome: {', '.join(left[:5])}")
     with transaction() as connection:
-        permits.settle(connection, work.client.take_unsettled())
+        work.client.settle(connection)
         return claims.end(connection, hold, "done", summary=task.summary)
 
 
@@ -160,7 +159,7 @@ def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
         claims.check_fence(connection, hold)
         if hold.run["schedule"] is not None:
             _put_deferred_first(connection, hold, items)
-        permits.settle(connection, work.client.take_unsettled())
+        work.client.settle(connection)
         if work.steps:
             memo.forget(driver(connection), hold.run_id, hold.seq)
         if len(items) <= size:

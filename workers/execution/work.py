@@ -21,7 +21,6 @@ from workers.ledger.claims import Claim
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.text import cleaned
-from workers.upstreams import permits
 from workers.upstreams.client import UpstreamClient
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -135,7 +134,7 @@ class Work(Generic[O]):
             value = ask()
             with claims.fenced(self.claim, self.on_stop) as connection:
                 memo.keep(driver(connection), self.run_id, self.seq, name, value)
-                permits.settle(connection, self.client.take_unsettled())
+                self.client.settle(connection)
             self.steps[name] = value
         return self.steps[name]
 
@@ -218,7 +217,7 @@ class Work(Generic[O]):
             with claims.fenced(self.claim, self.on_stop) as connection:
                 yield connection
                 claims.write_items(connection, self.claim, [item.row() for item in self.batch])
-                permits.settle(connection, self.client.take_unsettled())
+                self.client.settle(connection)
             self.planned_only = False
         except BaseException:
             for item, old in zip(items, before, strict=True):

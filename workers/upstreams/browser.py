@@ -1,11 +1,11 @@
-"""Pages that scripts draw: a Chromium without any network of its own; the door fetches for it.
+"""Pages that scripts draw: a Chromium without a network of its own; the client fetches for it.
 
-Chromium (by Playwright, extra ``browser``) runs behind a proxy that does not exist.  What it asks of
-the page's own server (documents, scripts, data) the door fetches, each call under a permit and by
-robots.txt; everything else is refused.  It says who we are, hides nothing, and solves no challenge.
+Chromium (by Playwright, extra ``browser``) has a proxy that does not exist.  What a page asks of its
+own server (documents, scripts, data) the client fetches, each call under a permit and by robots.txt;
+the rest is refused.  It sends our user agent, hides nothing, and solves no challenge.
 
-It ends with the process that started it, however that ends: it lives by a pipe to its driver, and the
-driver by a pipe to us.
+Chromium reads a pipe from its driver, and the driver one from this process: when this process ends,
+however it ends, both end.
 """
 
 from __future__ import annotations
@@ -31,35 +31,34 @@ from workers.errors import (
 from workers.settings import settings
 from workers.upstreams import circuit_breaker
 from workers.upstreams.client import UpstreamClient
-from workers.upstreams.requests import Check, same_server
-from workers.upstreams.responses import Response, Validators
+from workers.upstreams.requests import CallOptions, same_server
+from workers.upstreams.responses import Response
 from workers.upstreams.robots import Disallowed
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Request, Route
 
 #: What a page may ask for; images, fonts, styles and beacons are not needed to read it.
-WANTED = frozenset({"document", "script", "xhr", "fetch"})
+WANTED_TYPES = frozenset({"document", "script", "xhr", "fetch"})
 #: Calls that one page may make.
-CALLS = 40
-#: Longest page (bytes).
-LONGEST = 5_000_000
-#: Our client's own business, not the page's.
-NOT_PASSED = frozenset({"host", "connection", "content-length", "accept-encoding", "user-agent"})
-#: The door has undone these.
-UNDONE = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+MAX_CALLS = 40
+MAX_PAGE_BYTES = 5_000_000
+#: Headers that our client sets itself.
+OWN_HEADERS = frozenset({"host", "connection", "content-length", "accept-encoding", "user-agent"})
+#: Response headers that are no longer true once the client has decoded the body.
+DECODED_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-#: Nothing of its own to the network: no names looked up, no updates, no peer-to-peer.
+#: No traffic of its own: no name lookups, no updates, no peer-to-peer.
 ARGUMENTS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-quic", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--host-resolver-rules=MAP * ~NOTFOUND", "--webrtc-ip-handling-policy=disable_non_proxied_udp",
 )  # fmt: skip
-NOWHERE: Any = {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
+DEAD_PROXY: Any = {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
 
 
-class HalfDrawn(QuotaWait):
-    """A page's own calls wait for permits longer than the page may: it is begun again."""
+class PageIncomplete(QuotaWait):
+    """A page's own calls wait for permits longer than its timeout: it is read anew later."""
 
     def __init__(self, wait: QuotaWait) -> None:
         reason = wait.reason.removeprefix(f"waiting for {wait.upstream}: ")
@@ -87,53 +86,45 @@ class Browser:
     """A Chromium for one batch, started at the first page and ended by ``close``."""
 
     def __init__(self, client: UpstreamClient, upstream: str, *, headless: bool = True) -> None:
-        self._door = client
-        self._upstream = upstream
-        self._headless = headless
+        self._client, self._upstream, self._headless = client, upstream, headless
         self._program = program(upstream)
-        self._open = ExitStack()
+        self._resources = ExitStack()
         self._context: BrowserContext | None = None
-        #: Scripts, by address: a page's siblings use the same ones.
+        #: Scripts by address: the site's other pages use the same ones.
         self._scripts: dict[str, Response] = {}
 
     def close(self) -> None:
         """End Chromium."""
         self._context = None
-        self._open.close()
+        self._resources.close()
 
-    def read(
-        self,
-        path: str,
-        *,
-        timeout: float,
-        conditional: Validators | None = None,
-        check: Check | None = None,
-    ) -> Response:
-        """The page at ``path`` as it stands once its scripts are quiet, within ``timeout`` seconds.
+    def read(self, path: str, options: CallOptions) -> Response:
+        """The page at ``path`` as it stands once its scripts are quiet.
 
-        Raises what the door raises.  ``conditional`` is left alone (a page's data may change while its
-        document does not); ``check`` judges the drawn page.
+        Raises what the client raises.  ``options.check`` judges the drawn page.  ``options.validators``
+        are not sent: a page's data may change while its document does not.
         """
-        deadline = time.monotonic() + timeout
-        document = self._door.get(self._upstream, path, timeout=timeout, obey_robots=True)
-        visit = _Visit(self._door, document, self._scripts, deadline)
+        deadline = time.monotonic() + options.timeout
+        own = CallOptions(timeout=options.timeout, obey_robots=True)
+        document = self._client.get(self._upstream, path, own)
+        visit = _Visit(self._client, document, self._scripts, deadline)
         with self._page(visit) as page:
             html = visit.draw(page)
-        if len(html) > LONGEST:
-            raise BrokenAnswer(self._upstream, f"page is longer than {LONGEST} bytes")
+        if len(html) > MAX_PAGE_BYTES:
+            raise BrokenAnswer(self._upstream, f"page is longer than {MAX_PAGE_BYTES} bytes")
         headers = {"content-type": "text/html; charset=utf-8"}
         drawn = replace(document, headers=headers, content=html, encoding="utf-8")
-        if check is not None:
+        if options.check is not None:
             try:
-                check(drawn)
+                options.check(drawn)
             except Blocked as error:
-                circuit_breaker.shut(error)
+                circuit_breaker.block(error)
                 raise
         return drawn
 
     @contextmanager
     def _page(self, visit: _Visit) -> Iterator[Page]:
-        """Open a page whose every request goes to ``visit``; what Chromium breaks is Unavailable."""
+        """Open a page whose every request goes to ``visit``; Chromium's errors become Unavailable."""
         from playwright.sync_api import Error
 
         try:
@@ -155,19 +146,19 @@ class Browser:
     def _start(self) -> BrowserContext:
         from playwright.sync_api import sync_playwright
 
-        playwright = self._open.enter_context(sync_playwright())
+        playwright = self._resources.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path=self._program,
             headless=self._headless,
             args=list(ARGUMENTS),
-            proxy=NOWHERE,
-            # Chromium refuses to be root in its own sandbox.
+            proxy=DEAD_PROXY,
+            # Chromium's sandbox does not work for root.
             chromium_sandbox=settings().chromium_sandbox and os.geteuid() != 0,
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
         )
-        self._open.callback(browser.close)
+        self._resources.callback(browser.close)
         self._context = browser.new_context(
             user_agent=settings().user_agent, service_workers="block", accept_downloads=False
         )
@@ -180,7 +171,7 @@ class _Visit:
     def __init__(
         self, client: UpstreamClient, document: Response, scripts: dict[str, Response], deadline: float
     ) -> None:
-        self._door, self._document, self._scripts = client, document, scripts
+        self._client, self._document, self._scripts = client, document, scripts
         self._deadline = deadline
         self._calls = 0
         self._shown = False
@@ -202,7 +193,7 @@ class _Visit:
             if self._failure is None:
                 raise
         if isinstance(self._failure, QuotaWait):
-            raise HalfDrawn(self._failure)
+            raise PageIncomplete(self._failure)
         if self._failure is not None:
             raise self._failure
         return html.encode()
@@ -221,17 +212,17 @@ class _Visit:
             if answer is None:
                 route.abort()
                 return
-            headers = {k: v for k, v in answer.headers.items() if k not in UNDONE}
+            headers = {k: v for k, v in answer.headers.items() if k not in DECODED_HEADERS}
             route.fulfill(status=answer.status, headers=headers, body=answer.content)
 
     def _answer(self, request: Request) -> Response | None:
-        """What the door brings; None: refused.  A missing part is the page's own trouble."""
+        """The response, or None to refuse the request; a missing part does not end the visit."""
         url, kind = request.url, request.resource_type
         if kind == "document" and not self._shown:
             self._shown = True
             return self._document
         if (
-            kind not in WANTED
+            kind not in WANTED_TYPES
             or request.method not in {"GET", "POST"}
             or not same_server(self._document.url, url)
         ):
@@ -239,7 +230,7 @@ class _Visit:
         if kind == "script" and url in self._scripts:
             return self._scripts[url]
         self._calls += 1
-        if self._calls > CALLS:
+        if self._calls > MAX_CALLS:
             return None
         try:
             answer = self._fetch(request)
@@ -255,22 +246,20 @@ class _Visit:
         cookies = request.frame.page.context.cookies(request.url)
         headers = {
             name: value for name, value in request.headers.items()
-            if name not in NOT_PASSED and not name.startswith(("sec-", "if-", "proxy-"))
+            if name not in OWN_HEADERS and not name.startswith(("sec-", "if-", "proxy-"))
         }  # fmt: skip
         if cookies:
             headers["cookie"] = "; ".join(f"{one.get('name')}={one.get('value')}" for one in cookies)
         left = self._left()
-        # Half a page is worth nothing: its parts wait for their permits, as long as the page may.
-        with self._door.waiting(left):
-            return self._door.call(
-                request.method,
-                self._document.upstream,
-                request.url,
-                headers=headers,
-                content=request.post_data_buffer if request.method == "POST" else None,
-                timeout=left,
-                obey_robots=True,
-            )
+        options = CallOptions(
+            headers=headers,
+            content=request.post_data_buffer if request.method == "POST" else None,
+            timeout=left,
+            obey_robots=True,
+        )
+        # A page without one of its parts is of no use, so each part may wait as long as the page.
+        with self._client.max_wait(left):
+            return self._client.call(request.method, self._document.upstream, request.url, options)
 
     def _left(self) -> float:
         return max(self._deadline - time.monotonic(), 0.001)

@@ -14,7 +14,7 @@ from workers.upstreams import retry, upstream_states
 log = structlog.stdlib.get_logger(__name__)
 
 
-def shut(error: UpstreamError) -> None:
+def block(error: UpstreamError) -> None:
     """Close the door for everybody until the time named, or for a growing while."""
     with transaction() as connection:
         failures = upstream_states.count_failure(connection, error.upstream)

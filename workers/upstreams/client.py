@@ -1,21 +1,20 @@
-"""The only door to other people's servers: permit, deadline, retry, robots.txt, redaction, metrics.
+"""The client for servers of somebody else: permits, deadlines, retries, robots.txt, metrics.
 
-Every HTTP call (an attempt, a redirect, robots.txt) takes a permit of its own at the instant it is made
-and settles it when the answer is in.  A wait of up to two seconds is waited; anything longer raises
+Every HTTP request (an attempt, a redirect, robots.txt) takes a permit of its own when it is made and
+settles it when the response is in.  A short wait for a permit is waited here; a longer one raises
 QuotaWait or QuotaSpent, and the engine gives the worker back.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
-
-import structlog
 
 from workers import metrics
 from workers.db import transaction
@@ -44,21 +43,16 @@ from workers.upstreams import (
 )
 from workers.upstreams.deadline import until
 from workers.upstreams.permit_holder import NoPermit, PermitHolder
-from workers.upstreams.permits import LONG_WAIT
 from workers.upstreams.redirects import Redirects
-from workers.upstreams.requests import Check, Request, address
-from workers.upstreams.responses import Response, Validators
+from workers.upstreams.requests import DEFAULT_OPTIONS, CallOptions, Request, address
+from workers.upstreams.responses import Response
 from workers.upstreams.robots import Disallowed
-from workers.upstreams.transport import Lost, Unanswered, Unreached
+from workers.upstreams.transport import ConnectionLost, NotConnected, TimedOut
 
-__all__ = ["LONG_WAIT", "Response", "UpstreamClient", "Validators"]
-
-log = structlog.stdlib.get_logger(__name__)
-
-ATTEMPTS = 3
-#: What an attempt gets of the time left while another may follow.
-SHARE = 0.5
-REDIRECTS = 5
+MAX_ATTEMPTS = 3
+MAX_REDIRECTS = 5
+#: The part of the time left that an attempt gets while another may follow.
+ATTEMPT_SHARE = 0.5
 
 
 def reset(*, close: bool = True) -> None:
@@ -70,7 +64,7 @@ def reset(*, close: bool = True) -> None:
 
 
 class UpstreamClient(PermitHolder):
-    """Calls made for one batch (or for nobody in particular)."""
+    """Makes the calls of one batch, or of a caller without one."""
 
     def __init__(
         self,
@@ -86,91 +80,78 @@ class UpstreamClient(PermitHolder):
         #: How much of the time left the present attempt may take.
         self._share = 1.0
 
-    def get(self, upstream: str, path: str, **how: Any) -> Response:
-        """GET ``path`` below the upstream's base URL, or an address there; see ``call`` for ``how``."""
-        return self.call("GET", upstream, path, **how)
+    def get(self, upstream: str, path: str, options: CallOptions = DEFAULT_OPTIONS) -> Response:
+        """GET ``path`` below the upstream's base URL, or a whole address there."""
+        return self.call("GET", upstream, path, options)
 
-    def post(self, upstream: str, path: str, body: Any, **how: Any) -> Response:
-        """POST ``body`` as JSON; see ``call`` for ``how``."""
-        return self.call("POST", upstream, path, body=body, **how)
+    def post(
+        self, upstream: str, path: str, body: Any, options: CallOptions = DEFAULT_OPTIONS
+    ) -> Response:
+        """POST ``body`` as JSON."""
+        return self.call("POST", upstream, path, replace(options, body=body))
 
     def call(
-        self,
-        method: str,
-        upstream: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        content: bytes | None = None,
-        secrets: Sequence[str] = (),
-        timeout: float = 30.0,
-        max_bytes: int = 5_000_000,
-        conditional: Validators | None = None,
-        check: Check | None = None,
-        obey_robots: bool = False,
+        self, method: str, upstream: str, path: str, options: CallOptions = DEFAULT_OPTIONS
     ) -> Response:
-        """One answer, after at most three attempts, all within ``timeout`` seconds.
+        """One response, after at most three attempts, all within ``options.timeout``.
 
-        ``body`` is sent as JSON, ``content`` as it is (``headers`` say what it is).
-        What is not GET or HEAD is sent again only when the upstream cannot have seen it, or refused it.
-
-        ``secrets`` are masked in every error and log line.  ``check`` may raise a typed error for an
-        answer that is one in disguise (a limit message inside a 200).  ``obey_robots``: whatever the
-        upstream's row says.  Raises NotFound, Blocked, BrokenAnswer, AddressRefused, Unavailable;
-        QuotaWait or QuotaSpent when there is no permit for a while.
+        Methods other than GET and HEAD are repeated only when the upstream refused the call or cannot
+        have seen it.  Raises NotFound, Blocked, BrokenAnswer, AddressRefused or Unavailable; QuotaWait
+        or QuotaSpent when no permit is free soon.
         """
-        remember(secrets)
+        remember(options.secrets)
         rules = upstreams.described(upstream)
-        url = address(upstream, rules.base_url, path)
-        sent = {**(headers or {}), **(conditional.headers() if conditional else {})}
-        request = Request(upstream, method, url, params, sent, body, max_bytes, check, content=content)
-        polite = rules.base_url if rules.obey_robots or obey_robots else None
-        deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
-        return self._answer(request, deadline, polite, repeats=rules.repeats and request.repeatable)
+        request = Request(upstream, method, address(upstream, rules.base_url, path), options)
+        site = rules.base_url if rules.obey_robots or options.obey_robots else None
+        deadline = self._begin(options.timeout)
+        return self._attempts(request, deadline, site, repeats=rules.repeats and request.repeatable)
 
-    def _answer(
-        self, request: Request, deadline: float, polite: str | None, *, repeats: bool
+    def _begin(self, timeout: float) -> float:
+        """The deadline of a call that begins now (monotonic clock)."""
+        self._lease = timedelta(seconds=timeout + 1.0)
+        return time.monotonic() + timeout
+
+    def _attempts(
+        self, request: Request, deadline: float, site: str | None, *, repeats: bool
     ) -> Response:
-        """Attempt by attempt; one that hangs gives way to the next when another may go beside it."""
-        attempt, unanswered = 1, None
+        """Attempt by attempt; with ``repeats`` one that hangs leaves time for another."""
+        attempt, timed_out = 1, None
         while True:
             self._check()
-            self._share = SHARE if repeats and attempt < ATTEMPTS else 1.0
+            self._share = ATTEMPT_SHARE if repeats and attempt < MAX_ATTEMPTS else 1.0
             try:
-                answer = self._follow(request, deadline, polite)
-                self._proven(request.upstream)
+                answer = self._follow(request, deadline, site)
+                self._recovered(request.upstream)
                 return answer
             except NotFound:
-                self._proven(request.upstream)
+                self._recovered(request.upstream)
                 raise
             except RateLimited as error:
-                # The door is closed; asking for the next permit waits, or says how long.
-                circuit_breaker.shut(error)
-                unanswered = None
+                # The upstream is blocked now: the next permit is waited for, or refused with a time.
+                circuit_breaker.block(error)
+                timed_out = None
             except Disallowed:
                 raise
             except Blocked as error:
-                circuit_breaker.shut(error)
+                circuit_breaker.block(error)
                 raise
             except (QuotaWait, QuotaSpent, NoPermit):
-                if unanswered is None:
+                if timed_out is None:
                     raise
-                # There is no second permit in time: the call had no answer, whoever waits now.
-                circuit_breaker.count_outage(unanswered)
-                raise unanswered from None
+                # No second permit in time: the call has failed by its first attempt.
+                circuit_breaker.count_outage(timed_out)
+                raise timed_out from None
             except Unavailable as error:
                 self._pause(request, error, attempt, deadline)
-                unanswered = error if isinstance(error, Unanswered) else None
+                timed_out = error if isinstance(error, TimedOut) else None
                 attempt += 1
 
     def _pause(self, request: Request, error: Unavailable, attempt: int, deadline: float) -> None:
         """Wait before the next attempt; raise ``error`` when there is none."""
-        again = attempt < ATTEMPTS and (request.repeatable or isinstance(error, Unreached))
+        again = attempt < MAX_ATTEMPTS and (request.repeatable or isinstance(error, NotConnected))
         left = deadline - time.monotonic()
         pause = retry.pause(attempt) if again else left
-        if isinstance(error, Unanswered):
+        if isinstance(error, TimedOut):
             # It has waited already.
             pause = min(pause, left / 10)
         if not again or pause >= left:
@@ -179,14 +160,17 @@ class UpstreamClient(PermitHolder):
         time.sleep(pause)
 
     @contextmanager
-    def passing(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
-        """One permit for a call that is no HTTP; yields its seconds; OSError becomes Unavailable."""
-        deadline, self._lease = time.monotonic() + timeout, timedelta(seconds=timeout + 1.0)
-        permit = self._permit(upstream, deadline, what)
+    def permit(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
+        """Acquire a permit for a call that is not HTTP; yields the seconds left.
+
+        Inside it an OSError becomes Unavailable.
+        """
+        deadline = self._begin(timeout)
+        permit = self._acquire(upstream, deadline, what)
         try:
             with until(deadline):
                 yield deadline - time.monotonic()
-            self._proven(upstream)
+            self._recovered(upstream)
         except network.Refused as refused:
             raise AddressRefused(upstream, str(refused)) from None
         except OSError as broken:
@@ -194,17 +178,17 @@ class UpstreamClient(PermitHolder):
             circuit_breaker.count_outage(error)
             raise error from None
         finally:
-            # What ran out of time may still be in flight: its permit is left to its lease.
+            # A call that ran out of time may still be in flight: its permit ends with its lease.
             if time.monotonic() < deadline:
                 self._answered(permit, None)
 
     def _follow(self, request: Request, deadline: float, site: str | None = None) -> Response:
-        """Exchange, redirect by redirect, until an answer that is none; raise what it stands for.
+        """Follow redirects to the final response; raise the error that it stands for.
 
-        ``site``: the address whose robots.txt is obeyed at every hop.
+        ``site`` is the address whose robots.txt is obeyed at every redirect.
         """
         first, request = request, self._redirects.resume(request)
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             try:
                 if site is not None:
                     robots_files.obey(request, site, lambda file: self._follow(file, deadline))
@@ -214,36 +198,26 @@ class UpstreamClient(PermitHolder):
                 raise
             location = answer.headers.get("location")
             if answer.status not in {301, 302, 303, 307, 308} or not location:
-                responses.judge(answer)
-                if request.check is not None and not answer.not_modified:
-                    request.check(answer)
+                responses.raise_for_status(answer)
+                if request.options.check is not None and not answer.not_modified:
+                    request.options.check(answer)
                 return answer
             request = request.redirected(location, answer.status)
-        raise BrokenAnswer(request.upstream, f"redirects more than {REDIRECTS} times")
+        raise BrokenAnswer(request.upstream, f"redirects more than {MAX_REDIRECTS} times")
 
     def _exchange(self, request: Request, deadline: float) -> Response:
-        """One HTTP call under one permit."""
-        upstream, shown = request.upstream, redact(urlsplit(request.url).path)
-        permit = self._permit(upstream, deadline, shown)
+        """One HTTP request under one permit."""
+        upstream = request.upstream
+        permit = self._acquire(upstream, deadline, redact(urlsplit(request.url).path))
         began = time.monotonic()
         status: int | None = None
         outcome = "broken"
         try:
-            answer = transport.exchange(
-                upstream,
-                request.method,
-                request.url,
-                params=request.params,
-                headers=request.headers,
-                body=request.body,
-                raw=request.content,
-                until=began + (deadline - began) * self._share,
-                max_bytes=request.max_bytes,
-            )
+            answer = transport.exchange(request, began + (deadline - began) * self._share)
             status, outcome = answer.status, f"{answer.status // 100}xx"
-        except (Unanswered, Lost) as error:
+        except (TimedOut, ConnectionLost) as error:
             # Left unsettled: the upstream may count it until the lease ends.
-            outcome = "timeout" if isinstance(error, Unanswered) else "lost"
+            outcome = "timeout" if isinstance(error, TimedOut) else "lost"
             raise
         finally:
             if outcome not in {"timeout", "lost"}:
@@ -252,7 +226,7 @@ class UpstreamClient(PermitHolder):
             metrics.SECONDS.labels(upstream).observe(time.monotonic() - began)
         return answer
 
-    def _proven(self, upstream: str) -> None:
+    def _recovered(self, upstream: str) -> None:
         """The upstream serves again: forget its failures."""
         if self._on_trial:
             with transaction() as connection:

@@ -1,4 +1,4 @@
-"""The permits of one caller: asked for at the instant of each call, settled when its answer is in."""
+"""The permits of one caller: taken when a call is made, settled when its response is in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy import Connection
 
 from workers import metrics
 from workers.db import connect
@@ -17,11 +19,11 @@ from workers.upstreams.permits import Answered, Grant
 
 
 class NoPermit(Unavailable):
-    """The deadline passed before a permit was granted: no failure of the upstream."""
+    """The deadline passed before a permit was granted; the upstream has not failed."""
 
 
 class PermitHolder:
-    """Takes permits for one batch (or for nobody in particular) and settles them."""
+    """Takes permits for one batch, or for a caller without one, and settles them."""
 
     def __init__(
         self,
@@ -31,13 +33,12 @@ class PermitHolder:
         settle_later: bool,
         check: Callable[[], None] | None,
     ) -> None:
-        self._run_id = run_id
-        self._seq = seq
+        self._run_id, self._seq = run_id, seq
         self._settle_later = settle_later
         self._check = check or (lambda: None)
-        self._patience: float | None = None
-        #: The whole time of a call and a second, for each attempt: an upstream may go on with one that
-        #: we have given up.
+        self._max_wait: float | None = None
+        #: Of each attempt's permit: the time of the whole call and a second, because an upstream may
+        #: go on with an attempt that we have given up.
         self._lease = timedelta(0)
         self._unsettled: list[Answered] = []
         self._on_trial = False
@@ -45,15 +46,15 @@ class PermitHolder:
         self.called = False
 
     @contextmanager
-    def waiting(self, seconds: float) -> Iterator[None]:
-        """Calls made inside wait so long for a permit: giving the worker back would lose them."""
-        before, self._patience = self._patience, seconds
+    def max_wait(self, seconds: float) -> Iterator[None]:
+        """Calls made inside wait up to ``seconds`` for a permit instead of giving the worker back."""
+        before, self._max_wait = self._max_wait, seconds
         try:
             yield
         finally:
-            self._patience = before
+            self._max_wait = before
 
-    def _permit(self, upstream: str, deadline: float, path: str) -> int:
+    def _acquire(self, upstream: str, deadline: float, path: str) -> int:
         """Take a permit, waiting a little if need be."""
         waited = 0.0
         while True:
@@ -65,9 +66,9 @@ class PermitHolder:
             if grant.id is not None:
                 self._on_trial = grant.trying
                 return grant.id
-            patience = settings().quota_wait_seconds if self._patience is None else self._patience
+            limit = settings().quota_wait_seconds if self._max_wait is None else self._max_wait
             late = began + grant.wait >= deadline
-            if waited + grant.wait > patience or (late and self._patience is None):
+            if waited + grant.wait > limit or (late and self._max_wait is None):
                 metrics.WAITS.labels(upstream, "yes").inc()
                 raise permits.refusal(upstream, grant)
             if late:
@@ -78,9 +79,9 @@ class PermitHolder:
         raise NoPermit(upstream, "no permit within the time of the call")
 
     def _ask(self, upstream: str, path: str) -> Grant:
-        """Settle what is answered and ask for a permit, in one short transaction of its own."""
+        """Settle the calls that are over and ask for a permit, in one short transaction."""
         self.called = True
-        answered = self.take_unsettled()
+        answered, self._unsettled = self._unsettled, []
         try:
             with connect() as connection:
                 return permits.take(
@@ -101,13 +102,13 @@ class PermitHolder:
         if not self._settle_later:
             self.close()
 
-    def take_unsettled(self) -> list[Answered]:
-        """Calls answered and not yet settled; the caller settles them in its transaction."""
-        taken, self._unsettled = self._unsettled, []
-        return taken
+    def settle(self, connection: Connection) -> None:
+        """Settle the calls that are over, in the caller's transaction."""
+        answered, self._unsettled = self._unsettled, []
+        permits.settle(connection, answered)
 
     def close(self) -> None:
-        """Settle what is left, in a transaction of its own."""
+        """Settle the calls that are over, in a transaction of its own."""
         if self._unsettled:
             with connect() as connection:
-                permits.settle(connection, self.take_unsettled())
+                self.settle(connection)

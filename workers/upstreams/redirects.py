@@ -27,7 +27,7 @@ class Redirects:
     def keep(self, first: Request, hop: Request) -> None:
         """The batch waits at ``hop``, on the way from ``first``: what led there is paid."""
         secret = redact(first.url) != first.url or redact(hop.url) != hop.url
-        if hop is first or first.params is not None or self._run_id is None or secret:
+        if hop is first or first.options.params is not None or self._run_id is None or secret:
             return
         with driver_transaction() as connection:
             memo.keep(connection, self._run_id, self._seq, first.url, hop.url)

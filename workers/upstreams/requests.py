@@ -1,58 +1,73 @@
-"""What is asked of an upstream, hop by hop (pure)."""
+"""What is asked of an upstream, redirect by redirect (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from workers.errors import BrokenAnswer
-from workers.upstreams.responses import Response
-
-#: May raise a typed error for an answer that is one in disguise.
-Check = Callable[[Response], None]
+from workers.upstreams.responses import Response, Validators
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """How one call is made."""
+
+    params: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Sent as JSON.
+    body: Any = None
+    #: Sent as it is, in place of ``body``.
+    content: bytes | None = None
+    #: Masked in every error and log line.
+    secrets: Sequence[str] = ()
+    #: Seconds for the whole call: waits for permits, attempts, redirects.
+    timeout: float = 30.0
+    max_bytes: int = 5_000_000
+    #: Those of an earlier response, so that the upstream may answer "not modified".
+    validators: Validators | None = None
+    #: May raise an error for a response that is one in disguise (a limit message inside a 200).
+    check: Callable[[Response], None] | None = None
+    #: Read and obey robots.txt also where the upstream's row does not ask for it.
+    obey_robots: bool = False
+
+
+DEFAULT_OPTIONS = CallOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request to one upstream."""
 
-    def __init__(
-        self,
-        upstream: str,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Any = None,
-        max_bytes: int = 5_000_000,
-        check: Check | None = None,
-        *,
-        content: bytes | None = None,
-    ) -> None:
-        self.upstream, self.method, self.url, self.params = upstream, method, url, params
-        self.headers, self.body, self.content = headers or {}, body, content
-        self.max_bytes, self.check = max_bytes, check
+    upstream: str
+    method: str
+    url: str
+    options: CallOptions = DEFAULT_OPTIONS
 
     @property
     def repeatable(self) -> bool:
         """Whether asking twice changes nothing at the upstream."""
         return self.method in {"GET", "HEAD"}
 
+    @property
+    def headers(self) -> dict[str, str]:
+        validators = self.options.validators
+        return {**self.options.headers, **(validators.headers() if validators else {})}
+
     def redirected(self, location: str, status: int) -> Request:
-        """The next hop, which must stay with the same server and may not drop encryption."""
+        """The next request, which must stay at the same server and may not drop encryption."""
         try:
             url = urljoin(self.url, location)
         except ValueError:
-            raise BrokenAnswer(self.upstream, "redirects to an address that is none") from None
+            raise BrokenAnswer(self.upstream, "redirects to an invalid address") from None
         if not same_server(self.url, url):
             raise BrokenAnswer(self.upstream, f"redirects to another server ({url.partition('?')[0]})")
-        keeps = status in {307, 308} or self.repeatable
-        method = self.method if keeps else "GET"
-        body, content = (self.body, self.content) if keeps else (None, None)
-        headers, limit = self.headers, self.max_bytes
-        return Request(
-            self.upstream, method, url, None, headers, body, limit, self.check, content=content
-        )
+        if status in {307, 308} or self.repeatable:
+            return replace(self, url=url, options=replace(self.options, params=None))
+        options = replace(self.options, params=None, body=None, content=None)
+        return replace(self, method="GET", url=url, options=options)
 
 
 def address(upstream: str, base_url: str, path: str) -> str:

@@ -99,7 +99,7 @@ def is_challenge(answer: Response) -> bool:
     return any(mark in start for mark in CHALLENGE_MARKS)
 
 
-def judge(answer: Response) -> None:
+def raise_for_status(answer: Response) -> None:
     """Raise the typed error that the status stands for; return for 2xx and 304.
 
     403 is read as "blocked", with or without a challenge page: asking again would not be polite.

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,18 +17,19 @@ import httpx2
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
 from workers.settings import settings
 from workers.upstreams import deadline, network
+from workers.upstreams.requests import Request
 from workers.upstreams.responses import Response
 
 
-class Unreached(Unavailable):
+class NotConnected(Unavailable):
     """No connection: the upstream saw nothing, so that anything may be asked again."""
 
 
-class Unanswered(Unavailable):
+class TimedOut(Unavailable):
     """The time of an exchange was over first; whether the upstream counted it is unknown."""
 
 
-class Lost(Unavailable):
+class ConnectionLost(Unavailable):
     """The connection broke after sending."""
 
 
@@ -145,55 +146,49 @@ def _plain_errors(upstream: str) -> Iterator[None]:
     except httpx2.InvalidURL:
         raise BrokenAnswer(upstream, "names an address that is none") from None
     except httpx2.ConnectTimeout:
-        raise Unreached(upstream, "no connection in time") from None
+        raise NotConnected(upstream, "no connection in time") from None
     except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
-        raise Unreached(upstream, str(error) or type(error).__name__) from None
+        raise NotConnected(upstream, str(error) or type(error).__name__) from None
     except (httpx2.TimeoutException, TimeoutError):
-        raise Unanswered(upstream, "no whole answer in time") from None
+        raise TimedOut(upstream, "no whole answer in time") from None
     except httpx2.DecodingError:
         raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
     except (httpx2.TransportError, httpx2.StreamError) as error:
-        raise Lost(upstream, type(error).__name__) from None
+        raise ConnectionLost(upstream, type(error).__name__) from None
 
 
-def exchange(
-    upstream: str,
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    until: float,
-    max_bytes: int,
-    params: Mapping[str, str] | None = None,
-    body: Any = None,
-    raw: bytes | None = None,
-) -> Response:
+def exchange(request: Request, until: float) -> Response:
     """Send one request and read its whole answer before ``until`` (monotonic clock, seconds).
 
-    Raises Unreached, Unanswered, Lost, AddressRefused, or BrokenAnswer when the answer is longer than
-    ``max_bytes``.
+    Raises NotConnected, TimedOut, ConnectionConnectionLost, AddressRefused, or BrokenAnswer.
     """
-    content = bytearray()
+    content, options = bytearray(), request.options
     with (
-        _plain_errors(upstream),
+        _plain_errors(request.upstream),
         deadline.until(until),
         client().stream(
-            method,
-            url,
-            params=params,
-            headers=headers,
-            json=body,
-            content=raw,
+            request.method,
+            request.url,
+            params=options.params,
+            headers=request.headers,
+            json=options.body,
+            content=options.content,
             timeout=deadline.left(),
         ) as response,
     ):
         for chunk in response.iter_bytes(65536):
             content += chunk
-            if len(content) > max_bytes:
-                raise BrokenAnswer(upstream, f"answer is longer than {max_bytes} bytes")
+            if len(content) > options.max_bytes:
+                raise BrokenAnswer(request.upstream, f"answer is longer than {options.max_bytes} bytes")
             deadline.left()
-    url, encoding = str(response.url), response.charset_encoding
-    return Response(upstream, response.status_code, url, _headers(response), bytes(content), encoding)
+    return Response(
+        request.upstream,
+        response.status_code,
+        str(response.url),
+        _headers(response),
+        bytes(content),
+        response.charset_encoding,
+    )
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:

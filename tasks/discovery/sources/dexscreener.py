@@ -19,7 +19,7 @@ from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import UpstreamClient
 
 UPSTREAM = "dexscreener"
 FEEDS = {

@@ -16,7 +16,7 @@ from tasks.discovery.addresses import normalise
 from tasks.discovery.early import Trade
 from tasks.discovery.values import number, text
 from workers.errors import BrokenAnswer
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient
 
 UPSTREAM = "geckoterminal"
 VERSION = {"Accept": "application/json;version=20230302"}
@@ -40,7 +40,7 @@ def fetch_trades(client: UpstreamClient, chain: str, pool: str, token: str) -> T
     """The newest trades of a pool; NotFound when the network or the pool is not listed there."""
     network = NETWORKS.get(chain, chain)
     path = f"/api/v2/networks/{quote(network, safe='')}/pools/{quote(pool, safe='')}/trades"
-    return parse_trades(client.get(UPSTREAM, path, headers=VERSION).json(), token)
+    return parse_trades(client.get(UPSTREAM, path, CallOptions(headers=VERSION)).json(), token)
 
 
 def parse_trades(answer: Any, token: str) -> Trades:

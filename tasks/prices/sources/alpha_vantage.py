@@ -19,9 +19,7 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
 from workers.settings import settings
-from workers.upstreams.client import Response, UpstreamClient
-from workers.upstreams.responses import is_challenge
-from workers.upstreams.retry import http_date
+from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
@@ -71,14 +69,9 @@ def _key() -> str:
 
 def _ask(client: UpstreamClient, function: str, **params: str) -> Any:
     key = _key()
-    return client.get(
-        UPSTREAM,
-        "/query",
-        params={"function": function, **params, "apikey": key},
-        secrets=(key,),
-        check=check,
-        timeout=TIMEOUT,
-    ).json()
+    asked = {"function": function, **params, "apikey": key}
+    options = CallOptions(params=asked, secrets=(key,), check=check, timeout=TIMEOUT)
+    return client.get(UPSTREAM, "/query", options).json()
 
 
 def fetch_price(client: UpstreamClient, symbol: str, _today: date) -> Price:

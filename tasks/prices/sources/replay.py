@@ -21,7 +21,7 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import UpstreamClient
 
 NAME = "replay"
 VARIABLE = "WATCHKEEPER_REPLAY_CSV"

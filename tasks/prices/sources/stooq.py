@@ -15,8 +15,7 @@ from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import LimitReached, NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
 from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
-from workers.upstreams.client import Response, UpstreamClient
-from workers.upstreams.responses import is_challenge
+from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
 
 UPSTREAM = NAME = "stooq"
 #: Ending of Stooq's symbols by exchange; it has no others of ours.
@@ -63,8 +62,8 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
         "d2": today.strftime("%Y%m%d"),
     }
     try:
-        answer = client.get(UPSTREAM, "/q/d/l/", params=params, check=check, timeout=20.0)
-        return parse(answer.text, symbol)
+        options = CallOptions(params=params, check=check, timeout=20.0)
+        return parse(client.get(UPSTREAM, "/q/d/l/", options).text, symbol)
     except NoData as error:
         if today - first > LONGEST_REST:
             raise NotFound(

@@ -15,7 +15,7 @@ from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
 from workers.redaction import redact
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import UpstreamClient
 
 Send = Callable[[UpstreamClient, Any, Sequence[Note]], str]
 ADAPTERS: Mapping[str, Send] = {

@@ -13,9 +13,8 @@ from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer, SecretRefused, Unavailable
-from workers.upstreams import network
+from workers.upstreams import UpstreamClient, network
 from workers.upstreams.channel_secrets import is_reference
-from workers.upstreams.client import UpstreamClient
 from workers.upstreams.deadline import in_time
 
 
@@ -41,7 +40,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
             delivered = [service.notify(**what) for service in services]
         return bool(delivered) and all(delivered)
 
-    with client.passing(channel.upstream, "apprise"):
+    with client.permit(channel.upstream, "apprise"):
         if not in_time(object(), notify):
             raise Unavailable(channel.upstream, "Apprise could not deliver it")
     return "Apprise delivered it"

@@ -11,22 +11,15 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer, NotFound, RateLimited
-from workers.upstreams.client import UpstreamClient
-from workers.upstreams.responses import Response
+from workers.upstreams import CallOptions, Response, UpstreamClient
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns e.g. "Discord said 200, message 1234"."""
     path, secrets = path_of(channel)
     try:
-        answer = client.post(
-            channel.upstream,
-            path,
-            messages.discord(notes),
-            params={"wait": "true"},
-            secrets=secrets,
-            check=_check,
-        )
+        options = CallOptions(params={"wait": "true"}, secrets=secrets, check=_check)
+        answer = client.post(channel.upstream, path, messages.discord(notes), options)
     except NotFound:
         raise NotFound(channel.upstream, "Discord said 404: Unknown Webhook") from None
     except BrokenAnswer as error:

@@ -22,9 +22,8 @@ from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer, NotFound, Unavailable
 from workers.redaction import remember
-from workers.upstreams import network
+from workers.upstreams import UpstreamClient, network
 from workers.upstreams.channel_secrets import has_control, is_reference, resolve
-from workers.upstreams.client import UpstreamClient
 from workers.upstreams.deadline import in_time
 
 DEFAULT_SENDER = "watchkeeper@localhost"
@@ -89,7 +88,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     _refuse_control(channel, to)
     credentials = _login(login)
     message = composed(channel, to, notes)
-    with client.passing(upstream, f"mail to {len(to)}"):
+    with client.permit(upstream, f"mail to {len(to)}"):
         try:
             refused = _deliver(channel.base_url, credentials, message)
         except smtplib.SMTPAuthenticationError as error:

@@ -10,14 +10,15 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenAnswer
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Hand over; returns e.g. "the server said 202"."""
     path, secrets = path_of(channel)
+    options = CallOptions(secrets=secrets)
     try:
-        answer = client.post(channel.upstream, path, messages.webhook(notes), secrets=secrets)
+        answer = client.post(channel.upstream, path, messages.webhook(notes), options)
     except BrokenAnswer as error:
         if error.status not in ABOUT_THE_MESSAGE:
             raise

@@ -96,7 +96,7 @@ def refused(given: dict[str, Any]) -> dict[str, Any]:
     content = json.dumps(body_of(given.get("body", {}))).encode()
     answer = Response("alpha_vantage", given.get("http", 200), "", {}, content)
     try:
-        responses.judge(answer)
+        responses.raise_for_status(answer)
         alpha_vantage.check(answer)
         alpha_vantage.parse_price(answer.json(), "X")
     except (UpstreamError, SettingMissing) as error:

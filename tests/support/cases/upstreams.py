@@ -10,8 +10,7 @@ from tests.support.discovery import NEVER
 from tests.support.scripted_server import Reply
 from workers.errors import QuotaWait, UpstreamError
 from workers.settings import settings
-from workers.upstreams import retry
-from workers.upstreams.client import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, retry
 
 
 def answer(said: Any) -> Reply:
@@ -59,7 +58,7 @@ def http_retry(given: dict[str, Any], expected: dict[str, Any], need: Any) -> di
     error = None
     try:
         seconds = 0.5 if "timeout" in given["responses"] else 30
-        UpstreamClient().get("dexscreener", "/token-boosts/top/v1", timeout=seconds)
+        UpstreamClient().get("dexscreener", "/token-boosts/top/v1", CallOptions(timeout=seconds))
     except (UpstreamError, QuotaWait) as raised:
         error = str(raised)
         gave_up = isinstance(raised, QuotaWait) or f"answered {final[0]}" in error or final == NEVER

@@ -19,6 +19,7 @@ from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger import claims
 from workers.ledger.kinds import Options
+from workers.upstreams import CallOptions
 
 __all__ = ["app"]
 
@@ -67,7 +68,9 @@ def working(work: Work[ChaosOptions]) -> None:
     for item in work.items():
         with work.attempt(item):
             if work.options.upstream:
-                work.client.get(work.options.upstream, f"/{work.run_id}/{item.key}", timeout=4)
+                work.client.get(
+                    work.options.upstream, f"/{work.run_id}/{item.key}", CallOptions(timeout=4)
+                )
             else:
                 threading.Event().wait(work.options.seconds)
             with work.done(item, worked=1) as connection:
