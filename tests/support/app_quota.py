@@ -10,6 +10,7 @@ from tests.support.strict_upstreams import TIMEOUT
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.upstreams import CallOptions
 
 __all__ = ["app"]
 
@@ -32,6 +33,6 @@ def calling(work: Work[CallOptions]) -> None:
     """Call the upstream once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.client.get(work.options.upstream, f"/item/{item.key}", timeout=TIMEOUT)
+            work.client.get(work.options.upstream, f"/item/{item.key}", CallOptions(timeout=TIMEOUT))
             with work.done(item, called=1):
                 pass
