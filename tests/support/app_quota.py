@@ -17,19 +17,19 @@ __all__ = ["app"]
 KIND = "bench.calling"
 
 
-class CallOptions(Options):
+class CallingOptions(Options):
     """How many calls, and whom."""
 
     items: int = Field(ge=1, le=100_000)
     upstream: str
 
 
-def plan(work: Work[CallOptions]) -> Iterable[Item]:
+def plan(work: Work[CallingOptions]) -> Iterable[Item]:
     return [Item(f"i{number}") for number in range(work.options.items)]
 
 
-@app.task(name=KIND, options=CallOptions, plan=plan, queue="upkeep", batch_size=8)
-def calling(work: Work[CallOptions]) -> None:
+@app.task(name=KIND, options=CallingOptions, plan=plan, queue="upkeep", batch_size=8)
+def calling(work: Work[CallingOptions]) -> None:
     """Call the upstream once an item."""
     for item in work.items():
         with work.attempt(item):
