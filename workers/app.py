@@ -34,7 +34,7 @@ class Application(Celery):
             return self.subclass_with_self("beat.service:Beat")
 
 
-app = Application("watchkeeper", task_cls=Task, include=["tasks.registry"])
+app = Application("watchkeeper", task_cls=Task, include=["tasks.autoload"])
 app.conf.update(
     broker_url=settings().broker_url.get_secret_value(),
     broker_transport_options=broker.TRANSPORT_OPTIONS,

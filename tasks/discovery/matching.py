@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 
 from tasks.discovery import token_rules, tokens
 from tasks.discovery.token_rules import Key, Standing
-from tasks.watches import checking, evaluation, matching, rules
+from tasks.discovery.watch import WATCH, fields_of, title_of
+from tasks.watches import evaluation, matching, rules
 from tasks.watches.evaluation import Test
 from tasks.watches.matching import CHANGED, NEW, PRICE_DROP, RELISTED, Found
+from tasks.watches.nodes import clauses
 from tasks.watches.rules import Ready
 
-SUBJECT = "token"
 DROPS = ("price_drop", "price_drop_percent")
 #: A rule that asks for drops alone and names no threshold hears of those so large (percent).
 DEFAULT_DROP = 10
@@ -41,33 +42,9 @@ class Seen:
     now: datetime
 
 
-def fields_of(row: Any, now: datetime, old_price: Decimal | None) -> dict[str, Any]:
-    """A token's row as the fields that rules know; the drop is counted from ``old_price``."""
-    age = None if row.pool_created_at is None else now - row.pool_created_at
-    return {
-        "symbol": row.symbol,
-        "name": row.name,
-        "chain": row.chain,
-        "price": row.price_usd,
-        "market_cap": row.market_cap,
-        "volume": row.volume_h24,
-        "liquidity": row.liquidity_usd,
-        "price_change": row.price_change_h24,
-        "age_hours": None if age is None else age.total_seconds() / 3600,
-        "boost_amount": row.boost_amount,
-        "boost_total": row.boost_total,
-        **matching.dropped(old_price, row.price_usd),
-    }
-
-
-def title_of(row: Any) -> str:
-    """What a token is called."""
-    return str(row.symbol or row.name or f"{row.chain}:{row.address}")
-
-
 def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> tuple[int, int]:
     """Ask the rules about these tokens; how many matches and notices that made."""
-    asked = [_Asked(rule) for rule in rules.active(connection, SUBJECT)] if seen else []
+    asked = [_Asked(rule) for rule in rules.active(connection, WATCH.subject)] if seen else []
     if not asked:
         return 0, 0
     ids = [one.token_id for one in seen]
@@ -84,7 +61,7 @@ def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> 
             if after != (before or Standing()):
                 changed[key] = after
     token_rules.save(connection, changed)
-    return matching.keep(connection, run_id, SUBJECT, fitting)
+    return matching.keep(connection, run_id, WATCH, fitting)
 
 
 class _Asked:
@@ -92,8 +69,8 @@ class _Asked:
 
     def __init__(self, ready: Ready) -> None:
         self.ready = ready
-        clauses = [one for one in checking.clauses(ready.node) if one.field in DROPS]
-        self._drops: list[Test] = [evaluation.compiled(one, SUBJECT) for one in clauses]
+        drops = [one for one in clauses(ready.node) if one.field in DROPS]
+        self._drops: list[Test] = [evaluation.compiled(one, WATCH.fields) for one in drops]
         self._drops_alone = ready.occasions == {PRICE_DROP}
 
     def look(self, row: Any, one: Seen, before: Standing | None) -> tuple[Standing, Found | None]:
@@ -101,7 +78,7 @@ class _Asked:
         known, price = before or Standing(), row.price_usd
         since = one.old_price if before is None else known.reference_price
         fields = fields_of(row, one.now, since)
-        facts = evaluation.facts(fields, SUBJECT)
+        facts = evaluation.facts(fields, WATCH.fields)
         fits = self.ready.test(facts)
         fell = fits and self._fell(facts, fields)
         occasion = self._occasion(one, known, came=fits and not known.fits, fell=fell)

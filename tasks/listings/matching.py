@@ -9,40 +9,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from tasks.listings.store import NEW, PRICE_DROP, Finding
+from tasks.listings.watch import COLUMNS, TABLES, WATCH, fields_of
 from tasks.watches import matching
 from tasks.watches.matching import Found
+from tasks.watches.watch import price_drop
 
-_ROWS = text("""
-select l.*, c.title as category, c.slug as category_slug, s.currency as site_currency,
-       clock_timestamp() as now
-  from listing l join site s on s.name = l.site left join category c on c.id = l.category_id
- where l.id = any(:ids)
-""")
-
-
-def fields_of(row: Any) -> dict[str, Any]:
-    """An ad's row, with its category, as the fields that rules know."""
-    age = None if row.listed_at is None else (row.now - row.listed_at).total_seconds() / 3600
-    return {
-        "title": row.title,
-        "category": row.category,
-        "category_slug": row.category_slug,
-        "listing_type": row.listing_type,
-        "price": row.price,
-        "currency": row.currency,
-        # No fields of rules: what a price is compared in, and how the ad writes it.
-        "site_currency": row.site_currency,
-        "price_text": row.price_text,
-        "condition": row.condition,
-        "negotiability": row.negotiability,
-        "shipping_regions": row.regions or None,
-        "seller_username": row.seller,
-        "seller_reputation": row.seller_reputation,
-        "status": row.status,
-        "site": row.site,
-        "url": row.url,
-        "age_hours": age,
-    }
+_ROWS = text(f"select {COLUMNS} from {TABLES} where l.id = any(:ids)")  # noqa: S608 - names from code
 
 
 def judge(
@@ -57,7 +29,7 @@ def judge(
         _found(rows[finding.listing_id], finding, baseline=baseline and finding.trigger == NEW)
         for finding in findings
     ]
-    return matching.judge(connection, run_id, "listing", found)
+    return matching.judge(connection, run_id, WATCH, found)
 
 
 def _found(row: Any, finding: Finding, *, baseline: bool) -> Found:
@@ -71,7 +43,7 @@ def _found(row: Any, finding: Finding, *, baseline: bool) -> Found:
         occasion=finding.trigger,
         occasion_key=key,
         title=row.title,
-        fields={**fields_of(row), **matching.dropped(finding.old_price, row.price)},
+        fields={**fields_of(row), **price_drop(finding.old_price, row.price)},
         url=row.url,
         old_price=finding.old_price,
         baseline=baseline,

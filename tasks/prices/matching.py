@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from tasks.prices.quotes import Price
+from tasks.prices.watch import WATCH, fields_of
 from tasks.watches import matching
 from tasks.watches.matching import CHANGED, PRICE_DROP, Found
-
-
-def fields_of(price: Price, source: str) -> dict[str, Any]:
-    """A price as the fields that rules know."""
-    return {
-        "symbol": price.symbol,
-        "source": source,
-        "price": price.price,
-        "previous_close": price.previous_close,
-        "volume": price.volume,
-        "price_change": price.change_percent,
-        **matching.dropped(price.previous_close, price.price),
-    }
 
 
 def judge(connection: Connection, run_id: UUID | None, source: str, price: Price) -> tuple[int, int]:
@@ -36,4 +23,4 @@ def judge(connection: Connection, run_id: UUID | None, source: str, price: Price
         fields=fields,
         old_price=price.previous_close,
     )
-    return matching.judge(connection, run_id, "quote", [found])
+    return matching.judge(connection, run_id, WATCH, [found])

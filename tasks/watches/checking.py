@@ -8,66 +8,57 @@ typing error, is refused with a sentence instead of staying silent.  Each clause
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
-from rapidfuzz import utils
+from rapidfuzz import process, utils
 
-from tasks.watches import fields, patterns, satisfying
+from tasks.watches import patterns, satisfying
 from tasks.watches.comparing import folded, visible
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, shown_clause
+from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, Clause, Node, clauses, shown_clause
 from tasks.watches.values import number_of, text_of
+from tasks.watches.watch import NUMBER, Fields
 
 _ORDER = ("<", ">", "<=", ">=", "between")
 _ALWAYS = ("is null", "is not null")
 _EXACT = ("=", "!=", "in", "not in")
 _CODE = re.compile(r"[A-Za-z]{3}$")
+#: Names at least so alike are suggested (0 to 100).
+MIN_LIKENESS = 60
 #: Texts that have nothing in common: a pattern that fits all of them fits everything.
 _PROBES = ("aaaaaaaa", "ZZZZZZZZ", "00000000", "--------", "éééééééé", "中中中中中中中中", "(a) 1, B!")
 
 
-def clauses(node: Node) -> Iterator[Clause]:
-    """Every clause of a rule, from left to right."""
-    match node:
-        case Clause():
-            yield node
-        case Not():
-            yield from clauses(node.node)
-        case And() | Or():
-            for one in node.nodes:
-                yield from clauses(one)
-
-
-def check(node: Node, subject: str = "listing") -> None:
-    """RuleError for the first clause that cannot be meant; ``subject`` is a key of FIELDS."""
+def check(node: Node, fields: Fields) -> None:
+    """RuleError for the first clause that cannot be meant."""
     for clause in clauses(node):
-        _check_clause(clause, subject)
-    satisfying.check(node, subject)
+        _check_clause(clause, fields)
+    satisfying.check(node, fields)
 
 
-def _check_clause(clause: Clause, subject: str) -> None:
-    kind = fields.FIELDS[subject].get(clause.field)
-    if kind is None:
-        like = fields.suggestion(clause.field, subject)
-        raise RuleError(
-            "unknown_field",
-            f'there is no field "{clause.field}"',
-            at=clause.at,
-            hint=f'did you mean "{like}"?' if like else f"fields: {', '.join(fields.FIELDS[subject])}",
-        )
+def _suggestion(name: str, fields: Fields) -> str:
+    known = [*fields, *(alias for field in fields.values() for alias in field.aliases)]
+    found = process.extractOne(name.lower(), known, score_cutoff=MIN_LIKENESS)
+    return f'did you mean "{found[0]}"?' if found else f"fields: {', '.join(fields)}"
+
+
+def _check_clause(clause: Clause, fields: Fields) -> None:
+    field = fields.get(clause.field)
+    if field is None:
+        message, hint = f'there is no field "{clause.field}"', _suggestion(clause.field, fields)
+        raise RuleError("unknown_field", message, at=clause.at, hint=hint)
     if clause.operator in _ALWAYS:
         return
-    if kind == fields.NUMBER:
+    if field.kind == NUMBER:
         _check_number(clause)
     elif clause.operator in _ORDER:
         message = f"{clause.field} is text: it has no more and less"
         raise RuleError("type", message, at=clause.at, hint=f'{clause.field} contains "…"')
     else:
-        _check_text(clause)
+        _check_text(clause, field.values)
 
 
-def _check_text(clause: Clause) -> None:
+def _check_text(clause: Clause, known: tuple[str, ...]) -> None:
     for value in clause.values:
         if isinstance(value, Decimal):
             # 007 would be 7, and 1e3 would be 1E+3.
@@ -76,7 +67,6 @@ def _check_text(clause: Clause) -> None:
         if not folded(value).strip():
             message = f"{clause.field} {clause.operator} an empty text fits nothing or everything"
             raise RuleError("value", message, at=clause.at, hint=f"{clause.field} is null")
-    known = fields.VALUES.get(clause.field)
     if known and clause.operator in _EXACT:
         _check_known(clause, known)
     if clause.field == "currency" and clause.operator in _EXACT:

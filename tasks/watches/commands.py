@@ -1,21 +1,24 @@
-"""`celery -A workers.app watch …`: rules read, tried and explained.
+"""`celery -A workers.app watch …`: rules read, tried and explained; what the watches found.
 
-Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+Heavy modules are imported inside the commands: Celery loads this module for every command of its own.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
+from kombu.utils.imports import symbol_by_name
 
+from tasks.watches.watch import DEFAULT_SUBJECT, Watch
 from workers.output import (
     FAILED,
     NOT_FOUND,
     REFUSED,
-    USAGE,
     database,
     fail,
     handle_db_errors,
@@ -26,8 +29,32 @@ from workers.output import (
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from tasks.watches.rules import Ready
+
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
+against = click.option("--against", default="7d", help="what was seen within so long: 12h, 7d")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Subject(click.ParamType):  # type: ignore[type-arg]
+    """The subject of a watch, as its `Watch`."""
+
+    name = "subject"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Watch:
+        """Look the subject up."""
+        from tasks.watches import registry
+
+        found = registry.by_subject()
+        if value not in found:
+            self.fail(f"{value!r} is none of {', '.join(found)}", param, ctx)
+        return found[value]
+
+
+subject_option = click.option(
+    "--subject", "of", type=Subject(), default=DEFAULT_SUBJECT,
+    help="of an expression that is no rule's name",
+)  # fmt: skip
 
 
 def span_of(text: str) -> timedelta:
@@ -38,11 +65,9 @@ def span_of(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def rule_of(connection: Connection, given: str, subject: str) -> tuple[Any, str]:
-    """A rule by its name, or an expression tried as it is; with its subject."""
-    from types import SimpleNamespace
-
-    from tasks.watches import rules
+def rule_of(connection: Connection, given: str, of: Watch) -> tuple[Ready, Watch]:
+    """A rule by its name, or an expression about what ``of`` finds; with its watch."""
+    from tasks.watches import registry, rules
     from tasks.watches.grammar import RuleError
 
     row = rules.find(connection, given)
@@ -50,19 +75,61 @@ def rule_of(connection: Connection, given: str, subject: str) -> tuple[Any, str]
         fail(f'there is no rule "{given}"', "SELECT * FROM rule_status;", NOT_FOUND)
     if row is None:
         row = SimpleNamespace(
-            name="(tried)", expression=given, grammar=2, subject=subject, filters={},
+            name="(tried)", expression=given, grammar=2, subject=of.subject, filters={},
             currency=None, occasions=[], channels=None, baseline=True,
         )  # fmt: skip
     try:
-        return rules.ready(row, rules.common_filters(connection)), row.subject
+        return rules.ready(row, rules.common_filters(connection)), registry.by_subject()[row.subject]
     except RuleError as error:
         where = f"{row.expression[: error.at]} ⟶ {row.expression[error.at :]}"
         fail(str(error), error.hint, REFUSED, why=where)
 
 
-@click.group()
+def rows_of(
+    connection: Connection,
+    watch: Watch,
+    *,
+    span: timedelta | None = None,
+    key: str | None = None,
+    rule: str | None = None,
+) -> Sequence[Any]:
+    """Rows of a watch seen within ``span``, or the one with that key, as ``rule`` sees it now."""
+    from sqlalchemy import text
+
+    given = {"span": span, "key": key, "rule": rule}
+    used = {name: value for name, value in given.items() if f":{name}" in watch.rows}
+    return connection.execute(text(watch.rows), used).all()
+
+
+def _described(watch: Watch, row: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: fields.get(name) for name in (*watch.columns, "url")}
+    return {"key": getattr(row, watch.key), "title": watch.title_of(row), **shown}
+
+
+class WatchGroup(click.Group):
+    """Also has the commands of each watch, which are imported when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Its own, then those of the watches."""
+        return [*super().list_commands(ctx), *_commands()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Its own first."""
+        own = super().get_command(ctx, cmd_name)
+        path = None if own else _commands().get(cmd_name)
+        return symbol_by_name(path) if path else own
+
+
+def _commands() -> dict[str, str]:
+    from tasks.watches import registry
+
+    watches = registry.by_domain().values()
+    return {name: path for watch in watches for name, path in watch.commands.items()}
+
+
+@click.group(cls=WatchGroup)
 def watch() -> None:
-    """Rules over what the watches find: check, test, explain."""
+    """Rules over what the watches find: check, test, explain, found; and the commands of each watch."""
 
 
 @watch.command("check")
@@ -83,37 +150,38 @@ def check(as_json: bool) -> None:
         raise SystemExit(FAILED)
 
 
-@watch.command("test")
-@click.argument("rule")
-@click.option("--against", default="7d", help="what was seen within so long: 12h, 7d")
-@click.option("--subject", type=click.Choice(["listing", "token", "quote"]), default="listing",
-              help="of an expression that is no rule's name")  # fmt: skip
+@watch.command("found")
+@click.argument("of", metavar="SUBJECT", type=Subject())
+@against
 @as_json
 @handle_db_errors
-def test(rule: str, against: str, subject: str, as_json: bool) -> None:
+def found(of: Watch, against: str, as_json: bool) -> None:
+    """What a watch has seen of late, newest first."""
+    with database() as connection:
+        rows = rows_of(connection, of, span=span_of(against))
+    described = [_described(of, row, of.fields_of(row)) for row in rows]
+    show(described, ("key", "title", *of.columns, "url"), as_json=as_json)
+
+
+@watch.command("test")
+@click.argument("rule")
+@against
+@subject_option
+@as_json
+@handle_db_errors
+def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
     """What a rule (its name, or an expression) would have matched; nothing is written or sent."""
-    from tasks.watches import evaluation, trying
+    from tasks.watches import evaluation
 
     span = span_of(against)
     with database() as connection:
-        ready, subject = rule_of(connection, rule, subject)
-        rows = trying.known(connection, subject, span=span)
-    fitting = []
-    seen = [trying.fields_of(subject, row) for row in rows]
-    for row, fields in zip(rows, seen, strict=True):
-        passes = subject != "listing" or ready.filters.passes(fields)
-        if passes and ready.test(evaluation.facts(fields, subject)):
-            fitting.append({
-                "key": row.symbol if subject == "quote" else row.id,
-                "title": trying.title_of(subject, row),
-                "price": fields["price"], "currency": fields.get("currency"),
-                "url": fields.get("url"),
-            })  # fmt: skip
-    columns = ("key", "title", "price", "currency", "url")
-    show(fitting, columns if subject == "listing" else (*columns[:3], "url"), as_json=as_json)
+        ready, of = rule_of(connection, rule, of)
+        rows = [(row, of.fields_of(row)) for row in rows_of(connection, of, span=span)]
+    fitting = [_described(of, row, fields) for row, fields in rows if ready.fits(of, fields)]
+    show(fitting, ("key", "title", *of.columns, "url"), as_json=as_json)
     others = sum(
-        subject == "listing" and evaluation.has_other_currency(ready.node, one, ready.currency)
-        for one in seen
+        evaluation.has_other_currency(ready.node, fields, of.fields, ready.currency)
+        for _, fields in rows
     )
     if others:
         say(f"{others} have a price in another currency than the rule means: not compared", err=True)
@@ -122,30 +190,28 @@ def test(rule: str, against: str, subject: str, as_json: bool) -> None:
 
 @watch.command("explain")
 @click.argument("rule")
-@click.argument("key", type=int)
-@click.option("--subject", type=click.Choice(["listing", "token"]), default="listing")
+@click.argument("key")
+@subject_option
 @as_json
 @handle_db_errors
-def explain(rule: str, key: int, subject: str, as_json: bool) -> None:
-    """Why a rule fits a listing (or token) or not, clause by clause; exit status 1 when it does not."""
-    from tasks.watches import evaluation, trying
+def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
+    """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
+    from tasks.watches import evaluation
 
     with database() as connection:
-        ready, subject = rule_of(connection, rule, subject)
-        if subject == "quote":
-            fail("rules on quotes are explained by: watch test", None, USAGE)
-        rows = trying.known(connection, subject, number=key, rule=ready.name)
+        ready, of = rule_of(connection, rule, of)
+        rows = rows_of(connection, of, key=key, rule=ready.name)
     if not rows:
-        fail(f"there is no {subject} {key}", None, NOT_FOUND)
-    fields = trying.fields_of(subject, rows[0])
-    told = [
+        fail(f"there is no {of.subject} {key}", None, NOT_FOUND)
+    fields = of.fields_of(rows[0])
+    clauses = [
         {"clause": one.clause, "is": one.value, "fits": one.fits, "note": one.note}
-        for one in evaluation.explain(ready.node, fields, subject, ready.currency)
+        for one in evaluation.explain(ready.node, fields, of.fields, ready.currency)
     ]
-    passes = subject != "listing" or ready.filters.passes(fields)
-    told.append({"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None})
-    fits = passes and ready.test(evaluation.facts(fields, subject))
-    told.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
-    show(told, ("clause", "is", "fits", "note"), as_json=as_json)
+    passes = not of.is_filtered or ready.filters.passes(fields)
+    fits = ready.fits(of, fields)
+    clauses.append({"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None})
+    clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
+    show(clauses, ("clause", "is", "fits", "note"), as_json=as_json)
     if not fits:
         raise SystemExit(FAILED)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Connection, text
 
-from tasks.watches import notices
+from tasks.watches import notices, registry
 from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
@@ -31,11 +31,13 @@ select count(*) filter (where state = 'succeeded') as good,
        count(*) filter (where state = 'failed') as failed,
        count(*) filter (where state in ('missed', 'expired')) as missed,
        count(*) filter (where trigger = 'schedule'
-                          and started_at > due_at + interval '5 minutes') as late,
-       coalesce(sum(new) filter (where task like 'tasks.discovery.%'), 0) as tokens,
-       coalesce(sum(new) filter (where task like 'tasks.listings.%'), 0) as ads
-  from run, lateral (select (result -> 'counts' ->> 'new')::int as new) found
+                          and started_at > due_at + interval '5 minutes') as late
+  from run
  where finished_at > clock_timestamp() - :span and task not like :ours
+""")
+_NEW = text("""
+select split_part(task, '.', 2) as domain, sum((result -> 'counts' ->> 'new')::int) as new from run
+ where finished_at > clock_timestamp() - :span and task like 'tasks.%' group by 1
 """)
 _FAILED = text("""
 select coalesce(schedule, task) || ': ' || coalesce(max(error), 'no reason kept') as line from run
@@ -80,10 +82,17 @@ def composed(connection: Connection, span: timedelta) -> str | None:
         return None
     head = (
         f"{runs.good} runs well, {runs.partial} partial, {runs.failed} failed, {runs.missed} missed,"
-        f" {runs.late} late; {runs.tokens} new tokens, {runs.ads} new ads"
+        f" {runs.late} late; {_new(connection, span)}"
     )
     rest = [f"{title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in parts if lines]
     return "\n\n".join([head, *rest])
+
+
+def _new(connection: Connection, span: timedelta) -> str:
+    """What the watches found, as in: 3 new tokens, 12 new ads."""
+    found = {row.domain: row.new for row in connection.execute(_NEW, {"span": span})}
+    watches = registry.by_domain().items()
+    return ", ".join(f"{found.get(name) or 0} {one.digest}" for name, one in watches if one.digest)
 
 
 def summary(counts: Mapping[str, int]) -> str:

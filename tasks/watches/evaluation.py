@@ -20,10 +20,11 @@ from typing import Any
 
 from rapidfuzz import fuzz, utils
 
-from tasks.watches import fields, patterns
+from tasks.watches import patterns
 from tasks.watches.comparing import folded, regions, visible
 from tasks.watches.nodes import And, Clause, Node, Not, Or, shown_clause
 from tasks.watches.values import number_of, text_of
+from tasks.watches.watch import NUMBER, REGIONS, TEXT, Fields
 
 #: From how alike two texts are the same to ``fuzzy_contains`` (0 to 100).
 ALIKE = 80
@@ -44,14 +45,14 @@ _FIT_UNKNOWN = ("!=", "not in", "is null")
 _PRESENCE = ("is null", "is not null")
 
 
-def facts(found: Mapping[str, Any], subject: str = "listing") -> dict[Any, Any]:
+def facts(found: Mapping[str, Any], fields: Fields) -> dict[Any, Any]:
     """What was found, ready to be tested often: numbers as floats, texts beside their lower case."""
     ready: dict[Any, Any] = {}
-    for name, kind in fields.FIELDS[subject].items():
+    for name, field in fields.items():
         value = found.get(name)
         if value is None:
             ready[name] = None
-        elif kind == fields.NUMBER:
+        elif field.kind == NUMBER:
             ready[name] = float(value)
         else:
             text = visible(value if isinstance(value, str) else ", ".join(value))
@@ -62,28 +63,28 @@ def facts(found: Mapping[str, Any], subject: str = "listing") -> dict[Any, Any]:
     return ready
 
 
-def compiled(node: Node, subject: str = "listing", currency: Currencies = None) -> Test:
+def compiled(node: Node, fields: Fields, currency: Currencies = None) -> Test:
     """The rule as a function of facts; the rule has been checked.
 
     ``currency``: those that a price is compared in; None: the site's own.
     """
     match node:
         case Clause():
-            test = _clause(node, subject)
-            return _in_own_currency(node, test, currency) if is_money(node, subject) else test
+            test = _clause(node, fields)
+            return _in_own_currency(node, test, currency) if is_money(node, fields) else test
         case Not():
-            inner = compiled(node.node, subject, currency)
+            inner = compiled(node.node, fields, currency)
             return lambda found: not inner(found)
         case And():
             currency = named_currencies(node) or currency
-            return reduce(_both, (compiled(one, subject, currency) for one in node.nodes))
+            return reduce(_both, (compiled(one, fields, currency) for one in node.nodes))
         case Or():
-            return reduce(_either, (compiled(one, subject, currency) for one in node.nodes))
+            return reduce(_either, (compiled(one, fields, currency) for one in node.nodes))
 
 
-def is_money(clause: Clause, subject: str) -> bool:
+def is_money(clause: Clause, fields: Fields) -> bool:
     """Whether the clause compares an amount of some currency."""
-    return subject == "listing" and clause.field in fields.MONEY and clause.operator not in _PRESENCE
+    return fields[clause.field].is_money and clause.operator not in _PRESENCE
 
 
 def named_currencies(node: And) -> Currencies:
@@ -113,9 +114,9 @@ def _either(one: Test, other: Test) -> Test:
     return lambda found: one(found) or other(found)
 
 
-def _clause(clause: Clause, subject: str) -> Test:
+def _clause(clause: Clause, fields: Fields) -> Test:
     name, unknown = clause.field, clause.operator in _FIT_UNKNOWN
-    kind = fields.FIELDS[subject][name]
+    kind = fields[name].kind
     if clause.operator == "is null":
         return lambda found: found[name] is None
     if clause.operator == "is not null":
@@ -124,11 +125,11 @@ def _clause(clause: Clause, subject: str) -> Test:
         fits = _search(clause)
         key = ("as found", name)
         return lambda found: found[name] is not None and fits(found[key])
-    if clause.operator == "contains" and kind == fields.TEXT:
+    if clause.operator == "contains" and kind == TEXT:
         # What most clauses of most rules are, so it costs one call instead of two.
         wanted = folded(text_of(clause.values[0]))
         return lambda found: (text := found[name]) is not None and wanted in text
-    fits = _number(clause) if kind == fields.NUMBER else _text(clause, kind)
+    fits = _number(clause) if kind == NUMBER else _text(clause, kind)
 
     def test(found: Facts) -> bool:
         value = found[name]
@@ -155,7 +156,7 @@ def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
     if clause.operator in {"=", "!=", "in", "not in"}:
         values = [value.strip() for value in values]
     wanted = values[0]
-    if kind == fields.REGIONS:
+    if kind == REGIONS:
         return _regions(clause.operator, values)
     tests: dict[str, Callable[[str], bool]] = {
         "=": lambda text: text == wanted,
@@ -210,24 +211,26 @@ class Explained:
 
 
 def explain(
-    node: Node, found: Mapping[str, Any], subject: str = "listing", currency: Currencies = None
+    node: Node, found: Mapping[str, Any], fields: Fields, currency: Currencies = None
 ) -> list[Explained]:
     """Why a rule fits or does not, clause by clause."""
-    ready = facts(found, subject)
+    ready = facts(found, fields)
     return [
         Explained(
-            shown_clause(one), found.get(one.field), compiled(one, subject, meant)(ready),
-            _note(ready, meant) if is_money(one, subject) else None,
+            shown_clause(one), found.get(one.field), compiled(one, fields, meant)(ready),
+            _note(ready, meant) if is_money(one, fields) else None,
         )
         for one, meant in _with_currency(node, currency)
     ]  # fmt: skip
 
 
-def has_other_currency(node: Node, found: Mapping[str, Any], currency: Currencies) -> bool:
-    """Whether a clause of a rule on listings leaves this price out because of its currency."""
-    ready = facts(found)
+def has_other_currency(
+    node: Node, found: Mapping[str, Any], fields: Fields, currency: Currencies
+) -> bool:
+    """Whether a clause leaves this price out because of its currency."""
+    ready = facts(found, fields)
     return any(
-        is_money(one, "listing") and not is_comparable(ready, meant)
+        is_money(one, fields) and not is_comparable(ready, meant)
         for one, meant in _with_currency(node, currency)
     )
 

@@ -14,8 +14,8 @@ from typing import Any
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
-from tasks.watches import fields
-from tasks.watches.nodes import And, Clause, Node, Not, Or
+from tasks.watches.nodes import SHARES, And, Clause, Node, Not, Or
+from tasks.watches.watch import Fields
 
 ORIGINAL, EXTENDED = 1, 2
 LONGEST = 4000
@@ -86,6 +86,17 @@ class RuleError(ValueError):
 
 @v_args(inline=True)
 class _Build(Transformer[Token, Node]):
+    def __init__(self, fields: Fields) -> None:
+        super().__init__()
+        self._names = {alias: name for name, field in fields.items() for alias in field.aliases}
+
+    def _name(self, field: Token) -> str:
+        lower = field.lower()
+        return self._names.get(lower, lower)
+
+    def _clause(self, field: Token, operator: str, *values: Any) -> Clause:
+        return Clause(self._name(field), operator, values, field.start_pos or 0)
+
     def text(self, token: Token) -> str:
         return str(token)[1:-1]
 
@@ -93,32 +104,32 @@ class _Build(Transformer[Token, Node]):
         return Decimal(str(token))
 
     def compare(self, field: Token, operator: Token, value: Any) -> Clause:
-        return _clause(field, operator.lower(), value)
+        return self._clause(field, operator.lower(), value)
 
     def not_compare(self, field: Token, _: Token, operator: Token, value: Any) -> Not:
-        return Not(_clause(field, operator.lower(), value))
+        return Not(self._clause(field, operator.lower(), value))
 
     def percent(self, field: Token, operator: Token, value: Token) -> Clause:
-        if fields.canonical(field) not in fields.PERCENTABLE:
+        name = self._name(field)
+        if name not in SHARES:
             message = f"{field} cannot be compared with a share"
             raise RuleError("type", message, at=field.start_pos or 0, hint="price_drop >= 10 %")
-        name = f"{fields.canonical(field)}_percent"
-        return Clause(name, str(operator), (Decimal(str(value)),), field.start_pos or 0)
+        return Clause(f"{name}_percent", str(operator), (Decimal(str(value)),), field.start_pos or 0)
 
     def among(self, field: Token, _: Token, *values: Any) -> Clause:
-        return _clause(field, "in", *values)
+        return self._clause(field, "in", *values)
 
     def not_among(self, field: Token, _: Token, __: Token, *values: Any) -> Clause:
-        return _clause(field, "not in", *values)
+        return self._clause(field, "not in", *values)
 
     def between(self, field: Token, _: Token, low: Any, __: Token, high: Any) -> Clause:
-        return _clause(field, "between", low, high)
+        return self._clause(field, "between", low, high)
 
     def is_null(self, field: Token, *_: Token) -> Clause:
-        return _clause(field, "is null")
+        return self._clause(field, "is null")
 
     def is_not_null(self, field: Token, *_: Token) -> Clause:
-        return _clause(field, "is not null")
+        return self._clause(field, "is not null")
 
     def negation(self, _: Token, node: Node) -> Not:
         return Not(node)
@@ -130,34 +141,29 @@ class _Build(Transformer[Token, Node]):
         return Or(tuple(node for node in nodes if not isinstance(node, Token)))
 
 
-def _clause(field: Token, operator: str, *values: Any) -> Clause:
-    return Clause(fields.canonical(field), operator, values, field.start_pos or 0)
-
-
 @cache
 def _parser(version: int) -> Lark:
     grammar = _GRAMMAR.replace("%CLAUSES%", _CLAUSES[version])
     if version == ORIGINAL:
         unused = ("NULL.3", "IN.3", "IS.3", "BETWEEN.3")
         grammar = "\n".join(line for line in grammar.splitlines() if not line.startswith(unused))
-    return Lark(grammar, parser="lalr", transformer=_Build(), propagate_positions=False)
+    return Lark(grammar, parser="lalr", propagate_positions=False)
 
 
-def parse(text: str, version: int = EXTENDED) -> Node:
-    """The rule that ``text`` states; RuleError says where and why it states none."""
+def parse(text: str, fields: Fields, version: int = EXTENDED) -> Node:
+    """The rule that ``text`` states about ``fields``; RuleError says where and why it states none."""
     if len(text) > LONGEST:
         raise RuleError("syntax", f"a rule has at most {LONGEST} characters")
     if _depth(text) > DEEPEST:
         raise RuleError("syntax", f"a rule is nested at most {DEEPEST} deep")
     try:
-        node: Node = _parser(version).parse(text)  # type: ignore[assignment]
+        return _Build(fields).transform(_parser(version).parse(text))
     except UnexpectedInput as error:
         raise _explained(text, error) from None
     except VisitError as error:
         if isinstance(error.orig_exc, RuleError):
             raise error.orig_exc from None
         raise RuleError("syntax", str(error.orig_exc)) from None
-    return node
 
 
 def _depth(text: str) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from tasks.watches import evaluation, matches, notices, rules
 from tasks.watches.rules import Ready
+from tasks.watches.watch import Watch
 
 NEW, PRICE_DROP, RELISTED, CHANGED = rules.OCCASIONS
 
@@ -33,28 +34,21 @@ class Found:
     baseline: bool = False
 
 
-def dropped(old: Decimal | None, new: Decimal | None) -> dict[str, Any]:
-    """The fields ``price_drop`` and ``price_drop_percent``; unknown when the price did not fall."""
-    if old is None or new is None or new >= old or old <= 0:
-        return {"price_drop": None, "price_drop_percent": None}
-    return {"price_drop": old - new, "price_drop_percent": (old - new) * 100 / old}
-
-
 def judge(
-    connection: Connection, run_id: UUID | None, subject: str, found: Iterable[Found]
+    connection: Connection, run_id: UUID | None, watch: Watch, found: Iterable[Found]
 ) -> tuple[int, int]:
     """Ask every active rule about each finding; how many matches and notices that made."""
     listed = list(found)
-    asked = rules.active(connection, subject) if listed else []
-    fitting = [(rule, one) for one in listed for rule in _fitting(asked, subject, one)]
-    return keep(connection, run_id, subject, fitting)
+    asked = rules.active(connection, watch.subject) if listed else []
+    fitting = [(rule, one) for one in listed for rule in _fitting(asked, watch, one)]
+    return keep(connection, run_id, watch, fitting)
 
 
 def keep(
-    connection: Connection, run_id: UUID | None, subject: str, fitting: Sequence[tuple[Ready, Found]]
+    connection: Connection, run_id: UUID | None, watch: Watch, fitting: Sequence[tuple[Ready, Found]]
 ) -> tuple[int, int]:
     """Store which rules fitted what, and tell of it; how many matches and notices that made."""
-    rows = [_row(run_id, subject, rule, one) for rule, one in fitting]
+    rows = [_row(run_id, watch.subject, rule, one) for rule, one in fitting]
     by_name = {rule.name: rule for rule, _ in fitting}
     new = matches.add(connection, rows)
     told = sum(notices.add_for_match(connection, match, by_name[rule].channels) for match, rule in new)
@@ -63,14 +57,14 @@ def keep(
     return len(new), told
 
 
-def _fitting(asked: Sequence[Ready], subject: str, one: Found) -> list[Ready]:
-    facts = evaluation.facts(one.fields, subject)
+def _fitting(asked: Sequence[Ready], watch: Watch, one: Found) -> list[Ready]:
+    facts = evaluation.facts(one.fields, watch.fields)
     return [
         rule
         for rule in asked
         if one.occasion in rule.occasions
         and (rule.baseline or not one.baseline)
-        and (subject != "listing" or rule.filters.passes(one.fields))
+        and (not watch.is_filtered or rule.filters.passes(one.fields))
         and rule.test(facts)
     ]
 

@@ -12,6 +12,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
+from tasks.watches import registry
+from tasks.watches.watch import Fields
 from tasks.watches.wording import UNKNOWN, price_text
 
 #: Discord's limits (developers/docs/resources/message, "Embed Limits").  They count code points, as
@@ -53,12 +55,21 @@ def note_of(row: Any) -> Note:
         text=f"{_WHY.get(row.occasion, row.occasion)} for: {row.rule}",
         rule=row.rule,
         url=facts.get("url"),
-        fields=tuple(_fields(row.occasion, facts)),
+        fields=tuple(_fields(row.occasion, facts, registry.fields(row.subject))),
         at=row.matched_at,
     )
 
 
-def _fields(occasion: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _fields(occasion: str, facts: Mapping[str, Any], fields: Fields) -> list[tuple[str, str]]:
+    found = [("Price", _price(occasion, facts))] if "price" in fields else []
+    for name, field in fields.items():
+        value = facts.get(name)
+        if field.label and value not in (None, "", []):
+            found.append((field.label, ", ".join(value) if isinstance(value, list) else str(value)))
+    return found
+
+
+def _price(occasion: str, facts: Mapping[str, Any]) -> str:
     price, currency = _number(facts.get("price")), facts.get("currency")
     shown = price_text(price, currency)
     if facts.get("price_text"):
@@ -67,16 +78,7 @@ def _fields(occasion: str, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     old = _number(facts.get("old_price"))
     if occasion == "price_drop" and old is not None:
         shown = f"{price_text(old, currency)} → {shown}"
-    found = [("Price", shown)]
-    for label, name in (
-        ("Condition", "condition"), ("Ships to", "shipping_regions"), ("Seller", "seller_username"),
-        ("Category", "category"), ("Chain", "chain"), ("Liquidity", "liquidity"), ("Volume", "volume"),
-        ("Boosts", "boost_total"),
-    ):  # fmt: skip
-        value = facts.get(name)
-        if value not in (None, "", []):
-            found.append((label, ", ".join(value) if isinstance(value, list) else str(value)))
-    return found
+    return shown
 
 
 def _number(value: Any) -> Decimal | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tasks.watches.fields import PERCENTABLE
-
 Value = str | Decimal
+#: Fields that may be compared with a share: ``price_drop >= 10 %`` asks ``price_drop_percent``.
+SHARES = ("price_drop",)
 #: Operators between a field and a value, as they are written.
 COMPARISONS = ("=", "!=", "<", ">", "<=", ">=")
 TEXT_OPERATORS = ("contains", "startswith", "endswith", "matches", "fuzzy_contains")
@@ -57,6 +58,18 @@ class Or:
 Node = Clause | Not | And | Or
 
 
+def clauses(node: Node) -> Iterator[Clause]:
+    """Every clause of a rule, from left to right."""
+    match node:
+        case Clause():
+            yield node
+        case Not():
+            yield from clauses(node.node)
+        case And() | Or():
+            for one in node.nodes:
+                yield from clauses(one)
+
+
 def shown(node: Node, *, inside: int = 0) -> str:
     """The rule's text in its plainest form; parsed again it is the same rule."""
     match node:
@@ -83,7 +96,7 @@ def shown_clause(clause: Clause) -> str:
     if clause.operator == "between":
         return f"{field} between {values[0]} and {values[1]}"
     share = field.removesuffix("_percent")
-    is_share = share != field and share in PERCENTABLE and clause.operator in COMPARISONS
+    is_share = share != field and share in SHARES and clause.operator in COMPARISONS
     if is_share and isinstance(clause.values[0], Decimal):
         return f"{share} {clause.operator} {values[0]} %"
     return f"{field} {clause.operator} {values[0]}"

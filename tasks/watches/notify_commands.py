@@ -82,7 +82,8 @@ def preview(notice: int) -> None:
     from tasks.watches import messages
 
     query = text("""
-        select n.key, n.content, c.kind, c.sender, m.rule, m.occasion, m.title, m.facts, m.matched_at
+        select n.key, n.content, c.kind, c.sender, m.rule, m.subject, m.occasion, m.title,
+               m.facts, m.matched_at
           from notice n join channel c on c.name = n.channel left join match m on m.id = n.match_id
          where n.id = :id
     """)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -13,11 +13,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, DateTime, SmallInteger
 
-from tasks.watches import checking, evaluation, grammar
+from tasks.watches import checking, evaluation, grammar, registry
 from tasks.watches.evaluation import Currencies, Test
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import Node
+from tasks.watches.watch import DEFAULT_SUBJECT, Watch
 from workers.db import Base
 
 OCCASIONS = ("new", "price_drop", "relisted", "changed")
@@ -52,7 +53,7 @@ class Rule(Base):
         Text, primary_key=True, comment="Lower-case words joined by hyphens"
     )
     subject: Mapped[str] = mapped_column(
-        Text, server_default=text("'listing'"), comment="listing | token | quote"
+        Text, server_default=DEFAULT_SUBJECT, comment="listing | token | quote"
     )
     expression: Mapped[str] = mapped_column(
         Text, comment='E.g. title contains "HD 650" AND price < 300'
@@ -101,15 +102,24 @@ class Ready:
     #: What a price is compared in; None: the site's own currency.
     currency: Currencies
 
+    def fits(self, watch: Watch, fields: Mapping[str, Any]) -> bool:
+        """Whether the rule, its filters included, fits what ``watch`` found."""
+        passes = not watch.is_filtered or self.filters.passes(fields)
+        return passes and self.test(evaluation.facts(fields, watch.fields))
+
 
 @cache
 def parsed(
     expression: str, language: int, subject: str, currency: Currencies = None
 ) -> tuple[Node, Test]:
     """The rule's tree and the rule as a function; RuleError says what is wrong and where."""
-    node = grammar.parse(expression, language)
-    checking.check(node, subject)
-    return node, evaluation.compiled(node, subject, currency)
+    fields = registry.fields(subject)
+    if not fields:
+        hint = f"subjects: {', '.join(registry.by_subject())}"
+        raise RuleError("unknown_subject", f"no watch finds a {subject}", hint=hint)
+    node = grammar.parse(expression, fields, language)
+    checking.check(node, fields)
+    return node, evaluation.compiled(node, fields, currency)
 
 
 def ready(row: Any, common: Filters) -> Ready:

@@ -6,14 +6,14 @@ Numbers of a field are seen as an interval; what is not seen as a contradiction 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.watches import fields
 from tasks.watches.comparing import folded
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import And, Clause, Node, Not, Or, shown, shown_clause
+from tasks.watches.nodes import And, Clause, Node, Not, Or, clauses, shown, shown_clause
 from tasks.watches.values import number_of, text_of
+from tasks.watches.watch import NUMBER, TEXT, Field, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,18 @@ _OF_OPERATOR = {
 }  # fmt: skip
 
 
-def check(node: Node, subject: str) -> None:
+def check(node: Node, fields: Fields) -> None:
     """RuleError when a clause, or the rule as a whole, fits nothing; or when it fits everything."""
-    for clause in _clauses(node):
-        _check_clause(clause, subject)
-    if _is_never(node, subject):
+    for clause in clauses(node):
+        _check_clause(clause, fields)
+    if _is_never(node, fields):
         raise RuleError("value", "nothing can fit all of this", hint="OR between what excludes itself")
     if _is_always(node):
         raise RuleError("value", "everything fits this: one of its parts is the opposite of another")
 
 
-def _clauses(node: Node) -> Iterable[Clause]:
-    match node:
-        case Clause():
-            yield node
-        case Not():
-            yield from _clauses(node.node)
-        case And() | Or():
-            for one in node.nodes:
-                yield from _clauses(one)
-
-
-def _check_clause(clause: Clause, subject: str) -> None:
-    found = _interval(clause, subject)
+def _check_clause(clause: Clause, fields: Fields) -> None:
+    found = _interval(clause, fields)
     if found is None:
         return
     if clause.operator == "between" and found.is_empty:
@@ -75,16 +64,19 @@ def _check_clause(clause: Clause, subject: str) -> None:
         message = f"nothing lies between {low} and {high}"
         hint = f"{clause.field} between {high} and {low}"
         raise RuleError("value", message, at=clause.at, hint=hint)
-    known = _known(clause.field)
+    known = _known(fields[clause.field])
     if found.within(known).is_empty:
         share = "every" if clause.operator in _NEGATED else "no"
         message = f"{share} {clause.field} fits {shown_clause(clause)}"
         raise RuleError("value", message, at=clause.at, hint=f"{clause.field} is {_words(known)}")
 
 
-def _known(field: str) -> Interval:
-    low, high, low_open = fields.RANGES.get(field, (-math.inf, math.inf, False))
-    return Interval(low, high, low_open)
+def _known(field: Field) -> Interval:
+    """The numbers that the field can have."""
+    low, high = field.above if field.minimum is None else field.minimum, field.maximum
+    return Interval(
+        -math.inf if low is None else low, math.inf if high is None else high, field.above is not None
+    )
 
 
 def _words(known: Interval) -> str:
@@ -93,35 +85,35 @@ def _words(known: Interval) -> str:
     return f"{least} {known.low:g}{most}"
 
 
-def _interval(clause: Clause, subject: str) -> Interval | None:
+def _interval(clause: Clause, fields: Fields) -> Interval | None:
     """Where the field's number must lie; None: the clause does not say that."""
-    if fields.FIELDS[subject].get(clause.field) != fields.NUMBER:
+    if fields[clause.field].kind != NUMBER:
         return None
     numbers = [number_of(value) or 0.0 for value in clause.values]
     if clause.operator == "between":
         low, high = numbers
         return Interval(low, high)
     if clause.operator in {"in", "not in"}:
-        known = _known(clause.field)
+        known = _known(fields[clause.field])
         possible = [n for n in numbers if not Interval(n, n).within(known).is_empty] or numbers
         return Interval(min(possible), max(possible))
     made = _OF_OPERATOR.get(clause.operator)
     return made(numbers[0]) if made else None
 
 
-def _is_never(node: Node, subject: str) -> bool:
+def _is_never(node: Node, fields: Fields) -> bool:
     match node:
         case Clause():
             return False
         case Not():
             return _is_always(node.node)
         case Or():
-            return all(_is_never(one, subject) for one in node.nodes)
+            return all(_is_never(one, fields) for one in node.nodes)
         case And():
             return (
-                any(_is_never(one, subject) for one in node.nodes)
+                any(_is_never(one, fields) for one in node.nodes)
                 or _has_opposites(node.nodes)
-                or _excludes(node.nodes, subject)
+                or _excludes(node.nodes, fields)
             )
 
 
@@ -142,17 +134,17 @@ def _has_opposites(nodes: Sequence[Node]) -> bool:
     return any(isinstance(one, Not) and shown(one.node) in said for one in nodes)
 
 
-def _excludes(nodes: Sequence[Node], subject: str) -> bool:
+def _excludes(nodes: Sequence[Node], fields: Fields) -> bool:
     """Whether clauses that must all fit leave a field no value."""
     ranges: dict[str, Interval] = {}
     texts: dict[str, set[str]] = {}
     for one in nodes:
         if not isinstance(one, Clause):
             continue
-        found = None if one.operator in _NEGATED else _interval(one, subject)
+        found = None if one.operator in _NEGATED else _interval(one, fields)
         if found is not None:
             ranges[one.field] = found.within(ranges.get(one.field, Interval()))
-        elif one.operator in {"=", "in"} and fields.FIELDS[subject].get(one.field) == fields.TEXT:
+        elif one.operator in {"=", "in"} and fields[one.field].kind == TEXT:
             among = {folded(text_of(value)).strip() for value in one.values}
             texts[one.field] = among & texts.get(one.field, among)
     return any(found.is_empty for found in ranges.values()) or not all(texts.values())

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tasks.listings import store, text_fields
 from tasks.listings.scrape import ScrapeOptions
-from tasks.watches import checking, evaluation, grammar, rules, wording
+from tasks.watches import evaluation, grammar, nodes, registry, rules, wording
 from tasks.watches.filters import Filters
 from tests.support.cases.classifieds import CaseEnvironment, card_html, parsed
 from workers.upstreams.client import reset
@@ -129,10 +129,13 @@ def matcher(given: dict[str, Any], _: Any) -> dict[str, Any]:
         rule, test = rules.parsed(given["expression"], grammar.ORIGINAL, "listing")
     except grammar.RuleError as error:
         return {"error": error.kind, "match": False}
-    (clause, *_rest) = checking.clauses(rule)
+    (clause, *_rest) = nodes.clauses(rule)
     if "listing" not in given:
         return {"field": clause.field}
-    return {"match": test(evaluation.facts(given["listing"])), "field": clause.field}
+    return {
+        "match": test(evaluation.facts(given["listing"], registry.fields("listing"))),
+        "field": clause.field,
+    }
 
 
 def filters(given: dict[str, Any], _: Any) -> dict[str, Any]:

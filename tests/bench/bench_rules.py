@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from tasks.watches import checking, evaluation, grammar
+from tasks.watches import checking, evaluation, grammar, registry
 from tests.support.bench_environment import say
 
 COUNT = 1000
@@ -27,6 +27,9 @@ def rule(chance: random.Random) -> str:
     )
 
 
+LISTING = registry.fields("listing")
+
+
 def main() -> None:
     chance = random.Random(1)
     texts = [rule(chance) for _ in range(COUNT)]
@@ -41,12 +44,12 @@ def main() -> None:
     began = time.process_time()
     tests = []
     for text in texts:
-        parsed = grammar.parse(text)
-        checking.check(parsed)
-        tests.append(evaluation.compiled(parsed))
+        parsed = grammar.parse(text, LISTING)
+        checking.check(parsed, LISTING)
+        tests.append(evaluation.compiled(parsed, LISTING))
     compiled = time.process_time() - began
     began = time.process_time()
-    ready = [evaluation.facts(ad) for ad in ads]
+    ready = [evaluation.facts(ad, LISTING) for ad in ads]
     matches = sum(test(found) for found in ready for test in tests)
     evaluated = time.process_time() - began
     say("rules", rules=COUNT, ads=COUNT, compile_s=compiled, evaluate_s=evaluated, matches=matches)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from tasks.upkeep.rules import RULES, cutoff
+from tasks.upkeep.rules import RULES
 
 TOKEN = "with t as (insert into token (chain, address_key, address) values ('solana', 'x', 'x') returning id)"
 
@@ -164,7 +164,7 @@ def clear(database: Any) -> Any:
 
     def run(rule: str, days: int) -> int:
         _, delete = RULES[rule]
-        before, gone = cutoff(datetime.now(UTC) + timedelta(minutes=1), days), 0
+        before, gone = datetime.now(UTC) + timedelta(minutes=1) - timedelta(days=days), 0
         while True:
             with engine.begin() as connection:
                 number = delete(connection, before, 3)

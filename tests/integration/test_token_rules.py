@@ -146,17 +146,17 @@ def test_a_rule_is_tried_on_the_fields_that_production_gives_it(told: Told) -> N
 
 @pytest.mark.outside(12)
 def test_every_field_of_a_token_has_one_mapping(told: Told) -> None:
-    from tasks.discovery import matching
-    from tasks.watches import fields, trying
+    from tasks.discovery.watch import WATCH, fields_of
+    from tasks.watches.commands import rows_of
     from workers.db import transaction
 
     told.look()
     with transaction() as connection:
-        (row,) = trying.known(connection, "token")
-    found = trying.fields_of("token", row)
+        (row,) = rows_of(connection, WATCH)
+    found = WATCH.fields_of(row)
 
-    assert found == matching.fields_of(row, row.now, row.old_price)
-    assert set(found) == set(fields.FIELDS["token"])
+    assert found == fields_of(row, row.now, row.old_price)
+    assert set(found) == set(WATCH.fields)
 
 
 @pytest.mark.outside(23)

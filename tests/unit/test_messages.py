@@ -24,7 +24,7 @@ FOUND_AT = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 def matched(number: int, title: str, occasion: str = "new", **facts: Any) -> Any:
     """A notice of a match, as the outbox is read."""
     return SimpleNamespace(
-        key=f"match {number}", rule="hd650", occasion=occasion, title=title, matched_at=FOUND_AT, content=None,
+        key=f"match {number}", rule="hd650", subject="listing", occasion=occasion, title=title, matched_at=FOUND_AT, content=None,
         facts={"price": "220.00", "currency": "USD", "url": f"https://www.head-fi.org/classifieds/{number}/", **facts},
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ def test_no_price_is_shown_as_nothing_or_far_from_what_it_is(price: Decimal) -> 
 @pytest.mark.outside(28)
 def test_a_notice_of_a_drop_below_a_cent_shows_both_prices() -> None:
     row = SimpleNamespace(
-        rule="r", key="k", title="T", occasion="price_drop", matched_at=None,
+        rule="r", subject="token", key="k", title="T", occasion="price_drop", matched_at=None,
         facts={"price": "0.0000021", "old_price": "0.0000034"},
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.watches import checking, evaluation, fields, grammar, patterns
+from tasks.watches import checking, evaluation, grammar, patterns, registry
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, shown
@@ -25,7 +25,8 @@ AD: dict[str, Any] = {
     "price_drop_percent": Decimal("9.5"),
 }
 
-names = st.sampled_from([*fields.FIELDS["listing"]])
+LISTING = registry.fields("listing")
+names = st.sampled_from([*LISTING])
 texts = st.text(st.characters(codec="utf-8", exclude_characters='"'), max_size=12) | st.just('a "b"')
 numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9)
 values = texts | numbers
@@ -59,7 +60,7 @@ rules: st.SearchStrategy[Node] = st.recursive(clauses, joined, max_leaves=8)
 
 @given(rules)
 def test_a_rule_printed_and_parsed_again_is_the_same(rule: Node) -> None:
-    assert grammar.parse(shown(rule)) == rule
+    assert grammar.parse(shown(rule), LISTING) == rule
 
 
 words = st.sampled_from(
@@ -72,13 +73,13 @@ words = st.sampled_from(
 def test_no_text_makes_the_grammar_raise_anything_but_its_own_error(text: str) -> None:
     for version in (grammar.ORIGINAL, grammar.EXTENDED):
         try:
-            rule = grammar.parse(text, version)
-            checking.check(rule)
+            rule = grammar.parse(text, LISTING, version)
+            checking.check(rule, LISTING)
         except RuleError as error:
             refused: RuleError | None = error
         else:
             refused = None
-            evaluation.compiled(rule)(evaluation.facts(AD))
+            evaluation.compiled(rule, LISTING)(evaluation.facts(AD, LISTING))
         assert refused is None or (0 <= refused.at <= len(text) and str(refused))
 
 
@@ -101,7 +102,7 @@ def test_a_rule_that_cannot_be_used_says_where_and_what_to_write(
     text: str, kind: str, at: int, hint: str | None
 ) -> None:
     with pytest.raises(RuleError) as refused:
-        checking.check(grammar.parse(text))
+        checking.check(grammar.parse(text, LISTING), LISTING)
     assert (refused.value.kind, refused.value.at, refused.value.hint) == (kind, at, hint)
 
 
@@ -127,14 +128,14 @@ def test_a_rule_that_cannot_be_used_says_where_and_what_to_write(
     ],
 )
 def test_a_rule_fits_what_it_says(text: str, fits: bool) -> None:
-    rule = grammar.parse(text)
-    checking.check(rule)
-    assert evaluation.compiled(rule)(evaluation.facts(AD)) is fits
+    rule = grammar.parse(text, LISTING)
+    checking.check(rule, LISTING)
+    assert evaluation.compiled(rule, LISTING)(evaluation.facts(AD, LISTING)) is fits
 
 
 def test_a_rule_is_explained_clause_by_clause() -> None:
-    rule = grammar.parse('title contains "hd800" AND NOT (price > 1000 OR condition is null)')
-    assert [(one.clause, one.value, one.fits) for one in evaluation.explain(rule, AD)] == [
+    rule = grammar.parse('title contains "hd800" AND NOT (price > 1000 OR condition is null)', LISTING)
+    assert [(one.clause, one.value, one.fits) for one in evaluation.explain(rule, AD, LISTING)] == [
         ('title contains "hd800"', "Sennheiser HD800S (mint)", True),
         ("price > 1000", Decimal(950), False),
         ("condition is null", None, True),
@@ -143,12 +144,13 @@ def test_a_rule_is_explained_clause_by_clause() -> None:
 
 @pytest.mark.parametrize("subject", ["token", "quote"])
 def test_tokens_and_prices_have_rules_too(subject: str) -> None:
-    rule = grammar.parse('symbol = "PEPE" AND price_change >= 50')
-    checking.check(rule, subject)
-    found = evaluation.facts({"symbol": "Pepe", "price_change": 51.5}, subject)
-    assert evaluation.compiled(rule, subject)(found)
+    fields = registry.fields(subject)
+    rule = grammar.parse('symbol = "PEPE" AND price_change >= 50', fields)
+    checking.check(rule, fields)
+    found = evaluation.facts({"symbol": "Pepe", "price_change": 51.5}, fields)
+    assert evaluation.compiled(rule, fields)(found)
     with pytest.raises(RuleError):
-        checking.check(grammar.parse('title = "x"'), subject)
+        checking.check(grammar.parse('title = "x"', fields), fields)
 
 
 HOSTILE = ("a" * 299 + "!", "ab" * 150, " " * 300, "0" * 300, "a-" * 150)
@@ -251,7 +253,7 @@ def test_a_rule_that_fits_nothing_or_everything_is_refused_with_a_hint(
     text: str, hint: str | None
 ) -> None:
     with pytest.raises(RuleError) as refused:
-        checking.check(grammar.parse(text))
+        checking.check(grammar.parse(text, LISTING), LISTING)
     assert refused.value.hint == hint
     assert str(refused.value)
 
@@ -266,14 +268,14 @@ def test_a_rule_that_fits_nothing_or_everything_is_refused_with_a_hint(
     ],
 )  # fmt: skip
 def test_a_rule_that_can_fit_and_can_fail_is_taken(text: str) -> None:
-    checking.check(grammar.parse(text))
+    checking.check(grammar.parse(text, LISTING), LISTING)
 
 
 def fits(text: str, ad: dict[str, Any], currency: str | None = None) -> bool:
-    rule = grammar.parse(text)
-    checking.check(rule)
+    rule = grammar.parse(text, LISTING)
+    checking.check(rule, LISTING)
     meant = frozenset({currency.casefold()}) if currency else None
-    return evaluation.compiled(rule, "listing", meant)(evaluation.facts(ad))
+    return evaluation.compiled(rule, LISTING, meant)(evaluation.facts(ad, LISTING))
 
 
 @pytest.mark.outside(21)
@@ -364,9 +366,11 @@ def test_a_price_in_a_currency_that_is_not_known_is_compared_with_nothing() -> N
 
 @pytest.mark.outside(21)
 def test_what_a_price_is_compared_in_is_explained() -> None:
-    rule = grammar.parse('title contains "hd" and (price < 300 or currency = "EUR" and price < 280)')
+    rule = grammar.parse(
+        'title contains "hd" and (price < 300 or currency = "EUR" and price < 280)', LISTING
+    )
     ad = {**AD, "price": Decimal(250), "currency": "EUR", "site_currency": "USD"}
-    assert [(one.clause, one.fits, one.note) for one in evaluation.explain(rule, ad)] == [
+    assert [(one.clause, one.fits, one.note) for one in evaluation.explain(rule, ad, LISTING)] == [
         ('title contains "hd"', True, None),
         ("price < 300", False, "not compared: the price is in EUR, the rule means USD, the site's"),
         ('currency = "EUR"', True, None),

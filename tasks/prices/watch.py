@@ -1,0 +1,115 @@
+"""Quotes: what the price tasks find, as rules, notices, retention and the sandbox know it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tasks.prices import bars
+from tasks.prices.quotes import Price
+from tasks.watches.deletes import rows
+from tasks.watches.watch import (
+    NUMBER,
+    Days,
+    Field,
+    Imitation,
+    Seed,
+    Watch,
+    drop_fields,
+    price_drop,
+)
+
+_ROWS = """
+select q.*, clock_timestamp() as now from quote q
+ where (cast(:span as interval) is null or q.fetched_at > clock_timestamp() - cast(:span as interval))
+   and (cast(:key as text) is null or q.symbol = upper(:key))
+ order by q.symbol
+"""
+
+
+def fields_of(price: Price, source: str) -> dict[str, Any]:
+    """Fields of a price that ``source`` gave."""
+    return {
+        "symbol": price.symbol,
+        "source": source,
+        "price": price.price,
+        "previous_close": price.previous_close,
+        "volume": price.volume,
+        "price_change": price.change_percent,
+        **price_drop(price.previous_close, price.price),
+    }
+
+
+def _fields_of_row(row: Any) -> dict[str, Any]:
+    price = Price(row.symbol, row.price, row.session_date, row.volume, row.previous_close)
+    return fields_of(price, row.source)
+
+
+def _thin_bars(connection: Connection, before: datetime, limit: int) -> int:
+    return bars.thin(connection, before.date(), limit)
+
+
+def _drop_bars(connection: Connection, before: datetime, limit: int) -> int:
+    return bars.drop(connection, before.date(), limit)
+
+
+WATCH = Watch(
+    subject="quote",
+    plural="quotes",
+    queue="prices",
+    fields={
+        "symbol": Field(),
+        "source": Field(),
+        "price": Field(NUMBER, above=0),
+        "previous_close": Field(NUMBER, above=0),
+        "volume": Field(NUMBER, "Volume", minimum=0),
+        "price_change": Field(NUMBER),
+        **drop_fields(),
+    },
+    rows=_ROWS,
+    fields_of=_fields_of_row,
+    title_of=lambda row: str(row.symbol),
+    key="symbol",
+    columns=("price",),
+    tables={"watchlist_item": "insert update delete", "transaction": "insert update delete"},
+    days={
+        "quote_days": Days(365, "Latest prices nobody confirmed since"),
+        "bar_days": Days(400, "Bars of all sources; then one source", maximum=36_500),
+        "old_bar_days": Days(7300, "Bars of one source", minimum=30, maximum=36_500),
+    },
+    retention={
+        "outcomes": ("failed_run_days", rows("price_outcome", "run_id, symbol", "at < :before", "at")),
+        "quotes": ("quote_days", rows("quote", "symbol, source", "fetched_at < :before", "fetched_at")),
+        "bars": ("bar_days", _thin_bars),
+        "old bars": ("old_bar_days", _drop_bars),
+    },
+    commands={"prices": "tasks.prices.commands:prices"},
+    imitations=(
+        Imitation(
+            "alpha_vantage",
+            "sandbox.upstreams.alpha_vantage",
+            18082,
+            # The imitation allows 75 calls a minute where a free key has 25 a day.
+            (
+                "update quota set per = '1 minute', calls = 60 where upstream = 'alpha_vantage'",
+                "update upstream set spacing = '0' where name = 'alpha_vantage'",
+            ),
+        ),
+    ),
+    seeds=(
+        Seed(
+            "prices-demo",
+            "At most five prices a minute",
+            "tasks.prices.refresh",
+            every="1 minute",
+            options={"max_symbols": 5, "force": True},
+        ),
+    ),
+    demo=(
+        """insert into watchlist_item (symbol, priority, note)
+           values ('IBM', 50, 'recorded'), ('FB', 50, 'recorded'), ('GOOG', 50, 'recorded')
+               on conflict do nothing""",
+    ),
+)

@@ -1,0 +1,51 @@
+"""Statements of retention: each deletes a limited number of rows and skips those that are locked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from tasks.watches.watch import Delete
+
+
+def rows(table: str, key: str, where: str, order: str | None = None) -> Delete:
+    """Delete rows of ``table`` that ``where`` names, in an ``order`` that has an index.
+
+    Without ``order`` the table is read until enough rows are found.
+    """
+    ordered = f"order by {order}" if order else ""
+    statement = text(
+        f"delete from {table} where ({key}) in (select {key} from {table} where {where}"  # noqa: S608 - names from code
+        f" {ordered} limit :limit for update skip locked)"
+    )
+
+    def delete(connection: Connection, before: datetime, limit: int) -> int:
+        return connection.execute(statement, {"before": before, "limit": limit}).rowcount
+
+    return delete
+
+
+def rows_with_children(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
+    """Delete rows of ``table`` not seen lately, first the rows of ``children`` that refer to them."""
+    oldest = f"select id from {table} where {where} order by last_seen_at limit :limit"  # noqa: S608 - names from code
+    statements = [
+        text(
+            f"with parent as materialized ({oldest} for update skip locked)"  # noqa: S608
+            f" delete from {child} where ctid = any(array(select {child}.ctid from parent"
+            f" join {child} on {child}.{key} = parent.id limit :limit))"
+        )
+        for child in children
+    ]
+    parents = rows(table, "id", where, "last_seen_at")
+
+    def delete(connection: Connection, before: datetime, limit: int) -> int:
+        deleted = 0
+        for statement in statements:
+            parameters = {"before": before, "limit": limit - deleted}
+            deleted += connection.execute(statement, parameters).rowcount
+            if deleted == limit:
+                return deleted
+        return deleted + parents(connection, before, limit - deleted)
+
+    return delete
