@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock fuzz bench chaos env psql schema lock clean
+.PHONY: help run test check stock fuzz bench chaos docs env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +44,10 @@ fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 bench: $(VENV)/.dev ## figures, one JSON object a line
 	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
+docs: $(VENV)/.dev ## write docs/reference anew from the code, and build the pages into site/
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 env: ## write .env and secrets/ with generated passwords for docker compose
 	@deploy/make-env
 
@@ -55,7 +59,7 @@ schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv
-	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra apprise --extra browser --group build --group dev"; do \
+	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra apprise --extra browser --group build --group docs --group dev"; do \
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	pyproject.toml $${spec#*:} -o requirements/$${spec%%:*}.lock; done
 

@@ -19,7 +19,7 @@ from tasks.watches.filters import Filters
 from tests.support.cases.classifieds import CaseEnvironment, card_html, parsed
 from workers.upstreams.client import reset
 
-#: What we decided where a case leaves the choice; the README says why.
+#: What we decided where a case leaves the choice; README.md beside this lists it.
 DECIDED: dict[str, dict[str, Any]] = {
     "AU-033": {"error": "type"},
     "AU-066": {"error": "type"},

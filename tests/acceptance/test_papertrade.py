@@ -31,14 +31,14 @@ CASES = [
     for case in json.loads((HERE / "cases" / "papertrade.json").read_text())
     if case["area"] != "api"
 ]
-#: The form of a symbol as the README decides it, where a case leaves the choice.
+#: The form of a symbol as README.md beside this decides it, where a case leaves the choice.
 FORM = re.compile(r"[A-Z0-9]{1,10}([.-][A-Z0-9]{1,6})?")
 
 Adapter = Callable[[dict[str, Any], dict[str, Any], Any], dict[str, Any]]
 
 
 def decided(case: dict[str, Any]) -> dict[str, Any]:
-    """What must come out; where a case leaves the choice, what we decided (README)."""
+    """What must come out; where a case leaves the choice, what README.md beside this says."""
     expected: dict[str, Any] = case["expected"]
     if case["kind"] != "optional":
         return expected

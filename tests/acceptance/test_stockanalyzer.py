@@ -36,7 +36,7 @@ Adapter = Callable[[dict[str, Any], dict[str, Any], Any], dict[str, Any]]
 
 
 def decided(case: dict[str, Any]) -> dict[str, Any]:
-    """What must come out; where a case leaves the choice, what we decided (README)."""
+    """What must come out; where a case leaves the choice, what README.md beside this says."""
     expected: dict[str, Any] = case["expected"]
     if case["kind"] == "optional" and "kept_max" in expected:
         # History is kept by days, not by count.

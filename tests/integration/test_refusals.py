@@ -1,7 +1,8 @@
-"""What the database refuses, in which words: the README's table, walked; and what it costs."""
+"""What the database refuses, in which words: the tables of docs/reference/refusals.md, walked; and what it costs."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -27,20 +28,27 @@ select md5(string_agg(t, '' order by t)) as state from (
 
 
 def mistakes() -> list[tuple[str, str, str]]:
-    table = re.search(
-        r"\| mistake \| answer \| hint \|\n.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    assert table is not None
+    page = (ROOT / "docs" / "reference" / "refusals.md").read_text()
     found = []
-    for line in table.group(0).strip().splitlines()[2:]:
-        statement, answer, hint = (cell.strip() for cell in line[2:-1].rstrip("|").split(" | "))
-        found.append((statement.strip("`"), answer, hint))
+    for table in re.findall(r"\| mistake \| answer \| hint \|\n.*?\n(?=\n|\Z)", page, re.DOTALL):
+        for line in table.strip().splitlines()[2:]:
+            statement, answer, hint = (cell.strip() for cell in line[2:-1].split(" | "))
+            found.append((statement.strip("`"), answer, hint))
     return found
 
 
 def matches(said: str | None, written: str) -> bool:
     pattern = ".*".join(re.escape(part.strip()) for part in written.split("…"))
     return re.fullmatch(pattern, said or "") is not None or written == said
+
+
+def generator() -> Any:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -59,10 +67,10 @@ def shipped(connection: Any) -> Any:
     return connection
 
 
-def test_the_readmes_table_of_mistakes_is_what_psycopg_gets(shipped: Any) -> None:
+def test_the_table_of_mistakes_is_what_psycopg_gets(shipped: Any) -> None:
     before = shipped.execute(STATE).fetchone()
     wrong = []
-    assert len(mistakes()) >= 38
+    assert len(mistakes()) >= 56
     for statement, answer, hint in mistakes():
         with pytest.raises(psycopg.Error) as refused:
             shipped.execute(statement, prepare=True)
@@ -72,6 +80,13 @@ def test_the_readmes_table_of_mistakes_is_what_psycopg_gets(shipped: Any) -> Non
 
     assert wrong == []
     assert shipped.execute(STATE).fetchone() == before
+
+
+@pytest.mark.parametrize("name", ["sql", "tasks", "refusals"])
+def test_the_reference_is_what_the_database_says_or_run_make_docs(name: str, shipped: Any) -> None:
+    said = getattr(generator(), name)(shipped)
+
+    assert said == (ROOT / "docs" / "reference" / f"{name}.md").read_text()
 
 
 def test_psql_gets_the_same_words(shipped: Any, database: Any, postgres_server: Any) -> None:
