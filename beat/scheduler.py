@@ -17,9 +17,10 @@ from celery import signals
 from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults
-from beat.tick import outbox, steps
+from beat.tick import outbox, readiness, steps
 from beat.tick.heartbeat import Beating
-from beat.tick.reading import Connection, connect
+from beat.tick.ledger import Message
+from beat.tick.reading import connect
 from beat.tick.wakeup import Wakeup
 from workers import metrics
 from workers.backoff import backoff
@@ -86,27 +87,26 @@ class DatabaseScheduler(Scheduler):
 
         ``now`` replaces the database's clock in tests.
         """
-        context = self._begin()
-        context.now = now or context.now
+        context = self._begin(now)
         busy = False
         for step in self._steps:
             busy |= step.take(context)
+        busy &= not context.is_gathering()
         busy |= self._send(context)
         self._postgres.over()
         return busy
 
-    def _begin(self) -> steps.TickContext:
-        """Connect if need be, and read the clock: the database's, for all steps of this tick."""
+    def _begin(self, now: datetime | None = None) -> steps.TickContext:
+        """Connect if need be, and ask what is ready: by the database's clock, for the whole tick."""
+        # Listen first, look then: what is said in between is heard.
+        self._wakeup.open()
         if self._turn is None:
             connection = connect()
             defaults.insert_entries(connection, self.app)
-            self._turn = steps.TickContext(
-                connection, _clock(connection), settings().claim_limit, time.monotonic()
-            )
-        # Listen first, look then: what is said in between is heard.
-        self._wakeup.open()
-        self._turn.now = _clock(self._turn.connection)
-        self._turn.soon = False
+            ready = readiness.ask(connection, now)
+            self._turn = steps.TickContext(connection, ready, settings().claim_limit, time.monotonic())
+        else:
+            self._turn.begin(readiness.ask(self._turn.connection, now))
         return self._turn
 
     def _send(self, context: steps.TickContext) -> bool:
@@ -116,16 +116,20 @@ class DatabaseScheduler(Scheduler):
             outbox.unreserve(context.connection, messages)
             return False
         try:
+            lost = False
             if time.monotonic() > context.next_doubt:
                 context.next_doubt = time.monotonic() + steps.ROUND
-                if self._outbox.has_lost():
-                    outbox.look_for_all(context.connection, context.now)
+                lost = self._outbox.has_lost()
+            if lost:
+                outbox.look_for_all(context.connection, context.now)
             outbox.send(context.connection, self._outbox, messages)
             # In a burst what is new goes before what only has to be looked for again.
             limit = context.limit // 5 if messages else context.limit
-            looked_at, ready = outbox.take_ready(
-                context.connection, self._outbox, context.now, max(limit, 1)
-            )
+            looked_at, ready = 0, list[Message]()
+            if lost or context.is_sending():
+                looked_at, ready = outbox.take_ready(
+                    context.connection, self._outbox, context.now, max(limit, 1)
+                )
             outbox.send(context.connection, self._outbox, ready)
             metrics.MESSAGES.labels("claimed").inc(len(messages))
             metrics.MESSAGES.labels("ready").inc(len(ready))
@@ -190,11 +194,6 @@ class Outage:
             lasted = round(time.monotonic() - self._since, 1)
             log.info("beat.back", what=self._what, after_seconds=lasted)
         self._since, self._until, self._failures = None, 0.0, 0
-
-
-def _clock(connection: Connection) -> datetime:
-    now: datetime = connection.execute("select clock_timestamp()").fetchall()[0][0]
-    return now
 
 
 @signals.beat_init.connect

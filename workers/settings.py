@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     claim_limit: int = Field(
         250, ge=1, le=1000, description="Most due times that one tick of beat claims"
     )
+    gather_seconds: float = Field(
+        0.035, ge=0, le=1, description="Due times are gathered so long when over 50 a second come due"
+    )
     listen: bool = Field(
         True, description="LISTEN for edits; false polls only (behind a transaction pooler)"
     )

@@ -14,13 +14,13 @@ from beat.tick import (
     apply_edits,
     claim,
     conclude,
-    outbox,
     release,
     replan,
     request_handlers,
-    schedule_states,
 )
+from beat.tick.claim_rate import ClaimRate
 from beat.tick.ledger import Message
+from beat.tick.readiness import Ready
 from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
 from beat.time.sessions import SessionCache
 from workers.backoff import backoff
@@ -50,7 +50,7 @@ class TickContext:
     """What the steps of one beat share, from tick to tick."""
 
     connection: Connection
-    now: datetime
+    ready: Ready
     limit: int
     connected_at: float
     #: When it was last seen that neither Postgres nor this beat stands still.
@@ -66,6 +66,40 @@ class TickContext:
     edited: set[str] = field(default_factory=set)
     #: Something was locked by others, so the wait after this tick is short.
     soon: bool = False
+    rate: ClaimRate = field(default_factory=ClaimRate)
+    #: Steps of this tick that had something to do.
+    busy: set[str] = field(default_factory=set)
+
+    @property
+    def now(self) -> datetime:
+        return self.ready.now
+
+    def is_sending(self) -> bool:
+        """Whether batches of the ledger are to be sent or looked for, besides what this tick made."""
+        return self.ready.by_now(self.ready.send_at) or bool(self.busy - {"claim_due"})
+
+    def is_due(self) -> bool:
+        """Whether due times are to be claimed now: many a second are gathered first."""
+        due = self.ready.by_now(self.ready.claim_at)
+        return due and self.rate.wait(time.monotonic()) <= 0
+
+    def may_stop(self) -> bool:
+        """Whether runs were asked to stop or are overdue, or a claim of this tick may have asked."""
+        ready = self.ready
+        return ready.stopping or ready.overdue or ready.by_now(ready.claim_at)
+
+    def is_gathering(self) -> bool:
+        """Whether this tick did nothing but claim, and the next due times are gathered first."""
+        claimed_all = len(self.messages) < self.limit
+        return self.busy == {"claim_due"} and claimed_all and self.rate.wait(time.monotonic()) > 0
+
+    def begin(self, ready: Ready) -> None:
+        """A new tick.  After a standstill of Postgres or of this beat all signs of life are old."""
+        self.ready, self.soon = ready, False
+        self.busy.clear()
+        before, self.seen_at = self.seen_at, time.monotonic()
+        if self.seen_at - before > ROUND + settings().lease_seconds / 3:
+            self.connected_at = self.seen_at
 
 
 def plan(context: TickContext) -> bool:
@@ -80,8 +114,7 @@ def plan(context: TickContext) -> bool:
 
 def reshape(context: TickContext) -> bool:
     """Let active runs obey the edits of their schedules."""
-    if context.edited:
-        context.edited = apply_edits.reshape(context.connection, sorted(context.edited))
+    context.edited = apply_edits.reshape(context.connection, sorted(context.edited))
     return False
 
 
@@ -90,6 +123,7 @@ def claim_due(context: TickContext) -> bool:
     claimed = claim.claim_due(context.connection, context.now, context.limit, context.session_cache)
     if claimed:
         point("after-claim-commit")
+        context.rate.add(len(claimed), time.monotonic())
     context.messages += claimed
     return bool(claimed)
 
@@ -135,10 +169,6 @@ def rescue(context: TickContext) -> bool:
     worker, and is nobody's death.
     """
     lease = settings().lease_seconds
-    before, context.seen_at = context.seen_at, time.monotonic()
-    if context.seen_at - before > ROUND + lease / 3:
-        # Postgres, or this beat, stood still since: workers' signs of life may be queued up behind us.
-        context.connected_at = context.seen_at
     if time.monotonic() - context.connected_at < lease:
         return False
     row = context.connection.execute(
@@ -173,8 +203,6 @@ def follow_incidents(context: TickContext) -> bool:
 
 def sweep(context: TickContext) -> bool:
     """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
-    if time.monotonic() < context.next_sweep:
-        return False
     began = time.monotonic()
     done = context.sweep.step(context.connection, context.now, context.limit, context.session_cache)
     context.sweep.cost += time.monotonic() - began
@@ -185,11 +213,19 @@ def sweep(context: TickContext) -> bool:
     return not done
 
 
+def _always(_: TickContext) -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class Step:
-    """A step, how often it is due, and its rest after a failure: no failure stops the other steps."""
+    """A step, when it is entered, and its rest after a failure: no failure stops the other steps."""
 
     act: Callable[[TickContext], bool]
+    #: Whether it has something to do, by what was asked at the beginning of the tick.
+    is_ready: Callable[[TickContext], bool] = _always
+    #: Steps whose work in the same tick may make it ready.
+    after: frozenset[str] = frozenset()
     every: float = 0.0
     not_before: float = 0.0
     failure: str = ""
@@ -201,8 +237,12 @@ class Step:
         return self.act.__name__
 
     def take(self, context: TickContext) -> bool:
-        """Do it when it is due; True when there may be more to do at once."""
+        """Do it when it is ready; True when there may be more to do at once."""
         if time.monotonic() < self.not_before:
+            return False
+        # One that failed is tried again whatever was asked, so that it can be seen to work.
+        failed = self.failed_at is not None
+        if not (failed or self.is_ready(context) or self.after & context.busy):
             return False
         try:
             busy = self.act(context)
@@ -212,7 +252,9 @@ class Step:
             self._failed(error)
             return False
         self.not_before = 0.0 if busy else time.monotonic() + self.every
-        if self.failure:
+        if busy:
+            context.busy.add(self.name)
+        if failed:
             log.info("step.recovered", step=self.name)
             self.failure, self.failed_at, self.failures = "", None, 0
         return busy
@@ -237,32 +279,33 @@ def are_stuck(steps: Iterable[Step]) -> bool:
 def steps() -> list[Step]:
     """The steps of a tick, in their order."""
     return [
-        Step(plan),
-        Step(claim_due),
-        Step(reshape),
-        Step(answer),
-        Step(conclude_ended),
-        Step(release_ready),
-        Step(tell, ROUND),
-        Step(stop, ROUND),
-        Step(rescue, ROUND),
-        Step(follow_incidents, INCIDENTS),
-        Step(sweep),
+        Step(plan, lambda c: c.ready.edits),
+        Step(claim_due, TickContext.is_due, frozenset({"plan"})),
+        Step(reshape, lambda c: bool(c.edited)),
+        Step(answer, lambda c: c.ready.requests),
+        Step(conclude_ended, lambda c: c.ready.ended, frozenset({"answer"})),
+        Step(
+            release_ready,
+            lambda c: c.ready.held or c.ready.by_now(c.ready.permit_at),
+            frozenset({"plan", "answer", "conclude_ended"}),
+        ),
+        Step(tell, lambda c: c.ready.parked, every=ROUND),
+        # A claim or a request of this tick may ask a run to stop.
+        Step(stop, TickContext.may_stop, frozenset({"answer"}), every=ROUND),
+        Step(rescue, lambda c: c.ready.lost, every=ROUND),
+        Step(follow_incidents, every=INCIDENTS),
+        Step(sweep, lambda c: time.monotonic() >= c.next_sweep),
     ]
 
 
 def pause(context: TickContext) -> float:
     """Seconds until something may be due: at most a round, and a moment for what others hold."""
-    row = context.connection.execute(
-        f"select extract(epoch from least(({schedule_states.NEXT_CLAIM}), ({outbox.NEXT_SEND})) - now_)"  # noqa: S608
-        "::float8,"
-        f" extract(epoch from least(({release.NEXT_PERMIT}), now_ + interval '1 h') - now_)::float8"
-        " from clock_timestamp() now_"
-    ).fetchone()
-    due, permit = row or (None, None)
-    if context.soon or (due is not None and due <= 0):
-        # Due, and yet this tick did nothing: somebody holds it.
+    ready = context.ready
+    gathering = context.rate.wait(time.monotonic())
+    claim = ready.seconds_until(ready.claim_at, ROUND)
+    send = ready.seconds_until(ready.send_at, ROUND)
+    if context.soon or send <= 0 or (claim <= 0 and not gathering):
+        # Ready, and yet this tick did nothing: somebody holds it.
         return MOMENT
-    if permit is not None and permit <= 0:
-        permit = PATIENCE
-    return float(min(ROUND if due is None else due, ROUND if permit is None else permit, ROUND))
+    permit = ready.seconds_until(ready.permit_at, ROUND)
+    return min(max(claim, gathering), send, PATIENCE if permit <= 0 else permit, ROUND)

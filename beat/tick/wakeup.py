@@ -19,6 +19,8 @@ CHANNEL = "watchkeeper"
 REST = 5.0
 #: News that brought nothing to do (anybody may NOTIFY) are not heard for so long after (seconds).
 QUIET = 0.1
+#: Without LISTEN, news are looked for so often (seconds).
+POLL = 0.1
 #: Longest time spent on reading news that have piled up (seconds).
 MOST_READING = 0.05
 
@@ -56,7 +58,7 @@ class Wakeup:
         if self._told:
             self._told, self._quiet_until = False, time.monotonic() + QUIET
         if self._connection is None:
-            _sleep(seconds)
+            _sleep(min(seconds, POLL))
             return False
         until = time.monotonic() + seconds
         _sleep(min(seconds, self._quiet_until - time.monotonic()))

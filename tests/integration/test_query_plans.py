@@ -19,12 +19,12 @@ from beat.tick import (
     conclude,
     ledger,
     outbox,
+    readiness,
     reading,
     release,
     request_handlers,
     schedule_states,
 )
-from beat.tick.steps import pause
 from tests.support.beat import Drive
 from workers.db import engine
 from workers.ledger import machine_locks
@@ -88,6 +88,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
             "runs": NUMBERS,
         },
     ),
+    "ready": (readiness.STATEMENT, {}),
     "next claim": (schedule_states.NEXT_CLAIM, {}),
     "edits": (edits.OPEN, {"limit": 1000}),
     "consume": (edits.CONSUME, {"ids": list(range(1000)), "names": NAMES}),
@@ -314,7 +315,6 @@ def live(drive: Drive) -> None:
     drive.end("held")
     drive.work(rounds=2)
     drive.work(after=timedelta(hours=2))
-    pause(drive.scheduler._turn)
 
 
 @pytest.mark.parametrize("explaining", ["custom", "generic"], indirect=True)

@@ -74,18 +74,16 @@ def test_only_the_worker_that_ends_marks_its_batches(new_run: Any, kinds: Any, c
 
 
 def test_beat_counts_no_death_over_a_time_when_it_was_away(drive: Any, eventually: Any) -> None:
+    eventually(
+        lambda: drive.one("select clock_timestamp() - pg_postmaster_start_time() > '30 s' as up")["up"],
+        within=40,
+    )
     drive.schedule("killed")
     drive.work()
     drive.start("killed")
     drive.redis.flushall()
     # Beat came between the lease's beginning, now, and its end, in half a minute.
-    after = timedelta(seconds=70)
     drive.scheduler._turn.connected_at -= 60
-    drive.work(after)
-    eventually(
-        lambda: drive.one("select clock_timestamp() - pg_postmaster_start_time() > '30 s' as up")["up"],
-        within=40,
-    )
-    drive.work(after)
+    drive.work(timedelta(seconds=70))
     batch = drive.one("select state, deaths from batch")
     assert (batch["state"], batch["deaths"]) == ("sent", 0)
