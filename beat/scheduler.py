@@ -18,6 +18,7 @@ from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults
 from beat.tick import outbox, readiness, steps
+from beat.tick.context import ROUND, TickContext
 from beat.tick.heartbeat import Beating
 from beat.tick.ledger import Message
 from beat.tick.reading import connect
@@ -41,7 +42,7 @@ class DatabaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.node = beat_nodename(None)
-        self._turn: steps.TickContext | None = None
+        self._turn: TickContext | None = None
         self._steps = steps.steps()
         self._wakeup = Wakeup()
         self._in_tick = self._closing = False
@@ -96,7 +97,7 @@ class DatabaseScheduler(Scheduler):
         self._postgres.over()
         return busy
 
-    def _begin(self, now: datetime | None = None) -> steps.TickContext:
+    def _begin(self, now: datetime | None = None) -> TickContext:
         """Connect if need be, and ask what is ready: by the database's clock, for the whole tick."""
         # Listen first, look then: what is said in between is heard.
         self._wakeup.open()
@@ -104,12 +105,12 @@ class DatabaseScheduler(Scheduler):
             connection = connect()
             defaults.insert_entries(connection, self.app)
             ready = readiness.ask(connection, now)
-            self._turn = steps.TickContext(connection, ready, settings().claim_limit, time.monotonic())
+            self._turn = TickContext(connection, ready, settings().claim_limit, time.monotonic())
         else:
             self._turn.begin(readiness.ask(self._turn.connection, now))
         return self._turn
 
-    def _send(self, context: steps.TickContext) -> bool:
+    def _send(self, context: TickContext) -> bool:
         """Send what this tick committed and what is ready in the ledger; True when there was any."""
         messages, context.messages = context.messages, []
         if self._broker.resting():
@@ -118,7 +119,7 @@ class DatabaseScheduler(Scheduler):
         try:
             lost = False
             if time.monotonic() > context.next_doubt:
-                context.next_doubt = time.monotonic() + steps.ROUND
+                context.next_doubt = time.monotonic() + ROUND
                 lost = self._outbox.has_lost()
             if lost:
                 outbox.look_for_all(context.connection, context.now)

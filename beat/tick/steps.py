@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import text
@@ -18,11 +18,8 @@ from beat.tick import (
     replan,
     request_handlers,
 )
-from beat.tick.claim_rate import ClaimRate
-from beat.tick.ledger import Message
-from beat.tick.readiness import Ready
-from beat.tick.reading import FAVOUR_INDEXES_LOCALLY, Connection
-from beat.time.sessions import SessionCache
+from beat.tick.context import ROUND, TickContext
+from beat.tick.reading import FAVOUR_INDEXES_LOCALLY
 from workers.backoff import backoff
 from workers.db import transaction
 from workers.ledger import claims
@@ -31,8 +28,6 @@ from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")
 
-#: Pause between two looks at what need not happen at once (seconds).
-ROUND = 1.0
 #: A permit is free, but batches let go before may have it (seconds).
 PATIENCE = 0.2
 #: A step that fails for so long makes beat useless (seconds).
@@ -43,63 +38,6 @@ SILENCE = 30.0
 INCIDENTS = 10.0
 #: What some other beat holds for a moment is tried again after so long (seconds).
 MOMENT = 0.05
-
-
-@dataclass(slots=True)
-class TickContext:
-    """What the steps of one beat share, from tick to tick."""
-
-    connection: Connection
-    ready: Ready
-    limit: int
-    connected_at: float
-    #: When it was last seen that neither Postgres nor this beat stands still.
-    seen_at: float = field(default_factory=time.monotonic)
-    #: When to ask again whether the broker has lost anything.
-    next_doubt: float = 0.0
-    session_cache: SessionCache = field(default_factory=SessionCache)
-    sweep: replan.Sweep = field(default_factory=replan.Sweep)
-    next_sweep: float = 0.0
-    #: Committed by a step of this tick, still to be sent.
-    messages: list[Message] = field(default_factory=list)
-    #: Edited schedules whose active runs do not obey yet.
-    edited: set[str] = field(default_factory=set)
-    #: Something was locked by others, so the wait after this tick is short.
-    soon: bool = False
-    rate: ClaimRate = field(default_factory=ClaimRate)
-    #: Steps of this tick that had something to do.
-    busy: set[str] = field(default_factory=set)
-
-    @property
-    def now(self) -> datetime:
-        return self.ready.now
-
-    def is_sending(self) -> bool:
-        """Whether batches of the ledger are to be sent or looked for, besides what this tick made."""
-        return self.ready.by_now(self.ready.send_at) or bool(self.busy - {"claim_due"})
-
-    def is_due(self) -> bool:
-        """Whether due times are to be claimed now: many a second are gathered first."""
-        due = self.ready.by_now(self.ready.claim_at)
-        return due and self.rate.wait(time.monotonic()) <= 0
-
-    def may_stop(self) -> bool:
-        """Whether runs were asked to stop or are overdue, or a claim of this tick may have asked."""
-        ready = self.ready
-        return ready.stopping or ready.overdue or ready.by_now(ready.claim_at)
-
-    def is_gathering(self) -> bool:
-        """Whether this tick did nothing but claim, and the next due times are gathered first."""
-        claimed_all = len(self.messages) < self.limit
-        return self.busy == {"claim_due"} and claimed_all and self.rate.wait(time.monotonic()) > 0
-
-    def begin(self, ready: Ready) -> None:
-        """A new tick.  After a standstill of Postgres or of this beat all signs of life are old."""
-        self.ready, self.soon = ready, False
-        self.busy.clear()
-        before, self.seen_at = self.seen_at, time.monotonic()
-        if self.seen_at - before > ROUND + settings().lease_seconds / 3:
-            self.connected_at = self.seen_at
 
 
 def plan(context: TickContext) -> bool:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from beat.tick import steps
+from beat.tick.context import ROUND
 
 
 class Counting(psycopg.Cursor[Any]):
@@ -50,7 +51,7 @@ def test_an_idle_tick_is_one_statement(drive: Any, tick: Callable[..., list[str]
     drive.sql.execute("update batch set state = 'running', send_at = null")
 
     assert len(tick()) == 1
-    assert 0 < steps.pause(drive.scheduler._turn) <= steps.ROUND
+    assert 0 < steps.pause(drive.scheduler._turn) <= ROUND
 
 
 def test_a_due_time_costs_its_claim_and_its_mark(drive: Any, tick: Callable[..., list[str]]) -> None:
