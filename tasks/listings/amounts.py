@@ -1,8 +1,8 @@
-"""Numbers in ads and the currencies beside them (pure): what `money` chooses from.
+"""Numbers in a text and the currencies beside them (pure); `money` chooses among them.
 
-A separator before exactly three digits groups thousands ("1.200 EUR" is 1200), before one or two it
-begins the decimals; "1,45,000" is grouped as in India; a point before three digits begins the
-decimals of a currency that counts in thousandths ("1.250 KWD").
+A separator before exactly three digits groups thousands ("1.200 EUR" is 1200); before one or two
+digits it is the decimal separator.  "1,45,000" is grouped as in India.  A point before three digits
+is the decimal separator of a currency with three decimals ("1.250 KWD").
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from price_parser import Price
 from tasks.listings import currencies
 from tasks.listings.currencies import ABBREVIATION, ABBREVIATION_AFTER, CODE, NAME, SIGN
 
-#: More than any ad asks; what is above fits no column (units of the currency).
-GREATEST = Decimal(10) ** 11
+#: The column takes no more (units of the currency).
+MAX_AMOUNT = Decimal(10) ** 11
 CENT = Decimal("0.01")
 _GAPS = " ,.'"
 _MULTIPLES = {
@@ -36,7 +36,7 @@ _NUMBER = re.compile(
 )
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}([{_GAPS}])\d{{3}}(?:\1\d{{3}})*$|[1-9]\d?(?:,\d\d)+,\d{{3}}$")
 _THOUSANDTHS = re.compile(r"\d+\.\d{3}$")
-#: "950,-", "950.-", "1,45,000/-" and "950:-" are whole amounts.
+#: "950,-", "950.-", "1,45,000/-" and "950:-" are amounts without decimals.
 _TAIL = r"(?:[.,:]\s?[-\u2013\u2014]{1,2}|/-)?\s*"
 _BEFORE = re.compile(
     rf"(?:(?P<code>{CODE})[\s:]*\(?)?(?P<sign>{SIGN})\s*$|(?P<code2>{CODE})[\s:.]*\(?\s*$"
@@ -47,19 +47,19 @@ _AFTER = re.compile(
     rf"|{_TAIL}\(?(?:(?P<abbreviation>{ABBREVIATION_AFTER})|(?P<name>{NAME})|(?P<sign2>{SIGN}))"
 )
 _RAND = re.compile(r"(?:^|[\s(:,;])(?P<sign>R)\s?$")
-#: How far from a number its currency may begin (characters).
-_REACH = 28
+#: Highest distance of a currency from its number (characters).
+MAX_DISTANCE = 28
 #: A model's name in capitals before its number ("HD 600", "K 701"), but not "VB 1 200" (German: or
-#: best offer) nor a shouted word that asks.
+#: best offer) nor a word for an asking price in capitals.
 _MODEL = re.compile(
     r"(?<![A-Za-z\d])(?!VH?B|[FV]P|VK|ASK|ASKING|PRICE|NOW|FOR|ONLY|OBO|WAS|SALE)[A-Z]{1,8}[ -]?$"
 )
-_LESS = re.compile(rf"(?:^|{SIGN}|{CODE})\s*[-\u2212]$")
+_MINUS = re.compile(rf"(?:^|{SIGN}|{CODE})\s*[-\u2212]$")
 
 
 @dataclass(slots=True)
 class Amount:
-    """A number of a text, where it stands with its currency, and which that is."""
+    """A number in a text, its place, and the currencies beside it."""
 
     digits: str
     multiple: int
@@ -68,16 +68,16 @@ class Amount:
     before: re.Match[str] | None
     after: re.Match[str] | None
     is_model: bool
-    is_less: bool = False
+    is_negative: bool = False
 
     @property
     def left(self) -> int:
-        """Where it begins, currency included."""
+        """Its start, currency included."""
         return self.before.start() if self.before else self.start
 
     @property
     def right(self) -> int:
-        """Where it ends, currency included."""
+        """Its end, currency included."""
         return self.after.end() if self.after else self.end
 
     @property
@@ -86,9 +86,9 @@ class Amount:
         return self.before is not None or self.after is not None
 
     def currency(self, site: str | None) -> str | None:
-        """ISO 4217; UNKNOWN for one that is not known, None when none stands beside it.
+        """ISO 4217; UNKNOWN for an unknown one, None when none stands beside it.
 
-        A code says more than a sign, a sign more than a name, except that a name tells which dollar.
+        A code outranks a sign, and a sign a name, except that a name decides which dollar is meant.
         """
         codes = [_group(found, "code", "code2") for found in (self.before, self.after)]
         others = [
@@ -96,14 +96,14 @@ class Amount:
             for names in (("sign", "sign2", "abbreviation"), ("abbreviation", "name"))
             for found in (self.before, self.after)
         ]
-        named = [currencies.meant(word, site) for word in (*codes, *others) if word]
+        named = [currencies.resolve(word, site) for word in (*codes, *others) if word]
         plain = [word for word in others if word]
         if not any(codes) and len(named) > 1 and plain[0] in currencies.SHARED and named[1]:
             return named[1]
         return named[0] if named else None
 
     def value(self, currency: str | None) -> Decimal | None:
-        """The number in cents, or None when no ad can ask it."""
+        """The amount with two decimals; None when it is out of range."""
         text = self.digits
         if _GROUPED.match(text) and not (
             currency in currencies.IN_THOUSANDTHS and _THOUSANDTHS.match(text)
@@ -112,44 +112,44 @@ class Amount:
         if text.isdigit():
             found: Decimal | None = Decimal(text)
         else:
-            # What separator is left last begins the decimals: price-parser is told, not left to guess.
+            # Without grouping, the last separator is the decimal one; price-parser would guess.
             separators = re.findall(r"[.,]", text)
             found = Price.fromstring(
                 text, decimal_separator=separators[-1] if separators else None
             ).amount
-        if found is None or not 0 < found < GREATEST:
+        if found is None or not 0 < found < MAX_AMOUNT:
             return None
         found = (found * self.multiple).quantize(CENT, ROUND_HALF_UP)
-        return found if 0 < found < GREATEST else None
+        return found if 0 < found < MAX_AMOUNT else None
 
 
 def _group(found: re.Match[str] | None, *names: str) -> str | None:
-    """The first of these parts that was there."""
-    said = found.groupdict() if found else {}
-    return next((said[name] for name in names if said.get(name)), None)
+    """The first of these groups that matched."""
+    groups = found.groupdict() if found else {}
+    return next((groups[name] for name in names if groups.get(name)), None)
 
 
-def amounts(text: str) -> list[Amount]:
-    """The numbers that may be amounts, in order, each with its own currency."""
+def find_amounts(text: str) -> list[Amount]:
+    """Numbers that may be amounts, in order; a currency between two belongs to one of them."""
     found = list(_numbers(text))
     for one, other in pairwise(found):
         if one.after and other.before and one.after.end() > other.before.start():
-            if _is_first(text, one, other):
+            if _belongs_to_first(text, one, other):
                 other.before = None
             else:
                 one.after = None
     for one in found:
-        # Below nothing: the dash stands at the number, or at the currency before it.
-        ends = {one.start, one.left}
-        one.is_less = any(_LESS.search(text, 0, end) for end in ends)
-    return [one for one in found if one.is_named or not _in_a_word(text, one)]
+        # The minus stands before the number, or before its currency.
+        one.is_negative = any(_MINUS.search(text, 0, end) for end in {one.start, one.left})
+    # A number in a word belongs to a model: HD600.
+    return [one for one in found if one.is_named or not text[: one.start][-1:].isalpha()]
 
 
 def _numbers(text: str) -> Iterator[Amount]:
     for found in _NUMBER.finditer(text):
         digits, start = found[1], found.start()
         is_model = _MODEL.search(text, 0, start) is not None
-        before = _BEFORE.search(text, max(0, start - _REACH), start)
+        before = _BEFORE.search(text, max(0, start - MAX_DISTANCE), start)
         first, gap, rest = digits.partition(" ")
         if is_model and before is None and gap and len(first) == 3 and rest[0] != "0":
             digits, start = rest, start + 4
@@ -159,18 +159,18 @@ def _numbers(text: str) -> Iterator[Amount]:
             and sum(map(str.isdigit, digits)) >= 3
             and not text[found.end() :][:1].isalpha()
         ):
-            before = _RAND.search(text, max(0, start - _REACH), start)
+            before = _RAND.search(text, max(0, start - MAX_DISTANCE), start)
         if re.match(r"\s?%", text[found.end() :]):
             continue
         multiple = (found[2] or "").strip().lower().removesuffix("s")
         yield Amount(
             digits, _MULTIPLES.get(multiple, 1), start, found.end(), before,
-            _AFTER.match(text, found.end(), found.end() + _REACH), is_model and before is None,
+            _AFTER.match(text, found.end(), found.end() + MAX_DISTANCE), is_model and before is None,
         )  # fmt: skip
 
 
-def _is_first(text: str, one: Amount, other: Amount) -> bool:
-    """Whether a currency between two numbers is the first one's."""
+def _belongs_to_first(text: str, one: Amount, other: Amount) -> bool:
+    """Whether a currency between two numbers belongs to the first."""
     at_one = not text[one.end].isspace()
     at_other = not text[other.start - 1].isspace()
     if at_one != at_other:
@@ -181,8 +181,3 @@ def _is_first(text: str, one: Amount, other: Amount) -> bool:
     if one.before:
         return is_code and _group(one.before, "code", "code2") is None
     return is_code and not one.is_model
-
-
-def _in_a_word(text: str, one: Amount) -> bool:
-    """HD600: the number of a model, not an amount."""
-    return one.start > 0 and text[one.start - 1].isalpha()

@@ -1,4 +1,4 @@
-"""Ads on a list page, by the selectors of its site (pure; selectolax)."""
+"""Listings on a list page, read by the selectors of its site (pure; selectolax)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from urllib.parse import urljoin, urlsplit
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from tasks.listings import money, text_fields
-from tasks.listings.selectors import Selector, Selectors, first, fold, value
+from tasks.listings.selectors import Selector, Selectors, fold, value
 
 #: A path from the root without dot segments; anything else is for urljoin.
 _PLAIN_PATH = re.compile(
     r"/(?!/)(?:(?!\.\.?(?:/|$))[\w.~%+:@!$&'()*,=-]*/)*(?!\.\.?$)[\w.~%+-]*$", re.ASCII
 )
 _CENTS = re.compile(r"\d\d$", re.ASCII)
-LONGEST_TITLE = 500
-LONGEST_TEXT = 200
-LONGEST_URL = 2000
-LONGEST_ID = 100
-#: Names of Head-Fi's own fields → ours, and what of such a name is enough.
+MAX_TITLE = 500
+MAX_TEXT = 200
+MAX_URL = 2000
+MAX_ID = 100
+#: Names of Head-Fi's custom fields → ours; and parts of other sites' names.
 FIELDS = {"condition": "condition", "price negotiability": "negotiability", "ships to": "ships_to"}
 PARTS = {"condition": "condition", "negotiab": "negotiability", "ship": "ships_to"}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One ad as a list page shows it; None: the page does not say."""
+    """One listing as a list page shows it; None: the page does not say."""
 
     external_id: str
     title: str
@@ -39,7 +39,7 @@ class Card:
     listing_type: str | None = None
     price: Decimal | None = None
     currency: str | None = None
-    #: The price as the page writes it, where it names a currency that is not known.
+    #: The price as the page writes it, when its currency is not known.
     price_text: str | None = None
     condition: str | None = None
     negotiability: str | None = None
@@ -52,13 +52,13 @@ class Card:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Regions it is sent to, one by one."""
-        return text_fields.regions(self.ships_to)
+        """``ships_to`` region by region."""
+        return text_fields.parse_regions(self.ships_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A list page: its ads in order, how many cards could not be read, whether another follows."""
+    """A list page: its listings in order, the number of cards that could not be read, the next page."""
 
     cards: list[Card]
     unreadable: int
@@ -68,15 +68,14 @@ class Page:
 def parse(
     html: str, base_url: str, selectors: Selectors, id_pattern: str, currency: str | None = None
 ) -> Page:
-    """Ads of a page; a card without number or title is counted and passed over.
+    """Listings of a page; a card without number or title counts as unreadable.
 
-    ``currency`` is the site's own, which a sign that several share ("$", "kr") then means.
+    ``currency`` is the site's: a sign of several currencies ("$", "kr") then means this one.
     """
     tree = LexborHTMLParser(html)
     number = re.compile(id_pattern)
-    stated = tree.css_first("base[href]")
-    if stated is not None:
-        base_url = _join(base_url, stated.attributes.get("href")) or base_url
+    if (base := tree.css_first("base[href]")) is not None:
+        base_url = _join(base_url, base.attributes.get("href")) or base_url
     found: dict[str, Card] = {}
     unreadable = 0
     for node in tree.css(selectors["card"].css):
@@ -99,25 +98,25 @@ def _card(
     currency: str | None,
 ) -> Card | None:
     url = _join(base, _href(node, selectors))
-    external_id = value(node, selectors.get("id")) or _number(url, pattern)
-    title = (value(node, selectors["title"]) or "")[:LONGEST_TITLE]
-    if not external_id or not title or not url or len(external_id) > LONGEST_ID:
+    external_id = value(node, selectors.get("id")) or _id_in(url, pattern)
+    title = (value(node, selectors["title"]) or "")[:MAX_TITLE]
+    if not external_id or not title or not url or len(external_id) > MAX_ID:
         return None
     fields = _fields(node, selectors)
     label = value(node, selectors.get("type"))
-    kind = label[:LONGEST_TEXT] if label else None
-    asked = _asked(node, selectors.get("price"))
-    asked = asked.replace(label, "", 1) if label else asked
-    price = money.parse(asked, currency)
-    seller, reputation = text_fields.seller(_text(node, selectors, "seller"))
+    kind = label[:MAX_TEXT] if label else None
+    price_text = _price_text(node, selectors.get("price"))
+    price_text = price_text.replace(label, "", 1) if label else price_text
+    price = money.parse(price_text, currency)
+    seller, reputation = text_fields.parse_seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
-        reputation = text_fields.number(value(node, selectors["reputation"]))
+        reputation = text_fields.parse_number(value(node, selectors["reputation"]))
     status = (
         text_fields.label_status(value(node, selectors.get("overlay")))
         or text_fields.label_status(kind)
         or text_fields.class_status(node.attributes.get("class"))
-        or text_fields.text_status(asked)
-        or text_fields.heading(title)[0]
+        or text_fields.text_status(price_text)
+        or text_fields.title_status(title)[0]
     )
     return Card(
         external_id=external_id,
@@ -127,31 +126,31 @@ def _card(
         listing_type=kind,
         price=price.amount if price else None,
         currency=price.currency if price else None,
-        price_text=asked.strip() if price is not None and price.is_unknown else None,
+        price_text=price_text.strip() if price is not None and price.is_unknown else None,
         condition=_text(node, selectors, "condition") or fields.get("condition"),
         negotiability=_text(node, selectors, "negotiability") or fields.get("negotiability"),
         ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),
         seller=seller,
         seller_reputation=reputation,
         status=status,
-        listed_at=text_fields.when(value(node, selectors.get("listed"))),
-        edited_at=text_fields.when(value(node, selectors.get("edited"))),
+        listed_at=text_fields.parse_time(value(node, selectors.get("listed"))),
+        edited_at=text_fields.parse_time(value(node, selectors.get("edited"))),
     )
 
 
-def _asked(node: LexborNode, selector: Selector | None) -> str:
-    """The text with the price in it, without what is struck through; small cents are cents."""
-    found = first(node, selector)
+def _price_text(node: LexborNode, selector: Selector | None) -> str:
+    """The text with the price, without struck-through parts; raised digits are cents."""
+    found = node.css_first(selector.css) if selector is not None else None
     if found is None or selector is None or selector.attribute:
         return value(node, selector) or ""
     if found.css_first("del, s, strike, sup") is None:
-        return (fold(found.text(separator=" ")) or "")[: money.LONGEST]
-    # One at a time: what stands inside another goes with it, and must not be touched afterwards.
+        return (fold(found.text(separator=" ")) or "")[: money.MAX_LENGTH]
+    # One at a time: an element inside another one is gone with it and must not be touched again.
     while (struck := found.css_first("del, s, strike")) is not None:
         if struck.mem_id == found.mem_id:
             return ""
         struck.decompose()
-    text = (fold(found.text(separator=" ")) or "")[: money.LONGEST]
+    text = (fold(found.text(separator=" ")) or "")[: money.MAX_LENGTH]
     for raised in found.css("sup"):
         cents = (fold(raised.text()) or "").lstrip(".,")
         if _CENTS.match(cents):
@@ -173,33 +172,33 @@ def _origin(base: str) -> str:
 
 
 def _join(base: str, href: str | None) -> str | None:
-    """An address on the web, whole; None for what is none (javascript:, data:, too long)."""
+    """The absolute address; None for one that is not http(s) or too long."""
     if not href:
         return None
     try:
         href = fold(href) or ""
-        # Nearly every link is a plain path: urljoin would say the same at twenty times the price.
+        # Most links are plain paths, which urljoin would join 20 times slower.
         joined = _origin(base) + href if _PLAIN_PATH.match(href) else urljoin(base, href)
     except ValueError:
         return None
-    right = joined.startswith(("https://", "http://")) and len(joined) <= LONGEST_URL
-    return joined if right else None
+    is_web = joined.startswith(("https://", "http://")) and len(joined) <= MAX_URL
+    return joined if is_web else None
 
 
-def _number(url: str | None, pattern: re.Pattern[str]) -> str | None:
-    """The ad's number in its address; a query or a fragment is no part of it."""
+def _id_in(url: str | None, pattern: re.Pattern[str]) -> str | None:
+    """The listing's number in the path of its address."""
     found = pattern.search(urlsplit(url).path) if url else None
     return found.group(1) if found else None
 
 
 def _text(node: LexborNode, selectors: Selectors, name: str) -> str | None:
     found = value(node, selectors.get(name))
-    return found[:LONGEST_TEXT] if found else None
+    return found[:MAX_TEXT] if found else None
 
 
 @lru_cache(maxsize=256)
 def _field(name: str) -> tuple[str, bool] | None:
-    """Which of our fields a site's name means, and whether it is exactly that name."""
+    """Our field for a site's field name, and whether the name matches exactly."""
     name = name.rstrip(": ").lower()
     if name in FIELDS:
         return FIELDS[name], True
@@ -211,8 +210,8 @@ def _fields(node: LexborNode, selectors: Selectors) -> dict[str, str]:
     if "fields" in selectors:
         for pair in node.css(selectors["fields"].css):
             name, content = pair.css_first("dt"), pair.css_first("dd")
-            ours = _field((fold(name.text()) or "")[:LONGEST_TEXT]) if name else None
+            ours = _field((fold(name.text()) or "")[:MAX_TEXT]) if name else None
             text = fold(content.text(separator=" ")) if content else None
             if ours and text and (ours[1] or ours[0] not in found):
-                found[ours[0]] = text[:LONGEST_TEXT]
+                found[ours[0]] = text[:MAX_TEXT]
     return found

@@ -1,6 +1,6 @@
-"""`celery -A workers.app listings …`: what the scrapes found, and how a site's row reads its pages.
+"""`celery -A workers.app listings …`: what the scrapes found, and a preview of a site's pages.
 
-Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+Large imports are inside the commands: Celery loads this module for every command of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.output import FAILED, NOT_FOUND, USAGE, database, fail, handle_db_errors, say, show
+from workers.output import (
+    FAILED,
+    NOT_FOUND,
+    USAGE,
+    connect,
+    database,
+    fail,
+    handle_db_errors,
+    say,
+    show,
+)
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
@@ -19,10 +29,10 @@ if TYPE_CHECKING:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
 a_site = click.option("--site", help="name of a site, when several have ads")
-#: Cards that a preview shows.
-PREVIEWED = 10
-#: Longest wait for the page of a preview (seconds).
-PATIENCE = 30.0
+#: Listings that a preview shows.
+MAX_SHOWN = 10
+#: Timeout of a page of a preview (seconds).
+TIMEOUT = 30.0
 
 
 @click.group()
@@ -35,16 +45,16 @@ def listings() -> None:
 @a_site
 @click.option("--category", help="slug of a category")
 @click.option("--status", help="active, sold, closed, traded, expired")
-@click.option("--title", "words", help="part of the title")
-@click.option("--max-price", "most", type=click.FloatRange(0))
+@click.option("--title", help="part of the title")
+@click.option("--max-price", type=click.FloatRange(0))
 @as_json
 @handle_db_errors
-def list_(count: int, as_json: bool, **wanted: Any) -> None:
+def list_(as_json: bool, **filters: Any) -> None:
     """Ads, the newest first."""
     from tasks.listings import queries
 
-    with database() as connection:
-        rows = queries.found(connection, count=count, **wanted)
+    with connect() as connection:
+        rows = queries.newest(connection, **filters)
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
     show(rows, columns, as_json=as_json)
 
@@ -58,15 +68,15 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
     from tasks.listings import queries
 
-    with database() as connection:
+    with connect() as connection:
         found = queries.by_number(connection, number, site)
-        past = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
+        history = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
     if not found:
         fail(f"no ad with number {number}", "celery -A workers.app listings list", NOT_FOUND)
     if len(found) > 1:
         fail(f"several sites have an ad {number}", "name one with --site", USAGE)
     if as_json:
-        show([{**found[0], "history": past}], (), as_json=True)
+        show([{**found[0], "history": history}], (), as_json=True)
         return
     facts = [
         {"what": name.replace("_", " "), "value": ", ".join(value) if name == "regions" else value}
@@ -74,7 +84,7 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
         if name != "id" and value not in (None, [])
     ]
     show(facts, ("what", "value"))
-    show(past, ("at", "what", "value"))
+    show(history, ("at", "what", "value"))
 
 
 @listings.command("sites")
@@ -82,21 +92,13 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
 @handle_db_errors
 def sites_(as_json: bool) -> None:
     """Sites and how many ads each has."""
-    from tasks.listings import sites
+    from tasks.listings import queries
 
-    with database() as connection:
-        rows = sites.every(connection)
+    with connect() as connection:
+        rows = queries.sites(connection)
     columns = (
-        "name",
-        "title",
-        "upstream",
-        "fetch_by",
-        "active",
-        "categories",
-        "active_ads",
-        "ads",
-        "note",
-    )
+        "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
+    )  # fmt: skip
     show(rows, columns, as_json=as_json)
 
 
@@ -105,10 +107,10 @@ def sites_(as_json: bool) -> None:
 @handle_db_errors
 def categories_(as_json: bool) -> None:
     """Categories, whether they are scraped, when they last were."""
-    from tasks.listings import categories
+    from tasks.listings import queries
 
-    with database() as connection:
-        rows = categories.every(connection)
+    with connect() as connection:
+        rows = queries.categories(connection)
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
     show(rows, columns, as_json=as_json)
 
@@ -125,7 +127,7 @@ def categories_(as_json: bool) -> None:
 def preview(site: str, category: str | None, path: Path | None, as_json: bool) -> None:
     """Read the first pages of SITE as a scrape would, and store nothing.
 
-    They are fetched through the door: its quota, robots.txt and its pauses hold here too.
+    The quota, the spacing and robots.txt apply here too.
     """
     from tasks.listings import categories, sites
     from workers.errors import WatchkeeperError
@@ -133,15 +135,17 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
     try:
         with database() as connection:
             source = sites.find(connection, site)
-            wanted = categories.wanted(connection, site, [category] if category else None)
+            wanted = categories.find(connection, site, [category] if category else None)
         if not wanted and path is None:
-            fail(
-                f"no category to read at {site}", "celery -A workers.app listings categories", NOT_FOUND
-            )
-        page, size, second = _read(source, wanted[0].path if wanted else "/", path)
+            hint = "celery -A workers.app listings categories"
+            fail(f"no category to read at {site}", hint, NOT_FOUND)
+        category_path = wanted[0].path if wanted else "/"
+        if path is None:
+            page, size, second = _fetch(source, category_path)
+        else:
+            page, size, second = _read_file(source, category_path, path)
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
-        raise
     _show_page(page, size, as_json=as_json)
     if second:
         say(second, err=True)
@@ -149,40 +153,44 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
         fail("no ad could be read", f"check selectors in the row of {site} in table site", FAILED)
 
 
-def _read(source: Source, category_path: str, path: Path | None) -> tuple[Page, int, str]:
-    """The first page, its characters, and what the second says."""
+def _read_file(source: Source, category_path: str, path: Path) -> tuple[Page, int, str]:
+    from urllib.parse import urljoin
+
+    from tasks.listings import fetchers
+
+    html = path.read_text(errors="replace")
+    return fetchers.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
+
+
+def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:
+    """The first page, its length in characters, and a comparison with the second page."""
     from contextlib import closing
     from functools import partial
-    from urllib.parse import urljoin
 
     from tasks.listings import fetchers
     from workers.errors import UpstreamError
     from workers.upstreams import CallOptions, UpstreamClient
 
-    if path is not None:
-        html = path.read_text(errors="replace")
-        return fetchers.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
-    options = CallOptions(timeout=PATIENCE, check=partial(fetchers.refuse_challenge, source))
+    options = CallOptions(timeout=TIMEOUT, check=partial(fetchers.refuse_challenge, source))
     with (
         closing(UpstreamClient()) as client,
-        fetchers.opened(source, client) as fetch,
-        client.max_wait(PATIENCE),
+        fetchers.open_fetcher(source, client) as fetch,
+        client.max_wait(TIMEOUT),
     ):
-        answer = fetch(source.path(category_path, 1), options)
-        page = fetchers.parse(source, answer.text, answer.url)
+        response = fetch(source.path(category_path, 1), options)
+        page = fetchers.parse(source, response.text, response.url)
         if not page.cards:
-            return page, len(answer.text), ""
-        time.sleep(fetchers.pause(source))
+            return page, len(response.text), ""
+        time.sleep(fetchers.default_pause(source))
         try:
             other = fetch(source.path(category_path, 2), options)
         except UpstreamError as error:
-            return page, len(answer.text), f"page 2: {error}"
+            return page, len(response.text), f"page 2: {error}"
     second = fetchers.parse(source, other.text, other.url)
-    return page, len(answer.text), _compared(source, page, second, other.url)
+    return page, len(response.text), _compared(source, page, second, other.url)
 
 
 def _compared(source: Source, first: Page, second: Page, url: str) -> str:
-    """Whether the second page is another than the first."""
     known = {card.external_id for card in first.cards}
     others = sum(card.external_id not in known for card in second.cards)
     said = f"page 2: {len(second.cards)} ads read, {others} of them not on page 1 ({url})"
@@ -197,12 +205,11 @@ def _show_page(page: Page, size: int, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     rows = [asdict(card) for card in page.cards]
-    shown = rows if as_json else rows[:PREVIEWED]
     columns = (
         "external_id", "title", "listing_type", "price", "currency", "status", "condition", "ships_to",
         "seller", "seller_reputation", "listed_at",
     )  # fmt: skip
-    show(shown, columns, as_json=as_json)
+    show(rows if as_json else rows[:MAX_SHOWN], columns, as_json=as_json)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
     say(
         f"{len(rows)} ads read, {page.unreadable} not readable, {size:,} characters,"

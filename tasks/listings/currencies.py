@@ -1,8 +1,8 @@
-"""How currencies are written in ads (pure): codes, signs, abbreviations, names.
+"""Spellings of currencies (pure): codes, signs, abbreviations, names.
 
-Most signs are CLDR's, of all its languages, less those that are a letter or a word of ads as well.
-Several currencies share some of them: then the site's own is meant if it is among them, else the
-usual one, else none that is known.
+Most signs are CLDR's, of all its languages, without those that are also a letter or a common word.
+A spelling that several currencies share means the site's currency if it is one of them, else the usual
+one, else UNKNOWN.
 """
 
 # ruff: noqa: RUF001 - letters of other alphabets are what this is about
@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 from price_parser.parser import CURRENCY_CODES  # type: ignore[attr-defined]
 
-#: A currency is named, but which one is not known.
+#: A currency is named, but it is not known which.
 UNKNOWN = ""
-#: Codes that ads also write in small letters.
+#: Codes that listings also write in lower case.
 COMMON = (
     "USD", "EUR", "GBP", "JPY", "CAD", "AUD", "NZD", "CHF", "SEK", "NOK", "DKK", "SGD", "HKD",
     "CNY", "KRW", "INR", "PLN", "CZK", "HUF", "THB", "MYR", "PHP", "TWD", "MXN", "BRL", "ZAR",
@@ -23,16 +23,16 @@ COMMON = (
 )  # fmt: skip
 #: Codes newer than the list of price-parser, and that of yuan outside China.
 _NEWER = ("CNH", "MRU", "SLE", "STN", "VES", "XCG", "ZWG")
-#: Codes that are words as well ("ALL 300 shipped"), or no money.
+#: Codes that are also words ("ALL 300 shipped"), or no money.
 _NONE = frozenset({"ALL", "TOP", "VAL", "SIT", "IMP", "XXX", "XTS", "RMB", "NTD"})
-#: ISO 4217 codes (some of the past) that ads name: the rest count in capitals alone ("try 300").
+#: ISO 4217 codes, some of the past; those not in COMMON only in capitals ("try 300").
 CODES = (*COMMON, *(c for c in (*CURRENCY_CODES, *_NEWER) if c not in {*COMMON, *_NONE}))
-#: What prices are given in that is no currency of a state.
-NO_STATE = ("BTC", "XBT", "ETH", "USDT", "USDC", "XMR", "LTC", "DOGE", "SOL", "BNB", "XRP")
-#: Currencies that count in thousandths: "1.250 KWD" is one and a quarter.
+#: Cryptocurrencies.
+CRYPTO = ("BTC", "XBT", "ETH", "USDT", "USDC", "XMR", "LTC", "DOGE", "SOL", "BNB", "XRP")
+#: Currencies with three decimals: "1.250 KWD" is one and a quarter.
 IN_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
-#: Signs that stand at a number whatever is around them.
+#: Signs, whatever stands around them.
 SIGNS = {
     "$": "USD", "\uff04": "USD", "€": "EUR", "£": "GBP", "\uffe1": "GBP", "¥": "JPY", "\uffe5": "JPY",
     "₩": "KRW", "\uffe6": "KRW", "₹": "INR", "₽": "RUB", "₪": "ILS", "₺": "TRY", "฿": "THB", "₫": "VND",
@@ -52,7 +52,7 @@ SIGNS = {
     "EG£": "EGP", "E£": "EGP", "£E": "EGP", "£LB": "LBP", "£IE": "IEP", "TH฿": "THB",
     "$WS": "WST", "$EC": "XCD", "KA$": "CAD", "₤IT": "ITL", "₤": UNKNOWN, "ƒ": UNKNOWN,
 }  # fmt: skip
-#: Abbreviations: no letter stands beside them.  A dot after them belongs to them.
+#: Abbreviations: no letter beside them; a dot after them belongs to them.
 LETTERS = {
     "zł": "PLN", "zl": "PLN", "Zł": "PLN", "Kč": "CZK", "kč": "CZK", "Kčs": "CSK", "Ft": "HUF",
     "kr": UNKNOWN, "Kr": UNKNOWN, "Skr": "SEK", "Nkr": "NOK", "Dkr": "DKK", "Ikr": "ISK",
@@ -73,32 +73,15 @@ LETTERS = {
     "FBu": "BIF", "Fdj": "DJF", "MTn": "MZN", "NAf": "ANG", "Afl": "AWG", "Nu": "BTN", "ብር": "ETB",
     "ރ": "MVR", "щ.д": "USD", "КМ": "BAM", "ТМТ": "TMT", "Кч": "CZK", "зл": "PLN", "Тл": "TRY",
     "Kz": "AOA", "Esc": "PTE", "Bs.S": "VES",
-    **dict.fromkeys(NO_STATE, UNKNOWN),
+    **dict.fromkeys(CRYPTO, UNKNOWN),
 }  # fmt: skip
-#: Abbreviations that are read after a number alone: before one they begin a model's name.
+#: Abbreviations only after a number; before one they begin a model's name.
 AFTER = dict.fromkeys(
-    (
-        "DA",
-        "DT",
-        "FC",
-        "FG",
-        "FB",
-        "UM",
-        "RF",
-        "VT",
-        "CF",
-        "SR",
-        "LS",
-        "MK",
-        "KM",
-        "Db",
-        "Rf",
-        "Le",
-        "Ar",
-    ),
+    ("DA", "DT", "FC", "FG", "FB", "UM", "RF", "VT", "CF", "SR", "LS", "MK", "KM", "Db",
+     "Rf", "Le", "Ar"),
     UNKNOWN,
-)
-#: Names, without regard to case; an s at their end is no difference.
+)  # fmt: skip
+#: Names in any case, with or without an s at the end.
 NAMES = {
     "euro": "EUR", "pound": "GBP", "quid": "GBP", "yen": "JPY", "yuan": "CNY", "renminbi": "CNY",
     "rupee": "INR", "indian rupee": "INR", "pakistani rupee": "PKR", "rupiah": "IDR", "ringgit": "MYR",
@@ -114,7 +97,7 @@ NAMES = {
     "hong kong dollar": "HKD", "hk dollar": "HKD", "taiwan dollar": "TWD", "mexican peso": "MXN",
     "philippine peso": "PHP",
 }  # fmt: skip
-#: Other currencies that share a spelling: the site's own is meant when it is one of them.
+#: Other currencies that share a spelling.
 SHARED = {
     "$": ("AUD CAD NZD SGD HKD TWD MXN ARS CLP COP UYU BZD BBD JMD TTD XCD FJD NAD BND BMD BSD GYD KYD "
           "LRD SBD SRD CUP DOP"),
@@ -131,13 +114,13 @@ SHARED = {
     "Db": "STN", "Rf": "MVR", "Le": "SLE", "Ar": "MGA", "ƒ": "ANG AWG XCG",
     "₡": "SVC", "C$": "NIO", "₩": "KPW", "lei": "MDL", "Lei": "MDL",
 }  # fmt: skip
-#: Only before a number, as its first letter.
+#: Only directly before a number.
 RAND = "R"
 _SAME = {"\uff04": "$", "\uffe1": "£", "\uffe5": "¥", "Kr": "kr", "rs": "Rs"}
 
 
-def meant(spelling: str, site: str | None) -> str:
-    """The currency (ISO 4217) that ``spelling`` names on a site whose own is ``site``, or UNKNOWN."""
+def resolve(spelling: str, site: str | None) -> str:
+    """The currency (ISO 4217 or UNKNOWN) of a spelling on a site whose currency is ``site``."""
     plain = re.sub(r"\s+(?=\$)|(?<=\$)\s+", "", spelling.strip()).removesuffix(".")
     plain = _SAME.get(plain, plain)
     if plain == RAND:
@@ -150,14 +133,14 @@ def meant(spelling: str, site: str | None) -> str:
 
 
 def _either(words: Iterable[str]) -> str:
-    """One pattern for all of them, the longest first."""
+    """A pattern that prefers the longest word."""
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
 _LETTER = r"[^\W\d_]"
 _LETTERED = [sign for sign in SIGNS if re.match("[A-Z]", sign)]
-#: "AU $500" and "US $" too; but "A $500 amp" is an amp.  Capitals at a dollar that nobody knows are
-#: a dollar that nobody knows, and so is every other sign that Unicode calls one of a currency.
+#: "AU $500" and "US $" too; but "A $500 amp" is an amp.  Other capitals at a dollar, and other currency
+#: signs of Unicode, name an unknown currency.
 SIGN = (
     r"(?:(?<![A-Za-z])(?i:US|CA?|AU|NZ|HK|NT|SG)\s?\$|(?<![A-Za-z])(?i:CAN|CDN|MEX|COL|MOP|BDS)\$"
     rf"|(?<![A-Za-z])(?:{_either(_LETTERED)}|[A-Z]{{1,2}}\$)"

@@ -1,9 +1,9 @@
-"""How far down a list a scrape went, and which ads that covers (pure).
+"""How far down a list a scrape went, and which listings that covers (pure).
 
-A list is sorted by when ads were listed, or by when they were last touched; a site does not say
-which, so the order is read off the ads seen.  An ad that stands, by that order, above the last one
-seen and was not there has been missed.  Where no order can be read off, only a scrape of the whole
-list says anything.  A few ads that are kept at the top of a page, whatever their age, are passed over.
+A site does not say whether a list is sorted by the time of listing or of the last edit, so the order
+is derived from the listings seen.  A listing that belongs above the last one seen and was not there
+was missed.  If no order fits, only a scrape of the whole list covers anything.  A few listings at the
+top of a page may be out of order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class Dated(Protocol):
-    """An ad with its two times."""
+    """A listing with its two times."""
 
     @property
     def listed_at(self) -> datetime | None: ...
@@ -23,36 +23,33 @@ class Dated(Protocol):
     def edited_at(self) -> datetime | None: ...
 
 
-#: Ads at the top of a page that may stand there out of order: sticky, promoted or undated ones.
-LEADING = 3
-#: So many must follow in order before what leads is taken for such.
-PROOF = 8
+#: Listings at the top of a page that may be out of order: sticky, promoted or undated ones.
+MAX_LEADING = 3
+#: Listings that must follow in order for that.
+MIN_FOLLOWING = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the ads seen so far say about the list's order; False: not sorted that way.
-
-    None: nothing seen yet; an instant: sorted that way, this is the last one's.
-    """
+    """Orders that fit the listings seen: the last one's time; False: does not fit; None: none seen."""
 
     by_listed: datetime | bool | None = None
     by_touched: datetime | bool | None = None
 
-    def followed_by(self, ads: Iterable[Dated]) -> Order:
-        """The order after these ads, which stand below those seen before."""
+    def followed_by(self, listings: Iterable[Dated]) -> Order:
+        """The order after these listings, which stand below those seen before."""
         listed, touched = self.by_listed, self.by_touched
-        for ad in ads:
-            listed = _next(listed, ad.listed_at)
-            touched = _next(touched, touched_at(ad))
+        for listing in listings:
+            listed = _next(listed, listing.listed_at)
+            touched = _next(touched, touched_at(listing))
         return Order(listed, touched)
 
-    def after_page(self, ads: Sequence[Dated]) -> Order:
-        """The order after a page, whatever its first few ads say when the others agree without them."""
+    def after_page(self, listings: Sequence[Dated]) -> Order:
+        """The order after a page; its first few listings are left out if only the others fit."""
         tried = [
-            self.followed_by(ads[leading:])
-            for leading in range(LEADING + 1)
-            if leading == 0 or len(ads) - leading >= PROOF
+            self.followed_by(listings[leading:])
+            for leading in range(MAX_LEADING + 1)
+            if leading == 0 or len(listings) - leading >= MIN_FOLLOWING
         ]
         listed = (order for order in tried if isinstance(order.by_listed, datetime))
         touched = (order for order in tried if isinstance(order.by_touched, datetime))
@@ -67,7 +64,7 @@ class Order:
 
     @classmethod
     def restored(cls, stored: Sequence[str | bool | None] | None) -> Order:
-        """As it was before ``stored()``."""
+        """The inverse of ``stored()``."""
         return cls(
             *(datetime.fromisoformat(one) if isinstance(one, str) else one for one in stored or ())
         )
@@ -79,21 +76,21 @@ def _next(last: datetime | bool | None, value: datetime | None) -> datetime | bo
     return False if isinstance(last, datetime) and value > last else value
 
 
-def touched_at(ad: Dated) -> datetime | None:
-    """When the ad was listed or last edited, whichever is later."""
-    times = [at for at in (ad.listed_at, ad.edited_at) if at is not None]
+def touched_at(listing: Dated) -> datetime | None:
+    """When it was listed or last edited, whichever is later."""
+    times = [at for at in (listing.listed_at, listing.edited_at) if at is not None]
     return max(times, default=None)
 
 
-def is_recent(ad: Dated, since: datetime) -> bool:
-    """Whether an ad was listed or touched since then; one that does not say is taken as recent."""
-    touched = touched_at(ad)
+def is_recent(listing: Dated, since: datetime) -> bool:
+    """Whether it was listed or edited since then; one without times counts as recent."""
+    touched = touched_at(listing)
     return touched is None or touched >= since
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which ads of a category a scrape would have shown: all, or those above ``below``."""
+    """Listings of a category that a scrape covers: all, or those later than ``below``."""
 
     whole: bool
     by_touched: bool = False
@@ -101,9 +98,9 @@ class Coverage:
 
 
 def coverage(order: Order, *, whole: bool) -> Coverage | None:
-    """What a complete scrape covers; None when that cannot be said.
+    """What a complete scrape covers; None if no order fits.
 
-    When both orders fit, the one by listing is used: what it covers the other covers too.
+    If both fit, the one by listing is used, since the other covers the same listings and more.
     """
     if whole:
         return Coverage(whole=True)

@@ -1,8 +1,7 @@
-"""What the built-in site begins with: Head-Fi's classifieds (XenForo 2 with an add-on of its own).
+"""Initial row of the built-in site: Head-Fi's classifieds (XenForo 2 with a custom add-on).
 
-No page of it could be read when this was written: the class names are those that two independent
-public bots agree on.  The row in table `site` is what scrapes use; this is what a new installation
-puts there.  To check it: ``celery -A workers.app listings preview head_fi``.
+The class names are those that two independent public bots agree on; no page of the site could be read
+when this was written.  To check them: ``celery -A workers.app listings preview head_fi``.
 """
 
 from __future__ import annotations
@@ -20,5 +19,5 @@ SELECTORS = {
     "overlay": ".hfcOverlayGlobal--content",
     "next": "a.pageNav-jump--next",
 }
-#: An ad's number is the last in its address: /classifieds/SLUG.12345/ or /classifieds/12345/.
+#: The number at the end of /classifieds/SLUG.12345/ or /classifieds/12345/.
 ID_PATTERN = r"(?:\.|/)(\d+)/?$"

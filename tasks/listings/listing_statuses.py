@@ -1,18 +1,16 @@
-"""`listing_status_change`: what became of ads over time: active, sold, closed, traded, expired."""
+"""`listing_status_change`: statuses of listings over time: active, sold, closed, traded, expired."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import Connection, ForeignKey, Identity, Index, Text, text
+from sqlalchemy import Connection, ForeignKey, Index, func, insert, select, true
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
 
-from workers.db import Base
+from tasks.listings.listings import Listing
+from workers.db import Base, DefaultNow, RowId
 
 
 class ListingStatusChange(Base):
-    """A status an ad had from ``seen_at`` on."""
+    """A status of a listing, valid from ``seen_at`` on."""
 
     __tablename__ = "listing_status_change"
     __table_args__ = (
@@ -20,28 +18,27 @@ class ListingStatusChange(Base):
         {"comment": "Statuses of ads over time, one row a change."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    listing_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("listing.id", ondelete="CASCADE"), comment="Ad"
+    id: Mapped[RowId]
+    listing_id: Mapped[int] = mapped_column(ForeignKey("listing.id", ondelete="CASCADE"), comment="Ad")
+    status: Mapped[str] = mapped_column(comment="Status from then on")
+    before: Mapped[str | None] = mapped_column(comment="Status before; null: first seen")
+    seen_at: Mapped[DefaultNow] = mapped_column(comment="Since")
+
+
+def record(connection: Connection, ids: list[int]) -> None:
+    """Add the status of each listing whose last recorded status differs."""
+    latest = (
+        select(ListingStatusChange.status)
+        .where(ListingStatusChange.listing_id == Listing.id)
+        .order_by(ListingStatusChange.seen_at.desc(), ListingStatusChange.id.desc())
+        .limit(1)
+        .lateral("latest")
     )
-    status: Mapped[str] = mapped_column(Text, comment="Status from then on")
-    before: Mapped[str | None] = mapped_column(Text, comment="Status before; null: first seen")
-    seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Since"
+    changed = (
+        select(Listing.id, Listing.status, latest.c.status)
+        .outerjoin(latest, true())
+        .where(Listing.id == func.any(ids), Listing.status.is_distinct_from(latest.c.status))
+        .order_by(Listing.id)
     )
-
-
-_KEEP = text("""
-insert into listing_status_change (listing_id, status, before)
-select l.id, l.status, latest.status
-  from listing l
-  left join lateral (select status from listing_status_change c where c.listing_id = l.id
-                      order by seen_at desc, id desc limit 1) latest on true
- where l.id = any(:ids) and latest.status is distinct from l.status
- order by l.id
-""")
-
-
-def keep(connection: Connection, ids: list[int]) -> int:
-    """Note the status of these ads wherever it is not the last one noted; returns how many."""
-    return connection.execute(_KEEP, {"ids": ids}).rowcount
+    columns = ["listing_id", "status", "before"]
+    connection.execute(insert(ListingStatusChange).from_select(columns, changed))

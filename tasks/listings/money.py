@@ -1,10 +1,10 @@
-"""The price that an ad asks (pure): "1,299.50 USD", "₹1,45,000", "was $1200 now $950", "2.5k".
+"""The asking price in a text (pure): "1,299.50 USD", "₹1,45,000", "was $1200 now $950", "2.5k".
 
 An amount beside a currency is the price, whatever other numbers the text has ("HD600 - 250 USD" and
 "HD 600 250 USD" are 250).  Of several prices the asked one wins: the one after "now", "asking" or an
 arrow; never what it was, what it cost new, or what its shipping costs.  Of a range it is the lower
-end.  A currency that is named and not known is not the site's.  Nothing and less
-than nothing ("-5 USD") are no price.
+end.  A named currency that is not known is not taken for the site's.  Zero and negative amounts
+("-5 USD") are no price.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from functools import lru_cache
 from itertools import pairwise
 
 from tasks.listings import amounts
-from tasks.listings.amounts import CENT, GREATEST, Amount
-from tasks.listings.currencies import CODES, UNKNOWN
+from tasks.listings.amounts import Amount
+from tasks.listings.currencies import UNKNOWN
 from workers.text import cleaned
 
-__all__ = ["CENT", "CODES", "GREATEST", "LONGEST", "UNKNOWN", "Money", "parse"]
-#: No price is longer; what follows is an ad's story (characters).
-LONGEST = 300
-#: Ends of a range are not further apart.
-WIDEST = 10
+#: Characters of a text that are read.
+MAX_LENGTH = 300
+#: Highest ratio of the ends of a range.
+MAX_RANGE_RATIO = 10
 
 EXTRA, OLD, SOLD, PLAIN, ASKED = range(5)
 _WORDS = re.compile(
@@ -41,8 +40,8 @@ _WORDS = re.compile(
     r"|(?P<plus>[+]\s*$)|(?P<arrow>(?:->|=>|>|[\u2192\u21d2\u279c\u27a1\u2794\u00bb])\s*$)",
     re.IGNORECASE,
 )
-#: What is said of an amount after it.
-_SAID_AFTER = re.compile(
+#: Words after an amount.
+_WORDS_AFTER = re.compile(
     r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b|new\s*$)"
     r"|(?P<extra>(?:for\s+)?(?:shipping|postage|versand)\b(?!\s+(?:is\s+)?(?:incl|paid|free)))"
     r"|(?P<asked>(?:asking|obo|ono|firm)\b))",
@@ -52,25 +51,14 @@ _RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKE
 _ENDS = re.compile(r"[,;|/!()\[\]]|\s[-\u2013\u2014]\s|[.]\s")
 _PLUS = re.compile(r"[+]|\bplus\b", re.IGNORECASE)
 _TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
-_SEPARATORS = str.maketrans(
-    {
-        "\u066c": ",",
-        "\u066b": ".",
-        "\u2019": "'",
-        "\u02bc": "'",
-        "\uff0c": ",",
-        "\u060c": ",",
-        "\u2e41": ",",
-    }
-)
+_SEPARATORS = str.maketrans("\u066c\u066b\u2019\u02bc\uff0c\u060c\u2e41", ",.'',,,")
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount with two decimals and its currency.
+    """An amount with two decimals and its currency (ISO 4217).
 
-    The currency is a code of ISO 4217; None: the text names none, or ``is_unknown``: one that is
-    not known, which is never the site's.
+    Currency None: the text names none, or one that is not known (``is_unknown``).
     """
 
     amount: Decimal
@@ -88,12 +76,12 @@ class _Candidate:
 
 @lru_cache(maxsize=1024)
 def parse(text: str, site: str | None = None) -> Money | None:
-    """The price that ``text`` asks on a site whose currency is ``site``, or None when it asks none."""
-    text = _ascii_digits(cleaned(text)[:LONGEST])
+    """The asking price in ``text`` on a site whose currency is ``site``; None if there is none."""
+    text = _ascii_digits(cleaned(text)[:MAX_LENGTH])
     found = [
         _Candidate(one, currency, value)
-        for one in amounts.amounts(text)
-        if (value := one.value(currency := one.currency(site))) is not None and not one.is_less
+        for one in amounts.find_amounts(text)
+        if (value := one.value(currency := one.currency(site))) is not None and not one.is_negative
     ]
     _join_ranges(text, found)
     _rank(text, found)
@@ -102,7 +90,7 @@ def parse(text: str, site: str | None = None) -> Money | None:
         return None
     currency = chosen.currency
     if currency is None:
-        # "was $1200, now 950": both are of one currency.
+        # "was $1200, now 950": both have one currency.
         currency = next((one.currency for one in found if one.currency is not None), None)
     return Money(chosen.value, currency or None, currency == UNKNOWN)
 
@@ -115,7 +103,7 @@ def _ascii_digits(text: str) -> str:
 
 
 def _join_ranges(text: str, found: list[_Candidate]) -> None:
-    """Of "$300-350" and "300-350 USD" the lower end stays, with the currency of either."""
+    """Keep the lower end of "$300-350" and "300-350 USD", with the currency of either."""
     for one, other in list(pairwise(found)):
         low, high = one.amount, other.amount
         if low.is_model or _TO.match(text[low.right : high.left]) is None:
@@ -124,7 +112,7 @@ def _join_ranges(text: str, found: list[_Candidate]) -> None:
         if low.multiple == 1:
             low.multiple = high.multiple
         value = low.value(currency)
-        if value is not None and value < other.value <= WIDEST * value:
+        if value is not None and value < other.value <= MAX_RANGE_RATIO * value:
             one.currency, one.value = currency, value
             found.remove(other)
         else:
@@ -135,25 +123,25 @@ def _rank(text: str, found: list[_Candidate]) -> None:
     end = 0
     for place, one in enumerate(found):
         gap = text[end : one.amount.left]
-        one.rank = _before(gap, is_named=one.amount.is_named)
+        one.rank = _rank_by_words(gap, is_named=one.amount.is_named)
         before = found[place - 1] if place else None
         if before and gap.strip().lower() == "to" and before.value > one.value:
             one.rank = ASKED
         if before and before.rank == one.rank == EXTRA:
-            # "$30 shipping + $950": what is added here is the price.
+            # "$30 shipping + $950": the second is the price.
             one.rank = PLAIN
         following = found[place + 1].amount.left if place + 1 < len(found) else len(text)
-        said = text[one.amount.right : following].lstrip(" (")
-        stop = _ENDS.search(said) or _PLUS.search(said)
+        tail = text[one.amount.right : following].lstrip(" (")
+        stop = _ENDS.search(tail) or _PLUS.search(tail)
         if stop or following == len(text):
-            after = _SAID_AFTER.match(said[: stop.start()] if stop else said)
+            after = _WORDS_AFTER.match(tail[: stop.start()] if stop else tail)
             if after is not None and one.rank == PLAIN:
                 one.rank = _RANKS[after.lastgroup or ""]
         end = one.amount.right
 
 
-def _before(gap: str, *, is_named: bool) -> int:
-    """What the words before an amount make of it; a bare number must stand right behind them."""
+def _rank_by_words(gap: str, *, is_named: bool) -> int:
+    """The rank that the words before an amount give it; a bare number must follow them at once."""
     segment = gap.rstrip(" (:=~")
     stops = list(_ENDS.finditer(segment))
     segment = segment[stops[-1].end() :] if stops else segment
@@ -169,15 +157,13 @@ def _chosen(text: str, found: list[_Candidate]) -> _Candidate | None:
     ]
     if not any(one.rank >= PLAIN for one in sure):
         bare = [one for one in found if one not in sure]
-        plain = [one for one in bare if not one.amount.is_model and not _goes_on(text, one.amount)]
+        # A capital right after a number belongs to a model: 800S, 6XX.
+        plain = [
+            one for one in bare if not one.amount.is_model and not text[one.amount.end :][:1].isupper()
+        ]
         sure += (plain or bare)[:1]
     if not sure:
         return None
     best = max(one.rank for one in sure)
     fitting = [one for one in sure if one.rank == best]
     return fitting[-1] if best == ASKED else fitting[0]
-
-
-def _goes_on(text: str, amount: Amount) -> bool:
-    """800S, 6XX: a letter in capitals goes on where the number ends."""
-    return text[amount.end :][:1].isupper()

@@ -1,12 +1,15 @@
-"""What people ask of table `listing`: rows as words, nothing that writes."""
+"""What the `listings` commands read: rows for people, by psycopg."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, text
+import psycopg
 
-_FOUND = text("""
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+_NEWEST = """
 select l.external_id as id, l.title, l.price, l.currency, l.status, l.listing_type as type,
        c.slug as category, l.seller, ago_words(l.first_seen_at) as found, l.site, l.url,
        first_price.price as first_price
@@ -14,53 +17,64 @@ select l.external_id as id, l.title, l.price, l.currency, l.status, l.listing_ty
   left join category c on c.id = l.category_id
   left join lateral (select p.price from listing_price p where p.listing_id = l.id
                       order by p.seen_at, p.id limit 1) first_price on true
- where (cast(:site as text) is null or l.site = :site)
-   and (cast(:category as text) is null or c.slug = :category)
-   and (cast(:status as text) is null or l.status = :status)
-   and (cast(:words as text) is null or l.title ilike :words)
-   and (cast(:most as numeric) is null or l.price <= :most)
- order by l.first_seen_at desc, l.id desc limit :count
-""")
-
-
-def found(
-    connection: Connection,
-    *,
-    count: int,
-    site: str | None = None,
-    category: str | None = None,
-    status: str | None = None,
-    words: str | None = None,
-    most: float | None = None,
-) -> list[dict[str, Any]]:
-    """Ads that fit, the newest first; ``words`` is part of the title, ``most`` the highest price."""
-    escaped = (words or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    wanted = {
-        "count": count, "site": site, "category": category, "status": status, "most": most,
-        "words": f"%{escaped}%" if words else None,
-    }  # fmt: skip
-    return [dict(row) for row in connection.execute(_FOUND, wanted).mappings()]
-
-
-_ONE = text("""
+ where (%(site)s::text is null or l.site = %(site)s)
+   and (%(category)s::text is null or c.slug = %(category)s)
+   and (%(status)s::text is null or l.status = %(status)s)
+   and (%(title)s::text is null or l.title ilike %(title)s)
+   and (%(max_price)s::numeric is null or l.price <= %(max_price)s)
+ order by l.first_seen_at desc, l.id desc limit %(count)s
+"""
+_BY_NUMBER = """
 select l.*, c.slug as category from listing l left join category c on c.id = l.category_id
- where l.external_id = :number and (cast(:site as text) is null or l.site = :site)
+ where l.external_id = %(number)s and (%(site)s::text is null or l.site = %(site)s)
  order by l.site limit 2
-""")
-_HISTORY = text("""
+"""
+_HISTORY = """
 select p.seen_at as at, 'price' as what, concat_ws(' ', p.price, p.currency) as value
-  from listing_price p where p.listing_id = :listing
+  from listing_price p where p.listing_id = %(listing)s
 union all
-select s.seen_at, 'status', s.status from listing_status_change s where s.listing_id = :listing
+select s.seen_at, 'status', s.status from listing_status_change s where s.listing_id = %(listing)s
  order by 1
-""")
+"""
+_SITES = """
+select s.name, s.title, s.upstream, s.fetch_by, s.active, s.currency, s.expire_after, s.note,
+       (select count(*) from category c where c.site = s.name and c.scraped) as categories,
+       (select count(*) from listing l where l.site = s.name) as ads,
+       (select count(*) from listing l where l.site = s.name and l.status = 'active') as active_ads
+  from site s order by s.name
+"""
+_CATEGORIES = """
+select c.site, c.external_id as id, c.slug, c.title, p.slug as parent, c.scraped,
+       (select count(*) from listing l where l.category_id = c.id and l.status = 'active')
+           as active_ads,
+       s.last_complete_at
+  from category c
+  left join category p on p.id = c.parent_id
+  left join category_state s on s.category_id = c.id
+ order by c.site, c.id
+"""
 
 
-def by_number(connection: Connection, number: str, site: str | None) -> list[dict[str, Any]]:
-    """Ads of that number: none, one, or two when sites share it."""
-    return [dict(row) for row in connection.execute(_ONE, {"number": number, "site": site}).mappings()]
+def newest(connection: Connection, title: str | None, **filters: Any) -> list[Row]:
+    """Listings that pass all filters that are not None, the newest first; ``title``: part of it."""
+    escaped = (title or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = f"%{escaped}%" if title else None
+    return connection.execute(_NEWEST, {**filters, "title": pattern}).fetchall()
 
 
-def history(connection: Connection, listing: int) -> list[dict[str, Any]]:
-    """Prices and statuses of an ad, the oldest first."""
-    return [dict(row) for row in connection.execute(_HISTORY, {"listing": listing}).mappings()]
+def by_number(connection: Connection, number: str, site: str | None) -> list[Row]:
+    """Listings of that number: none, one, or two when sites share it."""
+    return connection.execute(_BY_NUMBER, {"number": number, "site": site}).fetchall()
+
+
+def history(connection: Connection, listing: int) -> list[Row]:
+    """Prices and statuses of a listing, the oldest first."""
+    return connection.execute(_HISTORY, {"listing": listing}).fetchall()
+
+
+def sites(connection: Connection) -> list[Row]:
+    return connection.execute(_SITES).fetchall()
+
+
+def categories(connection: Connection) -> list[Row]:
+    return connection.execute(_CATEGORIES).fetchall()

@@ -1,4 +1,4 @@
-"""`tasks.listings.scrape`: list pages of a site's categories → ads, their prices and statuses."""
+"""`tasks.listings.scrape`: reads the list pages of a site's categories and stores their listings."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from tasks.listings import categories, category_reader, fetchers, site_turns, sites
+from tasks.listings import categories, fetchers, site_turns, sites
+from tasks.listings.category_reader import CategoryReader
 from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
 from workers.ledger import claims
 from workers.ledger.kinds import Options
 
-#: A run that finds another at its site looks again after so long.
-TURN_PAUSE = timedelta(seconds=15)
+#: Delay before a run looks again whether another run still scrapes its site.
+TURN_RETRY_DELAY = timedelta(seconds=15)
 
 
 class ScrapeOptions(Options):
-    """Which site, how deep; names and ranges are those of the system this one comes from."""
+    """Site and depth; names and ranges are those of the earlier system."""
 
     site: str = Field("head_fi", max_length=64, description="Name of a row in table site")
     categories: list[str] | None = Field(
@@ -47,11 +48,11 @@ class ScrapeOptions(Options):
 
 
 def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
-    """One item a category; its data says how deep to go and keeps how far it got."""
+    """One item a category; its data holds the depth and the cursor."""
     options = work.options
     with work.read() as connection:
         sites.find(connection, options.site)
-        found = categories.wanted(connection, options.site, options.categories)
+        found = categories.find(connection, options.site, options.categories)
     missing = set(options.categories or ()) - {row.slug for row in found}
     if missing or not found:
         what = f"no category {', '.join(sorted(missing))}" if missing else "no category to scrape"
@@ -66,12 +67,12 @@ def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
 
 
 def _take_turn(work: Work[ScrapeOptions]) -> None:
-    """One scrape a site at a time: take the turn, or come back when the other may have ended."""
+    """One scrape a site at a time: take the turn, or hand the batch back."""
     with claims.fenced(work.claim) as connection:
         holder = site_turns.take(connection, work.options.site, work.run_id)
     if holder != work.run_id:
         reason = f"{work.options.site} is being scraped by run {holder}"
-        raise HandBack(reason, not_before=work.now() + TURN_PAUSE)
+        raise HandBack(reason, not_before=work.now() + TURN_RETRY_DELAY)
 
 
 def summary(counts: Mapping[str, int]) -> str:
@@ -89,7 +90,7 @@ def summary(counts: Mapping[str, int]) -> str:
     summary=summary,
     queue="listings",
     upstream="head_fi",
-    # A site's categories are one batch: its pages come one after the other anyway.
+    # The categories of a site are one batch: their pages are read one after the other anyway.
     batch_size=1000,
     min_every=timedelta(minutes=1),
     max_every=timedelta(minutes=60),
@@ -98,17 +99,8 @@ def scrape(work: Work[ScrapeOptions]) -> None:
     """Scrape classified ads: new ones, changed ones, their prices over time."""
     with work.read() as connection:
         site = sites.find(connection, work.options.site)
-    options = work.options
-    told = options.rate_limit_delay_seconds
-    with fetchers.opened(site, work.client, headless=options.headless) as fetch:
-        reader = category_reader.Reader(
-            work,
-            site,
-            fetch,
-            timeout=float(options.timeout_seconds),
-            delay=fetchers.pause(site) if told is None else told,
-            days=options.initial_scrape_days,
-        )
+    with fetchers.open_fetcher(site, work.client, headless=work.options.headless) as fetch:
+        reader = CategoryReader(work, site, fetch)
         for item in work.items():
             with work.attempt(item):
-                reader.read_category(item)
+                reader.read(item)

@@ -1,17 +1,28 @@
-"""`scrape`: what became of each category in each run; people read it as the view `scrape_log`."""
+"""`scrape`: the outcome of each category in each run; people read it as the view `scrape_log`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    Index,
+    delete,
+    func,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Uuid
+from sqlalchemy.types import Uuid
 
-from workers.db import Base
-
-STATES = ("running", "complete", "incomplete", "blocked", "failed")
+from workers.db import Base, DefaultNow
 
 
 class Scrape(Base):
@@ -30,7 +41,7 @@ class Scrape(Base):
 
     run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run")
     category_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("category.id", ondelete="CASCADE"), primary_key=True, comment="Category"
+        ForeignKey("category.id", ondelete="CASCADE"), primary_key=True, comment="Category"
     )
     thorough: Mapped[bool] = mapped_column(comment="Whether it was the category's first scrape")
     pages: Mapped[int] = mapped_column(server_default=text("0"), comment="Pages read")
@@ -47,88 +58,46 @@ class Scrape(Base):
         server_default=text("0"), comment="Ads that were missed once too often"
     )
     state: Mapped[str] = mapped_column(
-        Text,
         server_default=text("'running'"),
         comment="running | complete | incomplete | blocked | failed",
     )
-    reason: Mapped[str | None] = mapped_column(Text, comment="Why it ended where it did")
-    started_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="First page"
-    )
-    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="Ended")
+    reason: Mapped[str | None] = mapped_column(comment="Why it ended where it did")
+    started_at: Mapped[DefaultNow] = mapped_column(comment="First page")
+    ended_at: Mapped[datetime | None] = mapped_column(comment="Ended")
 
 
-_ADD = text("""
-insert into scrape as s (run_id, category_id, thorough, pages, unchanged_pages, cards, new, changed,
-                         price_changes)
-values (:run_id, :category, :thorough, 1, :unchanged_pages, :cards, :new, :changed, :price_changes)
-on conflict (run_id, category_id) do update
-   set pages = s.pages + 1, unchanged_pages = s.unchanged_pages + excluded.unchanged_pages,
-       cards = s.cards + excluded.cards, new = s.new + excluded.new,
-       changed = s.changed + excluded.changed,
-       price_changes = s.price_changes + excluded.price_changes, state = 'running'
-""")
-
-
-def add_page(
-    connection: Connection,
-    run_id: UUID,
-    category: int,
-    *,
-    thorough: bool,
-    unchanged: bool,
-    cards: int,
-    new: int,
-    changed: int,
-    price_changes: int,
+def _upsert(
+    connection: Connection, key: Mapping[str, Any], counts: Mapping[str, int], **now: Any
 ) -> None:
-    """Count one page; the caller makes sure that it does so once."""
+    """Add to the counts of a scrape and set its other columns; ``key``: run, category, thorough."""
+    new = insert(Scrape).values(**key, **counts, **now)
+    added = {name: Scrape.__table__.c[name] + new.excluded[name] for name in counts}
     connection.execute(
-        _ADD,
-        {
-            "run_id": run_id, "category": category, "thorough": thorough,
-            "unchanged_pages": int(unchanged), "cards": cards, "new": new, "changed": changed,
-            "price_changes": price_changes,
-        },
-    )  # fmt: skip
+        new.on_conflict_do_update(index_elements=["run_id", "category_id"], set_={**added, **now})
+    )
 
 
-_END = text("""
-insert into scrape as s (run_id, category_id, thorough, expired, state, reason, ended_at)
-values (:run_id, :category, :thorough, :expired, :state, :reason, clock_timestamp())
-on conflict (run_id, category_id) do update
-   set expired = s.expired + excluded.expired, state = excluded.state, reason = excluded.reason,
-       ended_at = excluded.ended_at
-""")
+def add_page(connection: Connection, key: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+    """Count one page; the caller makes sure that it does so once."""
+    _upsert(connection, key, {"pages": 1, **counts}, state="running")
 
 
 def end(
-    connection: Connection,
-    run_id: UUID,
-    category: int,
-    state: str,
-    reason: str,
-    *,
-    thorough: bool,
-    expired: int = 0,
+    connection: Connection, key: Mapping[str, Any], state: str, reason: str, *, expired: int = 0
 ) -> None:
-    """Note how the category's scrape ended and why."""
-    connection.execute(
-        _END,
-        {
-            "run_id": run_id, "category": category, "thorough": thorough, "expired": expired,
-            "state": state, "reason": reason[:500],
-        },
-    )  # fmt: skip
-
-
-_DROP = text("""
-delete from scrape where (run_id, category_id) in (
-    select run_id, category_id from scrape where started_at < :before order by started_at
-     limit :limit for update skip locked)
-""")
+    """Store how the scrape of the category ended and why."""
+    now = {"state": state, "reason": reason[:500], "ended_at": func.clock_timestamp()}
+    _upsert(connection, key, {"expired": expired}, **now)
 
 
 def drop(connection: Connection, before: datetime, limit: int) -> int:
     """Delete up to ``limit`` rows begun before then; returns how many."""
-    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount
+    key = (Scrape.run_id, Scrape.category_id)
+    old = (
+        select(*key)
+        .where(Scrape.started_at < before)
+        .order_by(Scrape.started_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.execute(delete(Scrape).where(tuple_(*key).in_(old))).rowcount

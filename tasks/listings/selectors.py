@@ -1,9 +1,8 @@
-"""The language of `site.selectors` (pure): where on a list page things stand.
+"""The selectors of a site's row (pure): where on a list page things stand.
 
-Each value is a CSS selector, looked up inside a card (``card`` and ``next``: in the page).  It gives
-the element's text; with ``@name`` at its end it gives that attribute: ``time@datetime``.  Without
-one, ``link`` gives href, ``image`` src, ``listed`` and ``edited`` datetime (or, where that is missing,
-the text).
+Each is a CSS selector inside a card (``card`` and ``next``: in the page).  Its value is the
+element's text, or with ``@name`` at the end that attribute: ``time@datetime``.  ``link``, ``image``,
+``listed`` and ``edited`` have default attributes; without a datetime the text of the last two is used.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from workers.text import cleaned
 
-#: Every name a site may give, and what it is for; the database knows the same names.
+#: Selectors by name, and what each finds; the database knows the same names.
 NAMES = {
-    "card": "one ad on a list page",
+    "card": "one listing on a list page",
     "title": "its title",
     "link": "its address (default: the card itself, or its first link)",
     "id": "its number (default: from the address, by site.id_pattern)",
@@ -39,43 +38,37 @@ NAMES = {
 }
 REQUIRED = ("card", "title")
 DEFAULT_ATTRIBUTES = {"link": "href", "image": "src", "listed": "datetime", "edited": "datetime"}
-#: Where the text will do when the default attribute is missing.
+#: Their text is used when the default attribute is missing.
 OR_TEXT = frozenset({"listed", "edited"})
-#: The database cuts the same off; an @ elsewhere is the CSS's own.
+#: The database removes the same; an @ elsewhere belongs to the CSS.
 _ATTRIBUTE = re.compile(r"@\s*([A-Za-z][A-Za-z0-9_:-]*)\s*$", re.ASCII)
 _EMPTY = LexborHTMLParser("<html></html>")
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Where something stands: the element, and the attribute to read (None: its text)."""
+    """An element, and the attribute to read (None: its text)."""
 
     css: str
     attribute: str | None
-    #: Whether the text will do where the attribute is missing.
+    #: Whether to use the text where the attribute is missing.
     or_text: bool = False
 
 
 Selectors = Mapping[str, Selector]
 
 
-def read(stored: Mapping[str, Any]) -> dict[str, Selector]:
-    """Selectors of a site's row; ValueError with a sentence for each that cannot be used."""
-    found = problems(stored)
-    if found:
-        raise ValueError("; ".join(found))
-    return {name: _selector(name, value) for name, value in stored.items()}
-
-
-def problems(stored: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a site's selectors, as sentences; nothing when they can be used."""
-    found = [f'selector "{name}" is missing' for name in REQUIRED if name not in stored]
+def parse(stored: Mapping[str, Any]) -> dict[str, Selector]:
+    """Selectors of a site's row; ValueError says what is wrong with each that cannot be used."""
+    problems = [f'selector "{name}" is missing' for name in REQUIRED if name not in stored]
     for name, value in stored.items():
         if name not in NAMES:
-            found.append(f'there is no selector "{name}"; known: {", ".join(NAMES)}')
-        elif not isinstance(value, str) or not _parses(_selector(name, value).css):
-            found.append(f'selector "{name}" = {value!r} is not CSS')
-    return found
+            problems.append(f'there is no selector "{name}"; known: {", ".join(NAMES)}')
+        elif not isinstance(value, str) or not _is_css(_selector(name, value).css):
+            problems.append(f'selector "{name}" = {value!r} is not CSS')
+    if problems:
+        raise ValueError("; ".join(problems))
+    return {name: _selector(name, value) for name, value in stored.items()}
 
 
 def _selector(name: str, value: str) -> Selector:
@@ -85,7 +78,7 @@ def _selector(name: str, value: str) -> Selector:
     return Selector(value.strip(), DEFAULT_ATTRIBUTES.get(name), name in OR_TEXT)
 
 
-def _parses(css: str) -> bool:
+def _is_css(css: str) -> bool:
     try:
         _EMPTY.css_first(css)
     except SelectolaxError:
@@ -93,14 +86,9 @@ def _parses(css: str) -> bool:
     return True
 
 
-def first(node: LexborNode, selector: Selector | None) -> LexborNode | None:
-    """The first element inside ``node`` that ``selector`` names."""
-    return node.css_first(selector.css) if selector is not None else None
-
-
 def value(node: LexborNode, selector: Selector | None) -> str | None:
-    """Text or attribute of that element, white space folded; None when there is none."""
-    found = first(node, selector)
+    """Text or attribute of the first element that ``selector`` finds; None when there is none."""
+    found = node.css_first(selector.css) if selector is not None else None
     if found is None or selector is None:
         return None
     raw = found.attributes.get(selector.attribute) if selector.attribute else None
@@ -110,5 +98,5 @@ def value(node: LexborNode, selector: Selector | None) -> str | None:
 
 
 def fold(text: str | None) -> str | None:
-    """Cleaned: one line of what can be seen, in NFC; None when nothing is left."""
+    """Cleaned text; None when nothing is left."""
     return cleaned(text or "") or None

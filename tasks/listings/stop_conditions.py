@@ -1,4 +1,4 @@
-"""Where a scrape of a category ends, and why (pure)."""
+"""Conditions that end the scrape of a category (pure)."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from tasks.listings.cards import Page
 from tasks.listings.expiry import Dated, is_recent
 
 if TYPE_CHECKING:
-    from tasks.listings.list_pages import Last
+    from tasks.listings.list_pages import StoredPage
 
 LAST_PAGE = "last page"
-Ended = tuple[str, str]
+#: State and reason of a scrape.
+End = tuple[str, str]
 
 
-def lost_its_next(page: Page, before: Last | None) -> bool:
-    """Whether a first page that is hardly emptier than before has no link to the next any more.
+def lost_next_link(page: Page, before: StoredPage | None) -> bool:
+    """Whether a first page that is hardly emptier than before no longer links to the next.
 
-    Then the link may have changed instead of the list having shrunk to a page.
+    Then the link may have changed, and the list need not have shrunk to one page.
     """
-    return (
-        page.next_url is None and before is not None and before.has_next
-        and len(page.cards) + page.unreadable > before.ads / 2
-    )  # fmt: skip
+    if page.next_url is not None or before is None or not before.has_next:
+        return False
+    return len(page.cards) + page.unreadable > len(before.external_ids) / 2
 
 
-def ended(
+def end_after(
     number: int,
-    asked: int,
+    max_pages: int,
     shown: Sequence[Dated],
     *,
-    empty: bool,
+    is_empty: bool,
     has_next: bool,
     since: datetime | None,
-) -> Ended | None:
-    """State and reason when page ``number`` of ``asked`` is the last to be read; novelty apart.
+) -> End | None:
+    """The end of the scrape if page ``number`` is the last to read; novelty is not considered.
 
-    ``since``: ads older than that are not asked for.
+    ``since``: the scrape leaves out older listings.
     """
-    if empty:
+    if is_empty:
         return "incomplete", f"page {number} had no ads"
     if not has_next:
         return "complete", LAST_PAGE
-    if number >= asked:
+    if number >= max_pages:
         return "complete", "as many pages as asked for"
     if since is not None and not any(is_recent(one, since) for one in shown):
         return "complete", "older ads are not asked for"

@@ -1,7 +1,6 @@
-"""A page of ads into the tables: what is new, what changed, what prices and statuses became.
+"""Stores a page of listings: new and changed rows, prices and statuses over time.
 
-The same page again changes nothing but ``last_seen_at``.  What a card does not say leaves what is
-known as it is.
+Storing the same page again changes only ``last_seen_at``.  What a card does not say stays as stored.
 """
 
 from __future__ import annotations
@@ -23,19 +22,18 @@ NEW, PRICE_DROP, RELISTED = "new", "price_drop", "relisted"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about an ad that a person may want to hear of."""
+    """An event of a listing that rules are asked about."""
 
     listing_id: int
     trigger: str
-    #: The price before, for one that fell.
+    #: The earlier price, for a price drop.
     old_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing a page did."""
+    """Numbers of listings that were new or changed, of prices recorded, and the findings."""
 
-    seen: int
     new: int
     changed: int
     price_changes: int
@@ -51,72 +49,67 @@ def store_page(
     *,
     since: datetime | None = None,
 ) -> Stored:
-    """Write a page of ads; unknown ones last touched before ``since`` are left alone."""
+    """Write a page of listings; unknown ones last touched before ``since`` are left out."""
     by_id = {card.external_id: card for card in cards}
-    before = listings.known(connection, site, sorted(by_id))
-    taken = {
+    before = listings.lock(connection, site, sorted(by_id))
+    kept = {
         number: merged(before.get(number), card, currency)
         for number, card in by_id.items()
         if number in before or since is None or is_recent(card, since)
     }
     changed = {
         number: row
-        for number, row in taken.items()
-        if number not in before or differs(before[number], row)
+        for number, row in kept.items()
+        if number not in before or any(before[number][c] != row[c] for c in listings.CARD_COLUMNS)
     }
-    keys = listings.put(connection, site, category, list(changed.values()))
-    listings.seen(connection, site, category, sorted(taken))
+    keys = listings.upsert(connection, site, category, list(changed.values()))
+    listings.mark_seen(connection, site, category, sorted(kept))
     written = sorted(keys.values())
-    listing_statuses.keep(connection, written)
+    listing_statuses.record(connection, written)
     findings = tuple(
         Finding(keys[number], trigger, before[number]["price"] if trigger == PRICE_DROP else None)
         for number, row in changed.items()
-        if (trigger := trigger_of(before.get(number), row)) is not None
+        if (trigger := _trigger(before.get(number), row)) is not None
     )
     return Stored(
-        seen=len(taken),
         new=len(changed.keys() - before.keys()),
         changed=len(changed.keys() & before.keys()),
-        price_changes=listing_prices.keep(connection, written),
+        price_changes=listing_prices.record(connection, written),
         findings=findings,
     )
 
 
 def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str, Any]:
-    """The ad's row after ``card``; ``currency`` is that of a price which names none."""
-    told: dict[str, Any] = {
-        name: getattr(card, name) for name in listings.TOLD if name not in {"regions", "currency"}
+    """The listing's row after ``card``; ``currency`` is that of a price which names none."""
+    given: dict[str, Any] = {
+        name: getattr(card, name)
+        for name in listings.CARD_COLUMNS
+        if name not in {"regions", "currency"}
     }
-    told["currency"] = card.currency or (None if card.price_text else currency)
+    given["currency"] = card.currency or (None if card.price_text else currency)
     if card.price is None:
-        told["currency"] = None
-    told["regions"] = list(card.regions) or None
+        given["currency"] = None
+    given["regions"] = list(card.regions) or None
     if text_fields.label_status(card.listing_type):
-        # "Sold" where the type stood says what became of the ad, not what it was.
-        told["listing_type"] = None
+        # "Sold" in place of the type is a status and not a type.
+        given["listing_type"] = None
     row: dict[str, Any] = {"external_id": card.external_id}
-    for name in listings.TOLD:
-        value = told[name]
+    for name in listings.CARD_COLUMNS:
+        value = given[name]
         row[name] = value if value is not None or old is None else old[name]
     if card.price is not None:
-        # They belong to the price: what was known of another one says nothing of this.
-        row["currency"], row["price_text"] = told["currency"], told["price_text"]
+        # They belong to the price: those of an earlier price do not apply to this one.
+        row["currency"], row["price_text"] = given["currency"], given["price_text"]
     row["regions"] = row["regions"] or []
     return row
 
 
-def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether anything that an ad tells is another."""
-    return any(old[name] != new[name] for name in listings.TOLD)
-
-
-def trigger_of(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
-    """What a person may want to hear of: a new ad, a lower price, an ad that is back."""
+def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
     if old is None:
         return NEW
     if old["status"] != text_fields.ACTIVE and new["status"] == text_fields.ACTIVE:
         return RELISTED
-    # What is not known is not the same: 500 of one currency is no drop from 900 of another.
+    # Prices in different or unknown currencies cannot be compared.
     known = None not in (old["price"], new["price"], new["currency"])
     is_lower = known and old["currency"] == new["currency"] and new["price"] < old["price"]
     return PRICE_DROP if is_lower else None

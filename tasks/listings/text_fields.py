@@ -1,4 +1,4 @@
-"""Words in ads (pure): is it sold, who sells, where to, since when."""
+"""Parsers of texts in listings (pure): status, seller, numbers, regions, times."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
-#: Words that end an ad → its status.
-STATUSES = {
+#: Words that end a listing → its status.
+STATUS_BY_WORD = {
     "sold": "sold", "closed": "closed", "withdrawn": "closed", "traded": "traded",
     "expired": "expired", "deleted": "deleted",
 }  # fmt: skip
 ACTIVE = "active"
-#: "sold as a pair" and "not sold separately" speak of how it is sold.
+#: "sold as a pair" and "not sold separately" say how it is sold, and not that it was.
 _HOW = r"(?![\s-]+(?:as|separately|individually|together|with|without|only|in|by)\b)"
 _TO = r"(?:\s+to\s[^\])}:\n]{1,60}?)?"
 #: "Sold: …", "SOLD - …", "[SOLD] …", "Sold to Bob: …", "SOLD!"; not "Closed-back", not "Soldier".
@@ -26,13 +26,13 @@ _AFTER = re.compile(
     rf"|\s[-\u2013\u2014|:]\s*(sold|traded|withdrawn|expired)(?:\s+to\s.{{1,60}})?[\s!.]*$)",
     re.IGNORECASE,
 )
-#: Shouted, they need no mark: "SOLD Focal Clear", "SOLD- Focal Clear", "Focal Clear SOLD".
+#: In capitals they need no mark: "SOLD Focal Clear", "SOLD- Focal Clear", "Focal Clear SOLD".
 _SHOUTED_BEFORE = re.compile(rf"^\W*(SOLD|TRADED)\b(?i:{_HOW})[\s\-\u2013\u2014|:!*\])}}]*")
 _SHOUTED_AFTER = re.compile(r"(?<!\bNOT )(?<!\bBE )(?<!\bBEING )\b(SOLD|TRADED)[\s!.]*$")
 _IN_TEXT = re.compile(rf"(?<!\bnot )(?<!\bbe )\b(sold|traded|withdrawn|expired){_HOW}\b", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]+")
-#: A label has no more words; what has is a sentence.
-LONGEST_LABEL = 5
+#: A text with more words is a sentence and no label.
+MAX_LABEL_WORDS = 5
 #: Parts of a class name: is-sold, ad--sold, adSold.
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _NOT = frozenset({"not", "no", "non", "never", "un", "hide", "show"})
@@ -42,89 +42,89 @@ _SELLER = re.compile(
 )
 _REPUTATION = re.compile(r"[-+\u2212]?\d[\d,]*")
 _EPOCH = re.compile(r"^\d{9,10}(?:\d{3})?$")
-#: No reputation is greater; the column takes no more.
-GREATEST_REPUTATION = 2_000_000_000
-#: With its commas no such number is longer (characters).
-LONGEST_NUMBER = 30
+#: Fits the column.
+MAX_REPUTATION = 2_000_000_000
+#: Longest number with its commas (characters).
+MAX_NUMBER_LENGTH = 30
 
 
-def heading(text: str) -> tuple[str, str]:
-    """Status and bare title of a heading: "Sold: Focal Clear" → ("sold", "Focal Clear")."""
+def title_status(text: str) -> tuple[str, str]:
+    """Status and bare title: "Sold: Focal Clear" → ("sold", "Focal Clear")."""
     lower = text.lower()
-    # Nearly every title says nothing of the kind.
-    if not any(word in lower for word in STATUSES):
+    # Most titles have no such word.
+    if not any(word in lower for word in STATUS_BY_WORD):
         return ACTIVE, text
     before = _BEFORE.match(text) or _SHOUTED_BEFORE.match(text)
     if before:
-        return STATUSES[before.group(1).lower()], text[before.end() :].strip() or text
+        return STATUS_BY_WORD[before.group(1).lower()], text[before.end() :].strip() or text
     after = _AFTER.search(text) or _SHOUTED_AFTER.search(text)
     if after:
         word = next(filter(None, after.groups()))
-        return STATUSES[word.lower()], text
+        return STATUS_BY_WORD[word.lower()], text
     return ACTIVE, text
 
 
 @lru_cache(maxsize=256)
 def label_status(text: str | None) -> str | None:
-    """The status that an overlay or label says ("Sold/Traded"), None when it says none ("For Sale")."""
+    """The status in an overlay or label ("Sold/Traded"); None for another label ("For Sale")."""
     parts = [word.lower() for word in _LETTERS.findall((text or "")[:200])]
-    if len(parts) > LONGEST_LABEL:
+    if len(parts) > MAX_LABEL_WORDS:
         return None
-    return _ended(parts)
+    return _end_status(parts)
 
 
 def text_status(text: str | None) -> str | None:
-    """The status that stands beside a price ("950 USD SOLD"), None for "500 USD, sold as a pair"."""
+    """The status beside a price ("950 USD SOLD"); None for "500 USD, sold as a pair"."""
     found = _IN_TEXT.search(text or "")
-    return STATUSES[found.group(1).lower()] if found else None
+    return STATUS_BY_WORD[found.group(1).lower()] if found else None
 
 
 @lru_cache(maxsize=256)
 def class_status(names: str | None) -> str | None:
-    """The status that class names of an element say by their last words: sold, ad--sold, is-closed."""
+    """The status at the end of an element's class name: sold, ad--sold, is-closed."""
     for name in (names or "").split():
         parts = [part.lower() for part in _PARTS.findall(name)]
-        found = _ended(parts[-2:])
-        if found and parts[-1] in STATUSES:
+        found = _end_status(parts[-2:])
+        if found and parts[-1] in STATUS_BY_WORD:
             return found
     return None
 
 
-def _ended(parts: list[str]) -> str | None:
+def _end_status(parts: list[str]) -> str | None:
     for before, word in zip(["", *parts], parts, strict=False):
-        if word in STATUSES and before not in _NOT:
-            return STATUSES[word]
+        if word in STATUS_BY_WORD and before not in _NOT:
+            return STATUS_BY_WORD[word]
     return None
 
 
-def seller(text: str | None) -> tuple[str | None, int | None]:
+def parse_seller(text: str | None) -> tuple[str | None, int | None]:
     """User name (spaces and hyphens are part of it) and reputation (may be negative)."""
     reputation = None
     rest = text or ""
     for found in _SELLER.finditer(rest):
         if found.group("reputation"):
-            reputation = number(found.group("reputation"))
+            reputation = parse_number(found.group("reputation"))
     name = _SELLER.sub("", rest).strip()
     return name or None, reputation
 
 
-def number(text: str | None) -> int | None:
+def parse_number(text: str | None) -> int | None:
     """The first whole number in a text, or None."""
     found = _REPUTATION.search(text or "")
-    if not found or len(found.group()) > LONGEST_NUMBER:
+    if not found or len(found.group()) > MAX_NUMBER_LENGTH:
         return None
     digits = int(found.group().replace(",", "").replace("\u2212", "-"))
-    return digits if abs(digits) <= GREATEST_REPUTATION else None
+    return digits if abs(digits) <= MAX_REPUTATION else None
 
 
-def regions(text: str | None) -> tuple[str, ...]:
-    """Regions an ad is sent to, without repeats, in the ad's order."""
+def parse_regions(text: str | None) -> tuple[str, ...]:
+    """Regions that a listing ships to, without repeats, in its order."""
     parts = (part.strip() for part in re.split(r"[,;/|\n]", text or ""))
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def when(text: str | None) -> datetime | None:
-    """An instant in UTC (ISO 8601 or seconds since 1970); one without a zone is read as UTC."""
+def parse_time(text: str | None) -> datetime | None:
+    """A time in UTC (ISO 8601, or seconds or milliseconds since 1970); without a zone it is UTC."""
     value = (text or "").strip()
     try:
         if _EPOCH.match(value):

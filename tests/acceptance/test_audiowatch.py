@@ -36,7 +36,7 @@ Adapter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 def card_parse(given: dict[str, Any], environment: CaseEnvironment | None) -> dict[str, Any]:
     if "detail_h1" in given:
-        status, title = text_fields.heading(given["detail_h1"])
+        status, title = text_fields.title_status(given["detail_h1"])
         return {"status": status, "title": title}
     if "max_age_days" in given:
         assert environment is not None
@@ -189,8 +189,8 @@ def as_written(name: str, found: Any, expected: Any) -> Any:
         return found
     same = {
         "price": lambda: Decimal(found) == Decimal(expected),
-        "listed_at": lambda: found == text_fields.when(expected),
-        "last_edited_at": lambda: found == text_fields.when(expected),
+        "listed_at": lambda: found == text_fields.parse_time(expected),
+        "last_edited_at": lambda: found == text_fields.parse_time(expected),
         "run_status": lambda: bool(found & set(expected.split(" or "))),
     }.get(name, lambda: False)
     return expected if same() else found

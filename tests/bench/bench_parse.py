@@ -19,7 +19,7 @@ from tests.support.bench_environment import ROOT, say
 CARDS = 20
 #: Time of one core given to each parser (seconds).
 BUDGET = 5.0
-SELECTORS = selectors.read(head_fi.SELECTORS)
+SELECTORS = selectors.parse(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
 IN_CARD = {
     name: css for name, css in head_fi.SELECTORS.items() if name not in {"card", "next", "fields"}
@@ -55,13 +55,13 @@ def soup(bs4: Any) -> Callable[[str], list[str]]:
             found = {name: card.select_one(css) for name, css in IN_CARD.items()}
             urljoin(BASE, card["href"])
             urljoin(BASE, found["image"]["src"])
-            text_fields.seller(text(found["seller"]))
-            text_fields.when(found["listed"]["datetime"])
+            text_fields.parse_seller(text(found["seller"]))
+            text_fields.parse_time(found["listed"]["datetime"])
             money.parse((text(found["price"]) or "").replace(text(found["type"]) or "", "", 1))
             for pair in card.select(head_fi.SELECTORS["fields"]):
-                text_fields.regions(f"{text(pair.find('dt'))} {text(pair.find('dd'))}")
+                text_fields.parse_regions(f"{text(pair.find('dt'))} {text(pair.find('dd'))}")
             titles.append(text(found["title"]) or "")
-            text_fields.heading(titles[-1])
+            text_fields.title_status(titles[-1])
         tree.select_one(head_fi.SELECTORS["next"])
         return titles
 

@@ -70,7 +70,7 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
     clean, asked = stored(site), clean_run["result"]["counts"]["pages"]
     statuses = {row["status"] for row in clean[0]["listing"]}
     assert (statuses, asked) == ({"active", "sold", "expired"}, 6)
-    opened = fetchers.opened
+    opened = fetchers.open_fetcher
     for fatal in range(asked):
         site.before()
         calls = iter(range(1000))
@@ -92,7 +92,7 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
                 yield dies
 
         with monkeypatch.context() as patched:
-            patched.setattr(fetchers, "opened", deadly)
+            patched.setattr(fetchers, "open_fetcher", deadly)
             with pytest.raises(Death):
                 site.run(max_pages=9)
         with transaction() as connection:

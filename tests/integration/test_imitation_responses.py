@@ -164,7 +164,7 @@ def test_every_ad_of_the_site_can_be_read_and_the_site_moves(imitation: Start) -
         return cards.parse(
             ask(server.url + path)[2],
             server.url + path,
-            selectors.read(head_fi.SELECTORS),
+            selectors.parse(head_fi.SELECTORS),
             head_fi.ID_PATTERN,
         )
 

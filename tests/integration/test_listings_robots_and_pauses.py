@@ -74,7 +74,7 @@ def test_an_upstream_becomes_a_web_site_when_a_site_names_it(scrapes: Any) -> No
 def test_a_run_that_names_no_pause_keeps_the_usual_one(
     two: Any, ads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.listings.fetchers.PAUSE", timedelta(seconds=40))
+    monkeypatch.setattr("tasks.listings.fetchers.DEFAULT_PAUSE", timedelta(seconds=40))
     run = two.run()
     assert run["state"] == "running"
     batch = two.one("select error from batch where run_id = %s", run["id"])

@@ -208,7 +208,7 @@ def scrapes(
     database: Any, site_server: SiteServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Scrapes]:
     monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
-    monkeypatch.setattr("tasks.listings.fetchers.PAUSE", timedelta(0))
+    monkeypatch.setattr("tasks.listings.fetchers.DEFAULT_PAUSE", timedelta(0))
     driven = Scrapes(database, site_server)
     yield driven
     driven.sql.close()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings.expiry import LEADING, PROOF, Coverage, Order, coverage, is_recent
+from tasks.listings.expiry import MAX_LEADING, MIN_FOLLOWING, Coverage, Order, coverage, is_recent
 
 NOW = datetime(2026, 1, 30, tzinfo=UTC)
 
@@ -81,14 +81,14 @@ def page_of(count: int, first: float = 1) -> list[Times]:
 
 def test_a_few_ads_kept_at_the_top_of_a_page_do_not_hide_its_order() -> None:
     for leading in ([days(90)], [Times()], [days(90), Times(), days(70)]):
-        page = [*leading, *page_of(PROOF)]
+        page = [*leading, *page_of(MIN_FOLLOWING)]
         found = coverage(Order().after_page(page), whole=False)
-        assert found == Coverage(whole=False, below=NOW - timedelta(days=PROOF))
+        assert found == Coverage(whole=False, below=NOW - timedelta(days=MIN_FOLLOWING))
 
 
 def test_more_of_them_or_too_little_below_them_leaves_it_unknown() -> None:
-    many = [days(90 - number) for number in range(LEADING)]
-    for page in ([*many, Times(), *page_of(PROOF)], [days(90), *page_of(PROOF - 1)]):
+    many = [days(90 - number) for number in range(MAX_LEADING)]
+    for page in ([*many, Times(), *page_of(MIN_FOLLOWING)], [days(90), *page_of(MIN_FOLLOWING - 1)]):
         assert coverage(Order().after_page(page), whole=False) is None
 
 
@@ -100,9 +100,9 @@ def test_a_promoted_ad_at_the_top_of_every_page_does_not_hide_the_order_of_all()
 
 
 def test_an_edited_sticky_ad_does_not_make_a_list_look_sorted_by_touch() -> None:
-    page = [days(100, 0.5), *page_of(PROOF)]
+    page = [days(100, 0.5), *page_of(MIN_FOLLOWING)]
     assert coverage(Order().after_page(page), whole=False) == Coverage(
-        whole=False, by_touched=False, below=NOW - timedelta(days=PROOF)
+        whole=False, by_touched=False, below=NOW - timedelta(days=MIN_FOLLOWING)
     )
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings import money
+from tasks.listings import currencies, money
 from tasks.listings.money import Money
 
 amounts = st.decimals("0.01", "99999999", places=2)
-codes = st.sampled_from(money.CODES)
+codes = st.sampled_from(currencies.CODES)
 
 
 @pytest.mark.parametrize(

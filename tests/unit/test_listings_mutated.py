@@ -13,7 +13,7 @@ from workers.upstreams.responses import Response, is_challenge
 COUNT = int(os.environ.get("WATCHKEEPER_FUZZ", "2000"))
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "headfi"
 PAGES = [path.read_bytes() for path in sorted(FIXTURES.glob("*.html"))]
-SELECTORS = selectors.read(head_fi.SELECTORS)
+SELECTORS = selectors.parse(head_fi.SELECTORS)
 PIECES = (
     b"<", b">", b'"', b"</a>", b"<a class=hfcUserListing href=/x.1/>", b"&#xD800;", b"&#0;", b"\x00", b"\xff",
     b"<!--", b"<script>", b"<svg>", b"<table>", b"9" * 400, b"<div>" * 300, b"datetime=", b"(-9999999999999)",
@@ -45,7 +45,7 @@ def test_mutated_list_pages_end_as_cards_that_fit_their_columns() -> None:
             row = store.merged(None, card, "USD")
             assert "\x00" not in repr(row)
             repr(row).encode()
-            assert len(card.title) <= cards.LONGEST_TITLE
+            assert len(card.title) <= cards.MAX_TITLE
             assert abs(card.seller_reputation or 0) < 2**31
             assert card.url.startswith("http")
     assert read > COUNT

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings import cards, head_fi, money, selectors, text_fields
+from tasks.listings import amounts, cards, currencies, head_fi, money, selectors, text_fields
 from tasks.listings.money import Money
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "headfi"
-SELECTORS = selectors.read(head_fi.SELECTORS)
+SELECTORS = selectors.parse(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_price_is_none(text: str) -> None:
     assert money.parse(text) is None
 
 
-@given(st.decimals("0.01", "99999999", places=2), st.sampled_from(money.CODES))
+@given(st.decimals("0.01", "99999999", places=2), st.sampled_from(currencies.CODES))
 def test_a_price_survives_the_usual_ways_of_writing_it(amount: Decimal, code: str) -> None:
     dotted = f"{amount:,.2f}"
     swapped = dotted.translate(str.maketrans(",.", ".,"))
@@ -97,8 +97,8 @@ def test_any_text_is_a_price_that_fits_its_column_or_none(text: str) -> None:
     found = money.parse(text)
     if found is not None:
         assert 0 < found.amount < Decimal(10) ** 12
-        assert found.amount == found.amount.quantize(money.CENT)
-        assert found.currency is None or found.currency in money.CODES
+        assert found.amount == found.amount.quantize(amounts.CENT)
+        assert found.currency is None or found.currency in currencies.CODES
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_any_text_is_a_price_that_fits_its_column_or_none(text: str) -> None:
     ],
 )
 def test_a_title_says_whether_its_ad_has_ended(text: str, status: str) -> None:
-    assert text_fields.heading(text)[0] == status
+    assert text_fields.title_status(text)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -131,16 +131,16 @@ def test_a_title_says_whether_its_ad_has_ended(text: str, status: str) -> None:
 def test_a_sellers_name_and_reputation_are_told_apart(
     text: str | None, seller: tuple[str | None, int | None]
 ) -> None:
-    assert text_fields.seller(text) == seller
+    assert text_fields.parse_seller(text) == seller
 
 
 @given(st.text())
 def test_no_text_breaks_the_reading_of_words(text: str) -> None:
-    text_fields.seller(text)
-    text_fields.number(text)
-    text_fields.heading(text)
-    assert len(set(text_fields.regions(text))) == len(text_fields.regions(text))
-    found = text_fields.when(text)
+    text_fields.parse_seller(text)
+    text_fields.parse_number(text)
+    text_fields.title_status(text)
+    assert len(set(text_fields.parse_regions(text))) == len(text_fields.parse_regions(text))
+    found = text_fields.parse_time(text)
     assert found is None or found.tzinfo is UTC
 
 
@@ -156,7 +156,7 @@ def test_no_text_breaks_the_reading_of_words(text: str) -> None:
     ],
 )
 def test_a_time_is_an_instant_in_utc(text: str, when: datetime | None) -> None:
-    assert text_fields.when(text) == when
+    assert text_fields.parse_time(text) == when
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_card_that_comes_twice_on_a_page_is_one_ad() -> None:
 )
 def test_selectors_that_cannot_be_used_say_why(stored: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match="selector") as refused:
-        selectors.read(stored)
+        selectors.parse(stored)
     assert sentence in str(refused.value)
 
 

@@ -12,7 +12,7 @@ from tasks.listings.sites import Source
 
 SITE = Source(
     name="shop", upstream="shop", base_url="https://shop.example", spacing=timedelta(0), fetch_by="http",
-    page_path="page-{page}", id_pattern=head_fi.ID_PATTERN, selectors=selectors.read(head_fi.SELECTORS),
+    page_path="page-{page}", id_pattern=head_fi.ID_PATTERN, selectors=selectors.parse(head_fi.SELECTORS),
     currency="USD", expire_after=3, reading="1",
 )  # fmt: skip
 
@@ -48,4 +48,4 @@ def test_another_path_is_another_reading() -> None:
 def test_pages_are_two_seconds_apart_or_as_far_as_a_longer_spacing_says(
     spacing: float, pause: float
 ) -> None:
-    assert fetchers.pause(replace(SITE, spacing=timedelta(seconds=spacing))) == pause
+    assert fetchers.default_pause(replace(SITE, spacing=timedelta(seconds=spacing))) == pause

@@ -8,14 +8,14 @@ import pytest
 
 from tasks.listings import cards, head_fi, selectors, text_fields
 
-SELECTORS = selectors.read(head_fi.SELECTORS)
+SELECTORS = selectors.parse(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
 
 
 def card(inside: str = "", *, title: str = "x", names: str = "hfcUserListing") -> cards.Card:
     html = f'<a class="{names}" href="/classifieds/x.1/"><p class="hfcListingTitle">{title}</p>{inside}</a>'
     (found,) = cards.parse(
-        html, BASE, selectors.read({**head_fi.SELECTORS, "card": "a"}), r"(\d+)/?$"
+        html, BASE, selectors.parse({**head_fi.SELECTORS, "card": "a"}), r"(\d+)/?$"
     ).cards
     return found
 
@@ -49,7 +49,7 @@ def price(text: str, label: str = "For Sale") -> str:
     ],
 )
 def test_a_title_that_shouts_has_ended_and_closed_backs_have_not(title: str, status: str) -> None:
-    assert text_fields.heading(title)[0] == status
+    assert text_fields.title_status(title)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_is_struck_through_is_no_price_and_raised_digits_are_cents(text: st
 
 def test_a_price_that_is_all_struck_through_is_none() -> None:
     html = '<a href="/x.1/"><b>x</b><s class="cost">950 USD</s></a>'
-    found = selectors.read({"card": "a", "title": "b", "price": ".cost"})
+    found = selectors.parse({"card": "a", "title": "b", "price": ".cost"})
     assert cards.parse(html, BASE, found, head_fi.ID_PATTERN).cards[0].price is None
 
 
@@ -122,8 +122,8 @@ def test_a_price_that_is_all_struck_through_is_none() -> None:
 def test_a_title_without_end_is_read_no_further_than_it_is_kept(piece: str) -> None:
     long = piece * 200_000
     found = card(title=long)
-    assert found.title == " ".join(long.split())[: cards.LONGEST_TITLE]
-    assert found.status == text_fields.heading(found.title)[0]
+    assert found.title == " ".join(long.split())[: cards.MAX_TITLE]
+    assert found.status == text_fields.title_status(found.title)[0]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_title_without_end_is_read_no_further_than_it_is_kept(piece: str) -> N
 def test_a_reputation_is_read_with_spaces_and_without_end(
     text: str, seller: tuple[str, int | None]
 ) -> None:
-    assert text_fields.seller(text) == seller
+    assert text_fields.parse_seller(text) == seller
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,6 @@ def test_a_date_without_the_attribute_is_read_from_its_text() -> None:
 
 
 def test_an_at_sign_inside_css_belongs_to_the_css() -> None:
-    found = selectors.read({"card": 'a[href*="@x"]', "title": "b@ data-title "})
+    found = selectors.parse({"card": 'a[href*="@x"]', "title": "b@ data-title "})
     assert found["card"] == selectors.Selector('a[href*="@x"]', None)
     assert found["title"] == selectors.Selector("b", "data-title")

@@ -88,7 +88,7 @@ def test_every_text_of_an_ad_is_clean(part: str) -> None:
     (card,) = cards.parse(
         html,
         "https://www.head-fi.org/classifieds/",
-        selectors.read(head_fi.SELECTORS),
+        selectors.parse(head_fi.SELECTORS),
         head_fi.ID_PATTERN,
     ).cards
     told = [getattr(card, name) for name in card.__dataclass_fields__]

@@ -13,7 +13,7 @@ from tasks.listings.cards import Card
 from tasks.listings.store import Stored, store_page
 from tests.support.postgres import SHIPPED, SHIPPED_UPSTREAMS
 
-SELECTORS = selectors.read(head_fi.SELECTORS)
+SELECTORS = selectors.parse(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
 #: What a case may say of a card, and what stands there when it does not.
 CARD = {
