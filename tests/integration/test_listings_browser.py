@@ -217,7 +217,7 @@ def test_a_page_whose_calls_never_fit_its_time_fails_with_a_sentence(drawn: Any)
         drawn.sql.execute("update upstream_state set next_permit_at = now()")
         run = drawn.go_on(run["id"])
     assert run["state"] == "failed"
-    assert "page 1 was begun 5 times and never drawn" in run["error"]
+    assert "page 1 was begun 5 times and never complete" in run["error"]
     log = drawn.one("select state, reason from scrape_log")
     assert log["state"] == "failed"
 
