@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from tasks.listings.scrape import ScrapeOptions
 from tasks.watches import evaluation, grammar, nodes, registry, rules, wording
 from tasks.watches.filters import Filters
 from tests.support.cases.classifieds import CaseEnvironment, card_html, parsed
+from tests.support.cases.common import cases
 from workers.upstreams.client import reset
 
 #: What we decided where a case leaves the choice; README.md beside this lists it.
@@ -27,7 +26,6 @@ DECIDED: dict[str, dict[str, Any]] = {
     "AU-068": {"error": "type"},
     "AU-120": {"passes": False},
 }
-CASES = json.loads((Path(__file__).parent / "cases" / "audiowatch.json").read_text())
 Adapter = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
@@ -175,7 +173,7 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@pytest.mark.parametrize("case", cases("audiowatch"))
 def test_case(case: dict[str, Any], environment: CaseEnvironment | None) -> None:
     found = ADAPTERS[case["area"]](case["input"], environment)
     expected = DECIDED.get(case["id"], case["expected"])
@@ -197,5 +195,5 @@ def as_written(name: str, found: Any, expected: Any) -> Any:
 
 
 def test_what_is_left_to_us_is_decided_only_where_a_case_leaves_it() -> None:
-    kinds = {case["id"]: case["kind"] for case in CASES}
+    kinds = {case["id"]: case["kind"] for (case,) in (one.values for one in cases("audiowatch"))}
     assert {kinds[name] for name in DECIDED} == {"optional"}

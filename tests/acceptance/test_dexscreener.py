@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tasks.discovery.sources.dexscreener import Candidate, parse_feed, parse_orders, parse_pairs
+from tests.support.cases.common import cases
 from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable, UpstreamError
 from workers.upstreams.responses import Response, raise_for_status
 
-HERE = Path(__file__).parent
-CASES = json.loads((HERE / "cases" / "dexscreener.json").read_text())
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 SHAPE = {"chainId": "solana", "pairAddress": "pool", "baseToken": {"address": "mint"}}
 #: Errors in the cases' words, and whether asking again later may help.
 ERRORS: dict[type[UpstreamError], tuple[str, bool]] = {
@@ -79,7 +79,7 @@ def body_of(given: Any) -> Any:
     if not isinstance(given, str):
         return given
     file, _, key = given.partition("#")
-    content = json.loads((HERE.parent / "fixtures" / file).read_text())
+    content = json.loads((FIXTURES / file).read_text())
     return content[int(key)] if isinstance(content, list) and key else content.get(key, content)
 
 
@@ -100,7 +100,7 @@ def answer(given: dict[str, Any]) -> dict[str, Any]:
     return orders(body)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@pytest.mark.parametrize("case", cases("dexscreener"))
 def test_case(case: dict[str, Any]) -> None:
     found = answer(case["input"])
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,17 +18,11 @@ from tasks.prices.health import is_stale
 from tasks.prices.sources import alpha_vantage, replay
 from tasks.prices.symbols import check
 from tests.support.cases.alpha_vantage import alpha
-from tests.support.cases.common import agrees, only
+from tests.support.cases.common import agrees, cases, only
 from tests.support.cases.quotas import DAY, rate_limit
 from tests.support.cases.refresh import around, new_york, refresh
 from workers.calendars.exchanges import sessions_of
 
-HERE = Path(__file__).parent
-CASES = [
-    case
-    for case in json.loads((HERE / "cases" / "papertrade.json").read_text())
-    if case["area"] != "api"
-]
 #: The form of a symbol as README.md beside this decides it, where a case leaves the choice.
 FORM = re.compile(r"[A-Z0-9]{1,10}([.-][A-Z0-9]{1,6})?")
 
@@ -236,7 +228,7 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", cases("papertrade"))
 def test_papertrade(case: dict[str, Any], request: pytest.FixtureRequest) -> None:
     expected = decided(case)
     found = ADAPTERS[case["area"]](case["input"], expected, request.getfixturevalue)

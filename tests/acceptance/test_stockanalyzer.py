@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,14 +21,8 @@ from beat.time.timetable import Timing, dues, next_due
 from tasks.prices import spans
 from tasks.prices.history import HistoryOptions
 from tasks.prices.spans import Span
-from tests.support.cases.common import only
+from tests.support.cases.common import cases, only
 
-HERE = Path(__file__).parent
-CASES = [
-    case
-    for case in json.loads((HERE / "cases" / "stockanalyzer.json").read_text())
-    if case["area"] != "api"
-]
 DAY = timedelta(days=1)
 
 Adapter = Callable[[dict[str, Any], dict[str, Any], Any], dict[str, Any]]
@@ -222,7 +215,7 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", cases("stockanalyzer"))
 def test_stockanalyzer(case: dict[str, Any], request: pytest.FixtureRequest) -> None:
     expected = decided(case)
     assert ADAPTERS[case["area"]](case["input"], expected, request.getfixturevalue) == expected

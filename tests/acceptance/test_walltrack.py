@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
-from tests.support.cases.common import only
+from tests.support.cases.common import cases, only
 from tests.support.cases.schedules import config, config_range, next_run, stats
 from tests.support.cases.upstreams import answer, breaker, http_retry
 from tests.support.discovery import boost, pair
@@ -23,12 +21,6 @@ from tests.support.scripted_server import Reply
 from workers.upstreams import retry
 from workers.upstreams.client import UpstreamClient
 
-HERE = Path(__file__).parent
-CASES = [
-    case
-    for case in json.loads((HERE / "cases" / "walltrack.json").read_text())
-    if case["area"] != "api"
-]
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WIDE = {
@@ -291,7 +283,7 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+@pytest.mark.parametrize("case", cases("walltrack"))
 def test_case(case: dict[str, Any], request: pytest.FixtureRequest) -> None:
     expected = case["expected"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from contextlib import suppress
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.support.network import Hanging
+from tests.support.tools import need
 from workers.errors import AddressRefused, BrokenAnswer, Unavailable
 from workers.upstreams import CallOptions, UpstreamClient, addresses
 
@@ -264,7 +266,7 @@ def test_apprise_reaches_no_such_address_either(
 ) -> None:
     from workers.upstreams import allowed_networks
 
-    pytest.importorskip("apprise")
+    need(find_spec("apprise"), "Apprise (the extra named apprise)")
     treat, port = server
     monkeypatch.setenv("WATCHKEEPER_CHANNEL_APP", f"json://127.0.0.1:{port}/hook")
     people.insert(

@@ -18,11 +18,16 @@ from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
 from tasks.listings.commands import listings
+from tests.support.tools import need
 from workers.upstreams.browser import PROGRAMS
 
 CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+
+@pytest.fixture(autouse=True)
+def chromium() -> None:
+    need(CHROMIUM, "Chromium (apt-get install chromium)")
+
 
 SHELL = """<!doctype html><html><body><ul id=ads></ul>
 <img src="/pixel.png"><img src="http://127.0.0.2:9/elsewhere.png">
