@@ -9,10 +9,10 @@ from typing import Any
 from tests.support.beat import Drive
 from tests.support.due_times import (
     beats_up,
+    due_times_pass,
     every_due_time_has_one_run,
     every_run_has_a_message,
     many,
-    wait,
 )
 
 
@@ -25,14 +25,14 @@ def test_beat_goes_on_by_itself_when_postgres_comes_back(
     eventually(lambda: len(drive.all("select from run")) >= 20)
     drive.close()
     postgres_server.stop()
-    wait(3, eventually)
+    eventually(lambda: "beat.away" in beat.log.read_text())
     postgres_server.start()
     back = time.monotonic()
     drive.reconnect()
     before = drive.now()
     eventually(lambda: drive.all("select from run where created_at > %s", before), within=10)
     assert time.monotonic() - back < 5
-    wait(6, eventually)
+    due_times_pass(drive, 1, eventually)
     beat.stop()
     drive.work(timedelta(seconds=6), rounds=3)
     every_due_time_has_one_run(drive, 20)

@@ -9,10 +9,10 @@ from typing import Any
 from tests.support.beat import Drive
 from tests.support.due_times import (
     beats_up,
+    due_times_pass,
     every_due_time_has_one_run,
     every_run_has_a_message,
     many,
-    wait,
 )
 
 
@@ -23,10 +23,10 @@ def test_beats_killed_again_and_again_lose_nothing_and_run_nothing_twice(
     survivor, victim = celery_process("beat"), celery_process("beat")
     beats_up(drive, 2, eventually)
     for _ in range(2):
-        wait(4, eventually)
+        due_times_pass(drive, 1, eventually)
         victim.kill()
         victim.start()
-    wait(8, eventually)
+    due_times_pass(drive, 2, eventually)
     for beat in (survivor, victim):
         beat.stop()
     drive.work(timedelta(seconds=6), rounds=3)

@@ -14,10 +14,10 @@ from sandbox.processes import Process
 from tests.support.beat import Drive
 from tests.support.due_times import (
     beats_up,
+    due_times_pass,
     every_due_time_has_one_run,
     every_run_has_a_message,
     many,
-    wait,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_beats_whose_hosts_clocks_are_ten_minutes_off_make_no_difference(
         beat.start()
     try:
         beats_up(drive, 2, eventually)
-        wait(12, eventually)
+        due_times_pass(drive, 2, eventually)
     finally:
         for beat in beats:
             beat.stop()

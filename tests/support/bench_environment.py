@@ -9,18 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from sandbox.postgres import PostgresServer
+from sandbox.processes import Process, free_port
+from sandbox.valkey import ValkeyServer
+from tests.support.waiting import wait_for
+
 ROOT = Path(__file__).parents[2]
-
-import psycopg  # noqa: E402
-
-from sandbox.postgres import PostgresServer  # noqa: E402
-from sandbox.processes import Process, free_port  # noqa: E402
-from sandbox.valkey import ValkeyServer  # noqa: E402
 
 KIND = "tests.noop"
 
@@ -101,11 +101,7 @@ class BenchEnvironment:
         return row[0] if row else None
 
     def until(self, condition: Callable[[], Any], within: float = 120.0, every: float = 0.02) -> None:
-        end = time.monotonic() + within
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"not true within {within} s")
-            time.sleep(every)
+        wait_for(condition, within, every)
 
 
 @contextlib.contextmanager

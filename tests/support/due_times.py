@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -50,6 +49,14 @@ def every_run_has_a_message(drive: Drive) -> Counter[Any]:
     return copies
 
 
-def wait(seconds: float, eventually: Callable[..., Any]) -> None:
-    until = time.monotonic() + seconds
-    eventually(lambda: time.monotonic() > until, within=seconds + 1, every=0.1)
+def due_times_pass(drive: Drive, times: int, eventually: Callable[..., Any]) -> None:
+    """Wait until every schedule has that many runs more."""
+    count = "select schedule, count(*) as n from run group by schedule"
+    before = {row["schedule"]: row["n"] for row in drive.all(count)}
+    schedules = drive.one("select count(*) as n from schedule where task = 'tests.noop'")["n"]
+
+    def passed() -> bool:
+        more = [row["n"] - before.get(row["schedule"], 0) for row in drive.all(count)]
+        return len(more) == schedules and min(more) >= times
+
+    eventually(passed, within=times * EVERY.total_seconds() + 30, every=0.1)

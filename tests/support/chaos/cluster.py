@@ -32,6 +32,7 @@ from tests.support.chaos.plan import (
 )
 from tests.support.postgres import forget_caches
 from tests.support.proxy import Proxy
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -219,16 +220,9 @@ class Cluster:
 
     def wait_for_work(self) -> None:
         """Wait until every worker has begun to live, and one has done something."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with self.sql() as sql:
-                row = sql.execute(
-                    "select (select count(*) from heartbeat) >= 5 and exists (select from effect) as up"
-                ).fetchone()
-                if row and row["up"]:
-                    return
-            time.sleep(0.2)
-        raise RuntimeError(f"the system did not begin to work; see {self.folder / 'logs'}")
+        with self.sql() as sql:
+            query = "select (select count(*) from heartbeat) >= 5 and exists (select from effect) as up"
+            wait_for(lambda: (sql.execute(query).fetchone() or {}).get("up"), within=60, every=0.2)
 
     def order(self, name: str, **what: Any) -> None:
         """Tell an imitation to misbehave."""
