@@ -29,6 +29,8 @@ _PORT_LOST = re.compile(r"address (is )?already in use|could not bind|is taken",
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 #: The first port that needs no care: below are those of well-known servers.
 _FIRST_PORT = 20_000
+#: Processes that seed `random` alike, as parallel tests do, must not draw the same ports.
+_CHANCE = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 def _hold_one(probe: socket.socket) -> int:
     for _ in range(100):
         with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(_FIRST_PORT, _outgoing())))
+            probe.bind(("127.0.0.1", _CHANCE.randrange(_FIRST_PORT, _outgoing())))
             break
     else:
         probe.bind(("127.0.0.1", 0))

@@ -14,8 +14,9 @@ import psycopg
 import pytest
 
 from sandbox.postgres import PostgresServer
-from sandbox.processes import NotStarted, Process, free_port, free_ports
+from sandbox.processes import NotStarted, Process, free_ports
 from sandbox.supervisor import Part, Supervisor
+from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
 #: A parent that ignores SIGTERM, and a child of it, as a pool has: both write their numbers.
@@ -186,8 +187,7 @@ def test_ports_are_all_different() -> None:
 
 
 def test_a_crashed_postgres_comes_back_with_its_data(scratch: Path) -> None:
-    server = PostgresServer(scratch / "crash", free_port())
-    server.start()
+    server = start_server(lambda port: PostgresServer(scratch / "crash", port))
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("create table kept (n integer)")
         connection.execute("insert into kept values (42)")

@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 
 from sandbox.postgres import PostgresServer
-from sandbox.processes import Process, free_port
+from sandbox.processes import Process
 from sandbox.valkey import ValkeyServer
+from tests.support.servers import start_server
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -109,11 +110,9 @@ def bench_environment() -> Iterator[BenchEnvironment]:
     """Postgres and Valkey in a temporary folder; gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="watchkeeper-bench-"))
     folder.chmod(0o755)
-    postgres = PostgresServer(folder / "postgres", free_port(), fast=True)
-    valkey = ValkeyServer(folder / "valkey", free_port())
-    postgres.start()
-    valkey.start()
-    os.environ["WATCHKEEPER_DATABASE_URL"] = postgres.url()
+    postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=True))
+    valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
+    os.environ["WATCHKEEPER_DATABASE_URL"] = postgres.login("service")
     os.environ["WATCHKEEPER_BROKER_URL"] = valkey.url
     os.environ["WATCHKEEPER_LOG_LEVEL"] = "WARNING"
     from workers import logs
@@ -121,7 +120,8 @@ def bench_environment() -> Iterator[BenchEnvironment]:
     logs.configure()
     made = None
     try:
-        subprocess.run([sys.executable, "-m", "workers.migrate"], check=True, cwd=ROOT)
+        migrate = [sys.executable, "-m", "workers.migrate"]
+        subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **postgres.migrate_env()})
         made = BenchEnvironment(folder, postgres, valkey)
         made.sql.execute(
             "insert into task_kind (name, description, options_schema, queue, max_attempts)"

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from sandbox import folders
 from sandbox.postgres import PostgresServer
-from sandbox.processes import free_port
+from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,8 +51,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(scratch / "postgres", free_port(), fast=True)
-    server.start()
+    server = start_server(lambda port: PostgresServer(scratch / "postgres", port, fast=True))
     yield server
     server.stop()
 

@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.environment import PORTS
 from sandbox.processes import Process, free_port, is_taken, wait_until
+from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
 #: Beat and workers for tests that wait for a lease to end, or for a lost message.
@@ -27,6 +28,13 @@ class Imitation:
     def __init__(self, process: Process, port: int) -> None:
         self.process, self.port = process, port
         self.url = f"http://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        self.process.start()
+        wait_until(lambda: is_up(f"{self.url}/_ready"), self.process, str(self.process.log.stem), 30.0)
+
+    def stop(self) -> None:
+        self.process.stop(grace=3.0)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
@@ -59,23 +67,19 @@ def is_up(url: str) -> bool:
 @pytest.fixture
 def imitation(tmp_path: Path) -> Iterator[Callable[..., Imitation]]:
     """``imitation("alpha_vantage", "--limit", "5/6")`` starts one; it ends with the test."""
-    started: list[Process] = []
+    started: list[Imitation] = []
 
     def start(name: str, *options: str) -> Imitation:
-        port = free_port()
-        process = Process(
-            [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), *options],
-            log=tmp_path / f"{name}-{port}.log",
-            cwd=ROOT,
-        )
-        process.start()
-        started.append(process)
-        wait_until(lambda: is_up(f"http://127.0.0.1:{port}/_ready"), process, name, 30.0)
-        return Imitation(process, port)
+        def make(port: int) -> Imitation:
+            command = [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), *options]
+            return Imitation(Process(command, log=tmp_path / f"{name}-{port}.log", cwd=ROOT), port)
+
+        started.append(start_server(make))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.stop(grace=3.0)
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture

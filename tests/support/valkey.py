@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import free_port
 from sandbox.valkey import ValkeyServer
 from tests.support.postgres import forget_caches
+from tests.support.servers import start_server
 
 
 @pytest.fixture(scope="session")
 def valkey_server(scratch: Path) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(scratch / "valkey", free_port())
-    server.start()
+    server = start_server(lambda port: ValkeyServer(scratch / "valkey", port))
     yield server
     server.stop()
 

@@ -32,6 +32,7 @@ from tests.support.chaos.plan import (
 )
 from tests.support.postgres import forget_caches
 from tests.support.proxy import Proxy
+from tests.support.servers import start_server
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -106,8 +107,8 @@ class Cluster:
 
     def __init__(self, folder: Path, broken: str | None) -> None:
         self.folder = folder
-        self.postgres = PostgresServer(folder / "postgres", free_port(), fast=True)
-        self.valkey = ValkeyServer(folder / "valkey", free_port())
+        self.postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=True))
+        self.valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
         self.ports = {name: free_port() for name in UPSTREAMS}
         self._broken = broken
         self.parts: dict[str, Part] = {}
@@ -123,9 +124,7 @@ class Cluster:
         self.day_limits = [(0.0, DAY_FIRST)]
 
     def start(self) -> None:
-        """Servers, tables, schedules, then the parts."""
-        self.postgres.start()
-        self.valkey.start()
+        """Tables, schedules, then the parts."""
         env = {
             "WATCHKEEPER_DATABASE_URL": self.postgres.login("service"),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
