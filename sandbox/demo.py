@@ -1,4 +1,4 @@
-"""What ``run`` shows: three schedules that run often, and symbols the imitation knows."""
+"""What ``run`` shows: the seeds of the watches, and a rule whose matches reach two channels."""
 
 from __future__ import annotations
 
@@ -6,37 +6,16 @@ import json
 
 import psycopg
 
-NAMES = ("discovery-demo", "prices-demo", "listings-demo")
-SCHEDULES = (
-    (
-        "discovery-demo",
-        "Tokens, every half minute",
-        "tasks.discovery.discover",
-        "30 seconds",
-        {"chains": [], "min_price_change_pct": 50, "max_token_age_hours": 168},
-    ),
-    (
-        "prices-demo",
-        "At most five prices a minute",
-        "tasks.prices.refresh",
-        "1 minute",
-        {"max_symbols": 5, "force": True},
-    ),
-    (
-        "listings-demo",
-        "Classified ads",
-        "tasks.listings.scrape",
-        "20 seconds",
-        {"scheduled_max_pages": 1, "initial_max_pages": 1, "rate_limit_delay_seconds": 0.5},
-    ),
-)
+from tasks.watches.registry import by_domain
 
-
+SEEDS = [seed for watch in by_domain().values() for seed in watch.seeds]
+#: Schedules whose first success makes ``run --until-green`` end.
+NAMES = tuple(seed.name for seed in SEEDS if seed.every)
 RULE = 'title contains "HD" or price < 150'
 
 
-def _people(connection: psycopg.Connection) -> None:
-    """A rule, a webhook and a mailbox that hear of its matches, and a look at early buyers."""
+def _notices(connection: psycopg.Connection) -> None:
+    """A rule, and a webhook and a mailbox for the notices of its matches."""
     connection.execute(
         "insert into channel (name, kind, target, upstream, incidents, note) values"
         " ('demo-webhook', 'discord', 'env:WATCHKEEPER_CHANNEL_DEMO', 'discord', false, 'demo'),"
@@ -47,36 +26,39 @@ def _people(connection: psycopg.Connection) -> None:
         "insert into rule (name, expression, note) values ('demo-rule', %s, 'demo') on conflict do nothing",
         (RULE,),
     )
-    connection.execute(
-        "insert into schedule (name, title, task, after, overlap, note) values ('profile-demo',"
-        " 'Early buyers of chosen tokens', 'tasks.discovery.profile', 'discovery-demo', 'buffer_one', 'demo')"
-        " on conflict (name) do nothing"
-    )
 
 
 def insert(url: str) -> None:
     """Insert the demo's rows; what somebody edited since stays as it is."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for name, title, task, every, options in SCHEDULES:
+        for seed in SEEDS:
             made = connection.execute(
-                "insert into schedule (name, title, task, every, options, note)"
-                " values (%s, %s, %s, %s, %s, 'demo') on conflict (name) do nothing",
-                (name, title, task, every, json.dumps(options)),
+                "insert into schedule (name, title, task, every, after, overlap, options, note)"
+                " values (%s, %s, %s, %s, %s, %s, %s, 'demo') on conflict (name) do nothing",
+                (
+                    seed.name,
+                    seed.title,
+                    seed.task,
+                    seed.every,
+                    seed.after,
+                    seed.overlap,
+                    json.dumps(seed.options),
+                ),
             ).rowcount
-            if not made:
-                # Started again: nobody wants to wait for the next minute to see it go on.
+            if not made and seed.every:
+                # Started again: the first run need not wait for its time.
                 connection.execute(
                     "insert into run_request (action, schedule, note) values ('run', %s, 'the sandbox started again')",
-                    (name,),
+                    (seed.name,),
                 )
-        _people(connection)
+        _notices(connection)
         # The shipped schedules would only repeat the demo's work here.
         connection.execute(
             "update schedule set enabled = false, note = 'disabled in the sandbox: the demo schedules run instead'"
-            " where name in ('surveillance', 'discovery', 'prices-nightly', 'profile') and enabled and revision <= ("
-            "   select coalesce(min(revision), 0) from schedule where note = 'demo')"
+            " where split_part(task, '.', 2) = any(%s) and note is distinct from 'demo' and enabled"
+            " and revision <= (select coalesce(min(revision), 0) from schedule where note = 'demo')",
+            (list(by_domain()),),
         )
-        connection.execute(
-            "insert into watchlist_item (symbol, priority, note) values"
-            " ('IBM', 50, 'recorded'), ('FB', 50, 'recorded'), ('GOOG', 50, 'recorded') on conflict do nothing"
-        )
+        for watch in by_domain().values():
+            for statement in watch.demo:
+                connection.execute(statement.encode())

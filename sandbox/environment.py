@@ -20,22 +20,31 @@ from sandbox.processes import NotStarted, Process, free_ports, is_taken
 from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer
+from tasks.watches.registry import by_domain
 from workers.migrate import REFUSED
+from workers.pool.broker import OWN_QUEUES
 
 ROOT = Path(__file__).parents[1]
-UPSTREAMS = ("dexscreener", "geckoterminal", "alpha_vantage", "head_fi", "discord")
+#: What the watches bring, by name of the upstream.
+IMITATIONS = {one.upstream: one for watch in by_domain().values() for one in watch.imitations}
+UPSTREAMS = (*IMITATIONS, "discord")
 #: Where demo notices go: a webhook that never leaves this machine, and a mailbox file.
 WEBHOOK = "https://discord.com/api/webhooks/1/sandbox-token-of-nobody"
 MAILBOX = "mailbox"
-#: Worker groups of ``run``: scrapes have processes of their own, so they never hold every slot.
-WORKERS = {"fast": "discovery,prices,notices,upkeep", "scrape": "listings"}
-#: Every queue, for the workers of ``exec``.
-QUEUES = "discovery,prices,listings,notices,upkeep"
+
+
+def worker_groups() -> dict[str, str]:
+    """Worker groups of ``run`` and the queues that each serves."""
+    groups: dict[str, list[str]] = {"fast": [*OWN_QUEUES]}
+    for watch in by_domain().values():
+        groups.setdefault(watch.workers, []).append(watch.queue)
+    return {name: ",".join(queues) for name, queues in groups.items()}
+
+
 #: Ports of ``run``; ``exec`` and tests use free ones.
-PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "dexscreener": 18081,
-         "alpha_vantage": 18082, "head_fi": 18083, "geckoterminal": 18084, "discord": 18085, "smtp": 18086,
+PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "discord": 18085, "smtp": 18086,
          "smtp_control": 18087, "metrics_fast": 18091, "metrics_scrape": 18092, "metrics_beat1": 18093,
-         "metrics_beat2": 18094}  # fmt: skip
+         "metrics_beat2": 18094, **{name: one.port for name, one in IMITATIONS.items()}}  # fmt: skip
 #: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
 POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
@@ -187,12 +196,13 @@ class Environment:
 
     def _launch_upstreams(self) -> None:
         for name in UPSTREAMS:
+            module = IMITATIONS[name].module if name in IMITATIONS else name
             port = self.ports[name]
             log = self.data / "upstreams" / f"{name}.jsonl"
             log.parent.mkdir(exist_ok=True)
             self._launch(
                 name,
-                [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), "--log", str(log),
+                [sys.executable, "-m", "sandbox.upstreams", module, "--port", str(port), "--log", str(log),
                  "--faults", self.faults if name != "discord" else "none"],
                 lambda port=port: answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
                 UPSTREAM,
@@ -215,8 +225,9 @@ class Environment:
             "insert into allowed_network (network, note) values"
             " ('127.0.0.0/8', 'the sandbox''s own servers') on conflict do nothing"
         )
-        first = connection.execute(
-            "select from upstream where name = 'alpha_vantage' and base_url not like 'http://127.%'"
+        is_new = connection.execute(
+            "select from upstream where name = any(%s) and base_url not like 'http://127.%%'",
+            (list(IMITATIONS),),
         ).fetchone()
         for name in UPSTREAMS:
             connection.execute(
@@ -228,14 +239,10 @@ class Environment:
             " on conflict (name) do update set base_url = excluded.base_url",
             (f"smtp://127.0.0.1:{self.ports['smtp']}",),
         )
-        if first is not None:
-            # The imitation allows 75 calls a minute where a free key has 25 a day.
-            connection.execute(
-                "update quota set per = '1 minute', calls = 60 where upstream = 'alpha_vantage'"
-            )
-            connection.execute("update upstream set spacing = '0' where name = 'alpha_vantage'")
-            connection.execute("update upstream set spacing = '0.2 s' where name = 'head_fi'")
-            connection.execute("update quota set calls = 55 where upstream = 'head_fi'")
+        if is_new:
+            for imitation in IMITATIONS.values():
+                for statement in imitation.setup:
+                    connection.execute(statement.encode())
 
     def _launch_flower(self) -> None:
         port = self.ports["flower"]

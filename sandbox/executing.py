@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox import folders
-from sandbox.environment import QUEUES, ROOT, Environment
+from sandbox.environment import ROOT, Environment
 from sandbox.processes import NotStarted, is_port_lost
+from workers.pool.broker import queue_names
 
 #: What ``--with`` may start besides the services and the imitations.
 EXTRAS = ("beat", "worker", "flower")
@@ -79,7 +80,8 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
 
 
 def _start(environment: Environment, wanted: dict[str, int]) -> None:
-    workers = {f"worker{number}": QUEUES for number in range(1, wanted["worker"] + 1)}
+    queues = ",".join(queue_names())
+    workers = {f"worker{number}": queues for number in range(1, wanted["worker"] + 1)}
     environment.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from sandbox import demo, display, folders
-from sandbox.environment import PORTS, WORKERS, Environment
+from sandbox.environment import PORTS, Environment, worker_groups
 from sandbox.processes import NotStarted
 
 #: ``--until-green`` gives up so long after the start (seconds).
@@ -67,7 +67,7 @@ class Session:
                 signal.signal(number, self._interrupt)
         status = 1
         try:
-            self.environment.start(2, WORKERS, flower=True, prepare=self._prepare)
+            self.environment.start(2, worker_groups(), flower=True, prepare=self._prepare)
             display.welcome(self.voice, self.environment, self.environment.write_env())
             status = self._show()
         except Interrupted:

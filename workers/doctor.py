@@ -110,21 +110,21 @@ def _said(connection: Any, query: str, sentence: str, *values: Any) -> str | Non
 
 
 def _migrations(connection: Any) -> str | None:
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    from workers.migrate import PYPROJECT
+    from workers.migrate import alembic_config
 
-    head = ScriptDirectory.from_config(Config(toml_file=str(PYPROJECT))).get_current_head()
+    heads = ", ".join(sorted(ScriptDirectory.from_config(alembic_config()).get_heads()))
     known = connection.execute("select to_regclass('alembic_version') is not null as it").fetchone()[
         "it"
     ]
-    row = connection.execute("select version_num from alembic_version").fetchone() if known else None
-    at = row["version_num"] if row else "nothing"
+    query = "select version_num from alembic_version order by 1"
+    rows = connection.execute(query).fetchall() if known else []
+    at = ", ".join(row["version_num"] for row in rows) or "nothing"
     return (
         None
-        if at == head
-        else f"database is at {at}, this code at {head}: run python -m workers.migrate"
+        if at == heads
+        else f"database is at {at}, this code at {heads}: run python -m workers.migrate"
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -23,6 +24,7 @@ from sqlalchemy.exc import OperationalError
 from workers import logins, logs, roles
 from workers.calendars import timezones
 from workers.db import transaction
+from workers.domains import domains
 from workers.execution.task import Task
 from workers.ledger import kinds
 from workers.settings import settings
@@ -54,6 +56,17 @@ def load_sql(*names: str) -> None:
     """Run ``alembic/sql/NAME.sql``, one after the other; only until the revision is frozen."""
     for name in names:
         run_sql((PYPROJECT.parent / "alembic" / "sql" / f"{name}.sql").read_text())
+
+
+def alembic_config() -> Config:
+    """Alembic's settings, with the folders of revisions that domains bring."""
+    config = Config(toml_file=str(PYPROJECT))
+    brought = [str(one.revisions) for one in domains().values() if one.revisions]
+    if brought:
+        folders = [str(PYPROJECT.parent / "alembic" / "versions"), *brought]
+        config.set_main_option("path_separator", "os")
+        config.set_main_option("version_locations", os.pathsep.join(folders))
+    return config
 
 
 def registered() -> list[Task]:
@@ -117,7 +130,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     )
     plan = parser.parse_args(arguments).plan
     (logs.configure if plan else logs.configure_service)()
-    config = Config(toml_file=str(PYPROJECT))
+    config = alembic_config()
     try:
         if not plan:
             logins.prepare()
@@ -127,7 +140,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         with transaction() as connection:
             timezones.register(connection)
             number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
-            refused = roles.register(connection)
+            tables = {name: may for one in domains().values() for name, may in one.tables.items()}
+            refused = roles.register(connection, tables)
         logins.finish()
     except UnknownRevision as error:
         log.error("migrate.refused", error=str(error))

@@ -6,6 +6,8 @@ log in under names of their own that are members of a role; the audit then names
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -16,22 +18,19 @@ ROLES = {
     "owner": "owns every table; migrations",
 }
 
-#: Tables that people own, and what an operator may do there; every other one is the machine's.
+#: Tables that people own, and what an operator may do there; domains add their own.
+#: Every other table is the machine's.
 PEOPLE = {
     "schedule": "insert update delete",
     "run_request": "insert",
     "pause_switch": "update",
     "upstream": "insert update",
     "quota": "insert update delete",
-    "watchlist_item": "insert update delete",
-    "site": "insert update delete",
-    "category": "insert update delete",
     "market": "insert update",
     "rule": "insert update delete",
     "global_filter": "update",
     "channel": "insert update delete",
     "notice": "insert update",
-    "transaction": "insert update delete",
     "worker_group": "insert update delete",
 }
 
@@ -111,11 +110,11 @@ _GRANTS = (
 )
 
 
-def register(connection: Connection) -> list[str]:
-    """Make the roles, grant, guard and hand over what is theirs; returns what an administrator must do.
+def register(connection: Connection, tables: Mapping[str, str]) -> list[str]:
+    """Make the roles, grant, guard; returns the statements that an administrator must run.
 
-    Idempotent.  Managed Postgres may refuse to make roles: then nothing is guarded, and the statements
-    that were refused come back.
+    ``tables``: those of domains that people own.  Where the roles cannot be made (managed Postgres)
+    nothing is guarded, and the statements that were refused are returned.
     """
     refused = [
         statement for statement in _role_statements(connection) if not _try(connection, statement)
@@ -127,7 +126,7 @@ def register(connection: Connection) -> list[str]:
         connection.execute(text(statement))
     for name in OWNED:
         connection.exec_driver_sql(f"revoke insert, update, delete on {name} from service")
-    _guard(connection)
+    _guard(connection, {**PEOPLE, **tables})
     mine = "select pg_has_role(current_user, 'owner', 'usage')"
     if connection.execute(text(mine)).scalar_one():
         for statement in connection.execute(text(FOREIGN)).scalars().all():
@@ -153,12 +152,12 @@ def _try(connection: Connection, statement: str) -> bool:
     return True
 
 
-def _guard(connection: Connection) -> None:
+def _guard(connection: Connection, people: Mapping[str, str]) -> None:
     """A guard on each table, and only then the grant that lets an operator run into it."""
     for name, is_table, present in connection.execute(_TABLES).all():
         if not is_table:
             continue
-        arguments = (PEOPLE.get(name, "owner" if name in OWNED else ""), _hint(name))
+        arguments = (people.get(name, "owner" if name in OWNED else ""), _hint(name, people))
         if bytes(present or b"") != b"".join(one.encode() + b"\0" for one in arguments):
             quoted = ", ".join(_quoted(one) for one in arguments)
             connection.exec_driver_sql(
@@ -182,8 +181,8 @@ def _guard(connection: Connection) -> None:
     )
 
 
-def _hint(name: str) -> str:
-    return _HINTS.get(name, f"Operators may change: {', '.join(sorted(PEOPLE))}.")
+def _hint(name: str, people: Mapping[str, str]) -> str:
+    return _HINTS.get(name, f"Operators may change: {', '.join(sorted(people))}.")
 
 
 def _quoted(value: str) -> str:

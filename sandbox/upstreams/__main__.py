@@ -45,7 +45,7 @@ def _fault(text: str) -> tuple[str, Any]:
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.upstreams")
-    parser.add_argument("name", nargs="?", choices=NAMES)
+    parser.add_argument("name", nargs="?", help="one of --list, or a module that holds a SITE")
     parser.add_argument("--list", action="store_true", help="print the names, one a line")
     parser.add_argument("--port", type=int)
     parser.add_argument("--log", type=Path, help="file that arrivals are appended to (JSON lines)")
@@ -65,6 +65,8 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not given.list and (given.name is None or given.port is None):
         parser.error("name and --port are needed (or --list)")
+    if not given.list and given.name not in NAMES and "." not in given.name:
+        parser.error(f"there is no imitation {given.name}: choose from {', '.join(NAMES)}")
     return given
 
 
@@ -100,7 +102,8 @@ async def serve(given: argparse.Namespace) -> None:
         web_port = given.control_port
         server = await smtp.listen(imitation, box, given.port)
     else:
-        imitation = _imitation(import_module(f"sandbox.upstreams.{given.name}").SITE, given)
+        module = given.name if "." in given.name else f"sandbox.upstreams.{given.name}"
+        imitation = _imitation(import_module(module).SITE, given)
     if web_port is not None:
         application(imitation).listen(web_port, "127.0.0.1", max_body_size=LARGEST)
     ended = asyncio.Event()

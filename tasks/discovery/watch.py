@@ -148,6 +148,7 @@ WATCH = Watch(
             "Early buyers of chosen tokens",
             "tasks.discovery.profile",
             after="discovery-demo",
+            overlap="buffer_one",
         ),
     ),
 )

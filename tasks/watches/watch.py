@@ -56,6 +56,7 @@ class Seed:
     task: str
     every: str | None = None
     after: str | None = None
+    overlap: str = "skip"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

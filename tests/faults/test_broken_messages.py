@@ -15,7 +15,7 @@ import redis
 from beat.tick.envelope import Envelopes
 from beat.tick.ledger import Message
 from tests.support.runs import KINDS
-from workers.pool.broker import QUEUES, TRANSPORT_OPTIONS
+from workers.pool.broker import TRANSPORT_OPTIONS, queue_names
 
 pytestmark = pytest.mark.outside(16)
 
@@ -101,12 +101,14 @@ def test_broken_messages_of_every_form_are_dropped_and_work_goes_on(
 ) -> None:
     broker = redis.Redis.from_url(broker_url)
     celery_process("beat")
-    worker = celery_process("worker", "-Q", ",".join(QUEUES), "-c", "2", app=KINDS)
+    worker = celery_process("worker", "-Q", ",".join(queue_names()), "-c", "2", app=KINDS)
     first = new_run("tests.counting", items=1)
     eventually(lambda: row(first)["state"] == "succeeded", within=60)
 
     steps = TRANSPORT_OPTIONS["priority_steps"]
-    lists = [queue if step == 0 else f"{queue}\x06\x16{step}" for queue in QUEUES for step in steps]
+    lists = [
+        queue if step == 0 else f"{queue}\x06\x16{step}" for queue in queue_names() for step in steps
+    ]
     for number, text in enumerate([*TEXTS, *BROKEN]):
         broker.lpush(lists[number % len(lists)], text)
     for name in lists:

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine
 
 from workers import roles
+from workers.domains import domains
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,6 +181,7 @@ def test_every_table_is_guarded_before_anybody_is_granted_it(connection: Any) ->
 
     assert open_ones == []
     assert roles.PEOPLE.keys() <= tables
+    assert {name for one in domains().values() for name in one.tables} <= tables
 
 
 def test_beat_and_a_run_need_no_more_than_the_service(drive: Any, new_beat: Any, database: Any) -> None:
@@ -219,7 +221,7 @@ def test_a_login_that_may_not_make_roles_is_told_what_an_administrator_runs(
     connection.execute(f"create role {name}")
     with administrator.connect() as alchemy:
         alchemy.exec_driver_sql(f"set role {name}")
-        refused = roles.register(alchemy)
+        refused = roles.register(alchemy, {})
         alchemy.rollback()
     connection.execute(f"drop role {name}")
 

@@ -13,12 +13,13 @@ from kombu.utils import json as kombu_json
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError
 
+from workers.domains import domains
 from workers.redaction import redact
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Every queue there is; a worker group names the ones it serves with ``-Q``.
-QUEUES = ("discovery", "prices", "listings", "notices", "upkeep")
+#: Queues of the system's own tasks.
+OWN_QUEUES = ("notices", "upkeep")
 EXCHANGE = Exchange("watchkeeper", type="direct")
 
 #: How much of a broken message is logged (characters).
@@ -39,16 +40,22 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
 }
 
 
+def queue_names() -> list[str]:
+    """Every queue; a worker group names those that it serves with ``-Q``."""
+    return [*dict.fromkeys(domain.queue for domain in domains().values()), *OWN_QUEUES]
+
+
 def queues() -> list[Queue]:
     """The queues as Celery declares them."""
-    return [Queue(name, EXCHANGE, routing_key=name) for name in QUEUES]
+    return [Queue(name, EXCHANGE, routing_key=name) for name in queue_names()]
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
-    """Queue of a task named on a command line: its folder under ``tasks``, else upkeep."""
+    """Queue of a task named on a command line: its domain's, else upkeep."""
     folder = name.split(".")[1] if name.startswith("tasks.") and name.count(".") >= 2 else ""
-    queue = "notices" if folder == "watches" else folder
-    return {"queue": queue if queue in QUEUES else "upkeep"}
+    domain = domains().get(folder)
+    own = "notices" if folder == "watches" else "upkeep"
+    return {"queue": domain.queue if domain else own}
 
 
 class BrokenMessage(ValueError):

@@ -1,0 +1,33 @@
+"""What the domains bring to this layer: queues, tables and migrations; found by import string."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+#: Module whose ``by_domain()`` returns them.
+REGISTRY = "tasks.watches.registry"
+
+
+class Domain(Protocol):
+    """A domain as this layer knows it; a `tasks.watches.watch.Watch`."""
+
+    @property
+    def queue(self) -> str:
+        """Queue of its tasks."""
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        """Tables that people own → what an operator may do there."""
+
+    @property
+    def revisions(self) -> Path | None:
+        """Folder of its migrations when they are not in ``alembic/versions``."""
+
+
+def domains() -> Mapping[str, Domain]:
+    """Folder under ``tasks`` → the domain."""
+    found: Mapping[str, Domain] = import_module(REGISTRY).by_domain()
+    return found
