@@ -14,12 +14,21 @@ from typing import Annotated, Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, Engine, Identity, MetaData, create_engine, event, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Identity,
+    MetaData,
+    create_engine,
+    event,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
-from sqlalchemy.types import BigInteger, DateTime, Text
+from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
 from workers.settings import settings
 
@@ -65,8 +74,10 @@ class Base(DeclarativeBase):
 
 #: Key of a row, numbered by the database.
 RowId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")]
-#: Time of the insert by the database's clock.
+#: A time that is the database's clock when the insert gives none.
 DefaultNow = Annotated[datetime, mapped_column(server_default=text("clock_timestamp()"))]
+#: For RETURNING of an upsert: whether the row was inserted.
+IS_NEW = literal_column("xmax = 0", Boolean).label("is_new")
 
 
 def connect_args(application: str) -> dict[str, Any]:

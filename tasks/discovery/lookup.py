@@ -138,7 +138,7 @@ def _ask_for_orders(work: Work[Any]) -> None:
             with work.done(item) as connection:
                 if orders is not None:
                     chain, address = item.data["chain"], item.data["address"]
-                    tokens.keep_orders(connection, chain, normalise(address), orders)
+                    tokens.store_orders(connection, chain, normalise(address), orders)
 
 
 def _orders(client: UpstreamClient, item: Item) -> Orders:

@@ -7,12 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Connection, ForeignKey, Index, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.discovery.pairs import Pair
-from tasks.discovery.tokens import TokenId
 from workers.db import Base, DefaultNow, RowId
 
 
@@ -28,7 +27,9 @@ class TokenPool(Base):
     )
 
     id: Mapped[RowId]
-    token_id: Mapped[TokenId] = mapped_column(comment="Base token")
+    token_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("token.id", ondelete="CASCADE"), comment="Base token"
+    )
     chain: Mapped[str] = mapped_column(comment="Chain")
     pool: Mapped[str] = mapped_column(comment="Address of the pool")
     dex: Mapped[str | None] = mapped_column(comment="Exchange")
@@ -39,29 +40,24 @@ class TokenPool(Base):
     checked_at: Mapped[DefaultNow] = mapped_column(comment="Last looked up")
 
 
+#: Values taken from a pair; a null does not replace a known value.
+VALUES = ("dex", "price_usd", "liquidity_usd", "volume_h24", "created_at")
+
+
 def upsert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store pools with their latest values."""
     if not rows:
         return
     by_key = {(row["chain"], row["pool"]): row for row in rows}
     statement = insert(TokenPool).values([by_key[key] for key in sorted(by_key)])
-    keep = ("dex", "price_usd", "liquidity_usd", "volume_h24", "created_at")
     changes: dict[str, Any] = {
-        name: text(f"coalesce(excluded.{name}, token_pool.{name})") for name in keep
+        name: func.coalesce(statement.excluded[name], getattr(TokenPool, name)) for name in VALUES
     }
-    changes["checked_at"] = text("clock_timestamp()")
+    changes["checked_at"] = func.clock_timestamp()
     connection.execute(statement.on_conflict_do_update(index_elements=["chain", "pool"], set_=changes))
 
 
 def row(token_id: int, pair: Pair) -> dict[str, Any]:
-    """A pool's row from a pair."""
-    return {
-        "token_id": token_id,
-        "chain": pair.chain,
-        "pool": pair.pool,
-        "dex": pair.dex,
-        "price_usd": pair.price_usd,
-        "liquidity_usd": pair.liquidity_usd,
-        "volume_h24": pair.volume_h24,
-        "created_at": pair.created_at,
-    }
+    """The row of a pool."""
+    values = {name: getattr(pair, name) for name in ("chain", "pool", *VALUES)}
+    return {"token_id": token_id, **values}

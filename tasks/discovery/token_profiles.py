@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Index, text
+from sqlalchemy import Connection, Index, Numeric
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Numeric
+from sqlalchemy.sql import delete, exists, func, literal, select, text, true, update
 
-from tasks.discovery.tokens import TokenId
+from tasks.discovery.token_pools import TokenPool
+from tasks.discovery.token_sightings import TokenSighting
+from tasks.discovery.tokens import Token, TokenId
 from workers.db import Base, DefaultNow
 
 
@@ -47,62 +50,69 @@ class TokenProfile(Base):
     note: Mapped[str | None] = mapped_column(comment="What of the early trades is out of reach")
 
 
-_ASK = text("""
-insert into token_profile (run_id, token_id, early_window_minutes, min_profit_pct)
-select run_id, token_id, :minutes, :profit from token_sighting where run_id = :run and chosen
-    on conflict do nothing
-""")
-_FORGET = text("""
-delete from token_profile p where p.run_id = :run and p.profiled_at is null
-   and not exists (
-     select from token_sighting s where s.run_id = p.run_id and s.token_id = p.token_id and s.chosen)
-""")
-
-
 def ask(connection: Connection, run_id: UUID, *, minutes: int, profit: float) -> None:
-    """Ask for the early buyers of the tokens that the run has chosen so far."""
-    connection.execute(_FORGET, {"run": run_id})
-    connection.execute(_ASK, {"run": run_id, "minutes": minutes, "profit": profit})
-
-
-_OPEN = text("""
-select p.run_id, p.token_id, p.early_window_minutes, p.min_profit_pct, t.chain, t.address, t.symbol,
-       l.created_at as pool_created_at, l.pool
-  from token_profile p
-  join token t on t.id = p.token_id
-  -- Whoever was early was so in the first pool, also when the token has moved since.
-  left join lateral (
-    select created_at, pool from token_pool where token_id = p.token_id and created_at is not null
-     order by created_at, liquidity_usd desc nulls last, pool limit 1) l on true
- where p.profiled_at is null and (cast(:run as uuid) is null or p.run_id = :run)
- order by p.asked_at, p.token_id limit :limit
-""")
+    """Ask for the early buyers of exactly the tokens that the run has chosen so far."""
+    is_chosen = exists().where(
+        TokenSighting.run_id == TokenProfile.run_id,
+        TokenSighting.token_id == TokenProfile.token_id,
+        TokenSighting.chosen,
+    )
+    connection.execute(
+        delete(TokenProfile).where(
+            TokenProfile.run_id == run_id, TokenProfile.profiled_at.is_(None), ~is_chosen
+        )
+    )
+    chosen = select(
+        TokenSighting.run_id, TokenSighting.token_id, literal(minutes), literal(profit)
+    ).where(TokenSighting.run_id == run_id, TokenSighting.chosen)
+    names = ["run_id", "token_id", "early_window_minutes", "min_profit_pct"]
+    connection.execute(insert(TokenProfile).from_select(names, chosen).on_conflict_do_nothing())
 
 
 def still_open(connection: Connection, limit: int, run_id: UUID | None = None) -> Sequence[Any]:
-    """Tokens asked for and not yet done, the longest asked first."""
-    return connection.execute(_OPEN, {"limit": limit, "run": run_id}).all()
+    """Tokens asked for and not yet profiled, the longest waiting first, each with its first pool.
 
-
-_PUT_LAST = text("""
-update token_profile set asked_at = clock_timestamp() where run_id = :run and token_id = :token
-""")
+    Early buyers bought in the first pool, also when the token has moved to another since.
+    """
+    first_pool = (
+        select(TokenPool.created_at, TokenPool.pool)
+        .where(TokenPool.token_id == TokenProfile.token_id, TokenPool.created_at.is_not(None))
+        .order_by(TokenPool.created_at, TokenPool.liquidity_usd.desc().nulls_last(), TokenPool.pool)
+        .limit(1)
+        .lateral("first_pool")
+    )
+    statement = (
+        select(
+            TokenProfile.run_id,
+            TokenProfile.token_id,
+            TokenProfile.early_window_minutes,
+            TokenProfile.min_profit_pct,
+            Token.chain,
+            Token.address,
+            first_pool.c.created_at.label("pool_created_at"),
+            first_pool.c.pool,
+        )
+        .join(Token, Token.id == TokenProfile.token_id)
+        .outerjoin(first_pool, true())
+        .where(TokenProfile.profiled_at.is_(None))
+        .order_by(TokenProfile.asked_at, TokenProfile.token_id)
+        .limit(limit)
+    )
+    if run_id is not None:
+        statement = statement.where(TokenProfile.run_id == run_id)
+    return connection.execute(statement).all()
 
 
 def put_last(connection: Connection, run_id: UUID, token_id: int) -> None:
-    """A token that could not be looked at goes to the end of the line: others have their turn first."""
-    connection.execute(_PUT_LAST, {"run": run_id, "token": token_id})
-
-
-_FINISH = text("""
-update token_profile
-   set profiled_at = clock_timestamp(), profile_run_id = :profile_run_id, trades = :trades,
-       profiled_wallets = :profiled_wallets, new_wallets = :new_wallets,
-       updated_wallets = :updated_wallets, note = :note
- where run_id = :run_id and token_id = :token_id
-""")
+    """Move a token that could not be profiled to the end of the queue."""
+    _update(connection, run_id, token_id, {"asked_at": func.clock_timestamp()})
 
 
 def finish(connection: Connection, run_id: UUID, token_id: int, found: dict[str, Any]) -> None:
-    """Keep what was found."""
-    connection.execute(_FINISH, {**found, "run_id": run_id, "token_id": token_id})
+    """Store what was found."""
+    _update(connection, run_id, token_id, {**found, "profiled_at": func.clock_timestamp()})
+
+
+def _update(connection: Connection, run_id: UUID, token_id: int, values: dict[str, Any]) -> None:
+    key = TokenProfile.run_id == run_id, TokenProfile.token_id == token_id
+    connection.execute(update(TokenProfile).where(*key).values(values))

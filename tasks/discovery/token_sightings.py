@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Index, text
+from sqlalchemy import Connection, Index, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks.discovery.tokens import TokenId
+from tasks.discovery.tokens import Token, TokenId
 from workers.db import Base
 from workers.ledger import machine_locks
 
@@ -43,39 +43,41 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(insert(TokenSighting).values(list(rows)).on_conflict_do_nothing())
 
 
-_RANK = text("""
-with ranked as (
-  -- Ties go by address: the same tokens are chosen whatever order they were stored in.
-  select s.token_id,
-         row_number() over (order by s.volume_h24 desc nulls last, t.chain, t.address_key) as place
-    from token_sighting s join token t on t.id = s.token_id where s.run_id = :run and s.passed
-), changed as (
-  update token_sighting s set chosen = r.place <= :most,
-         rejected_because = case when r.place > :most then
-           format('%s. of those that passed by volume, max_tokens is %s', r.place, :most) end
-    from ranked r where s.run_id = :run and s.token_id = r.token_id
-)
-select least(:most, count(*)) - (
-         select count(*) from token_sighting where run_id = :run and chosen) from ranked
-""")
+def choose(connection: Connection, run_id: UUID, limit: int) -> int:
+    """Choose the ``limit`` tokens of greatest volume among those that passed.
 
-
-def choose(connection: Connection, run_id: UUID, most: int) -> int:
-    """Choose the ``most`` tokens of greatest volume among those that passed; how many more than before.
-
-    Batches take turns: two of one run at once would each see only their own tokens.
+    Returns how many more are chosen than before.  Batches of a run take turns: each must see the
+    sightings of the others.
     """
     machine_locks.wait_for(connection, "token_sighting")
-    more: int = connection.execute(_RANK, {"run": run_id, "most": most}).scalar_one()
-    return more
-
-
-_CHOSEN = text("""
-select t.chain || ':' || t.address_key from token_sighting s join token t on t.id = s.token_id
- where s.run_id = :run and s.chosen
-""")
+    of_run = TokenSighting.run_id == run_id
+    # Equal volumes are ordered by address, so that the choice does not depend on the order of storing.
+    order = TokenSighting.volume_h24.desc().nulls_last(), Token.chain, Token.address_key
+    ranked = (
+        select(TokenSighting.token_id, func.row_number().over(order_by=order).label("place"))
+        .join(Token, Token.id == TokenSighting.token_id)
+        .where(of_run, TokenSighting.passed)
+        .cte("ranked")
+    )
+    reason = func.format(
+        "%s. of those that passed by volume, max_tokens is %s", ranked.c.place, literal(limit)
+    )
+    changed = (
+        update(TokenSighting)
+        .where(of_run, TokenSighting.token_id == ranked.c.token_id)
+        .values(chosen=ranked.c.place <= limit, rejected_because=case((ranked.c.place > limit, reason)))
+        .cte("changed")
+    )
+    before = select(func.count()).where(of_run, TokenSighting.chosen).scalar_subquery()
+    more = select(func.least(literal(limit), func.count()) - before).select_from(ranked)
+    return int(connection.execute(more.add_cte(changed)).scalar_one())
 
 
 def chosen(connection: Connection, run_id: UUID) -> set[str]:
     """The tokens that the run has chosen so far, as "chain:address_key"."""
-    return set(connection.execute(_CHOSEN, {"run": run_id}).scalars())
+    statement = (
+        select(Token.chain + ":" + Token.address_key)
+        .join(TokenSighting, TokenSighting.token_id == Token.id)
+        .where(TokenSighting.run_id == run_id, TokenSighting.chosen)
+    )
+    return set(connection.execute(statement).scalars())

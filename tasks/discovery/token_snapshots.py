@@ -32,6 +32,10 @@ class TokenSnapshot(Base):
     taken_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
+#: Values taken from a pair.
+VALUES = ("pool", "price_usd", "liquidity_usd", "volume_h24", "market_cap")
+
+
 def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append snapshots; a repeated batch adds nothing."""
     if rows:
@@ -39,13 +43,6 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def row(token_id: int, run_id: UUID, pair: Pair) -> dict[str, Any]:
-    """What a run saw of a token, from its best pair."""
-    return {
-        "token_id": token_id,
-        "run_id": run_id,
-        "pool": pair.pool,
-        "price_usd": pair.price_usd,
-        "liquidity_usd": pair.liquidity_usd,
-        "volume_h24": pair.volume_h24,
-        "market_cap": pair.market_cap,
-    }
+    """The row of a token, from its best pair."""
+    values = {name: getattr(pair, name) for name in VALUES}
+    return {"token_id": token_id, "run_id": run_id, **values}

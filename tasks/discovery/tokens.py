@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, ForeignKey, Index, UniqueConstraint, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import and_, cast, exists, func, literal, or_, select, tuple_, update
 
 from tasks.discovery.pairs import Pair
 from tasks.discovery.sources.dexscreener import Orders
-from tasks.watches import matches
-from workers.db import Base, DefaultNow, RowId
+from tasks.discovery.token_pools import TokenPool
+from tasks.watches.matches import Match
+from workers.db import IS_NEW, Base, DefaultNow, RowId
 
 
 class Token(Base):
@@ -67,12 +70,12 @@ class Token(Base):
 #: Reference to a token; the row goes with it.
 TokenId = Annotated[int, mapped_column(BigInteger, ForeignKey("token.id", ondelete="CASCADE"))]
 
-#: Values of a look-up, and of feeds: a null does not replace what is known.
-LOOKED_UP = (
+#: Values taken from a pair.
+PAIR_VALUES = (
     "symbol", "name", "price_usd", "market_cap", "volume_h24", "liquidity_usd", "price_change_h24",
-    "pool_created_at",
 )  # fmt: skip
-VALUES = (*LOOKED_UP, "links", "boost_amount", "boost_total")
+#: A null does not replace a known value.
+KEPT_VALUES = (*PAIR_VALUES, "links", "boost_amount", "boost_total")
 
 
 def upsert(
@@ -81,93 +84,79 @@ def upsert(
     """Store tokens; returns (id, whether it is new) by "chain:address_key"."""
     if not found:
         return {}
-    # One order everywhere, so that two runs never lock rows crosswise.
+    # Every run locks rows in the same order, so that two runs do not deadlock.
     rows = sorted(found, key=lambda row: (row["chain"], row["address_key"]))
     statement = insert(Token).values(rows)
     new = statement.excluded
     changes: dict[str, Any] = {
-        name: text(f"coalesce(excluded.{name}, token.{name})") for name in VALUES
+        name: func.coalesce(new[name], getattr(Token, name)) for name in KEPT_VALUES
     }
     # An answer may leave out a pool that was known before.
-    changes["pool_created_at"] = text("least(excluded.pool_created_at, token.pool_created_at)")
+    changes["pool_created_at"] = func.least(new.pool_created_at, Token.pool_created_at)
     changes["last_checked_at"] = new.last_checked_at
     if seen:
-        changes["last_seen_at"] = text("clock_timestamp()")
+        changes["last_seen_at"] = func.clock_timestamp()
     result = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["chain", "address_key"], set_=changes
-        ).returning(Token.id, Token.chain, Token.address_key, text("(xmax = 0) as is_new"))
+        ).returning(Token.id, Token.chain, Token.address_key, IS_NEW)
     )
     return {f"{row.chain}:{row.address_key}": (row.id, row.is_new) for row in result}
 
 
 def values_of(pair: Pair | None) -> dict[str, Any]:
     """The columns that a token takes from its best pair."""
-    if pair is None:
-        return dict.fromkeys(LOOKED_UP)
-    return {
-        "symbol": pair.symbol,
-        "name": pair.name,
-        "price_usd": pair.price_usd,
-        "market_cap": pair.market_cap,
-        "volume_h24": pair.volume_h24,
-        "liquidity_usd": pair.liquidity_usd,
-        "price_change_h24": pair.price_change_h24,
-        "pool_created_at": pair.created_at,
-    }
+    values = {name: getattr(pair, name, None) for name in PAIR_VALUES}
+    return {**values, "pool_created_at": pair.created_at if pair else None}
 
 
-_PAID = text("""
-update token set orders = :orders, boosts = :boosts, paid_at = coalesce(:paid_at, paid_at)
- where chain = :chain and address_key = :key
-""")
-
-
-def keep_orders(connection: Connection, chain: str, key: str, orders: Orders) -> None:
-    """Store what was paid for a token."""
-    paid = {"orders": orders.orders, "boosts": orders.boosts, "paid_at": orders.paid_at}
-    connection.execute(_PAID, {**paid, "chain": chain, "key": key})
-
-
-_LOCK = text("""
-select chain || ':' || address_key as key, price_usd from token
- where (chain, address_key) in (select * from unnest(cast(:chains as text[]), cast(:keys as text[])))
- order by chain, address_key for no key update
-""")
+def store_orders(connection: Connection, chain: str, key: str, orders: Orders) -> None:
+    """Store what was paid for a token; a known time of payment stays when none is given."""
+    given = {name: value for name, value in asdict(orders).items() if value is not None}
+    connection.execute(
+        update(Token).where(Token.chain == chain, Token.address_key == key).values(given)
+    )
 
 
 def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
-    """Lock known tokens, in one order everywhere; prices by "chain:address_key", as they were."""
-    parameters = {
-        "chains": [row["chain"] for row in found],
-        "keys": [row["address_key"] for row in found],
-    }
-    return {row.key: row.price_usd for row in connection.execute(_LOCK, parameters)}
+    """Lock known tokens, in one order everywhere; their stored prices by "chain:address_key"."""
+    chains = literal([row["chain"] for row in found], ARRAY(Text))
+    keys = literal([row["address_key"] for row in found], ARRAY(Text))
+    wanted = func.unnest(chains, keys).table_valued("chain", "key").render_derived()
+    statement = (
+        select(Token.chain, Token.address_key, Token.price_usd)
+        .where(tuple_(Token.chain, Token.address_key).in_(select(wanted.c.chain, wanted.c.key)))
+        .order_by(Token.chain, Token.address_key)
+        .with_for_update(key_share=True)
+    )
+    return {f"{row.chain}:{row.address_key}": row.price_usd for row in connection.execute(statement)}
 
 
 def find(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
-    """Tokens by their keys, as they are stored."""
+    """Stored tokens by id."""
     rows = connection.execute(select(Token.__table__).where(Token.id.in_(ids)))
     return {row.id: row for row in rows}
 
 
-#: A pool that was not found since is no proof that its token still trades.
-_STALEST = text(f"""
-select chain, address_key, address from token
- where last_seen_at >= :since
-    or volume_h24 >= :volume
-       and exists (select from token_pool where token_id = token.id and checked_at >= :since)
-    or {matches.points_to("token", "token.id")}
- order by last_checked_at nulls first, id limit :limit
-""")  # noqa: S608 - our own words
-
-
 def stalest(connection: Connection, limit: int | None, *, since: datetime, volume: float) -> list[Any]:
-    """Living tokens, all or ``limit``, the one checked longest ago first.
+    """Living tokens, the longest unchecked first.
 
-    Alive is what a feed named since then, what then still had so much volume (USD) in a day, and what a
-    rule's match is of.
+    A token lives when a feed has named it since then, when a pool found since then has that volume
+    (USD) in a day, or when a match refers to it.
     """
-    return list(
-        connection.execute(_STALEST, {"limit": limit, "since": since, "volume": Decimal(str(volume))})
+    # A token whose pools were not found since then may no longer trade at its stored volume.
+    pool_found = exists().where(TokenPool.token_id == Token.id, TokenPool.checked_at >= since)
+    matched = exists().where(Match.subject == "token", Match.subject_id == cast(Token.id, Text))
+    statement = (
+        select(Token.chain, Token.address_key, Token.address)
+        .where(
+            or_(
+                Token.last_seen_at >= since,
+                and_(Token.volume_h24 >= Decimal(str(volume)), pool_found),
+                matched,
+            )
+        )
+        .order_by(Token.last_checked_at.nulls_first(), Token.id)
+        .limit(limit)
     )
+    return list(connection.execute(statement))

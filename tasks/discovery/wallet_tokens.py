@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Index, delete, select, text
+from sqlalchemy import BigInteger, Connection, ForeignKey, Index, delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger
 
 from tasks.discovery.tokens import TokenId
 from workers.db import Base
@@ -37,13 +36,7 @@ class WalletToken(Base):
     gain_pct: Mapped[Decimal] = mapped_column(comment="Gain, sold and still held together (percent)")
 
 
-#: Trades that begin later than those known are a part of them; the same ones change nothing.
-_KNOWS_MORE = text("""
-excluded.first_bought_at <= wallet_token.first_bought_at
-and (excluded.pool, excluded.first_bought_at, excluded.bought_usd, excluded.gain_pct)
-    is distinct from
-    (wallet_token.pool, wallet_token.first_bought_at, wallet_token.bought_usd, wallet_token.gain_pct)
-""")
+VALUES = ("pool", "first_bought_at", "bought_usd", "gain_pct")
 
 
 def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -51,17 +44,22 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     statement = insert(WalletToken).values(sorted(rows, key=lambda row: row["wallet_id"]))
-    names = ("run_id", "pool", "first_bought_at", "bought_usd", "gain_pct")
-    changes = {name: text(f"excluded.{name}") for name in names}
+    new = statement.excluded
+    differs = tuple_(*(new[name] for name in VALUES)).is_distinct_from(
+        tuple_(*(getattr(WalletToken, name) for name in VALUES))
+    )
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["wallet_id", "token_id"], set_=changes, where=_KNOWS_MORE
+            index_elements=["wallet_id", "token_id"],
+            set_={name: new[name] for name in ("run_id", *VALUES)},
+            # Trades that begin later than those known are a part of them.
+            where=(new.first_bought_at <= WalletToken.first_bought_at) & differs,
         )
     )
 
 
 def drop_others(connection: Connection, token_id: int, pool: str, kept: Collection[int]) -> set[int]:
-    """Forget all but ``kept`` of those early in a pool whose whole window is known; who that was."""
+    """Delete all but ``kept`` of those early in a pool whose window is fully known; returns those."""
     gone = delete(WalletToken).where(
         WalletToken.token_id == token_id,
         WalletToken.pool == pool,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from sqlalchemy import Connection, Index, UniqueConstraint, text
+from sqlalchemy import Connection, Index, UniqueConstraint, bindparam, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, DefaultNow, RowId
+from workers.db import IS_NEW, Base, DefaultNow, RowId
 from workers.ledger import machine_locks
 
 
@@ -40,7 +40,6 @@ class Wallet(Base):
 
 def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict[str, tuple[int, bool]]:
     """Store wallets; (id, whether it is new) by address."""
-    # One order everywhere, so that two runs never lock rows crosswise.
     rows = [{"chain": chain, "address": address} for address in sorted(set(addresses))]
     if not rows:
         return {}
@@ -48,25 +47,23 @@ def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict
         insert(Wallet)
         .values(rows)
         .on_conflict_do_update(
-            index_elements=["chain", "address"], set_={"last_seen_at": text("clock_timestamp()")}
+            index_elements=["chain", "address"], set_={"last_seen_at": func.clock_timestamp()}
         )
-        .returning(Wallet.id, Wallet.address, text("(xmax = 0) as is_new"))
+        .returning(Wallet.id, Wallet.address, IS_NEW)
     )
     return {row.address: (row.id, row.is_new) for row in result}
 
 
 def lock(connection: Connection) -> None:
-    """One writer at a time: wallets are written in one order and rated in another."""
+    """Let one transaction write at a time: wallets are stored in one order and rated in another."""
     machine_locks.wait_for(connection, "wallet")
 
 
-_RATE = text("update wallet set score = :score, early_tokens = :tokens where id = :id")
-
-
 def rate(connection: Connection, scores: Mapping[int, tuple[Decimal, int]]) -> None:
-    """Set score and number of tokens by wallet id."""
-    if scores:
-        connection.execute(
-            _RATE,
-            [{"id": key, "score": scores[key][0], "tokens": scores[key][1]} for key in sorted(scores)],
-        )
+    """Set (score, number of tokens) by wallet id."""
+    rows = [
+        {"wallet": key, "score": score, "early_tokens": tokens}
+        for key, (score, tokens) in sorted(scores.items())
+    ]
+    if rows:
+        connection.execute(update(Wallet).where(Wallet.id == bindparam("wallet")), rows)

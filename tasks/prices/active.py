@@ -52,7 +52,8 @@ def order(wanted: Iterable[Wanted], confirmed: Mapping[str, datetime]) -> list[W
 def select(connection: Connection, own: Iterable[str], traded_days: int, now: datetime) -> list[Wanted]:
     """Symbols to keep fresh, most urgent first."""
     followed = [
-        Wanted(row.symbol, row.priority, row.refresh_every) for row in watchlist.active(connection)
+        Wanted(row["symbol"], row["priority"], row["refresh_every"])
+        for row in watchlist.listed(connection)
     ]
     # What a person said of a symbol's interval holds, for a traded one too.
     every = {one.symbol: one.refresh_every for one in followed}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, Index, text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Select, Text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.sql import delete, exists, func, literal, select, true, tuple_
 from sqlalchemy.types import BigInteger, Numeric
 
+from tasks.prices import values
 from workers.db import Base, DefaultNow
 
 MONEY = Numeric(20, 6)
-#: Bars written by one statement.
-SLICE = 1000
+#: Most bars written by one statement.
+MAX_ROWS = 1000
 
 
 class PriceBar(Base):
@@ -46,12 +49,12 @@ class PriceBar(Base):
     )
 
 
+KEY = (PriceBar.symbol, PriceBar.bar_date, PriceBar.source)
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One session as a source tells it: prices above nothing, volume of 0 or more, or unknown.
-
-    The low is no higher, the high no lower than any other of its prices.
-    """
+    """One session as a source gives it; what the source does not give is None."""
 
     date: date
     open: Decimal | None
@@ -73,110 +76,99 @@ class Bar:
             raise ValueError("volume must be 0 or more")
 
 
-def told(
-    day: date,
-    first: Decimal | None,
-    high: Decimal | None,
-    low: Decimal | None,
-    close: Decimal,
-    volume: int | None,
-) -> Bar:
-    """A source's row as a bar: what contradicts its close is unknown, the session is stored anyway.
+def parse_bar(day: Any, opened: Any, high: Any, low: Any, close: Any, volume: Any) -> Bar | None:
+    """A source's row as a bar, or None without a day or a close.
 
-    All prices are above nothing; a high or low on the wrong side of the close goes, then an open
-    outside.
+    An open, high or low that contradicts the close becomes unknown: the session is stored anyway.
     """
-    high = high if high is None or high >= close else None
-    low = low if low is None or low <= close else None
-    if first is not None and ((high is not None and first > high) or (low is not None and first < low)):
+    session, last = values.day(day), values.amount(close)
+    if session is None or last is None:
+        return None
+    first, top, bottom = values.amount(opened), values.amount(high), values.amount(low)
+    top = top if top is None or top >= last else None
+    bottom = bottom if bottom is None or bottom <= last else None
+    if first is not None and not (bottom or first) <= first <= (top or first):
         first = None
-    return Bar(day, first, high, low, close, volume)
+    return Bar(session, first, top, bottom, last, values.count(volume))
 
 
-_VALUES = ("open", "high", "low", "close", "volume")
+def parse_row(row: Mapping[str, str]) -> Bar | None:
+    """A row of a CSV table as a bar, or None."""
+    return parse_bar(*(row.get(name) for name in ("date", "open", "high", "low", "close", "volume")))
+
+
+VALUES = ("open", "high", "low", "close", "volume")
 
 
 def upsert(connection: Connection, symbol: str, source: str, bars: Iterable[Bar]) -> int:
     """Store bars; returns how many are new or revised.  The same bars again change nothing."""
     by_date = {bar.date: bar for bar in bars}
     rows = [
-        {
-            "symbol": symbol,
-            "source": source,
-            "bar_date": bar.date,
-            **{name: getattr(bar, name) for name in _VALUES},
-        }
-        for _, bar in sorted(by_date.items())
+        {"symbol": symbol, "source": source, "bar_date": day}
+        | {name: getattr(bar, name) for name in VALUES}
+        for day, bar in sorted(by_date.items())
     ]
-    return sum(
-        _upsert_slice(connection, rows[start : start + SLICE]) for start in range(0, len(rows), SLICE)
-    )
+    starts = range(0, len(rows), MAX_ROWS)
+    return sum(_upsert(connection, rows[start : start + MAX_ROWS]) for start in starts)
 
 
-def _upsert_slice(connection: Connection, rows: list[dict[str, object]]) -> int:
+def _upsert(connection: Connection, rows: list[dict[str, object]]) -> int:
     statement = insert(PriceBar).values(rows)
-    new = ", ".join(f"excluded.{name}" for name in _VALUES)
-    old = ", ".join(f"price_bar.{name}" for name in _VALUES)
-    changes = {name: getattr(statement.excluded, name) for name in _VALUES}
-    done = connection.execute(
+    new = {name: statement.excluded[name] for name in VALUES}
+    stored = tuple_(*(getattr(PriceBar, name) for name in VALUES))
+    written = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["symbol", "bar_date", "source"],
-            set_={**changes, "revised_at": text("clock_timestamp()")},
-            where=text(f"({old}) is distinct from ({new})"),
+            set_={**new, "revised_at": func.clock_timestamp()},
+            where=stored.is_distinct_from(tuple_(*new.values())),
         ).returning(PriceBar.bar_date)
     )
-    return len(done.all())
-
-
-_LATEST = text("""
-select wanted.symbol, latest.bar_date
-  from unnest(cast(:symbols as text[])) as wanted(symbol)
- cross join lateral (select bar_date from price_bar where price_bar.symbol = wanted.symbol
-                      order by bar_date desc limit 1) latest
-""")
+    return len(written.all())
 
 
 def latest(connection: Connection, symbols: Sequence[str]) -> dict[str, date]:
-    """The latest session stored of each symbol, from any source."""
-    return {row.symbol: row.bar_date for row in connection.execute(_LATEST, {"symbols": list(symbols)})}
-
-
-_STORED = text("""
-select distinct bar_date from price_bar
- where symbol = :symbol and bar_date between :first and :last order by bar_date
-""")
+    """The latest stored session of each symbol, from any source."""
+    wanted = func.unnest(literal(symbols, ARRAY(Text))).table_valued("symbol").render_derived("wanted")
+    newest = (
+        select(PriceBar.bar_date)
+        .where(PriceBar.symbol == wanted.c.symbol)
+        .order_by(PriceBar.bar_date.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    statement = select(wanted.c.symbol, newest.c.bar_date).join(newest, true())
+    return {row.symbol: row.bar_date for row in connection.execute(statement)}
 
 
 def stored_days(connection: Connection, symbol: str, first: date, last: date) -> list[date]:
     """Sessions of ``symbol`` stored from any source, from ``first`` to ``last``, both inclusive."""
-    parameters = {"symbol": symbol, "first": first, "last": last}
-    return list(connection.execute(_STORED, parameters).scalars())
-
-
-_THIN = text("""
-delete from price_bar old using (
-    select symbol, bar_date, source from price_bar extra
-     where bar_date < :before and exists (
-           select from price_bar better
-            where better.symbol = extra.symbol and better.bar_date = extra.bar_date
-              and better.source < extra.source)
-     limit :limit for update skip locked) spare
- where old.symbol = spare.symbol and old.bar_date = spare.bar_date and old.source = spare.source
-""")
-
-_DROP = text("""
-delete from price_bar old using (
-    select symbol, bar_date, source from price_bar where bar_date < :before
-     order by bar_date limit :limit for update skip locked) spare
- where old.symbol = spare.symbol and old.bar_date = spare.bar_date and old.source = spare.source
-""")
+    statement = (
+        select(PriceBar.bar_date)
+        .distinct()
+        .where(PriceBar.symbol == symbol, PriceBar.bar_date.between(first, last))
+        .order_by(PriceBar.bar_date)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def thin(connection: Connection, before: date, limit: int) -> int:
     """Of sessions before ``before`` keep one source, the first by name; delete up to ``limit``."""
-    return connection.execute(_THIN, {"before": before, "limit": limit}).rowcount
+    better = aliased(PriceBar)
+    has_better = exists().where(
+        better.symbol == PriceBar.symbol,
+        better.bar_date == PriceBar.bar_date,
+        better.source < PriceBar.source,
+    )
+    return _delete(connection, select(*KEY).where(PriceBar.bar_date < before, has_better), limit)
 
 
 def drop(connection: Connection, before: date, limit: int) -> int:
-    """Delete up to ``limit`` bars of sessions before ``before``."""
-    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount
+    """Delete up to ``limit`` bars of sessions before ``before``, the oldest first."""
+    old = select(*KEY).where(PriceBar.bar_date < before).order_by(PriceBar.bar_date)
+    return _delete(connection, old, limit)
+
+
+def _delete(connection: Connection, rows: Select[str, date, str], limit: int) -> int:
+    chosen = rows.limit(limit).with_for_update(skip_locked=True).subquery("chosen")
+    is_chosen = (column == chosen.c[column.key] for column in KEY)
+    return connection.execute(delete(PriceBar).where(*is_chosen)).rowcount

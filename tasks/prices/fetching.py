@@ -39,7 +39,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Source(Protocol):
     """What a module in `sources` offers."""
 
-    def ready(self) -> None:
+    def ready(self) -> object:
         """Raise SettingMissing when a setting it needs is absent."""
 
     def fetch_price(self, client: UpstreamClient, symbol: str, today: date, /) -> Price:

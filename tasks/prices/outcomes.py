@@ -1,8 +1,7 @@
 """`price_outcome`: what became of each symbol in each run.
 
-The kind writes ok, stale and not_found with the rows they speak of.  What the engine decides (deferred
-when a quota is spent, error when all attempts failed) is in the batches: view `recent_price_outcomes`
-shows both.
+The price tasks write ok, stale and not_found.  What the engine decides (deferred when a quota is used
+up, error when all attempts failed) is in the batches; view `recent_price_outcomes` shows both.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Connection, Index, text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import func, literal, select
 
 from workers.db import Base, DefaultNow
-
-#: What the kind writes; the view adds rate_limited, deferred and error.
-OUTCOMES = ("ok", "not_found", "stale")
 
 
 class PriceOutcome(Base):
@@ -44,15 +42,6 @@ class PriceOutcome(Base):
     at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
-_PUT = text("""
-insert into price_outcome (run_id, symbol, outcome, source, detail)
-values (:run_id, :symbol, :outcome, :source, :detail)
-on conflict (run_id, symbol) do update
-   set outcome = excluded.outcome, source = excluded.source, detail = excluded.detail,
-       at = clock_timestamp()
-""")
-
-
 def put(
     connection: Connection,
     run_id: UUID,
@@ -62,40 +51,38 @@ def put(
     source: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Keep what became of ``symbol`` in the run."""
+    """Store what became of ``symbol`` in the run."""
+    values = {"outcome": outcome, "source": source, "detail": detail[:500] if detail else None}
     connection.execute(
-        _PUT,
-        {
-            "run_id": run_id,
-            "symbol": symbol,
-            "outcome": outcome,
-            "source": source,
-            "detail": detail[:500] if detail else None,
-        },
+        insert(PriceOutcome)
+        .values(run_id=run_id, symbol=symbol, **values)
+        .on_conflict_do_update(
+            index_elements=["run_id", "symbol"], set_={**values, "at": func.clock_timestamp()}
+        )
     )
 
 
-_LATEST = text("""
-select wanted.symbol, last.at, last.outcomes
-  from unnest(cast(:symbols as text[])) as wanted(symbol)
- cross join lateral (
-       select max(at) as at, array_agg(outcome order by at desc) as outcomes
-         from (select outcome, at from price_outcome
-                where price_outcome.symbol = wanted.symbol and (source is not null or outcome <> 'ok')
-                order by at desc limit :most) newest) last
- where last.at > :since
-""")
-
-
 def latest(
-    connection: Connection, symbols: Sequence[str], since: datetime, most: int
+    connection: Connection, symbols: Sequence[str], since: datetime, limit: int
 ) -> dict[str, tuple[datetime, list[str]]]:
-    """Of each symbol with an outcome after ``since``: when its last was, and its newest ``most``.
+    """Of each symbol with an outcome after ``since``: when its last was, and its newest ``limit``.
 
-    An "ok" without a source says that nobody was asked, and does not count.
+    An "ok" without a source says that no source was asked, and does not count.
     """
-    parameters = {"symbols": list(symbols), "since": since, "most": most}
-    return {row.symbol: (row.at, row.outcomes) for row in connection.execute(_LATEST, parameters)}
+    wanted = func.unnest(literal(symbols, ARRAY(Text))).table_valued("symbol").render_derived("wanted")
+    asked = PriceOutcome.source.is_not(None) | (PriceOutcome.outcome != "ok")
+    newest = (
+        select(PriceOutcome.outcome, PriceOutcome.at)
+        .where(PriceOutcome.symbol == wanted.c.symbol, asked)
+        .order_by(PriceOutcome.at.desc())
+        .limit(limit)
+        .correlate(wanted)
+        .lateral("newest")
+    )
+    outcomes = func.array_agg(aggregate_order_by(newest.c.outcome, newest.c.at.desc()))
+    last = select(func.max(newest.c.at).label("at"), outcomes.label("outcomes")).lateral("last")
+    statement = select(wanted.c.symbol, last.c.at, last.c.outcomes).join(last, last.c.at > since)
+    return {row.symbol: (row.at, row.outcomes) for row in connection.execute(statement)}
 
 
 _DROP = text("""

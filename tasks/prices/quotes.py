@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from sqlalchemy import CheckConstraint, Connection, RowMapping, text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, RowMapping, Text, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import any_, case, func, literal, select
 from sqlalchemy.types import BigInteger
 
-from tasks.prices.bars import MONEY
+from tasks.prices.bars import MONEY, Bar
 from workers.db import Base, DefaultNow
 
 
@@ -38,7 +40,7 @@ class Quote(Base):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price as a source tells it."""
+    """A price as a source gives it."""
 
     symbol: str
     price: Decimal
@@ -59,57 +61,53 @@ class Price:
         return change.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
-_UPSERT = text("""
-insert into quote (symbol, source, price, session_date, volume, previous_close)
-values (:symbol, :source, :price, :session_date, :volume, :previous_close)
-on conflict (symbol, source) do update
-   set price = excluded.price, session_date = excluded.session_date, volume = excluded.volume,
-       previous_close = coalesce(excluded.previous_close,
-           case when excluded.session_date = quote.session_date then quote.previous_close end),
-       fetched_at = clock_timestamp()
- where excluded.session_date >= quote.session_date
-""")
+def last_close(symbol: str, bars: Sequence[Bar]) -> Price:
+    """The last close of ascending ``bars`` as a price."""
+    last, before = bars[-1], bars[-2].close if len(bars) > 1 else None
+    return Price(symbol, last.close, last.date, last.volume, before)
 
 
 def upsert(connection: Connection, source: str, price: Price) -> bool:
-    """Store the price unless one of a later session is stored; says whether it was."""
-    done = connection.execute(
-        _UPSERT,
-        {
-            "symbol": price.symbol,
-            "source": source,
-            "price": price.price,
-            "session_date": price.session_date,
-            "volume": price.volume,
-            "previous_close": price.previous_close,
-        },
+    """Store the price unless one of a later session is stored; returns whether it was."""
+    statement = insert(Quote).values(source=source, **asdict(price))
+    new = statement.excluded
+    same_session = case((new.session_date == Quote.session_date, Quote.previous_close))
+    stored = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["symbol", "source"],
+            set_={
+                "price": new.price,
+                "session_date": new.session_date,
+                "volume": new.volume,
+                "previous_close": func.coalesce(new.previous_close, same_session),
+                "fetched_at": func.clock_timestamp(),
+            },
+            where=new.session_date >= Quote.session_date,
+        )
     )
-    return done.rowcount == 1
-
-
-_CONFIRMED = text("""
-select symbol, max(fetched_at) as fetched_at from quote
- where symbol = any(cast(:symbols as text[])) group by symbol
-""")
+    return stored.rowcount == 1
 
 
 def confirmed(connection: Connection, symbols: Sequence[str]) -> dict[str, datetime]:
     """When each symbol's price was last confirmed, by any source."""
-    found = connection.execute(_CONFIRMED, {"symbols": list(symbols)})
-    return {row.symbol: row.fetched_at for row in found}
-
-
-_LISTED = text("""
-select distinct on (symbol) symbol, price, previous_close, session_date, volume, source, fetched_at
-  from quote where cast(:symbols as text[]) is null or symbol = any(cast(:symbols as text[]))
- order by symbol, session_date desc, fetched_at desc
-""")
+    statement = (
+        select(Quote.symbol, func.max(Quote.fetched_at).label("at"))
+        .where(Quote.symbol == any_(literal(symbols, ARRAY(Text))))
+        .group_by(Quote.symbol)
+    )
+    return {row.symbol: row.at for row in connection.execute(statement)}
 
 
 def listed(connection: Connection, symbols: Sequence[str] | None = None) -> Sequence[RowMapping]:
-    """The newest quote of each symbol, whatever its source, by symbol."""
-    parameters = {"symbols": list(symbols) if symbols else None}
-    return connection.execute(_LISTED, parameters).mappings().all()
+    """The newest quote of each symbol, from any source, by symbol; without ``symbols`` of all."""
+    statement = (
+        select(Quote.__table__)
+        .distinct(Quote.symbol)
+        .order_by(Quote.symbol, Quote.session_date.desc(), Quote.fetched_at.desc())
+    )
+    if symbols:
+        statement = statement.where(Quote.symbol == any_(literal(symbols, ARRAY(Text))))
+    return connection.execute(statement).mappings().all()
 
 
 _DROP = text("""

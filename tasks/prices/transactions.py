@@ -9,10 +9,10 @@ Insert with SQL (a sale has a negative quantity; ``traded_at`` left out means no
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Connection, Index, text
+from sqlalchemy import CheckConstraint, Connection, Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.prices.bars import MONEY
@@ -43,16 +43,16 @@ class Transaction(Base):
     traded_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
-_TRADED = text("""
-select distinct symbol from transaction
- where traded_at >= cast(:now as timestamptz) - make_interval(days => :days)
-   and traded_at <= cast(:now as timestamptz) + interval '1 day'
- order by symbol
-""")
-
-
 def traded(connection: Connection, days: int, now: datetime) -> list[str]:
     """Symbols traded in the last ``days`` days before ``now``."""
     if days < 1:
         raise ValueError("Days must be at least 1")
-    return list(connection.execute(_TRADED, {"days": days, "now": now}).scalars())
+    # A day ahead: clocks and zones of whoever inserts may differ.
+    span = now - timedelta(days=days), now + timedelta(days=1)
+    statement = (
+        select(Transaction.symbol)
+        .distinct()
+        .where(Transaction.traded_at.between(*span))
+        .order_by(Transaction.symbol)
+    )
+    return list(connection.execute(statement).scalars())

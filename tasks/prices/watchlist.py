@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import CheckConstraint, Connection, Index, Row, RowMapping, text
+from sqlalchemy import CheckConstraint, Connection, Index, RowMapping, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.prices.symbols import PATTERN, Symbol
@@ -53,43 +54,34 @@ class Entry(BaseModel):
     note: str | None = Field(None, max_length=500)
 
 
-_ADD = text("""
-insert into watchlist_item (symbol, priority, refresh_every, note)
-values (:symbol, :priority, :refresh_every, :note)
-on conflict (symbol) do update
-   set priority = least(watchlist_item.priority, excluded.priority), active = true,
-       refresh_every = least(watchlist_item.refresh_every, excluded.refresh_every),
-       note = coalesce(excluded.note, watchlist_item.note)
-""")
-
-
 def add(connection: Connection, entry: Entry) -> None:
     """Follow a symbol; added again it keeps the more urgent values and is active again."""
-    connection.execute(_ADD, entry.model_dump())
+    statement = insert(WatchlistItem).values(entry.model_dump())
+    new = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["symbol"],
+            set_={
+                "priority": func.least(WatchlistItem.priority, new.priority),
+                "refresh_every": func.least(WatchlistItem.refresh_every, new.refresh_every),
+                "active": True,
+                "note": func.coalesce(new.note, WatchlistItem.note),
+            },
+        )
+    )
 
 
 def remove(connection: Connection, symbol: str) -> bool:
-    """Follow it no longer; its prices stay.  Says whether it was followed."""
-    statement = text("update watchlist_item set active = false where symbol = :symbol and active")
-    return connection.execute(statement, {"symbol": symbol}).rowcount == 1
-
-
-_ACTIVE = text("""
-select symbol, priority, refresh_every from watchlist_item where active order by priority, symbol
-""")
-
-
-def active(connection: Connection) -> Sequence[Row[tuple[str, int, timedelta]]]:
-    """Symbols followed, with priority and the oldest that their price may be."""
-    return connection.execute(_ACTIVE).all()
-
-
-_LISTED = text("""
-select symbol, priority, refresh_every, active, note, added_at from watchlist_item
- where active or :all order by not active, priority, symbol
-""")
+    """Stop following a symbol; its prices stay.  Returns whether it was followed."""
+    followed = WatchlistItem.symbol == symbol, WatchlistItem.active
+    return connection.execute(update(WatchlistItem).where(*followed).values(active=False)).rowcount == 1
 
 
 def listed(connection: Connection, *, everything: bool = False) -> Sequence[RowMapping]:
-    """The watch list for people; with ``everything`` also what was removed."""
-    return connection.execute(_LISTED, {"all": everything}).mappings().all()
+    """The watch list, the most urgent first; with ``everything`` also removed symbols, at its end."""
+    statement = select(WatchlistItem.__table__).order_by(
+        WatchlistItem.active.desc(), WatchlistItem.priority, WatchlistItem.symbol
+    )
+    if not everything:
+        statement = statement.where(WatchlistItem.active)
+    return connection.execute(statement).mappings().all()

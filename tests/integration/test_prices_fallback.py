@@ -177,7 +177,7 @@ def test_a_refused_full_answer_is_not_paid_for_again_after_a_wait(
     run = prices.run(HISTORY, symbols=["AAPL"], duration_days=200)
     assert asked(prices.alpha_vantage, "outputsize") == ["full"]
     # Another process goes on with it, one that does not know this key.
-    alpha_vantage.forget()
+    alpha_vantage.free_keys.clear()
     run = a_while_later(prices, run)
     assert run["result"]["counts"] == {"fetched": 1, "bars": 100, "incomplete": 1}
     assert asked(prices.alpha_vantage, "outputsize") == ["full", "compact"]

@@ -111,7 +111,7 @@ def prices(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prices]:
     from workers.settings import settings
 
     settings.cache_clear()
-    alpha_vantage.forget()
+    alpha_vantage.free_keys.clear()
     upstreams = ScriptedUpstream(), ScriptedUpstream()
     driven = Prices(database, *upstreams)
     yield driven

@@ -1,7 +1,7 @@
-"""Alpha Vantage (www.alphavantage.co/query, key needed); every refusal comes as HTTP 200.
+"""Alpha Vantage (www.alphavantage.co/query, key needed); every refusal comes with HTTP 200.
 
-Free keys: 25 calls a day, 1 a second.  Refusals are told apart by their words, which its documentation
-does not list; those below are quoted by many public clients.
+Free keys: 25 calls a day, 1 a second.  Refusals differ by their words only.  Its documentation does not
+list them; those below are quoted by many public clients.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from tasks.prices import values
-from tasks.prices.bars import Bar, told
+from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
 from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
@@ -23,13 +23,14 @@ from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, 
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
-#: How long a limit of each span is believed; then one call goes first to try (seconds).  A day's ends
-#: at midnight in New York, the time zone of its data: when its day ends is not documented.
+#: How long to wait after a limit of each span (seconds).  A day's limit is taken to end at midnight in
+#: New York, the time zone of the data: its documentation does not say.
 PAUSES: Mapping[Scope, float] = {"second": 1.5, "minute": 60.0, "hour": 3600.0}
 DAY_ENDS_IN = ZoneInfo("America/New_York")
-#: Refused so soon after midnight, the day before may be meant: its clock need not be ours (seconds).
+#: Its clock may differ from ours: wait so long beyond midnight, and after a refusal within the first
+#: hour, which may be about the day before, only an hour (seconds).
 MIDNIGHT_MARGIN = 60.0
-EARLY = 3600.0
+FIRST_HOUR = 3600.0
 _EACH = r"(?:\b(?:per|an?|each|every)[\s-]+|/\s*)"
 _SPANS: Mapping[Scope, re.Pattern[str]] = {
     "second": re.compile(_EACH + r"(?:second|sec)\b|/s\b"),
@@ -40,35 +41,26 @@ _SPANS: Mapping[Scope, re.Pattern[str]] = {
 _IS_LIMIT = re.compile(
     rf"rate limit|call frequency|spreading out|burst|(?:\b(?:requests?|calls?)|\d)\s*{_EACH}"
 )
-#: Where the refusal ends and the offer begins: what a plan would give is no limit of this key.
+#: Where the refusal ends and the offer of a paid plan begins; the plan's limits are not this key's.
 _OFFER = re.compile(r"\b(?:please|you may|you can|to)\s+(?:subscribe|visit|upgrade|unlock)\b|https?://")
-#: Longest wait for a whole answer (seconds).
+#: Seconds.
 TIMEOUT = 20.0
-#: Compact answers hold the last 100 sessions: what lies further back than this needs a full one.
+#: A compact answer holds the last 100 sessions; days further back than this need a full one.
 COMPACT_REACH = timedelta(days=90)
 
 Size = Literal["compact", "full"]
 
-#: Keys that were refused a full answer → the day of it: until the next day none is paid for again.
-_free_keys: dict[str, date] = {}
+#: Key that was refused a full answer → the day of the refusal; it is not asked again that day.
+free_keys: dict[str, date] = {}
 
 
-def forget() -> None:
-    """Forget which keys were refused a full answer (between tests)."""
-    _free_keys.clear()
-
-
-def ready() -> None:
-    """Raise SettingMissing unless there is a key."""
-    _key()
-
-
-def _key() -> str:
+def ready() -> str:
+    """The key, or SettingMissing."""
     return settings().require("alpha_vantage_api_key", "Alpha Vantage gives prices only with a key")
 
 
 def _ask(client: UpstreamClient, function: str, **params: str) -> Any:
-    key = _key()
+    key = ready()
     asked = {"function": function, **params, "apikey": key}
     options = CallOptions(params=asked, secrets=(key,), check=check, timeout=TIMEOUT)
     return client.get(UPSTREAM, "/query", options).json()
@@ -82,17 +74,17 @@ def fetch_price(client: UpstreamClient, symbol: str, _today: date) -> Price:
 def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Daily bars from ``first`` on (None: the last 100): TIME_SERIES_DAILY.
 
-    A free key is refused what lies further back (PremiumOnly, the first time a day), and gets the last
-    100.
+    A free key is refused older bars: the first time a day PremiumOnly is raised, then the last 100 are
+    returned.
     """
     size = output_size(first, today)
-    if size == "full" and _free_keys.get(_key()) == today:
+    if size == "full" and free_keys.get(ready()) == today:
         size = "compact"
     try:
         body = _ask(client, "TIME_SERIES_DAILY", symbol=symbol, outputsize=size)
     except PremiumOnly as error:
         if error.smaller:
-            _free_keys[_key()] = today
+            free_keys[ready()] = today
         raise
     return parse_bars(body, symbol)
 
@@ -103,7 +95,7 @@ def output_size(first: date | None, today: date) -> Size:
 
 
 def check(answer: Response) -> None:
-    """Raise what a refusal inside a 200 means."""
+    """Raise the error that a refusal with HTTP 200 stands for."""
     if answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
         now = http_date(answer.headers.get("date")) or datetime.now(UTC)
         error = classify(answer.json(), now)
@@ -147,7 +139,7 @@ def _meaning(text: str, now: datetime) -> UpstreamError | SettingMissing | None:
 
 
 def _limit(text: str, now: datetime) -> LimitReached:
-    """The limit of the shortest span that is named: the longer ones are told beside it."""
+    """The limit of the shortest span that is named; longer ones are only mentioned beside it."""
     spans = (span for span, pattern in _SPANS.items() if pattern.search(text))
     span = next(spans, "second" if "spreading out" in text or "burst" in text else "day")
     if span == "day":
@@ -157,17 +149,17 @@ def _limit(text: str, now: datetime) -> LimitReached:
 
 
 def _to_midnight(now: datetime) -> float:
-    """Seconds until the vendor's day ends; at the beginning of one, an hour."""
+    """Seconds until the vendor's day ends, or an hour within the day's first hour."""
     local = now.astimezone(DAY_ENDS_IN)
     begun = datetime.combine(local.date(), time(), DAY_ENDS_IN)
     ends = datetime.combine(local.date() + timedelta(days=1), time(), DAY_ENDS_IN)
-    if now - begun < timedelta(seconds=EARLY):
-        return EARLY
+    if now - begun < timedelta(seconds=FIRST_HOUR):
+        return FIRST_HOUR
     return (ends - now.astimezone(UTC)).total_seconds() + MIDNIGHT_MARGIN
 
 
 def _require(symbol: str, given: Any) -> None:
-    """BrokenAnswer when the answer is about another symbol; one that names none is taken."""
+    """Raise BrokenAnswer when the answer is about another symbol; one that names none passes."""
     if not isinstance(given, str) or not given.strip():
         return
     if _plain(given) != _plain(symbol):
@@ -177,12 +169,12 @@ def _require(symbol: str, given: Any) -> None:
 
 
 def _plain(symbol: str) -> str:
-    """A symbol without what vendors write in two ways: BRK.B and BRK-B are one."""
+    """A symbol as both spellings have it: BRK.B and BRK-B are the same."""
     return symbol.strip().upper().replace("-", ".")
 
 
 def _quote_of(body: Any) -> Any:
-    """The quote: its key says more where the plan gives delayed prices ("… - DATA DELAYED BY …")."""
+    """The quote; plans with delayed prices add to its key ("Global Quote - DATA DELAYED BY …")."""
     if not isinstance(body, Mapping):
         return None
     return next((value for key, value in body.items() if str(key).startswith("Global Quote")), None)
@@ -208,7 +200,7 @@ def parse_price(body: Any, symbol: str) -> Price:
 
 
 def parse_bars(body: Any, symbol: str) -> list[Bar]:
-    """Bars of a TIME_SERIES_DAILY answer, ascending; a row that is none is passed over."""
+    """Bars of a TIME_SERIES_DAILY answer, ascending; a row that is no bar is passed over."""
     series = body.get("Time Series (Daily)") if isinstance(body, Mapping) else None
     if not isinstance(series, Mapping):
         raise BrokenAnswer(UPSTREAM, "answer holds no daily series")
@@ -222,9 +214,5 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
 
 
 def _bar(day: Any, row: Any) -> Bar | None:
-    when = values.day(day)
-    close = values.amount(row.get("4. close")) if isinstance(row, Mapping) else None
-    if when is None or close is None:
-        return None
-    first, high, low = (values.amount(row.get(name)) for name in ("1. open", "2. high", "3. low"))
-    return told(when, first, high, low, close, values.count(row.get("5. volume")))
+    names = ("1. open", "2. high", "3. low", "4. close", "5. volume")
+    return parse_bar(day, *(row.get(name) for name in names)) if isinstance(row, Mapping) else None

@@ -1,4 +1,4 @@
-"""Errors that are particular to price sources; each says what a person can do about it."""
+"""Errors that only price sources raise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Scope = Literal["second", "minute", "hour", "day"]
 
 
 class LimitReached(RateLimited):
-    """The source says that a limit is reached; ``scope`` is the limit's window."""
+    """The source refuses because a limit is reached; ``scope`` is the limit's window."""
 
     def __init__(self, upstream: str, detail: str, scope: Scope, retry_after: float) -> None:
         super().__init__(upstream, detail, retry_after=retry_after)
@@ -18,7 +18,7 @@ class LimitReached(RateLimited):
 
 
 class PremiumOnly(UpstreamError):
-    """The call is not part of the key's plan; ``smaller`` says whether asking for less may be."""
+    """The call is not part of the key's plan; ``smaller``: a call for less may be."""
 
     def __init__(self, upstream: str, detail: str, *, smaller: bool) -> None:
         super().__init__(upstream, detail)
@@ -26,22 +26,19 @@ class PremiumOnly(UpstreamError):
 
 
 class NotCovered(NotFound):
-    """The source does not have such symbols at all, so that its "no" says nothing about this one."""
+    """The source has no symbols of this kind, so that the symbol may exist nevertheless."""
 
 
 class NoBars(NotFound):
-    """The source answered, and has no bars of the symbol that were asked for."""
+    """The source answered, but has no bars of the symbol in the range."""
 
 
 class BadCall(NotFound):
-    """The source cannot answer such a call.
-
-    Function and form of our calls are fixed and tested, so what it does not know is the symbol.
-    """
+    """The source says that the call is invalid; the calls are fixed, so it does not know the symbol."""
 
 
 class SettingRefused(SettingMissing):
-    """A setting has a value that does not work; the run ends with the sentence."""
+    """A setting has a value that does not work; it ends the run."""
 
     def __init__(self, variable: str, why: str) -> None:
         WatchkeeperError.__init__(self, f"{variable} does not work: {why}")

@@ -1,9 +1,9 @@
-"""Prices from a CSV file of daily bars: works offline, and answers the same every time.
+"""Prices from a CSV file of daily bars: works offline, and gives the same answer every time.
 
-Columns Ticker, Date, Open, High, Low, Close, Volume in any order and case, others are passed over;
-gzip by its ending.  Date is a day, or an instant with its zone, whose date as written is the
-session's; of several rows a day the one stamped 21:00 UTC (how many feeds mark the end of the day)
-counts, else the newest.
+Columns Ticker, Date, Open, High, Low, Close, Volume in any order and case; others are passed over.  A
+file that ends in .gz is unpacked.  Date is a day, or an instant with its zone, whose date as written is
+the session's.  Of several rows a day the one stamped 21:00 UTC counts (many feeds mark the end of the
+day so), else the newest.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from tasks.prices import values
-from tasks.prices.bars import Bar, told
-from tasks.prices.quotes import Price
+from tasks.prices.bars import Bar, parse_row
+from tasks.prices.quotes import Price, last_close
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from workers.errors import BrokenAnswer, NotFound, SettingMissing
 from workers.settings import settings
@@ -31,12 +31,8 @@ DAY_END = time(21, 0)
 Recorded = dict[str, list[Bar]]
 
 
-def ready() -> None:
-    """Raise SettingMissing unless a file is set."""
-    _path()
-
-
-def _path() -> Path:
+def ready() -> Path:
+    """The file that is set, or SettingMissing."""
     path = settings().replay_csv
     if path is None:
         raise SettingMissing(VARIABLE, "the replay source reads a CSV file of daily bars")
@@ -45,7 +41,7 @@ def _path() -> Path:
 
 def recorded() -> Recorded:
     """Bars by symbol of the file that is set; read again when it changes."""
-    path = _path()
+    path = ready()
     try:
         return _read(path, path.stat().st_mtime_ns)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
@@ -63,28 +59,24 @@ def _read(path: Path, _changed: int) -> Recorded:
 
 
 def parse(text: str) -> Recorded:
-    """Bars by symbol, ascending; a row that is none is passed over, BrokenAnswer for no table."""
+    """Bars by symbol, ascending; a row that is no bar is passed over, BrokenAnswer without any."""
     points: dict[str, dict[date, list[tuple[datetime, Bar]]]] = {}
     for row in values.rows(text, NAME):
-        stamp, day = values.moment(row.get("date")), values.day(row.get("date"))
-        close = values.amount(row.get("close"))
+        stamp, bar = values.moment(row.get("date")), parse_row(row)
         symbol = (row.get("ticker") or row.get("symbol") or "").strip().upper()
-        if stamp is None or day is None or close is None or not symbol:
-            continue
-        first, high, low = (values.amount(row.get(name)) for name in ("open", "high", "low"))
-        bar = told(day, first, high, low, close, values.count(row.get("volume")))
-        points.setdefault(symbol, {}).setdefault(day, []).append((stamp, bar))
+        if stamp is not None and bar is not None and symbol:
+            points.setdefault(symbol, {}).setdefault(bar.date, []).append((stamp, bar))
     if not points:
         raise BrokenAnswer(NAME, "holds no row with ticker, date and close")
-    return {symbol: [one_of_day(days[day]) for day in sorted(days)] for symbol, days in points.items()}
+    return {symbol: [_last(days[day]) for day in sorted(days)] for symbol, days in points.items()}
 
 
-def one_of_day(points: Iterable[tuple[datetime, Bar]]) -> Bar:
-    """The row that counts of one day's: the one stamped as the day's end, else the newest."""
+def _last(points: Iterable[tuple[datetime, Bar]]) -> Bar:
+    """Of one day's rows the one stamped as the day's end, else the newest."""
     return max(points, key=lambda point: (point[0].time() == DAY_END, point[0]))[1]
 
 
-def fetch_bars(_door: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
+def fetch_bars(_client: UpstreamClient, symbol: str, first: date | None, today: date) -> list[Bar]:
     """Bars of ``symbol`` from ``first`` to ``today``; NotCovered when the file has none at all."""
     bars = recorded().get(symbol)
     if not bars:
@@ -97,5 +89,4 @@ def fetch_price(client: UpstreamClient, symbol: str, today: date) -> Price:
     bars = fetch_bars(client, symbol, None, today)
     if not bars:
         raise NotFound(NAME, f"the file has no price of {symbol} before {today}")
-    before = bars[-2].close if len(bars) > 1 else None
-    return Price(symbol, bars[-1].close, bars[-1].date, bars[-1].volume, before)
+    return last_close(symbol, bars)
