@@ -1,10 +1,10 @@
-"""Token addresses as keys (pure): the same token is found once however it is written."""
+"""Token addresses as keys (pure): one key for all spellings of an address."""
 
 from __future__ import annotations
 
 import re
 
-#: Some chains put slashes, colons or dots into their addresses; none spaces, commas or other letters.
+#: Addresses of some chains hold slashes, colons or dots.
 _NAME = re.compile(r"(?!\.+$)[!-+\--~]+")
 
 
@@ -15,5 +15,5 @@ def normalise(address: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a chain or an address may be asked for: printable ASCII, no comma, more than dots."""
+    """Whether a text can be a chain or an address: printable ASCII, no comma, not only dots."""
     return _NAME.fullmatch(text) is not None

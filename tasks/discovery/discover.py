@@ -20,7 +20,7 @@ Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
 
 
 class DiscoverOptions(Options):
-    """What to look for; the ranges are those of the system this one comes from."""
+    """Feeds, filters and limits."""
 
     chains: list[str] = Field(["solana"], max_length=50, description="Chains; empty: all of them")
     feeds: list[Feed] = Field(
@@ -44,10 +44,7 @@ class DiscoverOptions(Options):
 
 
 def plan(work: Work[Any]) -> Iterable[Item]:
-    """One item a token that any feed names; a feed that fails does not stop the others.
-
-    Raises the feed's UpstreamError when one failed and nothing was found.
-    """
+    """One item a token; raises the feed's UpstreamError when one failed and none names a token."""
     found, errors = candidates(work)
     if errors and not found:
         raise next(iter(errors.values()))
@@ -55,7 +52,7 @@ def plan(work: Work[Any]) -> Iterable[Item]:
 
 
 def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
-    """Tokens that the feeds name, chain by chain, and the feeds that failed."""
+    """Tokens that the feeds name, sorted by chain, and the errors of feeds that failed."""
     wanted = {chain.strip().lower() for chain in work.options.chains}
     found: dict[str, Item] = {}
     errors: dict[str, UpstreamError] = {}
@@ -79,7 +76,7 @@ def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
 
 
 def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
-    """A token may have several rows: the first is its newest purchase, the greatest total counts."""
+    """Of several rows of a token the first amount (the newest) and the greatest total count."""
     if candidate.boost_amount is not None:
         item.data.setdefault("boost_amount", candidate.boost_amount)
     if candidate.boost_total is not None:
@@ -87,13 +84,13 @@ def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
 
 
 def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
-    """The tokens that ``feed`` names, asked for once a run."""
+    """The tokens that ``feed`` names; asked for once a run."""
     rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.client, feed)])
     return [dexscreener.Candidate(**row) for row in rows]
 
 
 def with_failed(items: list[Item], failed: Iterable[str]) -> list[Item]:
-    """The plan, whose first item counts the feeds that failed: the run's result then names them."""
+    """The items, of which the first counts the feeds that failed, for the run's summary."""
     if items:
         items[0].counts |= {f"no_answer_from_{feed}": 1 for feed in failed}
     return items
@@ -106,7 +103,7 @@ def summary(counts: Mapping[str, int]) -> str:
 
 
 def silent(counts: Mapping[str, int]) -> str:
-    """The feeds that failed, as the end of a summary; nothing when none did."""
+    """The end of a summary: the feeds that failed, if any."""
     feeds = [feed for feed in dexscreener.FEEDS if counts.get(f"no_answer_from_{feed}")]
     return f"; no answer from {', '.join(feeds)}" if feeds else ""
 

@@ -1,4 +1,4 @@
-"""Who bought a token early, and what became of it (pure)."""
+"""Who bought a token early, and with what gain (pure)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-#: A price of almost nothing makes any gain endless; more than this is not told apart (percent).
-GREATEST_GAIN = Decimal(1_000_000)
+#: A first price near 0 makes gains unbounded (percent).
+MAX_GAIN = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How much of the window the trades cover; ``note`` says what is missing, None when nothing is."""
+    """Whether the trades cover any of the window; ``note`` says what is missing of it."""
 
     covered: bool
     note: str | None = None
 
 
 def reach(made_at: datetime, window: timedelta, oldest: datetime | None) -> Reach:
-    """Whether trades back to ``oldest`` (None: all there are) cover the window after ``made_at``."""
+    """How far trades back to ``oldest`` (None: all trades) cover the window after ``made_at``."""
     if oldest is None or oldest <= made_at:
         return Reach(covered=True)
     shown = f"{oldest:%Y-%m-%d %H:%M} UTC"
@@ -55,9 +55,9 @@ def buyers(
 ) -> list[Buyer]:
     """Wallets that bought within ``window`` and gained at least ``min_profit_pct``, the best first.
 
-    Of trades at one time the one given last is the last.
-    The gain counts what was sold, at its price, and what is still held, at the last trade's price.
-    Sales of more than was bought here (tokens that came from elsewhere) count in proportion.
+    The gain counts what was sold, at its price, and what is still held, at the last trade's price; of
+    trades at the same time the one given last is the last.  Sales of more than was bought here (tokens
+    that came from elsewhere) count in proportion.
     """
     ordered = sorted(trades, key=lambda trade: trade.at)
     priced = [trade for trade in ordered if trade.amount > 0 and trade.usd > 0]
@@ -85,14 +85,11 @@ def _buyer(wallet: str, trades: Sequence[Trade], until: datetime, price: Decimal
     if sold > bought:
         got, sold = got * bought / sold, bought
     gain = ((got + (bought - sold) * price) / spent - 1) * 100
-    return Buyer(wallet, buys[0].at, spent, min(gain, GREATEST_GAIN).quantize(Decimal("0.01")))
+    return Buyer(wallet, buys[0].at, spent, min(gain, MAX_GAIN).quantize(Decimal("0.01")))
 
 
 def score(gains_pct: Iterable[Decimal]) -> Decimal:
-    """How good a wallet is at being early, 0 to 100: each token doubled halves what is missing to 100.
-
-    One token doubled is 50, two are 75; a loss takes nothing away, since only gains are kept.
-    """
+    """Score from 0 to 100: each token that doubled halves what is missing to 100 (50, 75, …)."""
     missing = Decimal(1)
     for gain in gains_pct:
         missing /= 1 + max(gain, Decimal(0)) / 100

@@ -1,4 +1,4 @@
-"""Which tokens a discovery run chooses (pure): each filter says why it rejects."""
+"""The filters of a discovery run (pure)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,19 @@ from tasks.discovery.pairs import Pair
 class Limits(Protocol):
     """The options that filters read."""
 
-    @property
-    def min_price_change_pct(self) -> float: ...
-    @property
-    def min_volume_usd(self) -> float: ...
-    @property
-    def min_liquidity_usd(self) -> float: ...
-    @property
-    def max_token_age_hours(self) -> int: ...
-    @property
-    def include(self) -> list[str]: ...
-    @property
-    def exclude(self) -> list[str]: ...
+    min_price_change_pct: float
+    min_volume_usd: float
+    min_liquidity_usd: float
+    max_token_age_hours: int
+    include: list[str]
+    exclude: list[str]
 
 
 def rejection(address: str, pair: Pair | None, limits: Limits, now: datetime) -> str | None:
-    """Why the token is not chosen, or None when it passes every filter.
+    """Why the token is rejected, or None when it passes every filter.
 
-    A value that is not known fails a filter that asks for something, and passes one set to 0; one that
-    is known and less than asked for fails either: a fall of 50 % is no change of 0 % or more.
+    An unknown value passes only a filter set to 0.  A known value must reach the filter's, also when
+    that is 0: a fall of 50 % does not pass.
     """
     names = {normalise(address)}
     if pair is not None and pair.symbol:
@@ -47,7 +41,7 @@ def rejection(address: str, pair: Pair | None, limits: Limits, now: datetime) ->
 
 
 def _names(listed: Iterable[str]) -> set[str]:
-    """Addresses as they are keyed and symbols without case: a list may hold both."""
+    """A list may hold addresses and symbols: each name as both."""
     given = [name.strip() for name in listed]
     return {normalise(name) for name in given} | {name.casefold() for name in given}
 
@@ -67,7 +61,7 @@ def _too_little(pair: Pair, limits: Limits) -> str | None:
 
 
 def _plain(number: Decimal) -> str:
-    """Without an exponent and without zeros that say nothing: 1000000, 0.5."""
+    """Without exponent and trailing zeros: 1000000, 0.5."""
     whole = f"{number:f}"
     return whole.rstrip("0").rstrip(".") if "." in whole else whole
 

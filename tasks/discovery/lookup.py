@@ -1,4 +1,4 @@
-"""Looks tokens up, as many in a call as come back whole, and stores them call by call."""
+"""Looks tokens up, several in a call, and stores them call by call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.upstreams import UpstreamClient
 
 
 def look_up(work: Work[Any]) -> None:
-    """Look up the batch's tokens in their order, up to fifteen of a chain a call, and store them."""
+    """Look up the batch's tokens in their order, up to MAX_ADDRESSES of a chain a call."""
     now = work.now()
     while group := _next_group(work.batch):
         work.check()
@@ -32,12 +32,12 @@ def look_up(work: Work[Any]) -> None:
 
 
 def _most(item: Item) -> int:
-    """How many tokens are asked for together with this one: fewer after an answer that was no good."""
-    return int(item.data.get("most", dexscreener.MOST_ADDRESSES))
+    """How many tokens to ask for together with this one: fewer after a bad answer."""
+    return int(item.data.get("most", dexscreener.MAX_ADDRESSES))
 
 
 def _next_group(batch: Sequence[Item]) -> list[Item]:
-    """The first token not yet looked up, and later ones of its chain; empty when all are."""
+    """The first token not yet looked up, and later ones of its chain."""
     waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
     if not waiting:
         return []
@@ -46,7 +46,7 @@ def _next_group(batch: Sequence[Item]) -> list[Item]:
 
 
 def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
-    """Ask for a group and store it, or have it asked for in smaller groups."""
+    """Ask for a group and store it, or leave it to be asked for in smaller groups."""
     try:
         pairs = _fetch(work.client, group)
     except (RateLimited, Blocked):
@@ -64,7 +64,7 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
 
 
 def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] | None:
-    """Every pair of the group's tokens; None when the answer was cut and fewer are to be asked for."""
+    """Every pair of the group's tokens; None when the answer was cut."""
     chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
     pairs = None
     if _most(group[0]) > 1:
@@ -75,7 +75,7 @@ def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] |
 
 
 def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
-    """Kept with the items: whoever goes on does not pay for the same answer again."""
+    """Store the smaller size with the items, so that a continued batch does not repeat the call."""
     for item in group:
         item.data["most"] = most
     with work.save(group[0]):
@@ -83,17 +83,17 @@ def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
 
 
 def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:
-    """The tokens were seen, and were asked for now, though nothing is known of them."""
+    """Store the tokens as seen and checked, without values."""
     with work.failing(*group, error=str(error)) as connection:
         _store(work, connection, [store.failed(item, error) for item in group], now)
 
 
 def _keep(work: Work[Any], found: list[Found], now: datetime) -> None:
-    """Store what was found; where Postgres refuses that, one by one: one bad value is one token's."""
+    """Store what was found; one by one when Postgres refuses it, so that only the bad token fails."""
     orders = work.options.look_at_orders
     for one in found if orders else ():
         if one.why is None:
-            # Not done yet: what was paid for it is asked last, when all are stored.
+            # Not done yet: its orders are asked for when all tokens are stored.
             with work.attempt(one.item), work.save(one.item, stored=True) as connection:
                 _store(work, connection, [one], now)
     rest = [one for one in found if not (orders and one.why is None)]
@@ -115,7 +115,7 @@ def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
 
 
 def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
-    """Write tokens and what the run made of them, and ask for the early buyers of the chosen ones."""
+    """Store tokens with their sightings, and ask for the early buyers of the chosen ones."""
     options = work.options
     counts = store.store(connection, work.run_id, found, options.max_tokens, now)
     work.count(found=len(found), **counts)
@@ -129,7 +129,7 @@ def _store(work: Work[Any], connection: Connection, found: list[Found], now: dat
 
 
 def _ask_for_orders(work: Work[Any]) -> None:
-    """Ask what was paid for the stored tokens that are chosen so far: a call a token."""
+    """Ask for the orders of the tokens that are chosen so far, a call a token."""
     for item in work.items():
         with work.read() as connection:
             chosen = item.key in token_sightings.chosen(connection, work.run_id)

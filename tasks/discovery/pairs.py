@@ -1,22 +1,22 @@
-"""Trading pairs of tokens, and which one a token is judged by (pure)."""
+"""Trading pairs of tokens, and which pair a token takes its values from (pure)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-#: A pool whose price is so many times off the others' is not believed (seen: 4,892 times).
-OUTLIER = 5
-#: A pool that holds less has no vote (USD).
-DUST = 100
+#: A pool is ignored when its price differs from the others' by more than this factor (seen: 4,892).
+FACTOR = 5
+#: A pool needs so much liquidity to have a vote (USD).
+MIN_LIQUIDITY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One pool of a token on one exchange, as DexScreener describes it."""
+    """One pool of a token on one exchange."""
 
     chain: str
     pool: str
@@ -24,7 +24,6 @@ class Pair:
     token: str
     symbol: str | None
     name: str | None
-    quote_token: str | None
     price_usd: Decimal | None
     liquidity_usd: Decimal | None
     volume_h24: Decimal | None
@@ -34,39 +33,35 @@ class Pair:
     url: str | None = None
     buys_h24: int | None = None
     sells_h24: int | None = None
-    labels: tuple[str, ...] = field(default=())
 
     @property
     def trades_h24(self) -> int | None:
-        """Trades of 24 hours; None when they are not known."""
         if self.buys_h24 is None and self.sells_h24 is None:
             return None
         return (self.buys_h24 or 0) + (self.sells_h24 or 0)
 
     def age(self, now: datetime) -> timedelta | None:
-        """How long ago the pool was made; None when that is not known."""
         return None if self.created_at is None else now - self.created_at
 
 
 def _is_live(pair: Pair) -> bool:
-    """Whether a pool is worth a vote: not known to be dust, nor known to have had no trade in a day."""
-    if pair.liquidity_usd is not None and pair.liquidity_usd < DUST:
+    """Whether a pool has a vote: neither known to be tiny nor known to have had no trade in a day."""
+    if pair.liquidity_usd is not None and pair.liquidity_usd < MIN_LIQUIDITY:
         return False
     return pair.trades_h24 != 0 and pair.volume_h24 != 0
 
 
 def _agreed(pairs: list[Pair]) -> Decimal | None:
-    """The middle price of the largest group of pools whose prices are within five times of each other.
+    """The middle price of the largest group of pools whose prices are within FACTOR of each other.
 
-    Every live pool has one vote, however much liquidity it claims: claiming costs nothing, and a price
-    that is a lie makes the liquidity one too.  Pools that are not live decide only where the votes are
-    even, then trades do, then the lower price: liquidity is claimed by lying upwards.
+    Every live pool has one vote, whatever its liquidity: a wrong price makes that wrong too.  Equal
+    votes are decided by pools that are not live, then by trades, then by the lower price.
     """
     priced = sorted((p for p in pairs if p.price_usd), key=lambda p: p.price_usd or 0)
     prices = [p.price_usd for p in priced if p.price_usd]
 
     def near(price: Decimal) -> list[Pair]:
-        return priced[bisect_left(prices, price / OUTLIER) : bisect_right(prices, price * OUTLIER)]
+        return priced[bisect_left(prices, price / FACTOR) : bisect_right(prices, price * FACTOR)]
 
     def support(price: Decimal) -> tuple[int, int, int, Decimal]:
         group = near(price)
@@ -81,7 +76,7 @@ def _agreed(pairs: list[Pair]) -> Decimal | None:
 
 
 def believable(pairs: Iterable[Pair]) -> list[Pair]:
-    """Pairs with a price within five times the one that most agree on; all, when none has a price."""
+    """Pairs whose price is within FACTOR of the agreed one; all pairs when none has a price."""
     listed = list(pairs)
     middle = _agreed(listed)
     if middle is None:
@@ -89,12 +84,12 @@ def believable(pairs: Iterable[Pair]) -> list[Pair]:
     return [
         pair
         for pair in listed
-        if pair.price_usd and middle / OUTLIER <= pair.price_usd <= middle * OUTLIER
+        if pair.price_usd and middle / FACTOR <= pair.price_usd <= middle * FACTOR
     ]
 
 
 def best(pairs: Iterable[Pair]) -> Pair | None:
-    """The pair a token is judged by: most liquidity, then volume, then pool address."""
+    """The pair a token takes its values from: most liquidity, then volume, then pool address."""
 
     def rank(pair: Pair) -> tuple[Decimal, Decimal, str]:
         return -_or_less(pair.liquidity_usd), -_or_less(pair.volume_h24), pair.pool
@@ -103,10 +98,10 @@ def best(pairs: Iterable[Pair]) -> Pair | None:
 
 
 def oldest(pairs: Iterable[Pair]) -> datetime | None:
-    """When the first of a token's pools was made, which is when the token began to trade."""
+    """When the first of a token's pools was made."""
     return min((pair.created_at for pair in pairs if pair.created_at is not None), default=None)
 
 
 def _or_less(value: Decimal | None) -> Decimal:
-    """What is not known counts as less than nothing: an explicit 0 is 0."""
+    """An unknown value counts as less than 0."""
     return Decimal(-1) if value is None else value

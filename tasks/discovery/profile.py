@@ -33,7 +33,7 @@ class ProfileOptions(Options):
 
 
 def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
-    """One item a token that a discovery asked for and nobody has looked at yet."""
+    """One item a token that a discovery asked for and that is not yet profiled."""
     options = work.options
     with work.read() as connection:
         rows = token_profiles.still_open(connection, options.max_tokens, options.run_id)
@@ -92,7 +92,7 @@ def profile(work: Work[ProfileOptions]) -> None:
 
 
 def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
-    """Store what the trades say, and that the token was looked at."""
+    """Store the buyers, and that the token is profiled."""
     found = _buyers(item, trades) if reach.covered else []
     with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
         new, updated = store(connection, work.run_id, item, found, reach)
@@ -113,7 +113,7 @@ def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
 
 
 def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
-    """The trades and how much of the window they cover; no call when they cannot cover any of it."""
+    """The trades and how much of the window they cover; no call when they cannot cover it."""
     data, none = item.data, Trades([], is_cut=False)
     if data["pool"] is None or data["made_at"] is None:
         return Reach(covered=False, note="no pool with a known beginning"), none
@@ -141,9 +141,9 @@ def _buyers(item: Item, trades: Trades) -> list[Buyer]:
 def store(
     connection: Connection, run_id: UUID, item: Item, found: list[Buyer], reach: Reach
 ) -> tuple[int, int]:
-    """Write wallets, what each was early in, and their scores; how many are new, and known before.
+    """Store wallets, their tokens and scores; how many wallets are new, and known before.
 
-    Only trades of the whole window tell who was not early; of less, what was known before stays.
+    Only trades of the whole window prove who was not early; else what was known before stays.
     """
     if not reach.covered:
         return 0, 0

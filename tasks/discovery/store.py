@@ -1,4 +1,4 @@
-"""What a run makes of tokens: judged one by one, then written together."""
+"""Filters the tokens of a run and stores them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Found:
     """One token as a run saw it."""
 
     item: Item
-    #: Every pool that has it as its base, and the one it is judged by, with the age of the oldest.
+    #: All pools with the token as their base, and the best of them with the age of the oldest.
     pairs: list[Pair]
     pair: Pair | None
-    #: The filter that rejects it, or None.
+    #: Why it is rejected, or None.
     why: str | None
 
 
@@ -34,7 +34,7 @@ ONLY_REFRESHED = "no feed names it now: refreshed only"
 
 
 def judge(item: Item, pairs: dict[str, list[Pair]], limits: Limits, now: datetime) -> Found:
-    """What the filters make of a token."""
+    """A token with its best pair and what the filters say."""
     address = item.data["address"]
     own = [pair for pair in pairs.get(normalise(address), []) if pair.chain == item.data["chain"]]
     pair = best(own)
@@ -47,14 +47,17 @@ def judge(item: Item, pairs: dict[str, list[Pair]], limits: Limits, now: datetim
 
 
 def failed(item: Item, error: Exception) -> Found:
-    """A token whose look-up failed: seen all the same, and what is known of it stays."""
+    """A token whose look-up failed; its stored values stay."""
     return Found(item, [], None, f"look-up failed: {error}"[:500])
 
 
 def store(
-    connection: Connection, run_id: UUID, found: Sequence[Found], most: int, now: datetime
+    connection: Connection, run_id: UUID, found: Sequence[Found], limit: int, now: datetime
 ) -> dict[str, int]:
-    """Write tokens, pools, snapshots and sightings; how many are new, updated and chosen."""
+    """Store tokens, pools, snapshots and sightings, and ask the rules; counts for the run.
+
+    At most ``limit`` tokens of the run are chosen.
+    """
     rows = [(_token(one, run_id, now), bool(one.item.data["feeds"])) for one in found]
     before = tokens.lock(connection, [row for row, _ in rows])
     ids: dict[str, tuple[int, bool]] = {}
@@ -82,7 +85,7 @@ def store(
     token_snapshots.add(connection, snapshots)
     token_pools.upsert(connection, pools)
     new = sum(one["is_new"] for one in sightings)
-    chosen = token_sightings.choose(connection, run_id, most)
+    chosen = token_sightings.choose(connection, run_id, limit)
     named = [
         matching.Seen(*ids[one.item.key], one.pair.url, before.get(one.item.key), now)
         for one in found

@@ -1,4 +1,4 @@
-"""`tasks.discovery.surveil`: a discovery, and a fresh look at every token already known."""
+"""`tasks.discovery.surveil`: a discovery that also refreshes known tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.execution.work import Item, Work
 
 
 class SurveilOptions(DiscoverOptions):
-    """The same as for a discovery, and which known tokens to look at."""
+    """Options of a discovery, and which known tokens to refresh."""
 
     max_known: int | None = Field(
         None, ge=0, le=1_000_000, description="Most known tokens, longest unseen first; null: all"
@@ -28,7 +28,7 @@ class SurveilOptions(DiscoverOptions):
 def plan(work: Work[SurveilOptions]) -> Iterable[Item]:
     """Candidates of the feeds, then living tokens, the one checked longest ago first.
 
-    Known tokens are looked at whatever the feeds answer; with none, a feed's UpstreamError is raised.
+    Raises a feed's UpstreamError when one failed and there is no token at all.
     """
     found, errors = discover.candidates(work)
     items = {item.key: item for item in found}

@@ -1,4 +1,4 @@
-"""Numbers and texts out of answers that promise nothing (pure)."""
+"""Numbers and texts as token sources write them (pure): a value or None, never an exception."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 from workers.text import cleaned
 
-#: Numbers beyond these, or of more digits, are no prices; Postgres would refuse the worst of them.
-GREATEST = Decimal(10) ** 30
-LEAST_EXPONENT = -40
-MOST_DIGITS = 80
+#: Numbers beyond these are no prices; Postgres would refuse some of them.
+MAX_NUMBER = Decimal(10) ** 30
+MIN_EXPONENT = -40
+MAX_DIGITS = 80
 
 
-def text(value: Any, longest: int) -> str | None:
-    """Cleaned text of at most ``longest`` characters; None when nothing is left."""
+def text(value: Any, limit: int) -> str | None:
+    """Cleaned text of at most ``limit`` characters; None when nothing is left."""
     if not isinstance(value, str):
         return None
-    return cleaned(value)[:longest].rstrip() or None
+    return cleaned(value)[:limit].rstrip() or None
 
 
 def number(value: Any, *, signed: bool = False) -> Decimal | None:
-    """A finite, sensible number written as number or text, else None."""
+    """A number within the limits, given as number or text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         found = Decimal(str(value).strip())
     except (InvalidOperation, ValueError):
         return None
-    # Arithmetic would round, or overflow: exponents and digits are looked at as they are written.
+    # Compared without arithmetic, which would round or overflow.
     if found.is_zero():
         return Decimal(0)
-    if not found.is_finite() or len(found.as_tuple().digits) > MOST_DIGITS:
+    if not found.is_finite() or len(found.as_tuple().digits) > MAX_DIGITS:
         return None
-    if found.adjusted() < LEAST_EXPONENT or found.copy_abs() > GREATEST:
+    if found.adjusted() < MIN_EXPONENT or found.copy_abs() > MAX_NUMBER:
         return None
     return None if found.is_signed() and not signed else found

@@ -1,4 +1,4 @@
-"""Active symbols: watch list, what was traded lately, the schedule's own; each once, by priority."""
+"""Active symbols: of the watch list, of recent trades and of the schedule; each once, by priority."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from tasks.prices import quotes, transactions, watchlist
+from tasks.prices.symbols import Symbol
+from workers.ledger.kinds import Options
 
-#: Where a schedule's own symbols and traded ones stand among the watch list's (usually 100).
+#: Priorities of the schedule's symbols and of traded ones; the watch list's default is 100.
 OWN_PRIORITY = 100
 TRADED_PRIORITY = 200
-#: Oldest that the price of a symbol may be that no watch list names.
-USUAL_REFRESH = timedelta(days=1)
+#: For symbols that are not on the watch list.
+DEFAULT_REFRESH = timedelta(days=1)
+
+
+class ActiveOptions(Options):
+    """Which symbols."""
+
+    symbols: list[Symbol] | None = Field(
+        None, max_length=5000, description="Only these; left out: watch list and recent trades"
+    )
+    active_stock_days: int = Field(30, ge=1, le=3650, description="Traded in the last so many days")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A symbol to keep fresh."""
+    """A symbol to keep fresh; a lower priority goes first."""
 
     symbol: str
     priority: int
@@ -27,7 +39,7 @@ class Wanted:
 
 
 def merge(*lists: Iterable[Wanted]) -> dict[str, Wanted]:
-    """Each symbol once, with the most urgent of what the lists say of it."""
+    """Each symbol once, with its most urgent priority and interval."""
     merged: dict[str, Wanted] = {}
     for wanted in (one for each in lists for one in each):
         known = merged.get(wanted.symbol, wanted)
@@ -40,7 +52,7 @@ def merge(*lists: Iterable[Wanted]) -> dict[str, Wanted]:
 
 
 def order(wanted: Iterable[Wanted], confirmed: Mapping[str, datetime]) -> list[Wanted]:
-    """The most urgent first; among equals what was never priced, then what was so longest ago."""
+    """Most urgent first; within a priority first symbols without a price, then the oldest prices."""
 
     def urgency(one: Wanted) -> tuple[int, bool, float, str]:
         at = confirmed.get(one.symbol)
@@ -55,12 +67,12 @@ def select(connection: Connection, own: Iterable[str], traded_days: int, now: da
         Wanted(row["symbol"], row["priority"], row["refresh_every"])
         for row in watchlist.listed(connection)
     ]
-    # What a person said of a symbol's interval holds, for a traded one too.
+    # The watch list's interval holds for traded symbols too.
     every = {one.symbol: one.refresh_every for one in followed}
     traded = [
-        Wanted(symbol, TRADED_PRIORITY, every.get(symbol, USUAL_REFRESH))
+        Wanted(symbol, TRADED_PRIORITY, every.get(symbol, DEFAULT_REFRESH))
         for symbol in transactions.traded(connection, traded_days, now)
     ]
-    named = [Wanted(symbol, OWN_PRIORITY, every.get(symbol, USUAL_REFRESH)) for symbol in own]
+    named = [Wanted(symbol, OWN_PRIORITY, every.get(symbol, DEFAULT_REFRESH)) for symbol in own]
     merged = merge(followed, traded, named)
     return order(merged.values(), quotes.confirmed(connection, list(merged)))

@@ -5,32 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from pydantic import Field
 from sqlalchemy import Connection
 
 from tasks.prices import active, bars, fetching, history, needs, ranges, spans
+from tasks.prices.active import ActiveOptions
 from tasks.prices.ranges import RangeOptions
 from tasks.prices.sessions import Calendar
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.spans import Gap, Span
-from tasks.prices.symbols import Symbol, market_of
+from tasks.prices.symbols import market_of
 from workers.app import app
 from workers.execution.work import Item, Work
 
 
-class BackfillOptions(RangeOptions):
+class BackfillOptions(RangeOptions, ActiveOptions):
     """Which symbols, which days, from where."""
-
-    symbols: list[Symbol] | None = Field(
-        None, max_length=5000, description="Only these; left out: watch list and recent trades"
-    )
-    active_stock_days: int = Field(30, ge=1, le=3650, description="Traded in the last so many days")
 
 
 def find_gaps(
     connection: Connection, symbols: Iterable[str], span: Span, now: datetime
 ) -> dict[str, list[Gap]]:
-    """Completed sessions of ``span`` that are not stored, by symbol, in runs; none: not listed."""
+    """Completed sessions of ``span`` that are not stored, of each symbol that has any."""
     calendars: dict[str, Calendar] = {}
     gaps: dict[str, list[Gap]] = {}
     for symbol in symbols:
@@ -48,7 +43,7 @@ def find_gaps(
 def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
     """One item a symbol with gaps, from the first missing session to the last.
 
-    A symbol that nobody named rests after "not found", as in a refresh.
+    After "not found" a symbol that the options do not name rests, as in a refresh.
     """
     options, now = work.options, work.now()
     fetching.require_ready(options.order)

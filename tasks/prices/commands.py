@@ -1,6 +1,6 @@
 """`celery -A workers.app prices …`: the watch list, the latest prices, what is missing.
 
-Heavy things are imported inside the commands: Celery loads this module for every command of its own.
+Celery loads this module for every command of its own: heavy imports stand inside the functions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,18 @@ from typing import Any
 
 import click
 
-from workers.output import DONE, FAILED, NOT_FOUND, USAGE, database, fail, handle_db_errors, say, show
+from workers.output import (
+    DONE,
+    FAILED,
+    NOT_FOUND,
+    USAGE,
+    connect,
+    database,
+    fail,
+    handle_db_errors,
+    say,
+    show,
+)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
 
@@ -24,7 +35,6 @@ def checked(symbols: Sequence[str]) -> list[str]:
         return [check(symbol) for symbol in symbols]
     except ValueError as error:
         fail(str(error), None, USAGE)
-        raise
 
 
 @click.group()
@@ -54,8 +64,8 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for item in items:
         quote = latest.get(item["symbol"])
-        price = {"price": shown(quote["price"]), "session": quote["session_date"]} if quote else {}
-        rows.append({**item, "price": None, "session": None, **price})
+        price, session = (shown(quote["price"]), quote["session_date"]) if quote else (None, None)
+        rows.append({**item, "price": price, "session": session})
     columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
     show(rows, columns, as_json=as_json)
 
@@ -68,6 +78,8 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
 @handle_db_errors
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
+    from pydantic import ValidationError
+
     from tasks.prices import watchlist
 
     wanted = checked(symbols)
@@ -77,9 +89,11 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
             watchlist.Entry(symbol=symbol, priority=priority, refresh_every=refresh_every, note=note)
             for symbol in wanted
         ]
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", None, USAGE)
     except ValueError as error:
-        fail(_reason(error), None, USAGE)
-        raise
+        fail(str(error), None, USAGE)
     with database() as connection:
         for entry in entries:
             watchlist.add(connection, entry)
@@ -109,17 +123,13 @@ def remove(symbols: tuple[str, ...]) -> None:
 def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
     """Latest price of each symbol, to two decimals; --json has it exact."""
     from tasks.prices import quotes
-    from tasks.prices.quotes import Price
-    from tasks.prices.values import shown
+    from tasks.prices.values import percent_change, shown
 
     with database() as connection:
         found = quotes.listed(connection, checked(symbols))
     rows = []
     for row in found:
-        price = Price(
-            row["symbol"], row["price"], row["session_date"], row["volume"], row["previous_close"]
-        )
-        change = price.change(2)
+        change = percent_change(row["price"], row["previous_close"], 2)
         rows.append(
             {
                 **row,
@@ -164,7 +174,6 @@ def gaps(
         )
     except ValueError as error:
         fail(str(error), None, USAGE)
-        raise
     with database() as connection:
         wanted = checked(symbols) or [one.symbol for one in active.select(connection, (), 30, now)]
         found = backfill.find_gaps(connection, wanted, span, now)
@@ -176,17 +185,16 @@ def gaps(
     show(rows, ("symbol", "first", "last", "sessions"), as_json=as_json)
     if not rows:
         say(f"nothing is missing from {span.first} to {span.last}", err=True)
-    raise SystemExit(DONE)
 
 
 @prices.command("health")
 @as_json
 @handle_db_errors
 def health_(as_json: bool) -> None:
-    """Whether each price schedule keeps its pace; ends with 1 when one is stale."""
+    """Whether each price schedule keeps its pace; exit code 1 when one is stale."""
     from tasks.prices import health
 
-    with database() as connection:
+    with connect() as connection:
         paces = health.paces(connection)
     rows = [
         {
@@ -199,16 +207,6 @@ def health_(as_json: bool) -> None:
     ]
     show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
     raise SystemExit(FAILED if any(pace.stale for pace in paces) else DONE)
-
-
-def _reason(error: ValueError) -> str:
-    """An error of the model in one sentence."""
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _day(given: datetime | None) -> date | None:

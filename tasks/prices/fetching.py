@@ -1,7 +1,7 @@
-"""Asks the sources in order until one answers; tells "no such symbol" from "nobody could say".
+"""Asks the sources in order until one answers.
 
-What a source said is kept with the item before the next is asked: whoever goes on with the item,
-after a wait for a quota or a death, pays for no answer twice.
+The error of a source is stored with the item before the next source is asked, so that no answer is
+paid for twice when the item is continued after a wait or a crash.
 """
 
 from __future__ import annotations
@@ -13,18 +13,12 @@ from typing import Any, Literal, Protocol, TypeVar
 import structlog
 from pydantic import Field
 
+from tasks.prices import outcomes
 from tasks.prices.bars import Bar
 from tasks.prices.quotes import Price
 from tasks.prices.sources import alpha_vantage, replay, stooq
 from tasks.prices.sources.refusals import NoBars, NotCovered, PremiumOnly
-from workers.errors import (
-    HandBack,
-    NotFound,
-    QuotaSpent,
-    QuotaWait,
-    SettingMissing,
-    UpstreamError,
-)
+from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
 from workers.upstreams import UpstreamClient
@@ -42,23 +36,18 @@ class Source(Protocol):
     def ready(self) -> object:
         """Raise SettingMissing when a setting it needs is absent."""
 
-    def fetch_price(self, client: UpstreamClient, symbol: str, today: date, /) -> Price:
-        """The latest price, or an UpstreamError."""
+    def fetch_price(self, client: UpstreamClient, symbol: str, today: date, /) -> Price: ...
 
     def fetch_bars(
         self, client: UpstreamClient, symbol: str, first: date | None, today: date, /
     ) -> list[Bar]:
-        """Bars from ``first`` on, ascending, or an UpstreamError."""
+        """Bars from ``first`` on, ascending."""
 
 
-SOURCES: Mapping[str, Source] = {
-    "alpha_vantage": alpha_vantage,
-    "stooq": stooq,
-    "replay": replay,
-}
+SOURCES: Mapping[str, Source] = {"alpha_vantage": alpha_vantage, "stooq": stooq, "replay": replay}
 
-#: Errors that are told apart when they are kept with an item, the narrower first.
-KEPT: Mapping[str, type[UpstreamError]] = {
+#: Kinds of errors that are stored with an item, subclasses first.
+STORED_ERRORS: Mapping[str, type[UpstreamError]] = {
     "not covered": NotCovered,
     "no bars": NoBars,
     "not found": NotFound,
@@ -76,38 +65,58 @@ class SourceOptions(Options):
 
     @property
     def order(self) -> list[str]:
-        """Sources in the order they are asked."""
+        """Names of the sources, each once."""
         return list(dict.fromkeys([self.source, *self.fallback]))
 
 
 def require_ready(order: Sequence[str]) -> None:
-    """Raise SettingMissing of the first source when none can be asked at all."""
-    missing: SettingMissing | None = None
+    """Raise SettingMissing of the first source unless one has its settings."""
+    missing: list[SettingMissing] = []
     for name in order:
         try:
             SOURCES[name].ready()
             return
         except SettingMissing as error:
-            missing = missing or error
-    if missing is not None:
-        raise missing
+            missing.append(error)
+    raise missing[0]
 
 
 def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
-    """Fetch every item; one whose only source left is shut holds up no other."""
+    """Fetch every item; an item that must wait for its only source left delays no other."""
     held: QuotaWait | None = None
     for item in work.items():
         try:
             with work.attempt(item):
-                fetch(work, item)
+                _fetch(work, item, fetch)
         except QuotaWait as wait:
             if not wait.shut or len(work.options.order) == 1:
                 raise
             held = held or wait
     if held is not None:
-        # Not as a wait for the upstream: that would hold back the run's other batches too.
+        # A QuotaWait would hold back the run's other batches too.
         until = work.now() + timedelta(seconds=held.seconds)
         raise HandBack(str(held), not_before=until)
+
+
+def summary(counts: Mapping[str, int], done: str, *others: str) -> str:
+    """Counts as in: 5 refreshed, 12 new bars, 1 not found."""
+    text = f"{counts.get(done, 0)} {done}, {counts.get('bars', 0)} new bars"
+    shown = (name for name in others if counts.get(name))
+    return text + "".join(f", {counts[name]} {name.replace('_', ' ')}" for name in shown)
+
+
+def _fetch(work: Work[Any], item: Item, fetch: Callable[[Work[Any], Item], None]) -> None:
+    try:
+        fetch(work, item)
+    except NotFound as error:
+        # The answer is known: the item is done.
+        with work.done(item, not_found=1) as connection:
+            outcomes.put(connection, work.run_id, item.key, "not_found", detail=error.detail)
+    except QuotaSpent as error:
+        if len(work.options.order) == 1:
+            raise
+        # Another source may still serve the next item.
+        work.defer(item, reason=str(error))
 
 
 def fetch_bars(
@@ -120,7 +129,7 @@ def fetch_bars(
 ) -> tuple[str, list[Bar]]:
     """The first source that has bars of the symbol from ``first`` on, and those that ``pick`` leaves.
 
-    A source of whose bars nothing is left counts as one that has none (NoBars).
+    A source of whose bars none is left counts as one without any (NoBars).
     """
 
     def ask(name: str) -> list[Bar]:
@@ -157,7 +166,7 @@ def _ask(work: Work[Any], item: Item, order: Sequence[str], ask: Callable[[str],
     for name in order:
         tried = item.data.get("tried", {})
         if name in tried:
-            failures.append(KEPT[tried[name][0]](name, tried[name][1]))
+            failures.append(STORED_ERRORS[tried[name][0]](name, tried[name][1]))
             continue
         try:
             return name, ask(name)
@@ -167,25 +176,25 @@ def _ask(work: Work[Any], item: Item, order: Sequence[str], ask: Callable[[str],
             failures.append(error)
             log.info("source.failed", source=name, symbol=item.key, reason=str(error))
             if isinstance(error, UpstreamError) and len(work.options.order) > 1:
-                # A block is the end of a batch only where there is no other source.
-                kind = next(kind for kind in KEPT if isinstance(error, KEPT[kind]))
-                failures[-1] = KEPT[kind](name, error.detail)
+                # Stored errors have the kinds below: with another source a block does not end a batch.
+                kind = next(kind for kind, its in STORED_ERRORS.items() if isinstance(error, its))
+                failures[-1] = STORED_ERRORS[kind](name, error.detail)
                 with work.save(item, tried={**tried, name: [kind, error.detail]}):
                     pass
     raise verdict(failures)
 
 
 def verdict(failures: Sequence[Failure]) -> Failure:
-    """What the failures of all sources, in their order, mean together.
+    """The error that the failures of all sources, in their order, mean together.
 
-    The first that was able to speak decides: its "not found" is no outage, its outage no "not found".
-    A source that lacks its key, or has no such symbols, was never able to.
+    The first source that answers is authoritative.  A source that lacks its key, or has no symbols of
+    this kind, has not answered.
     """
-    able = [one for one in failures if not isinstance(one, SettingMissing | NotCovered)]
-    if able and isinstance(able[0], NotFound):
-        return able[0]
-    # A door opens and a quota comes back by itself: better asked again then than written off.
-    shut = [one for one in able if isinstance(one, QuotaWait)]
-    spent = [one for one in able if isinstance(one, QuotaSpent)]
-    others = [one for one in failures if isinstance(one, NotCovered)]
-    return (shut or spent or able or others or list(failures))[0]
+    answers = [one for one in failures if not isinstance(one, SettingMissing | NotCovered)]
+    if answers and isinstance(answers[0], NotFound):
+        return answers[0]
+    # A block or a quota ends by itself: asking again later is better than giving up.
+    blocked = [one for one in answers if isinstance(one, QuotaWait)]
+    spent = [one for one in answers if isinstance(one, QuotaSpent)]
+    uncovered = [one for one in failures if isinstance(one, NotCovered)]
+    return (blocked or spent or answers or uncovered or list(failures))[0]

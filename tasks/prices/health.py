@@ -1,4 +1,7 @@
-"""Do the price schedules keep their pace?  Stale: never ran, or not within two of its intervals."""
+"""Which price schedules are stale: never ran, or not within two of their intervals.
+
+Only a command reads this, so it goes through psycopg.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, text
+import psycopg
 
-#: A schedule's longest pause is looked for among so many due times (a month of weekdays).
+#: Due times among which a schedule's longest pause is looked for (a month of weekdays).
 LOOK_AHEAD = 25
-#: Cadence of what has no two due times to come.
-USUAL = timedelta(days=1)
-#: So many intervals may pass before a schedule counts as stale: one run may be late or fail.
-INTERVALS = 2
+#: For a schedule with fewer than two due times to come.
+DEFAULT_CADENCE = timedelta(days=1)
+#: One run may be late or fail before a schedule counts as stale.
+MAX_INTERVALS = 2
 
 
 def is_stale(last_run_at: datetime | None, cadence: timedelta, now: datetime) -> bool:
-    """Whether a job that should run every ``cadence`` has not for twice as long, or never."""
-    return last_run_at is None or now - last_run_at > INTERVALS * cadence
+    return last_run_at is None or now - last_run_at > MAX_INTERVALS * cadence
 
 
 def cadence_of(dues: Sequence[datetime]) -> timedelta:
     """The longest pause between two due times in a row."""
-    return max((later - earlier for earlier, later in pairwise(dues)), default=USUAL)
+    return max((later - earlier for earlier, later in pairwise(dues)), default=DEFAULT_CADENCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """One enabled price schedule; what is paused is not expected to keep it."""
+    """One enabled price schedule; a paused one is not stale."""
 
     schedule: str
     runs: str
@@ -38,10 +41,10 @@ class Pace:
     stale: bool
 
 
-#: What runs after another has its pace.
-_SCHEDULES = text("""
+#: A schedule that runs after another has the other's cadence.
+_SCHEDULES = """
 with recursive leads as (
-    select name, name as leader from schedule where task like 'tasks.prices.%' and enabled
+    select name, name as leader from schedule where task like 'tasks.prices.%%' and enabled
     union
     select leads.name, s.after
       from leads join schedule s on s.name = leads.leader where s.after is not null
@@ -50,7 +53,7 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
        s.paused_until > now_ or first.paused_until > now_
            or (select paused from pause_switch) as paused,
        due_times(first, coalesce(first.starts_at, now_), greatest(now_, first.starts_at), 'infinity',
-                 cast(:ahead as integer)) as dues
+                 %(ahead)s) as dues
   from leads
   join schedule s using (name)
   join schedule first on first.name = leads.leader and first.after is null
@@ -60,19 +63,19 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
                         and run_is_failure(run, s.alert_on_partial) is not true
                       order by created_at desc limit 1) last on true
  order by s.name
-""")
+"""
 
 
-def paces(connection: Connection) -> Sequence[Pace]:
+def paces(connection: psycopg.Connection[dict[str, Any]]) -> Sequence[Pace]:
     """Every enabled price schedule, by name."""
     found = []
     for row in connection.execute(_SCHEDULES, {"ahead": LOOK_AHEAD}):
-        if row.at is not None:
-            # It runs once: late when its time has come and it has not.
-            ran = row.last_run_at is not None and row.last_run_at >= row.at
-            stale = row.at < row.now and not ran
+        last, at, now = row["last_run_at"], row["at"], row["now"]
+        if at is None:
+            late = is_stale(last, cadence_of(row["dues"]), now)
         else:
-            stale = is_stale(row.last_run_at, cadence_of(row.dues), row.now)
-        paused = bool(row.paused)
-        found.append(Pace(row.name, row.runs, row.last_run_at, paused, stale and not paused))
+            # It runs once.
+            late = at < now and (last is None or last < at)
+        paused = bool(row["paused"])
+        found.append(Pace(row["name"], row["runs"], last, paused, late and not paused))
     return found

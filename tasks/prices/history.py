@@ -32,10 +32,7 @@ def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 3 fetched, 63 new bars, 1 incomplete."""
     if not counts:
         return "nothing to fetch"
-    text = f"{counts.get('fetched', 0)} fetched, {counts.get('bars', 0)} new bars"
-    for name in ("incomplete", "not_found", "closed"):
-        text += f", {counts[name]} {name.replace('_', ' ')}" if counts.get(name) else ""
-    return text
+    return fetching.summary(counts, "fetched", "incomplete", "not_found", "closed")
 
 
 @app.task(

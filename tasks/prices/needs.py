@@ -1,4 +1,4 @@
-"""Is a symbol worth a call?  `judge` is pure; `learn` reads in a few statements what it needs."""
+"""Whether a symbol needs a call: `judge` is pure, `learn` reads what it needs in a few statements."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from workers.calendars import market_sessions
 
 Need = Literal["bars", "price"]
 
-#: After "not found" a symbol rests, longer each time in a row: asking again would waste the quota.
+#: After "not found" a symbol rests, longer each time in a row.
 REST = timedelta(hours=6)
-LONGER_RESTS = (REST, timedelta(days=1), timedelta(days=7))
-#: After "stale" it rests only a while: what is late comes in the evening, before prices-nightly.
+RESTS = (REST, timedelta(days=1), timedelta(days=7))
+#: After "stale": late bars usually come the same evening.
 STALE_REST = timedelta(hours=1)
-#: No exchange is closed for longer than this between two sessions.
-LONGEST_CLOSURE = timedelta(days=45)
+#: Longest time between two sessions of an exchange.
+MAX_CLOSURE = timedelta(days=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,14 @@ class Known:
 
 
 def next_refresh_at(confirmed_at: datetime, refresh_every: timedelta) -> datetime:
-    """When a price that was confirmed then is old."""
     return confirmed_at + refresh_every
 
 
 def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datetime) -> Need | None:
-    """What to ask for, or None when what is stored will do.
+    """What to ask for, or None when what is stored is fresh enough.
 
-    Bars when the last completed session is not stored; the price when it is older than
-    ``refresh_every`` while the market is open.  An exchange without known sessions: bars when the
-    price is a day old.
+    Bars when the last completed session is not stored, or, where no sessions are known, when the price
+    is a day old; the price when it is older than ``refresh_every`` while the market is open.
     """
     if known.rests_since is not None and now < known.rests_since + known.rest:
         return None
@@ -73,11 +71,9 @@ class Knowledge:
     calendars: Mapping[str, Calendar]
 
     def calendar(self, symbol: str) -> Calendar:
-        """Sessions that the symbol follows."""
         return self.calendars[market_of(symbol)]
 
     def need(self, symbol: str, refresh_every: timedelta, now: datetime) -> Need | None:
-        """See ``judge``."""
         return judge(self.known[symbol], self.calendar(symbol), refresh_every, now)
 
 
@@ -88,7 +84,7 @@ def rest_after(outcomes_: Sequence[str]) -> timedelta:
     if outcomes_[0] == "stale":
         return STALE_REST
     times = len(list(takewhile(lambda outcome: outcome == "not_found", outcomes_)))
-    return LONGER_RESTS[min(times, len(LONGER_RESTS)) - 1]
+    return RESTS[min(times, len(RESTS)) - 1]
 
 
 def resting(
@@ -96,8 +92,9 @@ def resting(
 ) -> dict[str, tuple[datetime, timedelta]]:
     """Symbols that rest at ``now`` (``after`` these outcomes, or any): since when, and how long."""
     found = {}
-    since, most = now - LONGER_RESTS[-1], len(LONGER_RESTS)
-    for symbol, (at, latest) in outcomes.latest(connection, symbols, since, most).items():
+    for symbol, (at, latest) in outcomes.latest(
+        connection, symbols, now - RESTS[-1], len(RESTS)
+    ).items():
         rest = rest_after(latest)
         if now < at + rest and (not after or latest[0] in after):
             found[symbol] = (at, rest)
@@ -105,11 +102,11 @@ def resting(
 
 
 def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Knowledge:
-    """Read what is stored of ``symbols``; a fixed number of statements, however many they are."""
+    """What is stored of ``symbols``, in a fixed number of statements."""
     latest = bars.latest(connection, symbols)
     confirmed = quotes.confirmed(connection, symbols)
     rests = resting(connection, symbols, now)
-    first, last = (now - LONGEST_CLOSURE).date(), (now + timedelta(days=1)).date()
+    first, last = (now - MAX_CLOSURE).date(), (now + timedelta(days=1)).date()
     sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
     known = {
         symbol: Known(latest.get(symbol), confirmed.get(symbol), *rests.get(symbol, ()))

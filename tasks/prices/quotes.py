@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from sqlalchemy import ARRAY, CheckConstraint, Connection, RowMapping, Text, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import any_, case, func, literal, select
 from sqlalchemy.types import BigInteger
 
 from tasks.prices.bars import MONEY, Bar
+from tasks.prices.values import percent_change
 from workers.db import Base, DefaultNow
 
 
@@ -50,15 +51,8 @@ class Price:
 
     @property
     def change_percent(self) -> Decimal | None:
-        """Change since the session before, in percent, four decimals; None when that is unknown."""
-        return self.change(4)
-
-    def change(self, places: int) -> Decimal | None:
-        """Change in percent, rounded once, half up, to ``places`` decimals; None when unknown."""
-        if not self.previous_close:
-            return None
-        change = (self.price - self.previous_close) / self.previous_close * 100
-        return change.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+        """Change since the session before, in percent, to four decimals; None when unknown."""
+        return percent_change(self.price, self.previous_close, 4)
 
 
 def last_close(symbol: str, bars: Sequence[Bar]) -> Price:
@@ -83,9 +77,9 @@ def upsert(connection: Connection, source: str, price: Price) -> bool:
                 "fetched_at": func.clock_timestamp(),
             },
             where=new.session_date >= Quote.session_date,
-        )
+        ).returning(Quote.symbol)
     )
-    return stored.rowcount == 1
+    return stored.first() is not None
 
 
 def confirmed(connection: Connection, symbols: Sequence[str]) -> dict[str, datetime]:
@@ -102,7 +96,7 @@ def listed(connection: Connection, symbols: Sequence[str] | None = None) -> Sequ
     """The newest quote of each symbol, from any source, by symbol; without ``symbols`` of all."""
     statement = (
         select(Quote.__table__)
-        .distinct(Quote.symbol)
+        .ext(distinct_on(Quote.symbol))
         .order_by(Quote.symbol, Quote.session_date.desc(), Quote.fetched_at.desc())
     )
     if symbols:

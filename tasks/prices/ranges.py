@@ -1,4 +1,4 @@
-"""What history and backfill share: options that mean a range of days, and fetching one symbol's."""
+"""What history and backfill share: options for a range of days, and fetching one symbol's bars."""
 
 from __future__ import annotations
 
@@ -19,17 +19,10 @@ from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
 from workers.calendars import market_sessions
 from workers.calendars.exchanges import sessions_of
-from workers.errors import (
-    NotFound,
-    OptionsError,
-    QuotaSpent,
-    QuotaWait,
-    SettingMissing,
-    UpstreamError,
-)
+from workers.errors import OptionsError, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution.work import Item, Work
 
-#: A range counts as covered when bars begin and end at most so far from its ends (holidays, delays).
+#: Bars cover a range when they begin and end at most so far from its ends (holidays, delays).
 MARGIN = timedelta(days=6)
 
 
@@ -53,7 +46,7 @@ class RangeOptions(SourceOptions):
         return self
 
     def span(self, today: date) -> Span:
-        """The range that is meant on ``today``; ValueError when it would end before it begins."""
+        """The range on ``today``; ValueError when it ends before it begins."""
         return spans.span_of(
             today,
             duration_days=self.duration_days,
@@ -63,16 +56,13 @@ class RangeOptions(SourceOptions):
 
 
 def final(found: Iterable[Bar], calendar: Calendar, now: datetime) -> list[Bar]:
-    """Bars of completed sessions; a day still being traded is not its session's bar.
-
-    Where no sessions are known, today is taken to be such a day.
-    """
+    """Bars of completed sessions; where no sessions are known, those before today."""
     last = calendar.last_completed(now) or now.date() - timedelta(days=1)
     return [bar for bar in found if bar.date <= last]
 
 
 def calendar_of(connection: Connection, mic: str, span: Span, now: datetime) -> Calendar:
-    """Sessions of ``mic`` from before ``span`` until now; computed where the table of them ends."""
+    """Sessions of ``mic`` from before ``span`` until now; computed where the table has none."""
     first, last = min(span.first, now.date()) - 2 * MARGIN, now.date() + MARGIN
     stored = Calendar.of(market_sessions.load(connection, [mic], first, last)[mic])
     if stored.days(first, first + 2 * MARGIN) or mic == NOWHERE:
@@ -81,7 +71,7 @@ def calendar_of(connection: Connection, mic: str, span: Span, now: datetime) -> 
 
 
 def span_of(work: Work[Any]) -> Span:
-    """The range that a run's options mean on the day it stands for, or OptionsError."""
+    """The range of a run on its due date, or OptionsError."""
     try:
         span: Span = work.options.span(work.due_at.date())
     except ValueError as error:
@@ -103,13 +93,12 @@ def completed(calendar: Calendar, span: Span, now: datetime) -> Span | None:
 
 
 def item_of(symbol: str, span: Span) -> Item:
-    """One symbol's range, to be fetched."""
     return Item(symbol, {"first": span.first.isoformat(), "last": span.last.isoformat()})
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a source gave of a range, from ``first`` to ``last``; no bars: they are stored already."""
+    """What a source gave of a range, from ``first`` to ``last``; without bars: already stored."""
 
     source: str
     first: date
@@ -117,7 +106,7 @@ class Taken:
     bars: Sequence[Bar] = ()
 
     def covers(self, span: Span) -> bool:
-        """Whether the bars reach from the beginning of the range to its end."""
+        """Whether the bars reach from the range's first day to its last, within MARGIN."""
         return self.first <= span.first + MARGIN and self.last >= span.last - MARGIN
 
 
@@ -135,18 +124,9 @@ def fetch_item(work: Work[Any], item: Item) -> None:
         return
     try:
         taken = fetch_whole(work, item, span, now)
-    except NoBars:
-        # Its market had sessions: a symbol without a bar in them is no answer.
-        raise
-    except NotFound as error:
-        with work.done(item, not_found=1) as connection:
-            outcomes.put(connection, work.run_id, symbol, "not_found", detail=error.detail)
-        return
-    except QuotaSpent as error:
-        if len(work.options.order) == 1:
-            raise
-        work.defer(item, reason=str(error))
-        return
+    except NoBars as error:
+        # Its market had sessions: that there is no bar does not mean that there is no such symbol.
+        raise UpstreamError(error.upstream, error.detail) from error
     detail = spans.label(taken.source, symbol, asked)
     with work.done(item, fetched=1) as connection:
         work.count(bars=bars.upsert(connection, symbol, taken.source, taken.bars))
@@ -157,7 +137,7 @@ def fetch_item(work: Work[Any], item: Item) -> None:
 
 
 def fetch_whole(work: Work[Any], item: Item, span: Span, now: datetime) -> Taken:
-    """Bars of the first source that covers the range, else of the one that has most of it."""
+    """Bars of the first source that covers the range, else of the one that covers most of it."""
     order = work.options.order
     begun = item.data.get("begun")
     if begun:
@@ -188,7 +168,7 @@ def _fetch(work: Work[Any], item: Item, order: Sequence[str], span: Span, now: d
 
 
 def _begin(work: Work[Any], item: Item, taken: Taken) -> None:
-    """Store what is there before the wait for another source: nobody pays for it again."""
+    """Store what is there before the wait for another source, so that it is not paid for again."""
     if not taken.bars:
         return
     begun = [taken.source, taken.first.isoformat(), taken.last.isoformat()]

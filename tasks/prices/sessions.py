@@ -1,4 +1,4 @@
-"""Which session is the last completed one, and is the market open?  Pure, over market sessions."""
+"""Sessions of an exchange: the last completed one, and whether the market is open (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Session:
 
 
 class Calendar:
-    """Sessions of one exchange, ascending; what it does not hold it does not know."""
+    """Sessions of one exchange."""
 
     def __init__(self, sessions: Iterable[Session]) -> None:
         self._sessions = sorted(sessions, key=lambda session: session.day)

@@ -1,4 +1,4 @@
-"""Ranges of days: what a history asks for, and which sessions of a range are missing (pure)."""
+"""Ranges of days, and which sessions of a range are missing (pure)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-#: A history without any range covers so many days.
-USUAL_DAYS = 30
-#: No source and no calendar reaches further.
+DEFAULT_DAYS = 30
+#: Limits of sources and calendars.
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 
@@ -33,21 +32,21 @@ def span_of(
     start_date: date | None = None,
     end_date: date | None = None,
 ) -> Span:
-    """The range that options mean: it slides with ``today`` unless both ends are named.
+    """The range of a run on ``today``, which is its end unless ``end_date`` is given.
 
-    ``duration_days`` counts back from the end and goes before ``start_date``; nothing: 30 days.
+    ``duration_days`` counts back from the end and takes precedence over ``start_date``.
     """
     last = end_date or today
     if duration_days is None and start_date is not None:
         return Span(start_date, last)
-    # Clipped where dates end, so that it is refused as a range and not as arithmetic.
-    back = min(duration_days or USUAL_DAYS, last.toordinal() - 1)
+    # Clipped to the first date there is: Span refuses it with a better message.
+    back = min(duration_days or DEFAULT_DAYS, last.toordinal() - 1)
     return Span(last - timedelta(days=back), last)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Sessions in a row that are missing, ``sessions`` of them."""
+    """``sessions`` missing sessions in a row."""
 
     first: date
     last: date
@@ -68,5 +67,5 @@ def find_gaps(sessions: Sequence[date], stored: Collection[date]) -> list[Gap]:
 
 
 def label(source: str, symbol: str, span: Span) -> str:
-    """A range of a symbol from a source in one word, for logs and outcomes."""
+    """A range of a symbol from a source, for outcomes."""
     return f"{source}:{symbol}:{span.first}:{span.last}"

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 PATTERN = r"^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$"
 _SYMBOL = re.compile(PATTERN)
-#: What a person may write, for the database: small letters become capitals, spaces around go.
+#: What people may write: lower case and spaces around are accepted.
 WRITTEN = r"^ *[A-Za-z0-9]{1,10}([.-][A-Za-z0-9]{1,6})? *$"
 
 NEW_YORK = "XNYS"
-#: The MIC of "no market": its sessions are not known, and only Alpha Vantage may have the symbol.
+#: The MIC of "no market": no sessions are known, and only Alpha Vantage may have the symbol.
 NOWHERE = "XXXX"
 #: Suffix of Alpha Vantage's symbols → exchange whose trading days it follows.
 MARKETS = {
@@ -30,18 +30,18 @@ MARKETS = {
 
 
 def check(symbol: str) -> str:
-    """The symbol in capitals; ValueError with a hint when it is none."""
+    """The symbol in capitals, or ValueError with a hint."""
     text = symbol.strip()
-    # Judged before it is made capitals: "ß" would become "SS".
+    # Checked before upper(): "ß" would become "SS".
     if not text.isascii() or not _SYMBOL.fullmatch(text.upper()):
         raise ValueError(f'"{symbol[:30]}" is no symbol; write e.g. AAPL, BRK.B or TSCO.LON')
     return text.upper()
 
 
 def market_of(symbol: str) -> str:
-    """Exchange (MIC) whose sessions the symbol follows, by its suffix; NOWHERE for an unknown one.
+    """Exchange (MIC) of the symbol by its suffix; NOWHERE for an unknown one.
 
-    Without a suffix, or with one letter (a class of shares), it is New York's.
+    Without a suffix, or with one letter (a class of shares), it is New York.
     """
     suffix = symbol.partition(".")[2]
     return NEW_YORK if len(suffix) < 2 else MARKETS.get(suffix, NOWHERE)

@@ -1,4 +1,4 @@
-"""Numbers, days and words as price sources write them (pure): a value, or None; never an exception."""
+"""Numbers, days and texts as price sources write them (pure): a value or None, never an exception."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from workers.errors import BrokenAnswer
 from workers.redaction import redact
 from workers.text import cleaned
 
-#: What `numeric(20,6)` holds: fourteen digits before the point (one left for rounding), six after it.
+#: `numeric(20,6)` holds 14 digits before the point (one is left for rounding) and 6 after it.
 SMALLEST = Decimal("0.000001")
-DIGITS = 13
-#: Longest text that is taken for a number or a day (characters).
-LONGEST_VALUE = 64
-#: How much of a source's own words an error repeats (characters).
-LONGEST_WORDS = 200
-#: Years that a bar can be of; a table of dates with others is damaged.
+MAX_DIGITS = 13
+#: Of a number or a day (characters).
+MAX_LENGTH = 64
+#: Of a source's message that an error repeats (characters).
+MAX_MESSAGE = 200
+#: Years that a bar can be of.
 YEARS = range(1900, 2200)
 
 
 def number(value: Any) -> Decimal | None:
     """A finite number that the database can hold, at six decimals."""
     text = str(value).strip() if isinstance(value, str | int | float | Decimal) else ""
-    if not text or len(text) > LONGEST_VALUE:
+    if not text or len(text) > MAX_LENGTH:
         return None
     try:
         found = Decimal(text)
         # Compared by its exponent: arithmetic on 1e999999999 would overflow.
-        if not found.is_finite() or found.adjusted() >= DIGITS:
+        if not found.is_finite() or found.adjusted() >= MAX_DIGITS:
             return None
         return found.quantize(SMALLEST, ROUND_HALF_UP)
     except ArithmeticError:
@@ -41,19 +41,19 @@ def number(value: Any) -> Decimal | None:
 
 
 def amount(value: Any) -> Decimal | None:
-    """A price: a number above nothing, without zeros that say nothing."""
+    """A number above 0."""
     found = number(value)
     return found if found is not None and found > 0 else None
 
 
 def count(value: Any) -> int | None:
-    """A volume: a whole number, zero or more."""
+    """A whole number of 0 or more."""
     found = number(value)
     return int(found) if found is not None and found >= 0 else None
 
 
 def day(value: Any) -> date | None:
-    """A date written year-month-day, whatever follows it."""
+    """A date written year-month-day; what follows it is ignored."""
     text = value.strip()[:10] if isinstance(value, str) else ""
     if len(text) != 10 or text[4] != "-":
         return None
@@ -65,10 +65,10 @@ def day(value: Any) -> date | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """An instant: a date alone is its midnight UTC; a time without a zone names no instant."""
+    """An instant: a date alone is its midnight UTC, a time needs its zone."""
     text = value.strip() if isinstance(value, str) else ""
     on = day(text)
-    if on is None or len(text) > LONGEST_VALUE:
+    if on is None or len(text) > MAX_LENGTH:
         return None
     if len(text) == 10:
         return datetime.combine(on, time(0), UTC)
@@ -80,24 +80,28 @@ def moment(value: Any) -> datetime | None:
 
 
 def words(value: Any) -> str:
-    """The start of a source's own words, fit for an error, a log line and a row."""
+    """The beginning of a source's message, fit for an error, a log line and a row."""
     if not isinstance(value, str):
         return f"({type(value).__name__})"
-    # Redacted before it is cut: half a key would not be recognised.
-    return redact(cleaned(value))[:LONGEST_WORDS]
+    # Redacted before it is cut: half a key is not recognised.
+    return redact(cleaned(value))[:MAX_MESSAGE]
 
 
 def shown(value: Decimal, places: int = 2) -> str:
-    """A price as people read it: rounded half up to ``places`` decimals; stored prices stay exact.
-
-    One that these would hide has its first digits.
-    """
+    """A price for people: rounded half up to ``places`` decimals, or its first digits below that."""
     rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     return amount_text(value) if value and not rounded else str(rounded)
 
 
+def percent_change(now: Decimal, before: Decimal | None, places: int) -> Decimal | None:
+    """Change in percent, rounded once, half up, to ``places`` decimals; None when unknown."""
+    if not before:
+        return None
+    return ((now - before) / before * 100).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+
+
 def rows(text: str, source: str) -> Iterator[dict[str, str]]:
-    """Rows of a CSV text by column name in lower case; BrokenAnswer when it is none."""
+    """Rows of a CSV text by column name in lower case, or BrokenAnswer."""
     reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""))
     try:
         names = [name.strip().lower() for name in next(reader, [])]

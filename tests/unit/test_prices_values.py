@@ -59,7 +59,7 @@ def test_words_fit_a_log_line_and_a_row(value: Any) -> None:
     found = values.words(value)
     found.encode()
     assert "\x00" not in found
-    assert len(found) <= values.LONGEST_WORDS
+    assert len(found) <= values.MAX_MESSAGE
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_a_change_is_rounded_half_up_and_once() -> None:
 
     assert price("100.00125", "100").change_percent == Decimal("0.0013")
     # 0.00495 % is 0.00 %, though its four decimals 0.0050 would round to 0.01.
-    assert price("100.00495", "100").change(2) == Decimal("0.00")
-    assert price("99.995", "100").change(2) == Decimal("-0.01")
+    assert values.percent_change(Decimal("100.00495"), Decimal(100), 2) == Decimal("0.00")
+    assert values.percent_change(Decimal("99.995"), Decimal(100), 2) == Decimal("-0.01")
 
 
 def test_a_key_that_words_repeat_is_masked_before_they_are_cut() -> None:

@@ -1,13 +1,12 @@
-"""DexScreener (api.dexscreener.com, no key): feeds and pairs; fetch here, parse pure below.
+"""DexScreener (api.dexscreener.com, no key): feeds, pairs and orders; `parse_…` is pure.
 
-Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Traps (recorded answers):
-``/tokens/v1`` cuts its answer to 30 rows without saying so, a token may be the quote side of a pair,
-keys may be missing or null, names reach 34,000 characters.
+Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Recorded answers show that
+``/tokens/v1`` cuts its answer to 30 rows without notice, a token may be the quote side of a pair, keys
+may be missing or null, and names reach 34,000 characters.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,13 +27,11 @@ FEEDS = {
     "profiles": "/token-profiles/latest/v1",
     "takeovers": "/community-takeovers/latest/v1",
 }
-#: Rows after which an answer is cut: which tokens it cut nobody knows.
-MOST_ROWS = 30
-#: Tokens asked for together.  Thirty are taken, but each has a pool or two: the answer would be cut.
-MOST_ADDRESSES = 15
-LONGEST_SYMBOL = 64
-LONGEST_NAME = 256
-MOST_LINKS = 20
+#: An answer with so many rows is cut; it does not say for which tokens.
+MAX_ROWS = 30
+#: Tokens asked for together.  Thirty are accepted, but most have more than one pool.
+MAX_ADDRESSES = 15
+MAX_LINKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +41,15 @@ class Candidate:
     chain: str
     address: str
     feed: str
-    #: Pages that its makers name: type and label may be missing, the address not.
+    #: The token's pages: url, and type and label if given.
     links: list[dict[str, str]] = field(default_factory=list)
-    #: Boosts of the newest purchase, and of all that are active; None where the feed names none.
+    #: Boosts of the newest purchase and all active ones; None where the feed names none.
     boost_amount: int | None = None
     boost_total: int | None = None
 
     @property
     def key(self) -> str:
-        """Chain and normalised address: one token, one key."""
+        """Chain and normalised address."""
         return f"{self.chain}:{normalise(self.address)}"
 
 
@@ -62,44 +59,41 @@ class Orders:
 
     orders: int = 0
     boosts: int = 0
-    #: When something was first paid.
+    #: First payment.
     paid_at: datetime | None = None
 
 
 def fetch_feed(client: UpstreamClient, feed: str) -> list[Candidate]:
-    """The tokens that ``feed`` (a key of FEEDS) names now."""
     return list(parse_feed(client.get(UPSTREAM, FEEDS[feed]).json(), feed))
 
 
 def fetch_pairs(
     client: UpstreamClient, chain: str, addresses: Sequence[str]
 ) -> dict[str, list[Pair]] | None:
-    """Every pair by normalised address of its base; None when the answer was cut: ask for fewer."""
+    """Every pair by normalised address of its base; None when the answer was cut."""
     listed = ",".join(_part(address) for address in addresses)
     rows = client.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
-    is_cut = isinstance(rows, list) and len(rows) >= MOST_ROWS
+    is_cut = isinstance(rows, list) and len(rows) >= MAX_ROWS
     return None if is_cut else group(parse_pairs(rows))
 
 
 def fetch_pools(client: UpstreamClient, chain: str, address: str) -> dict[str, list[Pair]]:
     """Every pair of one token, by normalised address of its base; never cut."""
-    return group(
-        parse_pairs(client.get(UPSTREAM, f"/token-pairs/v1/{_part(chain)}/{_part(address)}").json())
-    )
+    path = f"/token-pairs/v1/{_part(chain)}/{_part(address)}"
+    return group(parse_pairs(client.get(UPSTREAM, path).json()))
 
 
 def fetch_orders(client: UpstreamClient, chain: str, address: str) -> Orders:
-    """What was paid for a token."""
     return parse_orders(client.get(UPSTREAM, f"/orders/v1/{_part(chain)}/{_part(address)}").json())
 
 
 def _part(word: str) -> str:
-    """A word as one part of a path: addresses of some chains hold slashes and colons."""
+    """A word as one segment of a path: addresses of some chains hold slashes."""
     return quote(word, safe="")
 
 
 def parse_orders(answer: Any) -> Orders:
-    """Both shapes: the object that is sent (orders and boosts), and the documented list of orders."""
+    """Orders of an answer: an object with orders and boosts, or, as documented, a list of orders."""
     if isinstance(answer, list):
         answer = {"orders": answer}
     if not isinstance(answer, Mapping):
@@ -110,7 +104,7 @@ def parse_orders(answer: Any) -> Orders:
 
 
 def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
-    """Candidates of a feed's answer: a list, or one row as documented; others are passed over."""
+    """Candidates of a feed: a list of rows, or, as documented, one row; broken rows are passed over."""
     if isinstance(rows, Mapping) and "tokenAddress" in rows:
         rows = [rows]
     if not isinstance(rows, list):
@@ -123,7 +117,7 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
 
 
 def parse_pairs(answer: Any) -> list[Pair]:
-    """Pairs of an answer in any of the three shapes; a row that is none is passed over."""
+    """Pairs of an answer in any of its three shapes; broken rows are passed over."""
     if isinstance(answer, Mapping) and "pairs" not in answer:
         raise BrokenAnswer(UPSTREAM, "an object without pairs")
     rows = answer["pairs"] if isinstance(answer, Mapping) else answer
@@ -135,7 +129,6 @@ def parse_pairs(answer: Any) -> list[Pair]:
 
 
 def group(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    """Pairs by the normalised address of their base token."""
     found: dict[str, list[Pair]] = {}
     for pair in pairs:
         found.setdefault(normalise(pair.token), []).append(pair)
@@ -156,9 +149,8 @@ def _pair(row: Any) -> Pair | None:
         pool=pool,
         dex=text(row.get("dexId"), 64),
         token=token,
-        symbol=text(base.get("symbol"), LONGEST_SYMBOL),
-        name=text(base.get("name"), LONGEST_NAME),
-        quote_token=text(_mapping(row.get("quoteToken")).get("address"), 128),
+        symbol=text(base.get("symbol"), 64),
+        name=text(base.get("name"), 256),
         # 0 is no price.
         price_usd=number(row.get("priceUsd")) or None,
         liquidity_usd=number(_mapping(row.get("liquidity")).get("usd")),
@@ -178,7 +170,7 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 
 def _links(value: Any) -> list[dict[str, str]]:
     found = []
-    for row in _rows(value)[:MOST_LINKS]:
+    for row in _rows(value)[:MAX_LINKS]:
         words = {name: text(row.get(name), 500) for name in ("type", "label", "url")}
         if words["url"]:
             found.append({name: word for name, word in words.items() if word})
@@ -195,8 +187,8 @@ def _count(value: Any) -> int | None:
 
 
 def _instant(value: Any) -> datetime | None:
-    """Milliseconds since 1970 as an instant; what is no sensible time is None."""
+    """An instant of this century or the last from milliseconds since 1970."""
     found = number(value)
-    if found is None or not 0 < found < Decimal(4_102_444_800_000) or math.isnan(float(found)):
+    if found is None or not 0 < found < Decimal(4_102_444_800_000):
         return None
     return datetime.fromtimestamp(float(found) / 1000, UTC)

@@ -1,7 +1,7 @@
-"""GeckoTerminal (api.geckoterminal.com/api/v2, no key): trades of a pool; fetch here, parse pure below.
+"""GeckoTerminal (api.geckoterminal.com/api/v2, no key): trades of a pool; `parse_…` is pure.
 
-30 calls a minute an address by its documentation.  It gives the newest 300 trades of the last 24 hours,
-without paging: exactly 300 rows mean that older ones are cut off.
+30 calls a minute per IP address by its documentation.  It gives the newest 300 trades of the last 24
+hours, without paging.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from workers.upstreams import CallOptions, UpstreamClient
 
 UPSTREAM = "geckoterminal"
 VERSION = {"Accept": "application/json;version=20230302"}
-#: Names of chains where they differ from DexScreener's.
+#: Its names of chains, where they differ from DexScreener's.
 NETWORKS = {"ethereum": "eth", "polygon": "polygon_pos", "avalanche": "avax"}
-MOST_TRADES = 300
+MAX_TRADES = 300
 _SIDES = ("from", "to")
 
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades of a token in one pool, the oldest first; ``is_cut`` when older ones are not given."""
+    """Trades of a token in one pool, the oldest first; ``is_cut`` when there may be older ones."""
 
     rows: list[Trade]
     is_cut: bool
@@ -37,28 +37,28 @@ class Trades:
 
 
 def fetch_trades(client: UpstreamClient, chain: str, pool: str, token: str) -> Trades:
-    """The newest trades of a pool; NotFound when the network or the pool is not listed there."""
+    """The newest trades of a pool; NotFound when it does not know the network or the pool."""
     network = NETWORKS.get(chain, chain)
     path = f"/api/v2/networks/{quote(network, safe='')}/pools/{quote(pool, safe='')}/trades"
     return parse_trades(client.get(UPSTREAM, path, CallOptions(headers=VERSION)).json(), token)
 
 
 def parse_trades(answer: Any, token: str) -> Trades:
-    """Trades seen from ``token``; rows of other tokens, or without sense, are passed over."""
+    """Trades of ``token``; broken rows and those of other tokens are passed over."""
     rows = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list):
         raise BrokenAnswer(UPSTREAM, "trades are no list")
-    # The newest come first: turned round, so that of two at one time the later one stays the later.
+    # The newest come first.
     found = [_trade(row, normalise(token)) for row in reversed(rows)]
     known = [trade for trade in found if trade is not None]
-    return Trades(known, len(rows) >= MOST_TRADES, len(rows))
+    return Trades(known, len(rows) >= MAX_TRADES, len(rows))
 
 
 def _trade(row: Any, token: str) -> Trade | None:
     given = row.get("attributes") if isinstance(row, Mapping) else None
     if not isinstance(given, Mapping):
         return None
-    # `kind` is seen from the pool's base, which may be the other token: the addresses say it for sure.
+    # `kind` is relative to the pool's base, which may be the other token, so the addresses decide.
     sides = {side: normalise(text(given.get(f"{side}_token_address"), 128) or "") for side in _SIDES}
     if (sides["to"] == token) == (sides["from"] == token):
         return None
@@ -76,6 +76,6 @@ def _instant(value: Any) -> datetime | None:
         at = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
-    # Kept clear of the calendar's ends, where arithmetic with a window would fail.
+    # Near the calendar's ends arithmetic with a window would fail.
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return at.astimezone(UTC) if 2000 < at.year < 2200 else None
