@@ -52,7 +52,6 @@ def plan(work: Work[Any]) -> Iterable[Item]:
 
 
 def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
-    """Tokens that the feeds name, sorted by chain, and the errors of feeds that failed."""
     wanted = {chain.strip().lower() for chain in work.options.chains}
     found: dict[str, Item] = {}
     errors: dict[str, UpstreamError] = {}
@@ -84,7 +83,6 @@ def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
 
 
 def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
-    """The tokens that ``feed`` names; asked for once a run."""
     rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.client, feed)])
     return [dexscreener.Candidate(**row) for row in rows]
 

@@ -24,8 +24,6 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """A wallet that bought within the window, and its gain since (percent)."""
-
     wallet: str
     first_at: datetime
     bought_usd: Decimal

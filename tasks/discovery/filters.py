@@ -12,8 +12,6 @@ from tasks.discovery.pairs import Pair
 
 
 class Limits(Protocol):
-    """The options that filters read."""
-
     min_price_change_pct: float
     min_volume_usd: float
     min_liquidity_usd: float
@@ -41,7 +39,6 @@ def rejection(address: str, pair: Pair | None, limits: Limits, now: datetime) ->
 
 
 def _names(listed: Iterable[str]) -> set[str]:
-    """A list may hold addresses and symbols: each name as both."""
     given = [name.strip() for name in listed]
     return {normalise(name) for name in given} | {name.casefold() for name in given}
 
@@ -61,7 +58,6 @@ def _too_little(pair: Pair, limits: Limits) -> str | None:
 
 
 def _plain(number: Decimal) -> str:
-    """Without exponent and trailing zeros: 1000000, 0.5."""
     whole = f"{number:f}"
     return whole.rstrip("0").rstrip(".") if "." in whole else whole
 

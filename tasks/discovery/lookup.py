@@ -37,7 +37,6 @@ def _most(item: Item) -> int:
 
 
 def _next_group(batch: Sequence[Item]) -> list[Item]:
-    """The first token not yet looked up, and later ones of its chain."""
     waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
     if not waiting:
         return []
@@ -64,7 +63,6 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
 
 
 def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] | None:
-    """Every pair of the group's tokens; None when the answer was cut."""
     chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
     pairs = None
     if _most(group[0]) > 1:
@@ -83,7 +81,6 @@ def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
 
 
 def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:
-    """Store the tokens as seen and checked, without values."""
     with work.failing(*group, error=str(error)) as connection:
         _store(work, connection, [store.failed(item, error) for item in group], now)
 
@@ -115,7 +112,6 @@ def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
 
 
 def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
-    """Store tokens with their sightings, and ask for the early buyers of the chosen ones."""
     options = work.options
     counts = store.store(connection, work.run_id, found, options.max_tokens, now)
     work.count(found=len(found), **counts)

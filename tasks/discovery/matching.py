@@ -107,7 +107,6 @@ class _Asked:
         return since if price is None else max(since, price)
 
     def _fell(self, facts: evaluation.Facts, fields: dict[str, Any]) -> bool:
-        """Whether the price has dropped by as much as the rule asks for."""
         if fields["price_drop"] is None:
             return False
         if self._drops:

@@ -16,8 +16,6 @@ MIN_LIQUIDITY = 100
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One pool of a token on one exchange."""
-
     chain: str
     pool: str
     dex: str | None
@@ -98,7 +96,6 @@ def best(pairs: Iterable[Pair]) -> Pair | None:
 
 
 def oldest(pairs: Iterable[Pair]) -> datetime | None:
-    """When the first of a token's pools was made."""
     return min((pair.created_at for pair in pairs if pair.created_at is not None), default=None)
 
 

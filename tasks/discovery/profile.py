@@ -92,7 +92,6 @@ def profile(work: Work[ProfileOptions]) -> None:
 
 
 def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
-    """Store the buyers, and that the token is profiled."""
     found = _buyers(item, trades) if reach.covered else []
     with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
         new, updated = store(connection, work.run_id, item, found, reach)

@@ -19,8 +19,6 @@ from workers.execution.work import Item
 
 @dataclass(slots=True)
 class Found:
-    """One token as a run saw it."""
-
     item: Item
     #: All pools with the token as their base, and the best of them with the age of the oldest.
     pairs: list[Pair]

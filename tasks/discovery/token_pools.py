@@ -16,8 +16,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class TokenPool(Base):
-    """One pool, by chain and address."""
-
     __tablename__ = "token_pool"
     __table_args__ = (
         UniqueConstraint("chain", "pool"),
@@ -45,7 +43,6 @@ VALUES = ("dex", "price_usd", "liquidity_usd", "volume_h24", "created_at")
 
 
 def upsert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store pools with their latest values."""
     if not rows:
         return
     by_key = {(row["chain"], row["pool"]): row for row in rows}
@@ -58,6 +55,5 @@ def upsert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def row(token_id: int, pair: Pair) -> dict[str, Any]:
-    """The row of a pool."""
     values = {name: getattr(pair, name) for name in ("chain", "pool", *VALUES)}
     return {"token_id": token_id, **values}

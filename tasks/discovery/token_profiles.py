@@ -109,7 +109,6 @@ def put_last(connection: Connection, run_id: UUID, token_id: int) -> None:
 
 
 def finish(connection: Connection, run_id: UUID, token_id: int, found: dict[str, Any]) -> None:
-    """Store what was found."""
     _update(connection, run_id, token_id, {**found, "profiled_at": func.clock_timestamp()})
 
 

@@ -18,8 +18,6 @@ Key = tuple[str, int]
 
 
 class TokenRule(Base):
-    """One rule and one token."""
-
     __tablename__ = "token_rule"
     __table_args__ = (
         Index("token_rule_by_token", "token_id"),
@@ -39,15 +37,12 @@ class TokenRule(Base):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A row of this table."""
-
     fits: bool = False
     reference_price: Decimal | None = None
     told: int = 0
 
 
 def load(connection: Connection, token_ids: Sequence[int]) -> dict[Key, Standing]:
-    """How all rules stand to these tokens."""
     rows = connection.execute(select(TokenRule.__table__).where(TokenRule.token_id.in_(token_ids)))
     return {(row.rule, row.token_id): Standing(row.fits, row.reference_price, row.told) for row in rows}
 

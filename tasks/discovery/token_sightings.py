@@ -17,8 +17,6 @@ from workers.ledger import machine_locks
 
 
 class TokenSighting(Base):
-    """One token in one run."""
-
     __tablename__ = "token_sighting"
     __table_args__ = (
         Index("token_sighting_by_token", "token_id"),

@@ -17,8 +17,6 @@ from workers.db import Base, DefaultNow
 
 
 class TokenSnapshot(Base):
-    """What one run saw of one token."""
-
     __tablename__ = "token_snapshot"
     __table_args__ = ({"comment": "Values of tokens over time, one row a token and run."},)
 
@@ -43,6 +41,5 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def row(token_id: int, run_id: UUID, pair: Pair) -> dict[str, Any]:
-    """The row of a token, from its best pair."""
     values = {name: getattr(pair, name) for name in VALUES}
     return {"token_id": token_id, "run_id": run_id, **values}

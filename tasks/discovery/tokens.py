@@ -105,7 +105,6 @@ def upsert(
 
 
 def values_of(pair: Pair | None) -> dict[str, Any]:
-    """The columns that a token takes from its best pair."""
     values = {name: getattr(pair, name, None) for name in PAIR_VALUES}
     return {**values, "pool_created_at": pair.created_at if pair else None}
 
@@ -133,7 +132,6 @@ def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str
 
 
 def find(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
-    """Stored tokens by id."""
     rows = connection.execute(select(Token.__table__).where(Token.id.in_(ids)))
     return {row.id: row for row in rows}
 

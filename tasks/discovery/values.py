@@ -21,7 +21,6 @@ def text(value: Any, limit: int) -> str | None:
 
 
 def number(value: Any, *, signed: bool = False) -> Decimal | None:
-    """A number within the limits, given as number or text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:

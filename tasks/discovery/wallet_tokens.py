@@ -17,8 +17,6 @@ from workers.db import Base
 
 
 class WalletToken(Base):
-    """One wallet early in one token."""
-
     __tablename__ = "wallet_token"
     __table_args__ = (
         Index("wallet_token_by_token", "token_id"),
@@ -69,7 +67,6 @@ def drop_others(connection: Connection, token_id: int, pool: str, kept: Collecti
 
 
 def gains(connection: Connection, wallet_ids: Collection[int]) -> dict[int, list[Decimal]]:
-    """Gains of each wallet over all its tokens."""
     found: dict[int, list[Decimal]] = {wallet_id: [] for wallet_id in wallet_ids}
     statement = select(WalletToken.wallet_id, WalletToken.gain_pct).where(
         WalletToken.wallet_id.in_(found)

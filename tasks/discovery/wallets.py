@@ -14,8 +14,6 @@ from workers.ledger import machine_locks
 
 
 class Wallet(Base):
-    """One wallet on one chain."""
-
     __tablename__ = "wallet"
     __table_args__ = (
         UniqueConstraint("chain", "address"),
@@ -60,7 +58,6 @@ def lock(connection: Connection) -> None:
 
 
 def rate(connection: Connection, scores: Mapping[int, tuple[Decimal, int]]) -> None:
-    """Set (score, number of tokens) by wallet id."""
     rows = [
         {"wallet": key, "score": score, "early_tokens": tokens}
         for key, (score, tokens) in sorted(scores.items())

@@ -53,7 +53,6 @@ def fields_of(row: Any, now: datetime, old_price: Decimal | None) -> dict[str, A
 
 
 def title_of(row: Any) -> str:
-    """What a token is called."""
     return str(row.symbol or row.name or f"{row.chain}:{row.address}")
 
 

@@ -62,7 +62,6 @@ def order(wanted: Iterable[Wanted], confirmed: Mapping[str, datetime]) -> list[W
 
 
 def select(connection: Connection, own: Iterable[str], traded_days: int, now: datetime) -> list[Wanted]:
-    """Symbols to keep fresh, most urgent first."""
     followed = [
         Wanted(row["symbol"], row["priority"], row["refresh_every"])
         for row in watchlist.listed(connection)

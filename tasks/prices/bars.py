@@ -8,10 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Select, Text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, aliased, mapped_column
-from sqlalchemy.sql import delete, exists, func, literal, select, true, tuple_
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import func, literal, select, true, tuple_
 from sqlalchemy.types import BigInteger, Numeric
 
 from tasks.prices import values
@@ -23,8 +23,6 @@ MAX_ROWS = 1000
 
 
 class PriceBar(Base):
-    """Open, high, low, close and volume of one session."""
-
     __tablename__ = "price_bar"
     __table_args__ = (
         CheckConstraint("close > 0", name="close must be more than nothing"),
@@ -47,9 +45,6 @@ class PriceBar(Base):
     revised_at: Mapped[datetime | None] = mapped_column(
         comment="Last time the source said something else"
     )
-
-
-KEY = (PriceBar.symbol, PriceBar.bar_date, PriceBar.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,6 @@ def parse_bar(day: Any, opened: Any, high: Any, low: Any, close: Any, volume: An
 
 
 def parse_row(row: Mapping[str, str]) -> Bar | None:
-    """A row of a CSV table as a bar, or None."""
     return parse_bar(*(row.get(name) for name in ("date", "open", "high", "low", "close", "volume")))
 
 
@@ -149,26 +143,3 @@ def stored_days(connection: Connection, symbol: str, first: date, last: date) ->
         .order_by(PriceBar.bar_date)
     )
     return list(connection.execute(statement).scalars())
-
-
-def thin(connection: Connection, before: date, limit: int) -> int:
-    """Of sessions before ``before`` keep one source, the first by name; delete up to ``limit``."""
-    better = aliased(PriceBar)
-    has_better = exists().where(
-        better.symbol == PriceBar.symbol,
-        better.bar_date == PriceBar.bar_date,
-        better.source < PriceBar.source,
-    )
-    return _delete(connection, select(*KEY).where(PriceBar.bar_date < before, has_better), limit)
-
-
-def drop(connection: Connection, before: date, limit: int) -> int:
-    """Delete up to ``limit`` bars of sessions before ``before``, the oldest first."""
-    old = select(*KEY).where(PriceBar.bar_date < before).order_by(PriceBar.bar_date)
-    return _delete(connection, old, limit)
-
-
-def _delete(connection: Connection, rows: Select[str, date, str], limit: int) -> int:
-    chosen = rows.limit(limit).with_for_update(skip_locked=True).subquery("chosen")
-    is_chosen = (column == chosen.c[column.key] for column in KEY)
-    return connection.execute(delete(PriceBar).where(*is_chosen)).rowcount

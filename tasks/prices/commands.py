@@ -54,7 +54,6 @@ def watchlist_(context: click.Context, everything: bool, as_json: bool) -> None:
 
 @handle_db_errors
 def list_watchlist(everything: bool, as_json: bool) -> None:
-    """Print the watch list with each symbol's latest price."""
     from tasks.prices import quotes, watchlist
     from tasks.prices.values import shown
 

@@ -33,8 +33,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Source(Protocol):
     """What a module in `sources` offers."""
 
-    def ready(self) -> object:
-        """Raise SettingMissing when a setting it needs is absent."""
+    def ready(self) -> object: ...
 
     def fetch_price(self, client: UpstreamClient, symbol: str, today: date, /) -> Price: ...
 
@@ -65,7 +64,6 @@ class SourceOptions(Options):
 
     @property
     def order(self) -> list[str]:
-        """Names of the sources, each once."""
         return list(dict.fromkeys([self.source, *self.fallback]))
 
 
@@ -143,7 +141,6 @@ def fetch_bars(
 
 
 def fetch_price(work: Work[Any], item: Item, order: Sequence[str], today: date) -> tuple[str, Price]:
-    """The first source that knows the symbol, and its price."""
     return _ask(work, item, order, lambda name: SOURCES[name].fetch_price(work.client, item.key, today))
 
 

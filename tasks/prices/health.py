@@ -26,7 +26,6 @@ def is_stale(last_run_at: datetime | None, cadence: timedelta, now: datetime) ->
 
 
 def cadence_of(dues: Sequence[datetime]) -> timedelta:
-    """The longest pause between two due times in a row."""
     return max((later - earlier for earlier, later in pairwise(dues)), default=DEFAULT_CADENCE)
 
 
@@ -67,7 +66,6 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
 
 
 def paces(connection: psycopg.Connection[dict[str, Any]]) -> Sequence[Pace]:
-    """Every enabled price schedule, by name."""
     found = []
     for row in connection.execute(_SCHEDULES, {"ahead": LOOK_AHEAD}):
         last, at, now = row["last_run_at"], row["at"], row["now"]

@@ -29,7 +29,6 @@ def plan(work: Work[HistoryOptions]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 3 fetched, 63 new bars, 1 incomplete."""
     if not counts:
         return "nothing to fetch"
     return fetching.summary(counts, "fetched", "incomplete", "not_found", "closed")

@@ -28,8 +28,6 @@ MAX_CLOSURE = timedelta(days=45)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is stored of a symbol."""
-
     latest: date | None = None
     confirmed_at: datetime | None = None
     rests_since: datetime | None = None
@@ -65,8 +63,6 @@ def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datet
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What is stored of some symbols, and their exchanges' sessions around now."""
-
     known: Mapping[str, Known]
     calendars: Mapping[str, Calendar]
 

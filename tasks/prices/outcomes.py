@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import func, literal, select
@@ -19,8 +19,6 @@ from workers.db import Base, DefaultNow
 
 
 class PriceOutcome(Base):
-    """One symbol in one run."""
-
     __tablename__ = "price_outcome"
     __table_args__ = (
         CheckConstraint(
@@ -51,7 +49,6 @@ def put(
     source: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Store what became of ``symbol`` in the run."""
     values = {"outcome": outcome, "source": source, "detail": detail[:500] if detail else None}
     connection.execute(
         insert(PriceOutcome)
@@ -83,15 +80,3 @@ def latest(
     last = select(func.max(newest.c.at).label("at"), outcomes.label("outcomes")).lateral("last")
     statement = select(wanted.c.symbol, last.c.at, last.c.outcomes).join(last, last.c.at > since)
     return {row.symbol: (row.at, row.outcomes) for row in connection.execute(statement)}
-
-
-_DROP = text("""
-delete from price_outcome where (run_id, symbol) in (
-    select run_id, symbol from price_outcome where at < :before
-     order by at limit :limit for update skip locked)
-""")
-
-
-def drop(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete up to ``limit`` outcomes older than ``before``."""
-    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount

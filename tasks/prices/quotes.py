@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, RowMapping, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, RowMapping, Text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import any_, case, func, literal, select
@@ -19,8 +19,6 @@ from workers.db import Base, DefaultNow
 
 
 class Quote(Base):
-    """What a symbol last cost, and on which session."""
-
     __tablename__ = "quote"
     __table_args__ = (
         CheckConstraint("price > 0", name="price must be more than nothing"),
@@ -41,8 +39,6 @@ class Quote(Base):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price as a source gives it."""
-
     symbol: str
     price: Decimal
     session_date: date
@@ -56,7 +52,6 @@ class Price:
 
 
 def last_close(symbol: str, bars: Sequence[Bar]) -> Price:
-    """The last close of ascending ``bars`` as a price."""
     last, before = bars[-1], bars[-2].close if len(bars) > 1 else None
     return Price(symbol, last.close, last.date, last.volume, before)
 
@@ -102,15 +97,3 @@ def listed(connection: Connection, symbols: Sequence[str] | None = None) -> Sequ
     if symbols:
         statement = statement.where(Quote.symbol == any_(literal(symbols, ARRAY(Text))))
     return connection.execute(statement).mappings().all()
-
-
-_DROP = text("""
-delete from quote where (symbol, source) in (
-    select symbol, source from quote where fetched_at < :before
-     order by fetched_at limit :limit for update skip locked)
-""")
-
-
-def drop(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete up to ``limit`` quotes that nobody has confirmed since ``before``."""
-    return connection.execute(_DROP, {"before": before, "limit": limit}).rowcount

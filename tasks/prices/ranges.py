@@ -56,7 +56,6 @@ class RangeOptions(SourceOptions):
 
 
 def final(found: Iterable[Bar], calendar: Calendar, now: datetime) -> list[Bar]:
-    """Bars of completed sessions; where no sessions are known, those before today."""
     last = calendar.last_completed(now) or now.date() - timedelta(days=1)
     return [bar for bar in found if bar.date <= last]
 
@@ -106,7 +105,6 @@ class Taken:
     bars: Sequence[Bar] = ()
 
     def covers(self, span: Span) -> bool:
-        """Whether the bars reach from the range's first day to its last, within MARGIN."""
         return self.first <= span.first + MARGIN and self.last >= span.last - MARGIN
 
 
@@ -168,7 +166,6 @@ def _fetch(work: Work[Any], item: Item, order: Sequence[str], span: Span, now: d
 
 
 def _begin(work: Work[Any], item: Item, taken: Taken) -> None:
-    """Store what is there before the wait for another source, so that it is not paid for again."""
     if not taken.bars:
         return
     begun = [taken.source, taken.first.isoformat(), taken.last.isoformat()]

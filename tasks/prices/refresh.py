@@ -30,7 +30,6 @@ class RefreshOptions(SourceOptions, ActiveOptions):
 
 
 def wanted_symbols(connection: Connection, options: RefreshOptions, now: datetime) -> list[Wanted]:
-    """Symbols to keep fresh, most urgent first."""
     if options.symbols is not None:
         named = dict.fromkeys(options.symbols)
         return [Wanted(symbol, active.OWN_PRIORITY, timedelta(0)) for symbol in named]
@@ -54,7 +53,6 @@ def plan(work: Work[RefreshOptions]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 5 refreshed, 12 new bars, 1 not found."""
     if not counts:
         return "0 refreshed, all fresh or out of reach"
     return fetching.summary(counts, "refreshed", "stale", "not_found", "fresh")

@@ -11,22 +11,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One trading day with its real opening and closing times."""
-
     day: date
     open_at: datetime
     close_at: datetime
 
 
 class Calendar:
-    """Sessions of one exchange."""
-
     def __init__(self, sessions: Iterable[Session]) -> None:
         self._sessions = sorted(sessions, key=lambda session: session.day)
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[Any, Any]]) -> Calendar:
-        """From rows of table `market_session`."""
         return cls(Session(row["session_date"], row["open_at"], row["close_at"]) for row in rows)
 
     def last_completed(self, now: datetime) -> date | None:
@@ -35,12 +30,10 @@ class Calendar:
         return self._sessions[number].day if number >= 0 else None
 
     def is_open(self, now: datetime) -> bool:
-        """Whether the exchange trades at ``now``."""
         number = bisect_right(self._sessions, now, key=lambda session: session.open_at) - 1
         return number >= 0 and now < self._sessions[number].close_at
 
     def days(self, first: date, last: date) -> list[date]:
-        """Trading days from ``first`` to ``last``, both inclusive."""
         start = bisect_left(self._sessions, first, key=lambda session: session.day)
         end = bisect_right(self._sessions, last, key=lambda session: session.day)
         return [session.day for session in self._sessions[start:end]]

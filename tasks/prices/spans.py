@@ -13,8 +13,6 @@ EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days from ``first`` to ``last``, both inclusive."""
-
     first: date
     last: date
 
@@ -67,5 +65,4 @@ def find_gaps(sessions: Sequence[date], stored: Collection[date]) -> list[Gap]:
 
 
 def label(source: str, symbol: str, span: Span) -> str:
-    """A range of a symbol from a source, for outcomes."""
     return f"{source}:{symbol}:{span.first}:{span.last}"

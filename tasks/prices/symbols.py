@@ -30,7 +30,6 @@ MARKETS = {
 
 
 def check(symbol: str) -> str:
-    """The symbol in capitals, or ValueError with a hint."""
     text = symbol.strip()
     # Checked before upper(): "ß" would become "SS".
     if not text.isascii() or not _SYMBOL.fullmatch(text.upper()):

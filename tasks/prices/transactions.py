@@ -21,8 +21,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class Transaction(Base):
-    """One trade."""
-
     __tablename__ = "transaction"
     __table_args__ = (
         CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
@@ -44,7 +42,6 @@ class Transaction(Base):
 
 
 def traded(connection: Connection, days: int, now: datetime) -> list[str]:
-    """Symbols traded in the last ``days`` days before ``now``."""
     if days < 1:
         raise ValueError("Days must be at least 1")
     # A day ahead: clocks and zones of whoever inserts may differ.

@@ -41,13 +41,11 @@ def number(value: Any) -> Decimal | None:
 
 
 def amount(value: Any) -> Decimal | None:
-    """A number above 0."""
     found = number(value)
     return found if found is not None and found > 0 else None
 
 
 def count(value: Any) -> int | None:
-    """A whole number of 0 or more."""
     found = number(value)
     return int(found) if found is not None and found >= 0 else None
 

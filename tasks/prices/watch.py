@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
-from tasks.prices import bars
 from tasks.prices.quotes import Price
 from tasks.watches.deletes import rows
 from tasks.watches.watch import (
@@ -30,7 +26,6 @@ select q.*, clock_timestamp() as now from quote q
 
 
 def fields_of(price: Price, source: str) -> dict[str, Any]:
-    """Fields of a price that ``source`` gave."""
     return {
         "symbol": price.symbol,
         "source": source,
@@ -47,13 +42,12 @@ def _fields_of_row(row: Any) -> dict[str, Any]:
     return fields_of(price, row.source)
 
 
-def _thin_bars(connection: Connection, before: datetime, limit: int) -> int:
-    return bars.thin(connection, before.date(), limit)
-
-
-def _drop_bars(connection: Connection, before: datetime, limit: int) -> int:
-    return bars.drop(connection, before.date(), limit)
-
+_OLD_BAR = "bar_date < cast(:before as date)"
+#: Of a session's bars the one of the first source by name stays.
+_SPARE_BAR = f"""{_OLD_BAR} and exists (
+    select from price_bar first where first.symbol = price_bar.symbol
+       and first.bar_date = price_bar.bar_date and first.source < price_bar.source)"""
+_BAR_KEY = "symbol, bar_date, source"
 
 WATCH = Watch(
     subject="quote",
@@ -82,8 +76,8 @@ WATCH = Watch(
     retention={
         "outcomes": ("failed_run_days", rows("price_outcome", "run_id, symbol", "at < :before", "at")),
         "quotes": ("quote_days", rows("quote", "symbol, source", "fetched_at < :before", "fetched_at")),
-        "bars": ("bar_days", _thin_bars),
-        "old bars": ("old_bar_days", _drop_bars),
+        "bars": ("bar_days", rows("price_bar", _BAR_KEY, _SPARE_BAR)),
+        "old bars": ("old_bar_days", rows("price_bar", _BAR_KEY, _OLD_BAR, "bar_date")),
     },
     commands={"prices": "tasks.prices.commands:prices"},
     imitations=(

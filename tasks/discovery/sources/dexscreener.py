@@ -36,8 +36,6 @@ MAX_LINKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A token that a feed named."""
-
     chain: str
     address: str
     feed: str
@@ -49,14 +47,11 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Chain and normalised address."""
         return f"{self.chain}:{normalise(self.address)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What was paid for a token."""
-
     orders: int = 0
     boosts: int = 0
     #: First payment.

@@ -55,7 +55,6 @@ free_keys: dict[str, date] = {}
 
 
 def ready() -> str:
-    """The key, or SettingMissing."""
     return settings().require("alpha_vantage_api_key", "Alpha Vantage gives prices only with a key")
 
 
@@ -90,7 +89,6 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
 
 
 def output_size(first: date | None, today: date) -> Size:
-    """The smallest answer that reaches back to ``first``."""
     return "full" if first is not None and today - first > COMPACT_REACH else "compact"
 
 

@@ -32,7 +32,6 @@ Recorded = dict[str, list[Bar]]
 
 
 def ready() -> Path:
-    """The file that is set, or SettingMissing."""
     path = settings().replay_csv
     if path is None:
         raise SettingMissing(VARIABLE, "the replay source reads a CSV file of daily bars")
@@ -85,7 +84,6 @@ def fetch_bars(_client: UpstreamClient, symbol: str, first: date | None, today: 
 
 
 def fetch_price(client: UpstreamClient, symbol: str, today: date) -> Price:
-    """The last close of ``symbol`` in the file, up to ``today``."""
     bars = fetch_bars(client, symbol, None, today)
     if not bars:
         raise NotFound(NAME, f"the file has no price of {symbol} before {today}")

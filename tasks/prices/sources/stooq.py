@@ -29,8 +29,7 @@ MAX_CLOSURE = timedelta(days=13)
 DEFAULT_REACH = timedelta(days=150)
 
 
-def ready() -> None:
-    """Nothing is needed to ask."""
+def ready() -> None: ...
 
 
 def symbol_at(symbol: str) -> str:
@@ -101,7 +100,6 @@ def classify(text: str) -> UpstreamError | None:
 
 
 def _title(page: str) -> str:
-    """The page's title for the error, or nothing."""
     found = re.search(r"<title[^>]*>(.{1,200}?)</title>", page[:20_000], re.IGNORECASE | re.DOTALL)
     said = values.words(found[1])[:80] if found else ""
     return f': "{said}"' if said else ""
