@@ -1,9 +1,8 @@
-"""What rules are asked about tokens: when one comes to fit, is back, or has dropped in price.
+"""Rules on tokens: a match when a token starts to fit, fits again, or has dropped in price.
 
-A rule hears of changes.  A token that goes on fitting is told once, and again when it had left and is
-back.  A drop is told to a rule that names one (``price_drop >= 10 %``), when the rule's own threshold
-is passed: counted from the highest price since the last drop that was told, so that a price that
-wanders about the threshold, or falls tick by tick, is no second notice.
+A token that keeps fitting matches once.  A drop matches a rule with a clause on drops (``price_drop >=
+10 %``) when the clause is true.  It is counted from the highest price since the last drop that matched,
+so that a price that moves about the threshold, or falls in small steps, is one match.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from tasks.watches.nodes import clauses
 from tasks.watches.rules import Ready
 
 DROPS = ("price_drop", "price_drop_percent")
-#: A rule that asks for drops alone and names no threshold hears of those so large (percent).
+#: Threshold of a rule for drops alone that names none (percent).
 DEFAULT_DROP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A token as a run saw it: its key, whether it is new, and its price before."""
+    """A token as a run saw it, with its price before."""
 
     token_id: int
     is_new: bool
@@ -43,7 +42,7 @@ class Seen:
 
 
 def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> tuple[int, int]:
-    """Ask the rules about these tokens; how many matches and notices that made."""
+    """Ask the rules about these tokens; returns the numbers of matches and notices."""
     asked = [_Asked(rule) for rule in rules.active(connection, WATCH.subject)] if seen else []
     if not asked:
         return 0, 0
@@ -65,7 +64,7 @@ def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> 
 
 
 class _Asked:
-    """A rule, and which of its clauses are about drops."""
+    """A rule with its clauses on drops."""
 
     def __init__(self, ready: Ready) -> None:
         self.ready = ready
@@ -74,7 +73,7 @@ class _Asked:
         self._drops_alone = ready.occasions == {PRICE_DROP}
 
     def look(self, row: Any, one: Seen, before: Standing | None) -> tuple[Standing, Found | None]:
-        """How the rule stands to the token now, and what there is to tell, if anything."""
+        """The rule's new state for the token, and what matched, if anything."""
         known, price = before or Standing(), row.price_usd
         since = one.old_price if before is None else known.reference_price
         fields = fields_of(row, one.now, since)
@@ -99,7 +98,7 @@ class _Asked:
         return after, found
 
     def _reference(self, since: Decimal | None, price: Decimal | None, *, fell: bool) -> Decimal | None:
-        """What the next drop is counted from: the highest price since the last one that was told."""
+        """The price that the next drop is counted from."""
         if not self._drops and not self._drops_alone:
             return None
         if fell or since is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 
 from sqlalchemy import Connection, ForeignKey, Index, select, text
@@ -37,6 +37,8 @@ class TokenRule(Base):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
+    """How a rule stands to a token."""
+
     fits: bool = False
     reference_price: Decimal | None = None
     told: int = 0
@@ -48,16 +50,15 @@ def load(connection: Connection, token_ids: Sequence[int]) -> dict[Key, Standing
 
 
 def save(connection: Connection, standings: Mapping[Key, Standing]) -> None:
-    """Keep how rules stand to tokens; the tokens are locked by whoever asks."""
+    """Store states of rules; the caller has locked the tokens."""
     if not standings:
         return
     rows = [
-        {"rule": rule, "token_id": token_id, "fits": one.fits, "told": one.told,
-         "reference_price": one.reference_price}
+        {"rule": rule, "token_id": token_id, **asdict(one)}
         for (rule, token_id), one in sorted(standings.items())
-    ]  # fmt: skip
+    ]
     statement = insert(TokenRule).values(rows)
-    changes = {name: statement.excluded[name] for name in ("fits", "reference_price", "told")}
+    changes = {field.name: statement.excluded[field.name] for field in fields(Standing)}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["rule", "token_id"], set_=changes)
     )

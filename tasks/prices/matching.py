@@ -1,4 +1,4 @@
-"""What rules are asked about prices: each session's, once a session."""
+"""Rules on prices: each session matches once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.watches.matching import CHANGED, PRICE_DROP, Found
 
 
 def judge(connection: Connection, run_id: UUID | None, source: str, price: Price) -> tuple[int, int]:
-    """Ask the rules about a price; how many matches and notices that made."""
+    """Ask the rules about a price; returns the numbers of matches and notices."""
     fields = fields_of(price, source)
     found = Found(
         subject_id=price.symbol,

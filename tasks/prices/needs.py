@@ -30,8 +30,7 @@ MAX_CLOSURE = timedelta(days=45)
 class Known:
     latest: date | None = None
     confirmed_at: datetime | None = None
-    rests_since: datetime | None = None
-    rest: timedelta = REST
+    rests_until: datetime | None = None
 
 
 def next_refresh_at(confirmed_at: datetime, refresh_every: timedelta) -> datetime:
@@ -44,7 +43,7 @@ def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datet
     Bars when the last completed session is not stored, or, where no sessions are known, when the price
     is a day old; the price when it is older than ``refresh_every`` while the market is open.
     """
-    if known.rests_since is not None and now < known.rests_since + known.rest:
+    if known.rests_until is not None and now < known.rests_until:
         return None
     session = calendar.last_completed(now)
     if known.latest is None:
@@ -85,16 +84,14 @@ def rest_after(outcomes_: Sequence[str]) -> timedelta:
 
 def resting(
     connection: Connection, symbols: Sequence[str], now: datetime, *after: str
-) -> dict[str, tuple[datetime, timedelta]]:
-    """Symbols that rest at ``now`` (``after`` these outcomes, or any): since when, and how long."""
-    found = {}
-    for symbol, (at, latest) in outcomes.latest(
-        connection, symbols, now - RESTS[-1], len(RESTS)
-    ).items():
-        rest = rest_after(latest)
-        if now < at + rest and (not after or latest[0] in after):
-            found[symbol] = (at, rest)
-    return found
+) -> dict[str, datetime]:
+    """Symbols that rest at ``now`` (``after`` these outcomes, or any), and until when."""
+    latest = outcomes.latest(connection, symbols, now - RESTS[-1], len(RESTS))
+    return {
+        symbol: at + rest_after(ended)
+        for symbol, (at, ended) in latest.items()
+        if now < at + rest_after(ended) and (not after or ended[0] in after)
+    }
 
 
 def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Knowledge:
@@ -105,7 +102,7 @@ def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Know
     first, last = (now - MAX_CLOSURE).date(), (now + timedelta(days=1)).date()
     sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
     known = {
-        symbol: Known(latest.get(symbol), confirmed.get(symbol), *rests.get(symbol, ()))
+        symbol: Known(latest.get(symbol), confirmed.get(symbol), rests.get(symbol))
         for symbol in symbols
     }
     return Knowledge(known, {mic: Calendar.of(rows) for mic, rows in sessions.items()})

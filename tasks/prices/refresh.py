@@ -83,7 +83,7 @@ def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
     need = "bars" if work.options.force else knowledge.need(symbol, refresh_every, now)
     if need is None:
         with work.done(item, fresh=1) as connection:
-            if knowledge.known[symbol].rests_since is None:
+            if knowledge.known[symbol].rests_until is None:
                 detail = "another run was here meanwhile"
                 outcomes.put(connection, work.run_id, symbol, "ok", detail=detail)
         return

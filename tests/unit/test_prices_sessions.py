@@ -143,8 +143,8 @@ def test_the_price_is_asked_for_only_while_the_market_is_open_and_it_is_old() ->
 def test_what_was_asked_for_in_vain_rests() -> None:
     now = datetime(2026, 1, 28, 17, tzinfo=UTC)
     every = timedelta(0)
-    assert judge(Known(None, None, now - REST / 2), CALENDAR, every, now) is None
-    assert judge(Known(None, None, now - REST), CALENDAR, every, now) == "bars"
+    assert judge(Known(None, None, now + REST / 2), CALENDAR, every, now) is None
+    assert judge(Known(None, None, now), CALENDAR, every, now) == "bars"
 
 
 def test_without_known_sessions_bars_are_asked_for_once_a_day() -> None:
@@ -180,7 +180,7 @@ def test_a_night_stores_a_session_that_was_found_stale_after_its_close() -> None
         assert session is not None
         number = [one.day for one in SESSIONS].index(session)
         asked = SESSIONS[number].close_at + timedelta(minutes=5)
-        stale = Known(SESSIONS[number - 1].day, asked, asked, rest_after(["stale"]))
+        stale = Known(SESSIONS[number - 1].day, asked, asked + rest_after(["stale"]))
         assert judge(stale, CALENDAR, every, asked + STALE_REST / 2) is None
         assert judge(stale, CALENDAR, every, now) == "bars", now
 
