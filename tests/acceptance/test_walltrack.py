@@ -247,7 +247,7 @@ def passes(one: dict[str, Any], limits: DiscoverOptions) -> bool:
     )
     age = one.get("age_h", 0)
     found = Pair(
-        "solana", "pool", None, one["id"], None, None, None, None, liquidity, volume, change, None,
+        "solana", "pool", None, one["id"], None, None, None, liquidity, volume, change, None,
         None if age is None else NOW - age * HOUR,
     )  # fmt: skip
     return rejection(one["id"], found, limits, NOW) is None

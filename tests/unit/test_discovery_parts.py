@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def pool(name: str, price: str | None, liquidity: int | None = None, volume: int | None = None) -> Pair:
     amounts = [None if value is None else Decimal(value) for value in (price, liquidity, volume)]
     made = NOW - timedelta(hours=1)
-    return Pair("solana", name, None, "T", None, None, None, *amounts, Decimal(200), None, made)
+    return Pair("solana", name, None, "T", None, None, *amounts, Decimal(200), None, made)
 
 
 @given(st.text())

@@ -27,9 +27,7 @@ def pool(
     made: datetime | None = NOW,
 ) -> Pair:
     amounts = [None if value is None else Decimal(value) for value in (price, liquidity, volume)]
-    return Pair(
-        "solana", name, None, "T", None, None, None, *amounts, None, None, made, buys_h24=trades
-    )
+    return Pair("solana", name, None, "T", None, None, *amounts, None, None, made, buys_h24=trades)
 
 
 def price_of(*pools: Pair) -> Decimal | None:
