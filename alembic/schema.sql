@@ -873,7 +873,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)
@@ -3723,7 +3723,7 @@ CREATE TABLE public.incident (
     subject text NOT NULL,
     title text NOT NULL,
     text text NOT NULL,
-    unblocked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT incident_unblocked_at_not_null NOT NULL,
     closed_at timestamp with time zone
 );
 
@@ -3745,8 +3745,8 @@ COMMENT ON COLUMN public.incident.title IS 'What is the matter';
 -- Name: COLUMN incident.text; Type: COMMENT
 COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
 
--- Name: COLUMN incident.unblocked_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.unblocked_at IS 'Seen first';
+-- Name: COLUMN incident.opened_at; Type: COMMENT
+COMMENT ON COLUMN public.incident.opened_at IS 'Seen first';
 
 -- Name: COLUMN incident.closed_at; Type: COMMENT
 COMMENT ON COLUMN public.incident.closed_at IS 'Well again; null: still broken';
@@ -6302,7 +6302,7 @@ CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
 CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
 
 -- Name: incident_by_time; Type: INDEX
-CREATE INDEX incident_by_time ON public.incident USING btree (unblocked_at);
+CREATE INDEX incident_by_time ON public.incident USING btree (opened_at);
 
 -- Name: incident_open; Type: INDEX
 CREATE UNIQUE INDEX incident_open ON public.incident USING btree (kind, subject) WHERE (closed_at IS NULL);

@@ -97,7 +97,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)

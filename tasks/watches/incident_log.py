@@ -20,7 +20,7 @@ class Incident(Base):
         Index(
             "incident_open", "kind", "subject", unique=True, postgresql_where=sql("closed_at is null")
         ),
-        Index("incident_by_time", "unblocked_at"),
+        Index("incident_by_time", "opened_at"),
         {"comment": "What broke, and when it was well again."},
     )
 
@@ -29,7 +29,7 @@ class Incident(Base):
     subject: Mapped[str] = mapped_column(Text, comment="Schedule, process, queue, channel or upstream")
     title: Mapped[str] = mapped_column(Text, comment="What is the matter")
     text: Mapped[str] = mapped_column(Text, comment="Why, as far as is known")
-    unblocked_at: Mapped[datetime] = mapped_column(
+    opened_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=sql("clock_timestamp()"), comment="Seen first"
     )
     closed_at: Mapped[datetime | None] = mapped_column(
