@@ -1,4 +1,4 @@
-"""Every setting of Watchkeeper, typed, with its meaning; README's table is checked against this."""
+"""Every setting of Watchkeeper, typed, with its meaning; docs/reference/settings.md is written from it."""
 
 from __future__ import annotations
 

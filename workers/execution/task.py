@@ -38,7 +38,7 @@ class RunFailed(Exception):
 
 
 class Task(celery.Task):  # type: ignore[type-arg]
-    """What a kind declares, with the defaults of the house; see README, "Adding a kind"."""
+    """What a kind declares, with the defaults of the house; see docs/adding-a-watch.md."""
 
     abstract = True
     typing = False
