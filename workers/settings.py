@@ -1,4 +1,4 @@
-"""Every setting of Watchkeeper, typed, with its meaning; docs/reference/settings.md is written from it."""
+"""Every setting of Watchkeeper, typed, with its meaning; `make docs` writes its page from it."""
 
 from __future__ import annotations
 
