@@ -52,31 +52,23 @@ def _only_printable(_: Any, __: str, event: structlog.typing.EventDict) -> struc
     return event
 
 
+#: What is done to every line, whoever wrote it.
+_SHARED: tuple[structlog.typing.Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
 def configure() -> None:
     """Send structlog's and everybody else's lines through one handler to standard error."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     channel_secrets.remember_all()
-    as_json = settings().log_format == "json"
-    last: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, _redact_values, structlog.processors.JSONRenderer()]
-        if as_json
-        else [
-            structlog.processors.format_exc_info,
-            _redact_values,
-            _only_printable,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ]
-    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared,
+            *_SHARED,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -86,8 +78,13 @@ def configure() -> None:
     handler = logging.StreamHandler(_STDERR if isinstance(sys.stderr, LoggingProxy) else sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow={"data"})],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow={"data"})],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _redact_values,
+                *_renderer(),
+            ],
         )
     )
     root = logging.getLogger()
@@ -97,6 +94,12 @@ def configure() -> None:
         logging.getLogger(name).handlers.clear()
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _renderer() -> tuple[structlog.typing.Processor, ...]:
+    if settings().log_format == "json":
+        return (structlog.processors.JSONRenderer(),)
+    return _only_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
 
 def configure_service() -> None:

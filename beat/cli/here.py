@@ -63,7 +63,7 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
 
     from beat.tick import reading
     from beat.tick.claim import Claim
-    from beat.time.sessions import SessionCache
+    from beat.tick.session_cache import SessionCache
 
     laid = json.dumps(options) if options else None
     with connect() as connection, connection.transaction():

@@ -18,9 +18,9 @@ from beat.tick import ledger, schedule_states
 from beat.tick.ledger import Message, NewRun, array
 from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Connection, Row, Unreadable, lock_due
+from beat.tick.session_cache import SessionCache
 from beat.time.catchup import Outcome, settle
 from beat.time.overlap import Act, decide
-from beat.time.sessions import SessionCache
 
 log = structlog.stdlib.get_logger("beat.claim")
 

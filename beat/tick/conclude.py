@@ -15,7 +15,7 @@ from beat.tick import schedule_states
 from beat.tick.claim import Claim
 from beat.tick.ledger import Message, array
 from beat.tick.reading import Connection, Row, lock_named
-from beat.time.sessions import SessionCache
+from beat.tick.session_cache import SessionCache
 from workers.db import transaction
 from workers.ledger import outcomes, runs, transitions
 

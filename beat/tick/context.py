@@ -11,7 +11,7 @@ from beat.tick.claim_rate import ClaimRate
 from beat.tick.ledger import Message
 from beat.tick.readiness import Ready
 from beat.tick.reading import Connection
-from beat.time.sessions import SessionCache
+from beat.tick.session_cache import SessionCache
 from workers.settings import settings
 
 #: Pause between two looks at what need not happen at once (seconds).

@@ -8,7 +8,7 @@ from beat import edits
 from beat.tick import schedule_states
 from beat.tick.claim import obey
 from beat.tick.reading import Connection, lock_named
-from beat.time.sessions import SessionCache
+from beat.tick.session_cache import SessionCache
 
 #: Schedules that one step of the sweep compares.
 SLICE = 10_000

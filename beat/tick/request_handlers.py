@@ -16,7 +16,7 @@ from beat.tick.claim import Claim
 from beat.tick.ledger import Message, NewRun
 from beat.tick.plan import timing_of
 from beat.tick.reading import Connection, Row, lock_one
-from beat.time.sessions import SessionCache
+from beat.tick.session_cache import SessionCache
 from beat.time.timetable import MICROSECOND, next_due
 
 log = structlog.stdlib.get_logger("beat.request")

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beat.tick.reading import connect
+from beat.tick.session_cache import SessionCache
 from beat.time import cron
-from beat.time.sessions import SessionCache
 from beat.time.timetable import MICROSECOND, Timing, next_due
 from tests.support.cron import EXPRESSIONS, changes
 

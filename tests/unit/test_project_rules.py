@@ -16,10 +16,37 @@ CODE = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 
+PRODUCTION = [path for path in CODE if path.relative_to(ROOT).parts[0] != "alembic"]
+#: Functions that are still too long, or take too much.
+TO_SHORTEN = {"pair", "_card", "add_page", "create_by_hand", "call", "__init__", "exchange"}
+
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_longer_than_300_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", PRODUCTION, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_is_longer_than_40_lines_or_takes_more_than_7_parameters(path: Path) -> None:
+    assert [
+        (one.name, length(one), number_of_parameters(one))
+        for one in ast.walk(ast.parse(path.read_text()))
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length(one) > 40 or number_of_parameters(one) > 7)
+        and one.name not in TO_SHORTEN
+    ] == []
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or 0) - function.lineno + 1
+
+
+def number_of_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    if named and named[0].arg in {"self", "cls"}:
+        del named[0]
+    return len(named) + (given.vararg is not None) + (given.kwarg is not None)
 
 
 def test_every_module_says_what_it_is_for() -> None:
