@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.types import BigInteger
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 
 class ScheduleChange(Base):
@@ -26,13 +24,11 @@ class ScheduleChange(Base):
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, comment="Order of the changes"
     )
-    schedule: Mapped[str] = mapped_column(Text, comment="Name of the schedule")
-    action: Mapped[str] = mapped_column(Text, comment="insert | update | delete")
+    schedule: Mapped[str] = mapped_column(comment="Name of the schedule")
+    action: Mapped[str] = mapped_column(comment="insert | update | delete")
     changes: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, comment='Only what changed: {"every": ["04:00:00", "02:00:00"]}'
+        comment='Only what changed: {"every": ["04:00:00", "02:00:00"]}'
     )
-    changed_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
-    changed_by: Mapped[str] = mapped_column(Text, comment="Person or role")
-    program: Mapped[str | None] = mapped_column(Text, comment="application_name of the session")
+    changed_at: Mapped[DefaultNow] = mapped_column(comment="When")
+    changed_by: Mapped[str] = mapped_column(comment="Person or role")
+    program: Mapped[str | None] = mapped_column(comment="application_name of the session")

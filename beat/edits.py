@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import Identity, Text, text
+from sqlalchemy import Identity
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.types import BigInteger
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 
 class ScheduleEdit(Base):
@@ -20,10 +18,8 @@ class ScheduleEdit(Base):
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, comment="Order of the edits"
     )
-    schedule: Mapped[str] = mapped_column(Text, comment="Name of the schedule edited")
-    edited_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Edited at"
-    )
+    schedule: Mapped[str] = mapped_column(comment="Name of the schedule edited")
+    edited_at: Mapped[DefaultNow] = mapped_column(comment="Edited at")
 
 
 OPEN = """

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Interval
+from sqlalchemy.types import BigInteger
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 from workers.ledger.runs import quoted
 
 OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
@@ -74,56 +73,51 @@ class Schedule(Base):
     )
 
     name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Lower-case words joined by hyphens; history is filed here"
+        primary_key=True, comment="Lower-case words joined by hyphens; history is filed here"
     )
-    title: Mapped[str | None] = mapped_column(Text, comment="For people")
+    title: Mapped[str | None] = mapped_column(comment="For people")
     task: Mapped[str] = mapped_column(
-        Text, ForeignKey("task_kind.name"), comment="The kind of work; cannot be changed"
+        ForeignKey("task_kind.name"), comment="The kind of work; cannot be changed"
     )
     options: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'"), comment="What the task is told, by its kind's schema"
+        server_default=text("'{}'"), comment="What the task is told, by its kind's schema"
     )
     every: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Runs every so often: '15 minutes', '2 hours', '1 day'"
+        comment="Runs every so often: '15 minutes', '2 hours', '1 day'"
     )
     cron: Mapped[str | None] = mapped_column(
-        Text, comment="minute hour day month weekday, in its timezone; several with ';'"
+        comment="minute hour day month weekday, in its timezone; several with ';'"
     )
-    at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="Runs once, then")
+    at: Mapped[datetime | None] = mapped_column(comment="Runs once, then")
     after: Mapped[str | None] = mapped_column(
-        Text,
         ForeignKey("schedule.name", ondelete="RESTRICT"),
         comment="Runs whenever this other schedule has succeeded",
     )
     timezone: Mapped[str] = mapped_column(
-        Text, server_default=text("'UTC'"), comment="IANA zone that cron is read in"
+        server_default=text("'UTC'"), comment="IANA zone that cron is read in"
     )
     calendar: Mapped[str | None] = mapped_column(
-        Text, comment="Exchange (MIC, e.g. XNYS) whose trading days alone count"
+        comment="Exchange (MIC, e.g. XNYS) whose trading days alone count"
     )
     calendar_hours: Mapped[str] = mapped_column(
-        Text, server_default=text("'day'"), comment="day: any hour of it; session: open to close"
+        server_default=text("'day'"), comment="day: any hour of it; session: open to close"
     )
     starts_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Not due earlier; the grid of every begins here"
+        comment="Not due earlier; the grid of every begins here"
     )
-    ends_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Not due at or after this"
-    )
+    ends_at: Mapped[datetime | None] = mapped_column(comment="Not due at or after this")
     jitter: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Spread each start over so long, the same way on every beat"
+        comment="Spread each start over so long, the same way on every beat"
     )
     overlap: Mapped[str] = mapped_column(
-        Text,
         server_default=text("'skip'"),
         comment="When the last run still runs: skip | buffer_one | buffer_all | cancel_other"
         " | allow_all",
     )
     catch_up: Mapped[str] = mapped_column(
-        Text, server_default=text("'latest'"), comment="What was missed runs: latest | all | none"
+        server_default=text("'latest'"), comment="What was missed runs: latest | all | none"
     )
     catch_up_window: Mapped[timedelta] = mapped_column(
-        Interval,
         server_default=text("interval '1 day'"),
         comment="Older than this is given up, in one missed row",
     )
@@ -132,9 +126,9 @@ class Schedule(Base):
         server_default=text("true"), comment="false: not planned at all"
     )
     paused_until: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Not due until then; 'infinity': until resumed"
+        comment="Not due until then; 'infinity': until resumed"
     )
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
     pause_after_failures: Mapped[int | None] = mapped_column(
         comment="Pauses itself after so many failed runs in a row"
     )
@@ -142,18 +136,18 @@ class Schedule(Base):
         SmallInteger, comment="Attempts per batch; null: the kind's"
     )
     timeout: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Longest time a run may take; null: no limit but the kind's"
+        comment="Longest time a run may take; null: no limit but the kind's"
     )
     expires: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="A run not started so long after its due time is not worth starting"
+        comment="A run not started so long after its due time is not worth starting"
     )
-    queue: Mapped[str | None] = mapped_column(Text, comment="Queue; null: the kind's")
+    queue: Mapped[str | None] = mapped_column(comment="Queue; null: the kind's")
     priority: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("5"), comment="0 to 9, 9 first"
     )
     batch_size: Mapped[int | None] = mapped_column(comment="Items a batch; null: the kind's")
     batch_delay: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Least time between two batches of a run; null: the kind's"
+        comment="Least time between two batches of a run; null: the kind's"
     )
     max_in_flight: Mapped[int | None] = mapped_column(
         comment="Batches of a run that may run at once; null: any number"
@@ -161,20 +155,13 @@ class Schedule(Base):
     revision: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"
     )
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=text("clock_timestamp()"),
-        comment="Last edit (trigger)",
-    )
-    updated_by: Mapped[str | None] = mapped_column(Text, comment="Who edited it last (trigger)")
-    pause_reason: Mapped[str | None] = mapped_column(
-        Text, comment="Why it is paused; goes with the pause"
-    )
+    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit (trigger)")
+    updated_by: Mapped[str | None] = mapped_column(comment="Who edited it last (trigger)")
+    pause_reason: Mapped[str | None] = mapped_column(comment="Why it is paused; goes with the pause")
     alert_after: Mapped[int] = mapped_column(
         server_default=text("1"), comment="People are told after so many failed runs in a row"
     )
     alert_on_partial: Mapped[Decimal | None] = mapped_column(
-        Numeric,
         server_default=text("0.5"),
         comment="A partial run of which so many items failed, as a share, counts as failed;"
         " null: none does",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Text, text
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
 
 from workers.db import Base
 
@@ -24,6 +23,6 @@ class PauseSwitch(Base):
         primary_key=True, server_default=text("true"), comment="Always true: one row"
     )
     paused: Mapped[bool] = mapped_column(server_default=text("false"), comment="Nothing is claimed")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why")
-    changed_by: Mapped[str | None] = mapped_column(Text, comment="Who")
-    changed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="When")
+    note: Mapped[str | None] = mapped_column(comment="Why")
+    changed_by: Mapped[str | None] = mapped_column(comment="Who")
+    changed_at: Mapped[datetime | None] = mapped_column(comment="When")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Index, RowMapping, Text, text
+from sqlalchemy import Connection, ForeignKey, Index, RowMapping, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Date, DateTime
 
 from workers.db import Base
 
@@ -24,13 +23,13 @@ class MarketSession(Base):
     )
 
     mic: Mapped[str] = mapped_column(
-        Text, ForeignKey("market.mic", ondelete="CASCADE"), primary_key=True, comment="Exchange"
+        ForeignKey("market.mic", ondelete="CASCADE"), primary_key=True, comment="Exchange"
     )
     session_date: Mapped[date] = mapped_column(
-        Date, primary_key=True, comment="Date in the exchange's own zone"
+        primary_key=True, comment="Date in the exchange's own zone"
     )
-    open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), comment="Opens")
-    close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), comment="Closes")
+    open_at: Mapped[datetime] = mapped_column(comment="Opens")
+    close_at: Mapped[datetime] = mapped_column(comment="Closes")
 
 
 def replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
@@ -14,6 +13,6 @@ class Market(Base):
     __tablename__ = "market"
     __table_args__ = ({"comment": "Exchanges whose trading days schedules may follow."},)
 
-    mic: Mapped[str] = mapped_column(Text, primary_key=True, comment="Market identifier code")
-    title: Mapped[str] = mapped_column(Text, comment="Name for people")
-    timezone: Mapped[str] = mapped_column(Text, comment="IANA zone of its dates")
+    mic: Mapped[str] = mapped_column(primary_key=True, comment="Market identifier code")
+    title: Mapped[str] = mapped_column(comment="Name for people")
+    timezone: Mapped[str] = mapped_column(comment="IANA zone of its dates")

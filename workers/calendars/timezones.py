@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import available_timezones
 
-from sqlalchemy import Connection, Text, text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
@@ -16,7 +16,7 @@ class TimezoneName(Base):
     __tablename__ = "timezone_name"
     __table_args__ = ({"comment": "Timezones that schedules may name; written by migrate."},)
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="IANA name")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="IANA name")
 
 
 def register(connection: Connection) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, bindparam, text
+from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
 
-from workers.db import Base, transaction
+from workers.db import Base, DefaultNow, transaction
 from workers.settings import settings
 
 
@@ -23,17 +21,13 @@ class Heartbeat(Base):
     __table_args__ = ({"comment": "Last sign of each beat and worker; silent ones show in health."},)
 
     name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Node name, e.g. beat@host or prices@host"
+        primary_key=True, comment="Node name, e.g. beat@host or prices@host"
     )
-    role: Mapped[str] = mapped_column(Text, comment="beat | worker")
-    started_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Process start"
-    )
-    seen_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last sign"
-    )
+    role: Mapped[str] = mapped_column(comment="beat | worker")
+    started_at: Mapped[DefaultNow] = mapped_column(comment="Process start")
+    seen_at: Mapped[DefaultNow] = mapped_column(comment="Last sign")
     detail: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
+        server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
     )
 
 

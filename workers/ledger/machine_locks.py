@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Text
+from sqlalchemy import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, fetch_one
@@ -23,7 +23,7 @@ class MachineLock(Base):
         {"comment": "Rows that beat and workers lock to take turns; made when first needed."},
     )
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="What is done in turns")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="What is done in turns")
 
 
 #: Locks also rows that are there already, and changes none; in one order, so that no two deadlock.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Text
+from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
@@ -23,8 +23,8 @@ class WorkerGroup(Base):
     )
 
     name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Node name up to the @, e.g. prices for prices@host"
+        primary_key=True, comment="Node name up to the @, e.g. prices for prices@host"
     )
     min_processes: Mapped[int] = mapped_column(comment="Processes that each worker always has")
     max_processes: Mapped[int] = mapped_column(comment="Processes that each worker has at most")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")

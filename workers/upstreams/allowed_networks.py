@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from ipaddress import ip_network
 
-from sqlalchemy import Text, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import CIDR
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
 
-from workers.db import Base, connect
+from workers.db import Base, DefaultNow, connect
 from workers.upstreams.addresses import Network
 
 #: How long the list is believed (seconds).
@@ -32,11 +30,9 @@ class AllowedNetwork(Base):
     network: Mapped[str] = mapped_column(
         CIDR, primary_key=True, comment="One network or address, e.g. 10.1.2.0/24, ::1/128"
     )
-    note: Mapped[str | None] = mapped_column(Text, comment="What is there and why it is called")
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Added"
-    )
-    created_by: Mapped[str] = mapped_column(Text, server_default=text("actor()"), comment="Added by")
+    note: Mapped[str | None] = mapped_column(comment="What is there and why it is called")
+    created_at: Mapped[DefaultNow] = mapped_column(comment="Added")
+    created_by: Mapped[str] = mapped_column(server_default=text("actor()"), comment="Added by")
 
 
 _LIST = text("select network::text from allowed_network")
