@@ -1,4 +1,4 @@
-"""`celery -A workers.app schedule …`: the same words and errors as SQL; each verb is a statement."""
+"""`celery -A workers.app schedule …`: each command is one SQL statement, with its errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from beat.cli import control, edit, files, inspect
 
 @click.group()
 def schedule() -> None:
-    """What runs and when: list, change, pause, run."""
+    """List, change, pause and run schedules."""
 
 
 for _module in (inspect, edit, control, files):

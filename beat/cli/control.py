@@ -1,4 +1,4 @@
-"""Verbs that ask for runs: run, stop, retry, backfill; beat does them and answers."""
+"""Commands that request runs: run, stop, retry, backfill; beat handles the requests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import click
 from beat.cli.shared import as_json, dry_run, length, name_argument, names, parse_options, yes
 from workers.output import NOT_FOUND, confirm, connect, fail, handle_db_errors, say, show
 
-#: What a backfill would take, as shown before it is asked for.
-COUNTS = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
+#: Columns of a backfill's cost, shown before it is confirmed.
+COST = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
+BACKFILL = """
+select * from backfill(%(name)s, %(first)s, %(last)s, %(overlap)s,
+                       dry_run => %(dry_run)s, reason => %(note)s)
+"""
 
-#: What a retry would do again.
+#: Columns of the runs that a retry would repeat.
 RETRIED = ("schedule", "state", "error", "finished_at", "id")
-
 ONE = (
     "select id, coalesce(schedule, task) as schedule, state, error, finished_at from run where id = %s"
 )
-
 FAILED_SINCE = """
 select distinct on (schedule) id, schedule, state, error, finished_at from run
  where state in ('failed', 'partial') and schedule is not null
@@ -32,12 +34,12 @@ select distinct on (schedule) id, schedule, state, error, finished_at from run
 @click.command("run")
 @name_argument
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="for this run only")
-@click.option("--note", help="why")
-@click.option("--wait", is_flag=True, help="follow it to its end; exit 1 when it fails")
+@click.option("--note", help="reason")
+@click.option("--wait", is_flag=True, help="follow the run to its end; exit 1 when it fails")
 @click.option("--here", is_flag=True, help="in this process, without beat, broker and workers")
 @handle_db_errors
 def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool) -> None:
-    """Run a schedule now; beat does it, by the schedule's overlap policy."""
+    """Run a schedule now, by its overlap policy."""
     given = parse_options(options)
     if here:
         from beat.cli.here import run_here
@@ -45,33 +47,33 @@ def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here:
         run_here(name, given, note)
         return
     with connect() as connection:
-        asked = connection.execute(
+        request = connection.execute(
             "select (run_now(%s, %s, %s::jsonb)).id", (name, note, json.dumps(given) if given else None)
         ).fetchone()["id"]
-        say(f"asked (request {asked})", err=True)
+        say(f"requested (request {request})", err=True)
         if wait:
             from beat.cli.progress import follow, wait_for_answer
 
-            follow(connection, [wait_for_answer(connection, asked)])
+            follow(connection, [wait_for_answer(connection, request)])
 
 
 @click.command("stop")
 @click.argument("run_id", metavar="RUN", type=click.UUID)
-@click.option("--note", help="why")
+@click.option("--note", help="reason")
 @handle_db_errors
 def stop(run_id: UUID, note: str | None) -> None:
-    """Ask a run to stop: what waits ends at once, what runs at its next call."""
+    """Stop a run: waiting batches end at once, running ones at their next call."""
     with connect() as connection:
         connection.execute("select stop_run(%s, %s)", (run_id, note))
-    say("asked to stop", err=True)
+    say("stop requested", err=True)
 
 
 @click.command("retry")
 @click.argument("run_id", metavar="RUN", type=click.UUID, required=False)
-@click.option("--failed", is_flag=True, help="each schedule's last failed run")
+@click.option("--failed", is_flag=True, help="the last failed run of each schedule")
 @click.option("--since", default="24h", show_default=True, help="with --failed, e.g. 1h")
 @click.option("--schedule", "name", help="with --failed, of this one only", shell_complete=names)
-@click.option("--note", help="why")
+@click.option("--note", help="reason")
 @dry_run
 @yes
 @handle_db_errors
@@ -84,7 +86,7 @@ def retry(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Do a run, or all that failed of late, again with the same options."""
+    """Repeat a run, or all that failed lately, with the same options."""
     if failed == (run_id is not None):
         raise click.UsageError("give the id of a run, or --failed")
     with connect() as connection:
@@ -102,42 +104,33 @@ def retry(
         with connection.transaction():
             for row in rows:
                 connection.execute("select retry_run(%s, %s)", (row["id"], note))
-    say(f"asked to run {len(rows)} again", err=True)
+    say(f"requested {len(rows)} runs", err=True)
 
 
 @click.command("backfill")
 @name_argument
 @click.option("--from", "first", required=True, help="first due time, included")
 @click.option("--to", "last", required=True, help="last due time, included")
-@click.option("--overlap", default="buffer_all", show_default=True, help="policy of its runs")
-@click.option("--note", help="why")
+@click.option("--overlap", default="buffer_all", show_default=True, help="overlap policy of its runs")
+@click.option("--note", help="reason")
 @dry_run
 @yes
 @as_json
 @handle_db_errors
-def backfill(
-    name: str,
-    first: str,
-    last: str,
-    overlap: str,
-    note: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Run every due time of a range; says first what it takes, and asks."""
-    ask = "select * from backfill(%s, %s, %s, %s, dry_run => %s, reason => %s)"
+def backfill(name: str, dry_run: bool, yes: bool, as_json: bool, **given: str | None) -> None:
+    """Run every due time of a range; shows the cost and asks before it starts."""
+    values = {"name": name, **given}
     with connect() as connection:
-        told = connection.execute(ask, (name, first, last, overlap, True, note)).fetchone()
-        show([told], COUNTS, as_json=as_json)
+        cost = connection.execute(BACKFILL, {**values, "dry_run": True}).fetchone()
+        show([cost], COST, as_json=as_json)
         if dry_run:
             return
-        calls, left = told["calls"], told["quota_left"]
+        calls, left = cost["calls"], cost["quota_left"]
         if calls is not None and left is not None and calls > left:
             say(f"notice: it needs {calls} calls, {left} are left in this window", err=True)
-        confirm(f"Start {told['runs']} runs?", yes=yes)
-        made = connection.execute(ask, (name, first, last, overlap, False, note)).fetchone()
-    say(f"asked (request {made['request_id']})", err=True)
+        confirm(f"Start {cost['runs']} runs?", yes=yes)
+        made = connection.execute(BACKFILL, {**values, "dry_run": False}).fetchone()
+    say(f"requested (request {made['request_id']})", err=True)
 
 
 COMMANDS = (run, stop, retry, backfill)

@@ -1,4 +1,4 @@
-"""Verbs that edit rows: add, set, remove, pause, resume."""
+"""Commands that edit schedules: add, set, remove, pause, resume."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import click
 from beat.cli.shared import (
     as_json,
     dry_run,
+    insert_statement,
     length,
     name_argument,
     parse_options,
+    require_schedules,
     some_names,
     time_of_day,
+    update_statement,
     yes,
 )
 from workers.output import confirm, connect, handle_db_errors, say, show
@@ -27,30 +30,30 @@ COLUMNS = {
     "every": "e.g. '2 hours'",
     "cron": "e.g. '0 17 * * 1-5'",
     "at": "once, e.g. '2026-12-24 17:00 Europe/Berlin'",
-    "after": "whenever this other schedule has succeeded",
+    "after": "after each success of this other schedule",
     "timezone": "IANA zone, e.g. America/New_York",
-    "calendar": "exchange whose trading days alone count, e.g. XNYS",
+    "calendar": "exchange: due on its trading days only, e.g. XNYS",
     "calendar_hours": "day or session",
     "starts_at": "not due earlier",
     "ends_at": "not due at or after this",
-    "jitter": "spread each start over so long",
+    "jitter": "spread each start over this length",
     "overlap": "skip, buffer_one, buffer_all, cancel_other, allow_all",
     "catch_up": "latest, all, none",
-    "catch_up_window": "older than this is given up",
-    "max_runs": "stops after so many runs",
-    "pause_after_failures": "pauses itself after so many failed runs in a row",
-    "alert_after": "people are told after so many failed runs in a row",
+    "catch_up_window": "older due times are missed, not run",
+    "max_runs": "stop after this many runs",
+    "pause_after_failures": "pause after this many failed runs in a row",
+    "alert_after": "send a notice after this many failed runs in a row",
     "alert_on_partial": "share of failed items that makes a partial run count as failed, e.g. 0.5",
     "max_attempts": "attempts per batch",
-    "timeout": "longest time of a run",
-    "expires": "not worth starting so long after its due time",
+    "timeout": "maximum time of a run",
+    "expires": "a run not started this long after its due time expires",
     "queue": "queue of its messages",
     "priority": "0 to 9, 9 first",
-    "batch_size": "items a batch",
-    "batch_delay": "least time between two batches",
+    "batch_size": "items per batch",
+    "batch_delay": "minimum time between two batches",
     "max_in_flight": "batches of a run at once",
-    "title": "for people",
-    "note": "why it is as it is",
+    "title": "name for people",
+    "note": "reason for these settings",
 }
 
 Command = Callable[..., None]
@@ -62,16 +65,16 @@ def columns(command: Command) -> Command:
         command = click.option(f"--{column.replace('_', '-')}", column, help=help_)(command)
     options = (
         click.option("--daily", metavar="HH:MM", help="every day at, in the schedule's timezone"),
-        click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="of the task"),
-        click.option("--enabled/--disabled", "enabled", default=None, help="whether it is planned"),
+        click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="task option"),
+        click.option("--enabled/--disabled", "enabled", default=None, help="whether it runs at all"),
     )
     for option in options:
         command = option(command)
     return command
 
 
-def wanted(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
-    """Columns to write: `none` empties one; a timing takes the place of the one there was."""
+def changes_of(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
+    """Columns to write: `none` empties one; a timing replaces the earlier one."""
     if daily is not None:
         given["cron"] = time_of_day(daily)
     changes = {
@@ -84,10 +87,11 @@ def wanted(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
     return changes
 
 
-def write(name: str, statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -> None:
-    """Do one statement and tell what it leads to; a dry run shows the next five runs, and undoes it."""
+def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -> None:
+    """Run one statement and show the result; a dry run shows the next five runs and rolls back."""
+    name = values["name"]
     with connect() as connection, connection.transaction(force_rollback=dry):
-        connection.execute(statement, {**values, "_name": name})
+        connection.execute(statement, values)
         row = connection.execute(
             "select schedule_words(s) as runs, s.enabled,"
             " (select ahead from next_runs(s.name, 1)) as ahead from schedule s where name = %s",
@@ -116,35 +120,27 @@ def set_(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Change a schedule; what is not named stays as it is, `none` empties."""
-    changes = wanted(given, daily)
+    """Change a schedule; columns not named stay as they are, `none` empties one."""
+    changes = changes_of(given, daily)
     added = parse_options(options)
     if not changes and not added:
         raise click.UsageError("nothing to change: give --every, --cron, --daily, --option or --note …")
     with connect() as connection:
-        connection.execute("select schedule_named(%s)", (name,))
-    sets = [f'"{column}" = %({column})s' for column in changes]
-    if added:
-        sets.append("options = options || %(options)s::jsonb")
-    write(
-        name,
-        f"update schedule set {', '.join(sets)} where name = %(_name)s",  # noqa: S608 - own names
-        {**changes, "options": json.dumps(added)},
-        dry=dry_run,
-        as_json=as_json,
-    )
+        require_schedules(connection, [name])
+    more = ["options = options || %(options)s::jsonb"] if added else []
+    values = {**changes, "options": json.dumps(added), "name": name}
+    write(update_statement(changes, *more), values, dry=dry_run, as_json=as_json)
 
 
 @click.command("add")
 @click.argument("name")
-@click.option("--task", required=True, help="the kind of work, e.g. tasks.prices.refresh")
+@click.option("--task", required=True, help="kind of work, e.g. tasks.prices.refresh")
 @columns
 @dry_run
 @as_json
 @handle_db_errors
 def add(
     name: str,
-    task: str,
     daily: str | None,
     options: tuple[str, ...],
     dry_run: bool,
@@ -152,20 +148,8 @@ def add(
     **given: Any,
 ) -> None:
     """Add a schedule."""
-    row = {
-        **wanted(given, daily),
-        "task": task,
-        "options": json.dumps(parse_options(options)),
-    }
-    names = ", ".join(f'"{column}"' for column in row)
-    values = ", ".join(f"%({column})s" for column in row)
-    write(
-        name,
-        f"insert into schedule (name, {names}) values (%(_name)s, {values})",  # noqa: S608 - own names
-        row,
-        dry=dry_run,
-        as_json=as_json,
-    )
+    row = {**changes_of(given, daily), "options": json.dumps(parse_options(options))}
+    write(insert_statement(row), {**row, "name": name}, dry=dry_run, as_json=as_json)
 
 
 @click.command("remove")
@@ -175,10 +159,9 @@ def add(
 def remove(wanted: tuple[str, ...], yes: bool) -> None:
     """Delete schedules; their history stays under their names."""
     if not wanted:
-        raise click.UsageError("which? give one name or more")
+        raise click.UsageError("give one name or more")
     with connect() as connection:
-        for name in wanted:
-            connection.execute("select schedule_named(%s)", (name,))
+        require_schedules(connection, wanted)
         confirm(f"Delete {', '.join(wanted)}?", yes=yes)
         with connection.transaction():
             for name in wanted:
@@ -192,32 +175,31 @@ def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
     return ("%(until)s::timestamptz", {"until": until}) if until else ("'infinity'", {})
 
 
-def _said(row: dict[str, Any]) -> str:
-    """A schedule that is paused or resumed and would not run anyway says so; the database says why."""
+def _name_of(row: dict[str, Any]) -> str:
     return str(row["name"]) if row["enabled"] else f"{row['name']} (stays disabled)"
 
 
 @click.command("pause")
 @some_names
-@click.option("--all", "everything", is_flag=True, help="one switch for everything")
-@click.option("--note", help="why")
+@click.option("--all", "everything", is_flag=True, help="every schedule, by one switch")
+@click.option("--note", help="reason")
 @click.option("--for", "for_", help="e.g. 2h")
 @click.option("--until", help="a time")
 @handle_db_errors
 def pause(
     wanted: tuple[str, ...], everything: bool, note: str | None, for_: str | None, until: str | None
 ) -> None:
-    """Pause schedules; say why."""
+    """Pause schedules."""
     if bool(wanted) == everything:
         raise click.UsageError("give one name or more, or --all")
     if everything and (for_ or until):
-        raise click.UsageError("--all is one switch without an end; resume --all ends it")
+        raise click.UsageError("--all takes no end; resume --all ends it")
     expression, values = _until(for_, until)
     with connect() as connection, connection.transaction():
         if everything:
             connection.execute("select pause_all(%s)", (note,))
         done = [
-            _said(
+            _name_of(
                 connection.execute(
                     f"select (p).* from pause(%(name)s, %(note)s, {expression}) p",  # noqa: S608 - own texts
                     {"name": name, "note": note, **values},
@@ -230,17 +212,17 @@ def pause(
 
 @click.command("resume")
 @some_names
-@click.option("--all", "everything", is_flag=True, help="undo pause --all")
+@click.option("--all", "everything", is_flag=True, help="end pause --all")
 @handle_db_errors
 def resume(wanted: tuple[str, ...], everything: bool) -> None:
-    """End a pause, also an automatic one; no backlog is fired."""
+    """End a pause, also an automatic one; missed due times do not all run at once."""
     if bool(wanted) == everything:
         raise click.UsageError("give one name or more, or --all")
     with connect() as connection, connection.transaction():
         if everything:
             connection.execute("select resume_all()")
         done = [
-            _said(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
+            _name_of(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
             for name in wanted
         ]
     say("resumed: " + ("everything" if everything else ", ".join(done)), err=True)

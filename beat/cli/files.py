@@ -1,4 +1,4 @@
-"""Verbs for schedules as a file: export writes YAML, apply makes the table like the file."""
+"""Schedules as a file: export writes YAML, apply makes the table equal to the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 
 import click
 
-from beat.cli.shared import dry_run, some_names, yes
+from beat.cli.shared import (
+    dry_run,
+    insert_statement,
+    require_schedules,
+    some_names,
+    update_statement,
+    yes,
+)
 from workers.output import REFUSED, confirm, connect, fail, handle_db_errors, say
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
@@ -27,18 +34,18 @@ COLUMNS: dict[str, Any] = {
 INTERVALS = ("every", "jitter", "catch_up_window", "timeout", "expires", "batch_delay")
 TIMES = ("at", "starts_at", "ends_at", "paused_until")
 
-#: What YAML 1.1 makes of 17:00 (a number of base sixty) and of dates is not wanted; numbers are.
-SIXTY = re.compile("tag:yaml.org,2002:(int|float|timestamp)$")
-WHOLE = re.compile(r"[-+]?[0-9]+$")
-BROKEN = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$")
+#: Types that YAML 1.1 gives to 17:00 (a number of base sixty) and to dates; here they stay texts.
+UNWANTED_TYPES = re.compile("tag:yaml.org,2002:(int|float|timestamp)$")
+INTEGER = re.compile(r"[-+]?[0-9]+$")
+DECIMAL = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$")
 
 HEAD = """\
-# Schedules of Watchkeeper; what is not written has its default.  celery schedule apply FILE
+# Schedules of Watchkeeper; columns left out have their defaults.  celery schedule apply FILE
 """
 
 
 def _shown(column: str) -> str:
-    """The expression that reads ``column`` for people."""
+    """The expression that reads ``column`` as a person writes it."""
     if column in INTERVALS:
         words = f"duration_words({column})"
         return (
@@ -52,30 +59,30 @@ def _shown(column: str) -> str:
 
 
 def read_all(connection: Any) -> dict[str, dict[str, Any]]:
-    """Every schedule by name, as the file has it: lengths in words, times in UTC, no defaults."""
+    """Every schedule by name, as in the file: lengths in words, times in UTC, no defaults."""
     shown = ", ".join(_shown(column) for column in COLUMNS)
     rows = connection.execute(f"select name, {shown} from schedule order by name")  # noqa: S608
     return {row.pop("name"): tidy(row) for row in rows}
 
 
 def tidy(row: dict[str, Any]) -> dict[str, Any]:
-    """``row`` in the file's order without what is as it would be anyway."""
+    """``row`` in the file's order without defaults."""
     return {c: row[c] for c, default in COLUMNS.items() if c in row and row[c] != default}
 
 
 def parse(text: str) -> dict[str, dict[str, Any]]:
-    """The schedules of a file by name; ends the command when it has another form."""
+    """The schedules of a file by name; exits when the file has another form."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """17:00 and 2026-12-24 stay texts, as people mean them: Postgres reads them."""
+        """17:00 and 2026-12-24 stay texts: Postgres reads them."""
 
     Loader.yaml_implicit_resolvers = {
-        first: [(tag, at) for tag, at in found if not SIXTY.match(tag)]
+        first: [(tag, at) for tag, at in found if not UNWANTED_TYPES.match(tag)]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    Loader.add_implicit_resolver("tag:yaml.org,2002:int", WHOLE, list("-+0123456789"))
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", BROKEN, list("-+0123456789."))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:int", INTEGER, list("-+0123456789"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", DECIMAL, list("-+0123456789."))
     try:
         found = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
@@ -93,23 +100,17 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
 
 
 def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) -> None:
-    """Make one schedule like ``row``, columns left out included."""
+    """Make one schedule equal to ``row``; columns left out get their defaults."""
     full = {**COLUMNS, **row}
     full["options"] = json.dumps(full["options"])
     # YAML reads a bare number as one; Postgres reads it as seconds when it is text.
     full |= {c: str(full[c]) for c in INTERVALS if full[c] is not None}
-    if exists:
-        sets = ", ".join(f'"{column}" = %({column})s' for column in full)
-        connection.execute(f"update schedule set {sets} where name = %(name)s", {**full, "name": name})  # noqa: S608
-        return
-    columns = ", ".join(f'"{column}"' for column in full)
-    values = ", ".join(f"%({column})s" for column in full)
-    statement = f"insert into schedule (name, {columns}) values (%(name)s, {values})"  # noqa: S608
+    statement = update_statement(full) if exists else insert_statement(full)
     connection.execute(statement, {**full, "name": name})
 
 
 def in_order(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Names so that each comes after the one it runs after (a circle is left to the database)."""
+    """Names ordered so that each follows its ``after`` (the database refuses circles)."""
     ordered: list[str] = []
     left = dict.fromkeys(rows)
     while left:
@@ -122,7 +123,7 @@ def in_order(rows: dict[str, dict[str, Any]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What applying a file changes, name by name."""
+    """What applying a file changes, by name."""
 
     added: list[str]
     changed: dict[str, dict[str, tuple[Any, Any]]]
@@ -133,30 +134,26 @@ class Difference:
         return len(self.added) + len(self.changed) + len(self.removed)
 
     def lines(self) -> list[str]:
-        """The difference for people."""
-        found = [f"+ {name}: {words(self.wanted[name])}" for name in self.added]
+        found = [f"+ {name}: {summary(self.wanted[name])}" for name in self.added]
         for name, columns in self.changed.items():
             found.append(f"~ {name}")
-            found += [
-                f"    {column}: {said(old)} -> {said(new)}" for column, (old, new) in columns.items()
-            ]
+            for column, (old, new) in columns.items():
+                found.append(f"    {column}: {display(old)} -> {display(new)}")
         return found + [f"- {name}" for name in self.removed]
 
 
-def said(value: Any) -> str:
-    """A value of a column on one line."""
+def display(value: Any) -> str:
     if value is None:
         return "nothing"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def words(row: dict[str, Any]) -> str:
-    """A new schedule on one line."""
-    return ", ".join(f"{column} {said(value)}" for column, value in row.items())
+def summary(row: dict[str, Any]) -> str:
+    return ", ".join(f"{column} {display(value)}" for column, value in row.items())
 
 
-def make_alike(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bool) -> Difference:
-    """Write what differs and return it; what Postgres makes of a value is what is compared."""
+def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bool) -> Difference:
+    """Write and return the differences; values are compared as Postgres reads them."""
     before = read_all(connection)
     removed = sorted(before.keys() - wanted.keys()) if prune else []
     for name in in_order({name: before[name] for name in removed})[::-1]:
@@ -185,8 +182,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
     import yaml
 
     with connect() as connection:
-        for name in wanted:
-            connection.execute("select schedule_named(%s)", (name,))
+        require_schedules(connection, wanted)
         found = read_all(connection)
     chosen = {name: row for name, row in found.items() if not wanted or name in wanted}
     text = HEAD + yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
@@ -199,17 +195,17 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
 
 @click.command("apply")
 @click.argument("file", type=click.File())
-@click.option("--prune", is_flag=True, help="also delete schedules that the file does not have")
+@click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
 @dry_run
 @yes
 @handle_db_errors
 def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
-    """Make schedules like FILE (- for stdin): show what differs, ask, do all of it or nothing."""
+    """Make the schedules equal to FILE (- for stdin): show differences, ask, apply all or none."""
     wanted = parse(file.read())
     with connect() as connection:
-        # Tried first and undone, so that nothing is locked while a person thinks.
+        # A trial that is rolled back, so that no row stays locked while a person reads.
         with connection.transaction(force_rollback=True):
-            found = make_alike(connection, wanted, prune=prune)
+            found = synchronize(connection, wanted, prune=prune)
         for line in found.lines():
             say(line)
         if not found or dry_run:
@@ -217,7 +213,7 @@ def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
             return
         confirm(f"Apply {len(found)} changes?", yes=yes)
         with connection.transaction():
-            make_alike(connection, wanted, prune=prune)
+            synchronize(connection, wanted, prune=prune)
     say(f"applied {len(found)} changes", err=True)
 
 

@@ -1,7 +1,7 @@
 """`run NAME --here`: a run in this process, without beat, broker and workers.
 
-It has its row in the ledger, obeys the overlap policy, takes permits, and may be watched and stopped
-like any other.  Where beat and workers live, they help with the batches of a large run.
+The run has its row in the ledger, follows the overlap policy, takes permits, and can be watched and
+stopped like any other.  Where beat and workers run, they share the batches of a large run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from beat.cli.progress import phrase
+from beat.cli.progress import RUNS, phrase
 from workers.output import FAILED, INTERRUPTED, REFUSED, connect, fail, say
 
 READY = """
@@ -24,7 +24,8 @@ select b.seq, r.task from batch b join run r on r.id = b.run_id
  order by b.seq limit 1
 """
 
-ASK = """
+#: A request that is answered by this command itself.
+REQUEST = """
 insert into run_request (action, schedule, options, note, answered_at, answer)
 values ('run', %s, %s, %s, clock_timestamp(), 'started where it was asked for')
 returning id, requested_by
@@ -58,35 +59,33 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
 
 
 def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
-    """Write the run and its first batch, as beat would; it is admitted under the schedule's lock."""
+    """Write the run and its first batch as beat does, under the schedule's lock."""
     from psycopg.rows import tuple_row
 
     from beat.tick import reading
     from beat.tick.claim import Claim
     from beat.tick.session_cache import SessionCache
 
-    laid = json.dumps(options) if options else None
+    given = json.dumps(options) if options else None
     with connect() as connection, connection.transaction():
-        # Booked like every request, and answered at once.
         connection.row_factory = tuple_row
-        asked, by = connection.execute(ASK, (name, laid, note)).fetchone()
+        request, by = connection.execute(REQUEST, (name, given, note)).fetchone()
         row = reading.lock_one(connection, name)
         if row is None:
-            fail("somebody holds the schedule at the moment", "try again", REFUSED)
+            fail("the schedule is locked by another session", "try again", REFUSED)
         (now,) = connection.execute("select clock_timestamp()").fetchone()
         claim = Claim(connection, now, SessionCache())
         claim.count([row])
-        run = claim.add(row, now, trigger="manual", options=laid, requested_by=by)
+        run = claim.add(row, now, trigger="manual", options=given, requested_by=by)
         if run.state != "due":
             fail(f"not started: {run.reason}", "celery schedule watch shows what runs", REFUSED)
         claim.write()
-        connection.execute("update run_request set answer_run_id = %s where id = %s", (run.id, asked))
+        connection.execute("update run_request set answer_run_id = %s where id = %s", (run.id, request))
         return run.id
 
 
 def _work(connection: Any, run_id: str) -> Any:
-    """Do the run's batches one by one until none is left, or until Ctrl-C."""
-    from beat.cli.progress import LOOK
+    """Run the batches one by one until none is left, or until Ctrl-C."""
     from workers import shutdown
     from workers.app import app
     from workers.execution.task import RunFailed
@@ -94,7 +93,7 @@ def _work(connection: Any, run_id: str) -> Any:
     app.loader.import_default_modules()
     pause = threading.Event()
     while True:
-        row = connection.execute(LOOK, {"ids": [run_id]}).fetchone()
+        row = connection.execute(RUNS, {"ids": [run_id]}).fetchone()
         if row["finished_at"] is not None or shutdown.requested():
             return row
         ready = connection.execute(READY, (run_id,)).fetchone()

@@ -1,4 +1,4 @@
-"""Verbs that only look: list, show, next, runs, changes, status, watch."""
+"""Commands that only read: list, show, next, runs, changes, status, watch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,36 @@ RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiti
 QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "blocked_because")
 HEALTH = ("name", "role", "seen", "state")
 TROUBLE = ("kind", "title", "text", "severity")
+AHEAD = ("local", "due_at", "ahead")
+
+#: What `show` lists of a schedule: the statement and the columns of each table.
+DETAILS = {
+    "next_runs": ("select * from next_runs(%s, 5)", AHEAD),
+    "recent_runs": (
+        "select * from recent_runs where name = %s limit 10",
+        ("when", "trigger", "state", "summary", "took"),
+    ),
+    "recent_changes": (
+        "select * from recent_changes where schedule = %s limit 5",
+        ("changed_at", "changed_by", "program", "change"),
+    ),
+}
+#: What `status` lists, in its order.
+OVERVIEW = {
+    "schedules": ("select * from schedule_status", STATUS),
+    "running": ("select * from running_now limit 20", RUNNING),
+    "quotas": ("select * from quota_status", QUOTAS),
+    "health": ("select * from health", HEALTH),
+    "trouble": ("select * from trouble order by severity, kind", TROUBLE),
+}
 
 
 @click.command("list")
-@click.option("--state", help="on, paused, disabled, late, failing, or how the state begins")
+@click.option("--state", help="on, paused, disabled, late, failing, or a prefix of the state")
 @as_json
 @handle_db_errors
 def list_(state: str | None, as_json: bool) -> None:
-    """Every schedule: when it runs, how it went, when it runs next."""
+    """Every schedule: timing, state, last result, next run."""
     with connect() as connection:
         rows = connection.execute("select * from schedule_status").fetchall()
     wanted = (state or "").lower()
@@ -44,15 +66,11 @@ def show_(name: str, as_json: bool) -> None:
     """One schedule: its settings, next and last runs, last changes."""
     with connect() as connection:
         row = connection.execute("select (schedule_named(%s)).*", (name,)).fetchone()
-        coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall()
-        runs = connection.execute(
-            "select * from recent_runs where name = %s limit 10", (name,)
-        ).fetchall()
-        changes = connection.execute(
-            "select * from recent_changes where schedule = %s limit 5", (name,)
-        ).fetchall()
+        more = {
+            key: connection.execute(statement, (name,)).fetchall()
+            for key, (statement, _) in DETAILS.items()
+        }
     if as_json:
-        more = {"next_runs": coming, "recent_runs": runs, "recent_changes": changes}
         show([{**row, **more}], (), as_json=True)
         return
     settings = [
@@ -61,13 +79,9 @@ def show_(name: str, as_json: bool) -> None:
         if v is not None
     ]
     show(settings, ("setting", "value"))
-    for found, columns in (
-        (coming, ("local", "due_at", "ahead")),
-        (runs, ("when", "trigger", "state", "summary", "took")),
-        (changes, ("changed_at", "changed_by", "program", "change")),
-    ):
+    for key, (_, columns) in DETAILS.items():
         say()
-        show(found, columns)
+        show(more[key], columns)
 
 
 @click.command("next")
@@ -76,21 +90,21 @@ def show_(name: str, as_json: bool) -> None:
 @as_json
 @handle_db_errors
 def next_(name: str, count: int, as_json: bool) -> None:
-    """When it will run: local time, UTC, and how far ahead."""
+    """The next runs: local time, UTC, and time left."""
     with connect() as connection:
         rows = connection.execute("select * from next_runs(%s, %s)", (name, count)).fetchall()
-    show(rows, ("local", "due_at", "ahead"), as_json=as_json)
+    show(rows, AHEAD, as_json=as_json)
 
 
 @click.command("runs")
 @click.argument("name", required=False, shell_complete=names)
-@click.option("--failed", is_flag=True, help="only those that failed, whole or in part")
+@click.option("--failed", is_flag=True, help="only failed and partial ones")
 @click.option("--since", help="e.g. 24h")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @handle_db_errors
 def runs(name: str | None, failed: bool, since: str | None, count: int, as_json: bool) -> None:
-    """Runs, the newest first."""
+    """Runs, newest first."""
     with connect() as connection:
         rows = connection.execute(
             "select * from recent_runs where (%(name)s::text is null or name = %(name)s)"
@@ -104,7 +118,7 @@ def runs(name: str | None, failed: bool, since: str | None, count: int, as_json:
                 "select from run where schedule = %s limit 1", (name,)
             ).fetchone()
             if known is None:
-                # Either it has not run yet, or there is no such name: then the database says so.
+                # No run yet, or an unknown name, which the database refuses.
                 connection.execute("select schedule_named(%s)", (name,))
     show(rows, RUNS, as_json=as_json)
 
@@ -130,11 +144,7 @@ def status(as_json: bool) -> None:
     """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
     with connect() as connection:
         found = {
-            "schedules": connection.execute("select * from schedule_status").fetchall(),
-            "running": connection.execute("select * from running_now limit 20").fetchall(),
-            "quotas": connection.execute("select * from quota_status").fetchall(),
-            "health": connection.execute("select * from health").fetchall(),
-            "trouble": connection.execute("select * from trouble order by severity, kind").fetchall(),
+            key: connection.execute(statement).fetchall() for key, (statement, _) in OVERVIEW.items()
         }
     if as_json:
         shown = {
@@ -142,9 +152,7 @@ def status(as_json: bool) -> None:
         }
         say(json.dumps(shown, default=str))
     else:
-        for number, (key, columns) in enumerate(
-            zip(found, (STATUS, RUNNING, QUOTAS, HEALTH, TROUBLE), strict=True)
-        ):
+        for number, (key, (_, columns)) in enumerate(OVERVIEW.items()):
             if number:
                 say()
             show(found[key], columns)
@@ -157,7 +165,7 @@ def status(as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN", required=False, type=click.UUID)
 @handle_db_errors
 def watch(run_id: object | None) -> None:
-    """Live bars of one run, or of all that run now; Ctrl-C ends the looking, not the runs."""
+    """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""
     from beat.cli.progress import follow
 
     with connect() as connection:

@@ -9,12 +9,12 @@ from typing import Any
 
 from workers.output import FAILED, INTERRUPTED, fail, say
 
-#: Between two looks (seconds).
-PAUSE = 0.25
-#: A request that no beat has answered by then gets a word (seconds).
-SILENT = 5.0
+#: Seconds between two reads.
+POLL_SECONDS = 0.25
+#: A request that no beat has answered by then gets a notice (seconds).
+MAX_SILENCE = 5.0
 
-LOOK = """
+RUNS = """
 select r.id, coalesce(r.schedule, r.task) as name, r.state, r.finished_at, r.error,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
        greatest(r.total, b.total, 0) as total, coalesce(b.ended, 0) as ended,
@@ -35,31 +35,31 @@ select r.id, coalesce(r.schedule, r.task) as name, r.state, r.finished_at, r.err
 ANSWER = "select answer, answer_run_id from run_request where id = %s"
 
 
-def wait_for_answer(connection: Any, asked: int) -> Any:
-    """The run that a request led to; ends the command when it led to none."""
-    told, began = False, time.monotonic()
+def wait_for_answer(connection: Any, request: int) -> Any:
+    """The id of the run that a request created; exits when it created none."""
+    noticed, began = False, time.monotonic()
     try:
-        while not (row := connection.execute(ANSWER, (asked,)).fetchone())["answer_run_id"]:
+        while not (row := connection.execute(ANSWER, (request,)).fetchone())["answer_run_id"]:
             if row["answer"]:
                 fail(row["answer"], None, FAILED)
-            if not told and time.monotonic() - began > SILENT:
-                told = True
-                say("no beat has answered yet; does one run?  celery doctor", err=True)
-            time.sleep(PAUSE)
+            if not noticed and time.monotonic() - began > MAX_SILENCE:
+                noticed = True
+                say("no beat has answered yet; check with celery doctor whether one runs", err=True)
+            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        say(f"request {asked} stays, beat will obey it: celery schedule runs", err=True)
+        say(f"request {request} stays; beat will handle it: celery schedule runs", err=True)
         sys.exit(INTERRUPTED)
     return row["answer_run_id"]
 
 
 def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:
-    """What a run does at the moment, in a few words."""
+    """The state of a run in a few words."""
     if row["finished_at"]:
         return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
     failed = f"{row['failed']} failed, " if row["failed"] else ""
     if row["waiting_for"]:
-        soon = f" {max(0, round(row['waits'] or 0))} s" if countdown else ""
-        return f"{failed}waiting{soon} for {row['waiting_for']}"
+        left = f" {max(0, round(row['waits'] or 0))} s" if countdown else ""
+        return f"{failed}waiting{left} for {row['waiting_for']}"
     held = row["state"] == "held" and row["summary"]
     return f"{failed}{held or row['state']}"
 
@@ -68,21 +68,21 @@ class Lines:
     """One line on standard error for each change."""
 
     def __init__(self) -> None:
-        self._said: dict[Any, str] = {}
+        self._printed: dict[Any, str] = {}
 
     def show(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             line = f"{row['name']} {row['ended']}/{row['total']} {phrase(row)}"
-            if self._said.get(row["id"]) != line:
-                self._said[row["id"]] = line
+            if self._printed.get(row["id"]) != line:
+                self._printed[row["id"]] = line
                 say(line, err=True)
 
     def close(self) -> None:
-        """Nothing to put away."""
+        """No screen to restore."""
 
 
 class Bars:
-    """A bar for each run, drawn over and over on standard error."""
+    """A bar for each run, redrawn on standard error."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -95,7 +95,7 @@ class Bars:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             Remaining(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[text]}"),
             console=Console(stderr=True),
         )
         self._tasks: dict[Any, Any] = {}
@@ -104,12 +104,12 @@ class Bars:
     def show(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             if row["id"] not in self._tasks:
-                self._tasks[row["id"]] = self._bars.add_task("", name=row["name"], said="", total=None)
+                self._tasks[row["id"]] = self._bars.add_task("", name=row["name"], text="", total=None)
             self._bars.update(
                 self._tasks[row["id"]],
                 completed=float(row["ended"]),
                 total=float(row["total"]) or None,
-                said=row["state"] if row["finished_at"] else phrase(row, countdown=True),
+                text=row["state"] if row["finished_at"] else phrase(row, countdown=True),
             )
 
     def close(self) -> None:
@@ -117,36 +117,34 @@ class Bars:
 
 
 def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] | None = None) -> None:
-    """Show runs until they have ended (all that run now: until Ctrl-C); exit status 1 when one failed.
+    """Show runs until they have ended, without ``ids`` all active ones until Ctrl-C; exit 1 on failure.
 
-    ``step`` is called between two looks instead of waiting.
+    ``step`` is called between two reads instead of waiting.
     """
-    screen: Lines | Bars = Bars() if sys.stderr.isatty() else Lines()
-    rows: list[dict[str, Any]] = []
-    seen: set[Any] = set()
+    view: Lines | Bars = Bars() if sys.stderr.isatty() else Lines()
+    rows: dict[Any, dict[str, Any]] = {}
     try:
         while True:
-            looked_for = list(ids) if ids is not None else (sorted(seen) or None)
-            rows = connection.execute(LOOK, {"ids": looked_for}).fetchall()
+            wanted = list(ids) if ids is not None else sorted(rows)
+            found = connection.execute(RUNS, {"ids": wanted}).fetchall()
             if ids is None:
-                now = connection.execute(LOOK, {"ids": None}).fetchall()
-                seen |= {row["id"] for row in now}
-                rows = [*rows, *(row for row in now if row["id"] not in {r["id"] for r in rows})]
-            screen.show(rows)
-            if ids is not None and all(row["finished_at"] for row in rows):
+                found += connection.execute(RUNS, {"ids": None}).fetchall()
+            rows = {row["id"]: row for row in found}
+            view.show(list(rows.values()))
+            if ids is not None and all(row["finished_at"] for row in rows.values()):
                 break
             if step is not None:
                 step()
             else:
-                time.sleep(PAUSE)
+                time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        screen.close()
-        left = [str(row["id"]) for row in rows if not row["finished_at"]]
-        if left and ids is not None:
-            say(f"it goes on; to end it: celery schedule stop {left[0]}", err=True)
+        view.close()
+        active = [run_id for run_id, row in rows.items() if not row["finished_at"]]
+        if active and ids is not None:
+            say(f"it goes on; to end it: celery schedule stop {active[0]}", err=True)
         sys.exit(INTERRUPTED)
-    screen.close()
-    for row in rows:
+    view.close()
+    for row in rows.values():
         say(phrase(row))
-    if any(row["state"] not in {"succeeded", "partial"} for row in rows):
+    if any(row["state"] not in {"succeeded", "partial"} for row in rows.values()):
         sys.exit(FAILED)

@@ -1,9 +1,10 @@
-"""What the verbs share: names for the shell's completion, options, NAME=VALUE pairs."""
+"""What the commands share: completion of names, options, NAME=VALUE pairs, statements on `schedule`."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -14,12 +15,12 @@ from workers.output import connect
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
-dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would be")
+dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
 
 
 def names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of schedules for the shell's completion; nothing when the database is away."""
+    """Names of schedules for the shell's completion; none while the database is unreachable."""
     try:
         with connect() as connection:
             found = connection.execute(
@@ -33,6 +34,25 @@ def names(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comple
 
 name_argument = click.argument("name", shell_complete=names)
 some_names = click.argument("wanted", metavar="NAME…", nargs=-1, shell_complete=names)
+
+
+def require_schedules(connection: Any, wanted: Iterable[str]) -> None:
+    """Fail in the database's words, with similar names, when there is no such schedule."""
+    for name in wanted:
+        connection.execute("select schedule_named(%s)", (name,))
+
+
+def insert_statement(columns: Iterable[str]) -> str:
+    """Insert schedule ``%(name)s`` with a parameter for each column."""
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    values = ", ".join(f"%({column})s" for column in columns)
+    return f"insert into schedule (name, {quoted}) values (%(name)s, {values})"  # noqa: S608
+
+
+def update_statement(columns: Iterable[str], *more: str) -> str:
+    """Update schedule ``%(name)s`` with a parameter for each column, and ``more`` assignments."""
+    sets = [*(f'"{column}" = %({column})s' for column in columns), *more]
+    return f"update schedule set {', '.join(sets)} where name = %(name)s"  # noqa: S608
 
 
 def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -50,13 +70,13 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def length(text: str) -> str:
-    """2h, 30m, 45s, 1d as Postgres reads them; anything else as it is."""
+    """2h, 30m, 45s, 1d as Postgres reads them; anything else unchanged."""
     units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
     return f"{text[:-1]} {units[text[-1]]}" if text[-1:] in units and text[:-1].isdigit() else text
 
 
 def time_of_day(text: str) -> str:
-    """HH:MM as a cron text for every day; UsageError when it is no time of day."""
+    """HH:MM as a cron text for every day."""
     if _CLOCK.fullmatch(text):
         hour, _, minute = text.partition(":")
         return f"{int(minute)} {int(hour)} * * *"
