@@ -9,14 +9,14 @@ from celery import Celery, signals
 
 from workers import db, logs, metrics, shutdown
 from workers.execution.task import Task
-from workers.pool import broker, farewell
-from workers.pool.autoscaler import Appetite
+from workers.pool import broker, warm_shutdown
+from workers.pool.autoscaler import ConsumeLimit
 from workers.pool.progress import Progress
 from workers.pool.watchdog import Watchdog
 from workers.settings import settings
 from workers.upstreams import client
 
-broker.mend_kombu()
+broker.patch_kombu()
 
 
 class Application(Celery):
@@ -68,8 +68,8 @@ app.conf.update(
     enable_utc=True,
     timezone="UTC",
 )
-app.steps["consumer"].update({Appetite, Progress, Watchdog})
-app.steps["worker"].add(farewell.Farewell)
+app.steps["consumer"].update({ConsumeLimit, Progress, Watchdog})
+app.steps["worker"].add(warm_shutdown.WarmShutdown)
 
 
 @signals.celeryd_init.connect
@@ -89,7 +89,7 @@ def _forked(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
-    farewell.forget()
+    warm_shutdown.reset()
 
 
 @signals.celeryd_after_setup.connect
@@ -102,4 +102,4 @@ def _logging_works(**_: Any) -> None:
 @signals.worker_shutting_down.connect
 def _shutting_down(sender: str, **_: Any) -> None:
     # Before Celery ends: while it looks for Redis, it does not come to its steps.
-    farewell.begin(sender)
+    warm_shutdown.begin(sender)

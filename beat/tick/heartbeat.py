@@ -33,7 +33,7 @@ class Beating:
         if time.monotonic() < self._next:
             return
         self._outbox.ping()
-        heartbeats.beat(node, "beat", {"pid": os.getpid(), "sent": self._messages})
+        heartbeats.record(node, "beat", {"pid": os.getpid(), "sent": self._messages})
         self._next = time.monotonic() + PAUSE
         self._given = True
 
@@ -42,4 +42,4 @@ class Beating:
         if self._given:
             self._given = False
             with suppress(SQLAlchemyError, OSError):
-                heartbeats.ended(node, "beat")
+                heartbeats.end(node, "beat")

@@ -72,7 +72,7 @@ def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
 def due_checks(bench: BenchEnvironment) -> None:
     """What beat and the autoscaler ask again and again while nothing is due."""
     from beat.tick import outbox, release
-    from workers.db import connect
+    from workers.db import driver_connect
     from workers.pool import demand
 
     now = bench.value("select now()")
@@ -90,7 +90,7 @@ def due_checks(bench: BenchEnvironment) -> None:
         figures[f"{name}_p99_ms"] = percentile(times, 0.99)
     times = []
     for _ in range(200):
-        with connect() as connection:
+        with driver_connect() as connection:
             began = time.perf_counter()
             demand.read(connection, "w@bench", ["upkeep"], 8)
             times.append(1000 * (time.perf_counter() - began))

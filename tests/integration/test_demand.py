@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from workers.db import connect
+from workers.db import driver_connect
 from workers.pool import demand
 from workers.pool.demand import Demand
 
 
 def read(me: str = "prices@one", *, queues: tuple[str, ...] = ("upkeep",), high: int = 8) -> Demand:
-    with connect() as connection:
+    with driver_connect() as connection:
         return demand.read(connection, me, queues, high)
 
 
@@ -97,13 +97,13 @@ def test_a_million_waiting_batches_make_the_read_no_dearer(batches: Any, connect
     batches(20_000, state="waiting", waiting_for="slow", send_at=None)
     batches(20_000, state="waiting", send_at="2199-01-01")
     connection.execute("analyze batch")
-    statement = demand.DEMAND.text
-    for name, value in {
-        "most": "500", "queues": "'{upkeep}'::text[]", "me": "'a'", "alive": "10", "group": "'a'",
-    }.items():  # fmt: skip
-        statement = statement.replace(f":{name}", value)
+    values = {
+        "max_counted": 500, "queues": ["upkeep"], "me": "a", "max_silence": 10.0, "group": "a",
+    }  # fmt: skip
 
-    (row,) = connection.execute(f"explain (analyze, buffers, format json) {statement}").fetchall()
+    (row,) = connection.execute(
+        "explain (analyze, buffers, format json) " + demand.DEMAND, values
+    ).fetchall()
 
     plan = row["QUERY PLAN"][0]["Plan"]
     assert "Seq Scan on batch" not in json.dumps(plan)

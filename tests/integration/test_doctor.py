@@ -34,7 +34,7 @@ def troubles(done: Result) -> dict[str, str]:
 
 
 def test_all_is_well(examine: Any) -> None:
-    heartbeats.beat("beat1@here", "beat", {"pid": 1})
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
     done = examine()
 
     assert done.exit_code == 0, done.output
@@ -43,7 +43,7 @@ def test_all_is_well(examine: Any) -> None:
 
 
 def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connection: Any) -> None:
-    heartbeats.beat("beat1@here", "beat", {"pid": 1})
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
     connection.execute("update heartbeat set seen_at = seen_at - interval '5 minutes'")
     done = examine("--json", broker="redis://127.0.0.1:1/0")
 
@@ -83,7 +83,7 @@ def test_rows_tasks_migrations_and_clocks_are_looked_at(
     real = time.time
     with monkeypatch.context() as patched:
         patched.setattr(time, "time", lambda: real() + 600)
-        heartbeats.beat("beat1@astray", "beat", {"pid": 1})
+        heartbeats.record("beat1@astray", "beat", {"pid": 1})
     found = troubles(examine("--json"))
 
     assert found["migrations"].startswith("database is at 0001, this code at ")
@@ -95,7 +95,7 @@ def test_rows_tasks_migrations_and_clocks_are_looked_at(
 
 def test_a_kind_of_this_code_that_was_never_migrated_is_told(examine: Any, connection: Any) -> None:
     connection.execute("delete from task_kind where name = 'tasks.prices.history'")
-    heartbeats.beat("beat1@here", "beat", {"pid": 1})
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
 
     assert troubles(examine("--json")) == {
         "tasks": "not yet in the database: tasks.prices.history; run python -m workers.migrate"

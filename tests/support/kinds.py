@@ -95,7 +95,7 @@ def growing(work: Work[CountingOptions]) -> None:
 
 
 _kept: list[bytearray] = []
-watchdog.STANDSTILL = float(os.environ.get("WATCHKEEPER_X_STANDSTILL", watchdog.STANDSTILL))
+watchdog.MAX_STANDSTILL = float(os.environ.get("WATCHKEEPER_X_STANDSTILL", watchdog.MAX_STANDSTILL))
 
 
 @control_command()  # type: ignore[misc]

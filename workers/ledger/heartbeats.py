@@ -1,4 +1,4 @@
-"""`heartbeat`: each process says that it is useful, not only that it is alive."""
+"""`heartbeat`: the last sign of each beat and worker, in its row and in its file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import time
 from typing import Any
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, DefaultNow, transaction
+from workers.db import Base, DefaultNow, driver_transaction, execute
 from workers.settings import settings
 
 
@@ -31,38 +31,37 @@ class Heartbeat(Base):
     )
 
 
-_BEAT = text("""
+#: The clock skew is for doctor alone: nothing depends on a host's clock.
+_RECORD = """
 insert into heartbeat (name, role, detail)
-values (:name, :role, cast(:detail as jsonb) || jsonb_build_object(
-    'clock_skew', cast(:clock as float8) - extract(epoch from clock_timestamp())::float8))
+values (%(name)s, %(role)s, %(detail)s || jsonb_build_object(
+    'clock_skew', %(clock)s::float8 - extract(epoch from clock_timestamp())::float8))
 on conflict (name) do update
    set seen_at = clock_timestamp(), detail = excluded.detail, role = excluded.role,
        started_at = case when heartbeat.detail->'pid' is distinct from excluded.detail->'pid'
                          then clock_timestamp() else heartbeat.started_at end
-""").bindparams(bindparam("detail", type_=JSONB))
+"""
+_END = """
+update heartbeat set detail = detail || '{"ended": true}'
+ where name = %(name)s and detail ->> 'pid' = %(pid)s
+"""
 
 
-def beat(name: str, role: str, detail: dict[str, Any]) -> None:
-    """Say that process ``name`` is useful: in its row, then in its file for a health check."""
-    with transaction() as connection:
-        # How far this host's clock is ahead: nothing depends on it, doctor tells it.
-        clock = time.time()
-        connection.execute(_BEAT, {"name": name, "role": role, "detail": detail, "clock": clock})
+def record(name: str, role: str, detail: dict[str, Any]) -> None:
+    """Write that process ``name`` works: in its row, then in its file for a health check."""
+    values = {"name": name, "role": role, "detail": Jsonb(detail), "clock": time.time()}
+    with driver_transaction() as connection:
+        execute(connection, _RECORD, values)
     directory = settings().heartbeat_dir
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{role}-{name}").touch()
 
 
-_ENDED = text("""
-update heartbeat set detail = detail || '{"ended": true}' where name = :name and detail ->> 'pid' = :pid
-""")
-
-
-def ended(name: str, role: str) -> None:
-    """Say that process ``name``, this one, ends on purpose: its silence is no trouble."""
-    with transaction() as connection:
-        connection.execute(_ENDED, {"name": name, "pid": str(os.getpid())})
+def end(name: str, role: str) -> None:
+    """Write that this process, ``name``, ends on purpose: its silence is not reported."""
+    with driver_transaction() as connection:
+        execute(connection, _END, {"name": name, "pid": str(os.getpid())})
     directory = settings().heartbeat_dir
     if directory is not None:
         (directory / f"{role}-{name}").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The pool's size follows what could run now, not what waits: ``--autoscale=max,min`` with our measure.
+"""Scales the pool by the batches that are ready to run: ``--autoscale=max,min`` with another measure.
 
-A thread reads the demand once a second; the worker's event loop only looks at what was read last, so
-that a slow database never holds it.  While Postgres or Redis is away Celery's own measure (messages in
-this worker's hands) decides.  A pool shrinks by idle processes alone: a running batch ends first.
+A thread reads the demand once a second; the worker's event loop uses the last reading, so that a slow
+database never blocks it.  While Postgres or Redis is unreachable, Celery's measure (messages in this
+worker's hands) decides.  A pool shrinks by idle processes alone: a running batch ends first.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from celery.worker.autoscale import Autoscaler
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.db import connect
+from workers.db import driver_connect
 from workers.pool import demand
 from workers.pool.demand import Demand
 from workers.pool.scaling import Peak, clamp
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Pause between two reads and between two looks at what was read (seconds).
-PAUSE = 1.0
-#: A reading older than this is no reading: Celery's own measure decides (seconds).
-STALE = 5.0
+#: Seconds between two reads of the demand, and between two adjustments.
+POLL_SECONDS = 1.0
+#: An older reading is ignored: Celery's own measure decides (seconds).
+MAX_AGE = 5.0
 
 
 class DemandScaler(Autoscaler):
-    """Celery's autoscaler with another measure, another cool-down, and bounds that people edit."""
+    """Celery's autoscaler with another measure, another cool-down, and bounds from `worker_group`."""
 
     pool: Any
 
     def __init__(
         self, pool: Any, high: int, low: int = 1, worker: Any = None, mutex: Any = None
     ) -> None:
-        super().__init__(pool, high, low, worker=worker, keepalive=PAUSE, mutex=mutex)
+        super().__init__(pool, high, low, worker=worker, keepalive=POLL_SECONDS, mutex=mutex)
         self._reader = _Reader(self)
         self._peak = Peak()
         self._applied: tuple[int, int] | None = None
-        #: What the command line says, for when people take their bounds back.
+        #: Bounds of the command line, for when the row is deleted.
         self._given = (high, low)
         self._wanted = 0
 
@@ -53,7 +53,7 @@ class DemandScaler(Autoscaler):
         self._reader.start_once()
         reading = self._reader.latest()
         if reading is not None and reading.bounds != self._applied:
-            self._obey(reading.bounds)
+            self._apply_bounds(reading.bounds)
         self._wanted = reading.wanted if reading else self.qty
         peak = self._peak.of(self._wanted, time.monotonic())
         before = self.processes
@@ -63,16 +63,16 @@ class DemandScaler(Autoscaler):
         elif size < before:
             self._shrink(before - size)
         if self.processes != before:
-            self._say(before, reading)
+            self._log(before, reading)
         return bool(self.processes != before)
 
-    def _obey(self, bounds: tuple[int, int] | None) -> None:
-        """Take the bounds that people wrote; without a row the command line's hold again."""
+    def _apply_bounds(self, bounds: tuple[int, int] | None) -> None:
+        """Use the bounds of the row; without a row those of the command line."""
         self._applied = bounds
         high, low = self.update(*(bounds or self._given))
         log.info("pool.bounded", max=high, min=low)
 
-    def _say(self, before: int, reading: Demand | None) -> None:
+    def _log(self, before: int, reading: Demand | None) -> None:
         log.info(
             "pool.scaled",
             before=before,
@@ -85,21 +85,23 @@ class DemandScaler(Autoscaler):
 
     def _shrink(self, number: int) -> None:
         """End up to ``number`` idle processes."""
-        pool = self.pool._pool  # noqa: SLF001 - what is idle only the pool knows
+        pool = self.pool._pool  # noqa: SLF001 - only the pool knows which are idle
         busy = _busy(pool)
         idle = sum(process.pid not in busy for process in pool._pool)  # noqa: SLF001
         with suppress(ValueError):
-            # Billiard takes a process for idle that was given a task and has not yet said so.
+            # Billiard counts a process as idle until it has acknowledged its task.
             pool._worker_active = lambda process: process.pid in busy  # noqa: SLF001
             self.pool.shrink(min(number, idle))
 
     @property
     def measure(self) -> str:
-        """What decides now."""
-        return "ledger" if self._reader.latest() else "messages in hand: Postgres or Redis is away"
+        """What decides the size now."""
+        return (
+            "ledger" if self._reader.latest() else "messages in hand: Postgres or Redis is unreachable"
+        )
 
-    def appetite(self) -> int:
-        """How many messages this worker may hold: one a process, and one to grow by when unsure."""
+    def max_held(self) -> int:
+        """How many messages this worker may hold: one per process, one more without a reading."""
         return int(self.processes) + (self._reader.latest() is None)
 
     def info(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class DemandScaler(Autoscaler):
 
 
 def _busy(pool: Any) -> set[int]:
-    """Processes that run a task, or to which one is on its way."""
+    """Processes that run a task, or to which one was sent."""
     busy: set[int] = set()
     for job in list(pool._cache.values()):  # noqa: SLF001
         busy.update(pid for pid in job.worker_pids() if pid)
@@ -132,58 +134,58 @@ class _Reader(threading.Thread):
         self._scaler = scaler
         self._read: Demand | None = None
         self._at = 0.0
-        self._away = ""
+        self._error = ""
 
     def start_once(self) -> None:
         if self.ident is None:
             self.start()
 
     def latest(self) -> Demand | None:
-        """What was read last, None when that is too long ago."""
-        return self._read if time.monotonic() - self._at < STALE else None
+        """The last reading, None when it is too old."""
+        return self._read if time.monotonic() - self._at < MAX_AGE else None
 
     def run(self) -> None:
         while True:
             began = time.monotonic()
             try:
-                self._look()
-                self._away = ""
+                self._read_demand()
+                self._error = ""
             except (SQLAlchemyError, OperationalError, OSError) as error:
-                if not self._away:
+                if not self._error:
                     log.warning("demand.unread", error=type(error).__name__)
-                self._away = type(error).__name__
-            time.sleep(max(0.1, PAUSE - (time.monotonic() - began)))
+                self._error = type(error).__name__
+            time.sleep(max(0.1, POLL_SECONDS - (time.monotonic() - began)))
 
-    def _look(self) -> None:
+    def _read_demand(self) -> None:
         worker = self._scaler.worker
         consumer = getattr(worker, "consumer", None)
         tasks = getattr(consumer, "task_consumer", None)
         if tasks is None:
-            # Not connected to Redis: nothing ready can come here.
+            # Not connected to Redis: no ready batch can reach this worker.
             return
         queues = [queue.name for queue in tasks.queues]
-        with connect() as connection:
+        with driver_connect() as connection:
             self._read = demand.read(connection, worker.hostname, queues, self._scaler.max_concurrency)
         self._at = time.monotonic()
 
 
-class Appetite(bootsteps.StartStopStep):
+class ConsumeLimit(bootsteps.StartStopStep):
     """Takes a message from Redis only when a process is free for it.
 
-    What a worker holds in reserve no other worker can run, and it has lost its place by priority.
+    A message held in reserve cannot run on another worker, and has lost its place by priority.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
-        """The consumer has a new channel: ask us before it takes a message."""
+        """Limit the consumer's new channel."""
         qos = consumer.task_consumer.channel.qos
         may_consume = qos.can_consume
 
         def can_consume() -> bool:
             scaler = getattr(consumer.controller, "autoscaler", None)
             if isinstance(scaler, DemandScaler):
-                limit = scaler.appetite()
+                limit = scaler.max_held()
             else:
                 limit = scaler.max_concurrency if scaler else consumer.pool.num_processes
             return len(state.reserved_requests) < limit and bool(may_consume())

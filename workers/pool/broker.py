@@ -1,4 +1,4 @@
-"""Redis as Celery's broker: its settings, and the mending of two defects of kombu 5.7."""
+"""Redis as Celery's broker: its settings, and fixes of two defects of kombu 5.7."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ OWN_QUEUES = ("notices", "upkeep")
 EXCHANGE = Exchange("watchkeeper", type="direct")
 
 #: How much of a broken message is logged (characters).
-EXCERPT = 500
+MAX_EXCERPT = 500
 
 TRANSPORT_OPTIONS: dict[str, Any] = {
-    # Messages are acknowledged at once, so nothing waits for this long; kombu asks for a value.
+    # Unused, because messages are acknowledged at once; kombu requires a value.
     "visibility_timeout": 3600,
     "health_check_interval": 10,
-    # A dead peer must not hold a publisher for ever; longer than kombu's blocking pop of 1 s.
+    # A dead peer must not block a publisher; longer than kombu's blocking pop of 1 s.
     "socket_timeout": 15,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -59,27 +59,27 @@ def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
 
 
 class BrokenMessage(ValueError):
-    """What lies in a queue is no message."""
+    """An entry of a queue is no valid message."""
 
 
-#: What reading a message raises that is not as it should be, whichever part of it is wrong.
+#: What reading a malformed message may raise.
 BROKEN = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, DataError,
 )  # fmt: skip
 
 
-def mend_kombu() -> None:
-    """Mend two defects of kombu 5.7.0: a Redis restart, and a broken message, must not end a worker.
+def patch_kombu() -> None:
+    """Fix two defects of kombu 5.7.0: a Redis restart, and a broken message, must not end a worker.
 
     ``Channel._connparams`` reads ``connection.client.hostname`` after the client has been collected;
-    the AttributeError is no connection error, so Celery ends the worker or leaves it hanging.  Said as
-    a connection error, Celery reconnects.  What is read from a list and cannot be read as a message is
-    an error that Celery does not know: it is dropped with a log line, and the next one is read.
+    the AttributeError is no connection error, so Celery ends the worker or hangs.  Raised as
+    a connection error, Celery reconnects.  List entries that are no valid messages raise errors that
+    Celery does not handle: they are dropped with a log line, and the next one is read.
     """
     channel: Any = kombu_redis.Channel
-    if hasattr(channel, "mended"):
+    if hasattr(channel, "patched"):
         return
-    channel.mended = True
+    channel.patched = True
     channel._connparams = _known_connection(channel._connparams)  # noqa: SLF001
     channel._brpop_read = _tolerant(channel._brpop_read)  # noqa: SLF001
     channel._receive = _tolerant(channel._receive)  # noqa: SLF001
@@ -101,46 +101,46 @@ def _loads(text: str) -> Any:
     try:
         return kombu_json.loads(text)
     except BROKEN as error:
-        raise BrokenMessage(f"{type(error).__name__}: {error}: {text[:EXCERPT]}") from None
+        raise BrokenMessage(f"{type(error).__name__}: {error}: {text[:MAX_EXCERPT]}") from None
 
 
 def _tolerant(read: Any) -> Any:
-    """Read on after what is no JSON, or no text."""
+    """Skip entries that are no JSON, or no text."""
 
     def _read(self: Any, **options: Any) -> Any:
         try:
             return read(self, **options)
         except (BrokenMessage, UnicodeDecodeError) as error:
-            log.error("message.dropped", error=redact(str(error)[:EXCERPT]))
+            log.error("message.dropped", error=redact(str(error)[:MAX_EXCERPT]))
             return True
 
     return _read
 
 
 def _careful(deliver: Any) -> Any:
-    """Hand a message on; one that Celery cannot read is acknowledged, so that it never comes back."""
+    """Deliver a message; acknowledge one that Celery cannot read, so that it never comes back."""
 
     def _deliver(self: Any, message: Any, queue: str) -> None:
         try:
             _check_limits(message.get("headers") or {})
             deliver(self, message, queue)
         except BROKEN as error:
-            said = f"{type(error).__name__}: {error}: {message!r}"
-            log.error("message.dropped", queue=queue, error=redact(said[:EXCERPT]))
+            text = f"{type(error).__name__}: {error}: {message!r}"
+            log.error("message.dropped", queue=queue, error=redact(text[:MAX_EXCERPT]))
             _acknowledge(self, message)
 
     return _deliver
 
 
 def _check_limits(headers: dict[str, Any]) -> None:
-    """Celery reads time limits only when the task runs, in its event loop, which then ends."""
+    """Celery reads time limits only in its event loop, which a malformed one would end."""
     limits = headers.get("timelimit") or (None, None)
     if len(limits) != 2 or not all(one is None or 0 < float(one + 0) < math.inf for one in limits):
-        raise BrokenMessage("timelimit is no pair of seconds")
+        raise BrokenMessage("timelimit is no pair of positive seconds")
 
 
 def _acknowledge(transport: Any, message: Any) -> None:
-    """A message that a channel counts as being worked on holds a place of its prefetch."""
+    """Free the message's place in the prefetch of its channel."""
     for channel in transport.channels:
         with suppress(*BROKEN):
             tag = message["properties"]["delivery_tag"]

@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-#: A pool shrinks only to the most that was wanted in so long, so that a pause between two batches
-#: costs no processes (seconds).
+#: A pool shrinks to the maximum that was wanted in this time, so that a pause between two batches ends
+#: no processes (seconds).
 COOL_DOWN = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A living worker: the queues it serves, batches it runs now, processes it may have at most."""
+    """A living worker: its queues, its running batches, its maximum of processes."""
 
     name: str
     queues: Collection[str]
@@ -26,7 +26,7 @@ class Server:
 
 
 def divide(ready: Mapping[str, int], servers: Collection[Server]) -> dict[str, int]:
-    """How many processes each server should have: those busy, and its share of what is ready.
+    """How many processes each server should have: its busy ones and its share of the ready batches.
 
     Each ready batch goes to the least loaded server of its queue that has room; queues with the fewest
     servers come first.  The order of ``servers`` changes nothing.
@@ -52,13 +52,13 @@ def clamp(wanted: int, low: int, high: int) -> int:
 
 @dataclass(slots=True)
 class Peak:
-    """The most that was wanted of late."""
+    """The maximum that was wanted lately."""
 
     length: float = COOL_DOWN
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def of(self, wanted: int, now: float) -> int:
-        """Note ``wanted`` at ``now`` (monotonic, seconds); returns the most within ``length``."""
+        """Note ``wanted`` at ``now`` (monotonic, seconds); returns the maximum within ``length``."""
         while self._seen and self._seen[0][0] <= now - self.length:
             self._seen.popleft()
         while self._seen and self._seen[-1][1] <= wanted:

@@ -1,9 +1,9 @@
-"""A worker that no longer consumes is dead although it runs: it says so, then restarts itself.
+"""Restarts a worker that runs but no longer consumes messages.
 
-The consumer's event loop touches a clock; a thread outside the loop looks at that clock. While it is
-fresh, the thread writes the process's heartbeat (row and file). When it has stood still for a minute
-although Redis answers, or when for a minute messages lie in its queues and it reads none although a
-process is idle, the worker ends with status 70, and whoever runs it starts it again.
+The consumer's event loop touches a clock; a thread outside the loop reads that clock. While it is
+fresh, the thread writes the process's heartbeat (row and file). The worker ends with status 70, for its
+supervisor to restart, when the loop has stood still for a minute although Redis answers, or when for a
+minute messages wait in its queues and it reads none although a process is idle.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.ledger import heartbeats
-from workers.pool import farewell
+from workers.pool import warm_shutdown
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Event loop stands still for longer than this: the worker is useless (seconds).
-STANDSTILL = 60.0
-#: Pause between two looks (seconds).
-PAUSE = 2.0
-#: Pause between two looks into the queues of a worker that reads nothing (seconds).
-LISTEN = 10.0
+#: A worker that has consumed nothing for longer is restarted (seconds).
+MAX_STANDSTILL = 60.0
+#: Seconds between two checks.
+POLL_SECONDS = 2.0
+#: Seconds between two counts of waiting messages.
+COUNT_SECONDS = 10.0
 #: EX_SOFTWARE of sysexits.h: "internal software error".
 EXIT_STATUS = 70
 
@@ -41,116 +41,116 @@ class Watchdog(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
-        self._tick: Any = None
-        self._watch: _Watch | None = None
+        self._timer: Any = None
+        self._thread: _Thread | None = None
         super().__init__(consumer, **kwargs)
 
     def start(self, consumer: Any) -> None:
-        """The consumer is ready: touch the clock from its event loop, and watch it."""
+        """Touch the clock from the consumer's event loop, and watch it."""
         if consumer.hub is None or consumer.pool.__class__.__module__.endswith(".solo"):
-            # Without an event loop of its own (solo) a long task stands still by nature.
+            # The solo pool has no event loop: a long task blocks it by design.
             return
-        if self._watch is None:
-            self._watch = _Watch(consumer)
-            self._watch.start()
-        self._watch.touch()
-        self._tick = consumer.timer.call_repeatedly(1.0, self._watch.touch)
+        if self._thread is None:
+            self._thread = _Thread(consumer)
+            self._thread.start()
+        self._thread.touch()
+        self._timer = consumer.timer.call_repeatedly(1.0, self._thread.touch)
 
     def stop(self, consumer: Any) -> None:
-        """The connection is gone: the clock stands until the consumer is back."""
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
+        """The connection is lost: the clock stands until the consumer is back."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def shutdown(self, consumer: Any) -> None:
         """The worker ends on purpose."""
         self.stop(consumer)
-        if self._watch is None:
+        if self._thread is None:
             return
-        self._watch.ended.set()
-        self._watch.join(PAUSE)
+        self._thread.ended.set()
+        self._thread.join(POLL_SECONDS)
         try:
-            heartbeats.ended(consumer.hostname, "worker")
+            heartbeats.end(consumer.hostname, "worker")
         except (SQLAlchemyError, OSError) as error:
             log.warning("heartbeat.unwritten", error=type(error).__name__)
 
 
-class _Watch(threading.Thread):
+class _Thread(threading.Thread):
     def __init__(self, consumer: Any) -> None:
         super().__init__(name="watchdog", daemon=True)
         self.ended = threading.Event()
         self._consumer = consumer
         self._touched = time.monotonic()
         self._read = 0
-        self._heard = self._next_listen = time.monotonic()
+        self._consumed_at = self._next_count = time.monotonic()
 
     def touch(self) -> None:
         self._touched = time.monotonic()
 
     def run(self) -> None:
-        while not self.ended.wait(PAUSE):
-            still = time.monotonic() - self._touched
-            if still < PAUSE * 3:
-                self._look()
-            elif still > STANDSTILL and self._redis_answers():
-                log.critical("worker.standstill", seconds=round(still), exit_status=EXIT_STATUS)
-                self._exit()
+        while not self.ended.wait(POLL_SECONDS):
+            standstill = time.monotonic() - self._touched
+            if standstill < POLL_SECONDS * 3:
+                self._check_consuming()
+            elif standstill > MAX_STANDSTILL and self._redis_answers():
+                self._exit("worker.standstill", standstill)
 
-    def _look(self) -> None:
-        """The event loop runs; whether it reads, too."""
+    def _check_consuming(self) -> None:
+        """The event loop runs: check whether it also reads messages."""
         try:
-            deaf = self._is_deaf()
+            consuming = self._is_consuming()
         except (OperationalError, OSError) as error:
             log.warning("queues.unread", error=type(error).__name__)
-            deaf = False
-        if deaf:
-            log.critical("worker.deaf", seconds=round(STANDSTILL), exit_status=EXIT_STATUS)
-            self._exit()
-        self._beat()
+            consuming = True
+        if not consuming:
+            self._exit("worker.not_consuming", MAX_STANDSTILL)
+        self._write_heartbeat()
 
-    def _exit(self) -> None:
-        """End at once; what the pool has in hand did nothing wrong."""
+    def _exit(self, event: str, seconds: float) -> None:
+        """End at once; the batches in hand are not at fault."""
+        log.critical(event, seconds=round(seconds), exit_status=EXIT_STATUS)
         with suppress(SQLAlchemyError, OSError):
-            farewell.say(self._consumer.hostname)
+            warm_shutdown.mark_batches(self._consumer.hostname)
         os._exit(EXIT_STATUS)
 
-    def _is_deaf(self) -> bool:
-        """Whether messages have lain in its queues for long, a process is idle, and none was read."""
+    def _is_consuming(self) -> bool:
+        """False when messages have waited for long, a process is idle, and none was read."""
         now = time.monotonic()
         read = sum(state.total_count.values())
         idle = len(state.active_requests) < getattr(self._consumer.pool, "num_processes", 1)
         if read != self._read or not idle:
-            self._read, self._heard, self._next_listen = read, now, now
-        elif now >= self._next_listen:
-            self._next_listen = now + min(LISTEN, STANDSTILL / 4)
-            if not self._messages():
-                self._heard = now
-        return now - self._heard > STANDSTILL
+            self._read, self._consumed_at, self._next_count = read, now, now
+        elif now >= self._next_count:
+            self._next_count = now + min(COUNT_SECONDS, MAX_STANDSTILL / 4)
+            if not self._waiting_messages():
+                self._consumed_at = now
+        return now - self._consumed_at <= MAX_STANDSTILL
 
-    def _messages(self) -> int:
-        """Messages in the queues that this worker serves."""
+    def _queues(self) -> list[str]:
         tasks = self._consumer.task_consumer
-        if tasks is None:
+        return sorted(queue.name for queue in tasks.queues) if tasks else []
+
+    def _waiting_messages(self) -> int:
+        """Messages in the queues that this worker serves."""
+        queues = self._queues()
+        if not queues:
             return 0
-        names = [queue.name for queue in tasks.queues]
         with self._consumer.app.connection_for_read() as connection:
             channel = connection.default_channel
-            return sum(channel.queue_declare(queue=name).message_count for name in names)
+            return sum(channel.queue_declare(queue=name).message_count for name in queues)
 
-    def _beat(self) -> None:
+    def _write_heartbeat(self) -> None:
         consumer = self._consumer
         detail = {
             "pid": os.getpid(),
-            "queues": sorted(queue.name for queue in consumer.task_consumer.queues)
-            if consumer.task_consumer
-            else [],
+            "queues": self._queues(),
             "processes": getattr(consumer.pool, "num_processes", 1),
         }
         scaler = getattr(consumer.controller, "autoscaler", None)
         if scaler is not None:
             detail.update(scaler.info())
         try:
-            heartbeats.beat(consumer.hostname, "worker", detail)
+            heartbeats.record(consumer.hostname, "worker", detail)
         except (SQLAlchemyError, OSError) as error:
             log.warning("heartbeat.unwritten", error=type(error).__name__)
 
@@ -159,7 +159,7 @@ class _Watch(threading.Thread):
             with self._consumer.app.connection_for_read() as connection:
                 connection.ensure_connection(max_retries=1, timeout=5)
         except (OperationalError, OSError):
-            # While Redis is away a restart would change nothing.
-            self._touched = time.monotonic() - STANDSTILL / 2
+            # A restart does not help while Redis is unreachable.
+            self._touched = time.monotonic() - MAX_STANDSTILL / 2
             return False
         return True

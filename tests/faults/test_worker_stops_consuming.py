@@ -22,7 +22,7 @@ def test_a_worker_that_reads_no_messages_ends_itself_with_status_70(
 
     eventually(lambda: not worker.running, within=60)
     assert worker.status == 70
-    assert "worker.deaf" in worker.log.read_text()
+    assert "worker.not_consuming" in worker.log.read_text()
 
 
 def test_a_worker_with_nothing_to_read_stays(
