@@ -1,4 +1,4 @@
-"""Trading sessions of exchanges, read from `market_session` and kept for a while."""
+"""Trading sessions of exchanges, read from `market_session` and cached."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import psycopg
 
 from beat.time.timetable import Session, Sessions
 
-#: How long what was read is believed (seconds); a change of the table plans its schedules anew.
-KEPT = 300.0
-#: So near its end (days) what was read may make a schedule end that need not.
+#: Sessions are read again after this time (seconds); a change of the table replans its schedules.
+MAX_AGE = 300.0
+#: The same when the last known session is near: a schedule must not end for want of sessions.
+MAX_AGE_NEAR_END = 5.0
 NEAR_END = timedelta(days=40)
-KEPT_NEAR_END = 5.0
 
 READ = """
 select m.timezone, s.session_date, s.open_at, s.close_at
@@ -30,7 +30,7 @@ class SessionCache:
         self._known: dict[str, tuple[float, Sessions]] = {}
 
     def forget(self) -> None:
-        """Read everything again: what is planned anew may be so because sessions have changed."""
+        """Read everything again, e.g. because sessions have changed."""
         self._known.clear()
 
     def sessions(self, connection: psycopg.Connection[Any], mic: str | None) -> Sessions | None:
@@ -38,7 +38,7 @@ class SessionCache:
         if mic is None:
             return None
         at, found = self._known.get(mic, (0.0, None))
-        if found is None or time.monotonic() - at > _kept(found):
+        if found is None or time.monotonic() - at > _max_age(found):
             rows = connection.execute(READ, {"mic": mic}).fetchall()
             days = tuple(Session(*row[1:]) for row in rows if row[1] is not None)
             if not days:
@@ -50,6 +50,6 @@ class SessionCache:
         return found
 
 
-def _kept(found: Sessions) -> float:
+def _max_age(found: Sessions) -> float:
     ends_soon = found.until < datetime.now(UTC).date() + NEAR_END
-    return KEPT_NEAR_END if ends_soon else KEPT
+    return MAX_AGE_NEAR_END if ends_soon else MAX_AGE

@@ -1,4 +1,4 @@
-"""What becomes of due times that have come: which run, which are given up (pure).
+"""Catch-up: which due times that have passed run, and which are missed (pure).
 
 Every due time is accounted for once: by its own run, by a run that covers a span, or by one
 "missed" row that covers a span.
@@ -13,15 +13,15 @@ from itertools import islice
 from beat.time.lengths import length_words
 from beat.time.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
 
-#: With catch_up = none a due time may still be so late and run: a slow tick is no reason to miss.
+#: With catch_up = none a due time up to this late still runs: a slow tick misses none.
 GRACE = timedelta(seconds=60)
-#: With catch_up = all so many due times become runs in one go; the rest follow in the next tick.
-MOST_AT_ONCE = 100
+#: With catch_up = all, one tick turns this many due times into runs; the next ticks do the rest.
+MAX_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One row of `run` to be: a run, or a span given up (``missed``)."""
+    """One future row of `run`: a run, or a span that was missed (with the reason)."""
 
     due_at: datetime
     covers_from: datetime | None = None
@@ -31,7 +31,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to write, and the due time to wait for next."""
+    """The rows to write, and the next due time."""
 
     outcomes: tuple[Outcome, ...]
     following: datetime | None
@@ -49,7 +49,7 @@ def _missed(found: Span, reason: str) -> Outcome:
 
 
 def _until(timing: Timing, anchor: datetime | None, due: datetime, now: datetime) -> datetime:
-    """The time up to which due times are accounted for: what jitter still holds back is left."""
+    """The time up to which due times are settled: those that jitter still delays are left."""
     if timing.jitter:
         found = span(timing, anchor, due, now)
         if found.last > due and jittered(timing, found.last, found.following) > now:
@@ -65,9 +65,9 @@ def settle(
     catch_up: str = "latest",
     window: timedelta = timedelta(days=1),
 ) -> Plan:
-    """Account for all due times from ``due`` (the first not accounted for, ≤ ``now``) to ``now``.
+    """Settle all due times from ``due`` (the first open one, ≤ ``now``) to ``now``.
 
-    How late one is counts from the start that its jitter gave it.
+    Lateness counts from the jittered start.
     """
     due, now = due.astimezone(UTC), now.astimezone(UTC)
     following = next_due(timing, anchor, due)
@@ -95,19 +95,19 @@ def _settle_many(
     catch_up: str,
     window: timedelta,
 ) -> Plan:
-    """The same when more than one due time has come."""
+    """The same when more than one due time has passed."""
     until = _until(timing, anchor, due, now)
     limit = now - (GRACE if catch_up == "none" else max(window, GRACE)) - (timing.jitter or timedelta())
     outcomes: list[Outcome] = []
     if due < limit:
-        # ``limit`` itself is still within the window.
+        # ``limit`` itself is within the window.
         old = span(timing, anchor, due, min(limit - MICROSECOND, until))
         outcomes.append(_missed(old, _reason(catch_up, window)))
         if old.following is None or old.following > until:
             return Plan(tuple(outcomes), old.following)
         due = old.following
     if catch_up == "all":
-        own = list(islice(dues(timing, anchor, due, until), MOST_AT_ONCE))
+        own = list(islice(dues(timing, anchor, due, until), MAX_AT_ONCE))
         outcomes.extend(Outcome(one) for one in own)
         return Plan(tuple(outcomes), next_due(timing, anchor, own[-1]))
     rest = span(timing, anchor, due, until)

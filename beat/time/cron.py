@@ -1,13 +1,13 @@
-"""Cron as Debian means it: judged field by field, and stepped from date to date (pure).
+"""Debian's cron: texts are checked field by field, due times found date by date (pure).
 
 Five fields, names of months and weekdays, ``@daily`` and friends, several expressions with ``;``.
 Day of month OR weekday when both are restricted (AND when one begins with ``*``): `cronsim` reads the
-fields and says which dates match.  When a clock is changed (Debian's cron(8)): with fixed minute and
-hour, what falls in the skipped time runs once at its end, in the repeated time once (the first); with
-a wildcard it runs by the wall clock, in the repeated time twice.  From a date to its instants is done
+fields and says which dates match.  When a clock changes (Debian's cron(8)): with fixed minute and hour,
+a due time in the skipped hour runs once at its end, one in the repeated hour once (the first); with
+a wildcard it runs by the wall clock, in the repeated hour twice.  From a date to its instants is done
 here: cronsim's own stepping costs milliseconds for "every minute", counts only one by one, and loses
 minutes where a clock changes by half an hour.  Away from changes of the clock both give the same.
-``alembic/sql/cron_problem.sql`` judges texts by the same rules; a property test feeds both.
+``alembic/sql/cron_problem.sql`` checks texts by the same rules; a property test compares them.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ MACROS = {
 }
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-#: Name, least and greatest value of each field.
+#: Name, minimum and maximum of each field.
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
-LONGEST_TEXT = 500
-#: A date is looked for so many years ahead; 29 February on a weekday comes within 40.
-MOST_YEARS = 50
+MAX_LENGTH = 500
+#: Years that are searched for a date; 29 February on a weekday comes within 40.
+MAX_YEARS = 50
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _ITEM = re.compile(r"(\*|[0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?(?:/([0-9]{1,2}))?")
 _SPACE = re.compile(r"[ \t\n\r\f\v]+")
 _SPACES = " \t\n\r\f\v"
-#: Only ASCII: Postgres' lower() depends on the database's locale, and so would the verdict.
+#: Only ASCII, because Postgres' lower() depends on the database's locale.
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-#: A beginning (UTC) and ascending minutes after it.
+#: A start (UTC) and ascending minutes after it.
 Piece = tuple[datetime, tuple[int, ...]]
 
 
 class CronError(ValueError):
-    """A cron text that cannot be obeyed; ``hint`` shows the right form."""
+    """An invalid cron text; ``hint`` shows the right form."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -92,7 +92,7 @@ def _fits(text: str, field: int) -> bool:
 
 
 def _five_fields(text: str) -> str:
-    """One expression in five fields, or CronError."""
+    """One expression in five fields."""
     fields = [field for field in _SPACE.split(text) if field]
     if len(fields) == 1 and fields[0] in MACROS:
         return MACROS[fields[0]]
@@ -115,7 +115,7 @@ def _five_fields(text: str) -> str:
 
 
 class Expression:
-    """One cron expression: the dates and the minutes of a day that it names."""
+    """One cron expression: its dates, and its minutes of a day."""
 
     def __init__(self, text: str) -> None:
         #: Lower-case, with one space between fields.
@@ -123,23 +123,23 @@ class Expression:
         try:
             self._dates = CronSim(self.text, datetime(2000, 1, 1))  # noqa: DTZ001 - only its fields are used
         except CronSimError as error:
-            # All fields are good, so what is left is a day that no named month has.
+            # All fields are valid, so no month has the day.
             raise CronError(
                 f'cron "{text}" would never run: no such date',
                 "April, June, September and November have 30 days, February at most 29.",
             ) from error
         minute, hour, *_ = self.text.split(" ")
-        #: Fixed minute and hour: a change of the clock neither loses nor repeats it.
+        #: Fixed minute and hour: a clock change neither skips nor repeats it.
         self.is_fixed = not minute.startswith("*") and not hour.startswith("*")
         self.minutes = tuple(sorted(h * 60 + m for h in self._dates.hours for m in self._dates.minutes))
         self.months = frozenset(self._dates.months)
 
     def runs_on(self, day: date) -> bool:
-        """Whether the expression names ``day``."""
+        """Whether ``day`` is one of its dates."""
         return day.month in self.months and self._dates.match_day(day)
 
     def pieces(self, day: date, zone: ZoneInfo) -> Iterator[Piece]:
-        """When it is due on ``day``, whatever the clock does: minutes after a beginning (UTC)."""
+        """Due times on ``day``, also when the clock changes: minutes after a start (UTC)."""
         if not self.runs_on(day):
             return
         midnight = datetime.combine(day, time(), UTC)
@@ -160,7 +160,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Due times of a span: how many, and the last of them."""
+    """Number of due times in a span, and the last of them."""
 
     count: int
     last: datetime | None
@@ -170,8 +170,8 @@ class Cron:
     """A parsed cron text; its due times are those of all its expressions."""
 
     def __init__(self, text: str) -> None:
-        if len(text) > LONGEST_TEXT:
-            raise CronError("cron is too long", f"At most {LONGEST_TEXT} characters.")
+        if len(text) > MAX_LENGTH:
+            raise CronError("cron is too long", f"At most {MAX_LENGTH} characters.")
         parts = [part.strip(_SPACES) for part in text.translate(_LOWER).split(";")]
         self.expressions = tuple(Expression(part) for part in parts)
         self._months = frozenset[int]().union(*(one.months for one in self.expressions))
@@ -202,7 +202,7 @@ class Cron:
             if found is not None:
                 return found
             day += 3 * _DAY
-        last_year = min(day.year + MOST_YEARS, date.max.year - 1)
+        last_year = min(day.year + MAX_YEARS, date.max.year - 1)
         while day.year <= last_year:
             if day.month not in self._months:
                 day = (day.replace(day=1) + 32 * _DAY).replace(day=1)
@@ -218,7 +218,7 @@ class Cron:
         return None
 
     def tally(self, first: datetime, until: datetime, zone: ZoneInfo) -> Tally:
-        """How many due times lie in [first, until], and the last; the work grows with days alone."""
+        """Number of due times in [first, until], and the last; the cost grows with the days alone."""
         day = first.astimezone(zone).date() - 2 * _DAY
         final = until.astimezone(zone).date() + 2 * _DAY
         count, last = 0, None
@@ -255,7 +255,7 @@ def _first(pieces: Iterable[Piece], after: datetime) -> datetime | None:
 
 @lru_cache(maxsize=10_000)
 def parse(text: str) -> Cron:
-    """The meaning of ``text``, or CronError."""
+    """Parse ``text``."""
     return Cron(text)
 
 

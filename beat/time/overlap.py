@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-#: With buffer_all so many runs are held at most; more are skipped, with that reason.
-MOST_BUFFERED = 1000
+#: Maximum of held runs with buffer_all; more are skipped, with that reason.
+MAX_BUFFERED = 1000
 
 
 class Act(Enum):
@@ -32,7 +32,7 @@ class Decision:
 
 
 def decide(policy: str, active: int, held: int) -> Decision:
-    """Judge one new run, given how many runs of its schedule are active and held."""
+    """Decide on one new run, by the numbers of active and held runs of its schedule."""
     if policy == "allow_all" or (active == 0 and held == 0):
         return Decision(Act.START)
     if policy == "skip":
@@ -43,8 +43,8 @@ def decide(policy: str, active: int, held: int) -> Decision:
             return Decision(Act.SKIP, "one run is already waiting for the last to end")
         return Decision(Act.HOLD, "waits for the last run to end")
     if policy == "buffer_all":
-        if held >= MOST_BUFFERED:
-            return Decision(Act.SKIP, f"{MOST_BUFFERED} runs are already waiting")
+        if held >= MAX_BUFFERED:
+            return Decision(Act.SKIP, f"{MAX_BUFFERED} runs are already waiting")
         return Decision(Act.HOLD, "waits for the runs before it to end")
     if policy == "cancel_other":
         return Decision(

@@ -1,9 +1,9 @@
-"""When is a schedule due next?  Pure: no database, no clock; ``now`` is passed in.
+"""Due times of a schedule.  Pure: no database, no clock; ``now`` is passed in.
 
 ``every`` is a grid of elapsed seconds from its anchor, so it never drifts and clock changes do not move
 it.  ``cron`` follows the wall clock of its zone.  ``calendar`` keeps only due times on an exchange's
 trading days (or within its sessions).  Jitter moves the start, never the due time.
-Every answer is in UTC; what is passed in may wear any zone.
+Results are in UTC; arguments may be in any zone.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Span:
 def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
     """The first ``anchor + k * every`` (k ≥ 0) strictly after ``after``, in exact microseconds."""
     if every <= _NOTHING:
-        # Only a row that no check has seen is so; a grid that stands still would be due for ever.
+        # Only a row that escaped the checks has this; its grid would be due for ever.
         raise ValueError(f"every must be longer than zero, not {every}")
     if anchor.tzinfo is not UTC:
         # Within one zone Python adds to the wall clock, not to elapsed time.
@@ -107,7 +107,7 @@ def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
 
 
 def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
-    """Like ``next_due`` without regard to calendar and end."""
+    """``next_due`` without calendar and end."""
     if timing.starts_at is not None and after < timing.starts_at:
         after = timing.starts_at.astimezone(UTC) - MICROSECOND
     if timing.every is not None:
@@ -160,7 +160,7 @@ def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int,
 
 
 def span(timing: Timing, anchor: datetime | None, first: datetime, until: datetime) -> Span:
-    """All due times from ``first`` (itself one) to ``until`` (≥ ``first``), without stepping through.
+    """All due times from ``first`` (itself one) to ``until`` (≥ ``first``), without stepping.
 
     Arithmetic for a grid, by the day for cron, by the session with a calendar.
     """
@@ -173,7 +173,7 @@ def span(timing: Timing, anchor: datetime | None, first: datetime, until: dateti
         limit = until
         if timing.sessions is not None:
             found = timing.sessions.window(due, within_hours=timing.within_hours)
-            # Without a window the sessions have changed since ``due`` was planned: it stands alone.
+            # Without a window the sessions changed after ``due`` was planned: it stands alone.
             inside = found is not None and found[0] <= due
             limit = min(until, found[1].astimezone(UTC) - MICROSECOND) if found and inside else due
         more, last = _count_plain(timing, due, limit)

@@ -1,7 +1,7 @@
-"""How the clocks of a zone run: stretches of time between changes of its offset (pure).
+"""Stretches of time between clock changes of a zone (pure).
 
-``zoneinfo`` converts instants but does not say when a clock is changed; a calendar of due times needs
-that to pass over the skipped time and to see the repeated time twice.
+``zoneinfo`` converts instants but does not say when a clock changes; due times need that to skip the
+skipped hour and to see the repeated hour twice.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 #: Local and universal time differ by less than this (zones keep from -12 to +15:13 hours).
-_FARTHEST = timedelta(hours=16)
-#: No clock was ever changed by more than a day; a date so far from a change is an ordinary one.
+_MAX_OFFSET = timedelta(hours=16)
+#: A date this far from a clock change is an ordinary one (no clock ever changed by more than a day).
 _NEAR = timedelta(hours=26)
 _HOUR = timedelta(hours=1)
 _SECOND = timedelta(seconds=1)
@@ -49,7 +49,7 @@ def _change(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
 def stretches(day: date, zone: ZoneInfo) -> tuple[Stretch, ...]:
     """Stretches, in order of time, that hold every instant whose local date is ``day``."""
     midnight = datetime.combine(day, time(), UTC)
-    start, last = midnight - _FARTHEST, midnight + timedelta(days=1) + _FARTHEST
+    start, last = midnight - _MAX_OFFSET, midnight + timedelta(days=1) + _MAX_OFFSET
     found: list[Stretch] = []
     hour = start
     while hour < last:
@@ -63,7 +63,7 @@ def stretches(day: date, zone: ZoneInfo) -> tuple[Stretch, ...]:
 
 
 def is_ordinary(instant: datetime, zone: ZoneInfo) -> bool:
-    """Whether no clock is changed from a day before ``instant`` (UTC) to two days after it."""
+    """Whether no clock changes from a day before ``instant`` (UTC) to two days after it."""
     if zone.key == "UTC":
         return True
     before = (instant - _NEAR).astimezone(zone).utcoffset()

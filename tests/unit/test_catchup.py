@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from beat.time.catchup import GRACE, MOST_AT_ONCE, Outcome, Plan, settle
+from beat.time.catchup import GRACE, MAX_AT_ONCE, Outcome, Plan, settle
 from beat.time.timetable import MICROSECOND, Timing, dues, jittered, next_due
 from tests.support.cron import EXPRESSIONS, utc
 
@@ -72,8 +72,8 @@ def test_one_late_due_time_without_catch_up_is_missed() -> None:
 def test_all_runs_a_bounded_number_at_once_and_goes_on_with_the_next() -> None:
     minutely = Timing("minutely", every=MINUTE)
     plan = settle(minutely, NOON, NOON, NOON + 5 * HOUR, "all")
-    assert [one.due_at for one in plan.outcomes] == [NOON + n * MINUTE for n in range(MOST_AT_ONCE)]
-    assert plan.following == NOON + MOST_AT_ONCE * MINUTE
+    assert [one.due_at for one in plan.outcomes] == [NOON + n * MINUTE for n in range(MAX_AT_ONCE)]
+    assert plan.following == NOON + MAX_AT_ONCE * MINUTE
 
 
 def test_jitter_is_no_lateness() -> None:
@@ -160,7 +160,7 @@ def test_every_due_time_is_accounted_for_exactly_once(
                 assert late <= (GRACE if catch_up == "none" else max(window, GRACE))
             if catch_up == "all" and not outcome.missed:
                 assert outcome.count == 1
-        assert len(plan.outcomes) <= 1 + (MOST_AT_ONCE if catch_up == "all" else 1)
+        assert len(plan.outcomes) <= 1 + (MAX_AT_ONCE if catch_up == "all" else 1)
         assert [bool(one.missed) for one in plan.outcomes] == sorted(
             (bool(one.missed) for one in plan.outcomes), reverse=True
         )

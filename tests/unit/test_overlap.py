@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beat.time.overlap import MOST_BUFFERED, Act, decide
+from beat.time.overlap import MAX_BUFFERED, Act, decide
 
 POLICIES = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
 
@@ -25,8 +25,8 @@ TABLE = [
     ("buffer_all", 1, 7, Act.HOLD, False, False),
     # A held run is older: it goes first also when nothing is active any more.
     ("buffer_all", 0, 1, Act.HOLD, False, False),
-    ("buffer_all", 1, MOST_BUFFERED - 1, Act.HOLD, False, False),
-    ("buffer_all", 1, MOST_BUFFERED, Act.SKIP, False, False),
+    ("buffer_all", 1, MAX_BUFFERED - 1, Act.HOLD, False, False),
+    ("buffer_all", 1, MAX_BUFFERED, Act.SKIP, False, False),
     ("cancel_other", 0, 0, Act.START, False, False),
     ("cancel_other", 1, 0, Act.HOLD, True, False),
     ("cancel_other", 1, 1, Act.HOLD, True, True),
@@ -45,7 +45,7 @@ def test_each_policy_decides_as_its_name_says(
     assert (decision.act, decision.cancel_active, decision.replace_held) == (act, cancels, replaces)
 
 
-@given(st.sampled_from(POLICIES), st.integers(0, 5), st.integers(0, MOST_BUFFERED + 5))
+@given(st.sampled_from(POLICIES), st.integers(0, 5), st.integers(0, MAX_BUFFERED + 5))
 def test_what_does_not_start_says_why(policy: str, active: int, held: int) -> None:
     decision = decide(policy, active, held)
     assert (decision.reason is None) == (decision.act is Act.START)
@@ -68,7 +68,7 @@ def test_only_allow_all_lets_two_run_at_once_and_buffers_stay_bounded(
         active += decision.act is Act.START
         held += decision.act is Act.HOLD
         assert active <= 1
-        assert held <= {"skip": 0, "buffer_one": 1, "cancel_other": 1}.get(policy, MOST_BUFFERED)
+        assert held <= {"skip": 0, "buffer_one": 1, "cancel_other": 1}.get(policy, MAX_BUFFERED)
 
 
 def test_a_job_of_150_seconds_started_every_minute_never_runs_twice_at_once() -> None:
