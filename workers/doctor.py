@@ -1,4 +1,4 @@
-"""`celery -A workers.app doctor`: looks at everything that must be right, says what is not."""
+"""`celery -A workers.app doctor`: checks the installation and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import click
 from workers.output import FAILED, connect, handle_db_errors, show
 from workers.text import printable
 
-#: Difference between a machine's clock and the database's that is worth a word (seconds).
-SKEW = 2.0
+#: A larger difference between a machine's clock and the database's is reported (seconds).
+MAX_SKEW = 2.0
 
-#: What view trouble tells, by the check that has its tick.
+#: Kinds of view trouble, by the check that reports them.
 TROUBLES = {
     "beat": ("beat silent",),
     "workers": ("worker silent",),
@@ -28,7 +28,7 @@ TROUBLES = {
     "notices": ("notices held", "notices dead"),
 }
 TROUBLE = """
-select kind, severity, title || ': ' || text as said from trouble order by severity, kind, since
+select kind, severity, title || ': ' || text as sentence from trouble order by severity, kind, since
 """
 
 SKEWED = """
@@ -86,27 +86,39 @@ def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
     yield "clock", _clock(connection)
     yield "timezones", _timezones(connection)
     yield "due times", _overdue(connection)
-    yield "rows", _said(connection, ASIDE, "set aside: {}; correct them, any edit lets beat try again")
+    yield (
+        "rows",
+        _named(connection, ASIDE, "set aside: {names}; correct them, any edit lets beat try again"),
+    )
     yield "tasks", _tasks(connection)
-    yield "logins", _logins(connection)
+    yield (
+        "logins",
+        _named(
+            connection,
+            LOGINS,
+            "without a connection limit or time-outs: {names}; an administrator runs {cure}",
+        ),
+    )
     yield (
         "calendars",
-        _said(connection, SESSIONS, "trading days are known for {}; enable schedule market-sessions"),
+        _named(
+            connection, SESSIONS, "trading days are known for {names}; enable schedule market-sessions"
+        ),
     )
 
 
 def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:
-    """What view trouble tells, a check at a time: its name, what is wrong, whether that is an error."""
+    """The rows of view trouble by check: its name, what is wrong, whether that is an error."""
     rows = connection.execute(TROUBLE).fetchall()
     for check, kinds in TROUBLES.items():
         found = [row for row in rows if row["kind"] in kinds]
-        said = "; ".join(row["said"] for row in found) or None
-        yield check, said, any(row["severity"] == "error" for row in found)
+        trouble = "; ".join(row["sentence"] for row in found) or None
+        yield check, trouble, any(row["severity"] == "error" for row in found)
 
 
-def _said(connection: Any, query: str, sentence: str, *values: Any) -> str | None:
-    names = connection.execute(query, values or None).fetchone()["names"]
-    return sentence.format(names) if names else None
+def _named(connection: Any, query: str, sentence: str, *values: Any) -> str | None:
+    row = connection.execute(query, values or None).fetchone()
+    return sentence.format_map(row) if row["names"] else None
 
 
 def _migrations(connection: Any) -> str | None:
@@ -115,17 +127,13 @@ def _migrations(connection: Any) -> str | None:
     from workers.migrate import alembic_config
 
     heads = ", ".join(sorted(ScriptDirectory.from_config(alembic_config()).get_heads()))
-    known = connection.execute("select to_regclass('alembic_version') is not null as it").fetchone()[
-        "it"
-    ]
+    exists = connection.execute("select to_regclass('alembic_version') as it").fetchone()["it"]
     query = "select version_num from alembic_version order by 1"
-    rows = connection.execute(query).fetchall() if known else []
-    at = ", ".join(row["version_num"] for row in rows) or "nothing"
-    return (
-        None
-        if at == heads
-        else f"database is at {at}, this code at {heads}: run python -m workers.migrate"
-    )
+    rows = connection.execute(query).fetchall() if exists else []
+    current = ", ".join(row["version_num"] for row in rows) or "nothing"
+    if current == heads:
+        return None
+    return f"database is at {current}, this code at {heads}: run python -m workers.migrate"
 
 
 def _broker(app: Any) -> str | None:
@@ -133,17 +141,17 @@ def _broker(app: Any) -> str | None:
         with app.connection_for_write() as broker:
             broker.ensure_connection(max_retries=1, timeout=3)
     except Exception as error:
-        return f"out of reach ({type(error).__name__}); check WATCHKEEPER_BROKER_URL"
+        return f"unreachable ({type(error).__name__}); check WATCHKEEPER_BROKER_URL"
     return None
 
 
 def _clock(connection: Any) -> str | None:
     row = connection.execute("select extract(epoch from clock_timestamp())::float8 as now").fetchone()
     skew = time.time() - row["now"]
-    if abs(skew) > SKEW:
+    if abs(skew) > MAX_SKEW:
         return f"this machine's differs from the database's by {skew:.1f} s; set the time"
-    return _said(
-        connection, SKEWED, "differs from the database's: {}; nothing breaks, logs mislead", SKEW
+    return _named(
+        connection, SKEWED, "differs from the database's: {names}; only log times are wrong", MAX_SKEW
     )
 
 
@@ -153,39 +161,31 @@ def _timezones(connection: Any) -> str | None:
     here = available_timezones()
     if lost := sorted(used - here):
         return f"not in this machine's tzdata: {', '.join(lost)}; update tzdata"
-    fresh = sorted(here - known)
-    return f"new here: {', '.join(fresh[:3])} …; run python -m workers.migrate" if fresh else None
+    new = sorted(here - known)
+    return f"new here: {', '.join(new[:3])} …; run python -m workers.migrate" if new else None
 
 
 def _overdue(connection: Any) -> str | None:
     late = []
     for row in connection.execute(OVERDUE):
-        held = ""
+        holder = ""
         if row["pid"] is not None:
             since = f"for {row['since']} " if row["since"] else ""
-            held = f" (locked {since}by {row['usename']} with {row['program']},"
-            held += f" pid {row['pid']}; SELECT pg_terminate_backend({row['pid']}) ends it)"
-        late.append(f"{row['name']} by {row['late']}{held}")
+            holder = (
+                f" (locked {since}by {row['usename']} with {row['program']},"
+                f" pid {row['pid']}; SELECT pg_terminate_backend({row['pid']}) ends it)"
+            )
+        late.append(f"{row['name']} by {row['late']}{holder}")
     return f"late: {', '.join(late)}" if late else None
-
-
-def _logins(connection: Any) -> str | None:
-    row = connection.execute(LOGINS).fetchone()
-    if not row["names"]:
-        return None
-    return (
-        f"without a connection limit or time-outs: {row['names']}; an administrator runs {row['cure']}"
-    )
 
 
 def _tasks(connection: Any) -> str | None:
     from workers.migrate import registered
 
-    unknown = _said(connection, UNKNOWN, "no worker knows the task of: {}")
-    if unknown:
+    if unknown := _named(connection, UNKNOWN, "no worker knows the task of: {names}"):
         return unknown
     kinds = {
-        r["name"] for r in connection.execute("select name from task_kind where retired_at is null")
+        row["name"] for row in connection.execute("select name from task_kind where retired_at is null")
     }
     new = sorted({task.name for task in registered() if task.name.startswith("tasks.")} - kinds)
     return f"not yet in the database: {', '.join(new)}; run python -m workers.migrate" if new else None
@@ -196,36 +196,33 @@ def _tasks(connection: Any) -> str | None:
 @click.pass_context
 @handle_db_errors
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Check the installation and view trouble; exit 1 when anything is wrong, not for mere warnings."""
+    """Check the installation and view trouble; exit 1 on errors, not on warnings."""
     import psycopg
 
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+
+    def report(name: str, trouble: str | None, *, wrong: bool) -> None:
+        results.append({"check": name, "ok": not wrong, "trouble": trouble})
+        if not as_json:
+            _print(name, trouble, wrong=wrong)
+
     try:
         with connect() as connection:
-            for name, trouble, wrong in _all(connection, context.obj.app):
-                found.append({"check": name, "ok": not wrong, "trouble": trouble})
-                if not as_json:
-                    _say(name, trouble, wrong=wrong)
+            for name, trouble in findings(connection, context.obj.app):
+                report(name, trouble, wrong=trouble is not None)
+            for name, trouble, wrong in troubles(connection):
+                report(name, trouble, wrong=wrong)
     except psycopg.Error as error:
-        trouble = str(error).strip().partition("\n")[0]
-        if not found:
-            trouble += "; check WATCHKEEPER_DATABASE_URL"
-        found.append({"check": "database", "ok": False, "trouble": trouble})
-        if not as_json:
-            _say("database", trouble, wrong=True)
+        sentence = str(error).strip().partition("\n")[0]
+        hint = "" if results else "; check WATCHKEEPER_DATABASE_URL"
+        report("database", sentence + hint, wrong=True)
     if as_json:
-        show(found, (), as_json=True)
-    if not all(one["ok"] for one in found):
+        show(results, (), as_json=True)
+    if not all(one["ok"] for one in results):
         sys.exit(FAILED)
 
 
-def _all(connection: Any, app: Any) -> Iterator[tuple[str, str | None, bool]]:
-    for name, trouble in findings(connection, app):
-        yield name, trouble, trouble is not None
-    yield from troubles(connection)
-
-
-def _say(name: str, trouble: str | None, *, wrong: bool) -> None:
+def _print(name: str, trouble: str | None, *, wrong: bool) -> None:
     colour = "red" if wrong else "yellow" if trouble else "green"
     mark = click.style(
         "✘" if wrong else "!" if trouble else "✔", fg=None if "NO_COLOR" in os.environ else colour

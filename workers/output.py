@@ -1,4 +1,4 @@
-"""How our commands speak: tables on a terminal, tabs in a pipe, JSON when asked; exit codes."""
+"""Output of our commands: tables on a terminal, tabs in a pipe, JSON on request; exit codes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print lines of which nothing commands a terminal, whoever wrote what is in them."""
+    """Print lines without terminal control characters."""
     click.echo(printable(text, lines=True), err=err, nl=nl)
 
 
 def connect() -> Any:
-    """A connection whose edits are booked on the person at the keyboard, from "celery schedule"."""
+    """A connection whose edits are audited under the user's name and "celery schedule"."""
     import psycopg
     from psycopg.rows import dict_row
 
@@ -47,7 +47,7 @@ def connect() -> Any:
     connection = psycopg.connect(
         settings().libpq_dsn, autocommit=True, row_factory=dict_row, **arguments
     )
-    connection.add_notice_handler(_tell)
+    connection.add_notice_handler(_print_notice)
     _read_infinity(connection)
     actor = os.environ.get("WATCHKEEPER_ACTOR") or os.environ.get("USER") or ""
     if actor:
@@ -56,7 +56,7 @@ def connect() -> Any:
 
 
 def _read_infinity(connection: Any) -> None:
-    """Let the times that Python cannot hold (paused for good) be read as the words they are."""
+    """Read infinite times (paused without end), which Python cannot hold, as text."""
     from psycopg.types.datetime import TimestamptzLoader
 
     class Loader(TimestamptzLoader):
@@ -67,8 +67,7 @@ def _read_infinity(connection: Any) -> None:
     connection.adapters.register_loader("timestamptz", Loader)
 
 
-def _tell(notice: Any) -> None:
-    """What the database wants to be known goes where progress goes."""
+def _print_notice(notice: Any) -> None:
     say(f"notice: {notice.message_primary}", err=True)
     if notice.message_hint:
         say(f"hint:   {notice.message_hint}", err=True)
@@ -76,7 +75,7 @@ def _tell(notice: Any) -> None:
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """One transaction; the database's errors pass as psycopg's, which the console knows to word."""
+    """One transaction whose errors are psycopg's, for `handle_db_errors`."""
     from sqlalchemy.exc import DBAPIError
 
     from workers.db import transaction
@@ -91,10 +90,9 @@ def database() -> Iterator[Connection]:
 
 
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
-    """Say what is wrong on standard error and end with ``status``."""
-    plainly = "NO_COLOR" in os.environ
+    """Print the error and exit with ``status``."""
     error = printable(f"error: {message}", lines=True)
-    click.secho(error, fg=None if plainly else "red", err=True)
+    click.secho(error, fg=None if "NO_COLOR" in os.environ else "red", err=True)
     if why:
         say(f"why:   {why}", err=True)
     if hint:
@@ -103,18 +101,18 @@ def fail(message: str, hint: str | None, status: int, *, why: str | None = None)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal; elsewhere ``--yes`` is needed.  Ends the command when the answer is no."""
+    """Ask on a terminal; elsewhere ``--yes`` is needed.  Exits when the answer is no."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question}  Nobody is here to answer: give --yes.")
+        raise click.UsageError(f"{question}  This is no terminal: give --yes.")
     if not click.confirm(question, err=True):
         click.echo("nothing was changed", err=True)
         sys.exit(FAILED)
 
 
 def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """Turn the database's refusals into its own words and an exit code, never a traceback."""
+    """Print database errors as message, reason and hint with an exit code; never a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -126,38 +124,35 @@ def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
         except psycopg.Error as error:
-            if isinstance(error, psycopg.OperationalError) and _is_away(error.sqlstate):
+            if isinstance(error, psycopg.OperationalError) and _is_unreachable(error.sqlstate):
                 fail(
                     f"the database is out of reach: {str(error).strip().splitlines()[-1]}",
                     "check WATCHKEEPER_DATABASE_URL",
                     UNREACHABLE,
                 )
-            _refused(error)
+            _fail_with(error)
 
     return wrapped
 
 
-def _is_away(sqlstate: str | None) -> bool:
-    """Whether an error is of the connection or the server, not of the statement."""
+def _is_unreachable(sqlstate: str | None) -> bool:
+    """Whether the connection or the server failed, not the statement."""
     return sqlstate is None or sqlstate.startswith(("08", "28", "3D", "53", "57P"))
 
 
-def _refused(error: Any) -> NoReturn:
-    """The database's own words: message, why, hint; a CHECK constraint's name is its sentence."""
-    diag = (_as_the_guard_says(error.diag) if error.diag.sqlstate == "42501" else None) or error.diag
+def _fail_with(error: Any) -> NoReturn:
+    """Print the database's message, reason and hint; a CHECK constraint's name is its message."""
+    diag = (_reason_for_viewer(error.diag) if error.diag.sqlstate == "42501" else None) or error.diag
     message, why = diag.message_primary or str(error), diag.message_detail
     if diag.sqlstate == "23514" and diag.constraint_name:
         message, why = diag.constraint_name, None
     if diag.sqlstate == "55P03":
-        message = f"somebody else holds it: {message}"
+        message = f"locked by another session: {message}"
     fail(message, diag.message_hint, NOT_FOUND if diag.sqlstate == "P0002" else REFUSED, why=why)
 
 
-def _as_the_guard_says(diag: Any) -> Any:
-    """What the database's own functions tell a viewer, for a statement refused without a reason.
-
-    A viewer has no grant that would let a trigger speak.  None: it was refused as somebody else.
-    """
+def _reason_for_viewer(diag: Any) -> Any:
+    """The reason that require_operator gives a viewer, who has no grant that would fire a trigger."""
     import psycopg
 
     if diag.message_hint or not diag.message_primary.startswith("permission denied"):
@@ -176,7 +171,7 @@ def _as_the_guard_says(diag: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON takes it: ISO times, seconds for lengths of time."""
+    """A value for JSON: ISO times, lengths of time in seconds."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -187,7 +182,7 @@ def plain(value: Any) -> Any:
 
 
 def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool = False) -> None:
-    """Print rows for whoever reads: a person, a pipe, a program."""
+    """Print rows: a table on a terminal, tab-separated lines in a pipe, or JSON."""
     if as_json:
         click.echo(json.dumps([{k: plain(v) for k, v in row.items()} for row in rows], default=str))
         return
@@ -208,11 +203,11 @@ def show(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: boo
 
 
 def _text(value: Any) -> str:
-    """A value as a cell: times to the second, nothing for null; fit for a terminal."""
+    """A value as a cell: times to the second, null empty, no control characters."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, Decimal):
-        # Never 3.1E-7: a price below a cent shows its digits.
+        # Digits, never 3.1E-7.
         return f"{value:f}"
     return "" if value is None else printable(str(value), lines=True)
 
