@@ -37,7 +37,7 @@ def test_the_pool_follows_the_messages_in_hand_while_postgres_is_away(
     eventually(lambda: [s for s in scalings(worker.log) if s["after"] == 4], within=40)
 
     grown = scalings(worker.log)
-    assert {one["measure"] for one in grown} == {"messages in hand: Postgres or Redis is away"}
+    assert {one["measure"] for one in grown} == {"messages in hand: Postgres or Redis is unreachable"}
     assert all(one["after"] - one["before"] == 1 for one in grown)
 
     between.mend()
