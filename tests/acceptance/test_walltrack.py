@@ -20,6 +20,7 @@ from tests.support.discovery import boost, pair
 from tests.support.scripted_server import Reply
 from workers.upstreams import retry
 from workers.upstreams.client import UpstreamClient
+from workers.upstreams.requests import CallOptions
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -31,7 +32,7 @@ WIDE = {
 def hasten(need: Any) -> None:
     """No pauses between attempts, and half a second for a call: production's times are too long here."""
     need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
-    need("monkeypatch").setitem(UpstreamClient.call.__kwdefaults__, "timeout", 0.5)
+    need("monkeypatch").setattr(UpstreamClient.get, "__defaults__", (CallOptions(timeout=0.5),))
 
 
 def result_of(discovery: Any, run: dict[str, Any]) -> dict[str, Any]:
