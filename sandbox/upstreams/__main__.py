@@ -8,6 +8,7 @@ import json
 import random
 import signal
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not given.list and (given.name is None or given.port is None):
         parser.error("name and --port are needed (or --list)")
-    if not given.list and given.name not in NAMES and "." not in given.name:
+    if not given.list and given.name not in NAMES and not find_spec(given.name):
         parser.error(f"there is no imitation {given.name}: choose from {', '.join(NAMES)}")
     return given
 
@@ -102,7 +103,7 @@ async def serve(given: argparse.Namespace) -> None:
         web_port = given.control_port
         server = await smtp.listen(imitation, box, given.port)
     else:
-        module = given.name if "." in given.name else f"sandbox.upstreams.{given.name}"
+        module = f"sandbox.upstreams.{given.name}" if given.name in NAMES else given.name
         imitation = _imitation(import_module(module).SITE, given)
     if web_port is not None:
         application(imitation).listen(web_port, "127.0.0.1", max_body_size=LARGEST)

@@ -1,0 +1,28 @@
+"""`celery -A workers.app watch jobs …`: postings and the companies that are left out."""
+
+from __future__ import annotations
+
+import click
+
+from workers.output import database, handle_db_errors, show
+
+
+@click.group()
+def jobs() -> None:
+    """Job postings of the board."""
+
+
+@jobs.command("companies")
+@click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
+@handle_db_errors
+def companies(as_json: bool) -> None:
+    """How many postings each company has, and which companies are left out."""
+    from sqlalchemy import text
+
+    query = text("""
+        select company, count(p.id) as postings, max(p.salary) as top_salary, i.company is not null as ignored
+          from job_posting p full join ignored_company i using (company) group by company, i.company order by 1
+    """)
+    with database() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    show(rows, ("company", "postings", "top_salary", "ignored"), as_json=as_json)
