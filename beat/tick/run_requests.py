@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Uuid
+from sqlalchemy.types import BigInteger
 
 from workers.db import Base
 from workers.ledger.runs import quoted
@@ -28,8 +27,7 @@ class RunRequest(Base):
             name="run and backfill name a schedule, stop and retry a run",
         ),
         CheckConstraint(
-            "(action in ('stop', 'retry')) = (run_id is not null)",
-            name="stop and retry name a run",
+            "(action in ('stop', 'retry')) = (run_id is not null)", name="stop and retry name a run"
         ),
         CheckConstraint(
             "(action = 'backfill') = (backfill_from is not null and backfill_until is not null)",
@@ -46,40 +44,30 @@ class RunRequest(Base):
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, comment="Order of the requests"
     )
-    action: Mapped[str] = mapped_column(Text, comment="run | backfill | stop | retry")
-    schedule: Mapped[str | None] = mapped_column(Text, comment="Schedule to run or backfill")
-    run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run to stop or retry")
+    action: Mapped[str] = mapped_column(comment="run | backfill | stop | retry")
+    schedule: Mapped[str | None] = mapped_column(comment="Schedule to run or backfill")
+    run_id: Mapped[UUID | None] = mapped_column(comment="Run to stop or retry")
     options: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB, comment="Options that replace the schedule's, one by one"
+        comment="Options that replace the schedule's, one by one"
     )
-    backfill_from: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="First due time, inclusive"
-    )
-    backfill_until: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Last due time, inclusive"
-    )
+    backfill_from: Mapped[datetime | None] = mapped_column(comment="First due time, inclusive")
+    backfill_until: Mapped[datetime | None] = mapped_column(comment="Last due time, inclusive")
     overlap: Mapped[str | None] = mapped_column(
-        Text, comment="Overlap policy of a backfill; null: buffer_all"
+        comment="Overlap policy of a backfill; null: buffer_all"
     )
-    note: Mapped[str | None] = mapped_column(Text, comment="Why")
+    note: Mapped[str | None] = mapped_column(comment="Why")
     requested_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
+        server_default=text("clock_timestamp()"), comment="When"
     )
     requested_by: Mapped[str] = mapped_column(
-        Text,
         server_default=text("coalesce(nullif(current_setting('app.actor', true), ''), session_user)"),
         comment="Person (app.actor) or role",
     )
     program: Mapped[str | None] = mapped_column(
-        Text,
         server_default=text("current_setting('application_name')"),
         comment="application_name of the session",
     )
-    next_due_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="A long backfill goes on from here"
-    )
-    answered_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When beat was done with it"
-    )
-    answer: Mapped[str | None] = mapped_column(Text, comment="What beat did, in a sentence")
-    answer_run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="The run it led to")
+    next_due_at: Mapped[datetime | None] = mapped_column(comment="A long backfill goes on from here")
+    answered_at: Mapped[datetime | None] = mapped_column(comment="When beat was done with it")
+    answer: Mapped[str | None] = mapped_column(comment="What beat did, in a sentence")
+    answer_run_id: Mapped[UUID | None] = mapped_column(comment="The run it led to")

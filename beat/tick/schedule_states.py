@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.types import BigInteger
 
 from beat.tick.plan import COLUMNS
 from workers.db import Base
@@ -17,26 +17,10 @@ class ScheduleState(Base):
 
     __tablename__ = "schedule_state"
     __table_args__ = (
-        Index(
-            "schedule_state_due",
-            "claim_at",
-            postgresql_where=text("claim_at is not null"),
-        ),
-        Index(
-            "schedule_state_wrong",
-            "error_at",
-            postgresql_where=text("error is not null"),
-        ),
-        Index(
-            "schedule_state_failing",
-            "schedule",
-            postgresql_where=text("consecutive_failures > 0"),
-        ),
-        Index(
-            "schedule_state_tripped",
-            "schedule",
-            postgresql_where=text("tripped_at is not null"),
-        ),
+        Index("schedule_state_due", "claim_at", postgresql_where=text("claim_at is not null")),
+        Index("schedule_state_wrong", "error_at", postgresql_where=text("error is not null")),
+        Index("schedule_state_failing", "schedule", postgresql_where=text("consecutive_failures > 0")),
+        Index("schedule_state_tripped", "schedule", postgresql_where=text("tripped_at is not null")),
         {
             "comment": "What beat knows of each schedule: next run, failures, errors.",
             "postgresql_with": {"fillfactor": "75"},
@@ -44,26 +28,17 @@ class ScheduleState(Base):
     )
 
     schedule: Mapped[str] = mapped_column(
-        Text,
-        ForeignKey("schedule.name", ondelete="CASCADE"),
-        primary_key=True,
-        comment="The schedule",
+        ForeignKey("schedule.name", ondelete="CASCADE"), primary_key=True, comment="The schedule"
     )
     planned_revision: Mapped[int | None] = mapped_column(
         BigInteger, comment="Revision of the schedule that this plan is made from"
     )
-    anchor_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Where the grid of every begins"
-    )
-    next_run_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Next due time (nominal); null: none"
-    )
+    anchor_at: Mapped[datetime | None] = mapped_column(comment="Where the grid of every begins")
+    next_run_at: Mapped[datetime | None] = mapped_column(comment="Next due time (nominal); null: none")
     claim_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When beat acts on it: next_run_at plus jitter"
+        comment="When beat acts on it: next_run_at plus jitter"
     )
-    last_due_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Latest due time accounted for"
-    )
+    last_due_at: Mapped[datetime | None] = mapped_column(comment="Latest due time accounted for")
     runs_counted: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Runs started so far, against max_runs"
     )
@@ -72,19 +47,15 @@ class ScheduleState(Base):
         comment="Failed runs since the last good one; alert_on_partial says which partial runs count",
     )
     tripped_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Since when it has paused itself; any edit clears it"
+        comment="Since when it has paused itself; any edit clears it"
     )
-    tripped_reason: Mapped[str | None] = mapped_column(Text, comment="Why it has paused itself")
+    tripped_reason: Mapped[str | None] = mapped_column(comment="Why it has paused itself")
     error: Mapped[str | None] = mapped_column(
-        Text, comment="Why beat set it aside; any edit lets beat try again"
+        comment="Why beat set it aside; any edit lets beat try again"
     )
-    error_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When beat set it aside"
-    )
+    error_at: Mapped[datetime | None] = mapped_column(comment="When beat set it aside")
     updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=text("clock_timestamp()"),
-        comment="Last change by beat",
+        server_default=text("clock_timestamp()"), comment="Last change by beat"
     )
 
 

@@ -6,10 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Uuid
 
 from workers.db import Base
 from workers.ledger.runs import quoted
@@ -27,11 +25,7 @@ class Batch(Base):
     __tablename__ = "batch"
     __table_args__ = (
         CheckConstraint(f"state in ({quoted(STATES)})", name="state is one of those in the docs"),
-        Index(
-            "batch_to_send",
-            "send_at",
-            postgresql_where=text(f"state in ({quoted(READY)})"),
-        ),
+        Index("batch_to_send", "send_at", postgresql_where=text(f"state in ({quoted(READY)})")),
         Index(
             "batch_waiting_for_upstream",
             "waiting_for",
@@ -45,11 +39,7 @@ class Batch(Base):
             "run_id",
             postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
         ),
-        Index(
-            "batch_leased",
-            "lease_until",
-            postgresql_where=text("state = 'running'"),
-        ),
+        Index("batch_leased", "lease_until", postgresql_where=text("state = 'running'")),
         Index(
             "batch_by_queue",
             "queue",
@@ -61,33 +51,31 @@ class Batch(Base):
     )
 
     run_id: Mapped[UUID] = mapped_column(
-        Uuid, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
+        ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
     )
     seq: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=False, comment="0 plans the run, or does a small one whole"
     )
-    task: Mapped[str] = mapped_column(Text, comment="The run's task, for the message")
-    queue: Mapped[str] = mapped_column(Text, comment="Queue of its message")
+    task: Mapped[str] = mapped_column(comment="The run's task, for the message")
+    queue: Mapped[str] = mapped_column(comment="Queue of its message")
     priority: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("5"), comment="0 to 9, 9 first"
     )
     state: Mapped[str] = mapped_column(
-        Text,
         server_default=text("'waiting'"),
         comment="waiting | sent | running | done | failed | deferred | stopped",
     )
     items: Mapped[list[Any] | None] = mapped_column(
-        JSONB, comment="Its items with each one's outcome; null: not planned yet"
+        comment="Its items with each one's outcome; null: not planned yet"
     )
     total: Mapped[int] = mapped_column(server_default=text("0"), comment="Items it has")
     done: Mapped[int] = mapped_column(server_default=text("0"), comment="Items done")
     failed: Mapped[int] = mapped_column(server_default=text("0"), comment="Items failed")
     deferred: Mapped[int] = mapped_column(server_default=text("0"), comment="Items deferred")
     not_before: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="No worker takes it earlier (batch delay, back-off)"
+        comment="No worker takes it earlier (batch delay, back-off)"
     )
     send_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True),
         server_default=text("clock_timestamp()"),
         comment="When a message for it is to be sent, or looked for again; null: not until released",
     )
@@ -95,7 +83,7 @@ class Batch(Base):
         SmallInteger, server_default=text("0"), comment="Messages sent since it was last claimed"
     )
     waiting_for: Mapped[str | None] = mapped_column(
-        Text, comment="Upstream whose quota it waits for, until a worker has it"
+        comment="Upstream whose quota it waits for, until a worker has it"
     )
     fence: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Rises at every claim; an older holder writes nothing"
@@ -113,19 +101,15 @@ class Batch(Base):
         comment="Its worker has said that it ends: if the lease ends now, that is no death",
     )
     lease_until: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Its worker is believed alive until then"
+        comment="Its worker is believed alive until then"
     )
-    worker: Mapped[str | None] = mapped_column(Text, comment="Who holds or last held it")
-    error: Mapped[str | None] = mapped_column(Text, comment="What went wrong last")
+    worker: Mapped[str | None] = mapped_column(comment="Who holds or last held it")
+    error: Mapped[str | None] = mapped_column(comment="What went wrong last")
     created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Planned at"
+        server_default=text("clock_timestamp()"), comment="Planned at"
     )
     updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=text("clock_timestamp()"),
-        comment="Last change of state; order of waiting",
+        server_default=text("clock_timestamp()"), comment="Last change of state; order of waiting"
     )
-    started_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="First claimed"
-    )
-    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), comment="Ended")
+    started_at: Mapped[datetime | None] = mapped_column(comment="First claimed")
+    finished_at: Mapped[datetime | None] = mapped_column(comment="Ended")

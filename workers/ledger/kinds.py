@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, Text, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Interval
+from sqlalchemy.types import Interval
 
 from workers.db import Base
 
@@ -25,17 +25,17 @@ class TaskKind(Base):
     """A registered task; written by the migrate step, retired but never deleted."""
 
     __tablename__ = "task_kind"
-    __table_args__ = ({"comment": "Which tasks exist and what they take; written by migrate."},)
+    __table_args__ = {"comment": "Which tasks exist and what they take; written by migrate."}
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="Path of its module")
-    description: Mapped[str] = mapped_column(Text, comment="What it does, in a sentence")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="Path of its module")
+    description: Mapped[str] = mapped_column(comment="What it does, in a sentence")
     options_schema: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, comment="JSON Schema of its options; the database checks edits by it"
+        comment="JSON Schema of its options; the database checks edits by it"
     )
-    queue: Mapped[str] = mapped_column(Text, comment="Queue its runs go to by default")
-    upstream: Mapped[str | None] = mapped_column(Text, comment="Upstream it calls most")
-    min_every: Mapped[timedelta | None] = mapped_column(Interval, comment="Shortest interval allowed")
-    max_every: Mapped[timedelta | None] = mapped_column(Interval, comment="Longest interval allowed")
+    queue: Mapped[str] = mapped_column(comment="Queue its runs go to by default")
+    upstream: Mapped[str | None] = mapped_column(comment="Upstream it calls most")
+    min_every: Mapped[timedelta | None] = mapped_column(comment="Shortest interval allowed")
+    max_every: Mapped[timedelta | None] = mapped_column(comment="Longest interval allowed")
     allowed_every: Mapped[list[timedelta] | None] = mapped_column(
         ARRAY(Interval), comment="The only intervals allowed, when set"
     )
@@ -44,13 +44,13 @@ class TaskKind(Base):
         server_default=text("3"), comment="Attempts per batch, unless the schedule says otherwise"
     )
     timeout: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Longest time of a run, unless the schedule says otherwise"
+        comment="Longest time of a run, unless the schedule says otherwise"
     )
     retired_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="No worker knows it any more, since then"
+        comment="No worker knows it any more, since then"
     )
     updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last registered"
+        server_default=text("clock_timestamp()"), comment="Last registered"
     )
 
 
@@ -66,8 +66,7 @@ on conflict (name) do update
        max_running = excluded.max_running, max_attempts = excluded.max_attempts,
        timeout = excluded.timeout, retired_at = null, updated_at = clock_timestamp()
 """).bindparams(
-    bindparam("options_schema", type_=JSONB),
-    bindparam("allowed_every", type_=ARRAY(Interval)),
+    bindparam("options_schema", type_=JSONB), bindparam("allowed_every", type_=ARRAY(Interval))
 )
 
 _RETIRE = text("""

@@ -6,10 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ForeignKey, Text
+from sqlalchemy import ForeignKey
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Uuid
 
 from workers.db import Base, Driver, execute
 
@@ -18,16 +17,16 @@ class Memo(Base):
     """One fact that a batch learned before it had to wait."""
 
     __tablename__ = "memo"
-    __table_args__ = (
-        {"comment": "What batches learned before they had to wait: steps of a plan, redirects."},
-    )
+    __table_args__ = {
+        "comment": "What batches learned before they had to wait: steps of a plan, redirects."
+    }
 
     run_id: Mapped[UUID] = mapped_column(
-        Uuid, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
+        ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
     )
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="Its batch")
     name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Step of the plan, or the address that redirects"
+        primary_key=True, comment="Step of the plan, or the address that redirects"
     )
     value: Mapped[Any] = mapped_column(JSONB, comment="What was learned")
 

@@ -8,18 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
-from sqlalchemy import (
-    CheckConstraint,
-    Connection,
-    Index,
-    SmallInteger,
-    Text,
-    bindparam,
-    text,
-)
+from sqlalchemy import CheckConstraint, Connection, Index, SmallInteger, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Interval, Uuid
 
 from workers.db import Base, fetch_one, prepared
 
@@ -64,13 +55,7 @@ class Run(Base):
             "created_at",
             postgresql_where=text(f"state in ({quoted((*ACTIVE, 'held'))})"),
         ),
-        Index(
-            "run_held",
-            "schedule",
-            "created_at",
-            "due_at",
-            postgresql_where=text("state = 'held'"),
-        ),
+        Index("run_held", "schedule", "created_at", "due_at", postgresql_where=text("state = 'held'")),
         Index(
             "run_deadline",
             "deadline_at",
@@ -90,51 +75,42 @@ class Run(Base):
         ),
         Index("run_by_schedule", "schedule", "created_at"),
         Index("run_by_creation", "created_at"),
-        Index(
-            "run_failures",
-            "finished_at",
-            postgresql_where=text("state in ('failed', 'partial')"),
-        ),
-        Index(
-            "run_task_active",
-            "task",
-            postgresql_where=text(f"state in ({quoted(ACTIVE)})"),
-        ),
+        Index("run_failures", "finished_at", postgresql_where=text("state in ('failed', 'partial')")),
+        Index("run_task_active", "task", postgresql_where=text(f"state in ({quoted(ACTIVE)})")),
         {"comment": "One row a due time or request: what was decided, what happened, and why."},
     )
 
     id: Mapped[UUID] = mapped_column(
-        Uuid, primary_key=True, comment="Also the Celery id and root id of its messages"
+        primary_key=True, comment="Also the Celery id and root id of its messages"
     )
     schedule: Mapped[str | None] = mapped_column(
-        Text, comment="Name of the schedule; kept when the schedule is deleted; null: made by hand"
+        comment="Name of the schedule; kept when the schedule is deleted; null: made by hand"
     )
-    task: Mapped[str] = mapped_column(Text, comment="Name of the kind, which is its module's path")
+    task: Mapped[str] = mapped_column(comment="Name of the kind, which is its module's path")
     options: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'"), comment="Frozen copy of the options it runs with"
+        server_default=text("'{}'"), comment="Frozen copy of the options it runs with"
     )
-    trigger: Mapped[str] = mapped_column(Text, comment="schedule | manual | after | backfill | retry")
+    trigger: Mapped[str] = mapped_column(comment="schedule | manual | after | backfill | retry")
     due_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), comment="The due time it stands for (nominal, without jitter)"
+        comment="The due time it stands for (nominal, without jitter)"
     )
     covers_from: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="First due time it covers, when it covers several"
+        comment="First due time it covers, when it covers several"
     )
     covers_count: Mapped[int] = mapped_column(
         server_default=text("1"), comment="How many due times it covers"
     )
     state: Mapped[str] = mapped_column(
-        Text,
         comment="due | running | held | succeeded | partial | failed | stopped | skipped | missed"
-        " | expired",
+        " | expired"
     )
     reason: Mapped[str | None] = mapped_column(
-        Text, comment="Why it is held, skipped, missed, stopped, expired or partial"
+        comment="Why it is held, skipped, missed, stopped, expired or partial"
     )
     exclusive: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="No other exclusive run of its schedule may be active"
     )
-    queue: Mapped[str] = mapped_column(Text, comment="Queue its messages go to")
+    queue: Mapped[str] = mapped_column(comment="Queue its messages go to")
     priority: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("5"), comment="0 to 9, 9 first"
     )
@@ -143,22 +119,20 @@ class Run(Base):
     )
     batch_size: Mapped[int | None] = mapped_column(comment="Items a batch; null: the kind's")
     batch_delay: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Least time between two of its batches; null: the kind's"
+        comment="Least time between two of its batches; null: the kind's"
     )
     max_in_flight: Mapped[int | None] = mapped_column(
         comment="Its batches that may run at once; null: any number"
     )
-    timeout: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="Longest time from its start to its end"
-    )
+    timeout: Mapped[timedelta | None] = mapped_column(comment="Longest time from its start to its end")
     expires_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Not started by then, it is no longer worth starting"
+        comment="Not started by then, it is no longer worth starting"
     )
     deadline_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When its timeout ends it; set when it starts"
+        comment="When its timeout ends it; set when it starts"
     )
     stop_requested_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Since when it is asked to stop at its next call"
+        comment="Since when it is asked to stop at its next call"
     )
     batch_count: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Batches it was split into"
@@ -173,26 +147,22 @@ class Run(Base):
         server_default=text("0"), comment="Items left for the next run (quota spent)"
     )
     result: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB, comment="Counts by name, and a summary for people"
+        comment="Counts by name, and a summary for people"
     )
-    error: Mapped[str | None] = mapped_column(Text, comment="What went wrong, in a sentence")
-    traceback: Mapped[str | None] = mapped_column(Text, comment="Where it went wrong, redacted")
-    requested_by: Mapped[str | None] = mapped_column(
-        Text, comment="Who asked for it, when a person did"
-    )
-    retry_of: Mapped[UUID | None] = mapped_column(Uuid, comment="The run it repeats")
+    error: Mapped[str | None] = mapped_column(comment="What went wrong, in a sentence")
+    traceback: Mapped[str | None] = mapped_column(comment="Where it went wrong, redacted")
+    requested_by: Mapped[str | None] = mapped_column(comment="Who asked for it, when a person did")
+    retry_of: Mapped[UUID | None] = mapped_column(comment="The run it repeats")
     counted: Mapped[bool] = mapped_column(
         server_default=text("false"),
         comment="Whether beat has drawn its conclusions from the end (failures, after)",
     )
     created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Decided at"
+        server_default=text("clock_timestamp()"), comment="Decided at"
     )
-    started_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="First batch claimed by a worker"
-    )
+    started_at: Mapped[datetime | None] = mapped_column(comment="First batch claimed by a worker")
     finished_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Last batch ended, or decided not to run"
+        comment="Last batch ended, or decided not to run"
     )
 
 
