@@ -19,13 +19,14 @@ from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 from beat import defaults
 from beat.tick import outbox, readiness, steps
 from beat.tick.context import ROUND, TickContext
-from beat.tick.heartbeat import Beating
-from beat.tick.ledger import Message
+from beat.tick.heartbeat import Heartbeat
 from beat.tick.reading import connect
 from beat.tick.wakeup import Wakeup
 from workers import metrics
 from workers.backoff import backoff
 from workers.db import reset
+from workers.ledger import sent
+from workers.ledger.sent import Message
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")
@@ -42,7 +43,7 @@ class DatabaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.node = beat_nodename(None)
-        self._turn: TickContext | None = None
+        self._context: TickContext | None = None
         self._steps = steps.steps()
         self._wakeup = Wakeup()
         self._in_tick = self._closing = False
@@ -53,7 +54,7 @@ class DatabaseScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Make ready; the first tick connects, so that beat starts also while Postgres is away."""
         self._outbox = outbox.Outbox(self.app)
-        self._beating = Beating(self._outbox)
+        self._heartbeat = Heartbeat(self._outbox)
 
     def get_schedule(self) -> dict[str, Any]:
         """Celery's view of entries: none, they are rows."""
@@ -72,8 +73,8 @@ class DatabaseScheduler(Scheduler):
         try:
             if self.work():
                 self._wakeup.was_useful()
-            elif self._turn is not None and not self._closing:
-                self._wakeup.wait(steps.pause(self._turn))
+            elif self._context is not None and not self._closing:
+                self._wakeup.wait(steps.pause(self._context))
         except Exception as error:
             self._release()
             self._rest(self._postgres.began(error))
@@ -101,28 +102,28 @@ class DatabaseScheduler(Scheduler):
         """Connect if need be, and ask what is ready: by the database's clock, for the whole tick."""
         # Listen first, look then: what is said in between is heard.
         self._wakeup.open()
-        if self._turn is None:
+        if self._context is None:
             connection = connect()
             defaults.insert_entries(connection, self.app)
             ready = readiness.ask(connection, now)
-            self._turn = TickContext(connection, ready, settings().claim_limit, time.monotonic())
+            self._context = TickContext(connection, ready, settings().claim_limit)
         else:
-            self._turn.begin(readiness.ask(self._turn.connection, now))
-        return self._turn
+            self._context.begin(readiness.ask(self._context.connection, now))
+        return self._context
 
     def _send(self, context: TickContext) -> bool:
         """Send what this tick committed and what is ready in the ledger; True when there was any."""
         messages, context.messages = context.messages, []
         if self._broker.resting():
-            outbox.unreserve(context.connection, messages)
+            sent.unreserve(context.connection, messages)
             return False
         try:
             lost = False
-            if time.monotonic() > context.next_doubt:
-                context.next_doubt = time.monotonic() + ROUND
+            if time.monotonic() > context.next_loss_check:
+                context.next_loss_check = time.monotonic() + ROUND
                 lost = self._outbox.has_lost()
             if lost:
-                outbox.look_for_all(context.connection, context.now)
+                sent.look_for_all(context.connection, context.now)
             outbox.send(context.connection, self._outbox, messages)
             # In a burst what is new goes before what only has to be looked for again.
             limit = context.limit // 5 if messages else context.limit
@@ -134,10 +135,10 @@ class DatabaseScheduler(Scheduler):
             outbox.send(context.connection, self._outbox, ready)
             metrics.MESSAGES.labels("claimed").inc(len(messages))
             metrics.MESSAGES.labels("ready").inc(len(ready))
-            self._beating.sent(len(messages) + len(ready))
+            self._heartbeat.count(len(messages) + len(ready))
             if not steps.are_stuck(self._steps):
-                self._beating.beat(self.node)
-        except outbox.AWAY as error:
+                self._heartbeat.beat(self.node)
+        except outbox.UNREACHABLE as error:
             self._broker.began(error)
             return False
         self._broker.over()
@@ -148,7 +149,7 @@ class DatabaseScheduler(Scheduler):
             time.sleep(seconds)
 
     def _release(self) -> None:
-        context, self._turn = self._turn, None
+        context, self._context = self._context, None
         self._wakeup.close()
         if context is not None:
             context.connection.close()
@@ -159,7 +160,7 @@ class DatabaseScheduler(Scheduler):
         self._closing = True
         if not self._in_tick:
             if hasattr(self, "_outbox"):
-                self._beating.end(self.node)
+                self._heartbeat.end(self.node)
                 self._outbox.close()
             self._release()
 
@@ -178,7 +179,7 @@ class Outage:
         if self._since is None:
             self._since = time.monotonic()
             said = f"{type(error).__name__}: {str(error).strip()[:300]}"
-            known = isinstance(error, (psycopg.Error, *outbox.AWAY))
+            known = isinstance(error, (psycopg.Error, *outbox.UNREACHABLE))
             log.error("beat.away", what=self._what, error=said, exc_info=None if known else error)
         self._failures += 1
         rest = backoff(self._failures, INITIAL_BACKOFF, MAX_BACKOFF)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
 from workers.db import Base, DefaultNow
-from workers.ledger.runs import quoted
+from workers.ledger.states import quoted
 
 OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
 CATCH_UPS = ("latest", "all", "none")

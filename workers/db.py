@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -177,6 +177,17 @@ def execute(
     """Run a statement of the program's own, prepared; its rows are named tuples."""
     cursor = connection.cursor(row_factory=row_factory)
     return cursor.execute(statement, parameters, prepare=True)
+
+
+def array(values: Iterable[object]) -> str:
+    """``values`` as Postgres's array literal: several times cheaper than the driver's lists."""
+    return "{" + ",".join(["NULL" if one is None else _quoted(str(one)) for one in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 @contextmanager

@@ -62,9 +62,9 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
     """Write the run and its first batch as beat does, under the schedule's lock."""
     from psycopg.rows import tuple_row
 
-    from beat.tick import reading
-    from beat.tick.claim import Claim
-    from beat.tick.session_cache import SessionCache
+    from beat.tick import readiness, reading
+    from beat.tick.claim import ClaimPlan
+    from beat.tick.context import TickContext
 
     given = json.dumps(options) if options else None
     with connect() as connection, connection.transaction():
@@ -73,10 +73,10 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
         row = reading.lock_one(connection, name)
         if row is None:
             fail("the schedule is locked by another session", "try again", REFUSED)
-        (now,) = connection.execute("select clock_timestamp()").fetchone()
-        claim = Claim(connection, now, SessionCache())
+        context = TickContext(connection, readiness.ask(connection))
+        claim = ClaimPlan(context)
         claim.count([row])
-        run = claim.add(row, now, trigger="manual", options=given, requested_by=by)
+        run = claim.add(row, context.now, "manual", options=given, requested_by=by)
         if run.state != "due":
             fail(f"not started: {run.reason}", "celery schedule watch shows what runs", REFUSED)
         claim.write()

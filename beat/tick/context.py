@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from beat.tick import replan
 from beat.tick.claim_rate import ClaimRate
-from beat.tick.ledger import Message
 from beat.tick.readiness import Ready
-from beat.tick.reading import Connection
 from beat.tick.session_cache import SessionCache
+from beat.time.timetable import Sessions
+from workers.db import Driver
+from workers.ledger.sent import Message
 from workers.settings import settings
 
 #: Pause between two looks at what need not happen at once (seconds).
@@ -22,23 +22,26 @@ ROUND = 1.0
 class TickContext:
     """What the steps of one beat share, from tick to tick."""
 
-    connection: Connection
+    connection: Driver
     ready: Ready
-    limit: int
-    connected_at: float
+    #: Rows that one step takes at once.
+    limit: int = 1000
+    connected_at: float = field(default_factory=time.monotonic)
     #: When it was last seen that neither Postgres nor this beat stands still.
     seen_at: float = field(default_factory=time.monotonic)
     #: When to ask again whether the broker has lost anything.
-    next_doubt: float = 0.0
+    next_loss_check: float = 0.0
     session_cache: SessionCache = field(default_factory=SessionCache)
-    sweep: replan.Sweep = field(default_factory=replan.Sweep)
-    next_sweep: float = 0.0
+    next_reconcile: float = 0.0
+    #: The name after which the next slice begins, and what this round has cost so far (seconds).
+    reconciled_to: str = ""
+    reconcile_cost: float = 0.0
     #: Committed by a step of this tick, still to be sent.
     messages: list[Message] = field(default_factory=list)
-    #: Edited schedules whose active runs do not obey yet.
+    #: Edited schedules whose active runs do not follow the edit yet.
     edited: set[str] = field(default_factory=set)
     #: Something was locked by others, so the wait after this tick is short.
-    soon: bool = False
+    retry_soon: bool = False
     rate: ClaimRate = field(default_factory=ClaimRate)
     #: Steps of this tick that had something to do.
     busy: set[str] = field(default_factory=set)
@@ -46,6 +49,10 @@ class TickContext:
     @property
     def now(self) -> datetime:
         return self.ready.now
+
+    def sessions(self, calendar: str | None) -> Sessions | None:
+        """Trading sessions of the exchange ``calendar``; None without one."""
+        return self.session_cache.sessions(self.connection, calendar)
 
     def is_sending(self) -> bool:
         """Whether batches of the ledger are to be sent or looked for, besides what this tick made."""
@@ -67,8 +74,8 @@ class TickContext:
         return self.busy == {"claim_due"} and claimed_all and self.rate.wait(time.monotonic()) > 0
 
     def begin(self, ready: Ready) -> None:
-        """A new tick.  After a standstill of Postgres or of this beat all signs of life are old."""
-        self.ready, self.soon = ready, False
+        """A new tick.  After a standstill of Postgres or of this beat all heartbeats and renewals are old."""
+        self.ready, self.retry_soon = ready, False
         self.busy.clear()
         before, self.seen_at = self.seen_at, time.monotonic()
         if self.seen_at - before > ROUND + settings().lease_seconds / 3:

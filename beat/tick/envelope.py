@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import Celery
 
-from beat.tick.ledger import Message
+from workers.ledger.sent import Message
 from workers.pool.broker import EXCHANGE
 
 #: Stands where the id will be; nothing else in a message looks like it.

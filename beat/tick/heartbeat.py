@@ -1,4 +1,4 @@
-"""Beat's own sign of use: given only after Postgres took it and the broker answered."""
+"""Beat's heartbeat: written only while both Postgres and the broker answer."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from beat.tick.outbox import Outbox
 from workers.ledger import heartbeats
 
-#: Pause between two signs (seconds).
+#: Pause between two heartbeats (seconds).
 PAUSE = 4.0
 
 
-class Beating:
-    """Says every few seconds that this beat is useful."""
+class Heartbeat:
+    """Writes a heartbeat every few seconds."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._next = 0.0
         self._messages = 0
-        self._given = False
+        self._written = False
 
-    def sent(self, messages: int) -> None:
-        """So many messages more were sent."""
+    def count(self, messages: int) -> None:
+        """Count messages that were sent."""
         self._messages += messages
 
     def beat(self, node: str) -> None:
-        """Write the sign of ``node`` when it is time to; raises what a broken round trip raises."""
+        """Write the heartbeat of ``node`` when it is due; raises what a broken round trip raises."""
         if time.monotonic() < self._next:
             return
         self._outbox.ping()
         heartbeats.record(node, "beat", {"pid": os.getpid(), "sent": self._messages})
         self._next = time.monotonic() + PAUSE
-        self._given = True
+        self._written = True
 
     def end(self, node: str) -> None:
-        """Say that this beat ends on purpose, if it can still be said."""
-        if self._given:
-            self._given = False
+        """Note that this beat ends on purpose, if Postgres answers."""
+        if self._written:
+            self._written = False
             with suppress(SQLAlchemyError, OSError):
                 heartbeats.end(node, "beat")

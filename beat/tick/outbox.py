@@ -1,4 +1,4 @@
-"""Sends what is committed, sends it again until a worker has it (statements on `batch`).
+"""Sends what is committed, and sends it again until a worker has it.
 
 A batch is committed first, with ``send_at`` a few seconds ahead: reserved for the beat that wrote it.
 After the commit its message is pushed, then the batch is marked ``sent``.  Whatever dies in between,
@@ -12,86 +12,39 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from uuid import uuid4
 
-import psycopg
 import redis
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 
 from beat.tick.envelope import Envelopes, message_id, redis_priority
-from beat.tick.ledger import RESERVED, Message, array
-from workers.ledger.faults import point
+from workers.db import Driver
+from workers.ledger import faults, sent
+from workers.ledger.sent import Message
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat.tick.outbox")
 #: Where Celery's own beat says what it sends.
 celery_log = logging.getLogger("celery.beat")
 
-Connection = psycopg.Connection[Any]
-
-#: What a broker that is out of reach raises.
-AWAY = (redis.RedisError, BrokerError, OSError)
-#: More messages than this at once are said in one line.
-MOST_LINES = 20
+#: What a broker that cannot be reached raises.
+UNREACHABLE = (redis.RedisError, BrokerError, OSError)
+#: More messages than this at once are logged in one line.
+MAX_LINES = 20
 #: Messages in one push.
 CHUNK = 500
 #: Most messages of one queue and priority that are looked through for a missing one.
-MOST_SCANNED = 5_000
+MAX_SCANNED = 5_000
 #: What was sent is looked for after a while, each time twice as late, at last so late (seconds): a
 #: message seen in its queue, or that no look can find; and one that went missing and was sent again.
-LATEST_IN_QUEUE, LATEST_RESENT = 600.0, 60.0
+MAX_WAIT_IN_QUEUE, MAX_WAIT_RESENT = 600.0, 60.0
 #: A beat that has ended leaves its proof in Redis for so long (seconds).
-PROOF_LASTS = 3600
+PROOF_TTL = 3600
 #: kombu's separator between a queue's name and its priority step.
 SEPARATOR = "\x06\x16"
-
-#: Batches whose time has come are reserved for us; those of one beat another beat skips.
-TO_SEND = f"""
-with ready as materialized (
-    select run_id, seq, state from batch
-     where state in ('waiting', 'sent') and send_at <= %(now)s
-     order by send_at limit %(limit)s for update skip locked
-)
-update batch b set send_at = %(now)s + {RESERVED}
-  from ready join run r on r.id = ready.run_id
- where b.run_id = ready.run_id and b.seq = ready.seq
-returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule, ready.state
-"""  # noqa: S608 - a constant of our own
-
-#: By key: the state is written so that no index of states is read for it, however small it looks.
-#: Whoever holds a batch now claims, ends or changes it, and is not waited for: a deadlock with those
-#: who come for the batches of many runs would be a matter of time.
-_GIVEN = """
-  from (select b.run_id, b.seq
-          from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as m(run_id, seq, fence)
-          join batch b on b.run_id = m.run_id and b.seq = m.seq and b.fence = m.fence
-         where b.state || '' in ('waiting', 'sent')
-           for no key update of b skip locked) given
- where b.run_id = given.run_id and b.seq = given.seq
-"""
-
-MARK = f"""
-update batch b
-   set state = 'sent', sends = least(b.sends + 1, 30), updated_at = clock_timestamp(),
-       send_at = clock_timestamp()
-                 + least(%(after)s * power(2, least(b.sends, 10)), greatest(%(after)s, %(most)s))
-                   * interval '1 second'
-{_GIVEN}"""  # noqa: S608
-
-UNRESERVE = f"""
-update batch b set send_at = clock_timestamp() {_GIVEN}"""  # noqa: S608
-
-LOOK_FOR_ALL = """
-update batch b set send_at = %(now)s
-  from (select run_id, seq from batch where state = 'sent' and send_at > %(now)s
-           for no key update skip locked) sent
- where b.run_id = sent.run_id and b.seq = sent.seq
-"""
-
-NEXT_SEND = "select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null"
 
 
 class Outbox:
@@ -137,7 +90,7 @@ class Outbox:
         expected, self._proofs = self._proofs, self._proofs + 1
         with self._redis.pipeline() as both:
             both.set(f"{self._prefix}watchkeeper.written", 1, get=True)
-            both.set(self._proof, self._proofs, ex=PROOF_LASTS, get=True)
+            both.set(self._proof, self._proofs, ex=PROOF_TTL, get=True)
             sign, number = both.execute()
         return sign is None if expected == 0 else number != str(expected).encode()
 
@@ -186,7 +139,7 @@ class Outbox:
             by_key[self._key(message)].append(message)
         lost: list[Message] = []
         for key, given in by_key.items():
-            if self._redis.llen(key) > MOST_SCANNED:
+            if self._redis.llen(key) > MAX_SCANNED:
                 continue
             queued = set(map(_id_of, cast("list[bytes]", self._redis.lrange(key, 0, -1))))
             lost += [message for message in given if message_id(message) not in queued]
@@ -204,7 +157,7 @@ def _id_of(body: bytes) -> str:
     return body[start : start + 36].decode("ascii", "replace")
 
 
-def send(connection: Connection, outbox: Outbox, messages: list[Message]) -> None:
+def send(connection: Driver, outbox: Outbox, messages: list[Message]) -> None:
     """Push, then mark; not in a transaction while it pushes.
 
     When the broker is away the messages stay in the ledger, ready for whoever reaches it first.
@@ -213,52 +166,27 @@ def send(connection: Connection, outbox: Outbox, messages: list[Message]) -> Non
         return
     try:
         outbox.publish(messages)
-    except AWAY:
-        unreserve(connection, messages)
+    except UNREACHABLE:
+        sent.unreserve(connection, messages)
         raise
-    point("after-publish")
-    _say(messages)
-    _mark(connection, messages, LATEST_RESENT if outbox.sees_queues else LATEST_IN_QUEUE)
-    point("after-mark")
+    faults.point("after-publish")
+    _log_sent(messages)
+    sent.mark(connection, messages, MAX_WAIT_RESENT if outbox.sees_queues else MAX_WAIT_IN_QUEUE)
+    faults.point("after-mark")
 
 
-def _mark(connection: Connection, messages: list[Message], most: float) -> None:
-    after = settings().resend_after_seconds
-    connection.execute(MARK, {**_given(messages), "after": after, "most": most})
-
-
-def look_for_all(connection: Connection, now: datetime) -> None:
-    """Whatever was sent and has not begun may be gone: look for all of it at once."""
-    connection.execute(LOOK_FOR_ALL, {"now": now})
-
-
-def unreserve(connection: Connection, messages: list[Message]) -> None:
-    """The messages were not sent: any beat that reaches the broker may."""
-    if messages:
-        connection.execute(UNRESERVE, _given(messages))
-
-
-def _given(messages: list[Message]) -> dict[str, str]:
-    """The batches by key."""
-    return {
-        "ids": array([message.run_id for message in messages]),
-        "seqs": array([message.seq for message in messages]),
-        "fences": array([message.fence for message in messages]),
-    }
-
-
-def _say(messages: list[Message]) -> None:
+def _log_sent(messages: list[Message]) -> None:
     """Celery's own line for each message; at DEBUG when many, lines cost more than messages."""
-    level = logging.INFO if len(messages) <= MOST_LINES else logging.DEBUG
+    level = logging.INFO if len(messages) <= MAX_LINES else logging.DEBUG
     if celery_log.isEnabledFor(level):
         for message in messages:
             celery_log.log(level, "Scheduler: Sending due task %s (%s)", message.schedule, message.task)
-    if len(messages) > MOST_LINES:
+    if len(messages) > MAX_LINES:
         log.info("batch.sent", messages=len(messages))
 
 
 def take_ready(
-    connection: Connection, outbox: Outbox, now: datetime, limit: int
+    connection: Driver, outbox: Outbox, now: datetime, limit: int
 ) -> tuple[int, list[Message]]:
     """Reserve batches whose time has come: new ones, handed back ones, and those gone missing.
 
@@ -266,16 +194,12 @@ def take_ready(
     marked again, so that it is looked for later and later.
     """
     with connection.transaction():
-        rows = connection.execute(TO_SEND, {"now": now, "limit": limit}).fetchall()
-    fresh = [Message(*row[:7]) for row in rows if row[7] == "waiting"]
-    again = [Message(*row[:7]) for row in rows if row[7] == "sent"]
-    if not again:
-        return len(rows), fresh
-    lost = outbox.missing(again)
+        fresh, again = sent.reserve(connection, now, limit)
+    lost = outbox.missing(again) if again else []
     if lost:
         log.info("batch.resent", batches=len(lost))
     gone = {message_id(message) for message in lost}
-    still = [message for message in again if message_id(message) not in gone]
-    if still:
-        _mark(connection, still, LATEST_IN_QUEUE)
-    return len(rows), fresh + lost
+    queued = [message for message in again if message_id(message) not in gone]
+    if queued:
+        sent.mark(connection, queued, MAX_WAIT_IN_QUEUE)
+    return len(fresh) + len(again), fresh + lost

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from beat.tick import outbox, release, schedule_states
-from beat.tick.reading import Connection
+from beat.tick import schedule_states
+from workers.db import Driver
+from workers.ledger import sent, waiting
 
 #: Each line is answered by the index that its step reads.  ``now`` replaces the clock in tests.
 STATEMENT = f"""
@@ -20,7 +21,7 @@ with clock as materialized (
 ), next as materialized (
     select case when coalesce((select paused from pause_switch where single), false) then null
                 else ({schedule_states.NEXT_CLAIM}) end as claim_at,
-           ({outbox.NEXT_SEND}) as send_at, ({release.NEXT_PERMIT}) as permit_at
+           ({sent.NEXT_SEND}) as send_at, ({waiting.NEXT_PERMIT}) as permit_at
 )
 select clock.now, claim_at, send_at, permit_at,
        exists (select from schedule_edit) as edits,
@@ -63,7 +64,7 @@ class Ready:
         return default if at is None else (at - self.now).total_seconds()
 
 
-def ask(connection: Connection, now: datetime | None = None) -> Ready:
+def ask(connection: Driver, now: datetime | None = None) -> Ready:
     """One round trip: the database's clock and what is ready by it."""
     cursor = connection.cursor(row_factory=class_row(Ready))
     return cursor.execute(STATEMENT, {"now": now}).fetchall()[0]

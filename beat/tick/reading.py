@@ -10,23 +10,20 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
-from workers.db import connect_args
+from workers.db import Driver, connect_args
 from workers.settings import settings
-
-Connection = psycopg.Connection[Any]
 
 #: Beat wants few rows of large tables, by their keys.  Its statements are prepared once, perhaps while
 #: a table is empty: a plan that reads all of it would stay until somebody analyzes the table.  Every
 #: table of a tick, also one of a single row, is therefore read by an index: a sequential scan that
 #: cannot be avoided would cost 10^10 before Postgres 18, and such a statement is compiled at each tick.
 FAVOUR_INDEXES = """
-select set_config(name, value, {local})
+select set_config(name, value, false)
   from (values ('random_page_cost', '1.1'), ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
                ('enable_mergejoin', 'off')) as favoured(name, value)
 """
-FAVOUR_INDEXES_LOCALLY = FAVOUR_INDEXES.format(local="true")
 
-#: A row of states.READ.
+#: A row of schedule_states.READ.
 Row = Any
 
 
@@ -39,32 +36,31 @@ class Unreadable:
     error: Exception
 
 
-def connect() -> Connection:
+def connect() -> Driver:
     """A connection for beat's own statements, each of which commits by itself outside a transaction."""
-    connection: Connection = psycopg.connect(
-        settings().libpq_dsn, autocommit=True, **connect_args("beat")
-    )
-    connection.execute(FAVOUR_INDEXES.format(local="false"))
+    connection: Driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
+    connection.execute(FAVOUR_INDEXES)
     return connection
 
 
-def _names(connection: Connection, statement: str, parameters: dict[str, Any]) -> list[str]:
-    return [name for (name,) in connection.execute(statement, parameters)]
-
-
-def lock_due(connection: Connection, now: Any, limit: int) -> tuple[list[Row], list[Unreadable]]:
+def lock_due(connection: Driver, now: Any, limit: int) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules due at ``now``, longest due first, at most ``limit``."""
-    names = _names(connection, schedule_states.LOCK_DUE, {"now": now, "limit": limit})
-    return read(connection, names)
+    locked = connection.execute(schedule_states.LOCK_DUE, {"now": now, "limit": limit})
+    return read(connection, [name for (name,) in locked])
 
 
-def lock_named(connection: Connection, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
+def lock_names(connection: Driver, names: Iterable[str]) -> list[str]:
+    """Lock the schedules named, without those that somebody else has locked."""
+    locked = connection.execute(schedule_states.LOCK_NAMED, {"names": list(names)})
+    return [name for (name,) in locked]
+
+
+def lock_named(connection: Driver, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules named, without those that somebody else has locked."""
-    locked = _names(connection, schedule_states.LOCK_NAMED, {"names": list(names)})
-    return read(connection, locked)
+    return read(connection, lock_names(connection, names))
 
 
-def lock_one(connection: Connection, name: str) -> Row | None:
+def lock_one(connection: Driver, name: str) -> Row | None:
     """Lock and read one schedule; None when it is gone or locked; raises when it is unreadable."""
     connection.execute(schedule_states.CREATE, {"names": [name]})
     rows, unreadable = lock_named(connection, [name])
@@ -73,7 +69,7 @@ def lock_one(connection: Connection, name: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def read(connection: Connection, names: list[str]) -> tuple[list[Row], list[Unreadable]]:
+def read(connection: Driver, names: list[str]) -> tuple[list[Row], list[Unreadable]]:
     """Schedules by name with their states, which the caller has locked."""
     if not names:
         return [], []

@@ -1,65 +1,75 @@
-"""Plans what people have edited: what the triggers told of, and what a sweep finds."""
+"""Plans schedules that people have edited, also those that no trigger named."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
 
 from beat import edits
 from beat.tick import schedule_states
-from beat.tick.claim import obey
-from beat.tick.reading import Connection, lock_named
-from beat.tick.session_cache import SessionCache
+from beat.tick.claim import claim_or_plan
+from beat.tick.context import TickContext
+from beat.tick.reading import lock_named
+from workers.ledger import edited
+from workers.settings import settings
 
-#: Schedules that one step of the sweep compares.
+#: Schedules that one slice of reconciling compares.
 SLICE = 10_000
 
 
-def plan_edited(
-    connection: Connection, now: datetime, limit: int, session_cache: SessionCache
-) -> tuple[int, bool, list[str]]:
-    """Plan what was edited; returns how many edits were consumed, whether some must wait, and of whom.
+def replan(context: TickContext) -> bool:
+    """Plan what was edited.
 
     An edit waits while its schedule is locked: by another beat for a moment, or by somebody who is
     about to delete it.
     """
+    connection = context.connection
     with connection.transaction():
-        found = connection.execute(edits.OPEN, {"limit": limit}).fetchall()
+        found = connection.execute(edits.OPEN, {"limit": context.limit}).fetchall()
         if not found:
-            return 0, False, []
-        planned = _plan(connection, now, sorted({name for _, name in found}), session_cache)
-        parameters = {"ids": [number for number, _ in found], "names": planned}
+            return False
+        names = _plan(context, sorted({name for _, name in found}))
+        parameters = {"ids": [number for number, _ in found], "names": names}
         consumed = connection.execute(edits.CONSUME, parameters).rowcount
-        return consumed, consumed < len(found), planned
+    context.retry_soon |= consumed < len(found)
+    context.edited.update(names)
+    return consumed > 0
 
 
-def _plan(
-    connection: Connection, now: datetime, names: list[str], session_cache: SessionCache
-) -> list[str]:
-    connection.execute(schedule_states.CREATE, {"names": names})
-    session_cache.forget()
-    rows, unreadable = lock_named(connection, names)
-    obey(connection, now, session_cache, rows, unreadable, replan=True)
+def _plan(context: TickContext, names: list[str]) -> list[str]:
+    context.connection.execute(schedule_states.CREATE, {"names": names})
+    context.session_cache.forget()
+    rows, unreadable = lock_named(context.connection, names)
+    claim_or_plan(context, rows, unreadable, replan=True)
     return [row.name for row in [*rows, *unreadable]]
 
 
-class Sweep:
-    """Compares all schedules with their plans, slice by slice: what no trigger told of is found too."""
+def apply_edits(context: TickContext) -> bool:
+    """Apply the edits of schedules to their active runs."""
+    context.edited = edited.apply_edits(context.connection, sorted(context.edited))
+    return False
 
-    def __init__(self) -> None:
-        self._after = ""
-        #: Time spent on the present round through the table (seconds).
-        self.cost = 0.0
 
-    def step(
-        self, connection: Connection, now: datetime, limit: int, session_cache: SessionCache
-    ) -> bool:
-        """One slice; True when the last one is done."""
-        with connection.transaction():
-            parameters = {"after": self._after, "slice": SLICE, "limit": limit}
-            row = connection.execute(schedule_states.SLICE, parameters).fetchone()
-            last, size, names = row or ("", 0, [])
-            planned = _plan(connection, now, sorted(names), session_cache) if names else []
-        if planned and len(names) == limit:
-            return False
-        self._after = last if size == SLICE else ""
-        return size < SLICE
+def reconcile(context: TickContext) -> bool:
+    """Compare all plans with their schedules, a slice a tick: a lost notification costs no more."""
+    began = time.monotonic()
+    done = _compare_slice(context)
+    context.reconcile_cost += time.monotonic() - began
+    if done:
+        # A large table is compared less often: never more than a part in 200 of beat.
+        pause = max(settings().sweep_seconds, 200 * context.reconcile_cost)
+        context.next_reconcile = time.monotonic() + pause
+        context.reconcile_cost = 0.0
+    return not done
+
+
+def _compare_slice(context: TickContext) -> bool:
+    """One slice; True when it was the last."""
+    with context.connection.transaction():
+        parameters = {"after": context.reconciled_to, "slice": SLICE, "limit": context.limit}
+        row = context.connection.execute(schedule_states.SLICE, parameters).fetchone()
+        last, size, names = row or ("", 0, [])
+        planned = _plan(context, sorted(names)) if names else []
+    if planned and len(names) == context.limit:
+        return False
+    context.reconciled_to = last if size == SLICE else ""
+    return bool(size < SLICE)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
 from workers.db import Base
-from workers.ledger.runs import quoted
+from workers.ledger.states import quoted
 
 ACTIONS = ("run", "backfill", "stop", "retry")
 

@@ -83,7 +83,9 @@ def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
 
 
 def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
-    rows = work.step(feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.client, feed)])
+    rows = work.memoize(
+        feed, lambda: [asdict(one) for one in dexscreener.fetch_feed(work.client, feed)]
+    )
     return [dexscreener.Candidate(**row) for row in rows]
 
 

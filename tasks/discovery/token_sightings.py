@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.discovery.tokens import Token, TokenId
-from workers.db import Base
+from workers.db import Base, driver
 from workers.ledger import machine_locks
 
 
@@ -47,7 +47,7 @@ def choose(connection: Connection, run_id: UUID, limit: int) -> int:
     Returns how many more are chosen than before.  Batches of a run take turns: each must see the
     sightings of the others.
     """
-    machine_locks.wait_for(connection, "token_sighting")
+    machine_locks.wait_for(driver(connection), "token_sighting")
     of_run = TokenSighting.run_id == run_id
     # Equal volumes are ordered by address, so that the choice does not depend on the order of storing.
     order = TokenSighting.volume_h24.desc().nulls_last(), Token.chain, Token.address_key

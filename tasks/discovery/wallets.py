@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Index, UniqueConstraint, bindparam, func, tex
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import IS_NEW, Base, DefaultNow, RowId
+from workers.db import IS_NEW, Base, DefaultNow, RowId, driver
 from workers.ledger import machine_locks
 
 
@@ -54,7 +54,7 @@ def upsert(connection: Connection, chain: str, addresses: Iterable[str]) -> dict
 
 def lock(connection: Connection) -> None:
     """Let one transaction write at a time: wallets are stored in one order and rated in another."""
-    machine_locks.wait_for(connection, "wallet")
+    machine_locks.wait_for(driver(connection), "wallet")
 
 
 def rate(connection: Connection, scores: Mapping[int, tuple[Decimal, int]]) -> None:

@@ -44,7 +44,6 @@ from workers.errors import (
     UpstreamError,
 )
 from workers.execution.work import Item, Work
-from workers.ledger import claims
 from workers.redaction import redact
 from workers.text import cleaned
 from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators
@@ -72,7 +71,7 @@ class CategoryReader:
         try:
             while "ended" not in item.data:
                 self.work.check()
-                self.work.rest()
+                self.work.yield_worker()
                 self._wait()
                 self._read_page(item)
             self._finish(item)
@@ -271,5 +270,5 @@ class CategoryReader:
             scrapes.end(connection, self._key(item), state, reason, expired=len(expired))
 
     def _log_end(self, item: Item, state: str, reason: str) -> None:
-        with claims.fenced(self.work.claim) as connection:
+        with self.work.fenced() as connection:
             scrapes.end(connection, self._key(item), state, reason)

@@ -12,7 +12,6 @@ from tasks.listings.category_reader import CategoryReader
 from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
-from workers.ledger import claims
 from workers.ledger.kinds import Options
 
 #: Delay before a run looks again whether another run still scrapes its site.
@@ -68,7 +67,7 @@ def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
 
 def _take_turn(work: Work[ScrapeOptions]) -> None:
     """One scrape a site at a time: take the turn, or hand the batch back."""
-    with claims.fenced(work.claim) as connection:
+    with work.fenced() as connection:
         holder = site_turns.take(connection, work.options.site, work.run_id)
     if holder != work.run_id:
         reason = f"{work.options.site} is being scraped by run {holder}"

@@ -23,7 +23,7 @@ from workers.errors import (
     WatchkeeperError,
 )
 from workers.execution.work import Item, Work
-from workers.ledger import claims, faults
+from workers.ledger import faults
 from workers.ledger.kinds import Options
 from workers.settings import settings
 from workers.upstreams import block_seconds
@@ -83,7 +83,7 @@ def _come_back(work: Work[Any], name: str) -> None:
 
 
 def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
-    with claims.fenced(work.claim) as connection:
+    with work.fenced() as connection:
         lease = timedelta(seconds=settings().lease_seconds) + MARGIN
         return notices.claim(connection, name, lease)
 
@@ -100,7 +100,7 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
         answer = adapters.send(work.client, channel, told)
     except (ControlFlow, RateLimited, Blocked):
         # Refused before it was read, or never sent: the door says when to come again.
-        with claims.fenced(work.claim) as connection:
+        with work.fenced() as connection:
             notices.give_back(connection, ids, message)
         raise
     except WatchkeeperError as error:
@@ -125,7 +125,7 @@ def _composed(kind: str, told: Sequence[Note], *, gathers: bool) -> tuple[Sequen
 def _leave_what_does_not_fit(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:
     """Give back what the next message takes; what stays is this one."""
     if rest := rows[count:]:
-        with claims.fenced(work.claim) as connection:
+        with work.fenced() as connection:
             notices.give_back(connection, [row.id for row in rest], rest[0].message_id)
     return rows[:count]
 
@@ -133,7 +133,7 @@ def _leave_what_does_not_fit(work: Work[Any], rows: Sequence[Any], count: int) -
 def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError) -> None:
     if isinstance(error, MessageRefused) and len(rows) > 1:
         # One of them may be what the server does not take: the others are not lost with it.
-        with claims.fenced(work.claim) as connection:
+        with work.fenced() as connection:
             notices.part(connection, [row.id for row in rows], rows[0].message_id, str(error))
         work.log.warning("notice.parted", channel=item.key, notices=len(rows), error=str(error))
         return

@@ -6,16 +6,16 @@ import contextlib
 import itertools
 import time
 import traceback
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers import shutdown
 from workers.backoff import backoff
-from workers.db import driver, is_lost, transaction
+from workers.db import driver, driver_transaction, is_lost, transaction
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -30,218 +30,217 @@ from workers.errors import (
     SettingMissing,
     Stopped,
 )
-from workers.execution.lease import Lease
-from workers.execution.work import Item, Work, restore
-from workers.ledger import claims, memo, outcomes, runs, transitions
-from workers.ledger.claims import Claim
-from workers.ledger.outcomes import Ended
+from workers.execution.lease import LeaseKeeper
+from workers.execution.work import Item, Work
+from workers.ledger import claimed, ended, handed_back, memo, planned, runs
+from workers.ledger.claimed import BatchLease
+from workers.ledger.finished import Ended, Ending, Summary
+from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.text import cleaned, printable
 from workers.upstreams.client import UpstreamClient
 
-if TYPE_CHECKING:
-    from workers.execution.task import Task
-
 log = structlog.stdlib.get_logger(__name__)
 
-#: How long a worker tries to say that its batch goes back, when Postgres is away (seconds).
-PATIENCE = 120.0
+#: How long a worker tries to hand its batch back when Postgres is away (seconds).
+MAX_HAND_BACK = 120.0
 #: How much of a traceback is kept: its end (characters).
-LONGEST_TRACE = 10_000
+MAX_TRACEBACK = 10_000
 
 
-def work_batch(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
+class Kind(Protocol):
+    """What the engine takes of a task."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def plan(self) -> Callable[[Work[Any]], Iterable[Item]] | None: ...
+    @property
+    def run(self) -> Callable[[Work[Any]], None]: ...
+    @property
+    def summary(self) -> Summary | None: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def batch_delay(self) -> timedelta: ...
+    def read_options(self, options: Mapping[str, Any]) -> Options: ...
+
+
+def work_batch(kind: Kind, lease: BatchLease, length: timedelta) -> Ended | None:
     """Plan and do the batch; returns the run when this was its last batch.
 
     A DBAPIError of a lost connection passes: what became of the batch is for the ledger to say.
     """
     try:
-        return _attempt(task, hold, lease_length)
+        return _attempt(kind, lease, length)
     except LeaseLost as lost:
         log.warning("batch.lost", reason=str(lost))
         return None
 
 
-def _attempt(task: Task, hold: Claim, lease_length: timedelta) -> Ended | None:
-    with Lease(hold, lease_length) as lease:
+def _attempt(kind: Kind, lease: BatchLease, length: timedelta) -> Ended | None:
+    with LeaseKeeper(lease, length) as keeper:
         try:
-            options = task.read_options(hold.run["options"])
-            with contextlib.closing(_door(hold, lease)) as client:
-                items = restore(hold.items or [])
-                work = Work(hold, options, client, lease.check, log, items, lease.stop, lease.rest)
+            options = kind.read_options(lease.run["options"])
+            with contextlib.closing(_client(lease, keeper)) as client:
+                items = [Item(**row) for row in lease.items or []]
+                work = Work(lease, options, client, keeper, log, items)
                 try:
-                    return _do(task, work)
+                    return _do(kind, work)
                 except Exception as error:
-                    _keep_plan(work, error)
+                    _store_plan(work, error)
                     raise
         except ControlFlow as order:
-            return _obey(hold, order, task.summary)
+            return _end_early(lease, order, kind.summary)
         except RateLimited as error:
-            _wait(hold, error.upstream, str(error))
+            _wait(lease, error.upstream, str(error))
             return None
         except (OptionsError, SettingMissing, Blocked, AddressRefused) as error:
-            return _end(hold, "failed", str(error), task.summary)
+            return _end(lease, "failed", Ending(str(error), summary=kind.summary))
         except DBAPIError as error:
             if is_lost(error):
                 raise
-            return _retry_or_fail(hold, error, task.summary)
+            return _retry_or_fail(lease, error, kind.summary)
         except Exception as error:
-            return _retry_or_fail(hold, error, task.summary)
+            return _retry_or_fail(lease, error, kind.summary)
 
 
-def _obey(hold: Claim, order: ControlFlow, summary: outcomes.Summary | None) -> Ended | None:
+def _end_early(lease: BatchLease, order: ControlFlow, summary: Summary | None) -> Ended | None:
     """Do what ended the batch early asks for."""
+    ending = Ending(str(order), summary=summary)
     match order:
         case QuotaWait():
-            _wait(hold, order.upstream, str(order))
+            _wait(lease, order.upstream, str(order))
         case HandBack():
-            _hand_back(hold, order.reason, not_before=order.not_before)
+            log.info("batch.handed_back", reason=order.reason)
+            with driver_transaction() as connection:
+                handed_back.hand_back(connection, lease, order.reason, not_before=order.not_before)
         case QuotaSpent():
-            return _defer(hold, str(order), summary)
+            log.info("run.deferred", reason=str(order))
+            with driver_transaction() as connection:
+                return ended.defer(connection, lease, ending)
         case Stopped():
-            return _end(hold, "stopped", str(order), summary)
+            return _end(lease, "stopped", ending)
         case DeadlineReached():
-            return _end_run(hold, str(order), summary)
+            return _end_run(lease, ending)
         case _:
             raise order
     return None
 
 
-def _door(hold: Claim, lease: Lease) -> UpstreamClient:
+def _client(lease: BatchLease, keeper: LeaseKeeper) -> UpstreamClient:
     return UpstreamClient(
-        run_id=hold.run_id,
-        seq=hold.seq,
+        run_id=lease.run_id,
+        seq=lease.seq,
         settle_later=True,
-        check=lease.check,
-        resumed=hold.fence > 1,
+        check=keeper.check,
+        resumed=lease.fence > 1,
     )
 
 
-def _do(task: Task, work: Work[Any]) -> Ended | None:
-    hold = work.claim
-    if hold.items is None:
+def _do(kind: Kind, work: Work[Any]) -> Ended | None:
+    if work.lease.items is None:
         work.check()
-        items = list(task.plan(work)) if task.plan else [Item("all")]
-        work.batch = _accept_plan(task, work, items)
-    task.run(work)
+        items = list(kind.plan(work)) if kind.plan else [Item("all")]
+        work.batch = _accept_plan(kind, work, items)
+    kind.run(work)
     left = [item.key for item in work.batch if item.state == "waiting"]
     if left:
-        raise RuntimeError(f"{task.name} left items without an outcome: {', '.join(left[:5])}")
+        raise RuntimeError(f"{kind.name} left items without an outcome: {', '.join(left[:5])}")
     with transaction() as connection:
         work.client.settle(connection)
-        return claims.end(connection, hold, "done", summary=task.summary)
+        return ended.end(driver(connection), work.lease, "done", Ending(summary=kind.summary))
 
 
-def _keep_plan(work: Work[Any], error: BaseException) -> None:
+def _store_plan(work: Work[Any], error: BaseException) -> None:
     """Store a plan that no outcome has stored yet, so that what comes next knows what is left."""
     if work.planned_only and not isinstance(error, (LeaseLost, DBAPIError)):
-        with claims.fenced(work.claim) as connection:
-            claims.write_items(connection, work.claim, [item.row() for item in work.batch])
+        with work.fenced() as connection:
+            work.store_items(connection)
 
 
-def _accept_plan(task: Task, work: Work[Any], items: list[Item]) -> list[Item]:
+def _accept_plan(kind: Kind, work: Work[Any], items: list[Item]) -> list[Item]:
     """Store the plan: small ones stay in this batch, others are split; returns what is ours."""
-    hold = work.claim
-    keys = [item.key for item in items]
-    if len(set(keys)) != len(keys):
-        raise RuntimeError(f"{task.name} planned an item twice")
-    size = hold.run["batch_size"] or task.batch_size
-    delay = hold.run["batch_delay"] if hold.run["batch_delay"] is not None else task.batch_delay
-    if 0 < len(items) <= size and not work.client.called and not work.steps:
+    run = work.lease.run
+    if len({item.key for item in items}) != len(items):
+        raise RuntimeError(f"{kind.name} planned an item twice")
+    size = run["batch_size"] or kind.batch_size
+    if 0 < len(items) <= size and not work.client.called and not work.memoized:
         # Small, and nothing was paid for it: the first outcome stores it.
-        if hold.run["schedule"] is not None and len(items) > 1:
-            with work.read() as connection:
-                _put_deferred_first(connection, hold, items)
+        if run["schedule"] is not None and len(items) > 1:
+            with driver_transaction() as connection:
+                items = _deferred_first(items, runs.deferred_keys(connection, run))
         work.planned_only = True
         return items
     with transaction() as connection:
-        runs.lock(connection, hold.run_id)
-        claims.check_fence(connection, hold)
-        if hold.run["schedule"] is not None:
-            _put_deferred_first(connection, hold, items)
+        below = driver(connection)
+        runs.lock_briefly(below, work.run_id)
+        claimed.check_fence(below, work.lease)
+        if run["schedule"] is not None:
+            items = _deferred_first(items, runs.deferred_keys(below, run))
         work.client.settle(connection)
-        if work.steps:
-            memo.forget(driver(connection), hold.run_id, hold.seq)
+        if work.memoized:
+            memo.forget(below, work.run_id, work.seq)
         if len(items) <= size:
-            claims.write_items(connection, hold, [item.row() for item in items])
-            runs.add_batches(connection, hold.run_id, 0, len(items))
+            work.batch = items
+            work.store_items(connection)
+            planned.add_batches(below, work.run_id, 0, len(items))
             return items
         rows = [item.row() for item in items]
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        claims.write_items(connection, hold, [])
-        claims.plan(connection, hold, batches, delay)
+        work.store_items(connection)
+        delay = run["batch_delay"] if run["batch_delay"] is not None else kind.batch_delay
+        planned.split(below, work.run_id, batches, delay)
     log.info("run.planned", items=len(items), batches=len(batches))
     return []
 
 
-def _put_deferred_first(connection: Connection, hold: Claim, items: list[Item]) -> None:
-    first = runs.deferred_keys(connection, hold.run["schedule"], hold.run_id)
-    items.sort(key=lambda item: item.key not in first)
+def _deferred_first(items: list[Item], deferred: set[str]) -> list[Item]:
+    return sorted(items, key=lambda item: item.key not in deferred)
 
 
-def _end(hold: Claim, state: str, error: str, summary: outcomes.Summary | None) -> Ended | None:
-    log.warning("batch.end", state=state, error=error)
-    with transaction() as connection:
-        return claims.end(connection, hold, state, error=error, summary=summary)
+def _end(lease: BatchLease, state: str, ending: Ending) -> Ended | None:
+    log.warning("batch.end", state=state, error=ending.error)
+    with driver_transaction() as connection:
+        return ended.end(connection, lease, state, ending)
 
 
-def _end_run(hold: Claim, error: str, summary: outcomes.Summary | None) -> Ended | None:
+def _end_run(lease: BatchLease, ending: Ending) -> Ended | None:
     """The run's time is over: this batch and all that have not begun end as failed."""
-    log.warning("run.overdue", error=error)
-    with transaction() as connection:
-        runs.lock(connection, hold.run_id)
-        ended = transitions.close_late(connection, hold.run_id, error, transitions.WAITING)
-        if ended:
-            outcomes.close_batches(connection, hold.run_id, ended, error=error, summary=summary)
-        return claims.end(connection, hold, "failed", error=error, summary=summary)
+    log.warning("run.overdue", error=ending.error)
+    with driver_transaction() as connection:
+        runs.lock_briefly(connection, lease.run_id)
+        ended.close_late(connection, lease.run_id, ending, running=False)
+        return ended.end(connection, lease, "failed", ending)
 
 
-def _hand_back(hold: Claim, reason: str, **where: Any) -> None:
-    log.info("batch.handed_back", reason=reason)
-    with transaction() as connection:
-        claims.hand_back(connection, hold, reason, **where)
-
-
-def _wait(hold: Claim, upstream: str, reason: str) -> None:
+def _wait(lease: BatchLease, upstream: str, reason: str) -> None:
     log.info("batch.handed_back", reason=reason, waiting_for=upstream)
-    with transaction() as connection:
-        transitions.wait_for_upstream(connection, hold, upstream, reason)
+    with driver_transaction() as connection:
+        handed_back.wait_for_upstream(connection, lease, upstream, reason)
 
 
-def _defer(hold: Claim, reason: str, summary: outcomes.Summary | None) -> Ended | None:
-    """The day's quota is spent: what is left of the run waits for the schedule's next run."""
-    log.info("run.deferred", reason=reason)
-    with transaction() as connection:
-        runs.lock(connection, hold.run_id)
-        others = transitions.defer_waiting(connection, hold.run_id, reason)
-        if others:
-            outcomes.close_batches(connection, hold.run_id, others, summary=summary)
-        claims.check_fence(connection, hold)
-        transitions.defer_items(connection, hold)
-        return claims.end(connection, hold, "deferred", error=reason, summary=summary)
+def _retry_or_fail(lease: BatchLease, error: Exception, summary: Summary | None) -> Ended | None:
+    trace = redact(printable("".join(traceback.format_exception(error)), lines=True))[-MAX_TRACEBACK:]
+    sentence = redact(cleaned(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"))
+    log.error("batch.failed", attempt=lease.attempt + 1, of=lease.run["max_attempts"], exc_info=error)
+    with driver_transaction() as connection:
+        ending = Ending(sentence, trace, summary)
+        return handed_back.retry_or_fail(connection, lease, ending)
 
 
-def _retry_or_fail(hold: Claim, error: Exception, summary: outcomes.Summary | None) -> Ended | None:
-    trace = redact(printable("".join(traceback.format_exception(error)), lines=True))[-LONGEST_TRACE:]
-    first_line = str(error).partition("\n")[0]
-    sentence = redact(cleaned(f"{type(error).__name__}: {first_line}"))
-    log.error("batch.failed", attempt=hold.attempt + 1, of=hold.run["max_attempts"], exc_info=error)
-    with transaction() as connection:
-        return transitions.retry_or_fail(connection, hold, sentence, trace, summary)
-
-
-def hand_back_patiently(hold: Claim, reason: str) -> None:
+def hand_back_patiently(lease: BatchLease, reason: str) -> None:
     """Give the batch back as soon as Postgres answers; after a while leave it to its lease.
 
     A worker that shuts down tries once: a lease that ended while Postgres was away is nobody's death.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + MAX_HAND_BACK
     for failures in itertools.count(1):
         if time.monotonic() > until:
             return
         try:
-            with transaction() as connection:
-                claims.hand_back(connection, hold, reason)
+            with driver_transaction() as connection:
+                handed_back.hand_back(connection, lease, reason)
         except LeaseLost:
             return
         except (OperationalError, InterfaceError):

@@ -1,8 +1,8 @@
-"""Keeps the lease of the batch in hand alive: one thread a process, and the signs it brings back.
+"""Keeps the lease of the batch in hand alive: one thread, and what it learns from each renewal.
 
-The thread does not decide: it prolongs the lease and notes what it learned (lost, stop asked for,
-deadline over). The batch looks at these notes at its next call. When Postgres is away the thread
-keeps trying and notes nothing: the fence decides later who owns the batch.
+The thread does not decide: it renews the lease and notes what it learned (lost, stop requested,
+deadline over).  The batch looks at these notes at its next call.  When Postgres is away the thread keeps trying
+and notes nothing: the fence decides later who owns the batch.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers import shutdown
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
-from workers.ledger import claims
-from workers.ledger.claims import Claim, Sign
+from workers.ledger import renewed
+from workers.ledger.claimed import BatchLease
+from workers.ledger.renewed import Renewal
 
-#: So long a batch has its worker, then others have their turn; Celery's hard limit is far (seconds).
-TURN = 300.0
+#: A batch has its worker for so long, then it is queued again (seconds).
+TIME_SLICE = 300.0
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Lease:
-    """The lease of one batch, beaten from entering the block to leaving it."""
+class LeaseKeeper:
+    """Renews the lease of one batch from entering the block to leaving it."""
 
-    def __init__(self, hold: Claim, length: timedelta) -> None:
-        self._hold = hold
+    def __init__(self, lease: BatchLease, length: timedelta) -> None:
+        self._lease = lease
         self._length = length
         self._ended = threading.Event()
-        stopping = hold.run["stop_requested_at"] is not None
-        self._sign = Sign(held=True, stopping=stopping, late=False)
-        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
-        self._turn_ends = time.monotonic() + TURN
-        run = hold.run
+        run = lease.run
+        self._found = Renewal(held=True, stopping=run["stop_requested_at"] is not None)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._slice_ends = time.monotonic() + TIME_SLICE
         timeout = run["timeout"]
-        deadline = run["deadline_at"] or (hold.claimed_at + timeout if timeout else None)
+        deadline = run["deadline_at"] or (lease.claimed_at + timeout if timeout else None)
         #: On the monotonic clock, so that a stepped clock ends no run.
         self._deadline = (
-            time.monotonic() + (deadline - hold.claimed_at).total_seconds() if deadline else None
+            time.monotonic() + (deadline - lease.claimed_at).total_seconds() if deadline else None
         )
 
     def __enter__(self) -> Self:
@@ -55,41 +55,41 @@ class Lease:
         self._ended.set()
         self._thread.join(timeout=5)
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
         pause = self._length.total_seconds() / 3
         while not self._ended.wait(pause):
-            if self._over():
-                # A hung task must not live on its thread's beats: its lease ends with its time.
+            if self._is_late():
+                # A hung task must not live on its thread's renewals: its lease ends with its time.
                 return
             try:
-                with transaction() as connection:
-                    self._sign = claims.beat(connection, self._hold, self._length)
+                with driver_transaction() as connection:
+                    self._found = renewed.renew(connection, self._lease, self._length)
             except SQLAlchemyError as error:
-                log.warning("lease.unbeaten", error=type(error).__name__)
+                log.warning("lease.not_renewed", error=type(error).__name__)
                 continue
-            if not self._sign.held:
-                log.warning("lease.lost", seq=self._hold.seq, fence=self._hold.fence)
+            if not self._found.held:
+                log.warning("lease.lost", seq=self._lease.seq, fence=self._lease.fence)
                 return
 
-    def _over(self) -> bool:
+    def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def stop(self) -> None:
-        """Somebody else learned that the run is asked to stop."""
-        self._sign = replace(self._sign, stopping=True)
+        """Note that the run is asked to stop."""
+        self._found = replace(self._found, stopping=True)
 
-    def rest(self) -> None:
-        """Hand the batch back when it has had its worker for long; called where nothing is lost."""
-        if time.monotonic() > self._turn_ends:
-            raise HandBack("others have their turn")
+    def yield_worker(self) -> None:
+        """Hand the batch back when its time slice is used up; called where nothing is lost."""
+        if time.monotonic() > self._slice_ends:
+            raise HandBack("time slice used up; queued again")
 
     def check(self) -> None:
         """End the batch here if it must end; called before every item and every call."""
-        if not self._sign.held:
+        if not self._found.held:
             raise LeaseLost("the lease ended while the worker was silent")
-        if self._sign.stopping:
+        if self._found.stopping:
             raise Stopped("stopped on request")
-        if self._sign.late or self._over():
-            raise DeadlineReached(f"not finished within its timeout of {self._hold.run['timeout']}")
+        if self._found.late or self._is_late():
+            raise DeadlineReached(f"not finished within its timeout of {self._lease.run['timeout']}")
         if shutdown.requested():
             raise HandBack("the worker is shutting down")

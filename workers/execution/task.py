@@ -18,12 +18,13 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from workers import shutdown
-from workers.db import is_lost, transaction
+from workers.db import driver_transaction, is_lost
 from workers.errors import OptionsError
 from workers.execution import engine
 from workers.execution.work import Item, Work
-from workers.ledger import claims, outcomes, runs
-from workers.ledger.claims import Claim
+from workers.ledger import claimed, planned
+from workers.ledger.claimed import BatchLease
+from workers.ledger.finished import Summary
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.settings import settings
@@ -38,7 +39,7 @@ class RunFailed(Exception):
 
 
 class Task(celery.Task):  # type: ignore[type-arg]
-    """What a kind declares, with the defaults of the house; see docs/adding-a-watch.md."""
+    """What a kind declares, with defaults; see docs/adding-a-watch.md."""
 
     abstract = True
     typing = False
@@ -48,7 +49,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
 
     options: ClassVar[type[Options]] = Options
     plan: Plan | None = None
-    summary: outcomes.Summary | None = None
+    summary: Summary | None = None
     upstream: ClassVar[str | None] = None
     #: Queue its runs go to by default; a kind declares it as ``queue``.
     default_queue: ClassVar[str] = "upkeep"
@@ -66,7 +67,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep declared functions as they are: a function in a class would become a method.
 
-        ``queue`` becomes ``home``: Celery deprecates an attribute of that name on its tasks.
+        ``queue`` becomes ``default_queue``: Celery deprecates an attribute of that name on its tasks.
         """
         super().__init_subclass__(**kwargs)
         if "queue" in cls.__dict__:
@@ -83,62 +84,43 @@ class Task(celery.Task):  # type: ignore[type-arg]
                 run_id, seq = UUID(str(args[0])), int(args[1])
             else:
                 run_id, seq = UUID(self.request.id), 0
-                with transaction() as connection:
-                    self._create_by_hand(connection, run_id, kwargs)
+                caller = f"celery call from {self.request.origin or 'an unknown program'}"
+                with driver_transaction() as connection:
+                    planned.create_by_hand(connection, run_id, self, kwargs, caller)
             return self._claim_and_work(run_id, seq)
 
-    def _create_by_hand(self, connection: Any, run_id: UUID, options: dict[str, Any]) -> None:
-        runs.create_by_hand(
-            connection,
-            run_id,
-            self.name,
-            options,
-            queue=self.default_queue,
-            max_attempts=self.max_attempts,
-            timeout=self.timeout,
-            requested_by=f"celery call from {self.request.origin or 'an unknown program'}",
-        )
-
     def _claim_and_work(self, run_id: UUID, seq: int) -> str | None:
-        lease = timedelta(seconds=settings().lease_seconds)
+        length = timedelta(seconds=settings().lease_seconds)
         worker = self.request.hostname or "here"
-        with transaction() as connection:
-            hold = claims.claim(connection, run_id, seq, worker, lease, self.batch_delay)
-        if hold is None:
+        with driver_transaction() as connection:
+            lease = claimed.claim(connection, run_id, seq, worker, length, self.batch_delay)
+        if lease is None:
             log.info("batch.duplicate", run_id=str(run_id), seq=seq)
             return None
-        schedule = hold.run["schedule"]
         with structlog.contextvars.bound_contextvars(
-            run_id=str(run_id), schedule=schedule, seq=seq, task=self.name
+            run_id=str(run_id), schedule=lease.run["schedule"], seq=seq, task=self.name
         ):
-            return self._work(hold, lease)
+            return self._work(lease, length)
 
-    def _work(self, hold: Claim, lease: timedelta) -> str | None:
-        log.info("run.start" if hold.seq == 0 else "batch.start", fence=hold.fence)
+    def _work(self, lease: BatchLease, length: timedelta) -> str | None:
+        log.info("run.start" if lease.seq == 0 else "batch.start", fence=lease.fence)
         try:
-            ended = engine.work_batch(self, hold, lease)
+            ended = engine.work_batch(self, lease, length)
         except DBAPIError as error:
             if not is_lost(error):
                 raise
             # What the database has is the truth; this copy of the work ends and another reads it.
             log.warning("batch.interrupted", error=redact(str(error).partition("\n")[0]))
-            engine.hand_back_patiently(hold, "lost its connection to Postgres")
+            engine.hand_back_patiently(lease, "lost its connection to Postgres")
             return None
         if ended is None:
             return None
-        log.info(
-            "run.end",
-            state=ended.state,
-            total=ended.total,
-            done=ended.done,
-            failed=ended.failed,
-            deferred=ended.deferred,
-            summary=ended.result["summary"],
-            error=ended.error,
-        )
+        summary = ended.result["summary"]
+        counts = {name: getattr(ended, name) for name in ("total", "done", "failed", "deferred")}
+        log.info("run.end", state=ended.state, **counts, summary=summary, error=ended.error)
         if ended.state == "failed":
             raise RunFailed(ended.error or "failed")
-        return f"{ended.state}: {ended.result['summary']}"
+        return f"{ended.state}: {summary}"
 
     def read_options(self, options: Mapping[str, Any]) -> Options:
         """Options as the kind's model, or OptionsError with a sentence a person can act on."""

@@ -1,4 +1,4 @@
-"""What a kind holds while it works one batch: its items, its options, its door, its transactions."""
+"""What a kind works one batch with: its items, its options, its client, its transactions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from workers.db import driver, is_passing, transaction
+from workers.db import driver, driver_transaction, is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
-from workers.ledger import claims, memo
-from workers.ledger.claims import Claim
+from workers.execution.lease import LeaseKeeper
+from workers.ledger import claimed, memo
+from workers.ledger.claimed import BatchLease
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.text import cleaned
@@ -26,7 +27,11 @@ from workers.upstreams.client import UpstreamClient
 O = TypeVar("O", bound=Options)  # noqa: E741
 
 #: An item's error is kept for people to read, not to store pages in (characters).
-LONGEST_ERROR = 500
+MAX_ERROR = 500
+
+
+#: What is kept of an item in `batch.items`.
+STORED = ("key", "state", "data", "counts", "error")
 
 
 @dataclass(slots=True)
@@ -41,56 +46,56 @@ class Item:
 
     def row(self) -> dict[str, Any]:
         """The item as it is stored: what is empty is left out."""
-        full = {
-            "key": self.key,
-            "state": self.state,
-            "data": self.data,
-            "counts": self.counts,
-            "error": self.error,
-        }
-        return {name: value for name, value in full.items() if value}
+        return {name: value for name in STORED if (value := getattr(self, name))}
 
 
 @dataclass(slots=True)
 class Work(Generic[O]):
     """One batch in a worker's hands; every write goes through ``done`` or ``save``."""
 
-    claim: Claim
+    lease: BatchLease
     options: O
     client: UpstreamClient
-    check: Callable[[], None]
+    keeper: LeaseKeeper
     log: structlog.stdlib.BoundLogger
     batch: list[Item]
-    #: Called when a transaction learns that the run is asked to stop.
-    on_stop: Callable[[], None] = lambda: None
-    #: Gives the worker back, by HandBack, when this batch has had it for long.  A kind calls it between
-    #: two steps of a long item, where all that was paid for is kept; ``items`` and ``groups`` call it.
-    rest: Callable[[], None] = lambda: None
     #: The plan is known here alone: the first outcome stores it.
     planned_only: bool = False
-    #: What each `step` of the plan brought; None before the first.
-    steps: dict[str, Any] | None = None
+    #: What each ``memoize`` of the plan returned; None before the first.
+    memoized: dict[str, Any] | None = None
     _counting: Item | None = None
 
     @property
     def run_id(self) -> UUID:
         """The run this batch is part of."""
-        return self.claim.run_id
+        return self.lease.run_id
 
     @property
     def seq(self) -> int:
         """The batch's number in its run, from 0."""
-        return self.claim.seq
+        return self.lease.seq
 
     @property
     def schedule(self) -> str | None:
         """Name of the schedule, or None for a run made by hand."""
-        return self.claim.run["schedule"]  # type: ignore[no-any-return]
+        return self.lease.run["schedule"]  # type: ignore[no-any-return]
 
     @property
     def due_at(self) -> datetime:
         """The due time that the run stands for."""
-        return self.claim.run["due_at"]  # type: ignore[no-any-return]
+        return self.lease.run["due_at"]  # type: ignore[no-any-return]
+
+    def check(self) -> None:
+        """End the batch here if it must end: its lease is lost, its run stopped or too late."""
+        self.keeper.check()
+
+    def yield_worker(self) -> None:
+        """Hand the batch back when its time slice is used up.
+
+        A kind calls it between two steps of a long item, where all that was paid for is kept; ``items``
+        and ``groups`` call it.
+        """
+        self.keeper.yield_worker()
 
     def now(self) -> datetime:
         """The database's clock."""
@@ -102,7 +107,7 @@ class Work(Generic[O]):
         for item in self.batch:
             if item.state == "waiting":
                 self.check()
-                self.rest()
+                self.yield_worker()
                 yield item
 
     def groups(self, size: int) -> Iterator[list[Item]]:
@@ -110,7 +115,7 @@ class Work(Generic[O]):
         waiting = (item for item in self.batch if item.state == "waiting")
         while group := list(islice(waiting, size)):
             self.check()
-            self.rest()
+            self.yield_worker()
             yield group
 
     @contextmanager
@@ -119,24 +124,36 @@ class Work(Generic[O]):
         with transaction() as connection:
             yield connection
 
-    def step(self, name: str, ask: Callable[[], Any]) -> Any:
+    @contextmanager
+    def fenced(self) -> Iterator[Connection]:
+        """One transaction for the caller's rows; it commits only while the lease is valid."""
+        with transaction() as connection:
+            if claimed.check_fence(driver(connection), self.lease):
+                self.keeper.stop()
+            yield connection
+
+    def memoize(self, name: str, ask: Callable[[], Any]) -> Any:
         """What ``ask`` returns (JSON), for a plan that must call; kept under ``name`` at once.
 
-        A plan that had to wait, or whose worker died, is made again from its beginning; the steps that
-        were paid for are not asked again.
+        A plan that had to wait, or whose worker died, is made again from its beginning; the calls that
+        were paid for are not made again.
         """
-        if self.steps is None:
-            with self.read() as connection:
-                resumed = self.claim.fence > 1
-                self.steps = memo.recall(driver(connection), self.run_id, self.seq) if resumed else {}
-        if name not in self.steps:
+        if self.memoized is None:
+            with driver_transaction() as below:
+                resumed = self.lease.fence > 1
+                self.memoized = memo.recall(below, self.run_id, self.seq) if resumed else {}
+        if name not in self.memoized:
             self.check()
             value = ask()
-            with claims.fenced(self.claim, self.on_stop) as connection:
+            with self.fenced() as connection:
                 memo.keep(driver(connection), self.run_id, self.seq, name, value)
                 self.client.settle(connection)
-            self.steps[name] = value
-        return self.steps[name]
+            self.memoized[name] = value
+        return self.memoized[name]
+
+    def store_items(self, connection: Connection) -> None:
+        """Store the items with their outcomes, in the caller's transaction; the fence is checked."""
+        claimed.write_items(driver(connection), self.lease, [item.row() for item in self.batch])
 
     @contextmanager
     def attempt(self, *items: Item) -> Iterator[None]:
@@ -209,14 +226,14 @@ class Work(Generic[O]):
         for item in items:
             item.state = state
             item.data.update(data or {})
-            item.error = error[:LONGEST_ERROR] if error else None
+            item.error = error[:MAX_ERROR] if error else None
         self._counting = items[0] if items else None
         if self._counting is not None:
             _add(self._counting.counts, counts)
         try:
-            with claims.fenced(self.claim, self.on_stop) as connection:
+            with self.fenced() as connection:
                 yield connection
-                claims.write_items(connection, self.claim, [item.row() for item in self.batch])
+                self.store_items(connection)
                 self.client.settle(connection)
             self.planned_only = False
         except BaseException:

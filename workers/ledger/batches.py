@@ -10,13 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
-from workers.ledger.runs import quoted
-
-#: States in which a message may still bring it to a worker.
-READY = ("waiting", "sent")
-#: States that never change again.
-ENDED = ("done", "failed", "deferred", "stopped")
-STATES = (*READY, "running", *ENDED)
+from workers.ledger.states import BATCH_OPEN, BATCH_READY, BATCH_STATES, quoted
 
 
 class Batch(Base):
@@ -24,20 +18,20 @@ class Batch(Base):
 
     __tablename__ = "batch"
     __table_args__ = (
-        CheckConstraint(f"state in ({quoted(STATES)})", name="state is one of those in the docs"),
-        Index("batch_to_send", "send_at", postgresql_where=text(f"state in ({quoted(READY)})")),
+        CheckConstraint(f"state in ({quoted(BATCH_STATES)})", name="state is one of those in the docs"),
+        Index("batch_to_send", "send_at", postgresql_where=text(f"state in ({quoted(BATCH_READY)})")),
         Index(
             "batch_waiting_for_upstream",
             "waiting_for",
             text("priority desc"),
             "updated_at",
-            postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
+            postgresql_where=text(f"state in ({quoted(BATCH_READY)}) and waiting_for is not null"),
         ),
         Index(
             "batch_waiting_run",
             "waiting_for",
             "run_id",
-            postgresql_where=text(f"state in ({quoted(READY)}) and waiting_for is not null"),
+            postgresql_where=text(f"state in ({quoted(BATCH_READY)}) and waiting_for is not null"),
         ),
         Index("batch_leased", "lease_until", postgresql_where=text("state = 'running'")),
         Index(
@@ -45,7 +39,7 @@ class Batch(Base):
             "queue",
             "state",
             "send_at",
-            postgresql_where=text(f"state in ({quoted((*READY, 'running'))})"),
+            postgresql_where=text(f"state in ({quoted(BATCH_OPEN)})"),
         ),
         {"comment": "The unit of message, lease and loss: some items of a run."},
     )

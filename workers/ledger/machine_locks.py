@@ -6,13 +6,9 @@ back.  A row of a table that only the machine may write can be locked by the mac
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
-from sqlalchemy import Connection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, fetch_one
+from workers.db import Base, Driver, execute
 
 
 class MachineLock(Base):
@@ -33,16 +29,16 @@ on conflict (name) do update set name = excluded.name where false
 """
 
 
-def wait_for(connection: Connection, name: str) -> None:
-    """Lock ``name`` for this transaction, after whoever has it now."""
-    fetch_one(connection, WAIT, {"names": [name]})
+def wait_for(connection: Driver, *names: str) -> None:
+    """Lock ``names`` for this transaction, after whoever has them now."""
+    execute(connection, WAIT, {"names": list(names)})
 
 
 TRY = "select from machine_lock where name = %(name)s for update skip locked"
 CREATE = "insert into machine_lock (name) values (%(name)s) on conflict do nothing"
 
 
-def try_for(connection: psycopg.Connection[Any], name: str) -> bool:
+def try_for(connection: Driver, name: str) -> bool:
     """Lock ``name`` for this transaction; False when somebody has it."""
     if connection.execute(TRY, {"name": name}).rowcount:
         return True

@@ -8,24 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
-from sqlalchemy import CheckConstraint, Connection, Index, SmallInteger, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, fetch_one, prepared
+from workers.db import Base, Driver, execute
+from workers.ledger import machine_locks
+from workers.ledger.states import RUN_ACTIVE, RUN_STATES, RUN_UNFINISHED, quoted
 
 #: Why a run exists.
 TRIGGERS = ("schedule", "manual", "after", "backfill", "retry")
-#: States in which work may still happen.
-ACTIVE = ("due", "running")
-#: States that never change again.
-ENDED = ("succeeded", "partial", "failed", "stopped", "skipped", "missed", "expired")
-STATES = (*ACTIVE, "held", *ENDED)
-
-
-def quoted(words: tuple[str, ...]) -> str:
-    """``words`` as a list of SQL literals, for CHECKs and partial indexes."""
-    return ", ".join(f"'{word}'" for word in words)
 
 
 class Run(Base):
@@ -33,7 +24,7 @@ class Run(Base):
 
     __tablename__ = "run"
     __table_args__ = (
-        CheckConstraint(f"state in ({quoted(STATES)})", name="state is one of those in the docs"),
+        CheckConstraint(f"state in ({quoted(RUN_STATES)})", name="state is one of those in the docs"),
         CheckConstraint(f"trigger in ({quoted(TRIGGERS)})", name="trigger is one of those in the docs"),
         CheckConstraint("open_batches >= 0", name="open_batches never falls below zero"),
         Index(
@@ -47,19 +38,19 @@ class Run(Base):
             "run_one_exclusive",
             "schedule",
             unique=True,
-            postgresql_where=text(f"exclusive and state in ({quoted(ACTIVE)})"),
+            postgresql_where=text(f"exclusive and state in ({quoted(RUN_ACTIVE)})"),
         ),
         Index(
             "run_active",
             "schedule",
             "created_at",
-            postgresql_where=text(f"state in ({quoted((*ACTIVE, 'held'))})"),
+            postgresql_where=text(f"state in ({quoted(RUN_UNFINISHED)})"),
         ),
         Index("run_held", "schedule", "created_at", "due_at", postgresql_where=text("state = 'held'")),
         Index(
             "run_deadline",
             "deadline_at",
-            postgresql_where=text(f"state in ({quoted(ACTIVE)}) and deadline_at is not null"),
+            postgresql_where=text(f"state in ({quoted(RUN_ACTIVE)}) and deadline_at is not null"),
         ),
         Index(
             "run_uncounted",
@@ -70,13 +61,13 @@ class Run(Base):
             "run_stopping",
             "stop_requested_at",
             postgresql_where=text(
-                f"state in ({quoted((*ACTIVE, 'held'))}) and stop_requested_at is not null"
+                f"state in ({quoted(RUN_UNFINISHED)}) and stop_requested_at is not null"
             ),
         ),
         Index("run_by_schedule", "schedule", "created_at"),
         Index("run_by_creation", "created_at"),
         Index("run_failures", "finished_at", postgresql_where=text("state in ('failed', 'partial')")),
-        Index("run_task_active", "task", postgresql_where=text(f"state in ({quoted(ACTIVE)})")),
+        Index("run_task_active", "task", postgresql_where=text(f"state in ({quoted(RUN_ACTIVE)})")),
         {"comment": "One row a due time or request: what was decided, what happened, and why."},
     )
 
@@ -166,89 +157,64 @@ class Run(Base):
     )
 
 
-_LOCK = prepared("select r.*, clock_timestamp() as now from run r where r.id = :run_id for update")
+LOCK = "select r.*, clock_timestamp() as now from run r where r.id = %s for update"
 
 
-def lock(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
+def lock(connection: Driver, run_id: UUID) -> Mapping[str, Any] | None:
     """The run's row, locked, with the database's clock read after the lock as ``now``."""
-    row: Mapping[str, Any] | None = fetch_one(connection, _LOCK, {"run_id": run_id}, dict_row)
-    return row
+    return execute(connection, LOCK, (run_id,), dict_row).fetchone()
 
 
-_LOCK_BRIEFLY = prepared("select id, max_in_flight from run where id = :run_id for update")
+LOCK_BRIEFLY = "select id, max_in_flight from run where id = %s for update"
 
 
-def lock_briefly(connection: Connection, run_id: UUID) -> Mapping[str, Any] | None:
+def lock_briefly(connection: Driver, run_id: UUID) -> Mapping[str, Any] | None:
     """Lock the run and read only what the end of a batch needs."""
-    row: Mapping[str, Any] | None = fetch_one(connection, _LOCK_BRIEFLY, {"run_id": run_id}, dict_row)
-    return row
+    return execute(connection, LOCK_BRIEFLY, (run_id,), dict_row).fetchone()
 
 
-_ADD_BATCHES = text("""
-update run
-   set batch_count = batch_count + :batches, open_batches = open_batches + :batches,
-       total = total + :items
- where id = :run_id
-""")
+COUNT_ACTIVE = """
+select schedule, count(*) filter (where state <> 'held') as active,
+       count(*) filter (where state = 'held') as held
+  from run where schedule = any(%(names)s) and state in ('due', 'running', 'held')
+ group by schedule
+"""
+
+COUNT_TASKS = """
+select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 'running')
+ group by task
+"""
 
 
-def add_batches(connection: Connection, run_id: UUID, batches: int, items: int) -> None:
-    """The run was split: so many more batches, so many items."""
-    connection.execute(_ADD_BATCHES, {"run_id": run_id, "batches": batches, "items": items})
+def count_active(connection: Driver, names: list[str]) -> dict[str, list[int]]:
+    """Runs of each schedule that are active, and those that are held."""
+    found = connection.execute(COUNT_ACTIVE, {"names": names})
+    return {name: [active, held] for name, active, held in found}
 
 
-_CREATE_BY_HAND = text("""
-with created as (
-    insert into run (id, task, options, trigger, due_at, state, queue, priority, max_attempts,
-                     timeout, batch_count, open_batches, requested_by)
-    values (:run_id, :task, :options, 'manual', clock_timestamp(), 'due', :queue, 5,
-            :max_attempts, :timeout, 1, 1, :requested_by)
-    on conflict do nothing
-    returning id
-)
-insert into batch (run_id, seq, task, queue, send_at)
-select id, 0, :task, :queue, clock_timestamp() + interval '1 minute' from created
-""").bindparams(bindparam("options", type_=JSONB))
+def count_tasks(connection: Driver, tasks: list[str]) -> dict[str, int]:
+    """Active runs of each task; locked, so that two beats never both find the last free place."""
+    lock_tasks(connection, tasks)
+    return dict(connection.execute(COUNT_TASKS, {"tasks": tasks}).fetchall())
 
 
-def create_by_hand(
-    connection: Connection,
-    run_id: UUID,
-    task: str,
-    options: dict[str, Any],
-    *,
-    queue: str,
-    max_attempts: int,
-    timeout: timedelta | None,
-    requested_by: str,
-) -> None:
-    """Give a hand-made call its row; a second copy of the same message changes nothing."""
-    connection.execute(
-        _CREATE_BY_HAND,
-        {
-            "run_id": run_id,
-            "task": task,
-            "options": options,
-            "queue": queue,
-            "max_attempts": max_attempts,
-            "timeout": timeout,
-            "requested_by": requested_by,
-        },
-    )
+def lock_tasks(connection: Driver, tasks: list[str]) -> None:
+    """Lock the number of active runs of these tasks until the transaction ends."""
+    if tasks:
+        machine_locks.wait_for(connection, *(f"kind {task}" for task in tasks))
 
 
-_DEFERRED = text("""
+DEFERRED = """
 select i->>'key'
   from (select id from run
-         where schedule = :schedule and total > 0 and finished_at is not null and id <> :run_id
+         where schedule = %(schedule)s and total > 0 and finished_at is not null and id <> %(id)s
          order by created_at desc limit 1) last
   join batch on batch.run_id = last.id
   cross join jsonb_array_elements(batch.items) i
  where i->>'state' = 'deferred'
-""")
+"""
 
 
-def deferred_keys(connection: Connection, schedule: str, run_id: UUID) -> set[str]:
-    """Keys of the items that the schedule's run before this one had to leave."""
-    parameters = {"schedule": schedule, "run_id": run_id}
-    return set(connection.execute(_DEFERRED, parameters).scalars())
+def deferred_keys(connection: Driver, run: Mapping[str, Any]) -> set[str]:
+    """Keys of the items that the run before this one of the same schedule had to leave."""
+    return {key for (key,) in connection.execute(DEFERRED, run)}

@@ -1,18 +1,15 @@
-"""An edit of a schedule that goes on in its runs: priority, batch size, delay, batches in flight.
+"""Edits of a schedule that its active runs follow: priority, batch size, delay, batches in flight.
 
-What has begun goes on as it began; the rest of the run obeys.  Lock order: run, batch.  A run that
-somebody holds is left for the next time.
+What has begun goes on as it began; the rest of the run follows the edit.  Lock order: run, batch.
+A run that somebody has locked is left for the next time.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import psycopg
-
-from beat.tick.ledger import array
-
-Connection = psycopg.Connection[Any]
+from workers.db import Driver, array
+from workers.ledger import in_flight
 
 _COLUMNS = "priority, batch_size, batch_delay, max_in_flight"
 
@@ -26,7 +23,7 @@ select r.id::text, r.batch_size is distinct from s.batch_size and s.batch_size i
    for no key update of r skip locked
 """  # noqa: S608 - column names of our own
 
-OBEY = f"""
+COPY = f"""
 update run r set ({_COLUMNS}) = (s.priority, s.batch_size, s.batch_delay, s.max_in_flight)
   from schedule s where s.name = r.schedule and r.id = any(%(ids)s::uuid[])
 """  # noqa: S608
@@ -55,8 +52,8 @@ with taken as (
     insert into batch (run_id, seq, task, queue, priority, items, total, waiting_for, send_at)
     select r.id, r.batch_count + part, r.task, r.queue, r.priority, jsonb_agg(item order by place),
            count(*), (select max(waiting_for) from taken),
-           case when not exists (select from taken where waiting_for is not null)
-                 and (r.max_in_flight is null or part < r.max_in_flight)
+           case when r.max_in_flight is null
+                 and not exists (select from taken where waiting_for is not null)
                 then clock_timestamp() + part * coalesce(r.batch_delay, interval '0') end
       from item join run r on r.id = %(id)s group by r.id, part
     returning seq
@@ -85,25 +82,6 @@ update batch b set state = 'waiting', sends = 0, not_before = moment.at, send_at
  where b.run_id = moment.run_id and b.seq = moment.seq
 """
 
-#: More may be in flight than before; too many are put back when a worker comes for them.
-LET_GO = """
-with flying as (
-    select run_id, count(*) as number from batch
-     where run_id = any(%(ids)s::uuid[]) and seq > 0
-       and (state in ('running', 'sent') or state = 'waiting' and send_at is not null)
-     group by run_id
-), turn as (
-    select run_id, seq, row_number() over (partition by run_id order by seq) as number
-      from batch where run_id = any(%(ids)s::uuid[]) and state = 'waiting' and send_at is null
-       and waiting_for is null and seq > 0
-)
-update batch b set send_at = coalesce(b.not_before, clock_timestamp())
-  from turn join run r on r.id = turn.run_id left join flying on flying.run_id = turn.run_id
- where b.run_id = turn.run_id and b.seq = turn.seq
-   and (r.max_in_flight is null or turn.number <= r.max_in_flight - coalesce(flying.number, 0))
-"""
-
-
 STILL = """
 select distinct r.schedule from run r join schedule s on s.name = r.schedule
  where r.schedule = any(%(names)s) and r.state in ('due', 'running', 'held')
@@ -112,23 +90,23 @@ select distinct r.schedule from run r join schedule s on s.name = r.schedule
 """
 
 
-def reshape(connection: Connection, names: list[str]) -> set[str]:
-    """Let the active runs of ``names`` obey; returns the names of which some run is still to do."""
+def apply_edits(connection: Driver, names: list[str]) -> set[str]:
+    """Apply the edits of these schedules to their active runs; returns whose runs are still to do."""
     with connection.transaction():
-        found = connection.execute(CHANGED, {"names": names}).fetchall()
-        if found:
-            _obey(connection, found)
+        changed = connection.execute(CHANGED, {"names": names}).fetchall()
+        if changed:
+            _apply(connection, changed)
     return {name for (name,) in connection.execute(STILL, {"names": names})}
 
 
-def _obey(connection: Connection, found: list[Any]) -> None:
-    ids = array([run_id for run_id, *_ in found])
-    connection.execute(OBEY, {"ids": ids})
+def _apply(connection: Driver, changed: list[Any]) -> None:
+    ids = array([run_id for run_id, *_ in changed])
+    connection.execute(COPY, {"ids": ids})
     connection.execute(REORDER, {"ids": ids})
-    for run_id, resized, _ in found:
+    for run_id, resized, _ in changed:
         if resized:
             connection.execute(REGROUP, {"id": run_id})
-    respaced = [run_id for run_id, _, moved in found if moved]
+    respaced = [run_id for run_id, _, moved in changed if moved]
     if respaced:
         connection.execute(RESPACE, {"ids": array(respaced)})
-    connection.execute(LET_GO, {"ids": ids})
+    in_flight.let_go_all(connection, [run_id for run_id, *_ in changed])

@@ -1,0 +1,124 @@
+"""A batch that a worker has claimed: leased, fenced, its items written as they are done.
+
+A message only points to a batch; the row says whose it is.  A worker that lost its lease finds
+``fence`` moved on or ``state`` no longer running, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from workers.db import Driver, execute
+from workers.errors import LeaseLost
+from workers.ledger import finished, in_flight, runs
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLease:
+    """A worker's hold on one batch: valid only while ``fence`` is the batch's."""
+
+    run_id: UUID
+    seq: int
+    fence: int
+    attempt: int
+    run: Mapping[str, Any]
+    items: list[dict[str, Any]] | None
+    claimed_at: datetime
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What the batch's statements find it by."""
+        return {"run_id": self.run_id, "seq": self.seq, "fence": self.fence}
+
+    def lost(self) -> LeaseLost:
+        """The error of a statement that did not find the batch."""
+        return LeaseLost(f"batch {self.seq} of run {self.run_id} belongs to another worker now")
+
+
+#: With its first batch the run starts, and the time of its timeout begins.  What waits for an upstream
+#: is released by beat in its order: an old message starts it no earlier.
+CLAIM = """
+with claimed as (
+    update batch
+       set state = 'running', fence = fence + 1, worker = %(worker)s, sends = 0, send_at = null,
+           waiting_for = null, leaving = false, lease_until = %(now)s::timestamptz + %(lease)s,
+           started_at = coalesce(started_at, %(now)s), updated_at = %(now)s
+     where run_id = %(run_id)s and seq = %(seq)s and state in ('waiting', 'sent')
+       and (not_before is null or not_before <= %(now)s)
+       and (waiting_for is null or send_at is not null)
+    returning fence, attempt, items
+), started as (
+    update run
+       set state = 'running', started_at = coalesce(started_at, %(now)s),
+           deadline_at = coalesce(deadline_at, %(now)s::timestamptz + timeout)
+     where id = %(run_id)s and (state = 'due' or started_at is null) and exists (select from claimed)
+)
+select fence, attempt, items from claimed
+"""
+
+
+def claim(
+    connection: Driver,
+    run_id: UUID,
+    seq: int,
+    worker: str,
+    length: timedelta,
+    delay: timedelta = timedelta(0),
+) -> BatchLease | None:
+    """Lease the batch to ``worker``; None when it is taken, ended, or may not run now.
+
+    ``delay``: least time between the starts of two batches, unless the run has its own.
+    """
+    run = runs.lock(connection, run_id)
+    if run is None or run["state"] not in {"due", "running"}:
+        return None
+    now: datetime = run["now"]
+    if run["state"] == "due" and run["expires_at"] is not None and run["expires_at"] < now:
+        late = now - run["due_at"]
+        finished.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
+        return None
+    if in_flight.put_back(connection, run, seq, delay):
+        return None
+    what = {"run_id": run_id, "seq": seq, "worker": worker, "lease": length, "now": now}
+    row = execute(connection, CLAIM, what).fetchone()
+    return row and BatchLease(run_id, seq, row.fence, row.attempt, run, row.items, now)
+
+
+CHECK_FENCE = """
+select (select stop_requested_at is not null from run where id = %(run_id)s) as stopping from batch
+ where run_id = %(run_id)s and seq = %(seq)s and fence = %(fence)s and state = 'running'
+   for update
+"""
+
+
+def check_fence(connection: Driver, lease: BatchLease) -> bool:
+    """Lock the batch for this transaction, or raise LeaseLost when it is no longer ours.
+
+    Returns whether the run is asked to stop.
+    """
+    row = execute(connection, CHECK_FENCE, lease.key).fetchone()
+    if row is None:
+        raise lease.lost()
+    return bool(row.stopping)
+
+
+WRITE_ITEMS = """
+update batch
+   set items = %(items)s, total = %(total)s, done = %(done)s, failed = %(failed)s,
+       deferred = %(deferred)s
+ where run_id = %(run_id)s and seq = %(seq)s
+"""
+
+
+def write_items(connection: Driver, lease: BatchLease, items: list[dict[str, Any]]) -> None:
+    """Store the items with their outcomes; the caller has checked the fence."""
+    states = [item.get("state") for item in items]
+    counts = {state: states.count(state) for state in ("done", "failed", "deferred")}
+    what = {**lease.key, **counts, "items": Jsonb(items), "total": len(items)}
+    execute(connection, WRITE_ITEMS, what)

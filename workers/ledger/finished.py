@@ -1,0 +1,197 @@
+"""Runs that finish: batches counted down, items counted up, one state, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from workers.db import Driver, array, execute
+
+#: A run's error is a sentence for people (characters).
+MAX_ERROR = 500
+
+#: A kind's own words for its counts: {"found": 41, "new": 6} → "41 found, 6 new".
+Summary = Callable[[Mapping[str, int]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that has just ended."""
+
+    run_id: UUID
+    state: str
+    total: int
+    done: int
+    failed: int
+    deferred: int
+    result: dict[str, Any]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is said of a batch, and of its run when the run has no error yet."""
+
+    error: str | None = None
+    traceback: str | None = None
+    summary: Summary | None = None
+
+
+def plain_summary(counts: Mapping[str, int]) -> str:
+    """Counts as words, for kinds that have none of their own."""
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
+
+
+CLOSE_BATCHES = """
+update run set open_batches = open_batches - %(batches)s, error = coalesce(error, %(error)s),
+       traceback = coalesce(traceback, %(traceback)s)
+ where id = %(run_id)s
+returning open_batches, error
+"""
+
+
+def close_batches(connection: Driver, run_id: UUID, batches: int, ending: Ending) -> Ended | None:
+    """Count ``batches`` as ended; when none is open any more the run ends and is returned.
+
+    The caller has locked the run and ended the batches in the same transaction.
+    """
+    what = {
+        "run_id": run_id,
+        "batches": batches,
+        "error": ending.error,
+        "traceback": ending.traceback,
+    }
+    run = execute(connection, CLOSE_BATCHES, what).fetchone()
+    if run is None or run.open_batches > 0:
+        return None
+    return _finish(connection, run_id, run.error, ending.summary or plain_summary)
+
+
+TALLY = """
+select coalesce(sum(total), 0) as total, coalesce(sum(done), 0) as done,
+       coalesce(sum(deferred), 0) as deferred,
+       coalesce(sum(case when state in ('failed', 'stopped') then total - done - deferred
+                         else failed end), 0) as failed,
+       count(*) filter (where state = 'failed') as failed_batches,
+       count(*) filter (where state = 'stopped') as stopped_batches,
+       count(*) filter (where state = 'deferred') as deferred_batches,
+       (select jsonb_object_agg(name, number) from (
+            select c.key as name, sum(c.value::bigint) as number
+              from batch b, jsonb_array_elements(b.items) i, jsonb_each_text(i->'counts') c
+             where b.run_id = %(run_id)s group by c.key) counted) as counts,
+       (select i->>'key' || ': ' || (i->>'error')
+          from batch b, jsonb_array_elements(b.items) i
+         where b.run_id = %(run_id)s and i->>'state' = 'failed' order by b.seq limit 1) as first_error,
+       max(error) filter (where state = 'deferred') as deferred_reason
+  from batch where run_id = %(run_id)s
+"""
+
+FINISH = """
+update run
+   set state = %(state)s, total = %(total)s, done = %(done)s, failed = %(failed)s,
+       deferred = %(deferred)s, result = %(result)s, error = %(error)s,
+       reason = coalesce(reason, %(reason)s), finished_at = clock_timestamp()
+ where id = %(run_id)s
+"""
+
+
+def state_of(tally: Mapping[str, Any]) -> str:
+    """State of a run whose batches have all ended, from what became of them."""
+    if tally["stopped_batches"]:
+        return "stopped"
+    unfinished = tally["failed"] or tally["failed_batches"]
+    left = tally["deferred"] or tally["deferred_batches"]
+    if unfinished and not tally["done"] and not left:
+        return "failed"
+    return "partial" if unfinished or left else "succeeded"
+
+
+def _finish(connection: Driver, run_id: UUID, error: str | None, summary: Summary) -> Ended:
+    tally: Any = execute(connection, TALLY, {"run_id": run_id}, dict_row).fetchone()
+    counts = tally["counts"] or {}
+    result = {"counts": counts, "summary": summary(counts)}
+    state = state_of(tally)
+    error = (error or tally["first_error"] or "")[:MAX_ERROR] or None
+    reason = None
+    if tally["deferred"] or tally["deferred_batches"]:
+        reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"
+    numbers = {name: int(tally[name]) for name in ("total", "done", "failed", "deferred")}
+    what = {
+        "run_id": run_id,
+        "state": state,
+        "result": Jsonb(result),
+        "error": error if state != "succeeded" else None,
+        "reason": reason,
+        **numbers,
+    }
+    execute(connection, FINISH, what)
+    return Ended(run_id, state, result=result, error=error, **numbers)
+
+
+GIVE_UP = """
+with closed as (
+    update batch set state = 'stopped', send_at = null, lease_until = null, waiting_for = null,
+           error = %(reason)s, finished_at = clock_timestamp(), updated_at = clock_timestamp()
+     where run_id = %(run_id)s and state in ('waiting', 'sent', 'running')
+)
+update run
+   set state = %(state)s, reason = %(reason)s, open_batches = 0, finished_at = clock_timestamp()
+ where id = %(run_id)s and finished_at is null
+"""
+
+
+def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
+    """End a run that has not begun, with its ``reason``; the run is locked."""
+    execute(connection, GIVE_UP, {"run_id": run_id, "state": state, "reason": reason})
+
+
+SKIP_HELD = """
+update run set state = 'skipped', reason = %(reason)s, finished_at = %(now)s, open_batches = 0,
+       counted = true
+ where schedule = any(%(names)s) and state = 'held'
+"""
+
+
+def skip_held(connection: Driver, names: list[str], reason: str, now: datetime) -> None:
+    """End the held runs of these schedules before they start."""
+    execute(connection, SKIP_HELD, {"names": names, "reason": reason, "now": now})
+
+
+SKIP_DELETED = f"""
+{SKIP_HELD} and not exists (select from schedule where name = run.schedule)
+"""
+
+
+def skip_deleted(connection: Driver, names: list[str], now: datetime) -> None:
+    """End the held runs of these schedules, which nobody has made again meanwhile."""
+    what = {"names": names, "reason": "its schedule was deleted", "now": now}
+    execute(connection, SKIP_DELETED, what)
+
+
+UNCOUNTED = """
+select run.id::text, schedule, state, finished_at, error, failed, total,
+       run_is_failure(run, s.alert_on_partial) as failing
+  from run left join schedule s on s.name = run.schedule
+ where finished_at is not null and not counted
+ order by finished_at limit %(limit)s
+"""
+
+COUNT = (
+    "update run set counted = true where id = any(%(ids)s::uuid[]) and not counted returning id::text"
+)
+
+
+def uncounted(connection: Driver, limit: int) -> list[Any]:
+    """Runs that finished and that no beat has counted against their schedules."""
+    return execute(connection, UNCOUNTED, {"limit": limit}).fetchall()
+
+
+def count(connection: Driver, ids: list[str]) -> set[str]:
+    """Mark these runs as counted; returns those that nobody else had."""
+    return {run_id for (run_id,) in connection.execute(COUNT, {"ids": array(ids)})}

@@ -1,0 +1,89 @@
+"""States of runs and batches, and every statement of the ledger that makes, moves or keeps one.
+
+A test compares the table with the statements, and finds statements on `run` or `batch` elsewhere.
+
+    run:    due → running → succeeded | partial | failed | stopped
+            held → due | skipped | stopped          due → expired
+    batch:  waiting ⇄ sent → running → done | failed | deferred | stopped
+            running → waiting (handed back, tried again, rescued)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: States in which work may still happen, and those that never change again.
+RUN_ACTIVE = ("due", "running")
+RUN_UNFINISHED = (*RUN_ACTIVE, "held")
+RUN_ENDED = ("succeeded", "partial", "failed", "stopped", "skipped", "missed", "expired")
+RUN_STATES = (*RUN_UNFINISHED, *RUN_ENDED)
+
+#: States in which a message may still bring a batch to a worker, and those that never change again.
+BATCH_READY = ("waiting", "sent")
+BATCH_OPEN = (*BATCH_READY, "running")
+BATCH_ENDED = ("done", "failed", "deferred", "stopped")
+BATCH_STATES = (*BATCH_OPEN, *BATCH_ENDED)
+
+
+def quoted(words: tuple[str, ...]) -> str:
+    """``words`` as a list of SQL literals, for CHECKs and partial indexes."""
+    return ", ".join(f"'{word}'" for word in words)
+
+
+class Transition(NamedTuple):
+    """What a statement does to one table: the states it finds and those it leaves."""
+
+    statement: str
+    table: str
+    #: States of the rows it changes; empty: any state, or the row is new.
+    before: tuple[str, ...] = ()
+    #: States it sets; empty: it leaves the state as it is.
+    after: tuple[str, ...] = ()
+
+
+#: By module and statement, in the order of a batch's life.
+TRANSITIONS = (
+    Transition("planned.INSERT_RUNS", "run", (), ("due", "held", "skipped", "missed")),
+    Transition("planned.INSERT_RUNS", "batch", (), ("waiting",)),
+    Transition("planned.CREATE_BY_HAND", "run", (), ("due",)),
+    Transition("planned.CREATE_BY_HAND", "batch", (), ("waiting",)),
+    Transition("planned.RELEASE_HELD", "run", ("held",), ("due",)),
+    Transition("planned.RELEASE_HELD", "batch", (), ("waiting",)),
+    Transition("planned.SPLIT", "batch", (), ("waiting",)),
+    Transition("planned.ADD_BATCHES", "run"),
+    Transition("sent.RESERVE", "batch", BATCH_READY),
+    Transition("sent.MARK", "batch", BATCH_READY, ("sent",)),
+    Transition("sent.UNRESERVE", "batch", BATCH_READY),
+    Transition("sent.LOOK_FOR_ALL", "batch", ("sent",)),
+    Transition("in_flight.LET_GO", "batch", ("waiting",)),
+    Transition("in_flight.PUT_BACK", "batch", BATCH_READY, ("waiting",)),
+    Transition("in_flight.PUT_OFF", "batch", BATCH_READY, ("waiting",)),
+    Transition("claimed.CLAIM", "batch", BATCH_READY, ("running",)),
+    Transition("claimed.CLAIM", "run", ("due",), ("running",)),
+    Transition("claimed.WRITE_ITEMS", "batch"),
+    Transition("renewed.RENEW", "batch", ("running",)),
+    Transition("renewed.LEAVE", "batch", ("running",)),
+    Transition("waiting.RELEASE", "batch", BATCH_READY),
+    Transition("waiting.NOTIFY_BLOCKED", "batch", BATCH_READY),
+    Transition("handed_back.HAND_BACK", "batch", ("running",), ("waiting",)),
+    Transition("handed_back.PARK", "batch", BATCH_READY, ("waiting",)),
+    Transition("ended.END", "batch", ("running",), BATCH_ENDED),
+    Transition("ended.DEFER_OTHERS", "batch", BATCH_READY, ("deferred",)),
+    Transition("ended.DEFER_ITEMS", "batch"),
+    Transition("ended.CLOSE_OPEN", "batch", BATCH_OPEN, ("failed", "stopped")),
+    Transition("finished.CLOSE_BATCHES", "run"),
+    Transition("finished.FINISH", "run", (), ("succeeded", "partial", "failed", "stopped")),
+    Transition("finished.GIVE_UP", "batch", BATCH_OPEN, ("stopped",)),
+    Transition("finished.GIVE_UP", "run", (), ("stopped", "expired")),
+    Transition("finished.SKIP_HELD", "run", ("held",), ("skipped",)),
+    Transition("finished.SKIP_DELETED", "run", ("held",), ("skipped",)),
+    Transition("finished.COUNT", "run"),
+    Transition("stopped.REQUEST_STOP", "run"),
+    Transition("stopped.REPLACE_ACTIVE", "run", RUN_ACTIVE),
+    Transition("rescued.TAKE_BACK", "batch", ("running",), ("waiting", "failed")),
+    Transition("edited.COPY", "run"),
+    Transition("edited.REORDER", "batch", BATCH_READY, ("waiting",)),
+    Transition("edited.REGROUP", "batch", BATCH_READY, ("waiting",)),
+    Transition("edited.REGROUP", "run"),
+    Transition("edited.RESPACE", "batch", BATCH_READY, ("waiting",)),
+)
