@@ -74,7 +74,7 @@ class TickContext:
         return self.busy == {"claim_due"} and claimed_all and self.rate.wait(time.monotonic()) > 0
 
     def begin(self, ready: Ready) -> None:
-        """A new tick.  After a standstill of Postgres or of this beat all heartbeats and renewals are old."""
+        """A new tick.  After a standstill of Postgres or of this beat all heartbeats are old."""
         self.ready, self.retry_soon = ready, False
         self.busy.clear()
         before, self.seen_at = self.seen_at, time.monotonic()

@@ -72,7 +72,7 @@ def _always(_: TickContext) -> bool:
 
 @dataclass(slots=True)
 class Step:
-    """A step, when it is entered, and its back-off after a failure: no failure stops the other steps."""
+    """A step, when it is entered, and its back-off after a failure: no failure stops the others."""
 
     act: Callable[[TickContext], bool]
     #: Whether it has something to do, by what was asked at the beginning of the tick.

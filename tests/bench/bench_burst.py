@@ -44,9 +44,9 @@ def one_beat(bench: BenchEnvironment, number: int) -> dict[str, float]:
 
 def publishing_alone(number: int) -> float:
     """CPU milliseconds a message of building and pushing, without the ledger."""
-    from beat.tick.ledger import Message
     from beat.tick.outbox import Outbox
     from workers.app import app
+    from workers.ledger.sent import Message
 
     outbox = Outbox(app)
     run_id = "00000000-0000-4000-8000-000000000000"

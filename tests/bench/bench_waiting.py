@@ -71,17 +71,17 @@ def timed(connection: Any, statement: str, parameters: dict[str, Any]) -> float:
 
 def due_checks(bench: BenchEnvironment) -> None:
     """What beat and the autoscaler ask again and again while nothing is due."""
-    from beat.tick import outbox, release
     from workers.db import driver_connect
+    from workers.ledger import sent, waiting
     from workers.pool import demand
 
     now = bench.value("select now()")
     asked = {
-        "next_send": (outbox.NEXT_SEND, {}),
-        "to_send": (outbox.TO_SEND, {"now": now, "limit": 250}),
-        "next_permit": (release.NEXT_PERMIT, {}),
-        "upstreams": (release.UPSTREAMS, {"now": now}),
-        "hopeless": (release.HOPELESS, {"now": now, "long": timedelta(hours=1)}),
+        "next_send": (sent.NEXT_SEND, {}),
+        "to_send": (sent.RESERVE, {"now": now, "limit": 250}),
+        "next_permit": (waiting.NEXT_PERMIT, {}),
+        "upstreams": (waiting.UPSTREAMS, {"now": now}),
+        "hopeless": (waiting.BLOCKED, {"now": now, "long": timedelta(hours=1)}),
     }
     figures = {}
     for name, (statement, parameters) in asked.items():
@@ -100,12 +100,12 @@ def due_checks(bench: BenchEnvironment) -> None:
 
 def take(url: str, now: Any, begin: float, out: Any) -> None:
     """One beat: reserve what is due until nothing is."""
-    from beat.tick import outbox
+    from workers.ledger import sent
 
     taken: list[tuple[str, int]] = []
     with psycopg.connect(url, autocommit=True) as connection:
         time.sleep(max(0.0, begin - time.monotonic()))
-        while rows := connection.execute(outbox.TO_SEND, {"now": now, "limit": 1000}).fetchall():
+        while rows := connection.execute(sent.RESERVE, {"now": now, "limit": 1000}).fetchall():
             taken += [(row[0], row[1]) for row in rows]
     out.put((taken, time.monotonic()))
 

@@ -66,9 +66,9 @@ def measure(bench: BenchEnvironment, what: str, number: int, send: Any, left: An
 def main() -> None:
     number = 1500 if "--quick" in sys.argv else 3000
     with bench_environment() as bench:
-        from beat.tick.ledger import Message
         from beat.tick.outbox import Outbox
         from tests.support import app_plain
+        from workers.ledger.sent import Message
 
         def plain(count: int) -> None:
             with (

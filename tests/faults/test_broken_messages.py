@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from beat.tick.envelope import Envelopes
-from beat.tick.ledger import Message
 from tests.support.runs import KINDS
+from workers.ledger.sent import Message
 from workers.pool.broker import TRANSPORT_OPTIONS, queue_names
 
 pytestmark = pytest.mark.outside(16)

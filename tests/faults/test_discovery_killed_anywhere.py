@@ -9,8 +9,8 @@ import pytest
 
 from tasks.discovery.sources.dexscreener import FEEDS
 from tests.support.discovery import boost, pair, trade
-from workers.db import transaction
-from workers.ledger import claims
+from workers.db import driver_transaction
+from workers.ledger import rescued
 from workers.upstreams.client import UpstreamClient
 
 DISCOVER, PROFILE = "tasks.discovery.discover", "tasks.discovery.profile"
@@ -81,8 +81,8 @@ def work(world: Any) -> None:
         try:
             world.run(task, **given)
         except Death:
-            with transaction() as connection:
-                ((run_id, _, state),) = claims.rescue(
+            with driver_transaction() as connection:
+                ((run_id, _, state),) = rescued.rescue(
                     connection, datetime.now(UTC) + timedelta(hours=1), 10
                 )
             assert state == "waiting"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tasks.listings import fetchers
-from workers.db import transaction
-from workers.ledger import claims
+from workers.db import driver_transaction
+from workers.ledger import rescued
 
 NOW = datetime.now(UTC)
 SCRAPES = (
@@ -95,8 +95,8 @@ def test_a_scrape_killed_at_any_page_ends_as_a_clean_one(
             patched.setattr(fetchers, "open_fetcher", deadly)
             with pytest.raises(Death):
                 site.run(max_pages=9)
-        with transaction() as connection:
-            ((run_id, _, state),) = claims.rescue(
+        with driver_transaction() as connection:
+            ((run_id, _, state),) = rescued.rescue(
                 connection, datetime.now(UTC) + timedelta(hours=1), 10
             )
         assert state == "waiting"

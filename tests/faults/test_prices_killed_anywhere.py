@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.prices import fetching
-from workers.db import transaction
-from workers.ledger import claims
+from workers.db import driver_transaction
+from workers.ledger import rescued
 
 SYMBOLS = [f"S{n}" for n in range(7)]
 ROWS = (
@@ -77,8 +77,8 @@ def test_a_run_killed_at_any_call_ends_as_a_clean_one(
         with pytest.raises(Death):
             prices.run(task, symbols=SYMBOLS, **options)
         monkeypatch.setattr(fetching, "fetch_bars", real)
-        with transaction() as connection:
-            ((run_id, _, state),) = claims.rescue(
+        with driver_transaction() as connection:
+            ((run_id, _, state),) = rescued.rescue(
                 connection, datetime.now(UTC) + timedelta(hours=1), 10
             )
         assert state == "waiting"

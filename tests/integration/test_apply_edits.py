@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from workers.db import transaction
-from workers.ledger import claims
+from workers.db import driver_transaction
+from workers.ledger import claimed, ended, rescued
 
 LEASE = timedelta(seconds=30)
 
@@ -27,13 +27,13 @@ def batches(connection: Any) -> Any:
 
 
 def claim(run_id: Any, seq: int) -> Any:
-    with transaction() as alchemy:
-        return claims.claim(alchemy, run_id, seq, "tester", LEASE)
+    with driver_transaction() as ledger:
+        return claimed.claim(ledger, run_id, seq, "tester", LEASE)
 
 
 def end(hold: Any) -> None:
-    with transaction() as alchemy:
-        claims.end(alchemy, hold, "done")
+    with driver_transaction() as ledger:
+        ended.end(ledger, hold, "done")
 
 
 def test_no_more_batches_of_a_run_go_at_once_than_it_allows(
@@ -59,9 +59,9 @@ def test_a_batch_set_aside_makes_room_for_the_next(
     for _ in range(2):
         assert claim(run_id, 1) is not None
         connection.execute("update batch set lease_until = clock_timestamp() - interval '1 second'")
-        with transaction() as alchemy:
-            claims.rescue(
-                alchemy, connection.execute("select clock_timestamp() as t").fetchone()["t"], 9
+        with driver_transaction() as ledger:
+            rescued.rescue(
+                ledger, connection.execute("select clock_timestamp() as t").fetchone()["t"], 9
             )
 
     assert [(b["state"], b["now"]) for b in batches(run_id)][:2] == [

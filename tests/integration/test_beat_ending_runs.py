@@ -190,7 +190,7 @@ def test_a_batch_whose_lease_ended_is_taken_back_but_not_before_one_lease_of_our
 ) -> None:
     monkeypatch.setenv("WATCHKEEPER_LEASE_SECONDS", "1")
     settings.cache_clear()
-    drive.scheduler._turn = None
+    drive.scheduler._context = None
     drive.schedule("killed")
     drive.work()
     drive.start("killed")
@@ -198,15 +198,15 @@ def test_a_batch_whose_lease_ended_is_taken_back_but_not_before_one_lease_of_our
     drive.work(MINUTE)
     # This beat has just come: the worker may be alive and only Postgres was away.
     assert drive.one("select state from batch")["state"] == "running"
-    drive.scheduler._turn.connected_at -= 60
+    drive.scheduler._context.connected_at -= 60
     eventually(
         lambda: drive.one("select clock_timestamp() - pg_postmaster_start_time() > '1 s' as up")["up"]
     )
     # Postgres or this beat stood still between two ticks: signs of life may be on their way.
-    drive.scheduler._turn.seen_at -= 60
+    drive.scheduler._context.seen_at -= 60
     drive.work(MINUTE)
     assert drive.one("select state from batch")["state"] == "running"
-    drive.scheduler._turn.connected_at -= 60
+    drive.scheduler._context.connected_at -= 60
     drive.work(MINUTE)
     batch = drive.one("select state, deaths from batch")
     assert (batch["state"], batch["deaths"]) == ("sent", 1)

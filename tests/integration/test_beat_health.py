@@ -15,7 +15,7 @@ def sign(drive: Any) -> Any:
     """When beat gave its last sign, or None."""
 
     def read() -> Any:
-        drive.scheduler._beating._next = 0.0
+        drive.scheduler._heartbeat._next = 0.0
         drive.work()
         rows = drive.all("select seen_at from heartbeat where role = 'beat'")
         return rows[0]["seen_at"] if rows else None
@@ -30,7 +30,7 @@ def test_a_beat_whose_step_fails_again_and_again_gives_no_more_signs(drive: Any,
 
     failing._failed(ValueError("broken"))
     assert sign() > before
-    failing.failed_at = time.monotonic() - steps.STUCK - 1
+    failing.failed_at = time.monotonic() - steps.STUCK_AFTER - 1
     failing.act, works = lambda _: 1 / 0, failing.act
     last = sign()
     assert sign() == last

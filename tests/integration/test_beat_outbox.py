@@ -93,7 +93,7 @@ def test_a_message_that_goes_missing_by_itself_again_and_again_is_looked_for_eve
 def test_of_a_very_long_queue_only_what_is_surely_gone_is_sent_again(
     drive: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beat.tick.outbox.MOST_SCANNED", 10)
+    monkeypatch.setattr("beat.tick.outbox.MAX_SCANNED", 10)
     for number in range(30):
         drive.schedule(f"s-{number}")
     drive.work()

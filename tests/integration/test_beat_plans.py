@@ -146,7 +146,7 @@ def test_an_edit_that_no_trigger_saw_is_found_by_the_sweep(drive: Any) -> None:
         "insert into schedule (name, task, cron, revision) values"
         " ('restored', 'tests.noop', '0 0 1 1 *', 5)"
     )
-    drive.scheduler._turn.next_sweep = 0.0
+    drive.scheduler._context.next_reconcile = 0.0
     drive.work()
     state = drive.state("silent")
     assert state["next_run_at"] - state["last_due_at"] == MINUTE

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.errors import LeaseLost, QuotaSpent
-from workers.ledger import claims
+from workers.ledger import claimed, rescued
+from workers.ledger import ended as endings
 
 LEASE = timedelta(seconds=30)
 
 
-def claim(run_id: Any, seq: int = 0) -> claims.Claim | None:
-    with transaction() as connection:
-        return claims.claim(connection, run_id, seq, "tester", LEASE)
+def claim(run_id: Any, seq: int = 0) -> claimed.BatchLease | None:
+    with driver_transaction() as connection:
+        return claimed.claim(connection, run_id, seq, "tester", LEASE)
 
 
 def effects(connection: Any) -> list[str]:
@@ -118,21 +119,21 @@ def test_a_worker_that_slept_cannot_write_over_its_successor(
     sleeper = claim(run_id)
     assert sleeper is not None
     connection.execute("update batch set lease_until = clock_timestamp() - interval '1 second'")
-    with transaction() as alchemy:
-        rescued = claims.rescue(
-            alchemy, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
+    with driver_transaction() as ledger:
+        taken = rescued.rescue(
+            ledger, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
         )
     successor = claim(run_id)
 
-    assert rescued == [(run_id, 0, "waiting")]
+    assert taken == [(run_id, 0, "waiting")]
     assert successor is not None
     assert successor.fence == sleeper.fence + 1
-    with pytest.raises(LeaseLost), claims.fenced(sleeper):
-        pass
-    with pytest.raises(LeaseLost), transaction() as alchemy:
-        claims.end(alchemy, sleeper, "done")
-    with claims.fenced(successor):
-        pass
+    with pytest.raises(LeaseLost), driver_transaction() as ledger:
+        claimed.check_fence(ledger, sleeper)
+    with pytest.raises(LeaseLost), driver_transaction() as ledger:
+        endings.end(ledger, sleeper, "done")
+    with driver_transaction() as ledger:
+        claimed.check_fence(ledger, successor)
 
 
 def test_a_batch_whose_worker_died_twice_is_set_aside_and_the_run_ends(
@@ -142,9 +143,9 @@ def test_a_batch_whose_worker_died_twice_is_set_aside_and_the_run_ends(
     for _ in range(2):
         assert claim(run_id) is not None
         connection.execute("update batch set lease_until = clock_timestamp() - interval '1 second'")
-        with transaction() as alchemy:
-            claims.rescue(
-                alchemy, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
+        with driver_transaction() as ledger:
+            rescued.rescue(
+                ledger, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
             )
 
     assert row(run_id)["state"] == "failed"
@@ -155,10 +156,10 @@ def test_a_living_lease_is_not_rescued(new_run: Any, kinds: Any, connection: Any
     run_id = new_run("tests.counting")
     assert claim(run_id) is not None
 
-    with transaction() as alchemy:
+    with driver_transaction() as ledger:
         assert (
-            claims.rescue(
-                alchemy, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
+            rescued.rescue(
+                ledger, connection.execute("select clock_timestamp() as t").fetchone()["t"], 10
             )
             == []
         )
@@ -174,9 +175,9 @@ def test_two_batches_that_end_at_the_same_instant_end_the_run(
         barrier = threading.Barrier(2)
 
         def end(hold: Any, barrier: threading.Barrier = barrier) -> None:
-            with transaction() as alchemy:
+            with driver_transaction() as ledger:
                 barrier.wait(5)
-                claims.end(alchemy, hold, "done")
+                endings.end(ledger, hold, "done")
 
         threads = [threading.Thread(target=end, args=(hold,)) for hold in holds]
         for thread in threads:
@@ -217,7 +218,7 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
     hold = claim(following)
     assert hold is not None
     from workers.execution import engine
-    from workers.execution.lease import Lease
+    from workers.execution.lease import LeaseKeeper
     from workers.execution.work import Item, Work
 
     item_list = [Item(f"i{n}") for n in range(8)]
@@ -226,7 +227,7 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
         hold,
         task.read_options({"items": 8}),
         UpstreamClient(),
-        Lease(hold, LEASE).check,
+        LeaseKeeper(hold, LEASE),
         engine.log,
         [],
     )
@@ -330,7 +331,7 @@ def test_a_batch_that_had_its_worker_for_long_lets_others_and_goes_on(
 ) -> None:
     from workers.execution import lease
 
-    monkeypatch.setattr(lease, "TURN", 0.05)
+    monkeypatch.setattr(lease, "TIME_SLICE", 0.05)
     run_id = new_run("tests.counting", items=4, seconds=0.1)
 
     turns = 0

@@ -319,7 +319,7 @@ class Killed(BaseException):
 def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_clean_one(
     scrapes: Any, ads: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers.ledger import claims
+    from workers.ledger import claimed
 
     def fresh() -> None:
         scrapes.sql.execute("truncate listing, category_state, list_page, scrape, site_turn cascade")
@@ -333,7 +333,7 @@ def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_cle
     scrapes.run(max_pages=9)
     clean = scrapes.everything()
     assert {row["status"] for row in clean["listing"]} == {"active", "sold", "expired"}
-    write = claims.write_items
+    write = claimed.write_items
     for step in range(1, 20):
         fresh()
         left = step
@@ -346,7 +346,7 @@ def test_a_scrape_killed_at_any_write_and_taken_up_again_gives_the_rows_of_a_cle
             write(*arguments)
 
         with monkeypatch.context() as patched:
-            patched.setattr(claims, "write_items", dies)
+            patched.setattr(claimed, "write_items", dies)
             run_id = uuid.uuid4()
             try:
                 scrapes.app.tasks[scrapes.task].apply(kwargs={"max_pages": 9}, task_id=str(run_id))

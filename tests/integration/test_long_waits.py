@@ -130,7 +130,7 @@ def test_beat_rests_while_calls_in_flight_fill_the_upstream(
     drive.work(rounds=2)
 
     # 0.2 s from the round before, less what has passed since; without it, 0.05 s.
-    assert steps.pause(drive.scheduler._turn) > 0.06
+    assert steps.pause(drive.scheduler._context) > 0.06
 
 
 def test_what_waits_for_an_upstream_when_its_run_is_overdue_is_deferred_not_failed(

@@ -14,20 +14,10 @@ import pytest
 from sqlalchemy import event
 
 from beat import edits
-from beat.tick import (
-    apply_edits,
-    conclude,
-    ledger,
-    outbox,
-    readiness,
-    reading,
-    release,
-    request_handlers,
-    schedule_states,
-)
+from beat.tick import conclude, readiness, reading, release, request_handlers, schedule_states
 from tests.support.beat import Drive
-from workers.db import engine
-from workers.ledger import machine_locks
+from workers.db import array, engine
+from workers.ledger import edited, finished, machine_locks, planned, runs, sent, stopped, waiting
 
 MANY = 100_000
 LARGE = ("schedule", "schedule_state", "schedule_edit", "run", "batch", "run_request", "permit")
@@ -69,8 +59,8 @@ ANY = (*LARGE, "pause_switch", "upstream", "upstream_state", "task_kind", "quota
 MINUTE = timedelta(minutes=1)
 
 NAMES = [f"s-{number}" for number in range(1, 1001)]
-IDS = ledger.array(["00000000-0000-4000-8000-000000000000"] * 1000)
-NUMBERS = ledger.array([0] * 1000)
+IDS = array(["00000000-0000-4000-8000-000000000000"] * 1000)
+NUMBERS = array([0] * 1000)
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": (schedule_states.LOCK_DUE, {"limit": 1000}),
@@ -81,10 +71,10 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "advance": (
         schedule_states.ADVANCE,
         {
-            "names": ledger.array(NAMES),
-            "nexts": ledger.array([None] * 1000),
-            "claims": ledger.array([None] * 1000),
-            "lasts": ledger.array([None] * 1000),
+            "names": array(NAMES),
+            "nexts": array([None] * 1000),
+            "claims": array([None] * 1000),
+            "lasts": array([None] * 1000),
             "runs": NUMBERS,
         },
     ),
@@ -92,27 +82,27 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "next claim": (schedule_states.NEXT_CLAIM, {}),
     "edits": (edits.OPEN, {"limit": 1000}),
     "consume": (edits.CONSUME, {"ids": list(range(1000)), "names": NAMES}),
-    "active runs": (ledger.COUNT_ACTIVE, {"names": NAMES}),
+    "active runs": (runs.COUNT_ACTIVE, {"names": NAMES}),
     "requests": (request_handlers.OPEN, {"limit": 50}),
-    "ended": (conclude.ENDED, {"limit": 1000}),
-    "counted": (conclude.COUNTED, {"ids": IDS}),
+    "ended": (finished.UNCOUNTED, {"limit": 1000}),
+    "counted": (finished.COUNT, {"ids": IDS}),
     "followers": (conclude.FOLLOWERS, {"names": NAMES}),
-    "stopping": (conclude.STOPPING, {"limit": 1000}),
-    "overdue": (conclude.OVERDUE, {"limit": 1000}),
+    "stopping": (stopped.STOPPING, {"limit": 1000}),
+    "overdue": (stopped.OVERDUE, {"limit": 1000}),
     "held": (release.READY, {"limit": 1000}),
-    "release": (release.RELEASE, {"names": NAMES}),
-    "next permit": (release.NEXT_PERMIT, {}),
-    "hopeless": (release.HOPELESS, {"long": MINUTE, "shut": MINUTE}),
-    "upstreams": (release.UPSTREAMS, {}),
-    "let go": (release.LET_GO, {"upstream": "head_fi"}),
-    "reshape": (apply_edits.CHANGED, {"names": NAMES}),
-    "reshaped": (apply_edits.STILL, {"names": NAMES}),
-    "to send": (outbox.TO_SEND, {"limit": 1000}),
+    "release": (planned.RELEASE_HELD, {"names": NAMES}),
+    "next permit": (waiting.NEXT_PERMIT, {}),
+    "hopeless": (waiting.BLOCKED, {"long": MINUTE, "shut": MINUTE}),
+    "upstreams": (waiting.UPSTREAMS, {}),
+    "let go": (waiting.RELEASE, {"upstream": "head_fi"}),
+    "reshape": (edited.CHANGED, {"names": NAMES}),
+    "reshaped": (edited.STILL, {"names": NAMES}),
+    "to send": (sent.RESERVE, {"limit": 1000}),
     "mark": (
-        outbox.MARK,
-        {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "most": 60.0},
+        sent.MARK,
+        {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "max": 60.0},
     ),
-    "next send": (outbox.NEXT_SEND, {}),
+    "next send": (sent.NEXT_SEND, {}),
     "take turns": (machine_locks.TRY, {"name": "release head_fi"}),
 }
 

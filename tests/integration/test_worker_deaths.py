@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from workers.db import transaction
-from workers.ledger import claims
+from workers.db import driver_transaction
+from workers.ledger import claimed, renewed, rescued
 
 pytestmark = pytest.mark.outside(14)
 LEASE = timedelta(seconds=30)
@@ -22,15 +22,15 @@ def lose(new_run: Any, kinds: Any, connection: Any) -> Any:
     def do(
         run_id: Any, *, leaving: bool = False, up_since: datetime = LONG_AGO
     ) -> tuple[str, int, str]:
-        with transaction() as alchemy:
-            assert claims.claim(alchemy, run_id, 0, "tester", LEASE) is not None
+        with driver_transaction() as ledger:
+            assert claimed.claim(ledger, run_id, 0, "tester", LEASE) is not None
         if leaving:
-            with transaction() as alchemy:
-                claims.leave(alchemy, "tester")
+            with driver_transaction() as ledger:
+                renewed.leave(ledger, "tester")
         connection.execute("update batch set lease_until = clock_timestamp() - interval '1 s'")
         now = connection.execute("select clock_timestamp() as now").fetchone()["now"]
-        with transaction() as alchemy:
-            claims.rescue(alchemy, now, 10, up_since)
+        with driver_transaction() as ledger:
+            rescued.rescue(ledger, now, 10, up_since)
         found = connection.execute(
             "select state, deaths, error from batch where run_id = %s", (run_id,)
         ).fetchone()
@@ -62,12 +62,12 @@ def test_what_one_worker_said_is_not_held_for_the_next(lose: Any, new_run: Any) 
 
 def test_only_the_worker_that_ends_marks_its_batches(new_run: Any, kinds: Any, connection: Any) -> None:
     one, other = new_run("tests.counting"), new_run("tests.counting")
-    with transaction() as alchemy:
-        claims.claim(alchemy, one, 0, "one", LEASE)
-        claims.claim(alchemy, other, 0, "other", LEASE)
+    with driver_transaction() as ledger:
+        claimed.claim(ledger, one, 0, "one", LEASE)
+        claimed.claim(ledger, other, 0, "other", LEASE)
 
-    with transaction() as alchemy:
-        claims.leave(alchemy, "one")
+    with driver_transaction() as ledger:
+        renewed.leave(ledger, "one")
 
     marked = connection.execute("select run_id from batch where leaving").fetchall()
     assert [row["run_id"] for row in marked] == [one]
@@ -83,7 +83,7 @@ def test_beat_counts_no_death_over_a_time_when_it_was_away(drive: Any, eventuall
     drive.start("killed")
     drive.redis.flushall()
     # Beat came between the lease's beginning, now, and its end, in half a minute.
-    drive.scheduler._turn.connected_at -= 60
+    drive.scheduler._context.connected_at -= 60
     drive.work(timedelta(seconds=70))
     batch = drive.one("select state, deaths from batch")
     assert (batch["state"], batch["deaths"]) == ("sent", 0)

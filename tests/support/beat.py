@@ -62,8 +62,8 @@ class Drive:
         for _ in range(rounds):
             for step in self.scheduler._steps:
                 step.not_before = 0.0
-            if self.scheduler._turn is not None:
-                self.scheduler._turn.next_doubt = 0.0
+            if self.scheduler._context is not None:
+                self.scheduler._context.next_loss_check = 0.0
             self.scheduler.work(None if after is None else self.now() + after)
 
     def one(self, query: str, *values: Any) -> dict[str, Any]:

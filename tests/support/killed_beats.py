@@ -36,7 +36,7 @@ def one_beat(point: str | None) -> None:
 def anything_left(scheduler: Any) -> bool:
     """What a killed beat had reserved comes free after a while."""
     time.sleep(0.1)
-    return bool(scheduler._turn.connection.execute(LEFT).fetchone()[0])
+    return bool(scheduler._context.connection.execute(LEFT).fetchone()[0])
 
 
 def main() -> int:

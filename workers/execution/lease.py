@@ -1,8 +1,8 @@
 """Keeps the lease of the batch in hand alive: one thread, and what it learns from each renewal.
 
 The thread does not decide: it renews the lease and notes what it learned (lost, stop requested,
-deadline over).  The batch looks at these notes at its next call.  When Postgres is away the thread keeps trying
-and notes nothing: the fence decides later who owns the batch.
+deadline over).  The batch looks at these notes at its next call.  When Postgres is away the thread
+keeps trying and notes nothing: the fence decides later who owns the batch.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers import shutdown
-from workers.db import transaction
-from workers.ledger import claims, heartbeats
+from workers.db import driver_transaction
+from workers.ledger import heartbeats, renewed
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -60,8 +60,8 @@ def reset() -> None:
 
 def mark_batches(hostname: str) -> None:
     """Mark the batches of ``hostname`` as those of a worker that ends."""
-    with transaction() as connection:
-        claims.leave(connection, hostname)
+    with driver_transaction() as connection:
+        renewed.leave(connection, hostname)
 
 
 class _Marker(threading.Thread):

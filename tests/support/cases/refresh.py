@@ -148,28 +148,19 @@ def failing(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[
     return {name: {**found, "status": run["state"]}[name] for name in expected}
 
 
-def planned(prices: Any, tickers: int, size: int, delay: float) -> list[dict[str, Any]]:
+def planned_batches(prices: Any, tickers: int, size: int, delay: float) -> list[dict[str, Any]]:
     """The engine's own plan of so many symbols: items of each batch, and when it may start (seconds)."""
-    from workers.db import transaction
-    from workers.ledger import claims, runs
+    from workers.app import app
+    from workers.db import driver_transaction
+    from workers.ledger import claimed, planned
 
     run_id = prices.one("select gen_random_uuid() as id")["id"]
     items = [Item(f"S{n}").row() for n in range(tickers)]
-    with transaction() as connection:
-        runs.create_by_hand(
-            connection,
-            run_id,
-            "tasks.prices.refresh",
-            {},
-            queue="prices",
-            max_attempts=3,
-            timeout=None,
-            requested_by="test",
-        )
-        hold = claims.claim(connection, run_id, 0, "test", MINUTE)
-        assert hold is not None
+    with driver_transaction() as connection:
+        planned.create_by_hand(connection, run_id, app.tasks["tasks.prices.refresh"], {}, "test")
+        assert claimed.claim(connection, run_id, 0, "test", MINUTE) is not None
         batches = [items[start : start + size] for start in range(0, len(items), size)]
-        claims.plan(connection, hold, batches, timedelta(seconds=delay))
+        planned.split(connection, run_id, batches, timedelta(seconds=delay))
     return prices.all(  # type: ignore[no-any-return]
         "select total, not_before is not null as waits, coalesce(extract(epoch from not_before"
         " - min(created_at) over ()), 0) as starts from batch where run_id = %s and seq > 0 order by seq",
@@ -179,7 +170,7 @@ def planned(prices: Any, tickers: int, size: int, delay: float) -> list[dict[str
 
 def paced(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[str, Any]:
     only(given, "tickers", "batch_size", "batch_delay")
-    batches = planned(
+    batches = planned_batches(
         need("prices"), given["tickers"], given["batch_size"], given.get("batch_delay", 60)
     )
     found: dict[str, Any] = {"batches": len(batches), "minutes": float(batches[-1]["starts"]) / 60}
@@ -192,7 +183,7 @@ def bound(given: dict[str, Any], need: Any) -> dict[str, Any]:
     """Whatever the batch settings are, the limiter lets no more through than the quota."""
     only(given, "batch_size", "batch_delay", "limit_per_min")
     prices, size = need("prices"), given["batch_size"]
-    batches = planned(prices, 20 * size, size, given["batch_delay"])
+    batches = planned_batches(prices, 20 * size, size, given["batch_delay"])
     within = sum(batch["total"] for batch in batches if round(batch["starts"]) < 60)
     add_quota(prices, MINUTE, given["limit_per_min"])
     let_through = [take().id is not None for _ in range(within)].count(True)

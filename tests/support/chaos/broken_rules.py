@@ -7,20 +7,17 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-
 Patch = Callable[[], None]
 
 
 def _fence() -> None:
     """A worker that slept writes over its successor."""
-    from workers.ledger import claims
+    from workers.ledger import claimed, ended, handed_back, renewed
 
-    claims.check_fence = lambda *_: None
-    for name in ("_BEAT", "_HAND_BACK"):
-        statement = getattr(claims, name).text
-        setattr(claims, name, text(statement.replace(" and fence = :fence", " and :fence > 0")))
-    claims._END = claims._END.replace(" and fence = %(fence)s", " and %(fence)s > 0")
+    claimed.check_fence = ended.check_fence = lambda *_: False
+    for module, name in ((renewed, "RENEW"), (handed_back, "HAND_BACK"), (ended, "END")):
+        statement = getattr(module, name)
+        setattr(module, name, statement.replace(" and fence = %(fence)s", " and %(fence)s > 0"))
 
 
 def _outcome() -> None:
@@ -54,30 +51,31 @@ def _settled() -> None:
 
 def _resend() -> None:
     """What was sent is never looked for again."""
-    from beat.tick import outbox
+    from beat.tick import steps
+    from workers.ledger import sent
 
-    outbox.TO_SEND = outbox.TO_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
-    outbox.NEXT_SEND = outbox.NEXT_SEND.replace("state in ('waiting', 'sent')", "state in ('waiting')")
+    for module, name in ((sent, "RESERVE"), (steps, "PAUSE")):
+        statement = getattr(module, name)
+        setattr(module, name, statement.replace("state in ('waiting', 'sent')", "state in ('waiting')"))
 
 
 def _deadline() -> None:
     """A run's timeout is only Celery's business."""
-    from beat.tick import conclude
-    from workers.execution.lease import Lease
+    from workers.execution.lease import LeaseKeeper
+    from workers.ledger import stopped
 
-    conclude.end_overdue = lambda *_: 0
-    Lease._over = lambda _: False  # type: ignore[method-assign]
+    stopped.end_overdue = lambda *_: 0
+    LeaseKeeper._is_late = lambda _: False  # type: ignore[method-assign]
 
 
 def _rescue() -> None:
     """Batches are taken back at once after an outage, as if their workers had been silent."""
     from beat.tick import steps
-    from workers.db import transaction
-    from workers.ledger import claims
+    from workers.ledger import rescued
 
     def rescue(context: Any) -> bool:
-        with transaction() as connection:
-            return bool(claims.rescue(connection, context.now, context.limit))
+        with context.connection.transaction():
+            return bool(rescued.rescue(context.connection, context.now, context.limit))
 
     steps.rescue = rescue
 
@@ -92,25 +90,23 @@ def _overlap() -> None:
 
 def _order() -> None:
     """The end of a batch locks the batch before the run."""
-    from workers.execution import engine
-    from workers.ledger import claims
+    from workers.ledger import claimed, ended, handed_back
 
-    original = claims.end
+    original = ended.end
 
-    def end(connection: Any, hold: Any, state: str, **how: Any) -> Any:
-        claims.check_fence(connection, hold)
-        connection.execute(text("select pg_sleep(0.05)"))
-        return original(connection, hold, state, **how)
+    def end(connection: Any, lease: Any, *how: Any) -> Any:
+        claimed.check_fence(connection, lease)
+        connection.execute("select pg_sleep(0.05)")
+        return original(connection, lease, *how)
 
-    claims.end = end
-    engine.claims.end = end
+    ended.end = handed_back.end = end
 
 
 def _state() -> None:
     """A batch is taken whatever its state: a second message takes it from whoever works on it."""
-    from workers.ledger import claims
+    from workers.ledger import claimed
 
-    claims._CLAIM = claims._CLAIM.replace(
+    claimed.CLAIM = claimed.CLAIM.replace(
         "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
     )
 
@@ -120,18 +116,18 @@ def _commit() -> None:
     from beat.tick import claim
     from beat.tick.outbox import Outbox
 
-    original = claim.obey
+    original = claim.claim_or_plan
 
-    def obey(connection: Any, *args: Any, **how: Any) -> Any:
+    def claim_or_plan(context: Any, *args: Any, **how: Any) -> Any:
         from workers.app import app
 
-        messages = original(connection, *args, **how)
+        messages = original(context, *args, **how)
         if messages:
             Outbox(app).publish(messages)
-            connection.execute("select pg_sleep(0.1)")
+            context.connection.execute("select pg_sleep(0.1)")
         return messages
 
-    claim.obey = obey
+    claim.claim_or_plan = claim_or_plan
 
 
 def _cancel() -> None:
@@ -153,7 +149,7 @@ def _deferred() -> None:
     """A run begins anywhere, whatever the run before it had to leave."""
     from workers.execution import engine
 
-    engine._put_deferred_first = lambda *_: None
+    engine._deferred_first = lambda items, _: items
 
 
 RULES: dict[str, Patch] = {

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from tests.support.chaos import broken_rules
 from workers.app import app
 from workers.execution.work import Item, Work
-from workers.ledger import claims
+from workers.ledger import claimed
 from workers.ledger.kinds import Options
 from workers.upstreams import CallOptions
 
@@ -27,7 +27,7 @@ if os.environ.get("CHAOS_BREAK"):
     broken_rules.break_rule(os.environ["CHAOS_BREAK"])
 
 
-_claim = claims.claim
+_claim = claimed.claim
 
 
 def claim(connection: Any, run_id: Any, seq: int, *how: Any) -> Any:
@@ -35,16 +35,14 @@ def claim(connection: Any, run_id: Any, seq: int, *how: Any) -> Any:
     hold = _claim(connection, run_id, seq, *how)
     if hold is None:
         connection.execute(
-            text(
-                "insert into chaos_stranger (run_id, seq) select :run, :seq"
-                " where not exists (select from run where id = :run)"
-            ),
+            "insert into chaos_stranger (run_id, seq) select %(run)s, %(seq)s"
+            " where not exists (select from run where id = %(run)s)",
             {"run": run_id, "seq": seq},
         )
     return hold
 
 
-claims.claim = claim
+claimed.claim = claim
 
 
 class ChaosOptions(Options):
