@@ -29,7 +29,7 @@ def settle(drive: Any) -> None:
     for step in drive.scheduler._steps:
         # What a claim asked to stop is looked at once a second, not at each claim.
         step.not_before = float("inf") if step.name == "stop" else 0.0
-    drive.scheduler._turn.next_sweep = float("inf")
+    drive.scheduler._context.next_reconcile = float("inf")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def tick(drive: Any) -> Callable[..., list[str]]:
     """``tick(after)`` is one round of beat's steps; returns its statements."""
 
     def one(after: timedelta = timedelta(0)) -> list[str]:
-        drive.scheduler._turn.connection.cursor_factory = Counting
+        drive.scheduler._context.connection.cursor_factory = Counting
         Counting.made.clear()
         drive.scheduler.work(drive.now() + after)
         return [*Counting.made]
@@ -51,7 +51,7 @@ def test_an_idle_tick_is_one_statement(drive: Any, tick: Callable[..., list[str]
     drive.sql.execute("update batch set state = 'running', send_at = null")
 
     assert len(tick()) == 1
-    assert 0 < steps.pause(drive.scheduler._turn) <= ROUND
+    assert 0 < steps.pause(drive.scheduler._context) <= ROUND
 
 
 def test_a_due_time_costs_its_claim_and_its_mark(drive: Any, tick: Callable[..., list[str]]) -> None:
