@@ -210,7 +210,7 @@ CREATE TABLE public.schedule (
 );
 
 -- Name: TABLE schedule; Type: COMMENT
-COMMENT ON TABLE public.schedule IS 'What to watch and how often: edit it with SQL, beat obeys at once.';
+COMMENT ON TABLE public.schedule IS 'What to run and when. Edit it with SQL; an edit is in force at once.';
 
 -- Name: COLUMN schedule.name; Type: COMMENT
 COMMENT ON COLUMN public.schedule.name IS 'Lower-case words joined by hyphens; history is filed here';
@@ -222,7 +222,7 @@ COMMENT ON COLUMN public.schedule.title IS 'For people';
 COMMENT ON COLUMN public.schedule.task IS 'The kind of work; cannot be changed';
 
 -- Name: COLUMN schedule.options; Type: COMMENT
-COMMENT ON COLUMN public.schedule.options IS 'What the task is told, by its kind''s schema';
+COMMENT ON COLUMN public.schedule.options IS 'Options of the task, checked by its schema';
 
 -- Name: COLUMN schedule.every; Type: COMMENT
 COMMENT ON COLUMN public.schedule.every IS 'Runs every so often: ''15 minutes'', ''2 hours'', ''1 day''';
@@ -252,7 +252,7 @@ COMMENT ON COLUMN public.schedule.starts_at IS 'Not due earlier; the grid of eve
 COMMENT ON COLUMN public.schedule.ends_at IS 'Not due at or after this';
 
 -- Name: COLUMN schedule.jitter; Type: COMMENT
-COMMENT ON COLUMN public.schedule.jitter IS 'Spread each start over so long, the same way on every beat';
+COMMENT ON COLUMN public.schedule.jitter IS 'Length of time over which starts are spread, the same way on every beat';
 
 -- Name: COLUMN schedule.overlap; Type: COMMENT
 COMMENT ON COLUMN public.schedule.overlap IS 'When the last run still runs: skip | buffer_one | buffer_all | cancel_other | allow_all';
@@ -264,7 +264,7 @@ COMMENT ON COLUMN public.schedule.catch_up IS 'What was missed runs: latest | al
 COMMENT ON COLUMN public.schedule.catch_up_window IS 'Older than this is given up, in one missed row';
 
 -- Name: COLUMN schedule.max_runs; Type: COMMENT
-COMMENT ON COLUMN public.schedule.max_runs IS 'Stops after so many runs';
+COMMENT ON COLUMN public.schedule.max_runs IS 'Number of runs after which it stops';
 
 -- Name: COLUMN schedule.enabled; Type: COMMENT
 COMMENT ON COLUMN public.schedule.enabled IS 'false: not planned at all';
@@ -276,7 +276,7 @@ COMMENT ON COLUMN public.schedule.paused_until IS 'Not due until then; ''infinit
 COMMENT ON COLUMN public.schedule.note IS 'Why it is as it is';
 
 -- Name: COLUMN schedule.pause_after_failures; Type: COMMENT
-COMMENT ON COLUMN public.schedule.pause_after_failures IS 'Pauses itself after so many failed runs in a row';
+COMMENT ON COLUMN public.schedule.pause_after_failures IS 'Number of failed runs in a row after which it pauses itself';
 
 -- Name: COLUMN schedule.max_attempts; Type: COMMENT
 COMMENT ON COLUMN public.schedule.max_attempts IS 'Attempts per batch; null: the kind''s';
@@ -285,7 +285,7 @@ COMMENT ON COLUMN public.schedule.max_attempts IS 'Attempts per batch; null: the
 COMMENT ON COLUMN public.schedule.timeout IS 'Longest time a run may take; null: no limit but the kind''s';
 
 -- Name: COLUMN schedule.expires; Type: COMMENT
-COMMENT ON COLUMN public.schedule.expires IS 'A run not started so long after its due time is not worth starting';
+COMMENT ON COLUMN public.schedule.expires IS 'A run that has not started this long after its due time expires';
 
 -- Name: COLUMN schedule.queue; Type: COMMENT
 COMMENT ON COLUMN public.schedule.queue IS 'Queue; null: the kind''s';
@@ -315,7 +315,7 @@ COMMENT ON COLUMN public.schedule.updated_by IS 'Who edited it last (trigger)';
 COMMENT ON COLUMN public.schedule.pause_reason IS 'Why it is paused; goes with the pause';
 
 -- Name: COLUMN schedule.alert_after; Type: COMMENT
-COMMENT ON COLUMN public.schedule.alert_after IS 'People are told after so many failed runs in a row';
+COMMENT ON COLUMN public.schedule.alert_after IS 'Number of failed runs in a row after which people are notified';
 
 -- Name: COLUMN schedule.alert_on_partial; Type: COMMENT
 COMMENT ON COLUMN public.schedule.alert_on_partial IS 'A partial run of which so many items failed, as a share, counts as failed; null: none does';
@@ -665,7 +665,7 @@ end
 $_$;
 
 -- Name: FUNCTION cron_problem(cron text, OUT message text, OUT hint text); Type: COMMENT
-COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why beat could not obey a cron text, with a hint; null when it can (beat/time/cron.py judges alike)';
+COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why a cron text is wrong, with a hint; null when it is right (beat/time/cron.py decides the same)';
 
 -- Name: cron_set(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_set(field text, number integer) RETURNS integer[]
@@ -884,7 +884,7 @@ end
 $$;
 
 -- Name: FUNCTION follow_incidents(); Type: COMMENT
-COMMENT ON FUNCTION public.follow_incidents() IS 'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+COMMENT ON FUNCTION public.follow_incidents() IS 'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';
 
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
@@ -907,7 +907,7 @@ end
 $$;
 
 -- Name: FUNCTION guard(); Type: COMMENT
-COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator what it may not do, why, and what to do instead';
+COMMENT ON FUNCTION public.guard() IS 'Trigger: refuses what an operator may not do, says why and what to do instead';
 
 -- Name: guard_columns(); Type: FUNCTION
 CREATE FUNCTION public.guard_columns() RETURNS trigger
@@ -935,7 +935,7 @@ end
 $$;
 
 -- Name: FUNCTION guard_columns(); Type: COMMENT
-COMMENT ON FUNCTION public.guard_columns() IS 'Trigger: tells an operator which columns of a table are not its own, and why';
+COMMENT ON FUNCTION public.guard_columns() IS 'Trigger: refuses changes of columns that an operator may not change, and says why';
 
 -- Name: guarded_role(oid); Type: FUNCTION
 CREATE FUNCTION public.guarded_role(relation oid) RETURNS text
@@ -1684,7 +1684,7 @@ end
 $$;
 
 -- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
-COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Tells a viewer why a function does nothing for it: without a grant no trigger can';
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why; without a grant no trigger could';
 
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
@@ -2248,7 +2248,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_cron(cron text); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_cron(cron text) IS 'Refuses a cron text that beat could not obey, field by field';
+COMMENT ON FUNCTION public.schedule_check_cron(cron text) IS 'Refuses a wrong cron text and names the field';
 
 -- Name: task_kind; Type: TABLE
 CREATE TABLE public.task_kind (
@@ -2627,7 +2627,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_says_disabled(s public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Tells whoever pauses or resumes a schedule that it does not run anyway';
+COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Notice to whoever pauses or resumes a schedule that is disabled';
 
 -- Name: schedule_stamp(); Type: FUNCTION
 CREATE FUNCTION public.schedule_stamp() RETURNS trigger
@@ -2723,7 +2723,7 @@ CREATE TABLE public.notice (
 );
 
 -- Name: TABLE notice; Type: COMMENT
-COMMENT ON TABLE public.notice IS 'The outbox: what people are to be told, one row a channel.';
+COMMENT ON TABLE public.notice IS 'The outbox: messages to people, one row a channel.';
 
 -- Name: COLUMN notice.id; Type: COMMENT
 COMMENT ON COLUMN public.notice.id IS 'Order';
@@ -2732,13 +2732,13 @@ COMMENT ON COLUMN public.notice.id IS 'Order';
 COMMENT ON COLUMN public.notice.channel IS 'Channel';
 
 -- Name: COLUMN notice.key; Type: COMMENT
-COMMENT ON COLUMN public.notice.key IS 'What it tells of; once for each channel';
+COMMENT ON COLUMN public.notice.key IS 'What it is about; once for each channel';
 
 -- Name: COLUMN notice.match_id; Type: COMMENT
-COMMENT ON COLUMN public.notice.match_id IS 'The match it tells of';
+COMMENT ON COLUMN public.notice.match_id IS 'The match it is about';
 
 -- Name: COLUMN notice.content; Type: COMMENT
-COMMENT ON COLUMN public.notice.content IS 'What it says when it tells of no match: title, text';
+COMMENT ON COLUMN public.notice.content IS 'Title and text of a notice that is not about a match';
 
 -- Name: COLUMN notice.state; Type: COMMENT
 COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
@@ -3528,7 +3528,7 @@ COMMENT ON COLUMN public.channel.sender IS 'E-mail: From';
 COMMENT ON COLUMN public.channel.max_per_hour IS 'Most messages an hour; more notices share a message';
 
 -- Name: COLUMN channel.incidents; Type: COMMENT
-COMMENT ON COLUMN public.channel.incidents IS 'Also hears what is broken, and the daily digest';
+COMMENT ON COLUMN public.channel.incidents IS 'Also gets incidents and the daily digest';
 
 -- Name: COLUMN channel.enabled; Type: COMMENT
 COMMENT ON COLUMN public.channel.enabled IS 'false: notices wait';
@@ -3565,7 +3565,7 @@ COMMENT ON COLUMN public.token_profile.run_id IS 'Discovery run that asked';
 COMMENT ON COLUMN public.token_profile.token_id IS 'Token';
 
 -- Name: COLUMN token_profile.early_window_minutes; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the oldest pool was made';
+COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: minutes after the oldest pool was made';
 
 -- Name: COLUMN token_profile.min_profit_pct; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
@@ -3728,7 +3728,7 @@ CREATE TABLE public.incident (
 );
 
 -- Name: TABLE incident; Type: COMMENT
-COMMENT ON TABLE public.incident IS 'What broke, and when it was well again.';
+COMMENT ON TABLE public.incident IS 'What broke, and when it had recovered.';
 
 -- Name: COLUMN incident.id; Type: COMMENT
 COMMENT ON COLUMN public.incident.id IS 'Order';
@@ -3749,7 +3749,7 @@ COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
 COMMENT ON COLUMN public.incident.opened_at IS 'Seen first';
 
 -- Name: COLUMN incident.closed_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.closed_at IS 'Well again; null: still broken';
+COMMENT ON COLUMN public.incident.closed_at IS 'When it was over; null: still broken';
 
 -- Name: incident_id_seq; Type: SEQUENCE
 ALTER TABLE public.incident ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -4171,7 +4171,7 @@ CREATE VIEW public.notice_log AS
   ORDER BY n.id DESC;
 
 -- Name: VIEW notice_log; Type: COMMENT
-COMMENT ON VIEW public.notice_log IS 'The outbox: what people were told, through which channel, and what its server said';
+COMMENT ON VIEW public.notice_log IS 'The outbox: messages to people, through which channel, and what its server answered';
 
 -- Name: permit; Type: TABLE
 CREATE TABLE public.permit (
@@ -4625,7 +4625,7 @@ CREATE TABLE public.rule (
 );
 
 -- Name: TABLE rule; Type: COMMENT
-COMMENT ON TABLE public.rule IS 'What people want to hear of: an expression over what a watch finds.';
+COMMENT ON TABLE public.rule IS 'Rules: an expression over what a watch finds.';
 
 -- Name: COLUMN rule.name; Type: COMMENT
 COMMENT ON COLUMN public.rule.name IS 'Lower-case words joined by hyphens';
@@ -4646,7 +4646,7 @@ COMMENT ON COLUMN public.rule.filters IS 'Filters that replace the global ones, 
 COMMENT ON COLUMN public.rule.occasions IS 'What makes it speak: new, price_drop, relisted, changed';
 
 -- Name: COLUMN rule.channels; Type: COMMENT
-COMMENT ON COLUMN public.rule.channels IS 'Channels that hear of its matches; null: every enabled one';
+COMMENT ON COLUMN public.rule.channels IS 'Channels that get its matches; null: every enabled one';
 
 -- Name: COLUMN rule.baseline; Type: COMMENT
 COMMENT ON COLUMN public.rule.baseline IS 'Also ads that a category''s first scrape finds';
@@ -5448,7 +5448,7 @@ CREATE TABLE public.token_rule (
 );
 
 -- Name: TABLE token_rule; Type: COMMENT
-COMMENT ON TABLE public.token_rule IS 'How each rule stands to each token: what it was told, and what it compares with.';
+COMMENT ON TABLE public.token_rule IS 'State of each rule for each token: what was reported, the price to compare with.';
 
 -- Name: COLUMN token_rule.rule; Type: COMMENT
 COMMENT ON COLUMN public.token_rule.rule IS 'Rule';
@@ -5460,10 +5460,10 @@ COMMENT ON COLUMN public.token_rule.token_id IS 'Token';
 COMMENT ON COLUMN public.token_rule.fits IS 'Whether the rule fitted at the last look';
 
 -- Name: COLUMN token_rule.reference_price; Type: COMMENT
-COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since a drop was told last: drops are counted from it';
+COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since the last reported drop; drops are counted from it';
 
 -- Name: COLUMN token_rule.told; Type: COMMENT
-COMMENT ON COLUMN public.token_rule.told IS 'How often it fitted anew';
+COMMENT ON COLUMN public.token_rule.told IS 'How often a match was reported';
 
 -- Name: token_sighting; Type: TABLE
 CREATE TABLE public.token_sighting (
@@ -5884,7 +5884,7 @@ UNION ALL
   WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2));
 
 -- Name: VIEW trouble; Type: COMMENT
-COMMENT ON VIEW public.trouble IS 'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
+COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
 COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';

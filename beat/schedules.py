@@ -69,7 +69,7 @@ class Schedule(Base):
         CheckConstraint("max_in_flight >= 1", name="max_in_flight must be 1 or more"),
         Index("schedule_by_task", "task"),
         Index("schedule_by_after", "after", postgresql_where=text("after is not null")),
-        {"comment": "What to watch and how often: edit it with SQL, beat obeys at once."},
+        {"comment": "What to run and when. Edit it with SQL; an edit is in force at once."},
     )
 
     name: Mapped[str] = mapped_column(
@@ -80,7 +80,7 @@ class Schedule(Base):
         ForeignKey("task_kind.name"), comment="The kind of work; cannot be changed"
     )
     options: Mapped[dict[str, Any]] = mapped_column(
-        server_default=text("'{}'"), comment="What the task is told, by its kind's schema"
+        server_default=text("'{}'"), comment="Options of the task, checked by its schema"
     )
     every: Mapped[timedelta | None] = mapped_column(
         comment="Runs every so often: '15 minutes', '2 hours', '1 day'"
@@ -107,7 +107,7 @@ class Schedule(Base):
     )
     ends_at: Mapped[datetime | None] = mapped_column(comment="Not due at or after this")
     jitter: Mapped[timedelta | None] = mapped_column(
-        comment="Spread each start over so long, the same way on every beat"
+        comment="Length of time over which starts are spread, the same way on every beat"
     )
     overlap: Mapped[str] = mapped_column(
         server_default=text("'skip'"),
@@ -121,7 +121,7 @@ class Schedule(Base):
         server_default=text("interval '1 day'"),
         comment="Older than this is given up, in one missed row",
     )
-    max_runs: Mapped[int | None] = mapped_column(comment="Stops after so many runs")
+    max_runs: Mapped[int | None] = mapped_column(comment="Number of runs after which it stops")
     enabled: Mapped[bool] = mapped_column(
         server_default=text("true"), comment="false: not planned at all"
     )
@@ -130,7 +130,7 @@ class Schedule(Base):
     )
     note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
     pause_after_failures: Mapped[int | None] = mapped_column(
-        comment="Pauses itself after so many failed runs in a row"
+        comment="Number of failed runs in a row after which it pauses itself"
     )
     max_attempts: Mapped[int | None] = mapped_column(
         SmallInteger, comment="Attempts per batch; null: the kind's"
@@ -139,7 +139,7 @@ class Schedule(Base):
         comment="Longest time a run may take; null: no limit but the kind's"
     )
     expires: Mapped[timedelta | None] = mapped_column(
-        comment="A run not started so long after its due time is not worth starting"
+        comment="A run that has not started this long after its due time expires"
     )
     queue: Mapped[str | None] = mapped_column(comment="Queue; null: the kind's")
     priority: Mapped[int] = mapped_column(
@@ -159,7 +159,8 @@ class Schedule(Base):
     updated_by: Mapped[str | None] = mapped_column(comment="Who edited it last (trigger)")
     pause_reason: Mapped[str | None] = mapped_column(comment="Why it is paused; goes with the pause")
     alert_after: Mapped[int] = mapped_column(
-        server_default=text("1"), comment="People are told after so many failed runs in a row"
+        server_default=text("1"),
+        comment="Number of failed runs in a row after which people are notified",
     )
     alert_on_partial: Mapped[Decimal | None] = mapped_column(
         server_default=text("0.5"),

@@ -116,4 +116,4 @@ end
 $$;
 
 comment on function cron_problem(text) is
-    'Why beat could not obey a cron text, with a hint; null when it can (beat/time/cron.py judges alike)';
+    'Why a cron text is wrong, with a hint; null when it is right (beat/time/cron.py decides the same)';

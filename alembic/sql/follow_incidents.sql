@@ -108,4 +108,4 @@ end
 $$;
 
 comment on function follow_incidents() is
-    'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+    'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';

@@ -84,7 +84,7 @@ begin
     end if;
 end
 $$;
-comment on function schedule_says_disabled(schedule) is 'Tells whoever pauses or resumes a schedule that it does not run anyway';
+comment on function schedule_says_disabled(schedule) is 'Notice to whoever pauses or resumes a schedule that is disabled';
 
 create or replace function stop_run(run uuid, reason text default null) returns run_request language plpgsql
 as $$

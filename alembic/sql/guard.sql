@@ -35,7 +35,7 @@ end
 $$;
 
 comment on function guard() is
-    'Trigger: tells an operator what it may not do, why, and what to do instead';
+    'Trigger: refuses what an operator may not do, says why and what to do instead';
 
 create or replace function guard_columns() returns trigger
 language plpgsql
@@ -62,4 +62,4 @@ end
 $$;
 
 comment on function guard_columns() is
-    'Trigger: tells an operator which columns of a table are not its own, and why';
+    'Trigger: refuses changes of columns that an operator may not change, and says why';

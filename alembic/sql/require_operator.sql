@@ -12,4 +12,4 @@ end
 $$;
 
 comment on function require_operator(regclass, text) is
-    'Tells a viewer why a function does nothing for it: without a grant no trigger can';
+    'Refuses a function to a viewer and says why; without a grant no trigger could';

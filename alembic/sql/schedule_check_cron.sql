@@ -11,4 +11,4 @@ begin
 end
 $$;
 
-comment on function schedule_check_cron(text) is 'Refuses a cron text that beat could not obey, field by field';
+comment on function schedule_check_cron(text) is 'Refuses a wrong cron text and names the field';

@@ -34,11 +34,11 @@ begin
     if new.alert_after is null or new.alert_after < 1 then
         raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
             using errcode = '23514', column = 'alert_after',
-                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+                  hint = 'It must be 1 or more: 1 reports the first failed run, 3 the third in a row.';
     elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
         raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
             using errcode = '23514', column = 'alert_on_partial',
-                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: partial runs are not reported.';
     end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number

@@ -119,7 +119,7 @@ select 'blocked', u.upstream, u.upstream || ' does not let us in',
        || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'error', null
   from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2;
 comment on view trouble is
-    'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
+    'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 comment on column trouble.kind is
     'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';
 comment on column trouble.subject is 'Schedule, process, queue, channel or upstream';

@@ -35,7 +35,7 @@ class TokenProfile(Base):
     run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Discovery run that asked")
     token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     early_window_minutes: Mapped[int] = mapped_column(
-        comment="Early: so long after the oldest pool was made"
+        comment="Early: minutes after the oldest pool was made"
     )
     min_profit_pct: Mapped[float] = mapped_column(Numeric, comment="Least gain (percent)")
     asked_at: Mapped[DefaultNow] = mapped_column(comment="When it was asked for, or last tried in vain")

@@ -21,7 +21,7 @@ class TokenRule(Base):
     __tablename__ = "token_rule"
     __table_args__ = (
         Index("token_rule_by_token", "token_id"),
-        {"comment": "How each rule stands to each token: what it was told, and what it compares with."},
+        {"comment": "State of each rule for each token: what was reported, the price to compare with."},
     )
 
     rule: Mapped[str] = mapped_column(
@@ -30,9 +30,11 @@ class TokenRule(Base):
     token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     fits: Mapped[bool] = mapped_column(comment="Whether the rule fitted at the last look")
     reference_price: Mapped[Decimal | None] = mapped_column(
-        comment="Highest price (USD) since a drop was told last: drops are counted from it"
+        comment="Highest price (USD) since the last reported drop; drops are counted from it"
     )
-    told: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it fitted anew")
+    told: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="How often a match was reported"
+    )
 
 
 @dataclass(frozen=True, slots=True)

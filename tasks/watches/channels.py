@@ -54,7 +54,7 @@ class Channel(Base):
         server_default=text("30"), comment="Most messages an hour; more notices share a message"
     )
     incidents: Mapped[bool] = mapped_column(
-        server_default=text("true"), comment="Also hears what is broken, and the daily digest"
+        server_default=text("true"), comment="Also gets incidents and the daily digest"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: notices wait")
     note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")

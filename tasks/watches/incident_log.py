@@ -21,7 +21,7 @@ class Incident(Base):
             "incident_open", "kind", "subject", unique=True, postgresql_where=sql("closed_at is null")
         ),
         Index("incident_by_time", "opened_at"),
-        {"comment": "What broke, and when it was well again."},
+        {"comment": "What broke, and when it had recovered."},
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Order")
@@ -33,5 +33,5 @@ class Incident(Base):
         DateTime(timezone=True), server_default=sql("clock_timestamp()"), comment="Seen first"
     )
     closed_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Well again; null: still broken"
+        DateTime(timezone=True), comment="When it was over; null: still broken"
     )

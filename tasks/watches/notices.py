@@ -47,19 +47,19 @@ class Notice(Base):
         Index("notice_open", "channel", "id", postgresql_where=text("state in ('waiting', 'sending')")),
         Index("notice_by_match", "match_id"),
         Index("notice_by_time", "channel", "sent_at"),
-        {"comment": "The outbox: what people are to be told, one row a channel."},
+        {"comment": "The outbox: messages to people, one row a channel."},
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Order")
     channel: Mapped[str] = mapped_column(
         Text, ForeignKey("channel.name", ondelete="CASCADE"), comment="Channel"
     )
-    key: Mapped[str] = mapped_column(Text, comment="What it tells of; once for each channel")
+    key: Mapped[str] = mapped_column(Text, comment="What it is about; once for each channel")
     match_id: Mapped[int | None] = mapped_column(
-        BigInteger, ForeignKey("match.id", ondelete="CASCADE"), comment="The match it tells of"
+        BigInteger, ForeignKey("match.id", ondelete="CASCADE"), comment="The match it is about"
     )
     content: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB(none_as_null=True), comment="What it says when it tells of no match: title, text"
+        JSONB(none_as_null=True), comment="Title and text of a notice that is not about a match"
     )
     state: Mapped[str] = mapped_column(
         Text, server_default=text("'waiting'"), comment="waiting | sending | sent | dead"

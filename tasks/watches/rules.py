@@ -46,7 +46,7 @@ class Rule(Base):
             "occasions <@ array['new', 'price_drop', 'relisted', 'changed']",
             name="occasions: new, price_drop, relisted, changed",
         ),
-        {"comment": "What people want to hear of: an expression over what a watch finds."},
+        {"comment": "Rules: an expression over what a watch finds."},
     )
 
     name: Mapped[str] = mapped_column(
@@ -73,7 +73,7 @@ class Rule(Base):
         comment="What makes it speak: new, price_drop, relisted, changed",
     )
     channels: Mapped[list[str] | None] = mapped_column(
-        ARRAY(Text), comment="Channels that hear of its matches; null: every enabled one"
+        ARRAY(Text), comment="Channels that get its matches; null: every enabled one"
     )
     baseline: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Also ads that a category's first scrape finds"
