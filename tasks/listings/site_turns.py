@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import Connection, ForeignKey, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Uuid
 
 from workers.db import Base, DefaultNow
 from workers.ledger.runs import Run
@@ -22,7 +21,7 @@ class SiteTurn(Base):
     site: Mapped[str] = mapped_column(
         ForeignKey("site.name", ondelete="CASCADE"), primary_key=True, comment="Site"
     )
-    run_id: Mapped[UUID] = mapped_column(Uuid, comment="Run that has, or had, the turn")
+    run_id: Mapped[UUID] = mapped_column(comment="Run that has, or had, the turn")
     since: Mapped[DefaultNow] = mapped_column(comment="Since when")
 
 

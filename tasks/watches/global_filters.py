@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import CheckConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
@@ -25,7 +24,6 @@ class GlobalFilter(Base):
         primary_key=True, server_default=text("true"), comment="Always true: one row"
     )
     filters: Mapped[dict[str, Any]] = mapped_column(
-        JSONB,
         server_default=text("'{}'"),
         comment="listing_types, exclude_listing_types, ships_to, exclude_status,"
         " min_seller_reputation, categories",

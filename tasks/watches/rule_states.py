@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import Connection, ForeignKey, Text, text
+from sqlalchemy import Connection, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
+from sqlalchemy.types import BigInteger
 
 from tasks.watches import rules
 from tasks.watches.grammar import RuleError
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 
 class RuleState(Base):
@@ -20,17 +18,15 @@ class RuleState(Base):
     __table_args__ = ({"comment": "Whether each rule can be read; if not, where and why."},)
 
     rule: Mapped[str] = mapped_column(
-        Text, ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+        ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
     )
     revision: Mapped[int] = mapped_column(BigInteger, comment="Revision that was read")
-    error: Mapped[str | None] = mapped_column(Text, comment="What is wrong; null: the rule is active")
+    error: Mapped[str | None] = mapped_column(comment="What is wrong; null: the rule is active")
     error_at: Mapped[int | None] = mapped_column(
         comment="Where in the expression, in characters from 0"
     )
-    hint: Mapped[str | None] = mapped_column(Text, comment="What to write instead")
-    checked_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    hint: Mapped[str | None] = mapped_column(comment="What to write instead")
+    checked_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 _KEEP = text("""
