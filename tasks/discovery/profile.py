@@ -38,30 +38,26 @@ def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
     with work.read() as connection:
         rows = token_profiles.still_open(connection, options.max_tokens, options.run_id)
     for row in rows:
-        made = row.pool_created_at
-        yield Item(
-            f"{row.run_id}:{row.chain}:{row.address}",
-            {
-                "run_id": str(row.run_id),
-                "token_id": row.token_id,
-                "chain": row.chain,
-                "address": row.address,
-                "pool": row.pool,
-                "made_at": made.isoformat() if made else None,
-                "minutes": options.early_window_minutes or row.early_window_minutes,
-                "profit": float(
-                    row.min_profit_pct if options.min_profit_pct is None else options.min_profit_pct
-                ),
-            },
-        )
+        made, profit = row.pool_created_at, options.min_profit_pct
+        data = {
+            "run_id": str(row.run_id),
+            "token_id": row.token_id,
+            "chain": row.chain,
+            "address": row.address,
+            "pool": row.pool,
+            "made_at": made.isoformat() if made else None,
+            "minutes": options.early_window_minutes or row.early_window_minutes,
+            "profit": float(row.min_profit_pct if profit is None else profit),
+        }
+        yield Item(f"{row.run_id}:{row.chain}:{row.address}", data)
 
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 5 tokens analysed, 12 wallets new, 3 updated, 2 tokens out of reach."""
-    words = f"{counts.get('analysed', 0)} tokens analysed, {counts.get('new', 0)} wallets new,"
-    return f"{words} {counts.get('updated', 0)} updated" + (
-        f", {counts['out_of_reach']} tokens out of reach" if counts.get("out_of_reach") else ""
-    )
+    analysed, new, updated = (counts.get(name, 0) for name in ("analysed", "new", "updated"))
+    text = f"{analysed} tokens analysed, {new} wallets new, {updated} updated"
+    missed = counts.get("out_of_reach")
+    return text + (f", {missed} tokens out of reach" if missed else "")
 
 
 @app.task(
@@ -84,11 +80,13 @@ def profile(work: Work[ProfileOptions]) -> None:
                 raise
             except UpstreamError as error:
                 with work.failing(item, error=str(error)) as connection:
-                    token_profiles.put_last(
-                        connection, UUID(item.data["run_id"]), item.data["token_id"]
-                    )
+                    token_profiles.put_last(connection, *_key(item))
             else:
                 _finish(work, item, reach, trades)
+
+
+def _key(item: Item) -> tuple[UUID, int]:
+    return UUID(item.data["run_id"]), item.data["token_id"]
 
 
 def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
@@ -98,16 +96,13 @@ def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
         work.count(new=new, updated=updated)
         token_profiles.finish(
             connection,
-            UUID(item.data["run_id"]),
-            item.data["token_id"],
-            {
-                "profile_run_id": work.run_id,
-                "trades": len(trades.rows),
-                "profiled_wallets": len(found),
-                "new_wallets": new,
-                "updated_wallets": updated,
-                "note": reach.note,
-            },
+            *_key(item),
+            profile_run_id=work.run_id,
+            trades=len(trades.rows),
+            profiled_wallets=len(found),
+            new_wallets=new,
+            updated_wallets=updated,
+            note=reach.note,
         )
 
 

@@ -105,13 +105,13 @@ def still_open(connection: Connection, limit: int, run_id: UUID | None = None) -
 
 def put_last(connection: Connection, run_id: UUID, token_id: int) -> None:
     """Move a token that could not be profiled to the end of the queue."""
-    _update(connection, run_id, token_id, {"asked_at": func.clock_timestamp()})
+    _update(connection, run_id, token_id, asked_at=func.clock_timestamp())
 
 
-def finish(connection: Connection, run_id: UUID, token_id: int, found: dict[str, Any]) -> None:
-    _update(connection, run_id, token_id, {**found, "profiled_at": func.clock_timestamp()})
+def finish(connection: Connection, run_id: UUID, token_id: int, **found: Any) -> None:
+    _update(connection, run_id, token_id, **found, profiled_at=func.clock_timestamp())
 
 
-def _update(connection: Connection, run_id: UUID, token_id: int, values: dict[str, Any]) -> None:
+def _update(connection: Connection, run_id: UUID, token_id: int, **values: Any) -> None:
     key = TokenProfile.run_id == run_id, TokenProfile.token_id == token_id
     connection.execute(update(TokenProfile).where(*key).values(values))

@@ -6,13 +6,13 @@ Celery loads this module for every command of its own: heavy imports stand insid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from workers.output import (
-    DONE,
     FAILED,
     NOT_FOUND,
     USAGE,
@@ -140,9 +140,8 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
         )
     show(rows, ("symbol", "price", "change", "session", "source", "fetched"), as_json=as_json)
     if symbols and not rows:
-        fail(
-            "no price is stored of these", "celery -A workers.app call tasks.prices.refresh", NOT_FOUND
-        )
+        hint = "celery -A workers.app call tasks.prices.refresh"
+        fail("no price is stored of these", hint, NOT_FOUND)
 
 
 @prices.command("gaps")
@@ -153,34 +152,24 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
 @as_json
 @handle_db_errors
 def gaps(
-    symbols: tuple[str, ...],
-    days: int,
-    first: datetime | None,
-    last: datetime | None,
-    as_json: bool,
+    symbols: tuple[str, ...], days: int, first: datetime | None, last: datetime | None, as_json: bool
 ) -> None:
     """Completed sessions that are not stored; without SYMBOLS: of the active ones."""
     from tasks.prices import active, backfill
     from tasks.prices.spans import span_of
 
     now = datetime.now(UTC)
+    start, end = first and first.date(), last and last.date()
     try:
         span = span_of(
-            now.date(),
-            duration_days=None if first else days,
-            start_date=_day(first),
-            end_date=_day(last),
+            now.date(), duration_days=None if first else days, start_date=start, end_date=end
         )
     except ValueError as error:
         fail(str(error), None, USAGE)
     with database() as connection:
         wanted = checked(symbols) or [one.symbol for one in active.select(connection, (), 30, now)]
         found = backfill.find_gaps(connection, wanted, span, now)
-    rows = [
-        {"symbol": symbol, "first": gap.first, "last": gap.last, "sessions": gap.sessions}
-        for symbol, each in found.items()
-        for gap in each
-    ]
+    rows = [{"symbol": symbol, **asdict(gap)} for symbol, each in found.items() for gap in each]
     show(rows, ("symbol", "first", "last", "sessions"), as_json=as_json)
     if not rows:
         say(f"nothing is missing from {span.first} to {span.last}", err=True)
@@ -194,19 +183,7 @@ def health_(as_json: bool) -> None:
     from tasks.prices import health
 
     with connect() as connection:
-        paces = health.paces(connection)
-    rows = [
-        {
-            "schedule": pace.schedule,
-            "runs": pace.runs,
-            "last_good_run": pace.last_run_at,
-            "state": "STALE" if pace.stale else "paused" if pace.paused else "ok",
-        }
-        for pace in paces
-    ]
+        rows = health.states(connection)
     show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
-    raise SystemExit(FAILED if any(pace.stale for pace in paces) else DONE)
-
-
-def _day(given: datetime | None) -> date | None:
-    return given.date() if given else None
+    if any(row["state"] == "STALE" for row in rows):
+        raise SystemExit(FAILED)

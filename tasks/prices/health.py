@@ -6,7 +6,6 @@ Only a command reads this, so it goes through psycopg.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -29,17 +28,6 @@ def cadence_of(dues: Sequence[datetime]) -> timedelta:
     return max((later - earlier for earlier, later in pairwise(dues)), default=DEFAULT_CADENCE)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """One enabled price schedule; a paused one is not stale."""
-
-    schedule: str
-    runs: str
-    last_run_at: datetime | None
-    paused: bool
-    stale: bool
-
-
 #: A schedule that runs after another has the other's cadence.
 _SCHEDULES = """
 with recursive leads as (
@@ -48,7 +36,7 @@ with recursive leads as (
     select leads.name, s.after
       from leads join schedule s on s.name = leads.leader where s.after is not null
 )
-select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.at,
+select s.name as schedule, schedule_words(s) as runs, now_ as now, last.last_good_run, first.at,
        s.paused_until > now_ or first.paused_until > now_
            or (select paused from pause_switch) as paused,
        due_times(first, coalesce(first.starts_at, now_), greatest(now_, first.starts_at), 'infinity',
@@ -57,7 +45,7 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
   join schedule s using (name)
   join schedule first on first.name = leads.leader and first.after is null
  cross join clock_timestamp() now_
-  left join lateral (select created_at as last_run_at from run
+  left join lateral (select created_at as last_good_run from run
                       where run.schedule = s.name and state in ('succeeded', 'partial')
                         and run_is_failure(run, s.alert_on_partial) is not true
                       order by created_at desc limit 1) last on true
@@ -65,15 +53,17 @@ select s.name, schedule_words(s) as runs, now_ as now, last.last_run_at, first.a
 """
 
 
-def paces(connection: psycopg.Connection[dict[str, Any]]) -> Sequence[Pace]:
+def states(connection: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every enabled price schedule by name: what runs it, its last good run, and its state."""
     found = []
     for row in connection.execute(_SCHEDULES, {"ahead": LOOK_AHEAD}):
-        last, at, now = row["last_run_at"], row["at"], row["now"]
+        last, at, now = row["last_good_run"], row["at"], row["now"]
         if at is None:
-            late = is_stale(last, cadence_of(row["dues"]), now)
+            stale = is_stale(last, cadence_of(row["dues"]), now)
         else:
             # It runs once.
-            late = at < now and (last is None or last < at)
-        paused = bool(row["paused"])
-        found.append(Pace(row["name"], row["runs"], last, paused, late and not paused))
+            stale = at < now and (last is None or last < at)
+        state = "paused" if row["paused"] else "STALE" if stale else "ok"
+        shown = {name: row[name] for name in ("schedule", "runs", "last_good_run")}
+        found.append({**shown, "state": state})
     return found
