@@ -61,36 +61,33 @@ def store(
     ids: dict[str, tuple[int, bool]] = {}
     for seen in (True, False):
         ids |= tokens.upsert(connection, [row for row, is_seen in rows if is_seen is seen], seen=seen)
-    sightings, snapshots, pools = [], [], []
-    for one in found:
-        token_id, is_new = ids[one.item.key]
-        sightings.append(
-            {
-                "run_id": run_id,
-                "token_id": token_id,
-                "is_new": is_new,
-                "passed": one.why is None,
-                "chosen": False,
-                "rejected_because": one.why,
-                "volume_h24": one.pair.volume_h24 if one.pair else None,
-                "feeds": one.item.data["feeds"],
-            }
-        )
-        if one.pair is not None:
-            snapshots.append(token_snapshots.row(token_id, run_id, one.pair))
-        pools += [token_pools.row(token_id, pair) for pair in one.pairs]
+    sightings = [_sighting(one, run_id, *ids[one.item.key]) for one in found]
+    named = [(*ids[one.item.key], one.item.key, one.pair) for one in found if one.pair is not None]
     token_sightings.add(connection, sightings)
-    token_snapshots.add(connection, snapshots)
+    token_snapshots.add(connection, run_id, [(token_id, pair) for token_id, _, _, pair in named])
+    pools = [(ids[one.item.key][0], pair) for one in found for pair in one.pairs]
     token_pools.upsert(connection, pools)
-    new = sum(one["is_new"] for one in sightings)
     chosen = token_sightings.choose(connection, run_id, limit)
-    named = [
-        matching.Seen(*ids[one.item.key], one.pair.url, before.get(one.item.key), now)
-        for one in found
-        if one.pair is not None
+    seen_tokens = [
+        matching.Seen(token_id, is_new, pair.url, before.get(key), now)
+        for token_id, is_new, key, pair in named
     ]
-    matched, _ = matching.judge(connection, run_id, named)
+    matched, _ = matching.judge(connection, run_id, seen_tokens)
+    new = sum(one["is_new"] for one in sightings)
     return {"new": new, "updated": len(sightings) - new, "chosen": chosen, "matches": matched}
+
+
+def _sighting(one: Found, run_id: UUID, token_id: int, is_new: bool) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "token_id": token_id,
+        "is_new": is_new,
+        "passed": one.why is None,
+        "chosen": False,
+        "rejected_because": one.why,
+        "volume_h24": one.pair.volume_h24 if one.pair else None,
+        "feeds": one.item.data["feeds"],
+    }
 
 
 def _token(one: Found, run_id: UUID, now: datetime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -42,18 +42,19 @@ class TokenPool(Base):
 VALUES = ("dex", "price_usd", "liquidity_usd", "volume_h24", "created_at")
 
 
-def upsert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert(connection: Connection, pairs: Iterable[tuple[int, Pair]]) -> None:
+    """Store the pools of tokens (id, pair) with their latest values, in one order everywhere."""
+    by_key = {(pair.chain, pair.pool): (token_id, pair) for token_id, pair in pairs}
+    rows = [
+        {"token_id": token_id, "chain": chain, "pool": pool}
+        | {name: getattr(pair, name) for name in VALUES}
+        for (chain, pool), (token_id, pair) in sorted(by_key.items(), key=lambda item: item[0])
+    ]
     if not rows:
         return
-    by_key = {(row["chain"], row["pool"]): row for row in rows}
-    statement = insert(TokenPool).values([by_key[key] for key in sorted(by_key)])
+    statement = insert(TokenPool).values(rows)
     changes: dict[str, Any] = {
         name: func.coalesce(statement.excluded[name], getattr(TokenPool, name)) for name in VALUES
     }
     changes["checked_at"] = func.clock_timestamp()
     connection.execute(statement.on_conflict_do_update(index_elements=["chain", "pool"], set_=changes))
-
-
-def row(token_id: int, pair: Pair) -> dict[str, Any]:
-    values = {name: getattr(pair, name) for name in ("chain", "pool", *VALUES)}
-    return {"token_id": token_id, **values}

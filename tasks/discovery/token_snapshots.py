@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -34,12 +33,11 @@ class TokenSnapshot(Base):
 VALUES = ("pool", "price_usd", "liquidity_usd", "volume_h24", "market_cap")
 
 
-def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append snapshots; a repeated batch adds nothing."""
+def add(connection: Connection, run_id: UUID, pairs: Iterable[tuple[int, Pair]]) -> None:
+    """Append the values of tokens (id, best pair); a repeated batch adds nothing."""
+    rows = [
+        {"token_id": token_id, "run_id": run_id} | {name: getattr(pair, name) for name in VALUES}
+        for token_id, pair in pairs
+    ]
     if rows:
-        connection.execute(insert(TokenSnapshot).values(list(rows)).on_conflict_do_nothing())
-
-
-def row(token_id: int, run_id: UUID, pair: Pair) -> dict[str, Any]:
-    values = {name: getattr(pair, name) for name in VALUES}
-    return {"token_id": token_id, "run_id": run_id, **values}
+        connection.execute(insert(TokenSnapshot).values(rows).on_conflict_do_nothing())

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Index, RowMapping, text
+from sqlalchemy import ARRAY, Connection, Date, ForeignKey, Index, RowMapping, Text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import all_, any_, delete, literal, select
 
 from workers.db import Base
 
@@ -39,9 +40,10 @@ def replace(
 
     A day that is no session any more (a closure announced late) loses its row.
     """
-    days = [row["session_date"] for row in rows]
-    parameters = {"mic": mic, "first": first, "last": last, "days": days}
-    changed = connection.execute(_REMOVE, parameters).rowcount
+    days = literal([row["session_date"] for row in rows], ARRAY(Date))
+    gone = MarketSession.mic == mic, MarketSession.session_date.between(first, last)
+    dropped = delete(MarketSession).where(*gone, MarketSession.session_date != all_(days))
+    changed = connection.execute(dropped).rowcount
     for start in range(0, len(rows), 1000):
         statement = insert(MarketSession).values(list(rows[start : start + 1000]))
         new = (statement.excluded.open_at, statement.excluded.close_at)
@@ -56,26 +58,20 @@ def replace(
     return changed
 
 
-_REMOVE = text("""
-delete from market_session
- where mic = :mic and session_date between :first and :last
-   and session_date <> all(cast(:days as date[]))
-""")
-
-_LOAD = text("""
-select mic, session_date, open_at, close_at from market_session
- where mic = any(cast(:mics as text[])) and session_date between :first and :last
- order by mic, session_date
-""")
-
-
 def load(
     connection: Connection, mics: Iterable[str], first: date, last: date
 ) -> dict[str, list[RowMapping]]:
     """Sessions by exchange from ``first`` to ``last``, ascending; none for what is not known."""
     wanted = sorted(set(mics))
     found: dict[str, list[RowMapping]] = {mic: [] for mic in wanted}
-    parameters = {"mics": wanted, "first": first, "last": last}
-    for row in connection.execute(_LOAD, parameters).mappings():
+    statement = (
+        select(MarketSession.__table__)
+        .where(
+            MarketSession.mic == any_(literal(wanted, ARRAY(Text))),
+            MarketSession.session_date.between(first, last),
+        )
+        .order_by(MarketSession.mic, MarketSession.session_date)
+    )
+    for row in connection.execute(statement).mappings():
         found[row["mic"]].append(row)
     return found
