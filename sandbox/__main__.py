@@ -32,11 +32,11 @@ def _run(given: argparse.Namespace) -> int:
 def _reset(given: argparse.Namespace) -> int:
     folder = _folder(given)
     if not folder.exists():
-        print(f"nothing to forget: there is no {folder}")
+        print(f"nothing to delete: there is no {folder}")
         return 0
     with folders.claimed(folder):
-        folders.forget(folder)
-    print(f"forgot the data in {folder}")
+        folders.delete_data(folder)
+    print(f"deleted the data in {folder}")
     return 0
 
 
@@ -49,7 +49,7 @@ def _execute(given: argparse.Namespace) -> int:
 
     command = _without_dashes(given.command)
     if not command:
-        print("which command? python -m sandbox exec -- COMMAND …", file=sys.stderr)
+        print("a command is missing: python -m sandbox exec -- COMMAND …", file=sys.stderr)
         return 2
     try:
         wanted = extras(given.with_)
@@ -72,7 +72,6 @@ def _schema(_: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
     made = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = made.add_subparsers(required=True)
     data = argparse.ArgumentParser(add_help=False)
@@ -80,15 +79,15 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, help="folder of the data (default: .sandbox in the checkout)"
     )
     run = commands.add_parser(
-        "run", parents=[data], help="everything, with demo schedules, until Ctrl-C"
+        "run", parents=[data], help="run everything, with demo schedules, until Ctrl-C"
     )
-    run.add_argument("--fresh", action="store_true", help="forget the data of earlier times first")
+    run.add_argument("--fresh", action="store_true", help="delete the data of earlier runs first")
     run.add_argument(
         "--until-green", action="store_true", help="end when each demo schedule has succeeded once"
     )
     run.add_argument("--port-base", type=int, metavar="N", help="use ports from N on")
     run.set_defaults(do=_run)
-    execute = commands.add_parser("exec", help="services and upstreams for one command, then gone")
+    execute = commands.add_parser("exec", help="run one command with servers and upstreams of its own")
     execute.add_argument(
         "--with", dest="with_", default="", metavar="PARTS", help="also beat=2,worker=1,flower=1"
     )
@@ -97,17 +96,16 @@ def parser() -> argparse.ArgumentParser:
     psql = commands.add_parser("psql", parents=[data], help="psql on the running sandbox")
     psql.add_argument("arguments", nargs=argparse.REMAINDER)
     psql.set_defaults(do=_psql)
-    schema = commands.add_parser("schema", help="write alembic/schema.sql anew")
+    schema = commands.add_parser("schema", help="write alembic/schema.sql")
     schema.set_defaults(do=_schema)
-    reset = commands.add_parser("reset", parents=[data], help="forget the data")
+    reset = commands.add_parser("reset", parents=[data], help="delete the data")
     reset.set_defaults(do=_reset)
     return made
 
 
 def main() -> int:
-    """Read the command line and do it; the exit status."""
     given = parser().parse_args()
-    # A dozen processes would each compile a thousand modules anew.
+    # Without byte code, each of a dozen processes would compile a thousand modules.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         status: int = given.do(given)

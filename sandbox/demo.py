@@ -29,7 +29,7 @@ def _notices(connection: psycopg.Connection) -> None:
 
 
 def insert(url: str) -> None:
-    """Insert the demo's rows; what somebody edited since stays as it is."""
+    """Insert the demo's rows; existing ones stay unchanged."""
     with psycopg.connect(url, autocommit=True) as connection:
         for seed in SEEDS:
             made = connection.execute(
@@ -52,7 +52,7 @@ def insert(url: str) -> None:
                     (seed.name,),
                 )
         _notices(connection)
-        # The shipped schedules would only repeat the demo's work here.
+        # The shipped schedules would repeat the demo's work.
         connection.execute(
             "update schedule set enabled = false, note = 'disabled in the sandbox: the demo schedules run instead'"
             " where split_part(task, '.', 2) = any(%s) and note is distinct from 'demo' and enabled"

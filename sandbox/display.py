@@ -1,4 +1,4 @@
-"""One calm screen: what is up, where, each run as it ends, three things to try."""
+"""The terminal output of ``run``: addresses, three commands to try, each run as it ends."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ GLYPHS = {
     "stopped": "[yellow]■[/]", "skipped": "–", "missed": "–", "expired": "–",
 }  # fmt: skip
 
-#: Looks back five seconds: a run's end is stamped before its transaction is seen.
+#: Five seconds back, because a run's end is stamped before its transaction is visible.
 ENDED = """
 select id, coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary') as summary,
        extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at
   from run where finished_at > %s - interval '5 seconds'
  order by finished_at limit 200
 """
-TOLD = """
+SENT = """
 select n.message_id, min(m.rule) as rule, min(m.title) as title, count(*) as number, n.channel
   from notice n join match m on m.id = n.match_id
  where n.sent_at > %s - interval '5 seconds' group by n.message_id, n.channel order by max(n.id) limit 100
@@ -41,8 +41,8 @@ select coalesce(schedule, task) as name, state, coalesce(error, reason, result->
 """
 
 
-def welcome(say: Console, environment: Environment, env_file: Path) -> None:
-    """Where to look and what to try."""
+def welcome(console: Console, environment: Environment, env_file: Path) -> None:
+    """Print addresses and commands to try."""
     env = environment.env
     address = f"postgresql://{env['PGUSER']}:{env['PGPASSWORD']}@127.0.0.1:{env['PGPORT']}/{env['PGDATABASE']}"
     psql = shlex.quote(str(environment.postgres.psql or "psql"))
@@ -61,11 +61,11 @@ def welcome(say: Console, environment: Environment, env_file: Path) -> None:
         '  3  celery -A workers.app call tasks.prices.refresh --kwargs \'{"symbols": \\["AAPL"]}\'',
         "",
     ):
-        say.print(line)
+        console.print(line)
 
 
 class Runs:
-    """Runs as they end, from the ledger; one connection, made again when it breaks."""
+    """Ended runs and sent messages, read over one connection that is reopened when it breaks."""
 
     def __init__(self, url: Callable[[], str]) -> None:
         self._url = url
@@ -73,10 +73,10 @@ class Runs:
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
         self._since: Any = None
         self.green: set[str] = set()
-        self._told: dict[UUID, None] = {}
+        self._sent: dict[UUID, None] = {}
 
     def fresh(self) -> list[dict[str, Any]]:
-        """Runs that ended since the last look (first: since now); nothing while Postgres is away."""
+        """Runs that ended since the last read; none while Postgres is unreachable."""
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(
@@ -97,20 +97,19 @@ class Runs:
                 self.green.add(row["name"])
         return new
 
-    def told(self) -> list[dict[str, Any]]:
-        """Messages that people got since the last look."""
+    def sent(self) -> list[dict[str, Any]]:
+        """Messages that were sent since the last read."""
         if self._connection is None:
             return []
         try:
-            found = self._connection.execute(TOLD, (self._since,)).fetchall()
+            found = self._connection.execute(SENT, (self._since,)).fetchall()
         except psycopg.Error:
             return []
-        new = [row for row in found if row["message_id"] not in self._told]
-        self._told |= {row["message_id"]: None for row in new}
+        new = [row for row in found if row["message_id"] not in self._sent]
+        self._sent |= {row["message_id"]: None for row in new}
         return new
 
     def close(self) -> None:
-        """Let go of the connection."""
         if self._connection is not None:
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
@@ -122,7 +121,7 @@ class Runs:
         return sorted(set(NAMES) - self.green)
 
     def reasons(self) -> list[str]:
-        """The last runs of schedules that are not green, in words."""
+        """The last runs of schedules that are not green, as text."""
         try:
             with psycopg.connect(self._url(), row_factory=dict_row, connect_timeout=3) as connection:
                 rows = connection.execute(NOT_GREEN, (self.missing,)).fetchall()
@@ -132,13 +131,11 @@ class Runs:
 
 
 def notice(row: dict[str, Any]) -> str:
-    """One message as a line of markup."""
     more = f" and {row['number'] - 1} more" if row["number"] > 1 else ""
     return f"          [cyan]✉[/] {row['rule']:<16} {escape(printable(row['title']))}{more} → {row['channel']}"
 
 
 def line(row: dict[str, Any]) -> str:
-    """One run as a line of markup."""
     took = f"{row['seconds']:.1f} s" if row["seconds"] is not None else ""
     at = row["finished_at"].astimezone().strftime("%H:%M:%S")
     summary = escape(printable(" ".join((row["summary"] or "").split())))

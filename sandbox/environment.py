@@ -1,4 +1,4 @@
-"""What runs on this machine, with which settings: the parts that the supervisor looks after."""
+"""The parts of a sandbox and their settings: servers, imitation upstreams, beats, workers, Flower."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 #: What the watches bring, by name of the upstream.
 IMITATIONS = {one.upstream: one for watch in by_domain().values() for one in watch.imitations}
 UPSTREAMS = (*IMITATIONS, "discord")
-#: Where demo notices go: a webhook that never leaves this machine, and a mailbox file.
+#: Targets of demo notices: a webhook of the imitation, and a mailbox file.
 WEBHOOK = "https://discord.com/api/webhooks/1/sandbox-token-of-nobody"
 MAILBOX = "mailbox"
 
@@ -48,8 +48,8 @@ PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "discord": 18085, "
 #: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
 POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
-#: A heartbeat file younger than this says that its process is useful (seconds).
-FRESH = 20.0
+#: A process with an older heartbeat file is not ready (seconds).
+MAX_AGE = 20.0
 
 
 def answers(url: str) -> bool:
@@ -81,12 +81,12 @@ class Environment:
 
     @classmethod
     def temporary(cls, folder: Path, say: Callable[[str], None]) -> Environment:
-        """A house on free ports that may lose everything."""
+        """An environment on free ports, without durability."""
         return cls(folder, free_ports(list(PORTS)), fast=True, say=say)
 
     @property
     def env(self) -> dict[str, str]:
-        """What a program needs to use this house: our settings and libpq's variables."""
+        """Settings and libpq's variables for programs that use this environment."""
         return {
             "WATCHKEEPER_DATABASE_URL": self.postgres.login("service"),
             "WATCHKEEPER_BROKER_URL": self.valkey.url,
@@ -114,7 +114,7 @@ class Environment:
         file = self.data / "env"
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
-        # Heartbeats are proof of the sandbox's own processes, not of one started by hand.
+        # Heartbeat files are for the sandbox's own processes.
         own = {name: value for name, value in self.env.items() if name != "WATCHKEEPER_HEARTBEAT_DIR"}
         front = self.path.removesuffix(os.environ.get("PATH", ""))
         lines = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
@@ -122,7 +122,7 @@ class Environment:
         return file
 
     def check_ports(self, names: Iterable[str]) -> None:
-        """NotStarted when somebody has one of our ports."""
+        """NotStarted when another program uses one of the ports."""
         taken = [name for name in names if is_taken(self.ports[name])]
         if taken:
             each = ", ".join(f"port {self.ports[name]} for {name} is taken" for name in taken)
@@ -136,9 +136,9 @@ class Environment:
         flower: bool,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start all of it; ``prepare`` runs when the database is migrated and nobody works on it yet.
+        """Start all parts; ``prepare`` runs after the migrations, before beats and workers start.
 
-        What needs no database starts while it is migrated.  NotStarted says what did not come up, and why.
+        NotStarted says which part failed, and why.
         """
         self.check_ports(name for name in PORTS if flower or name != "flower")
         self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT, grace=2.0)
@@ -158,7 +158,7 @@ class Environment:
             self.say(f"system     {', '.join(started)}")
 
     def migrate(self) -> None:
-        """Bring the database up to this code; NotStarted says why it could not."""
+        """Run the migrations; a database of another version is replaced."""
         began = time.monotonic()
         done = self._run_migrate()
         if done.returncode == REFUSED:
@@ -187,7 +187,7 @@ class Environment:
         try:
             server.start()
         finally:
-            # Also one that did not come up must be stopped.
+            # One that did not get ready must be stopped, too.
             if server.process is not None:
                 self.supervisor.add(
                     Part(name, server.process, server.answers, stage, stop_signal, grace)
@@ -220,7 +220,7 @@ class Environment:
         )  # fmt: skip
 
     def _point_to_imitations(self, connection: psycopg.Connection) -> None:
-        """Upstream rows at the imitations; their limits only the first time: later they are people's."""
+        """Set the addresses of upstreams to the imitations; limits only the first time."""
         connection.execute(
             "insert into allowed_network (network, note) values"
             " ('127.0.0.0/8', 'the sandbox''s own servers') on conflict do nothing"
@@ -266,19 +266,19 @@ class Environment:
                 name,
                 [*CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
                  "--without-gossip", "--without-mingle"],
-                self._beating(f"worker-{name}"),
+                self._has_heartbeat(f"worker-{name}"),
                 SYSTEM,
                 grace=4.0,
             )  # fmt: skip
         for name in (f"beat{number}" for number in range(1, beats + 1)):
-            beating = self._beating(f"beat-{name}")
-            self._launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], beating, SYSTEM, grace=4.0)
+            ready = self._has_heartbeat(f"beat-{name}")
+            self._launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], ready, SYSTEM, grace=4.0)
 
-    def _beating(self, name: str) -> Callable[[], bool]:
-        """Whether the process has touched its heartbeat file of late."""
+    def _has_heartbeat(self, name: str) -> Callable[[], bool]:
+        """Whether the process has touched its heartbeat file lately."""
         folder = self.data / "heartbeats"
         return lambda: any(
-            time.time() - path.stat().st_mtime < FRESH for path in folder.glob(f"{name}@*")
+            time.time() - path.stat().st_mtime < MAX_AGE for path in folder.glob(f"{name}@*")
         )
 
     def _launch(
@@ -288,7 +288,7 @@ class Environment:
         if metrics is not None:
             env["WATCHKEEPER_METRICS_PORT"] = str(metrics)
         if name == "flower":
-            # It has no database: this address is nobody's.
+            # It needs no database.
             env["WATCHKEEPER_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
             env = {key: value for key, value in env.items() if not key.startswith("PG")}
         process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=ROOT)
@@ -296,5 +296,4 @@ class Environment:
         self.supervisor.add(Part(name, process, ready, stage, grace=grace))
 
     def stop(self) -> None:
-        """End everything in order."""
         self.supervisor.stop()

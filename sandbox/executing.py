@@ -1,4 +1,4 @@
-"""`python -m sandbox exec` and `psql`: a command on servers of its own, or on the running sandbox."""
+"""`python -m sandbox exec` and `psql`: a command with servers of its own, or with the running sandbox."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from workers.pool.broker import queue_names
 #: What ``--with`` may start besides the services and the imitations.
 EXTRAS = ("beat", "worker", "flower")
 PREFIX = "watchkeeper-exec-"
-#: Ports are chosen anew so often when somebody else was faster.
-ATTEMPTS = 5
+#: Attempts with other ports when another program took one first.
+MAX_ATTEMPTS = 5
 
 
 class Ended(Exception):
@@ -28,7 +28,7 @@ class Ended(Exception):
 
 
 def extras(text: str) -> dict[str, int]:
-    """``beat=2,worker=1`` as numbers; a bare name means one; ValueError says what is wrong."""
+    """``beat=2,worker=1`` as numbers; a bare name means one."""
     wanted = dict.fromkeys(EXTRAS, 0)
     for part in filter(None, text.split(",")):
         name, _, number = part.partition("=")
@@ -49,16 +49,15 @@ def _say(text: str) -> None:
 
 
 def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
-    """Start the services and upstreams, run ``command`` on them, end them; the command's exit status."""
-    # While the command runs, Ctrl-C is its own (psql ends a query with it); a handler, because an
-    # ignored signal would be inherited.
+    """Run ``command`` with servers and upstreams of its own; its exit status."""
+    # While the command runs, it handles Ctrl-C itself; a handler, because an ignored signal is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            # `nohup` ignores the end of the terminal, and so do we then.
+            # `nohup` ignores the end of the terminal, and so does the sandbox then.
             signal.signal(number, _end)
     try:
-        for left in reversed(range(ATTEMPTS)):
+        for left in reversed(range(MAX_ATTEMPTS)):
             with folders.temporary(PREFIX) as folder:
                 environment = Environment.temporary(folder, say=_say)
                 try:
@@ -68,7 +67,7 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
                     environment.stop()
                     if not left or not is_port_lost(error, environment.ports.values()):
                         raise
-                    _say("somebody took one of the ports first: again, with others")
+                    _say("another program took one of the ports: starting again with others")
                 finally:
                     environment.stop()
         raise AssertionError("the last attempt returns or raises")
@@ -97,10 +96,10 @@ def _run(command: Sequence[str], env: dict[str, str]) -> int:
     try:
         status = subprocess.run(command, env=env, check=False).returncode
     except FileNotFoundError:
-        _say(f"there is no program {command[0]!r}")
+        _say(f"program {command[0]!r} does not exist")
         return 127
     except PermissionError:
-        _say(f"{command[0]!r} is no program that may be run")
+        _say(f"program {command[0]!r} may not be run")
         return 126
     finally:
         signal.signal(signal.SIGINT, before)
@@ -108,11 +107,11 @@ def _run(command: Sequence[str], env: dict[str, str]) -> int:
 
 
 def psql(folder: Path, arguments: Sequence[str]) -> int:
-    """Run psql on the sandbox that runs in ``folder``; on a temporary one when none does."""
+    """Run psql on the sandbox in ``folder``, else on a temporary one."""
     rc = {"PSQLRC": str(ROOT / "deploy" / "psqlrc")}
     file = folder / "env"
     if not (folders.is_used(folder) and file.exists()):
-        _say("no sandbox runs here: this is a temporary one, without demo schedules")
+        _say("no sandbox runs here; starting a temporary one without demo schedules")
         os.environ.update(rc)
         return execute(["psql", *arguments], extras(""))
     env = {**os.environ, **rc}

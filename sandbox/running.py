@@ -18,36 +18,35 @@ from sandbox import demo, display, folders
 from sandbox.environment import PORTS, Environment, worker_groups
 from sandbox.processes import NotStarted
 
-#: ``--until-green`` gives up so long after the start (seconds).
-PATIENCE = 120.0
+#: Time limit of ``--until-green``.
+MAX_SECONDS = 120.0
 
 
 class Interrupted(Exception):
-    """Ctrl-C, SIGTERM or a closed terminal while something was being waited for."""
+    """Ctrl-C, SIGTERM or a closed terminal."""
 
 
-class Voice(Console):
-    """Prints as far as somebody listens: a closed pipe must not keep us from stopping in order."""
+class Output(Console):
+    """A console that survives a closed pipe, so that the sandbox still stops in order."""
 
     def on_broken_pipe(self) -> None:
-        """Stop printing, end in order."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         os.kill(os.getpid(), signal.SIGTERM)
 
     def plain(self, text: str) -> None:
-        """Print words of others as they are."""
+        """Print without markup."""
         self.print(text, markup=False)
 
 
 class Session:
-    """One `run`: a house, what is said about it, and how it ends."""
+    """One `run`: its environment, its output, its end."""
 
     def __init__(self, folder: Path, ports: dict[str, int], *, until_green: bool) -> None:
         self._began = time.monotonic()
         self._until_green = until_green
-        self.voice = Voice(highlight=False, soft_wrap=True)
-        self.environment = Environment(folder, ports, faults="mild", say=self.voice.plain)
+        self.output = Output(highlight=False, soft_wrap=True)
+        self.environment = Environment(folder, ports, faults="mild", say=self.output.plain)
         self.runs = display.Runs(lambda: self.environment.postgres.login("owner"))
         self._interrupted = self._stopping = False
 
@@ -61,21 +60,20 @@ class Session:
     def run(self) -> int:
         """Start, show, stop; the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # A background job ignores Ctrl-C, `nohup` the end of the terminal: the first is obeyed
-            # when it is sent to us by name, the second was meant.
+            # `nohup` ignores the end of the terminal, and so does the sandbox then.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
         status = 1
         try:
             self.environment.start(2, worker_groups(), flower=True, prepare=self._prepare)
-            display.welcome(self.voice, self.environment, self.environment.write_env())
+            display.welcome(self.output, self.environment, self.environment.write_env())
             status = self._show()
         except Interrupted:
             status = 130 if self._until_green else 0
         except (NotStarted, OSError, psycopg.Error) as error:
-            self.voice.print(f"[red]not started:[/] {escape(str(error))}")
+            self.output.print(f"[red]not started:[/] {escape(str(error))}")
         finally:
-            # From here on one more Ctrl-C forces.
+            # From here on, Ctrl-C stops at once.
             self._stopping = True
             self.runs.close()
             self._stop()
@@ -88,33 +86,35 @@ class Session:
     def _stop(self) -> None:
         if not self.environment.supervisor.parts:
             return
-        self.voice.plain("stopping in order (Ctrl-C again forces) …")
+        self.output.plain("stopping (Ctrl-C again stops at once) …")
         began = time.monotonic()
         self.environment.stop()
-        self.voice.plain(f"stopped in {time.monotonic() - began:.1f} s")
+        self.output.plain(f"stopped in {time.monotonic() - began:.1f} s")
 
     def _show(self) -> int:
         while True:
             self.environment.supervisor.watch()
             for row in self.runs.fresh():
-                self.voice.print(display.line(row))
-            for row in self.runs.told():
-                self.voice.print(display.notice(row))
+                self.output.print(display.line(row))
+            for row in self.runs.sent():
+                self.output.print(display.notice(row))
             passed = time.monotonic() - self._began
             if self._until_green and not self.runs.missing:
-                self.voice.plain(f"green after {passed:.1f} s")
+                self.output.plain(f"green after {passed:.1f} s")
                 return 0
-            if self._until_green and passed > PATIENCE:
+            if self._until_green and passed > MAX_SECONDS:
                 self._explain()
                 return 1
             time.sleep(0.3)
 
     def _explain(self) -> None:
-        self.voice.print(f"[red]not green after {PATIENCE:.0f} s:[/] {', '.join(self.runs.missing)}")
+        self.output.print(
+            f"[red]not green after {MAX_SECONDS:.0f} s:[/] {', '.join(self.runs.missing)}"
+        )
         for reason in self.runs.reasons():
-            self.voice.plain(f"  {reason}")
+            self.output.plain(f"  {reason}")
         for part in self.environment.supervisor.parts:
-            self.voice.plain(f"--- {part.name}: {part.process.log}\n{part.process.tail(5)}")
+            self.output.plain(f"--- {part.name}: {part.process.log}\n{part.process.tail(5)}")
 
 
 def run(folder: Path, *, fresh: bool, until_green: bool, port_base: int | None) -> int:
@@ -123,7 +123,7 @@ def run(folder: Path, *, fresh: bool, until_green: bool, port_base: int | None) 
     try:
         with folders.claimed(folder):
             if fresh:
-                folders.forget(folder)
+                folders.delete_data(folder)
             shutil.rmtree(folder / "heartbeats", ignore_errors=True)
             return Session(folder, dict(ports), until_green=until_green).run()
     except (NotStarted, OSError) as error:

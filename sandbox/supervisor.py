@@ -1,4 +1,4 @@
-"""Starts parts in order, starts again what dies, stops them in reverse order within a bounded time."""
+"""Starts parts in order, restarts those that end, stops them in reverse order within a time limit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from sandbox.processes import NotStarted, Process, wait_until
 from workers.backoff import backoff
 
-#: Pause before a part that died is started again, doubled up to the longest (seconds).
+#: Pause before a part is restarted, doubled each time (seconds).
 INITIAL_RESTART, MAX_RESTART = 0.5, 15.0
-#: A part that ran so long has recovered: its next pause is the shortest again (seconds).
+#: After this time of running, the next pause is the minimum again (seconds).
 RECOVERED = 60.0
-#: All of a stop in order; what still runs then is killed (seconds).
-STOP_WITHIN = 8.0
+#: Time limit of a stop; parts that still run then are killed (seconds).
+MAX_STOP = 8.0
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Part:
     again_at: float | None = None
 
     def wait_ready(self, seconds: float = 90.0) -> None:
-        """Wait until it proved its use; NotStarted, with the end of its log, when it does not."""
+        """Wait until it is ready; NotStarted, with the end of its log, when it does not get ready."""
         wait_until(self.ready, self.process, self.name, seconds)
 
 
@@ -45,22 +45,21 @@ class Supervisor:
     parts: list[Part] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
-        """Look after a part whose process was started."""
         self.parts.append(part)
 
     def wait_ready(self) -> None:
-        """Wait for every part; NotStarted says which did not come up, and why."""
+        """Wait for every part; NotStarted says which one failed, and why."""
         for part in self.parts:
             part.wait_ready()
         for part in self.parts:
             if not part.process.running:
-                # What answered on its port was somebody else.
+                # Another program answered on its port.
                 raise NotStarted(
                     f"{part.name} ended with status {part.process.status}:\n{part.process.tail()}"
                 )
 
     def watch(self) -> None:
-        """Start again what has died, later each time."""
+        """Restart parts that have ended, with growing pauses."""
         for part in self.parts:
             now = time.monotonic()
             if part.process.running:
@@ -79,8 +78,8 @@ class Supervisor:
                 part.process.start()
 
     def stop(self) -> None:
-        """End every part in order, each stage within its grace, all within ``STOP_WITHIN`` seconds."""
-        until = time.monotonic() + STOP_WITHIN
+        """Stop all parts, the highest stage first."""
+        until = time.monotonic() + MAX_STOP
         for stage in sorted({part.stage for part in self.parts}, reverse=True):
             self._stop_stage([part for part in self.parts if part.stage == stage], until)
         self.parts.clear()
@@ -95,13 +94,12 @@ class Supervisor:
         for part in parts:
             if part.process.running:
                 self.say(f"{part.name} did not end in time and is killed")
-            part.process.let_go()
+            part.process.close_pipe()
         for part in parts:
             part.process.stop(grace=0.1)
 
     def force(self) -> None:
-        """End everything at once."""
         for part in self.parts:
-            part.process.let_go()
+            part.process.close_pipe()
         for part in reversed(self.parts):
             part.process.wait(5.0)

@@ -1,4 +1,4 @@
-"""A Valkey server of our own (it speaks Redis's protocol), from the wheel, guarded."""
+"""The sandbox's Valkey server (Redis's protocol)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,9 @@ class ValkeyServer:
 
     @property
     def url(self) -> str:
-        """Its address for Celery."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = Process(
             [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
@@ -53,7 +51,6 @@ class ValkeyServer:
         wait_until(self.answers, self.process, "Valkey", 30.0)
 
     def answers(self) -> bool:
-        """Whether it answers PING."""
         try:
             with redis.Redis(port=self.port, socket_timeout=2) as client:
                 return bool(client.ping())
@@ -61,16 +58,13 @@ class ValkeyServer:
             return False
 
     def flush(self) -> None:
-        """Lose everything, as FLUSHALL does."""
         with redis.Redis(port=self.port) as client:
             client.flushall()
 
     def stop(self) -> None:
-        """End it in order."""
         if self.process is not None:
             self.process.stop(signal.SIGTERM, 5.0)
 
     def kill(self) -> None:
-        """Crash it."""
         if self.process is not None:
             self.process.kill()

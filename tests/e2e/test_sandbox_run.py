@@ -119,4 +119,4 @@ def test_exec_says_that_a_program_is_not_there_in_a_shells_words() -> None:
     )  # fmt: skip
 
     assert done.returncode == 127
-    assert "there is no program 'no-such-program'" in done.stderr
+    assert "program 'no-such-program' does not exist" in done.stderr

@@ -53,7 +53,7 @@ class LocalProcess:
         number = signals.Signals[signal] if isinstance(signal, str) else signals.Signals(signal or 9)
         self.process.send(number)
         self.process.wait(15.0)
-        self.process.let_go()
+        self.process.close_pipe()
 
     def restart(self, timeout: float = 10) -> None:
         if self.process.running:

@@ -25,7 +25,7 @@ def test_starting_over_removes_only_what_a_sandbox_made(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     (tmp_path / "postgres-notes").mkdir()
 
-    folders.forget(tmp_path)
+    folders.delete_data(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["postgres-notes", "thesis.txt"]
 
