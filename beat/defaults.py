@@ -1,4 +1,4 @@
-"""Entries of ``beat_schedule`` from code: rows that exist by default and are people's from then on."""
+"""Entries of ``beat_schedule`` from code, inserted once as rows that people then own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ on conflict (name) do nothing
 """
 
 
-def _when(given: Any) -> tuple[timedelta | None, str | None]:
+def _timing(given: Any) -> tuple[timedelta | None, str | None]:
     entry: Any = given
     if isinstance(given, crontab):
         fields = (
-            entry._orig_minute,  # noqa: SLF001 - Celery keeps the text of the fields nowhere else
+            entry._orig_minute,  # noqa: SLF001 - the only place that keeps the text of the fields
             entry._orig_hour,  # noqa: SLF001
             entry._orig_day_of_month,  # noqa: SLF001
             entry._orig_month_of_year,  # noqa: SLF001
@@ -39,11 +39,11 @@ def _when(given: Any) -> tuple[timedelta | None, str | None]:
 
 
 def insert_entries(connection: psycopg.Connection[Any], app: Celery) -> None:
-    """Insert what ``beat_schedule`` holds and no row is named after; one bad entry stops no other."""
+    """Insert entries of ``beat_schedule`` without a row; an invalid one is logged and skipped."""
     for key, entry in (app.conf.beat_schedule or {}).items():
         name = key.lower().replace("_", "-").replace(".", "-")
         try:
-            every, cron = _when(entry["schedule"])
+            every, cron = _timing(entry["schedule"])
             row = {
                 "name": name,
                 "task": entry["task"],

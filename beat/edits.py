@@ -10,7 +10,7 @@ from workers.db import Base, DefaultNow
 
 
 class ScheduleEdit(Base):
-    """A doorbell that survives: this schedule has changed (or gone)."""
+    """A durable change event: this schedule was edited or deleted."""
 
     __tablename__ = "schedule_edit"
     __table_args__ = ({"comment": "Edits that beat has not planned yet; appended by trigger."},)

@@ -1,4 +1,4 @@
-"""Beat as Celery starts it, without the code of the tasks: it sends their names."""
+"""Celery's beat without the code of the tasks, which it sends by name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from celery.apps import beat
 
 
 class Beat(beat.Beat):
-    """No task's module is imported: a broken one does not keep the others from their times."""
+    """Imports no task module, so that a broken one does not stop the others."""
 
     def init_loader(self) -> None:
-        """Make the app ready to send."""
         app: Any = self.app
         app.finalize()

@@ -1,4 +1,4 @@
-"""The Celery application and its wiring, all of it."""
+"""The Celery application and its configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ broker.patch_kombu()
 
 
 class Application(Celery):
-    """Celery, whose tasks are its own: by default each would also be made in every other app."""
+    """Celery whose tasks are its own; by default each is registered with every app."""
 
     if not TYPE_CHECKING:
 
@@ -50,7 +50,7 @@ app.conf.update(
     task_routes=(broker.route,),
     task_serializer="json",
     accept_content=["json"],
-    # Acknowledged when read: the ledger, not Redis, brings lost work back.
+    # Acknowledged when read: lost work is sent again from the ledger, not by Redis.
     task_acks_late=False,
     task_time_limit=3600,
     worker_prefetch_multiplier=1,
@@ -80,7 +80,7 @@ def _configure_logs(**_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _forked(**_: Any) -> None:
-    """A child of the pool shares no connection with its parent."""
+    """A pool process must not share connections with its parent."""
     db.reset(close=False)
     client.reset(close=False)
     shutdown.idle()
@@ -95,11 +95,11 @@ def _starting(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 @signals.beat_init.connect
 def _logging_works(**_: Any) -> None:
-    """Before the pool is made: its children count where `metrics.serve` says."""
+    """Before the pool starts: its processes count where `metrics.serve` says."""
     metrics.serve()
 
 
 @signals.worker_shutting_down.connect
 def _shutting_down(sender: str, **_: Any) -> None:
-    # Before Celery ends: while it looks for Redis, it does not come to its steps.
+    # Before Celery's own steps, which wait while Redis is unreachable.
     warm_shutdown.begin(sender)

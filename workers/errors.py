@@ -1,25 +1,25 @@
-"""Every error Watchkeeper raises on purpose, in one tree.
+"""Every error that Watchkeeper raises on purpose, in one tree.
 
 ::
 
     WatchkeeperError
-    ├── UpstreamError          a server of somebody else: ends the item (or the run), never the worker
-    │   ├── NotFound           it says the thing does not exist
-    │   ├── RateLimited        it says "too much"; the door is closed for everybody
-    │   ├── Blocked            it shows a challenge or forbids us; nothing is bypassed
-    │   ├── BrokenAnswer       it answered something that is not what it promises
-    │   ├── AddressRefused     it is at an address where no call may go; nothing was sent
-    │   └── Unavailable        it did not answer, or answered 5xx, after all attempts
-    ├── OptionsError           a run's options are not what its kind takes
-    ├── SettingMissing         an environment variable is needed and absent
-    ├── SecretRefused          a channel names a secret that it may not have
-    └── ControlFlow            for the engine alone: a kind never catches it
-        ├── HandBack           the batch goes back with its unfinished items
-        │   └── QuotaWait      … until the upstream has a permit to give
-        ├── QuotaSpent         what is left is deferred to the next run
-        ├── Stopped            somebody stopped the run
-        ├── DeadlineReached    the run's time is over
-        └── LeaseLost          another worker owns this batch now: write nothing more
+    ├── UpstreamError          a call failed: ends the item (or the run), never the worker
+    │   ├── NotFound           the thing does not exist
+    │   ├── RateLimited        too many calls; the upstream is blocked for all
+    │   ├── Blocked            a challenge or a refusal; nothing is bypassed
+    │   ├── BrokenAnswer       the response is not as documented
+    │   ├── AddressRefused     calls to its address are not allowed; nothing was sent
+    │   └── Unavailable        no response, or 5xx, after all attempts
+    ├── OptionsError           the options do not fit the kind
+    ├── SettingMissing         a required environment variable is absent
+    ├── SecretRefused          a channel refers to a secret that it may not use
+    └── ControlFlow            for the engine; kinds never catch it
+        ├── HandBack           the batch is queued again with its unfinished items
+        │   └── QuotaWait      … until a permit is free
+        ├── QuotaSpent         the unfinished items are deferred to the next run
+        ├── Stopped            the run was stopped
+        ├── DeadlineReached    the run's deadline passed
+        └── LeaseLost          another worker has the batch: write nothing more
 """
 
 from __future__ import annotations
@@ -31,19 +31,17 @@ from workers.text import cleaned
 
 
 class WatchkeeperError(Exception):
-    """Root of the tree; its text is a sentence for a person and never holds a secret."""
+    """Root of the tree; its text is a sentence for people and never contains a secret."""
 
 
 class UpstreamError(WatchkeeperError):
-    """An upstream did not give what was asked.
+    """A call failed; ``retry_after`` is the upstream's own figure (seconds), or None.
 
-    ``retry_after`` is in seconds, as the upstream named it, or None.  Its words may echo our
-    key or hold control characters: they are cleaned and redacted here, so that no place that shows
-    an error need think of it.
+    The detail may echo our key or contain control characters, so it is cleaned and redacted here.
     """
 
     def __init__(self, upstream: str, detail: str, *, retry_after: float | None = None) -> None:
-        # Cleaned first: a key with a character nobody sees in it would not be recognised.
+        # Cleaned first, because an invisible character in a key would hide it from the redaction.
         detail = redact(cleaned(detail))
         super().__init__(f"{upstream}: {detail}")
         self.upstream = upstream
@@ -52,41 +50,38 @@ class UpstreamError(WatchkeeperError):
 
 
 class NotFound(UpstreamError):
-    """The upstream says that the thing asked for does not exist."""
+    """The requested thing does not exist."""
 
 
 class RateLimited(UpstreamError):
-    """The upstream says "too much"."""
+    """The upstream refuses because of too many calls."""
 
 
 class Blocked(UpstreamError):
-    """The upstream shows a challenge page or forbids us; nothing tries to get around it."""
+    """The upstream shows a challenge page or refuses; nothing bypasses it."""
 
 
 class BrokenAnswer(UpstreamError):
-    """The answer is not what the upstream's documentation promises.
-
-    Where its status says so: ``status``, and ``body``, what came with it.
-    """
+    """The response is not as documented; ``status`` and ``body`` are set for an unexpected status."""
 
     status: int | None = None
     body: bytes = b""
 
 
 class AddressRefused(UpstreamError):
-    """Its address is not public, and no row of allowed_network allows it; nothing was sent."""
+    """The address is neither public nor in allowed_network; nothing was sent."""
 
 
 class Unavailable(UpstreamError):
-    """No usable answer after every attempt allowed."""
+    """No usable response after all attempts."""
 
 
 class OptionsError(WatchkeeperError):
-    """The options of a run are not what its task takes."""
+    """The options of a run do not fit its task."""
 
 
 class SettingMissing(WatchkeeperError):
-    """A setting that this work needs has no value."""
+    """A required setting has no value."""
 
     def __init__(self, variable: str, purpose: str) -> None:
         super().__init__(f"{variable} is not set: {purpose}")
@@ -94,7 +89,7 @@ class SettingMissing(WatchkeeperError):
 
 
 class SecretRefused(WatchkeeperError):
-    """A channel names a secret that is not a channel's, or one that cannot be used."""
+    """A channel refers to a secret that is not a channel's, or that cannot be used."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -104,11 +99,11 @@ class SecretRefused(WatchkeeperError):
 
 
 class ControlFlow(WatchkeeperError):
-    """Ends a batch early, by the engine's rules; a kind lets it pass."""
+    """Ends a batch early; kinds do not catch it."""
 
 
 class HandBack(ControlFlow):
-    """Give the batch back with its unfinished items; it runs again at ``not_before`` (None: now)."""
+    """Queue the batch again with its unfinished items; it runs at ``not_before`` (None: now)."""
 
     def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
         super().__init__(reason)
@@ -117,35 +112,35 @@ class HandBack(ControlFlow):
 
 
 class QuotaWait(HandBack):
-    """No permit for ``upstream`` for the next ``seconds``: longer than a worker may wait.
+    """No permit for ``upstream`` for ``seconds``, longer than a worker may wait.
 
-    ``shut``: its door is closed or it is disabled, so that another upstream may be asked meanwhile.
+    ``blocked``: the upstream is blocked or disabled, so that another one may be called meanwhile.
     """
 
-    def __init__(self, upstream: str, seconds: float, reason: str, *, shut: bool = False) -> None:
+    def __init__(self, upstream: str, seconds: float, reason: str, *, blocked: bool = False) -> None:
         super().__init__(f"waiting for {upstream}: {reason}")
         self.upstream = upstream
         self.seconds = seconds
-        self.shut = shut
+        self.blocked = blocked
 
 
 class QuotaSpent(ControlFlow):
-    """The quota of ``upstream`` is used up, or its door ``shut``, until ``until``: long for a run."""
+    """``upstream`` has no quota left, or is ``blocked``, until ``until``; too late for a run."""
 
-    def __init__(self, upstream: str, until: datetime, reason: str, *, shut: bool = False) -> None:
+    def __init__(self, upstream: str, until: datetime, reason: str, *, blocked: bool = False) -> None:
         super().__init__(f"{upstream}: {reason}")
         self.upstream = upstream
         self.until = until
-        self.shut = shut
+        self.blocked = blocked
 
 
 class Stopped(ControlFlow):
-    """Somebody asked for the run to stop."""
+    """The run was asked to stop."""
 
 
 class DeadlineReached(ControlFlow):
-    """The run's timeout is over."""
+    """The run's deadline passed."""
 
 
 class LeaseLost(ControlFlow):
-    """This worker's claim is no longer valid: nothing it holds may be written."""
+    """This worker's lease is no longer valid: it must write nothing more."""

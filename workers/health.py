@@ -1,7 +1,7 @@
-"""`python -m workers.health`: exit status 0 while a process here is useful, else 1.
+"""`python -m workers.health`: exit status 0 while a process here works, else 1.
 
-A process touches its file in ``WATCHKEEPER_HEARTBEAT_DIR`` only after it has proved its use: a worker
-when its event loop runs and Postgres took its heartbeat, a beat when Postgres and Redis answered.
+A process touches its file in ``WATCHKEEPER_HEARTBEAT_DIR`` only while it works: a worker when its event
+loop runs and Postgres took its heartbeat, a beat when Postgres and Redis answered.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import sys
 import time
 from pathlib import Path
 
-#: A file older than this says that its process has stopped being useful (seconds).
-STALE = 30.0
+#: A process with an older file does not work (seconds).
+MAX_AGE = 30.0
 
 
-def verdict(directory: Path | None, now: float) -> str | None:
+def problem_of(directory: Path | None, now: float) -> str | None:
     """None when the newest heartbeat file is fresh at ``now`` (epoch seconds), else a sentence."""
     if directory is None:
-        return "WATCHKEEPER_HEARTBEAT_DIR is not set, so no process here says that it is useful"
+        return "WATCHKEEPER_HEARTBEAT_DIR is not set, so processes here write no heartbeat files"
     ages = [now - path.stat().st_mtime for path in directory.glob("*") if path.is_file()]
     if not ages:
-        return f"no process has said yet that it is useful (nothing in {directory})"
-    if min(ages) > STALE:
-        return f"the last sign of use is {min(ages):.0f} s old (limit {STALE:.0f} s)"
+        return f"no process has written a heartbeat yet (no file in {directory})"
+    if min(ages) > MAX_AGE:
+        return f"the last heartbeat is {min(ages):.0f} s old (limit {MAX_AGE:.0f} s)"
     return None
 
 
 def heartbeat_dir() -> Path | None:
-    """The setting; to read it with all others costs ten times the check, which runs all the time."""
+    """The setting; reading all settings takes ten times as long as the check."""
     named = os.environ.get("WATCHKEEPER_HEARTBEAT_DIR")
     if named:
         return Path(named)
@@ -38,11 +38,10 @@ def heartbeat_dir() -> Path | None:
 
 
 def main() -> int:
-    """Print the sentence, if any; return the exit status."""
-    complaint = verdict(heartbeat_dir(), time.time())
-    if complaint:
-        sys.stderr.write(complaint + "\n")
-    return 1 if complaint else 0
+    problem = problem_of(heartbeat_dir(), time.time())
+    if problem:
+        sys.stderr.write(problem + "\n")
+    return 1 if problem else 0
 
 
 if __name__ == "__main__":

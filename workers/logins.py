@@ -1,7 +1,7 @@
-"""Logins of the parts: made by the migrate step, as an administrator, before the first revision.
+"""Logins that the migrate step creates as an administrator, before the first revision.
 
-The administrator makes roles and owns nothing.  Our own logins are plain: one owns the tables and
-migrates, one is for beat and workers, one for people at the compose file's psql.
+The administrator creates roles and owns nothing.  The logins are ordinary ones: one owns the tables and
+migrates, one is for beat and workers, one for people who use psql.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from workers.db import connect_args
 from workers.roles import FOREIGN, ROLES
 from workers.settings import libpq_dsn, settings
 
-#: Connections that stay free for people, whatever beat and workers take.
+#: Connections that beat and workers leave to people.
 RESERVED = 10
-#: Functions that make large objects: everybody may call them, and nobody here needs one.
+#: Revokes functions for large objects, which everybody may call by default.
 _LARGE_OBJECTS = """
 select format('revoke execute on function %s from public', oid::regprocedure) from pg_proc
  where pronamespace = 'pg_catalog'::regnamespace
@@ -31,7 +31,7 @@ _UNLIMITED = "select name from login_without_limits"
 
 
 def wanted() -> Iterator[tuple[str, str, str]]:
-    """Group, name and password of each login that the settings name."""
+    """Group, name and password of each login in the settings."""
     given = settings()
     for group, url in (
         ("owner", given.database_url),
@@ -44,7 +44,7 @@ def wanted() -> Iterator[tuple[str, str, str]]:
 
 
 def prepare() -> None:
-    """Make roles and logins, hand the database to its owner; without an administrator, nothing."""
+    """Create roles and logins and give the database to its owner, if an administrator is set."""
     admin = settings().admin_database_url
     if admin is None:
         return
@@ -53,17 +53,17 @@ def prepare() -> None:
         for name in ROLES:
             _make(connection, name, "nologin")
         connection.execute("grant service to owner")
-        # The doctor names who holds a lock, and since when.
+        # For doctor, which reports who holds a lock.
         connection.execute("grant pg_read_all_stats to service, operator")
         for group, name, password in wanted():
-            # Where one login does everything, the administrator is named: it stays what it is.
+            # An administrator that is named as one of the logins stays unchanged.
             if name and name != connection.info.user:
                 _login(connection, group, name, password)
         _hand_over(connection)
 
 
 def finish() -> None:
-    """After the last revision: what later tables and people's logins need of an administrator."""
+    """After the last revision: set limits of logins that people created."""
     admin = settings().admin_database_url
     if admin is None:
         return
@@ -79,7 +79,7 @@ def _make(connection: psycopg.Connection[Any], name: str, how: str) -> None:
     try:
         connection.execute(sql.SQL("create role {} " + how).format(sql.Identifier(name)))
     except (DuplicateObject, UniqueViolation):
-        # Another database of this server is migrated at the same moment.
+        # Another database of this server is being migrated, too.
         return
 
 
@@ -94,7 +94,7 @@ def _login(connection: psycopg.Connection[Any], group: str, name: str, password:
     # A role's settings do not pass to its members: each login has its own.
     connection.execute(sql.SQL("alter role {} set jit = off").format(sql.Identifier(name)))
     if password:
-        # Only what cannot be turned back into the password is sent: the server may log statements.
+        # Only a verifier is sent, because the server may log statements.
         verifier = connection.pgconn.encrypt_password(
             password.encode(), name.encode(), b"scram-sha-256"
         )
@@ -114,7 +114,7 @@ def _limit(connection: psycopg.Connection[Any], group: str) -> int:
 
 
 def _hand_over(connection: psycopg.Connection[Any]) -> None:
-    """The database and all in it become the owner's; nobody else makes anything there."""
+    """Give the database and its objects to the owner; nobody else may create objects there."""
     database = sql.Identifier(connection.info.dbname)
     for statement in (
         "alter database {} owner to owner",

@@ -1,4 +1,4 @@
-"""Structured logs for people or machines; every line of a run bears its ``run_id`` and ``schedule``."""
+"""Structured logs for people or machines; lines of a run have its ``run_id`` and ``schedule``."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from workers.settings import settings
 from workers.text import printable
 from workers.upstreams import channel_secrets
 
-#: Loggers that say at INFO what our own events already say.
+#: Loggers whose INFO lines repeat our own events.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "httpx", "httpx2", "httpcore", "httpcore2")
-#: Parts of an event that have several lines.
-_OF_LINES = ("event", "exception", "stack")
+#: Parts of an event that may have several lines.
+_MULTILINE = ("event", "exception", "stack")
 
 #: The real standard error, once `configure_service` has put a logger in its place.
 _STDERR = sys.stderr
 
 
 def _redact_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """No secret reaches a log, whoever wrote the line."""
+    """Keep secrets out of all lines, also those of libraries."""
     for name, value in event.items():
         event[name] = _redacted(value)
     return event
@@ -44,15 +44,15 @@ def _redacted(value: Any) -> Any:
 
 
 def _only_printable(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Nothing that a server wrote commands the terminal or begins a line of its own."""
+    """Keep control characters and line breaks of servers off the terminal."""
     for name, value in event.items():
         if not isinstance(value, bool | int | float | None):
             text = value if isinstance(value, str) else str(value)
-            event[name] = printable(text, lines=name in _OF_LINES)
+            event[name] = printable(text, lines=name in _MULTILINE)
     return event
 
 
-#: What is done to every line, whoever wrote it.
+#: Processors of every line, also of those of libraries.
 _SHARED: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -63,7 +63,7 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 
 
 def configure() -> None:
-    """Send structlog's and everybody else's lines through one handler to standard error."""
+    """Send the lines of structlog and of libraries through one handler to standard error."""
     channel_secrets.remember_all()
     structlog.configure(
         processors=[
@@ -103,10 +103,7 @@ def _renderer() -> tuple[structlog.typing.Processor, ...]:
 
 
 def configure_service() -> None:
-    """`configure`, for a process that runs for long: as JSON, nothing leaves it but JSON lines.
-
-    What other people's code prints, warns of or dies of becomes a log line too.
-    """
+    """`configure` for a service: with JSON, also prints, warnings and crashes become log lines."""
     from celery.apps import worker
 
     global _STDERR
@@ -133,10 +130,7 @@ def _log_thread_crash(thread: threading.ExceptHookArgs) -> None:
 
 
 def _say_in_signal_handler(message: str, _stream: Any = None) -> None:
-    """Stands in for Celery's ``safe_say``, which writes plain text from signal handlers.
-
-    One write and no lock: the handler may have interrupted a logger that holds its own.
-    """
+    """Celery's ``safe_say`` by one write, without a lock that an interrupted logger may hold."""
     line = {
         "event": message,
         "level": "info",

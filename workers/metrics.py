@@ -1,7 +1,7 @@
-"""Prometheus counters of a process and its pool, and the endpoint where they are read.
+"""Prometheus metrics of a process and its pool, and their endpoint.
 
-Pool children count in files of their own (prometheus-client's multiprocess mode); the main process adds
-them up when asked.  Labels are upstream names and outcomes, never addresses or options.
+Pool processes count in their own files (prometheus-client's multiprocess mode), which the main process
+adds up when they are read.  Labels are upstream names and outcomes, never addresses or options.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from workers.settings import settings
 
 log = structlog.stdlib.get_logger("metrics")
 
-# Each has labels: then its values are made at the first count, which is after `serve`.
+# Each has labels, so that its values are created at the first count, after `serve`.
 CALLS = Counter(
     "watchkeeper_upstream_calls", "HTTP calls by upstream and outcome", ["upstream", "outcome"]
 )
 SECONDS = Histogram(
     "watchkeeper_upstream_seconds",
-    "From sending a call to its whole answer, in seconds",
+    "From sending a call to its complete response, in seconds",
     ["upstream"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 WAITS = Counter(
     "watchkeeper_permit_waits", "Times a call had to wait for a permit", ["upstream", "long"]
 )
-CLOSINGS = Counter("watchkeeper_door_closings", "Times a door was closed", ["upstream"])
+BLOCKS = Counter("watchkeeper_upstream_blocks", "Times an upstream was blocked", ["upstream"])
 MESSAGES = Counter(
     "watchkeeper_beat_messages",
     "Messages that beat sent: of runs just claimed, and of batches that were ready or missing",
@@ -55,24 +55,24 @@ MESSAGES = Counter(
 )
 
 FOLDER = "watchkeeper-metrics-"
-#: How often files of ended children are added up when nobody reads the counters (seconds).
-FOLD_EVERY = 60.0
-#: How often a port that somebody else has is tried again (seconds).
-RETRY_EVERY = 10.0
+#: Interval of merging the files of ended processes while nobody reads the metrics (seconds).
+MERGE_SECONDS = 60.0
+#: Interval of retries while the port is taken (seconds).
+RETRY_SECONDS = 10.0
 
 _server: WSGIServer | None = None
-_folding = threading.Lock()
+_merging = threading.Lock()
 
 
 class Pool:
-    """The counters of every process of this pool, those that have ended included."""
+    """The metrics of all processes of this pool, including ended ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        with _folding:
-            fold(self.folder)
+        with _merging:
+            merge_ended(self.folder)
             collected: Iterable[Metric] = MultiProcessCollector(None, str(self.folder)).collect()
         return collected
 
@@ -84,26 +84,26 @@ def serve() -> None:
         return
     folder = _make_folder()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    # The library decides this when it is imported, which Flower's plug-in does before us.
+    # The library decides this at its import, which may have happened before.
     values.ValueClass = values.MultiProcessValue()
     registry = CollectorRegistry()
     registry.register(Pool(folder))
     ProcessCollector(registry=registry)
-    # Before the pool is made: its children then know which socket to close.
-    listening = _listen(registry, port, say=True)
+    # Before the pool starts, so that its processes know which socket to close.
+    listening = _listen(registry, port, log_error=True)
     threading.Thread(
         target=_run, args=(registry, port, folder, listening), name="metrics", daemon=True
     ).start()
 
 
 def leave_server() -> None:
-    """In a child of the pool: close its copy of the socket, or the port outlives its parent."""
+    """In a pool process: close its copy of the socket, which would keep the port after its parent."""
     if _server is not None:
         _server.socket.close()
 
 
-def fold(folder: Path) -> None:
-    """Add the files of ended processes to one file a type, and remove them: counters never go back."""
+def merge_ended(folder: Path) -> None:
+    """Merge the files of ended processes into one file per type, so that counters never decrease."""
     ended: dict[str, list[Path]] = defaultdict(list)
     for file in folder.glob("*_[1-9]*.db"):
         kind, _, pid = file.stem.rpartition("_")
@@ -125,13 +125,13 @@ def fold(folder: Path) -> None:
             file.unlink()
 
 
-def _listen(registry: CollectorRegistry, port: int, *, say: bool) -> bool:
-    """Whether the endpoint listens; a port that somebody else has costs nothing but the counters."""
+def _listen(registry: CollectorRegistry, port: int, *, log_error: bool) -> bool:
+    """Start listening; False when the port is taken, which only costs the metrics."""
     global _server
     try:
         _server, _ = start_http_server(port, settings().metrics_address, registry)
     except OSError as error:
-        if say:
+        if log_error:
             log.error("metrics.unavailable", port=port, error=str(error))
         return False
     log.info("metrics.listening", address=settings().metrics_address, port=port)
@@ -139,18 +139,18 @@ def _listen(registry: CollectorRegistry, port: int, *, say: bool) -> bool:
 
 
 def _run(registry: CollectorRegistry, port: int, folder: Path, listening: bool) -> None:
-    """Try a taken port again; fold now and then: files must not pile up while nobody reads them."""
+    """Retry a taken port; merge files regularly, which would pile up while nobody reads them."""
     while not listening:
-        time.sleep(RETRY_EVERY)
-        listening = _listen(registry, port, say=False)
+        time.sleep(RETRY_SECONDS)
+        listening = _listen(registry, port, log_error=False)
     while True:
-        time.sleep(FOLD_EVERY)
-        with _folding:
-            fold(folder)
+        time.sleep(MERGE_SECONDS)
+        with _merging:
+            merge_ended(folder)
 
 
 def _make_folder() -> Path:
-    """A new folder for this process; those of processes that were killed go."""
+    """A new folder for this process; those of killed processes are removed."""
     for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
         pid = left.name.removeprefix(FOLDER).partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):

@@ -1,4 +1,4 @@
-"""`python -m workers.migrate`: brings the database up to this code: tables, tasks, roles.
+"""`python -m workers.migrate`: updates the database to this code: tables, tasks, roles.
 
 ``--plan`` prints the revisions that would run and changes nothing.
 """
@@ -50,12 +50,6 @@ def run_sql(statements: str) -> None:
         op.execute(text(statements.replace(":", r"\:")))
         return
     op.get_bind().connection.cursor().execute(statements)
-
-
-def load_sql(*names: str) -> None:
-    """Run ``alembic/sql/NAME.sql``, one after the other; only until the revision is frozen."""
-    for name in names:
-        run_sql((PYPROJECT.parent / "alembic" / "sql" / f"{name}.sql").read_text())
 
 
 def alembic_config() -> Config:

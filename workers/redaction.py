@@ -1,4 +1,4 @@
-"""Keeps secrets out of errors, logs and rows: one function, used at every edge."""
+"""Keeps secrets out of errors, logs and rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def remember(secrets: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """``text`` without anything that looks like, or is known to be, a secret."""
+    """``text`` with everything masked that looks like, or is known to be, a secret."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
     text = _USERINFO.sub(rf"\1:{MASK}@", text)

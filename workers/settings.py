@@ -11,12 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import SettingMissing
 
-#: Where container platforms mount secrets, one file a setting; absent elsewhere.
+#: Folder of mounted secrets on container platforms, one file per setting.
 SECRETS_DIR = Path("/run/secrets")
 
 
 def libpq_dsn(url: str) -> str:
-    """An address of a database as libpq takes it."""
+    """A database URL for libpq."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
@@ -32,58 +32,61 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         SecretStr("postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"),
-        description="Postgres, the truth: postgresql://user:password@host:port/database",
+        description="Postgres: postgresql://user:password@host:port/database",
     )
     admin_database_url: SecretStr | None = Field(
         None,
-        description="For the migrate step alone: a login that may make roles, and makes the others",
+        description="For the migrate step only: an administrator, who creates the other logins",
     )
     service_database_url: SecretStr | None = Field(
-        None, description="For the migrate step alone: the login of beat and workers that it makes"
+        None, description="For the migrate step only: the login of beat and workers, which it creates"
     )
     operator_database_url: SecretStr | None = Field(
-        None, description="For the migrate step alone: a login of role operator that it makes"
+        None, description="For the migrate step only: a login of role operator, which it creates"
     )
     broker_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
-        description="Redis, which only carries messages: redis://host:port/number",
+        description="Redis, for messages only: redis://host:port/number",
     )
     alpha_vantage_api_key: SecretStr | None = Field(
-        None, description="Key for Alpha Vantage; without it price runs end with a sentence"
+        None, description="Key for Alpha Vantage; without it price runs fail with a hint"
     )
     user_agent: str = Field(
         "Watchkeeper/0.1 (polite watcher; set WATCHKEEPER_USER_AGENT to your contact)",
-        description="How we introduce ourselves to every upstream",
+        description="User-Agent header of every call",
     )
     log_format: Literal["console", "json"] = Field(
-        "console", description="console for people, json for machines: one object a line"
+        "console", description="console for people, json for machines: one object per line"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least severe level that is logged"
+        "INFO", description="Minimum level that is logged"
     )
     lease_seconds: float = Field(
-        30.0, ge=1, le=600, description="How long a silent worker keeps its batch (seconds)"
+        30.0, ge=1, le=600, description="A batch of a silent worker is rescued after this (seconds)"
     )
     stop_seconds: float = Field(
-        45.0, ge=1, le=3600, description="A worker told to stop ends within this (seconds)"
+        45.0, ge=1, le=3600, description="Time limit of a worker's warm shutdown (seconds)"
     )
     resend_after_seconds: float = Field(
-        10.0, ge=0.5, le=3600, description="A message not started by then is looked for (seconds)"
+        10.0,
+        ge=0.5,
+        le=3600,
+        description="A message not started after this is sent again if it is lost (seconds)",
     )
     sweep_seconds: float = Field(
         30.0,
         ge=0.5,
         le=300,
-        description="Beat's full look round, covers lost notifications (seconds)",
+        description="Interval of beat's full check, which covers lost notifications (seconds)",
     )
     claim_limit: int = Field(
-        250, ge=1, le=1000, description="Most due times that one tick of beat claims"
+        250, ge=1, le=1000, description="Maximum of due times that one tick of beat claims"
     )
     gather_seconds: float = Field(
         0.035, ge=0, le=1, description="Due times are gathered so long when over 50 a second come due"
     )
     listen: bool = Field(
-        True, description="LISTEN for edits; false polls only (behind a transaction pooler)"
+        True, description="LISTEN for edits; false: poll only (behind a transaction pooler)"
     )
     relax_intervals: bool = Field(
         False,
@@ -93,40 +96,40 @@ class Settings(BaseSettings):
         None, description="CSV of daily bars for the replay source of prices (.csv or .csv.gz)"
     )
     heartbeat_dir: Path | None = Field(
-        None, description="Directory where each process touches a file while it is useful"
+        None, description="Directory where each working process touches a file, for health checks"
     )
     metrics_port: int | None = Field(
         None,
         ge=1,
         le=65535,
-        description="Port of a worker's or a beat's /metrics for Prometheus; left out: none",
+        description="Port of /metrics of a worker or a beat; left out: none",
     )
     metrics_address: str = Field(
-        "127.0.0.1", description="Address where /metrics listens; 0.0.0.0 for all, as in a container"
+        "127.0.0.1", description="Address of /metrics; 0.0.0.0 for all, as in a container"
     )
     chromium: Path | None = Field(
-        None, description="Chromium for sites that a browser must draw; left out: the one on PATH"
+        None, description="Chromium for sites that need a browser; left out: the one on PATH"
     )
     chromium_sandbox: bool = Field(
         True,
         description="Chromium's own sandbox; false where a container forbids it (root: always off)",
     )
     quota_wait_seconds: float = Field(
-        2.0, ge=0, le=10, description="Longest wait for a permit that may hold a worker (seconds)"
+        2.0, ge=0, le=10, description="Maximum time a worker process waits for a permit (seconds)"
     )
 
     @property
     def libpq_dsn(self) -> str:
-        """The database's address for libpq and psycopg (holds the password)."""
+        """The database URL for psycopg (contains the password)."""
         return libpq_dsn(self.database_url.get_secret_value())
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database's address for SQLAlchemy, by the psycopg driver (holds the password)."""
+        """The database URL for SQLAlchemy (contains the password)."""
         return self.libpq_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def require(self, name: str, purpose: str) -> str:
-        """The value of secret ``name``, or SettingMissing with the variable's name."""
+        """The value of secret ``name``; SettingMissing names its variable."""
         value: SecretStr | None = getattr(self, name)
         if value is None or not value.get_secret_value():
             raise SettingMissing(f"WATCHKEEPER_{name.upper()}", purpose)
@@ -135,5 +138,5 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once; tests call ``settings.cache_clear()``."""
+    """The process's settings, read once."""
     return Settings()  # type: ignore[call-arg]

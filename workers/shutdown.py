@@ -1,7 +1,7 @@
-"""A page shared by a worker's main process and its pool: "hand back the rest", and who is busy.
+"""Shutdown flags in memory shared by a worker's main process and its pool.
 
-Celery tells pool processes nothing of a warm shutdown; a page of memory mapped before the fork does.
-Byte 0 asks for the end; each process of the pool has a byte of its own behind it.
+Celery does not inform pool processes of a warm shutdown; a page of memory mapped before the fork does.
+Byte 0 requests the shutdown; each process of the pool has one of the other bytes, set while it is busy.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ _PAGE = mmap.mmap(-1, mmap.PAGESIZE)
 
 
 def request() -> None:
-    """Ask every process that was forked from this one to hand back what it has not begun."""
+    """Ask every process forked from this one to hand back what it has not begun."""
     _PAGE[0] = 1
 
 
 def requested() -> bool:
-    """Whether the worker is shutting down."""
     return _PAGE[0] == 1
 
 
@@ -31,13 +30,13 @@ def reset() -> None:
 
 
 def _own() -> int:
-    """This process's byte: by its place in the pool, which its successor takes over."""
+    """Index of this process's byte, by its place in the pool, which its successor takes over."""
     return 1 + int(getattr(current_process(), "index", 0)) % (len(_PAGE) - 1)
 
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """This process has a batch in hand."""
+    """This process runs a batch."""
     _PAGE[_own()] = 1
     try:
         yield
@@ -46,10 +45,10 @@ def busy() -> Iterator[None]:
 
 
 def idle() -> None:
-    """This process is new: whoever had its place before it may have been killed in the middle."""
+    """Clear the byte, which a killed predecessor may have left set."""
     _PAGE[_own()] = 0
 
 
 def anybody_busy() -> bool:
-    """Whether a process of this worker has a batch in hand."""
+    """Whether a process of this worker runs a batch."""
     return _PAGE.find(b"\x01", 1) >= 0

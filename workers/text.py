@@ -1,8 +1,7 @@
-"""Text from other people's servers, made fit to be stored and to be shown (pure).
+"""Text from other servers, prepared for storage and for terminals (pure).
 
-``cleaned`` is for what is parsed: one line, without characters that nobody sees or that command a
-terminal, in NFC.  ``printable`` is for what is shown on a terminal, whoever wrote it: what it
-cannot show is seen as U+FFFD, so that a person notices that something was there.
+``cleaned`` is for parsed text: one line in NFC, without invisible and control characters.
+``printable`` is for terminals: characters that cannot be shown become U+FFFD.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Characters that are not seen though Unicode calls them letters or marks: its property
-#: Default_Ignorable_Code_Point beyond the category Cf (variation selectors, Hangul fillers …).
+#: Invisible letters, marks: Default_Ignorable_Code_Point beyond the category Cf (variation selectors,
+#: Hangul fillers …).
 _INVISIBLE = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U000e0000-\U000e0fff"
@@ -22,11 +21,10 @@ _FORMAT = (
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 )
-#: Control characters that are no white space, and surrogates that stand alone.
+#: Control characters that are no white space, and lone surrogates.
 _CONTROL = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
-_NOT_SEEN = re.compile(f"[{_INVISIBLE}{_FORMAT}]")
+_INVISIBLE_ALL = re.compile(f"[{_INVISIBLE}{_FORMAT}]")
 _DROPPED = re.compile(f"[{_INVISIBLE}{_FORMAT}{_CONTROL}]")
-#: Where a terminal goes on in a new line, or our own lines are indented.
 _KEPT = "\n\t"
 
 
@@ -35,16 +33,16 @@ def cleaned(text: str) -> str:
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     text = _DROPPED.sub("", text)
-    # Only now: what stood apart because of a character nobody sees is put together.
+    # After the removal, because an invisible character may have separated combining ones.
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """What a terminal may be sent; with ``lines`` line breaks and tabs stay, else they are blanks."""
+    """Text for a terminal; line breaks and tabs become blanks, unless ``lines``."""
     kept = _KEPT if lines else ""
-    if text.isprintable() and not _NOT_SEEN.search(text):
+    if text.isprintable() and not _INVISIBLE_ALL.search(text):
         return text
-    text = _NOT_SEEN.sub("", text.replace("\r\n", "\n"))
+    text = _INVISIBLE_ALL.sub("", text.replace("\r\n", "\n"))
     return "".join(
         one if one.isprintable() or one in kept else " " if one.isspace() else "\ufffd" for one in text
     )

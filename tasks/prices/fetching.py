@@ -87,7 +87,7 @@ def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
             with work.attempt(item):
                 _fetch(work, item, fetch)
         except QuotaWait as wait:
-            if not wait.shut or len(work.options.order) == 1:
+            if not wait.blocked or len(work.options.order) == 1:
                 raise
             held = held or wait
     if held is not None:
@@ -168,7 +168,7 @@ def _ask(work: Work[Any], item: Item, order: Sequence[str], ask: Callable[[str],
         try:
             return name, ask(name)
         except (UpstreamError, SettingMissing, QuotaSpent, QuotaWait) as error:
-            if isinstance(error, QuotaWait) and not error.shut:
+            if isinstance(error, QuotaWait) and not error.blocked:
                 raise
             failures.append(error)
             log.info("source.failed", source=name, symbol=item.key, reason=str(error))

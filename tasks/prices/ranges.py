@@ -148,7 +148,7 @@ def fetch_whole(work: Work[Any], item: Item, span: Span, now: datetime) -> Taken
     try:
         more = _fetch(work, item, rest, span, now)
     except QuotaWait as wait:
-        if wait.shut:
+        if wait.blocked:
             return taken
         _begin(work, item, taken)
         raise

@@ -15,7 +15,7 @@ from tests.support.due_times import (
     every_run_has_a_message,
     many,
 )
-from workers.health import STALE, verdict
+from workers.health import MAX_AGE, problem_of
 
 
 def test_the_other_beat_does_the_work_of_one_that_hangs(
@@ -36,10 +36,10 @@ def test_the_other_beat_does_the_work_of_one_that_hangs(
     before = drive.now()
     eventually(lambda: len(drive.all("select from run where created_at > %s", before)) >= 30, within=20)
     # It proves no use any more: its health check will fail as soon as its last sign is old enough.
-    eventually(lambda: verdict(folder, time.time() + STALE - 12), within=30)
+    eventually(lambda: problem_of(folder, time.time() + MAX_AGE - 12), within=30)
     between.mend()
 
-    eventually(lambda: verdict(folder, time.time() + STALE - 12) is None, within=30)
+    eventually(lambda: problem_of(folder, time.time() + MAX_AGE - 12) is None, within=30)
     due_times_pass(drive, 1, eventually)
     for beat in (hanging, other):
         assert beat.running

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import QUICK
-from workers.health import STALE, verdict
+from workers.health import MAX_AGE, problem_of
 
 
 @pytest.mark.parametrize(("what", "how"), [("worker", "cut"), ("beat", "cut"), ("beat", "freeze")])
@@ -26,8 +26,8 @@ def test_without_redis_no_sign_of_use_is_given(
     )  # fmt: skip
 
     def complaint() -> str | None:
-        """The verdict a moment before it would be that of the health check."""
-        return verdict(folder, time.time() + STALE - 12)
+        """The problem_of a moment before it would be that of the health check."""
+        return problem_of(folder, time.time() + MAX_AGE - 12)
 
     eventually(lambda: complaint() is None, within=60)
     getattr(between, how)()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.health import STALE, main, verdict
+from workers.health import MAX_AGE, main, problem_of
 
 NOW = 1_800_000_000.0
 
@@ -20,31 +20,31 @@ def sign(folder: Path, name: str, age: float) -> None:
 
 
 def test_a_fresh_sign_is_healthy(tmp_path: Path) -> None:
-    sign(tmp_path, "worker-prices@host", STALE - 1)
+    sign(tmp_path, "worker-prices@host", MAX_AGE - 1)
 
-    assert verdict(tmp_path, NOW) is None
+    assert problem_of(tmp_path, NOW) is None
 
 
 def test_an_old_sign_is_not_and_the_age_is_said(tmp_path: Path) -> None:
-    sign(tmp_path, "worker-prices@host", STALE + 12)
+    sign(tmp_path, "worker-prices@host", MAX_AGE + 12)
 
-    assert verdict(tmp_path, NOW) == "the last sign of use is 42 s old (limit 30 s)"
+    assert problem_of(tmp_path, NOW) == "the last heartbeat is 42 s old (limit 30 s)"
 
 
 def test_the_newest_sign_counts(tmp_path: Path) -> None:
     sign(tmp_path, "worker-old@host", 5000)
     sign(tmp_path, "worker-new@host", 1)
 
-    assert verdict(tmp_path, NOW) is None
+    assert problem_of(tmp_path, NOW) is None
 
 
 def test_no_sign_yet_is_not_healthy(tmp_path: Path) -> None:
-    assert "no process has said yet" in (verdict(tmp_path, NOW) or "")
-    assert "no process has said yet" in (verdict(tmp_path / "missing", NOW) or "")
+    assert "no process has written a heartbeat yet" in (problem_of(tmp_path, NOW) or "")
+    assert "no process has written a heartbeat yet" in (problem_of(tmp_path / "missing", NOW) or "")
 
 
 def test_without_a_folder_it_says_which_setting_is_missing() -> None:
-    assert "WATCHKEEPER_HEARTBEAT_DIR is not set" in (verdict(None, NOW) or "")
+    assert "WATCHKEEPER_HEARTBEAT_DIR is not set" in (problem_of(None, NOW) or "")
 
 
 def test_the_exit_status_is_the_verdict(
@@ -55,7 +55,7 @@ def test_the_exit_status_is_the_verdict(
     monkeypatch.setenv("WATCHKEEPER_HEARTBEAT_DIR", str(tmp_path))
     settings.cache_clear()
     assert main() == 1
-    assert "no process has said yet" in capsys.readouterr().err
+    assert "no process has written a heartbeat yet" in capsys.readouterr().err
     (tmp_path / "beat-one@host").touch()
     assert main() == 0
     settings.cache_clear()

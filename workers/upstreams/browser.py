@@ -62,7 +62,7 @@ class PageIncomplete(QuotaWait):
 
     def __init__(self, wait: QuotaWait) -> None:
         reason = wait.reason.removeprefix(f"waiting for {wait.upstream}: ")
-        super().__init__(wait.upstream, wait.seconds, reason, shut=wait.shut)
+        super().__init__(wait.upstream, wait.seconds, reason, blocked=wait.blocked)
 
 
 def program(upstream: str) -> str:

@@ -22,7 +22,7 @@ def block(error: UpstreamError) -> None:
         until = upstream_states.close(
             connection, error.upstream, timedelta(seconds=pause), error.detail
         )
-    metrics.CLOSINGS.labels(error.upstream).inc()
+    metrics.BLOCKS.labels(error.upstream).inc()
     log.warning("door.closed", upstream=error.upstream, until=str(until), reason=error.detail)
 
 

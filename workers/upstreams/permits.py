@@ -25,11 +25,11 @@ from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A wait so long (seconds) ends in deferral to the next run.
 LONG_WAIT = 3600.0
-#: An upstream is shut for whole hours, and asked a moment later: what has passed of its hour by then
+#: An upstream is blocked for whole hours, and asked a moment later: what has passed of its hour by then
 #: makes it no shorter a wait (seconds).
 ELAPSED = 60.0
-#: Causes of a refusal by a door that is shut: another upstream may serve meanwhile.
-SHUT = frozenset({"closed", "disabled"})
+#: Causes of a refusal by a blocked upstream: another upstream may serve meanwhile.
+BLOCKED = frozenset({"closed", "disabled"})
 
 
 class Permit(Base):
@@ -102,12 +102,12 @@ def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
     reason = grant.reason or "no permit"
     if grant.cause != "disabled":
         reason += f", free in {timedelta(seconds=math.ceil(grant.wait))}"
-    shut = grant.cause in SHUT
+    blocked = grant.cause in BLOCKED
     if is_long(grant):
         # For people to read: nothing is timed by this worker's clock.
         until = datetime.now(UTC) + timedelta(seconds=grant.wait)
-        return QuotaSpent(upstream, until, reason, shut=shut)
-    return QuotaWait(upstream, grant.wait, reason, shut=shut)
+        return QuotaSpent(upstream, until, reason, blocked=blocked)
+    return QuotaWait(upstream, grant.wait, reason, blocked=blocked)
 
 
 _TAKE = """
