@@ -74,6 +74,15 @@ def test_every_page_is_in_the_menu() -> None:
     assert [page for page in TEXT if page.startswith("docs/") and page[5:] not in menu] == []
 
 
+def test_every_kind_of_incident_is_explained() -> None:
+    view = (ROOT / "alembic" / "sql" / "trouble.sql").read_text()
+    kinds = set(re.findall(r"select '([a-z ]+)'(?: as kind)?, ", view))
+    explained = set(re.findall(r"^\| `([a-z ]+)` \|", TEXT["docs/watches/notices.md"], re.MULTILINE))
+
+    assert len(kinds) >= 8
+    assert kinds <= explained
+
+
 def module_of(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
