@@ -158,13 +158,15 @@ def walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command
 
 def sql(connection: psycopg.Connection[dict[str, Any]]) -> str:
     """Tables, views and functions with their comments."""
+    from workers.domains import domains
     from workers.roles import OWNED, PEOPLE
 
     relations = connection.execute(RELATIONS).fetchall()
     columns = connection.execute(COLUMNS).fetchall()
     functions = connection.execute(FUNCTIONS).fetchall()
     plain = {row["name"]: row for row in relations if row["kind"] == "r"}
-    own = [name for name in plain if name.strip('"') in (*PEOPLE, *OWNED)]
+    people = {*PEOPLE, *OWNED, *(name for one in domains().values() for name in one.tables)}
+    own = [name for name in plain if name.strip('"') in people]
     parts = [
         f"{GENERATED}# SQL\n\nThe texts are the comments of the database; `\\d+ schedule` shows them in psql.\n"
     ]
