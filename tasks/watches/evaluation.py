@@ -190,7 +190,7 @@ def _search(clause: Clause) -> Callable[[str], bool]:
     wanted = visible(text_of(clause.values[0]))
     if clause.operator == "matches":
         pattern = patterns.compiled(wanted)
-        return lambda text: pattern.search(text[: patterns.LONGEST_TEXT]) is not None
+        return lambda text: pattern.search(text[: patterns.MAX_TEXT]) is not None
     words = utils.default_process(wanted)
     return lambda text: _alike(words, text)
 

@@ -13,10 +13,10 @@ import warnings
 from typing import Any
 
 #: Longest pattern, and how much of a text is looked at (characters).
-LONGEST_PATTERN = 200
-LONGEST_TEXT = 300
+MAX_PATTERN = 200
+MAX_TEXT = 300
 #: Ways to match that are tried at most, from each place of the text.
-MOST_WAYS = 400_000
+MAX_WAYS = 400_000
 _REPEATS = {parts.MAX_REPEAT, parts.MIN_REPEAT}
 _PLAIN = {
     parts.LITERAL, parts.NOT_LITERAL, parts.ANY, parts.IN, parts.AT, parts.CATEGORY, parts.RANGE,
@@ -30,8 +30,8 @@ class BadPattern(ValueError):
 
 def compiled(pattern: str) -> re.Pattern[str]:
     """The pattern, ignoring case; BadPattern when it must not be used."""
-    if len(pattern) > LONGEST_PATTERN:
-        raise BadPattern(f"a pattern has at most {LONGEST_PATTERN} characters")
+    if len(pattern) > MAX_PATTERN:
+        raise BadPattern(f"a pattern has at most {MAX_PATTERN} characters")
     try:
         with warnings.catch_warnings():
             # What Python only warns of ("[[a]") is not what the writer means.
@@ -40,7 +40,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
             tree = parser.parse(pattern, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError, Warning) as error:
         raise BadPattern(f"not a regular expression: {error}") from None
-    if _ways(tree, repeated=False) > MOST_WAYS:
+    if _ways(tree, repeated=False) > MAX_WAYS:
         raise BadPattern("it has too many parts that repeat: at most two such as .* or \\d+")
     return found
 
@@ -50,7 +50,7 @@ def _ways(tree: Any, *, repeated: bool) -> int:
     total = 1
     for kind, detail in tree:
         total *= _part(kind, detail, repeated=repeated)
-        if total > MOST_WAYS:
+        if total > MAX_WAYS:
             break
     return total
 
@@ -63,7 +63,7 @@ def _part(kind: Any, detail: Any, *, repeated: bool) -> int:
         if repeated:
             raise BadPattern("a part that repeats holds another that does")
         inner = _ways(body, repeated=most > 1)
-        choices = min(int(most), LONGEST_TEXT) - min(int(least), LONGEST_TEXT) + 1
+        choices = min(int(most), MAX_TEXT) - min(int(least), MAX_TEXT) + 1
         return int(choices * inner)
     if kind is parts.SUBPATTERN:
         return _ways(detail[-1], repeated=repeated)
