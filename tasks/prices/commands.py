@@ -180,10 +180,10 @@ def gaps(
 @handle_db_errors
 def health_(as_json: bool) -> None:
     """Whether each price schedule keeps its pace; exit code 1 when one is stale."""
-    from tasks.prices import health
+    from tasks.prices import queries
 
     with connect() as connection:
-        rows = health.states(connection)
+        rows = queries.states(connection)
     show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
     if any(row["state"] == "STALE" for row in rows):
         raise SystemExit(FAILED)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tasks.prices import values, watchlist
 from tasks.prices.bars import Bar
-from tasks.prices.health import is_stale
+from tasks.prices.queries import is_stale
 from tasks.prices.sources import alpha_vantage, replay
 from tasks.prices.symbols import check
 from tests.support.cases.alpha_vantage import alpha
