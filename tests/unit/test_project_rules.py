@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -111,3 +112,13 @@ def test_no_registry_host_and_no_machine_path_is_in_any_file() -> None:
         guilty += [(name, word) for word in words if word in text]
 
     assert guilty == []
+
+
+def test_every_finding_from_outside_has_a_test() -> None:
+    """`pytest -m outside` shows them by their number in the list of findings."""
+    marks = re.findall(
+        r"mark\.outside\((\d+)\)",
+        "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py")),
+    )
+
+    assert {int(number) for number in marks} == set(range(1, 34))
