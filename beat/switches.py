@@ -11,8 +11,6 @@ from workers.db import Base
 
 
 class PauseSwitch(Base):
-    """The switch of ``pause_all()`` and ``resume_all()``."""
-
     __tablename__ = "pause_switch"
     __table_args__ = (
         CheckConstraint("single", name="there is one switch only"),

@@ -15,7 +15,6 @@ RULE = 'title contains "HD" or price < 150'
 
 
 def _notices(connection: psycopg.Connection) -> None:
-    """A rule, and a webhook and a mailbox for the notices of its matches."""
     connection.execute(
         "insert into channel (name, kind, target, upstream, incidents, note) values"
         " ('demo-webhook', 'discord', 'env:WATCHKEEPER_CHANNEL_DEMO', 'discord', false, 'demo'),"

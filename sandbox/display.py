@@ -42,7 +42,6 @@ select coalesce(schedule, task) as name, state, coalesce(error, reason, result->
 
 
 def welcome(console: Console, environment: Environment, env_file: Path) -> None:
-    """Print addresses and commands to try."""
     env = environment.env
     address = f"postgresql://{env['PGUSER']}:{env['PGPASSWORD']}@127.0.0.1:{env['PGPORT']}/{env['PGDATABASE']}"
     psql = shlex.quote(str(environment.postgres.psql or "psql"))
@@ -98,7 +97,6 @@ class Runs:
         return new
 
     def sent(self) -> list[dict[str, Any]]:
-        """Messages that were sent since the last read."""
         if self._connection is None:
             return []
         try:
@@ -117,11 +115,9 @@ class Runs:
 
     @property
     def missing(self) -> list[str]:
-        """Demo schedules without a succeeded run."""
         return sorted(set(NAMES) - self.green)
 
     def reasons(self) -> list[str]:
-        """The last runs of schedules that are not green, as text."""
         try:
             with psycopg.connect(self._url(), row_factory=dict_row, connect_timeout=3) as connection:
                 rows = connection.execute(NOT_GREEN, (self.missing,)).fetchall()

@@ -34,7 +34,6 @@ MAILBOX = "mailbox"
 
 
 def worker_groups() -> dict[str, str]:
-    """Worker groups of ``run`` and the queues that each serves."""
     groups: dict[str, list[str]] = {"fast": [*OWN_QUEUES]}
     for watch in by_domain().values():
         groups.setdefault(watch.workers, []).append(watch.queue)
@@ -53,7 +52,6 @@ MAX_AGE = 20.0
 
 
 def answers(url: str) -> bool:
-    """Whether an address answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -63,8 +61,6 @@ def answers(url: str) -> bool:
 
 @dataclass
 class Environment:
-    """Everything that runs, and where."""
-
     data: Path
     ports: dict[str, int]
     fast: bool = False
@@ -81,7 +77,6 @@ class Environment:
 
     @classmethod
     def temporary(cls, folder: Path, say: Callable[[str], None]) -> Environment:
-        """An environment on free ports, without durability."""
         return cls(folder, free_ports(list(PORTS)), fast=True, say=say)
 
     @property
@@ -104,7 +99,6 @@ class Environment:
 
     @property
     def path(self) -> str:
-        """PATH with ``celery`` and ``psql`` in front."""
         return os.pathsep.join(
             [str(Path(sys.executable).parent), str(self.postgres.bin), os.environ.get("PATH", "")]
         )
@@ -122,7 +116,6 @@ class Environment:
         return file
 
     def check_ports(self, names: Iterable[str]) -> None:
-        """NotStarted when another program uses one of the ports."""
         taken = [name for name in names if is_taken(self.ports[name])]
         if taken:
             each = ", ".join(f"port {self.ports[name]} for {name} is taken" for name in taken)
@@ -275,7 +268,6 @@ class Environment:
             self._launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], ready, SYSTEM, grace=4.0)
 
     def _has_heartbeat(self, name: str) -> Callable[[], bool]:
-        """Whether the process has touched its heartbeat file lately."""
         folder = self.data / "heartbeats"
         return lambda: any(
             time.time() - path.stat().st_mtime < MAX_AGE for path in folder.glob(f"{name}@*")

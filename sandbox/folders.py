@@ -37,7 +37,6 @@ def default(root: Path) -> tuple[Path, str | None]:
 
 
 def _lock(file: Path) -> int | None:
-    """Descriptor that holds the lock, None when another process does."""
     held = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,7 +47,6 @@ def _lock(file: Path) -> int | None:
 
 
 def is_used(folder: Path) -> bool:
-    """Whether a sandbox runs in the folder."""
     if not (folder / LOCK).exists():
         return False
     held = _lock(folder / LOCK)

@@ -53,7 +53,6 @@ def binaries() -> Path:
 
 
 def _reachable(path: Path, identity: Identity) -> bool:
-    """Whether ``identity`` can read ``path``."""
     done = subprocess.run(
         ["/bin/sh", "-c", 'test -x "$0"', str(path)],
         user=identity.uid,
@@ -80,7 +79,6 @@ def _usable_binaries(identity: Identity | None) -> Path:
 
 
 def major(folder: Path) -> str:
-    """Major version of the binaries; a data folder belongs to one."""
     done = subprocess.run(
         [folder / "postgres", "--version"], capture_output=True, text=True, check=True
     )
@@ -88,8 +86,6 @@ def major(folder: Path) -> str:
 
 
 class PostgresServer:
-    """One server: ``start`` returns when it answers."""
-
     def __init__(self, folder: Path, port: int, *, fast: bool = False) -> None:
         self._identity = unprivileged()
         self.bin = _usable_binaries(self._identity)
@@ -118,7 +114,6 @@ class PostgresServer:
         return f"postgresql://{name}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
     def migrate_env(self, database: str = USER) -> dict[str, str]:
-        """Settings of the migrate step, the only one that knows the administrator and the owner."""
         return {
             "WATCHKEEPER_ADMIN_DATABASE_URL": self.url(database),
             "WATCHKEEPER_DATABASE_URL": self.login("owner", database),
@@ -187,7 +182,6 @@ class PostgresServer:
                 connection.execute(f"create database {USER}")
 
     def recreate(self) -> None:
-        """Replace the database by an empty one."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"drop database if exists {USER} with (force)")
             connection.execute(f"create database {USER}")

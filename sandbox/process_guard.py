@@ -27,7 +27,6 @@ GRACE = 3.0
 
 
 def _end_group(pid: int, first: int, grace: float) -> None:
-    """Ask the group to end, then kill it."""
     for number, wait in ((first, grace), (signal.SIGKILL, 2.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)

@@ -86,7 +86,6 @@ def is_port_lost(error: NotStarted, ports: Iterable[int]) -> bool:
 
 
 def is_taken(port: int) -> bool:
-    """Whether a program listens on the port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -97,8 +96,6 @@ def is_taken(port: int) -> bool:
 
 
 class Process:
-    """One command under the guard; its output goes to ``log``."""
-
     def __init__(
         self,
         command: Sequence[str],
@@ -120,7 +117,6 @@ class Process:
         self._pid: int | None = None
 
     def start(self) -> None:
-        """Start the command; its log is appended to."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         who = []
         if self._identity is not None:
@@ -172,7 +168,6 @@ class Process:
         return self._guard.poll() if self._guard is not None else None
 
     def send(self, number: int) -> None:
-        """Send a signal to the command itself, if it runs."""
         if not self.running:
             return
         with contextlib.suppress(ProcessLookupError, NotStarted):

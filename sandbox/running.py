@@ -40,8 +40,6 @@ class Output(Console):
 
 
 class Session:
-    """One `run`: its environment, its output, its end."""
-
     def __init__(self, folder: Path, ports: dict[str, int], *, until_green: bool) -> None:
         self._began = time.monotonic()
         self._until_green = until_green

@@ -33,14 +33,11 @@ class Part:
     again_at: float | None = None
 
     def wait_ready(self, seconds: float = 90.0) -> None:
-        """Wait until it is ready; NotStarted, with the end of its log, when it does not get ready."""
         wait_until(self.ready, self.process, self.name, seconds)
 
 
 @dataclass
 class Supervisor:
-    """The parts that run."""
-
     say: Callable[[str], None]
     parts: list[Part] = field(default_factory=list)
 
@@ -48,7 +45,6 @@ class Supervisor:
         self.parts.append(part)
 
     def wait_ready(self) -> None:
-        """Wait for every part; NotStarted says which one failed, and why."""
         for part in self.parts:
             part.wait_ready()
         for part in self.parts:
@@ -59,7 +55,6 @@ class Supervisor:
                 )
 
     def watch(self) -> None:
-        """Restart parts that have ended, with growing pauses."""
         for part in self.parts:
             now = time.monotonic()
             if part.process.running:

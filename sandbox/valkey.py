@@ -26,8 +26,6 @@ def binary() -> Path:
 
 
 class ValkeyServer:
-    """One server on loopback; ``start`` returns when it answers."""
-
     def __init__(self, folder: Path, port: int, *, durable: bool = False) -> None:
         self.folder = folder
         self.port = port

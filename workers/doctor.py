@@ -79,7 +79,6 @@ select string_agg(s.calendar || coalesce(' until ' || last, ' not at all'), ', '
 
 
 def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
-    """Each check with what is wrong, or None."""
     yield "database", None
     yield "migrations", _migrations(connection)
     yield "broker", _broker(app)

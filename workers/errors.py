@@ -81,8 +81,6 @@ class OptionsError(WatchkeeperError):
 
 
 class SettingMissing(WatchkeeperError):
-    """A required setting has no value."""
-
     def __init__(self, variable: str, purpose: str) -> None:
         super().__init__(f"{variable} is not set: {purpose}")
         self.variable = variable

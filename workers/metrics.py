@@ -65,8 +65,6 @@ _merging = threading.Lock()
 
 
 class Pool:
-    """The metrics of all processes of this pool, including ended ones."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 

@@ -64,7 +64,6 @@ def alembic_config() -> Config:
 
 
 def registered() -> list[Task]:
-    """Every task of this code, by name."""
     from workers.app import app
 
     app.loader.import_default_modules()

@@ -31,7 +31,6 @@ DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print lines without terminal control characters."""
     click.echo(printable(text, lines=True), err=err, nl=nl)
 
 
@@ -90,7 +89,6 @@ def database() -> Iterator[Connection]:
 
 
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
-    """Print the error and exit with ``status``."""
     error = printable(f"error: {message}", lines=True)
     click.secho(error, fg=None if "NO_COLOR" in os.environ else "red", err=True)
     if why:

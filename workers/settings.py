@@ -16,7 +16,6 @@ SECRETS_DIR = Path("/run/secrets")
 
 
 def libpq_dsn(url: str) -> str:
-    """A database URL for libpq."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
@@ -120,7 +119,6 @@ class Settings(BaseSettings):
 
     @property
     def libpq_dsn(self) -> str:
-        """The database URL for psycopg (contains the password)."""
         return libpq_dsn(self.database_url.get_secret_value())
 
     @property
@@ -138,5 +136,4 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once."""
     return Settings()  # type: ignore[call-arg]

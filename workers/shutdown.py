@@ -16,7 +16,6 @@ _PAGE = mmap.mmap(-1, mmap.PAGESIZE)
 
 
 def request() -> None:
-    """Ask every process forked from this one to hand back what it has not begun."""
     _PAGE[0] = 1
 
 
@@ -36,7 +35,6 @@ def _own() -> int:
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """This process runs a batch."""
     _PAGE[_own()] = 1
     try:
         yield
@@ -50,5 +48,4 @@ def idle() -> None:
 
 
 def anybody_busy() -> bool:
-    """Whether a process of this worker runs a batch."""
     return _PAGE.find(b"\x01", 1) >= 0

@@ -60,7 +60,6 @@ Command = Callable[..., None]
 
 
 def columns(command: Command) -> Command:
-    """An option for each column of schedule that people own."""
     for column, help_ in reversed(COLUMNS.items()):
         command = click.option(f"--{column.replace('_', '-')}", column, help=help_)(command)
     options = (

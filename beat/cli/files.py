@@ -123,8 +123,6 @@ def in_order(rows: dict[str, dict[str, Any]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What applying a file changes, by name."""
-
     added: list[str]
     changed: dict[str, dict[str, tuple[Any, Any]]]
     removed: list[str]

@@ -53,7 +53,6 @@ def wait_for_answer(connection: Any, request: int) -> Any:
 
 
 def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:
-    """The state of a run in a few words."""
     if row["finished_at"]:
         return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
     failed = f"{row['failed']} failed, " if row["failed"] else ""
@@ -65,8 +64,6 @@ def phrase(row: dict[str, Any], *, countdown: bool = False) -> str:
 
 
 class Lines:
-    """One line on standard error for each change."""
-
     def __init__(self) -> None:
         self._printed: dict[Any, str] = {}
 

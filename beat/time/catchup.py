@@ -31,8 +31,6 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The rows to write, and the next due time."""
-
     outcomes: tuple[Outcome, ...]
     following: datetime | None
 
@@ -95,7 +93,6 @@ def _settle_many(
     catch_up: str,
     window: timedelta,
 ) -> Plan:
-    """The same when more than one due time has passed."""
     until = _until(timing, anchor, due, now)
     limit = now - (GRACE if catch_up == "none" else max(window, GRACE)) - (timing.jitter or timedelta())
     outcomes: list[Outcome] = []

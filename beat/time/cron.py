@@ -73,7 +73,6 @@ def _value(text: str, field: int) -> int | None:
 
 
 def _fits(text: str, field: int) -> bool:
-    """Whether one item of a list is a number, a range or a step of ``field``."""
     found = _ITEM.fullmatch(text)
     if found is None:
         return False
@@ -115,8 +114,6 @@ def _five_fields(text: str) -> str:
 
 
 class Expression:
-    """One cron expression: its dates, and its minutes of a day."""
-
     def __init__(self, text: str) -> None:
         #: Lower-case, with one space between fields.
         self.text = _five_fields(text)
@@ -135,7 +132,6 @@ class Expression:
         self.months = frozenset(self._dates.months)
 
     def runs_on(self, day: date) -> bool:
-        """Whether ``day`` is one of its dates."""
         return day.month in self.months and self._dates.match_day(day)
 
     def pieces(self, day: date, zone: ZoneInfo) -> Iterator[Piece]:
@@ -160,8 +156,6 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Number of due times in a span, and the last of them."""
-
     count: int
     last: datetime | None
 
@@ -178,7 +172,6 @@ class Cron:
         self._merged: dict[tuple[bool, ...], tuple[int, ...]] = {}
 
     def _minutes(self, day: date) -> tuple[int, ...]:
-        """Minutes of an ordinary ``day``, ascending."""
         if len(self.expressions) == 1:
             only = self.expressions[0]
             return only.minutes if only.runs_on(day) else ()
@@ -243,7 +236,6 @@ class Cron:
 
 
 def _first(pieces: Iterable[Piece], after: datetime) -> datetime | None:
-    """The first instant of ``pieces`` that is later than ``after``."""
     found: datetime | None = None
     for begin, minutes in pieces:
         place = bisect_right(minutes, (after - begin) // _MINUTE) if after >= begin else 0
@@ -255,7 +247,6 @@ def _first(pieces: Iterable[Piece], after: datetime) -> datetime | None:
 
 @lru_cache(maxsize=10_000)
 def parse(text: str) -> Cron:
-    """Parse ``text``."""
     return Cron(text)
 
 

@@ -14,8 +14,6 @@ MAX_BUFFERED = 1000
 
 
 class Act(Enum):
-    """What happens to the new run."""
-
     START = "start"
     HOLD = "hold"
     SKIP = "skip"

@@ -25,8 +25,6 @@ _NOTHING = timedelta()
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One trading day of an exchange."""
-
     day: date
     opens: datetime
     closes: datetime
@@ -34,13 +32,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Trading days of one exchange, ascending, and the zone whose dates they are."""
-
     timezone: str
     sessions: tuple[Session, ...]
 
     def holds(self, due: datetime, *, within_hours: bool) -> bool:
-        """Whether ``due`` is on a trading day, or within its session."""
         found = self.window(due, within_hours=within_hours)
         return found is not None and found[0] <= due
 
@@ -107,7 +102,6 @@ def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
 
 
 def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
-    """``next_due`` without calendar and end."""
     if timing.starts_at is not None and after < timing.starts_at:
         after = timing.starts_at.astimezone(UTC) - MICROSECOND
     if timing.every is not None:
@@ -149,7 +143,6 @@ def dues(
 
 
 def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int, datetime]:
-    """How many due times there are from ``first`` (itself one) to ``until``, and the last."""
     if timing.every is not None:
         further = (until - first) // timing.every
         return further + 1, first + further * timing.every

@@ -84,7 +84,6 @@ class DemandScaler(Autoscaler):
         )
 
     def _shrink(self, number: int) -> None:
-        """End up to ``number`` idle processes."""
         pool = self.pool._pool  # noqa: SLF001 - only the pool knows which are idle
         busy = _busy(pool)
         idle = sum(process.pid not in busy for process in pool._pool)  # noqa: SLF001
@@ -95,7 +94,6 @@ class DemandScaler(Autoscaler):
 
     @property
     def measure(self) -> str:
-        """What decides the size now."""
         return (
             "ledger" if self._reader.latest() else "messages in hand: Postgres or Redis is unreachable"
         )
@@ -127,8 +125,6 @@ def _busy(pool: Any) -> set[int]:
 
 
 class _Reader(threading.Thread):
-    """Reads the demand once a second."""
-
     def __init__(self, scaler: DemandScaler) -> None:
         super().__init__(name="demand", daemon=True)
         self._scaler = scaler
@@ -141,7 +137,6 @@ class _Reader(threading.Thread):
             self.start()
 
     def latest(self) -> Demand | None:
-        """The last reading, None when it is too old."""
         return self._read if time.monotonic() - self._at < MAX_AGE else None
 
     def run(self) -> None:
@@ -178,7 +173,6 @@ class ConsumeLimit(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
-        """Limit the consumer's new channel."""
         qos = consumer.task_consumer.channel.qos
         may_consume = qos.can_consume
 

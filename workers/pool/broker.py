@@ -46,7 +46,6 @@ def queue_names() -> list[str]:
 
 
 def queues() -> list[Queue]:
-    """The queues as Celery declares them."""
     return [Queue(name, EXCHANGE, routing_key=name) for name in queue_names()]
 
 
@@ -105,7 +104,6 @@ def _loads(text: str) -> Any:
 
 
 def _tolerant(read: Any) -> Any:
-    """Skip entries that are no JSON, or no text."""
 
     def _read(self: Any, **options: Any) -> Any:
         try:

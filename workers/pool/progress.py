@@ -56,8 +56,6 @@ def sentence(row: Mapping[str, Any]) -> str:
 
 
 class Progress(bootsteps.StartStopStep):
-    """Bootstep of the consumer: one thread that publishes progress."""
-
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:

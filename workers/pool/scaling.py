@@ -46,14 +46,11 @@ def divide(ready: Mapping[str, int], servers: Collection[Server]) -> dict[str, i
 
 
 def clamp(wanted: int, low: int, high: int) -> int:
-    """``wanted`` within the bounds; ``high`` wins when they cross."""
     return min(max(wanted, low), high)
 
 
 @dataclass(slots=True)
 class Peak:
-    """The maximum that was wanted lately."""
-
     length: float = COOL_DOWN
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 

@@ -83,8 +83,6 @@ class _Marker(threading.Thread):
 
 
 class _Limit(threading.Thread):
-    """Ends the process when waiting longer is useless."""
-
     def __init__(self, hostname: str) -> None:
         super().__init__(name="shutdown-limit", daemon=True)
         self._hostname = hostname

@@ -63,7 +63,6 @@ class Watchdog(bootsteps.StartStopStep):
             self._timer = None
 
     def shutdown(self, consumer: Any) -> None:
-        """The worker ends on purpose."""
         self.stop(consumer)
         if self._thread is None:
             return
@@ -131,7 +130,6 @@ class _Thread(threading.Thread):
         return sorted(queue.name for queue in tasks.queues) if tasks else []
 
     def _waiting_messages(self) -> int:
-        """Messages in the queues that this worker serves."""
         queues = self._queues()
         if not queues:
             return 0

@@ -32,7 +32,6 @@ def is_reference(text: str) -> bool:
 
 
 def has_control(text: str) -> bool:
-    """Whether a line break or another control character stands in ``text``."""
     return _CONTROL.search(text) is not None
 
 
