@@ -16,15 +16,43 @@ from workers.ledger.states import quoted
 OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
 CATCH_UPS = ("latest", "all", "none")
 
-_INTERVALS = ("every", "jitter", "catch_up_window", "timeout", "expires")
-
-
-def _fixed_length(column: str) -> CheckConstraint:
-    """An interval with months or years has no fixed length, so it is refused."""
-    return CheckConstraint(
-        f"{column} is null or (extract(year from {column}) = 0 and extract(month from {column}) = 0)",
-        name=f"{column}: no months or years, use cron for those"[:63],
-    )
+#: Constraints by name; the name is the message that people read.
+_CHECKS = {
+    "name: lower-case words and digits joined by hyphens": (
+        "name ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(name) <= 100"
+    ),
+    "set exactly one of every, cron, at, after": "num_nonnulls(every, cron, at, after) = 1",
+    "every must be longer than nothing": "every > interval '0'",
+    "after: a schedule cannot follow itself": "after <> name",
+    "ends_at must be later than starts_at": "ends_at > starts_at",
+    "jitter cannot be negative": "jitter >= interval '0'",
+    "timeout must be longer than nothing": "timeout > interval '0'",
+    "expires must be longer than nothing": "expires > interval '0'",
+    "catch_up_window cannot be negative": "catch_up_window >= interval '0'",
+    "options must be a JSON object": "jsonb_typeof(options) = 'object'",
+    "overlap: skip|buffer_one|buffer_all|cancel_other|allow_all": f"overlap in ({quoted(OVERLAPS)})",
+    "catch_up: latest, all or none": f"catch_up in ({quoted(CATCH_UPS)})",
+    "calendar_hours: day or session": "calendar_hours in ('day', 'session')",
+    "max_runs must be 1 or more": "max_runs >= 1",
+    "pause_after_failures must be 1 or more": "pause_after_failures >= 1",
+    "alert_after must be 1 or more": "alert_after >= 1",
+    "alert_on_partial: a share, more than 0 and at most 1": (
+        "alert_on_partial > 0 and alert_on_partial <= 1"
+    ),
+    "max_attempts must be 1 or more": "max_attempts >= 1",
+    "priority: 0 to 9, and 9 goes first": "priority between 0 and 9",
+    "batch_size must be 1 or more": "batch_size >= 1",
+    "batch_delay cannot be negative": "batch_delay >= interval '0'",
+    "max_in_flight must be 1 or more": "max_in_flight >= 1",
+    # An interval with months or years has no fixed length.
+    **{
+        f"{column}: no months or years, use cron for those"[:63]: (
+            f"{column} is null"
+            f" or (extract(year from {column}) = 0 and extract(month from {column}) = 0)"
+        )
+        for column in ("every", "jitter", "catch_up_window", "timeout", "expires")
+    },
+}
 
 
 class Schedule(Base):
@@ -32,41 +60,7 @@ class Schedule(Base):
 
     __tablename__ = "schedule"
     __table_args__ = (
-        CheckConstraint(
-            "name ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(name) <= 100",
-            name="name: lower-case words and digits joined by hyphens",
-        ),
-        CheckConstraint(
-            "num_nonnulls(every, cron, at, after) = 1",
-            name="set exactly one of every, cron, at, after",
-        ),
-        CheckConstraint("every > interval '0'", name="every must be longer than nothing"),
-        CheckConstraint("after <> name", name="after: a schedule cannot follow itself"),
-        *(_fixed_length(column) for column in _INTERVALS),
-        CheckConstraint("ends_at > starts_at", name="ends_at must be later than starts_at"),
-        CheckConstraint("jitter >= interval '0'", name="jitter cannot be negative"),
-        CheckConstraint("timeout > interval '0'", name="timeout must be longer than nothing"),
-        CheckConstraint("expires > interval '0'", name="expires must be longer than nothing"),
-        CheckConstraint("catch_up_window >= interval '0'", name="catch_up_window cannot be negative"),
-        CheckConstraint("jsonb_typeof(options) = 'object'", name="options must be a JSON object"),
-        CheckConstraint(
-            f"overlap in ({quoted(OVERLAPS)})",
-            name="overlap: skip|buffer_one|buffer_all|cancel_other|allow_all",
-        ),
-        CheckConstraint(f"catch_up in ({quoted(CATCH_UPS)})", name="catch_up: latest, all or none"),
-        CheckConstraint("calendar_hours in ('day', 'session')", name="calendar_hours: day or session"),
-        CheckConstraint("max_runs >= 1", name="max_runs must be 1 or more"),
-        CheckConstraint("pause_after_failures >= 1", name="pause_after_failures must be 1 or more"),
-        CheckConstraint("alert_after >= 1", name="alert_after must be 1 or more"),
-        CheckConstraint(
-            "alert_on_partial > 0 and alert_on_partial <= 1",
-            name="alert_on_partial: a share, more than 0 and at most 1",
-        ),
-        CheckConstraint("max_attempts >= 1", name="max_attempts must be 1 or more"),
-        CheckConstraint("priority between 0 and 9", name="priority: 0 to 9, and 9 goes first"),
-        CheckConstraint("batch_size >= 1", name="batch_size must be 1 or more"),
-        CheckConstraint("batch_delay >= interval '0'", name="batch_delay cannot be negative"),
-        CheckConstraint("max_in_flight >= 1", name="max_in_flight must be 1 or more"),
+        *(CheckConstraint(condition, name=name) for name, condition in _CHECKS.items()),
         Index("schedule_by_task", "task"),
         Index("schedule_by_after", "after", postgresql_where=text("after is not null")),
         {"comment": "What to run and when. Edit it with SQL; an edit is in force at once."},

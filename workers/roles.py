@@ -1,4 +1,4 @@
-"""Database roles viewer, operator, service and owner: grants, and a guard that says no in words.
+"""Database roles viewer, operator, service and owner: grants, and a guard trigger with reasons.
 
 Run by every migrate, so that a table that a later migration brings is guarded and granted too.  People
 log in under names of their own that are members of a role; the audit then names a person.
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 ROLES = {
     "viewer": "reads everything",
-    "operator": "also edits schedules, limits and watch lists, and asks for runs",
+    "operator": "also edits schedules, limits and watch lists, and requests runs",
     "service": "beat and workers: reads and writes every row",
     "owner": "owns every table; migrations",
 }
@@ -34,7 +34,7 @@ PEOPLE = {
     "worker_group": "insert update delete",
 }
 
-#: Columns of those tables that are not an operator's, and what to do instead.
+#: Columns of those tables that an operator may not change, with the hint.
 FROZEN = {
     "schedule": (
         "A trigger writes them; every other column of schedule may be changed but name and task.",
@@ -46,10 +46,10 @@ FROZEN = {
     ),
 }
 
-#: Spares beat and workers the call of the guard at each statement; null without the roles.
+#: Condition of the guard: not for beat and workers; null without the roles.
 GUARDED = "not pg_has_role(to_regrole('service'), 'usage')"
 
-#: Tables that only an owner writes; not even beat and workers may.
+#: Tables that only an owner may write.
 OWNED = ("allowed_network",)
 
 _HINTS = {
@@ -75,7 +75,7 @@ select c.oid::regclass::text as name, c.relkind = 'r' as is_table,
  order by 1
 """)
 
-#: What is not yet the owner's, as statements.
+#: Statements that give objects to the owner.
 FOREIGN = """
 select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
                                             else 'table' end, c.oid::regclass)
@@ -88,8 +88,8 @@ select format('alter function %s owner to owner', p.oid::regprocedure)
    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 """
 
-#: Nothing that we ask is worth compiling.  Said to the server, because a pooler passes no start-up
-#: options on, and of the database: a group role's settings reach no login that is its member.
+#: No query here is worth JIT compilation.  Set on the database, because a pooler passes no start-up
+#: options on, and settings of a group role do not apply to its members.
 _COMPILING = text("""
 select format('alter database %I set jit = off', datname) from pg_database
  where datname = current_database() and pg_has_role(datdba, 'usage')
@@ -98,7 +98,7 @@ select format('alter database %I set jit = off', datname) from pg_database
                       and setconfig::text like '%jit=off%')
 """)
 
-#: What was granted before is taken away first: an upgrade leaves nobody more than this.
+#: Earlier grants are revoked first, so that no upgrade leaves more than this.
 _GRANTS = (
     "grant usage on schema public to viewer, operator, service, owner",
     "grant create on schema public to owner",
@@ -147,13 +147,13 @@ def _try(connection: Connection, statement: str) -> bool:
         with connection.begin_nested():
             connection.execute(text(statement))
     except DBAPIError as error:
-        # 42710, 23505: another database of this server was migrated at the same moment.
+        # 42710, 23505: another database of this server was migrated at the same time.
         return getattr(error.orig, "sqlstate", "") in {"42710", "23505"}
     return True
 
 
 def _guard(connection: Connection, people: Mapping[str, str]) -> None:
-    """A guard on each table, and only then the grant that lets an operator run into it."""
+    """Create a guard on each table, then the grant that makes an operator reach it."""
     for name, is_table, present in connection.execute(_TABLES).all():
         if not is_table:
             continue
@@ -173,7 +173,7 @@ def _guard(connection: Connection, people: Mapping[str, str]) -> None:
             f" for each row when ({GUARDED} and ({touched})) execute function guard_columns({quoted})"
         )
 
-    # Logins are sent to a mail server: who could add one could have them sent to himself.
+    # Logins are sent to mail servers, so an operator must not add one.
     connection.exec_driver_sql(
         "create or replace trigger guard_mail_server after insert on upstream for each row"
         f" when ({GUARDED} and new.base_url ~* '^\\s*smtp') execute function"
