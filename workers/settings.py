@@ -82,7 +82,10 @@ class Settings(BaseSettings):
         250, ge=1, le=1000, description="Maximum of due times that one tick of beat claims"
     )
     gather_seconds: float = Field(
-        0.035, ge=0, le=1, description="Due times are gathered so long when over 50 a second come due"
+        0.035,
+        ge=0,
+        le=1,
+        description="How long due times are gathered while over 50 a second come due (seconds)",
     )
     listen: bool = Field(
         True, description="LISTEN for edits; false: poll only (behind a transaction pooler)"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.watches.rules import Ready
 
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
-against = click.option("--against", default="7d", help="what was seen within so long: 12h, 7d")
+against = click.option("--against", default="7d", help="period to look back over: 12h, 7d")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
