@@ -19,7 +19,7 @@ def rule(chance: random.Random) -> str:
         (
             f'title contains "{model}" AND price < {price}',
             f'title contains "{maker}" AND title contains "{model}" AND NOT title contains "broken"',
-            f'(title contains "{maker}" OR title startswith "{model}") AND price between 100 and {price}',
+            f'(title contains "{maker}" OR title startswith "{model}") AND price between 10 and {price}',
             f'seller != "bob" AND condition in ("New", "Excellent") AND price <= {price}',
             f'title matches "{model}\\s*[0-9]*" AND currency = "USD"',
             f'title contains "{model}" AND title fuzzy_contains "{maker} {model}"',
