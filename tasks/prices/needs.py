@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import takewhile
@@ -33,10 +33,6 @@ class Known:
     rests_until: datetime | None = None
 
 
-def next_refresh_at(confirmed_at: datetime, refresh_every: timedelta) -> datetime:
-    return confirmed_at + refresh_every
-
-
 def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datetime) -> Need | None:
     """What to ask for, or None when what is stored is fresh enough.
 
@@ -55,21 +51,9 @@ def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datet
         return "bars"
     if not calendar.is_open(now):
         return None
-    if known.confirmed_at is None or now >= next_refresh_at(known.confirmed_at, refresh_every):
+    if known.confirmed_at is None or now >= known.confirmed_at + refresh_every:
         return "price"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    known: Mapping[str, Known]
-    calendars: Mapping[str, Calendar]
-
-    def calendar(self, symbol: str) -> Calendar:
-        return self.calendars[market_of(symbol)]
-
-    def need(self, symbol: str, refresh_every: timedelta, now: datetime) -> Need | None:
-        return judge(self.known[symbol], self.calendar(symbol), refresh_every, now)
 
 
 def rest_after(outcomes_: Sequence[str]) -> timedelta:
@@ -94,15 +78,20 @@ def resting(
     }
 
 
-def learn(connection: Connection, symbols: Sequence[str], now: datetime) -> Knowledge:
-    """What is stored of ``symbols``, in a fixed number of statements."""
+def learn(
+    connection: Connection, symbols: Sequence[str], now: datetime
+) -> dict[str, tuple[Known, Calendar]]:
+    """What is stored of each symbol, and its exchange's sessions, in a fixed number of statements."""
     latest = bars.latest(connection, symbols)
     confirmed = quotes.confirmed(connection, symbols)
     rests = resting(connection, symbols, now)
     first, last = (now - MAX_CLOSURE).date(), (now + timedelta(days=1)).date()
     sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
-    known = {
-        symbol: Known(latest.get(symbol), confirmed.get(symbol), rests.get(symbol))
+    calendars = {mic: Calendar.of(rows) for mic, rows in sessions.items()}
+    return {
+        symbol: (
+            Known(latest.get(symbol), confirmed.get(symbol), rests.get(symbol)),
+            calendars[market_of(symbol)],
+        )
         for symbol in symbols
     }
-    return Knowledge(known, {mic: Calendar.of(rows) for mic, rows in sessions.items()})

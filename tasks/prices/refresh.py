@@ -42,11 +42,11 @@ def plan(work: Work[RefreshOptions]) -> Iterable[Item]:
     fetching.require_ready(options.order)
     with work.read() as connection:
         wanted = wanted_symbols(connection, options, now)
-        knowledge = needs.learn(connection, [one.symbol for one in wanted], now)
+        stored = needs.learn(connection, [one.symbol for one in wanted], now)
     needed = [
         Item(one.symbol, {"refresh_seconds": one.refresh_every.total_seconds()})
         for one in wanted
-        if options.force or knowledge.need(one.symbol, one.refresh_every, now)
+        if options.force or needs.judge(*stored[one.symbol], one.refresh_every, now)
     ]
     work.log.info("prices.planned", wanted=len(wanted), needed=len(needed))
     return needed[: options.max_symbols]
@@ -77,17 +77,17 @@ def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
     """Ask the sources for one symbol and store what they have, with its outcome."""
     symbol, now = item.key, work.now()
     with work.read() as connection:
-        knowledge = needs.learn(connection, [symbol], now)
+        known, calendar = needs.learn(connection, [symbol], now)[symbol]
     # Asked again: the batch may have waited hours for a quota, or another run has refreshed the symbol.
     refresh_every = timedelta(seconds=item.data.get("refresh_seconds", 0))
-    need = "bars" if work.options.force else knowledge.need(symbol, refresh_every, now)
+    need = "bars" if work.options.force else needs.judge(known, calendar, refresh_every, now)
     if need is None:
         with work.done(item, fresh=1) as connection:
-            if knowledge.known[symbol].rests_until is None:
+            if known.rests_until is None:
                 detail = "another run was here meanwhile"
                 outcomes.put(connection, work.run_id, symbol, "ok", detail=detail)
         return
-    order, calendar = work.options.order, knowledge.calendar(symbol)
+    order = work.options.order
     if need == "price":
         source, price = fetching.fetch_price(work, item, order, now.date())
         store(work, source, item, price, [], None)

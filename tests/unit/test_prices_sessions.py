@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.prices import ranges
 from tasks.prices.bars import Bar
-from tasks.prices.needs import REST, STALE_REST, Known, judge, next_refresh_at, rest_after
+from tasks.prices.needs import REST, STALE_REST, Known, judge, rest_after
 from tasks.prices.sessions import Calendar, Session
 from tasks.prices.spans import Span
 from workers.calendars.exchanges import sessions_of
@@ -153,11 +153,6 @@ def test_without_known_sessions_bars_are_asked_for_once_a_day() -> None:
     day = date(2026, 1, 27)
     assert judge(Known(day, now - timedelta(hours=23)), nothing, timedelta(0), now) is None
     assert judge(Known(day, now - timedelta(hours=24)), nothing, timedelta(0), now) == "bars"
-
-
-def test_a_price_is_due_again_after_its_interval() -> None:
-    at = datetime(2026, 1, 28, tzinfo=UTC)
-    assert next_refresh_at(at, timedelta(hours=24)) == at + timedelta(hours=24)
 
 
 @given(st.datetimes(datetime(2023, 1, 5), datetime(2027, 6, 1), timezones=st.just(UTC)))

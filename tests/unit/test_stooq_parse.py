@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.prices.sources import stooq
-from tasks.prices.sources.refusals import LimitReached, NotCovered
-from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
+from tasks.prices.sources.refusals import NotCovered
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
 from workers.upstreams.responses import Response
 
 TABLE = "Date,Open,High,Low,Close,Volume\r\n2026-01-30,1,2,0.5,1.75,1000\r\n2026-01-29,1,2,1,1.5,\r\n"
@@ -32,7 +32,7 @@ def test_a_table_is_read_in_order() -> None:
     ("text", "kind"),
     [
         ("No data", NotFound),
-        ("Exceeded the daily hits limit", LimitReached),
+        ("Exceeded the daily hits limit", RateLimited),
         ("Get your apikey: enter the captcha", Blocked),
         ("<html><title>Just a moment...</title>", Blocked),
         ("something else", BrokenAnswer),

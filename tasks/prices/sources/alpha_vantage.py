@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.quotes import Price
-from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly, Scope, SettingRefused
-from workers.errors import Blocked, BrokenAnswer, NotFound, SettingMissing, UpstreamError
+from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
 
@@ -25,14 +25,14 @@ UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
 #: How long to wait after a limit of each span (seconds).  A day's limit is taken to end at midnight in
 #: New York, the time zone of the data: its documentation does not say.
-PAUSES: Mapping[Scope, float] = {"second": 1.5, "minute": 60.0, "hour": 3600.0}
+PAUSES: Mapping[str, float] = {"second": 1.5, "minute": 60.0, "hour": 3600.0}
 DAY_ENDS_IN = ZoneInfo("America/New_York")
 #: Its clock may differ from ours: wait so long beyond midnight, and after a refusal within the first
 #: hour, which may be about the day before, only an hour (seconds).
 MIDNIGHT_MARGIN = 60.0
 FIRST_HOUR = 3600.0
 _EACH = r"(?:\b(?:per|an?|each|every)[\s-]+|/\s*)"
-_SPANS: Mapping[Scope, re.Pattern[str]] = {
+_SPANS: Mapping[str, re.Pattern[str]] = {
     "second": re.compile(_EACH + r"(?:second|sec)\b|/s\b"),
     "minute": re.compile(_EACH + r"(?:minute|min)\b"),
     "hour": re.compile(_EACH + r"(?:hour|hr)\b|\bhourly\b"),
@@ -132,18 +132,20 @@ def _meaning(text: str, now: datetime) -> UpstreamError | SettingMissing | None:
     if "premium endpoint" in text:
         return PremiumOnly(UPSTREAM, "this call needs a paid key", smaller=False)
     if "invalid api call" in text:
-        return BadCall(UPSTREAM, "it knows no such symbol")
+        # The form of our calls is fixed, so what it does not know is the symbol.
+        return NotFound(UPSTREAM, "it knows no such symbol")
     return None
 
 
-def _limit(text: str, now: datetime) -> LimitReached:
+def _limit(text: str, now: datetime) -> RateLimited:
     """The limit of the shortest span that is named; longer ones are only mentioned beside it."""
     spans = (span for span, pattern in _SPANS.items() if pattern.search(text))
     span = next(spans, "second" if "spreading out" in text or "burst" in text else "day")
     if span == "day":
-        return LimitReached(UPSTREAM, "the day's quota of the key is used up", "day", _to_midnight(now))
+        detail = "the day's quota of the key is used up"
+        return RateLimited(UPSTREAM, detail, retry_after=_to_midnight(now))
     article = "an" if span == "hour" else "a"
-    return LimitReached(UPSTREAM, f"too many calls {article} {span}", span, PAUSES[span])
+    return RateLimited(UPSTREAM, f"too many calls {article} {span}", retry_after=PAUSES[span])
 
 
 def _to_midnight(now: datetime) -> float:

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from workers.errors import NotFound, RateLimited, SettingMissing, UpstreamError, WatchkeeperError
-
-Scope = Literal["second", "minute", "hour", "day"]
-
-
-class LimitReached(RateLimited):
-    """The source refuses because a limit is reached; ``scope`` is the limit's window."""
-
-    def __init__(self, upstream: str, detail: str, scope: Scope, retry_after: float) -> None:
-        super().__init__(upstream, detail, retry_after=retry_after)
-        self.scope = scope
+from workers.errors import NotFound, SettingMissing, UpstreamError, WatchkeeperError
 
 
 class PremiumOnly(UpstreamError):
@@ -31,10 +19,6 @@ class NotCovered(NotFound):
 
 class NoBars(NotFound):
     """The source answered, but has no bars of the symbol in the range."""
-
-
-class BadCall(NotFound):
-    """The source says that the call is invalid; the calls are fixed, so it does not know the symbol."""
 
 
 class SettingRefused(SettingMissing):

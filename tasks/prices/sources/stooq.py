@@ -12,9 +12,9 @@ from datetime import date, timedelta
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_row
 from tasks.prices.quotes import Price, last_close
-from tasks.prices.sources.refusals import LimitReached, NotCovered
+from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
-from workers.errors import Blocked, BrokenAnswer, NotFound, UpstreamError
+from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
 from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
 
 UPSTREAM = NAME = "stooq"
@@ -88,7 +88,7 @@ def classify(text: str) -> UpstreamError | None:
     if start.startswith("date,"):
         return None
     if "daily hits limit" in start:
-        return LimitReached(UPSTREAM, "the day's hits are used up", "day", DAY_PAUSE)
+        return RateLimited(UPSTREAM, "the day's hits are used up", retry_after=DAY_PAUSE)
     if any(word in start for word in ("captcha", "apikey", "api key")):
         return Blocked(UPSTREAM, "asks for a key or a captcha")
     if start.startswith("<") or "proof of work" in start or "javascript" in start:

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.prices import values
 from tasks.prices.quotes import Price
 from tasks.prices.sources import alpha_vantage
-from tasks.prices.sources.refusals import BadCall, LimitReached, PremiumOnly
+from tasks.prices.sources.refusals import PremiumOnly
 from tests.support.cases.common import only
 from workers.errors import (
     Blocked,
@@ -108,7 +108,6 @@ def described(error: Exception) -> dict[str, Any]:
     """Our error in the words of the cases."""
     kinds = (
         (SettingMissing, "auth"),
-        (BadCall, "bad_request"),
         (NotFound, "not_found"),
         (PremiumOnly, "premium"),
         (BrokenAnswer, "invalid_data"),
@@ -117,8 +116,11 @@ def described(error: Exception) -> dict[str, Any]:
         (Unavailable, "unavailable"),
     )
     name = next(name for kind, name in kinds if isinstance(error, kind))
+    if name == "not_found" and "no such symbol" in str(error):
+        name = "bad_request"
     found = {"error": name, "not": None if name == "rate_limited" else "rate_limited"}
-    return {**found, "scope": error.scope} if isinstance(error, LimitReached) else found
+    spans = [span for span in ("second", "minute", "hour", "day") if span in str(error)]
+    return {**found, "scope": spans[0]} if name == "rate_limited" and spans else found
 
 
 def answering(given: dict[str, Any], need: Any) -> Any:

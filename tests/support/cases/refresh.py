@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tasks.prices import active, needs, transactions
 from tasks.prices.active import Wanted
 from tasks.prices.refresh import RefreshOptions
-from tasks.prices.sessions import Calendar
+from tasks.prices.sessions import Calendar, Session
 from tests.support.cases.common import only
 from tests.support.cases.quotas import DAY, MINUTE, add_quota, take
 from workers.calendars.exchanges import sessions_of
@@ -44,7 +44,7 @@ def refresh(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[
     if "max_age_hours" in given:
         only(given, "max_age_hours", "refreshed_at")
         at = datetime(2026, 1, 30, tzinfo=UTC)
-        due = needs.next_refresh_at(at, timedelta(hours=given["max_age_hours"]))
+        due = at + due_after(timedelta(hours=given["max_age_hours"]), at)
         return {"next_refresh_at": f"{given['refreshed_at']}+{(due - at) / timedelta(hours=1):.0f}h"}
     if "rows" in given:
         only(given, "rows")
@@ -56,6 +56,15 @@ def refresh(given: dict[str, Any], expected: dict[str, Any], need: Any) -> dict[
         return failing(given, expected, need)
     only(given, "now")
     return weekend(datetime.fromisoformat(given["now"]))
+
+
+def due_after(max_age: timedelta, at: datetime) -> timedelta:
+    """Hours until a price that was confirmed ``at`` is asked for again, in a market that never closes."""
+    before = at - DAY
+    sessions = Calendar([Session(before.date(), before, at), Session(at.date(), at, at + 100 * DAY)])
+    known = needs.Known(before.date(), at)
+    hours = (timedelta(hours=number) for number in range(2400))
+    return next(hour for hour in hours if needs.judge(known, sessions, max_age, at + hour))
 
 
 def weekend(now: datetime) -> dict[str, Any]:
