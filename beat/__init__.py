@@ -1,1 +1,1 @@
-"""The database-driven scheduler: a table in Postgres says what runs and when."""
+"""The database-driven scheduler: a table in Postgres defines what runs and when."""

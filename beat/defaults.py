@@ -11,6 +11,8 @@ import structlog
 from celery import Celery
 from celery.schedules import crontab, schedule
 
+from workers.db import Driver
+
 log = structlog.stdlib.get_logger("beat")
 
 INSERT = """
@@ -38,7 +40,7 @@ def _timing(given: Any) -> tuple[timedelta | None, str | None]:
     return timedelta(seconds=float(given)), None
 
 
-def insert_entries(connection: psycopg.Connection[Any], app: Celery) -> None:
+def insert_entries(connection: Driver, app: Celery) -> None:
     """Insert entries of ``beat_schedule`` without a row; an invalid one is logged and skipped."""
     for key, entry in (app.conf.beat_schedule or {}).items():
         name = key.lower().replace("_", "-").replace(".", "-")

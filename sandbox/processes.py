@@ -20,7 +20,7 @@ GUARD = Path(__file__).with_name("process_guard.py")
 
 
 class NotStarted(Exception):
-    """A part did not come up; the text says which and why."""
+    """A part did not start; the text has its name and the reason."""
 
 
 #: Messages of servers whose port is taken: Postgres, Valkey, Python and Tornado.

@@ -32,7 +32,7 @@ from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
 from workers.settings import settings
 
-#: Session settings of every connection of the program: nobody waits for ever for anybody's lock.
+#: Session settings of all connections of the program: no statement waits forever for a lock.
 SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off"
@@ -217,7 +217,7 @@ def _sqlstate(error: DBAPIError) -> str | None:
 
 
 def is_lost(error: DBAPIError) -> bool:
-    """Whether there is no connection: what became of the statement is for the ledger to say."""
+    """Whether the connection was lost, so that the statement may or may not have been executed."""
     state = _sqlstate(error)
     nameless = state is None and isinstance(error, (OperationalError, InterfaceError))
     return error.connection_invalidated or nameless or (state or "").startswith(_LOST)

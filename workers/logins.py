@@ -7,14 +7,13 @@ migrates, one is for beat and workers, one for people who use psql.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DuplicateObject, UniqueViolation
 
-from workers.db import connect_args
+from workers.db import Driver, connect_args
 from workers.roles import FOREIGN, ROLES
 from workers.settings import libpq_dsn, settings
 
@@ -73,7 +72,7 @@ def finish() -> None:
             connection.execute("select limit_login(%s)", (name,))
 
 
-def _make(connection: psycopg.Connection[Any], name: str, how: str) -> None:
+def _make(connection: Driver, name: str, how: str) -> None:
     if connection.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
         return
     try:
@@ -83,7 +82,7 @@ def _make(connection: psycopg.Connection[Any], name: str, how: str) -> None:
         return
 
 
-def _login(connection: psycopg.Connection[Any], group: str, name: str, password: str) -> None:
+def _login(connection: Driver, group: str, name: str, password: str) -> None:
     _make(connection, name, "login")
     plain = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit {}"
     connection.execute(
@@ -106,14 +105,14 @@ def _login(connection: psycopg.Connection[Any], group: str, name: str, password:
     connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name)))
 
 
-def _limit(connection: psycopg.Connection[Any], group: str) -> int:
+def _limit(connection: Driver, group: str) -> int:
     if group != "service":
         return RESERVED
     row = connection.execute("select current_setting('max_connections')::int").fetchone()
     return max(RESERVED, int((row or (0,))[0]) - 2 * RESERVED)
 
 
-def _hand_over(connection: psycopg.Connection[Any]) -> None:
+def _hand_over(connection: Driver) -> None:
     """Give the database and its objects to the owner; nobody else may create objects there."""
     database = sql.Identifier(connection.info.dbname)
     for statement in (

@@ -55,7 +55,7 @@ MESSAGES = Counter(
 )
 
 FOLDER = "watchkeeper-metrics-"
-#: Interval of merging the files of ended processes while nobody reads the metrics (seconds).
+#: Interval of merging the files of ended processes while no scrape reads the metrics (seconds).
 MERGE_SECONDS = 60.0
 #: Interval of retries while the port is taken (seconds).
 RETRY_SECONDS = 10.0
@@ -137,7 +137,7 @@ def _listen(registry: CollectorRegistry, port: int, *, log_error: bool) -> bool:
 
 
 def _run(registry: CollectorRegistry, port: int, folder: Path, listening: bool) -> None:
-    """Retry a taken port; merge files regularly, which would pile up while nobody reads them."""
+    """Retry a taken port; merge files regularly, which would accumulate while no scrape reads them."""
     while not listening:
         time.sleep(RETRY_SECONDS)
         listening = _listen(registry, port, log_error=False)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import psycopg
 
 from beat.time.timetable import Session, Sessions
+from workers.db import Driver
 
 #: Sessions are read again after this time (seconds); a change of the table replans its schedules.
 MAX_AGE = 300.0
@@ -33,7 +31,7 @@ class SessionCache:
         """Read everything again, e.g. because sessions have changed."""
         self._known.clear()
 
-    def sessions(self, connection: psycopg.Connection[Any], mic: str | None) -> Sessions | None:
+    def sessions(self, connection: Driver, mic: str | None) -> Sessions | None:
         """Sessions of ``mic``, or None without a calendar; ValueError when none are known."""
         if mic is None:
             return None

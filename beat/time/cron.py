@@ -142,7 +142,7 @@ class Expression:
         reached = 0
         for stretch in stretches(day, zone):
             begin = midnight - stretch.offset
-            low, high = (-((begin - moment) // _MINUTE) for moment in (stretch.start, stretch.end))
+            low, high = (-((begin - instant) // _MINUTE) for instant in (stretch.start, stretch.end))
             if self.is_fixed:
                 skipped = bisect_left(self.minutes, low) - bisect_left(self.minutes, reached)
                 if skipped > 0:

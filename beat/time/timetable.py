@@ -65,7 +65,7 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The columns of a schedule that say when it runs; exactly one of every, cron, at (or after)."""
+    """The timing columns of a schedule; exactly one of every, cron, at (or after) is set."""
 
     name: str
     every: timedelta | None = None

@@ -1,4 +1,4 @@
-"""`timezone_name`: every zone that beat can obey, so that the database can refuse others."""
+"""`timezone_name`: every zone that beat knows, so that the database can refuse others."""
 
 from __future__ import annotations
 

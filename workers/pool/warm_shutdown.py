@@ -1,4 +1,4 @@
-"""A worker that is told to stop marks its batches in the ledger, then stops within its time limit.
+"""A worker that shuts down marks its batches in the ledger, then ends within its time limit.
 
 Celery's warm shutdown waits for Redis, and processes that wait for Postgres.  Threads beside it mark
 the worker's batches, so that a kill at the end of the grace period counts as no death, and end the

@@ -1,6 +1,6 @@
-"""Secrets that a channel may name: variables WATCHKEEPER_CHANNEL_…, files /run/secrets/channel-….
+"""Secrets that a channel may refer to: variables WATCHKEEPER_CHANNEL_…, files /run/secrets/channel-….
 
-Operators write channels; without the prefix they could name any variable or file of the workers.
+Operators write channels; without the prefix they could refer to any variable or file of the workers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FILE = re.compile(r"file:/run/secrets/(channel-[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_BYTES = 65536
 #: A shorter part of an address ("webhooks") is no secret by itself.
-MIN_PART = 12
+MIN_LENGTH = 12
 
 
 def is_reference(text: str) -> bool:
-    """Whether ``text`` says where a secret is, rightly or wrongly, instead of what it is."""
+    """Whether ``text`` has the form of a reference to a secret, valid or not."""
     return text.lstrip().lower().startswith(("env:", "file:"))
 
 
@@ -36,7 +36,7 @@ def has_control(text: str) -> bool:
 
 
 def resolve(reference: str) -> str:
-    """The secret; SecretRefused when a channel may not name it, SettingMissing when it is not there."""
+    """The secret; SecretRefused when a channel may not use it, SettingMissing when it is absent."""
     if variable := _VARIABLE.fullmatch(reference):
         name = variable.group(1)
         value = os.environ.get(name, "").strip()
@@ -73,7 +73,7 @@ def remember_all() -> None:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """The secret and what of it could be shown alone: a password, a path, a token."""
+    """The secret and its parts that might be shown alone: a password, a path, a token."""
     yield value
     try:
         address = urlsplit(value)
@@ -88,5 +88,5 @@ def _parts(value: str) -> Iterator[str]:
             # user:password, the login of a mail server.
             yield value.partition(":")[2]
     for part in re.split(r"[/?&=:@;,\s]+", value):
-        if len(part) >= MIN_PART and part != host:
+        if len(part) >= MIN_LENGTH and part != host:
             yield part
