@@ -31,7 +31,7 @@ begin
     elsif address <<= inet '64:ff9b::/96' then
         return address_refusal(inet '0.0.0.0' + (host(address)::inet - nat64));
     end if;
-    -- The same list as workers/addresses.py, which judges at the time of the call.
+    -- The same list as workers/upstreams/addresses.py, which checks at the time of the call.
     select meaning into why
       from (values
         (1, inet '0.0.0.0/8', 'this host'),
@@ -2459,11 +2459,11 @@ begin
     if new.alert_after is null or new.alert_after < 1 then
         raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
             using errcode = '23514', column = 'alert_after',
-                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+                  hint = 'It must be 1 or more: 1 reports the first failed run, 3 the third in a row.';
     elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
         raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
             using errcode = '23514', column = 'alert_on_partial',
-                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: partial runs are not reported.';
     end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number

@@ -13,7 +13,7 @@ begin
     elsif address <<= inet '64:ff9b::/96' then
         return address_refusal(inet '0.0.0.0' + (host(address)::inet - nat64));
     end if;
-    -- The same list as workers/addresses.py, which judges at the time of the call.
+    -- The same list as workers/upstreams/addresses.py, which checks at the time of the call.
     select meaning into why
       from (values
         (1, inet '0.0.0.0/8', 'this host'),
