@@ -967,7 +967,7 @@ COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahe
 CREATE FUNCTION public.incident_goes_on(kind text, subject text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
+    -- An upstream that is blocked again and again, or a quota around its edge, is one incident.
     select case kind
         when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.blocked_until > clock_timestamp())
         when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q.allowed)
@@ -1430,7 +1430,7 @@ COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
 COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
 
 -- Name: COLUMN upstream.unblocked_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.unblocked_at IS 'When a person opened its closed door last: unblock()';
+COMMENT ON COLUMN public.upstream.unblocked_at IS 'When a person last lifted its block: unblock()';
 
 -- Name: upstream_state; Type: TABLE
 CREATE TABLE public.upstream_state (
@@ -1446,7 +1446,7 @@ CREATE TABLE public.upstream_state (
 WITH (fillfactor='50');
 
 -- Name: TABLE upstream_state; Type: COMMENT
-COMMENT ON TABLE public.upstream_state IS 'The door to each upstream: closed until when and why, next permit when.';
+COMMENT ON TABLE public.upstream_state IS 'What is known of each upstream: blocked until when and why, next permit when.';
 
 -- Name: COLUMN upstream_state.upstream; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
@@ -1455,10 +1455,10 @@ COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
 COMMENT ON COLUMN public.upstream_state.blocked_until IS 'Nobody calls it before';
 
 -- Name: COLUMN upstream_state.blocked_reason; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is closed';
+COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is blocked';
 
 -- Name: COLUMN upstream_state.failures; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.failures IS 'Closings or outages in a row; a good answer clears them';
+COMMENT ON COLUMN public.upstream_state.failures IS 'Blocks or outages in a row; a good response clears them';
 
 -- Name: COLUMN upstream_state.crawl_delay; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'What its robots.txt asks for, when longer than spacing';
@@ -1473,7 +1473,7 @@ COMMENT ON COLUMN public.upstream_state.next_permit_reason IS 'What it waits for
 COMMENT ON COLUMN public.upstream_state.spare IS 'Permits to give before wide windows are counted again; null: count now';
 
 -- Name: permit_refusal(public.upstream, public.upstream_state, timestamp with time zone, boolean); Type: FUNCTION
-CREATE FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
+CREATE FUNCTION public.permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1492,15 +1492,15 @@ begin
         reason := 'disabled' || coalesce(': ' || rules.note, '');
         cause := 'disabled';
         return;
-    elsif door.blocked_until > now_ then
-        free_at := door.blocked_until;
-        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
-        cause := 'closed';
+    elsif state.blocked_until > now_ then
+        free_at := state.blocked_until;
+        reason := 'blocked: ' || coalesce(state.blocked_reason, 'no reason kept');
+        cause := 'blocked';
         return;
     end if;
-    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
-    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
+    -- In flight: a stamp that lies ahead.  A response usually comes long before the lease ends, so look
+    -- again soon.  After a block one call goes first; the others wait for its response.
+    places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
      order by stamp desc offset places - 1 limit 1;
     if found then
@@ -1508,7 +1508,7 @@ begin
         reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
         cause := 'in flight';
     end if;
-    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+    spaced := greatest(rules.spacing, case when rules.obey_robots then state.crawl_delay end,
         (select max(per / calls) from quota where upstream = rules.name and paced));
     if spaced > interval '0' then
         select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
@@ -1523,7 +1523,7 @@ begin
     loop
         begins := window_start(limits.per, limits.timezone, now_);
         if limits.calls > wide then
-            continue when door.spare > 0 and not recount;
+            continue when state.spare > 0 and not recount;
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
                      order by stamp desc limit limits.calls) youngest;
@@ -1547,8 +1547,8 @@ begin
 end
 $$;
 
--- Name: FUNCTION permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer); Type: COMMENT
-COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) IS 'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
+-- Name: FUNCTION permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer); Type: COMMENT
+COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) IS 'Why a call may not be made now and when to ask again (free_at, cause: disabled, blocked, in flight, spacing, quota); free_at is null when it may';
 
 -- Name: permits_available(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.permits_available(for_upstream text, now_ timestamp with time zone) RETURNS integer
@@ -1643,17 +1643,17 @@ begin
     end if;
     if new.per <= interval '0' then
         raise exception 'per = % is not a length of time', new.per
-            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+            using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
     end if;
     if new.per > interval '31 days' then
         raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
     end if;
     if new.timezone is not null then
         if new.per <> interval '1 day' then
-            raise exception 'per = % is no calendar day', new.per
+            raise exception 'per = % is not a calendar day', new.per
                 using errcode = '23514', column = 'per',
-                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+                      hint = 'A quota with a timezone counts calendar days: per must be 1 day. For a rolling window: timezone = NULL.';
         end if;
         perform schedule_check_timezone(new.timezone);
     end if;
@@ -1667,7 +1667,7 @@ end
 $$;
 
 -- Name: FUNCTION quota_check(); Type: COMMENT
-COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a limit that makes no sense, with a hint';
+COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses an invalid limit, with a hint';
 
 -- Name: require_operator(regclass, text); Type: FUNCTION
 CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
@@ -2932,7 +2932,7 @@ CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uu
     AS $$
 declare
     rules upstream;
-    door upstream_state;
+    state upstream_state;
     refusal record;
     now_ timestamptz;
     spare_ integer;
@@ -2944,7 +2944,7 @@ begin
     if cardinality(answered) > 0 then
         perform settle_permits(answered, elapsed, statuses);
     end if;
-    select * into door from upstream_state where upstream = for_upstream for update;
+    select * into state from upstream_state where upstream = for_upstream for update;
     if not found then
         raise exception 'no upstream named "%"', for_upstream
             using hint = 'INSERT INTO upstream (name, base_url) …';
@@ -2953,7 +2953,7 @@ begin
     -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
     select * into rules from upstream where name = for_upstream;
-    trying := door.failures > 0;
+    trying := state.failures > 0;
     if for_run is not null
        and exists (select from run where id = for_run and stop_requested_at is not null) then
         wait_seconds := 86400;
@@ -2961,7 +2961,7 @@ begin
         cause := 'stop';
         return;
     end if;
-    refusal := permit_refusal(rules, door, now_, false);
+    refusal := permit_refusal(rules, state, now_, false);
     if refusal.free_at > now_ then
         wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
         reason := refusal.reason;
@@ -2971,7 +2971,7 @@ begin
          where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
         return;
     end if;
-    spare_ := coalesce(refusal.spare, door.spare);
+    spare_ := coalesce(refusal.spare, state.spare);
     if spare_ is not null then
         -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
         update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
@@ -2984,7 +2984,7 @@ end
 $$;
 
 -- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text); Type: COMMENT
-COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';
 
 -- Name: tell_incident(text, text, text, text, text); Type: FUNCTION
 CREATE FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) RETURNS integer
@@ -3022,11 +3022,11 @@ begin
                   hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     if not kept.enabled then
-        raise exception 'upstream "%" is disabled: a person shut it', kept.name
+        raise exception 'upstream "%" is disabled, not blocked', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'The door of % is not closed.', kept.name;
+        raise notice 'Upstream % is not blocked.', kept.name;
     end if;
     update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
@@ -3035,7 +3035,7 @@ end
 $$;
 
 -- Name: FUNCTION unblock(upstream_name text, why text); Type: COMMENT
-COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
+COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
@@ -3049,7 +3049,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_added(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its door';
+COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its row in upstream_state';
 
 -- Name: upstream_check(); Type: FUNCTION
 CREATE FUNCTION public.upstream_check() RETURNS trigger
@@ -3064,7 +3064,7 @@ begin
             using errcode = '23514', column = 'name', hint = 'Write e.g. ''head_fi''.';
     end if;
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
-        raise exception 'base_url of % is no address', new.name
+        raise exception 'base_url of % is not a URL', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
     end if;
     if tg_op = 'INSERT' or new.base_url <> old.base_url then
@@ -3072,7 +3072,7 @@ begin
         begin
             written := url_address(new.base_url);
         exception when invalid_text_representation then
-            raise exception 'base_url of % names a host that is no address', new.name
+            raise exception 'base_url of % has an invalid host', new.name
                 using errcode = '23514', column = 'base_url',
                       hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
         end;
@@ -3132,7 +3132,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_stamped(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: an upstream knows when it was last edited';
+COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: updated_at is the time of the last edit';
 
 -- Name: upstream_unblocked(); Type: FUNCTION
 CREATE FUNCTION public.upstream_unblocked() RETURNS trigger
@@ -3140,7 +3140,7 @@ CREATE FUNCTION public.upstream_unblocked() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
-    -- Half open: one call goes first, and the others wait for what it is told.
+    -- Half open: one call goes first, and the others wait for its response.
     update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
      where upstream = new.name and blocked_until > clock_timestamp();
     return null;
@@ -3148,7 +3148,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_unblocked(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_unblocked() IS 'Trigger: a person opens the closed door of an upstream';
+COMMENT ON FUNCTION public.upstream_unblocked() IS 'Trigger: unblock() lifts the block of an upstream';
 
 -- Name: url_address(text); Type: FUNCTION
 CREATE FUNCTION public.url_address(url text) RETURNS inet
@@ -4414,7 +4414,7 @@ CREATE VIEW public.quota_status AS
   ORDER BY u.name, q.per;
 
 -- Name: VIEW quota_status; Type: COMMENT
-COMMENT ON VIEW public.quota_status IS 'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';
+COMMENT ON VIEW public.quota_status IS 'How much of each upstream''s limits is used, who waits, what is blocked and why (breaker: closed lets calls through)';
 
 -- Name: quote; Type: TABLE
 CREATE TABLE public.quote (
@@ -4538,7 +4538,7 @@ UNION ALL
     (i.value ->> 'key'::text) AS symbol,
         CASE
             WHEN (COALESCE((i.value ->> 'state'::text), 'waiting'::text) <> 'deferred'::text) THEN 'error'::text
-            WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%closed: %'::text) THEN 'rate_limited'::text
+            WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%blocked: %'::text) THEN 'rate_limited'::text
             ELSE 'deferred'::text
         END AS outcome,
     NULL::text AS source,

@@ -21,7 +21,7 @@ comment on function tell_incident(text, text, text, text, text) is
 create or replace function incident_goes_on(kind text, subject text) returns boolean
 language sql stable
 as $$
-    -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
+    -- An upstream that is blocked again and again, or a quota around its edge, is one incident.
     select case kind
         when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.blocked_until > clock_timestamp())
         when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q.allowed)

@@ -1,5 +1,5 @@
 create or replace function permit_refusal(
-    rules upstream, door upstream_state, now_ timestamptz, recount boolean,
+    rules upstream, state upstream_state, now_ timestamptz, recount boolean,
     out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
 )
 language plpgsql stable
@@ -20,15 +20,15 @@ begin
         reason := 'disabled' || coalesce(': ' || rules.note, '');
         cause := 'disabled';
         return;
-    elsif door.blocked_until > now_ then
-        free_at := door.blocked_until;
-        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
-        cause := 'closed';
+    elsif state.blocked_until > now_ then
+        free_at := state.blocked_until;
+        reason := 'blocked: ' || coalesce(state.blocked_reason, 'no reason kept');
+        cause := 'blocked';
         return;
     end if;
-    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
-    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
+    -- In flight: a stamp that lies ahead.  A response usually comes long before the lease ends, so look
+    -- again soon.  After a block one call goes first; the others wait for its response.
+    places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
      order by stamp desc offset places - 1 limit 1;
     if found then
@@ -36,7 +36,7 @@ begin
         reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
         cause := 'in flight';
     end if;
-    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+    spaced := greatest(rules.spacing, case when rules.obey_robots then state.crawl_delay end,
         (select max(per / calls) from quota where upstream = rules.name and paced));
     if spaced > interval '0' then
         select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
@@ -51,7 +51,7 @@ begin
     loop
         begins := window_start(limits.per, limits.timezone, now_);
         if limits.calls > wide then
-            continue when door.spare > 0 and not recount;
+            continue when state.spare > 0 and not recount;
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
                      order by stamp desc limit limits.calls) youngest;
@@ -76,4 +76,4 @@ end
 $$;
 
 comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
-    'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
+    'Why a call may not be made now and when to ask again (free_at, cause: disabled, blocked, in flight, spacing, quota); free_at is null when it may';

@@ -13,17 +13,17 @@ begin
     end if;
     if new.per <= interval '0' then
         raise exception 'per = % is not a length of time', new.per
-            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+            using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
     end if;
     if new.per > interval '31 days' then
         raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
     end if;
     if new.timezone is not null then
         if new.per <> interval '1 day' then
-            raise exception 'per = % is no calendar day', new.per
+            raise exception 'per = % is not a calendar day', new.per
                 using errcode = '23514', column = 'per',
-                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+                      hint = 'A quota with a timezone counts calendar days: per must be 1 day. For a rolling window: timezone = NULL.';
         end if;
         perform schedule_check_timezone(new.timezone);
     end if;
@@ -36,7 +36,7 @@ begin
 end
 $$;
 
-comment on function quota_check() is 'Trigger: refuses a limit that makes no sense, with a hint';
+comment on function quota_check() is 'Trigger: refuses an invalid limit, with a hint';
 
 create or replace trigger quota_check
     before insert or update on quota

@@ -26,4 +26,4 @@ select u.name as upstream,
                        where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
  order by u.name, q.per;
 comment on view quota_status is
-    'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';
+    'How much of each upstream''s limits is used, who waits, what is blocked and why (breaker: closed lets calls through)';

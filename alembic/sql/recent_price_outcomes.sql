@@ -3,7 +3,7 @@ select at, symbol, outcome, source, detail, run_id from price_outcome
 union all
 select coalesce(b.finished_at, b.updated_at), i ->> 'key',
        case when coalesce(i ->> 'state', 'waiting') <> 'deferred' then 'error'
-            when coalesce(i ->> 'error', b.error) like '%closed: %' then 'rate_limited'
+            when coalesce(i ->> 'error', b.error) like '%blocked: %' then 'rate_limited'
             else 'deferred' end,
        null, coalesce(i ->> 'error', b.error), b.run_id
   from batch b cross join lateral jsonb_array_elements(b.items) i

@@ -8,7 +8,7 @@ language plpgsql
 as $$
 declare
     rules upstream;
-    door upstream_state;
+    state upstream_state;
     refusal record;
     now_ timestamptz;
     spare_ integer;
@@ -20,7 +20,7 @@ begin
     if cardinality(answered) > 0 then
         perform settle_permits(answered, elapsed, statuses);
     end if;
-    select * into door from upstream_state where upstream = for_upstream for update;
+    select * into state from upstream_state where upstream = for_upstream for update;
     if not found then
         raise exception 'no upstream named "%"', for_upstream
             using hint = 'INSERT INTO upstream (name, base_url) …';
@@ -29,7 +29,7 @@ begin
     -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
     select * into rules from upstream where name = for_upstream;
-    trying := door.failures > 0;
+    trying := state.failures > 0;
 
     if for_run is not null
        and exists (select from run where id = for_run and stop_requested_at is not null) then
@@ -38,7 +38,7 @@ begin
         cause := 'stop';
         return;
     end if;
-    refusal := permit_refusal(rules, door, now_, false);
+    refusal := permit_refusal(rules, state, now_, false);
     if refusal.free_at > now_ then
         wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
         reason := refusal.reason;
@@ -48,7 +48,7 @@ begin
          where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
         return;
     end if;
-    spare_ := coalesce(refusal.spare, door.spare);
+    spare_ := coalesce(refusal.spare, state.spare);
     if spare_ is not null then
         -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
         update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
@@ -61,4 +61,4 @@ end
 $$;
 
 comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
-    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';

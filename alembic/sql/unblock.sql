@@ -12,11 +12,11 @@ begin
                   hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     if not kept.enabled then
-        raise exception 'upstream "%" is disabled: a person shut it', kept.name
+        raise exception 'upstream "%" is disabled, not blocked', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'The door of % is not closed.', kept.name;
+        raise notice 'Upstream % is not blocked.', kept.name;
     end if;
     update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
@@ -24,4 +24,4 @@ begin
 end
 $$;
 comment on function unblock(text, text) is
-    'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
+    'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';

@@ -10,7 +10,7 @@ begin
             using errcode = '23514', column = 'name', hint = 'Write e.g. ''head_fi''.';
     end if;
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
-        raise exception 'base_url of % is no address', new.name
+        raise exception 'base_url of % is not a URL', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
     end if;
     if tg_op = 'INSERT' or new.base_url <> old.base_url then
@@ -18,7 +18,7 @@ begin
         begin
             written := url_address(new.base_url);
         exception when invalid_text_representation then
-            raise exception 'base_url of % names a host that is no address', new.name
+            raise exception 'base_url of % has an invalid host', new.name
                 using errcode = '23514', column = 'base_url',
                       hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
         end;

@@ -7,7 +7,7 @@ begin
 end
 $$;
 
-comment on function upstream_added() is 'Trigger: a new upstream gets its door';
+comment on function upstream_added() is 'Trigger: a new upstream gets its row in upstream_state';
 
 create or replace trigger upstream_added
     after insert on upstream
@@ -22,7 +22,7 @@ begin
 end
 $$;
 
-comment on function upstream_stamped() is 'Trigger: an upstream knows when it was last edited';
+comment on function upstream_stamped() is 'Trigger: updated_at is the time of the last edit';
 
 create or replace trigger upstream_stamped
     before update on upstream
@@ -44,8 +44,8 @@ $$;
 
 comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
 
--- Deferred to the commit: the door is locked whenever a permit is taken, and an editor's open
--- transaction must not hold it.
+-- Deferred to the commit: upstream_state is locked whenever a permit is taken, and an editor's open
+-- transaction must not hold that lock.
 drop trigger if exists upstream_edited on upstream;
 create constraint trigger upstream_edited
     after update on upstream deferrable initially deferred

@@ -2,14 +2,14 @@ create or replace function upstream_unblocked() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
-    -- Half open: one call goes first, and the others wait for what it is told.
+    -- Half open: one call goes first, and the others wait for its response.
     update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
      where upstream = new.name and blocked_until > clock_timestamp();
     return null;
 end
 $$;
 
-comment on function upstream_unblocked() is 'Trigger: a person opens the closed door of an upstream';
+comment on function upstream_unblocked() is 'Trigger: unblock() lifts the block of an upstream';
 
 -- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
 drop trigger if exists upstream_unblocked on upstream;

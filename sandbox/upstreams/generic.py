@@ -1,4 +1,4 @@
-"""An upstream of no particular kind: any path answers; for benches and tests of the door."""
+"""An upstream of no particular kind: any path answers; for benches and tests of the client."""
 
 from __future__ import annotations
 

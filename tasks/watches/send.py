@@ -99,7 +99,7 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
     try:
         answer = adapters.send(work.client, channel, told)
     except (ControlFlow, RateLimited, Blocked):
-        # Refused before it was read, or never sent: the door says when to come again.
+        # Refused before it was read, or never sent: the client says when to try again.
         with work.fenced() as connection:
             notices.give_back(connection, ids, message)
         raise

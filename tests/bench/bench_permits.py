@@ -1,6 +1,6 @@
 """Permits a second: over 50 upstreams, and on one whose window of a minute fills; 8 processes.
 
-Each process settles its last call and takes the next permit in one statement, as the door does.
+Each process settles its last call and takes the next permit in one statement, as the client does.
 ``--quick`` measures a few seconds of each instead of a minute.
 """
 
@@ -20,15 +20,15 @@ LEASE = timedelta(seconds=31)
 
 def hammer(number: int, names: list[str], ready: Any, seconds: float, pace: float, out: Any) -> None:
     """Take permits until the time is over, at most ``pace`` a second (0: as fast as can be)."""
-    from workers.db import connect
+    from workers.db import driver_connect
     from workers.upstreams import permits
     from workers.upstreams.permits import Answered
 
     answered: list[Answered] = []
     took: list[tuple[float, float]] = []
     denied = 0
-    with connect() as connection:
-        connection.exec_driver_sql("select 1")
+    with driver_connect() as connection:
+        connection.execute("select 1")
         ready.wait()
         begin = time.monotonic()
         turn = 0

@@ -35,7 +35,7 @@ def ours(number: int, ends: float, out: Any) -> None:
     rng = random.Random(number)
     arrivals: list[float] = []
     answered: list[Answered] = []
-    with db.connect() as connection:
+    with db.driver_connect() as connection:
         while time.monotonic() < ends:
             grant = permits.take(connection, "bench", LEASE, answered=answered)
             answered = []

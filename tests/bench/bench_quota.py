@@ -1,6 +1,6 @@
 """Never above an upstream's limit, as the upstream counts, and nearly all of it used.
 
-Eight processes call four strict imitations through the door, with a one-way latency that has a tail of a
+Eight processes call four strict imitations through the client, with a one-way latency that has a tail of a
 second: 60 per 6 s; 5 per 6 s and 40 per 60 s with 2 at once; 1 per 2 s; 30 at a time with a Retry-After
 now and then.  First without faults, then while processes are killed with -9 and Postgres crashes once.
 The figures come from the imitations' own logs.  ``--quick``: a few windows of each.
@@ -83,11 +83,11 @@ def work(number: int, folder: Path) -> None:
             except (QuotaWait, QuotaSpent, UpstreamError) as error:
                 rest[name] = time.monotonic() + min(getattr(error, "seconds", 1.0), 5.0)
                 with db.transaction() as connection:
-                    client.settle(connection)
+                    client.settle(db.driver(connection))
                     connection.execute(give_back, {"n": n})
                 continue
             with db.transaction() as connection:
-                client.settle(connection)
+                client.settle(db.driver(connection))
                 connection.execute(done, {"n": n})
             if name == "bench_d":
                 rest[name] = time.monotonic() + 0.4

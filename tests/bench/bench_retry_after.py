@@ -1,4 +1,4 @@
-"""A closed door: eight hungry processes, one upstream that now and then answers 429 with Retry-After.
+"""A block: eight hungry processes, one upstream that now and then answers 429 with Retry-After.
 
 No permit is given from the moment the answer was read until the time named; how soon after it is the first?
 Half of the processes have a clock that is a second off, which makes no difference.
@@ -99,7 +99,7 @@ def main() -> None:
             caller.join()
         early, late = 0, []
         for until in closings:
-            # The imitation names whole seconds: one, so the door closed a second before.
+            # The imitation names whole seconds: one, so the block began a second before.
             early += bench.value(
                 "select count(*) from permit where upstream = 'bench' and granted_at < %s"
                 " and granted_at > %s - interval '0.9 s'", until, until,

@@ -241,7 +241,7 @@ def test_ready_work_in_a_queue_without_a_living_worker_is_told(here: Any) -> Non
     assert follow(here) == (0, 0), "what waits for a quota is not ready"
 
 
-def test_an_upstream_whose_door_opens_and_shuts_is_one_incident(here: Any) -> None:
+def test_an_upstream_blocked_again_and_again_is_one_incident(here: Any) -> None:
     close = (
         "update upstream_state set blocked_until = now() + %s::interval, failures = 2, blocked_reason = 'x'"
         " where upstream = 'head_fi'"

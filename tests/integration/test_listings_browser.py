@@ -1,4 +1,4 @@
-"""Sites whose ads scripts draw: a real Chromium, fed by the door alone."""
+"""Sites whose ads scripts draw: a real Chromium, fed by the client alone."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_what_robots_txt_forbids_a_script_is_not_fetched_for_it(drawn: Any) -> N
     assert not any(path.startswith("/data") for path in drawn.site_server.asked)
 
 
-def test_a_script_that_is_told_too_much_closes_the_door_and_gives_the_worker_back(drawn: Any) -> None:
+def test_a_script_that_is_told_too_much_blocks_the_site_and_gives_the_worker_back(drawn: Any) -> None:
     def too_much(path: str) -> Any:
         return (429, {"Retry-After": "30"}, "") if path.startswith("/data") else page_of(path)
 

@@ -141,7 +141,7 @@ def test_a_page_that_has_not_changed_is_not_sent_again(scrapes: Any, ads: Any) -
         (200, {}, "<title>Just a moment...</title>", "blocked: answered 200 with a challenge page"),
     ],
 )
-def test_a_challenge_blocks_the_run_closes_the_door_and_expires_nothing(
+def test_a_challenge_blocks_the_run_and_the_site_and_expires_nothing(
     scrapes: Any, ads: Any, status: int, headers: dict[str, str], body: str, why: str
 ) -> None:
     scrapes.sql.execute("update category set scraped = slug in ('full-size', 'dacs')")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from beat.tick import steps
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.upstreams import permits
 
 
@@ -57,7 +57,7 @@ def let_go(connection: Any, run_id: Any) -> list[int]:
 
 
 def ask() -> permits.Grant:
-    with transaction() as connection:
+    with driver_transaction() as connection:
         return permits.take(connection, "generic", timedelta(seconds=31))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from workers.errors import QuotaWait, Unavailable
+from workers.ledger.memo import BatchMemo
 from workers.upstreams import CallOptions, UpstreamClient, client, robots_files
 from workers.upstreams.robots import Disallowed
 
@@ -38,10 +39,12 @@ def test_a_redirect_that_must_wait_half_way_goes_on_where_it_was(
     server = generic(spacing="1 minute")
     run_id = new_run("tests.calling")
     with pytest.raises(QuotaWait):
-        UpstreamClient(run_id=run_id, seq=0).get("generic", "/redirect/2")
+        UpstreamClient(run_id=run_id, seq=0, memo=BatchMemo(run_id, 0, resumed=False)).get(
+            "generic", "/redirect/2"
+        )
     for hop in ("/redirect/1", "/end"):
         connection.execute("update permit set stamp = stamp - interval '2 minutes'")
-        client = UpstreamClient(run_id=run_id, seq=0, resumed=True)
+        client = UpstreamClient(run_id=run_id, seq=0, memo=BatchMemo(run_id, 0, resumed=True))
         if hop == "/end":
             assert client.get("generic", "/redirect/2").url.endswith("/end")
         else:
@@ -57,7 +60,9 @@ def test_what_one_batch_was_sent_on_to_is_nothing_to_another(
     server = generic(spacing="1 minute")
     for run_id in (new_run("tests.calling"), new_run("tests.calling")):
         with pytest.raises(QuotaWait):
-            UpstreamClient(run_id=run_id, seq=0, resumed=True).get("generic", "/redirect/1")
+            UpstreamClient(run_id=run_id, seq=0, memo=BatchMemo(run_id, 0, resumed=True)).get(
+                "generic", "/redirect/1"
+            )
         connection.execute("update permit set stamp = stamp - interval '2 minutes'")
 
     assert paths(server) == ["/redirect/1", "/redirect/1"]

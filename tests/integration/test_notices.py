@@ -150,7 +150,7 @@ def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
     }
 
 
-def test_too_many_messages_close_the_door_and_cost_no_attempt(
+def test_too_many_messages_block_the_upstream_and_cost_no_attempt(
     watched: Any, people: Any, make_listing: Any
 ) -> None:
     people.channel("discord")

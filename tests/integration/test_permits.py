@@ -1,4 +1,4 @@
-"""The settled log in SQL against its definition; the door's state; edits."""
+"""The settled log in SQL against its definition; the state of an upstream; edits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workers.db import connect, transaction
+from workers.db import driver_connect, driver_transaction
 from workers.upstreams import permits, upstream_states
 from workers.upstreams.permits import Answered, Grant
 
@@ -37,12 +37,12 @@ def upstream(connection: Any) -> Callable[..., None]:
 
 
 def take(lease: timedelta = LEASE, **how: Any) -> Grant:
-    with connect() as connection:
+    with driver_connect() as connection:
         return permits.take(connection, "any", lease, **how)
 
 
 def settle(*answered: Answered) -> None:
-    with transaction() as connection:
+    with driver_transaction() as connection:
         permits.settle(connection, answered)
 
 
@@ -52,8 +52,10 @@ def answer(grant: Grant, status: int = 200) -> Answered:
 
 
 def available() -> int:
-    with connect() as connection:
-        return permits.available(connection, "any")
+    with driver_connect() as connection:
+        return int(
+            connection.execute("select permits_available('any', clock_timestamp())").fetchone()[0]
+        )
 
 
 # What the log means, by its definition and nothing else.
@@ -278,8 +280,8 @@ def test_the_longest_wait_is_the_one_told(upstream: Any) -> None:
 
 def test_a_crawl_delay_holds_only_while_robots_txt_is_obeyed(upstream: Any, connection: Any) -> None:
     upstream(obey_robots=True)
-    with transaction() as alchemy:
-        upstream_states.set_crawl_delay(alchemy, "any", timedelta(minutes=1))
+    with driver_transaction() as driver:
+        upstream_states.set_crawl_delay(driver, "any", timedelta(minutes=1))
     settle(answer(take()))
     assert (take().reason, available()) == ("one call per 00:01:00", 0)
 
@@ -289,10 +291,10 @@ def test_a_crawl_delay_holds_only_while_robots_txt_is_obeyed(upstream: Any, conn
     assert take().id is not None
 
 
-def close_door(seconds: float = 60, reason: str = "answered 429") -> tuple[int, datetime | None]:
-    with transaction() as connection:
+def block_upstream(seconds: float = 60, reason: str = "answered 429") -> tuple[int, datetime | None]:
+    with driver_transaction() as connection:
         failures = upstream_states.count_failure(connection, "any")
-        return failures, upstream_states.close(connection, "any", timedelta(seconds=seconds), reason)
+        return failures, upstream_states.block(connection, "any", timedelta(seconds=seconds), reason)
 
 
 def let_time_pass(connection: Any) -> None:
@@ -301,35 +303,35 @@ def let_time_pass(connection: Any) -> None:
     )
 
 
-def test_a_closed_door_is_closed_for_everybody_until_the_time_named(upstream: Any) -> None:
+def test_a_block_holds_for_everybody_until_the_time_named(upstream: Any) -> None:
     upstream()
-    close_door()
+    block_upstream()
 
     grant = take()
 
-    assert (grant.id, grant.reason) == (None, "closed: answered 429")
+    assert (grant.id, grant.reason) == (None, "blocked: answered 429")
     assert 58 < grant.wait <= 60
     assert available() == 0
 
 
-def test_what_was_in_flight_when_the_door_closed_counts_as_the_same_failure(upstream: Any) -> None:
+def test_what_was_in_flight_when_the_block_began_counts_as_the_same_failure(upstream: Any) -> None:
     upstream()
 
-    assert [close_door()[0] for _ in range(4)] == [1, 1, 1, 1]
+    assert [block_upstream()[0] for _ in range(4)] == [1, 1, 1, 1]
 
 
 def test_a_shorter_closing_shortens_no_longer_one(upstream: Any) -> None:
     upstream()
-    _, first = close_door(600)
+    _, first = block_upstream(600)
 
-    _, second = close_door(1)
+    _, second = block_upstream(1)
 
     assert first == second
 
 
 def test_after_a_closing_one_call_goes_first_to_try(upstream: Any, connection: Any) -> None:
     upstream(concurrency=4)
-    close_door()
+    block_upstream()
     let_time_pass(connection)
     assert available() == 1
 
@@ -339,17 +341,17 @@ def test_after_a_closing_one_call_goes_first_to_try(upstream: Any, connection: A
     assert (second.id, second.reason) == (None, "1 call in flight")
 
 
-def test_a_good_answer_opens_the_door_and_a_bad_one_closes_it_for_longer(
+def test_a_good_answer_ends_the_block_and_a_bad_one_blocks_for_longer(
     upstream: Any, connection: Any
 ) -> None:
     upstream(concurrency=4)
-    close_door()
+    block_upstream()
     let_time_pass(connection)
-    assert close_door()[0] == 2
+    assert block_upstream()[0] == 2
     let_time_pass(connection)
 
-    with transaction() as alchemy:
-        upstream_states.recover(alchemy, "any")
+    with driver_transaction() as driver:
+        upstream_states.recover(driver, "any")
 
     grants = [take() for _ in range(4)]
     assert [(one.id is not None, one.trying) for one in grants] == [(True, False)] * 4
@@ -357,10 +359,10 @@ def test_a_good_answer_opens_the_door_and_a_bad_one_closes_it_for_longer(
 
 def test_a_good_answer_from_before_the_closing_opens_nothing(upstream: Any) -> None:
     upstream()
-    close_door()
+    block_upstream()
 
-    with transaction() as alchemy:
-        upstream_states.recover(alchemy, "any")
+    with driver_transaction() as driver:
+        upstream_states.recover(driver, "any")
 
     assert take().id is None
 
@@ -369,8 +371,8 @@ def test_a_good_answer_from_before_the_closing_opens_nothing(upstream: Any) -> N
     ("statement", "sentence"),
     [
         ("insert into quota values ('any', '1 minute', 0)", "calls must be 1 or more"),
-        ("insert into quota values ('any', '0', 5)", "per must be longer than nothing"),
-        ("insert into quota values ('any', '-1 minute', 5)", "per must be longer than nothing"),
+        ("insert into quota values ('any', '0', 5)", "per must be longer than zero"),
+        ("insert into quota values ('any', '-1 minute', 5)", "per must be longer than zero"),
         ("insert into quota values ('any', '1 month', 5)", "no months or years"),
         ("insert into quota values ('any', '90 days', 5)", "per is at most 31 days"),
         ("update upstream set concurrency = 0 where name = 'any'", "concurrency must be 1 or more"),
@@ -406,17 +408,3 @@ def test_no_more_of_the_log_is_read_than_the_window_may_hold(upstream: Any, data
             (rows,) = session.execute(read).fetchone() or (0,)
 
     assert rows <= 120
-
-
-def test_permits_older_than_every_window_are_purged(upstream: Any, connection: Any) -> None:
-    upstream()
-    connection.execute(
-        "insert into permit (upstream, granted_at, stamp, settled)"
-        " select 'any', t, t, true from (values (now() - interval '40 days'), (now())) at(t)"
-    )
-    before = connection.execute("select now() - interval '32 days' as at").fetchone()["at"]
-
-    with transaction() as alchemy:
-        assert permits.purge(alchemy, before, 100) == 1
-
-    assert connection.execute("select count(*) as n from permit").fetchone()["n"] == 1

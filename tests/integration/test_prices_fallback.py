@@ -63,7 +63,7 @@ def asked(upstream: Any, name: str = "symbol") -> list[str]:
 @pytest.mark.parametrize(
     "broken", [(500, "down"), (403, "no"), (200, CHALLENGE)], ids=["outage", "forbidden", "challenge"]
 )
-def test_the_next_source_serves_every_symbol_while_the_firsts_door_is_closed(
+def test_the_next_source_serves_every_symbol_while_the_first_is_blocked(
     prices: Any, monkeypatch: pytest.MonkeyPatch, broken: tuple[int, str]
 ) -> None:
     monkeypatch.setattr("workers.upstreams.retry.INITIAL_PAUSE", 0.001)
@@ -119,7 +119,7 @@ def test_what_one_source_said_is_not_paid_for_again_after_a_wait_for_the_next(pr
 
 
 @pytest.mark.outside(24)
-def test_a_page_that_asks_for_proof_closes_the_door_instead_of_failing_symbol_by_symbol(
+def test_a_page_that_asks_for_proof_blocks_the_source_instead_of_failing_symbol_by_symbol(
     prices: Any,
 ) -> None:
     prices.closed_market()

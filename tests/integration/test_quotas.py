@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from workers.db import connect, transaction
+from workers.db import driver_connect, driver_transaction
 from workers.upstreams import permits, upstream_states
 from workers.upstreams.permits import Answered, Grant
 
@@ -32,7 +32,7 @@ def upstream(connection: Any) -> Callable[..., None]:
 
 
 def take(**how: Any) -> Grant:
-    with connect() as connection:
+    with driver_connect() as connection:
         return permits.take(connection, "any", timedelta(seconds=30), **how)
 
 
@@ -41,14 +41,16 @@ def call() -> bool:
     grant = take()
     if grant.id is None:
         return False
-    with transaction() as connection:
+    with driver_transaction() as connection:
         permits.settle(connection, [Answered(grant.id, time.monotonic(), 200)])
     return True
 
 
 def available() -> int:
-    with connect() as connection:
-        return permits.available(connection, "any")
+    with driver_connect() as connection:
+        return int(
+            connection.execute("select permits_available('any', clock_timestamp())").fetchone()[0]
+        )
 
 
 def shift(connection: Any, to: str) -> None:
@@ -134,7 +136,7 @@ def test_a_paced_quota_waits_and_defers_nothing(upstream: Any) -> None:
         ("'1 day', 5, null, 'America/New_Yrok', false", "unknown timezone"),
         ("'1 hour', 5, null, 'America/New_York', false", "per must be 1 day"),
         ("'1 day', 0, null, null, false", "calls must be 1 or more; to stop calls disable"),
-        ("'-1 day', 5, null, null, false", "per must be longer than nothing"),
+        ("'-1 day', 5, null, null, false", "per must be longer than zero"),
         ("'1 month', 5, null, null, false", "no months or years, write 30 days"),
         ("'40 days', 5, null, null, false", "at most 31 days"),
     ],
@@ -175,9 +177,9 @@ def test_quota_status_names_the_three_states_of_the_breaker(upstream: Any, conne
     query = "select breaker, blocked_until, blocked_because from quota_status where upstream = 'any'"
 
     def close() -> None:
-        with transaction() as alchemy:
-            upstream_states.count_failure(alchemy, "any")
-            upstream_states.close(alchemy, "any", timedelta(minutes=5), "answered 429")
+        with driver_transaction() as driver:
+            upstream_states.count_failure(driver, "any")
+            upstream_states.block(driver, "any", timedelta(minutes=5), "answered 429")
 
     assert connection.execute(query).fetchone()["breaker"] == "closed"
     close()
@@ -186,16 +188,16 @@ def test_quota_status_names_the_three_states_of_the_breaker(upstream: Any, conne
     assert shut["blocked_until"] is not None
     connection.execute("update upstream_state set blocked_until = clock_timestamp()")
     assert connection.execute(query).fetchone()["breaker"] == "half open"
-    with transaction() as alchemy:
-        upstream_states.recover(alchemy, "any")
+    with driver_transaction() as driver:
+        upstream_states.recover(driver, "any")
     assert connection.execute(query).fetchone()["breaker"] == "closed"
 
 
 def test_half_open_lets_one_call_try_while_the_others_wait(upstream: Any, connection: Any) -> None:
     upstream()
-    with transaction() as alchemy:
-        upstream_states.count_failure(alchemy, "any")
-        upstream_states.close(alchemy, "any", timedelta(minutes=5), "answered 429")
+    with driver_transaction() as driver:
+        upstream_states.count_failure(driver, "any")
+        upstream_states.block(driver, "any", timedelta(minutes=5), "answered 429")
     connection.execute("update upstream_state set blocked_until = clock_timestamp()")
 
     first, second = take(), take()
@@ -204,10 +206,10 @@ def test_half_open_lets_one_call_try_while_the_others_wait(upstream: Any, connec
     assert (second.id, second.reason) == (None, "1 call in flight")
 
 
-def test_a_person_opens_a_closed_door_and_one_call_goes_first(upstream: Any, connection: Any) -> None:
+def test_a_person_lifts_a_block_and_one_call_goes_first(upstream: Any, connection: Any) -> None:
     upstream()
-    with transaction() as alchemy:
-        upstream_states.close(alchemy, "any", timedelta(days=1), "answered 429")
+    with driver_transaction() as driver:
+        upstream_states.block(driver, "any", timedelta(days=1), "answered 429")
     assert not call()
 
     row = connection.execute("select (unblock('any', 'they said we may')).*").fetchone()
@@ -216,13 +218,13 @@ def test_a_person_opens_a_closed_door_and_one_call_goes_first(upstream: Any, con
     first, second = take(), take()
     assert (first.trying, second.id, second.reason) == (True, None, "1 call in flight")
     connection.execute("update upstream set note = 'something else' where name = 'any'")
-    with transaction() as alchemy:
-        upstream_states.close(alchemy, "any", timedelta(days=1), "answered 429 again")
+    with driver_transaction() as driver:
+        upstream_states.block(driver, "any", timedelta(days=1), "answered 429 again")
     connection.execute("update upstream set note = 'edited later' where name = 'any'")
     assert available() == 0
 
 
-def test_only_a_door_that_can_be_opened_is(upstream: Any, connection: Any) -> None:
+def test_only_a_block_can_be_lifted(upstream: Any, connection: Any) -> None:
     upstream(enabled=False)
     with pytest.raises(psycopg.Error, match='upstream "any" is disabled') as disabled:
         connection.execute("select unblock('any')")
@@ -234,7 +236,7 @@ def test_only_a_door_that_can_be_opened_is(upstream: Any, connection: Any) -> No
 
     connection.execute("select unblock('any')")
 
-    assert heard == ["The door of any is not closed."]
+    assert heard == ["Upstream any is not blocked."]
     assert call()
 
 

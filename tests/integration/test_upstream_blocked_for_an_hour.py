@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from beat.tick import release
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.errors import QuotaSpent, QuotaWait, RateLimited, Unavailable
 from workers.upstreams import circuit_breaker, permits, retry
 from workers.upstreams.permits import Grant
@@ -24,12 +24,12 @@ def refused(wait: float, cause: str) -> Grant:
 @pytest.mark.parametrize(
     ("wait", "cause", "error"),
     [
-        (3600.0, "closed", QuotaSpent),
-        (3599.99, "closed", QuotaSpent),
-        (3545.0, "closed", QuotaSpent),
-        (3500.0, "closed", QuotaWait),
-        (retry.outage_block_seconds(30) - 0.01, "closed", QuotaSpent),
-        (retry.block_seconds(30, 3600.0) - 5.0, "closed", QuotaSpent),
+        (3600.0, "blocked", QuotaSpent),
+        (3599.99, "blocked", QuotaSpent),
+        (3545.0, "blocked", QuotaSpent),
+        (3500.0, "blocked", QuotaWait),
+        (retry.outage_block_seconds(30) - 0.01, "blocked", QuotaSpent),
+        (retry.block_seconds(30, 3600.0) - 5.0, "blocked", QuotaSpent),
         (86_400.0, "disabled", QuotaSpent),
         (3599.99, "quota", QuotaWait),
         (3600.0, "quota", QuotaSpent),
@@ -42,7 +42,7 @@ def test_what_a_refusal_asks_for(wait: float, cause: str, error: type[Exception]
 
 @pytest.fixture
 def shut(connection: Any) -> Any:
-    """Upstream "generic"; ``shut(error)`` closes its door as the call that failed does."""
+    """Upstream "generic"; ``shut(error)`` blocks it as the call that failed does."""
     connection.execute("insert into upstream (name, base_url) values ('generic', 'http://127.0.0.1:9')")
 
     def close(error: Unavailable | RateLimited) -> Any:
@@ -64,7 +64,7 @@ def shut(connection: Any) -> Any:
 def test_whoever_asks_after_the_closing_is_deferred(shut: Any, database: Any, error: Any) -> None:
     shut(error)
 
-    with transaction() as connection:
+    with driver_transaction() as connection:
         grant = permits.take(connection, "generic", timedelta(seconds=31))
 
     assert 3500 < grant.wait < permits.LONG_WAIT
@@ -72,7 +72,7 @@ def test_whoever_asks_after_the_closing_is_deferred(shut: Any, database: Any, er
 
 
 @pytest.mark.parametrize(("before", "told"), [(3599, 1), (3541, 1), (3500, 0)])
-def test_a_run_that_waits_is_told_so_long_before_the_door_opens(
+def test_a_run_that_waits_is_told_so_long_before_the_block_ends(
     drive: Any, shut: Any, new_run: Any, connection: Any, before: int, told: int
 ) -> None:
     run_id = new_run("tests.calling")
@@ -109,4 +109,4 @@ def test_a_discovery_whose_feeds_all_answer_500_ends(
 
     ended = row(run_id)
     assert ended["state"] == "partial"
-    assert "closed" in ended["reason"]
+    assert "blocked" in ended["reason"]

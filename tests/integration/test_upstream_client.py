@@ -1,4 +1,4 @@
-"""The one door: attempts, refusals, deadlines, permits, against a real server."""
+"""The client: attempts, refusals, deadlines, permits, against a real server."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_refusals_inside_a_200_close_the_door_for_longer_each_time(
     assert (state["failures"], state["long"]) == (3, True)
 
 
-def test_a_page_that_robots_txt_forbids_closes_no_door(imitation: Any, connection: Any) -> None:
+def test_a_page_that_robots_txt_forbids_blocks_nothing(imitation: Any, connection: Any) -> None:
     server = imitation("head_fi")
     connection.execute(
         "update upstream set base_url = %s, spacing = '0' where name = 'head_fi'", (server.url,)
@@ -162,7 +162,7 @@ def test_a_long_retry_after_closes_the_door_for_everybody(upstream: Any, connect
     server = upstream()
     server.control(retry_after=30)
 
-    with pytest.raises(QuotaWait, match="closed"):
+    with pytest.raises(QuotaWait, match="blocked"):
         UpstreamClient().get("generic", "/a")
     with pytest.raises(QuotaWait, match="answered 429"):
         UpstreamClient().get("generic", "/b")
@@ -172,9 +172,7 @@ def test_a_long_retry_after_closes_the_door_for_everybody(upstream: Any, connect
     assert "429" in state["blocked_reason"]
 
 
-def test_after_a_closing_one_call_tries_and_a_good_answer_opens_the_door(
-    upstream: Any, connection: Any
-) -> None:
+def test_after_a_block_one_call_tries_and_a_good_answer_ends_it(upstream: Any, connection: Any) -> None:
     server = upstream()
     server.control(challenge=60)
     with pytest.raises(Blocked, match="challenge page"):
@@ -263,7 +261,7 @@ def test_a_secret_is_in_no_error(connection: Any) -> None:
     assert key not in str(caught.value)
 
 
-def test_a_refusal_inside_a_200_closes_the_door(upstream: Any) -> None:
+def test_a_refusal_inside_a_200_blocks_the_upstream(upstream: Any) -> None:
     upstream()
 
     def check(answer: Response) -> None:

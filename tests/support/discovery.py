@@ -161,7 +161,7 @@ class Discovery:
         raise AssertionError("the run does not end")
 
     def let_time_pass(self) -> None:
-        """Closed doors open."""
+        """Blocks end."""
         self.sql.execute(
             "update upstream_state set blocked_until = least(blocked_until, clock_timestamp()),"
             " next_permit_at = least(next_permit_at, clock_timestamp())"

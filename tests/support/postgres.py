@@ -91,7 +91,7 @@ def shipped_schedules(migrated_template: str) -> list[dict[str, Any]]:
 
 
 def forget_caches() -> None:
-    """Settings, engine and door of this process belong to the last test's database."""
+    """Settings, engine and client of this process belong to the last test's database."""
     from workers import db, settings
     from workers.upstreams import client
 

@@ -269,7 +269,7 @@ def test_the_first_source_able_to_speak_decides() -> None:
     unknown = NotFound("a", "no such symbol")
     out = Unavailable("b", "down")
     spent = QuotaSpent("c", NOW, "day")
-    shut = QuotaWait("d", 30.0, "closed", blocked=True)
+    shut = QuotaWait("d", 30.0, "blocked", blocked=True)
     absent = NotCovered("e", "no such symbols")
     cases: list[tuple[list[Failure], Exception]] = [
         ([unknown, out], unknown),

@@ -129,12 +129,9 @@ def _end_early(lease: BatchLease, order: ControlFlow, summary: Summary | None) -
 
 
 def _client(lease: BatchLease, keeper: LeaseKeeper) -> UpstreamClient:
+    remembered = memo.BatchMemo(lease.run_id, lease.seq, resumed=lease.fence > 1)
     return UpstreamClient(
-        run_id=lease.run_id,
-        seq=lease.seq,
-        settle_later=True,
-        check=keeper.check,
-        resumed=lease.fence > 1,
+        run_id=lease.run_id, seq=lease.seq, settle_later=True, check=keeper.check, memo=remembered
     )
 
 
@@ -147,9 +144,9 @@ def _do(kind: Kind, work: Work[Any]) -> Ended | None:
     left = [item.key for item in work.batch if item.state == "waiting"]
     if left:
         raise RuntimeError(f"{kind.name} left items without an outcome: {', '.join(left[:5])}")
-    with transaction() as connection:
+    with driver_transaction() as connection:
         work.client.settle(connection)
-        return ended.end(driver(connection), work.lease, "done", Ending(summary=kind.summary))
+        return ended.end(connection, work.lease, "done", Ending(summary=kind.summary))
 
 
 def _store_plan(work: Work[Any], error: BaseException) -> None:
@@ -178,7 +175,7 @@ def _accept_plan(kind: Kind, work: Work[Any], items: list[Item]) -> list[Item]:
         claimed.check_fence(below, work.lease)
         if run["schedule"] is not None:
             items = _deferred_first(items, runs.deferred_keys(below, run))
-        work.client.settle(connection)
+        work.client.settle(below)
         if work.memoized:
             memo.forget(below, work.run_id, work.seq)
         if len(items) <= size:

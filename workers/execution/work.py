@@ -147,7 +147,7 @@ class Work(Generic[O]):
             value = ask()
             with self.fenced() as connection:
                 memo.keep(driver(connection), self.run_id, self.seq, name, value)
-                self.client.settle(connection)
+                self.client.settle(driver(connection))
             self.memoized[name] = value
         return self.memoized[name]
 
@@ -234,7 +234,7 @@ class Work(Generic[O]):
             with self.fenced() as connection:
                 yield connection
                 self.store_items(connection)
-                self.client.settle(connection)
+                self.client.settle(driver(connection))
             self.planned_only = False
         except BaseException:
             for item, old in zip(items, before, strict=True):

@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, Driver, execute
+from workers.db import Base, Driver, driver_transaction, execute
 
 
 class Memo(Base):
@@ -62,3 +62,21 @@ def take(connection: Driver, run_id: UUID, seq: int, name: str) -> Any:
 def forget(connection: Driver, run_id: UUID, seq: int) -> None:
     """Delete all that the batch remembers."""
     execute(connection, "delete from memo where run_id = %s and seq = %s", (run_id, seq))
+
+
+class BatchMemo:
+    """The memo of one batch for its client; each access is a transaction of its own."""
+
+    def __init__(self, run_id: UUID, seq: int, *, resumed: bool) -> None:
+        self._run_id, self._seq, self._resumed = run_id, seq, resumed
+
+    def keep(self, name: str, value: str) -> None:
+        with driver_transaction() as connection:
+            keep(connection, self._run_id, self._seq, name, value)
+
+    def take(self, name: str) -> str | None:
+        if not self._resumed:
+            return None
+        with driver_transaction() as connection:
+            found: str | None = take(connection, self._run_id, self._seq, name)
+        return found

@@ -104,7 +104,7 @@ select asked.upstream
   cross join lateral permit_refusal(u, d, %(now)s, false) refused
  where refused.cause <> 'spacing'
    and (refused.cause = 'disabled'
-        or refused.free_at >= %(now)s + case refused.cause when 'closed' then %(shut)s
+        or refused.free_at >= %(now)s + case refused.cause when 'blocked' then %(shut)s
                                                            else %(long)s end)
 """
 

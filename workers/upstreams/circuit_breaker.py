@@ -1,4 +1,4 @@
-"""When the door to an upstream is closed: it said "too much", or was out of order too often."""
+"""Blocks an upstream for everybody when it refuses calls, or fails too often in a row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from workers import metrics
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.errors import Unavailable, UpstreamError
 from workers.upstreams import retry, upstream_states
 
@@ -15,23 +15,21 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 def block(error: UpstreamError) -> None:
-    """Close the door for everybody until the time named, or for a growing while."""
-    with transaction() as connection:
+    """Block the upstream until the time that it named, or longer with every failure in a row."""
+    with driver_transaction() as connection:
         failures = upstream_states.count_failure(connection, error.upstream)
-        pause = retry.block_seconds(failures, error.retry_after)
-        until = upstream_states.close(
-            connection, error.upstream, timedelta(seconds=pause), error.detail
-        )
+        pause = timedelta(seconds=retry.block_seconds(failures, error.retry_after))
+        until = upstream_states.block(connection, error.upstream, pause, error.detail)
     metrics.BLOCKS.labels(error.upstream).inc()
-    log.warning("door.closed", upstream=error.upstream, until=str(until), reason=error.detail)
+    log.warning("upstream.blocked", upstream=error.upstream, until=str(until), reason=error.detail)
 
 
 def count_outage(error: Unavailable) -> None:
-    """One more call without a usable answer; the fifth in a row closes the door."""
-    with transaction() as connection:
+    """Count a call without a usable response; the fifth in a row blocks the upstream."""
+    with driver_transaction() as connection:
         failures = upstream_states.count_failure(connection, error.upstream)
         if failures < retry.MAX_OUTAGES:
             return
-        pause = retry.outage_block_seconds(failures - retry.MAX_OUTAGES + 1)
-        upstream_states.close(connection, error.upstream, timedelta(seconds=pause), error.detail)
-    log.warning("door.closed", upstream=error.upstream, seconds=pause, reason=error.detail)
+        seconds = retry.outage_block_seconds(failures - retry.MAX_OUTAGES + 1)
+        upstream_states.block(connection, error.upstream, timedelta(seconds=seconds), error.detail)
+    log.warning("upstream.blocked", upstream=error.upstream, seconds=seconds, reason=error.detail)

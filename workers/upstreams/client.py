@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from workers import metrics
-from workers.db import transaction
+from workers.db import driver_transaction
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -43,7 +43,7 @@ from workers.upstreams import (
 )
 from workers.upstreams.deadline import until
 from workers.upstreams.permit_holder import NoPermit, PermitHolder
-from workers.upstreams.redirects import Redirects
+from workers.upstreams.redirects import Memo, Redirects
 from workers.upstreams.requests import DEFAULT_OPTIONS, CallOptions, Request, address
 from workers.upstreams.responses import Response
 from workers.upstreams.robots import Disallowed
@@ -73,10 +73,10 @@ class UpstreamClient(PermitHolder):
         seq: int | None = None,
         settle_later: bool = False,
         check: Callable[[], None] | None = None,
-        resumed: bool = False,
+        memo: Memo | None = None,
     ) -> None:
         super().__init__(run_id, seq, settle_later=settle_later, check=check)
-        self._redirects = Redirects(run_id, seq, resumed=resumed)
+        self._redirects = Redirects(memo)
         #: How much of the time left the present attempt may take.
         self._share = 1.0
 
@@ -229,5 +229,5 @@ class UpstreamClient(PermitHolder):
     def _recovered(self, upstream: str) -> None:
         """The upstream serves again: forget its failures."""
         if self._on_trial:
-            with transaction() as connection:
+            with driver_transaction() as connection:
                 upstream_states.recover(connection, upstream)

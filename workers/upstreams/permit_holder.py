@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from workers import metrics
-from workers.db import connect
+from workers.db import Driver, driver_connect
 from workers.errors import Unavailable
 from workers.settings import settings
 from workers.upstreams import permits
@@ -83,7 +81,7 @@ class PermitHolder:
         self.called = True
         answered, self._unsettled = self._unsettled, []
         try:
-            with connect() as connection:
+            with driver_connect() as connection:
                 return permits.take(
                     connection,
                     upstream,
@@ -102,7 +100,7 @@ class PermitHolder:
         if not self._settle_later:
             self.close()
 
-    def settle(self, connection: Connection) -> None:
+    def settle(self, connection: Driver) -> None:
         """Settle the calls that are over, in the caller's transaction."""
         answered, self._unsettled = self._unsettled, []
         permits.settle(connection, answered)
@@ -110,5 +108,5 @@ class PermitHolder:
     def close(self) -> None:
         """Settle the calls that are over, in a transaction of its own."""
         if self._unsettled:
-            with connect() as connection:
+            with driver_connect() as connection:
                 self.settle(connection)

@@ -1,12 +1,11 @@
-"""`quota`: limits of an upstream, one row a window, rolling or by the calendar; in force at once."""
+"""`quota`: limits of an upstream, one row a window, rolling or by the calendar."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Interval
 
 from workers.db import Base
 
@@ -33,20 +32,17 @@ class Quota(Base):
     )
 
     upstream: Mapped[str] = mapped_column(
-        Text,
-        ForeignKey("upstream.name", ondelete="CASCADE"),
-        primary_key=True,
-        comment="The upstream",
+        ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
     )
     per: Mapped[timedelta] = mapped_column(
-        Interval, primary_key=True, comment="Length of the window, e.g. '1 minute', '1 day'"
+        primary_key=True, comment="Length of the window, e.g. '1 minute', '1 day'"
     )
     calls: Mapped[int] = mapped_column(comment="Most calls in any such window")
     timezone: Mapped[str | None] = mapped_column(
-        Text, comment="Counts calendar days of this timezone; null: any window so long"
+        comment="Counts calendar days of this timezone; null: any window so long"
     )
     paced: Mapped[bool] = mapped_column(
         server_default=text("false"),
         comment="Spread evenly: one call per per/calls, so that a day's quota lasts the day",
     )
-    note: Mapped[str | None] = mapped_column(Text, comment="Where the number comes from")
+    note: Mapped[str | None] = mapped_column(comment="Where the number comes from")

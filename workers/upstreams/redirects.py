@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import Protocol
 
-from workers.db import driver_transaction
-from workers.ledger import memo
 from workers.redaction import redact
 from workers.upstreams.requests import Request
 
 
-class Redirects:
-    """The redirects of one batch; of nobody's calls none are remembered."""
+class Memo(Protocol):
+    """What a batch remembers between two attempts; the ledger keeps it."""
 
-    def __init__(self, run_id: UUID | None, seq: int | None, *, resumed: bool) -> None:
-        self._run_id, self._seq, self._resumed = run_id, seq or 0, resumed
+    def keep(self, name: str, value: str) -> None:
+        """Remember ``value`` under ``name``."""
+
+    def take(self, name: str) -> str | None:
+        """What was remembered under ``name``, once."""
+
+
+class Redirects:
+    """The redirects of one batch; without a memo none are remembered."""
+
+    def __init__(self, memo: Memo | None) -> None:
+        self._memo = memo
 
     def resume(self, request: Request) -> Request:
-        """The hop at which this batch had to wait, where there was one."""
-        if not self._resumed or self._run_id is None or not request.repeatable:
+        """The redirect at which this batch had to wait, or the request itself."""
+        if self._memo is None or not request.repeatable:
             return request
-        with driver_transaction() as connection:
-            location = memo.take(connection, self._run_id, self._seq, request.url)
+        location = self._memo.take(request.url)
         return request if location is None else request.redirected(location, 307)
 
-    def keep(self, first: Request, hop: Request) -> None:
-        """The batch waits at ``hop``, on the way from ``first``: what led there is paid."""
-        secret = redact(first.url) != first.url or redact(hop.url) != hop.url
-        if hop is first or first.options.params is not None or self._run_id is None or secret:
+    def keep(self, first: Request, current: Request) -> None:
+        """Remember that ``first`` led to ``current``, where the batch waits; never with a secret."""
+        secret = redact(first.url) != first.url or redact(current.url) != current.url
+        if self._memo is None or current is first or first.options.params is not None or secret:
             return
-        with driver_transaction() as connection:
-            memo.keep(connection, self._run_id, self._seq, first.url, hop.url)
+        self._memo.keep(first.url, current.url)

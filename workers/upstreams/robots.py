@@ -10,8 +10,8 @@ from protego import Protego
 
 from workers.errors import Blocked
 
-#: How long a robots.txt is believed (seconds).
-KEPT = 24 * 3600.0
+#: How long a robots.txt is used before it is fetched again (seconds).
+MAX_AGE = 24 * 3600.0
 
 
 class Disallowed(Blocked):
@@ -41,9 +41,5 @@ class Robots:
 
 
 def parse(body: str, *, age: float = 0.0) -> Robots:
-    """Rules from the text of a file fetched ``age`` seconds ago; a site without one has an empty one.
-
-    While the file cannot be had (5xx, no answer, "too much", 403) nothing of the site is asked for: the
-    door raises that error instead.
-    """
-    return Robots(Protego.parse(body), time.monotonic() + KEPT - age)
+    """Rules from a file fetched ``age`` seconds ago; the text is empty where a site has none."""
+    return Robots(Protego.parse(body), time.monotonic() + MAX_AGE - age)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
-from sqlalchemy import ForeignKey, Text, text
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
 
-from workers.db import Base, connect, transaction
+from workers.db import Base, DefaultNow, driver_connect, driver_transaction, execute
 from workers.errors import Blocked, BrokenAnswer, NotFound
 from workers.settings import settings
 from workers.upstreams import responses, robots, upstream_states
@@ -28,50 +26,44 @@ class RobotsFile(Base):
     __table_args__ = ({"comment": "Each site's robots.txt as it was fetched last."},)
 
     upstream: Mapped[str] = mapped_column(
-        Text,
-        ForeignKey("upstream.name", ondelete="CASCADE"),
-        primary_key=True,
-        comment="The upstream",
+        ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
     )
-    url: Mapped[str] = mapped_column(Text, comment="Where it was fetched from")
-    body: Mapped[str] = mapped_column(Text, comment="The file; empty where there is none")
-    fetched_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    url: Mapped[str] = mapped_column(comment="Where it was fetched from")
+    body: Mapped[str] = mapped_column(comment="The file; empty where there is none")
+    fetched_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
-_READ = text("""
+_READ = """
 select body, extract(epoch from clock_timestamp() - fetched_at)::float8 as age from robots_file
- where upstream = :upstream and url = :url
-   and fetched_at > clock_timestamp() - :kept * interval '1 second'
-""")
+ where upstream = %s and url = %s and fetched_at > clock_timestamp() - %s * interval '1 second'
+"""
 
 
 def known(upstream: str, url: str) -> Robots | None:
-    """The rules that this process, or any other, read less than a day ago; None: to be fetched."""
+    """The rules that any process read less than a day ago; None when the file is to be fetched."""
     found = _known.get(upstream)
     if found is not None and not found.is_old:
         return found
-    with connect() as connection:
-        row = connection.execute(_READ, {"upstream": upstream, "url": url, "kept": robots.KEPT}).first()
+    with driver_connect() as connection:
+        row = execute(connection, _READ, (upstream, url, robots.MAX_AGE)).fetchone()
     if row is None:
         return None
     _known[upstream] = robots.parse(row.body, age=row.age)
     return _known[upstream]
 
 
-_STORE = text("""
-insert into robots_file (upstream, url, body) values (:upstream, :url, :body)
+_STORE = """
+insert into robots_file (upstream, url, body) values (%s, %s, %s)
 on conflict (upstream) do update
    set url = excluded.url, body = excluded.body, fetched_at = clock_timestamp()
-""")
+"""
 
 
-def keep(upstream: str, url: str, body: str) -> Robots:
-    """Store what was fetched, and the pause it asks for; returns its rules."""
+def store(upstream: str, url: str, body: str) -> Robots:
+    """Store a file that was fetched, and the pause it asks for; returns its rules."""
     found = robots.parse(body)
-    with transaction() as connection:
-        connection.execute(_STORE, {"upstream": upstream, "url": url, "body": body.replace("\x00", "")})
+    with driver_transaction() as connection:
+        execute(connection, _STORE, (upstream, url, body.replace("\x00", "")))
         upstream_states.set_crawl_delay(connection, upstream, found.delay(settings().user_agent))
     _known[upstream] = found
     return found
@@ -90,7 +82,7 @@ def obey(request: Request, site: str, fetch: Callable[[Request], Response]) -> N
             body = answer.text
         except (NotFound, BrokenAnswer):
             body = ""
-        rules = keep(upstream, url, body)
+        rules = store(upstream, url, body)
     if not rules.allows(request.url, settings().user_agent):
         path = urlsplit(request.url).path
         raise robots.Disallowed(upstream, f"robots.txt does not allow {path}")

@@ -1,109 +1,103 @@
-"""`upstream_state`: what the machine knows of each upstream: closed until when, why, next permit."""
+"""`upstream_state`: what is known of each upstream: blocked until when, why, next permit."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Index, Text, text
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Interval
 
-from workers.db import Base
+from workers.db import Base, Driver, execute
 
 
 class UpstreamState(Base):
-    """The door to one upstream; locked while a permit is taken."""
+    """The state of one upstream; its row is locked while a permit is taken."""
 
     __tablename__ = "upstream_state"
     __table_args__ = (
         Index("upstream_state_next_permit", "next_permit_at"),
         {
-            "comment": "The door to each upstream: closed until when and why, next permit when.",
+            "comment": "What is known of each upstream: blocked until when and why, next permit when.",
             "postgresql_with": {"fillfactor": "50"},
         },
     )
 
     upstream: Mapped[str] = mapped_column(
-        Text,
-        ForeignKey("upstream.name", ondelete="CASCADE"),
-        primary_key=True,
-        comment="The upstream",
+        ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
     )
-    blocked_until: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="Nobody calls it before"
-    )
-    blocked_reason: Mapped[str | None] = mapped_column(Text, comment="Why it is closed")
+    blocked_until: Mapped[datetime | None] = mapped_column(comment="Nobody calls it before")
+    blocked_reason: Mapped[str | None] = mapped_column(comment="Why it is blocked")
     failures: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Closings or outages in a row; a good answer clears them"
+        server_default=text("0"), comment="Blocks or outages in a row; a good response clears them"
     )
     crawl_delay: Mapped[timedelta | None] = mapped_column(
-        Interval, comment="What its robots.txt asks for, when longer than spacing"
+        comment="What its robots.txt asks for, when longer than spacing"
     )
     next_permit_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
         server_default=text("clock_timestamp()"),
         comment="No permit before this, as far as is known; beat releases waiting batches then",
     )
-    next_permit_reason: Mapped[str | None] = mapped_column(Text, comment="What it waits for")
+    next_permit_reason: Mapped[str | None] = mapped_column(comment="What it waits for")
     spare: Mapped[int | None] = mapped_column(
         comment="Permits to give before wide windows are counted again; null: count now"
     )
 
 
-_CLOSE = text("""
+_BLOCK = """
 update upstream_state
-   set blocked_reason = case when blocked_until > clock_timestamp() + :pause
-                            then blocked_reason else :reason end,
-       blocked_until = greatest(blocked_until, clock_timestamp() + :pause),
-       next_permit_at = greatest(next_permit_at, clock_timestamp() + :pause),
-       next_permit_reason = :reason
- where upstream = :upstream
+   set blocked_reason = case when blocked_until > clock_timestamp() + %(pause)s
+                            then blocked_reason else %(reason)s end,
+       blocked_until = greatest(blocked_until, clock_timestamp() + %(pause)s),
+       next_permit_at = greatest(next_permit_at, clock_timestamp() + %(pause)s),
+       next_permit_reason = %(reason)s
+ where upstream = %(upstream)s
 returning blocked_until
-""")
+"""
 
 
-def close(connection: Connection, upstream: str, pause: timedelta, reason: str) -> datetime | None:
-    """Close the door for everybody for ``pause`` (or longer, if it is); returns until when."""
+def block(connection: Driver, upstream: str, pause: timedelta, reason: str) -> datetime | None:
+    """Block all calls for ``pause`` (or longer, if they are); returns until when."""
     parameters = {"upstream": upstream, "pause": pause, "reason": reason[:500]}
-    return connection.execute(_CLOSE, parameters).scalar_one_or_none()
+    row = execute(connection, _BLOCK, parameters).fetchone()
+    return row.blocked_until if row else None
 
 
-_COUNT_FAILURE = text("""
+_COUNT_FAILURE = """
 update upstream_state
    set failures = failures + (coalesce(blocked_until <= clock_timestamp(), true))::int
- where upstream = :upstream
+ where upstream = %s
 returning failures
-""")
+"""
 
 
-def count_failure(connection: Connection, upstream: str) -> int:
+def count_failure(connection: Driver, upstream: str) -> int:
     """One more failure in a row; returns how many there are.
 
-    Behind a closed door nothing is counted: calls that were in flight when it closed say the same
-    thing again.
+    While it is blocked nothing is counted: calls that were in flight fail for the same reason.
     """
-    failures: int = connection.execute(_COUNT_FAILURE, {"upstream": upstream}).scalar_one()
-    return failures
+    row: Any = execute(connection, _COUNT_FAILURE, (upstream,)).fetchone()
+    return int(row.failures)
 
 
-_RECOVER = text("""
+_RECOVER = """
 update upstream_state set failures = 0, blocked_reason = null, blocked_until = null
- where upstream = :upstream and (failures > 0 or blocked_until is not null)
+ where upstream = %s and (failures > 0 or blocked_until is not null)
    and coalesce(blocked_until <= clock_timestamp(), true)
-""")
+"""
 
 
-def recover(connection: Connection, upstream: str) -> None:
-    """A good answer: forget failures and open the door fully."""
-    connection.execute(_RECOVER, {"upstream": upstream})
+def recover(connection: Driver, upstream: str) -> None:
+    """After a good response: forget failures and blocks that are over."""
+    execute(connection, _RECOVER, (upstream,))
 
 
-_CRAWL_DELAY = text("""
-update upstream_state set crawl_delay = :delay
- where upstream = :upstream and crawl_delay is distinct from :delay
-""")
+_CRAWL_DELAY = """
+update upstream_state set crawl_delay = %(delay)s
+ where upstream = %(upstream)s and crawl_delay is distinct from %(delay)s
+"""
 
 
-def set_crawl_delay(connection: Connection, upstream: str, delay: timedelta | None) -> None:
+def set_crawl_delay(connection: Driver, upstream: str, delay: timedelta | None) -> None:
     """Keep what the upstream's robots.txt asks for."""
-    connection.execute(_CRAWL_DELAY, {"upstream": upstream, "delay": delay})
+    execute(connection, _CRAWL_DELAY, {"upstream": upstream, "delay": delay})

@@ -6,15 +6,14 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Connection, Text, text
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime, Interval
 
-from workers.db import Base, connect
+from workers.db import Base, DefaultNow, driver_connect, execute
 from workers.errors import Unavailable
 
-#: How long the description of an upstream is believed (seconds).
-FRESH = 1.0
+#: How long the rules of an upstream are kept in memory (seconds).
+MAX_AGE = 1.0
 
 _known: dict[str, tuple[float, Rules]] = {}
 
@@ -42,64 +41,56 @@ class Upstream(Base):
         {"comment": "Servers of somebody else, and how politely we call them; edit with SQL."},
     )
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True, comment="Name used by tasks")
-    base_url: Mapped[str] = mapped_column(Text, comment="Where it is; paths are added to it")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="Name used by tasks")
+    base_url: Mapped[str] = mapped_column(comment="Where it is; paths are added to it")
     concurrency: Mapped[int] = mapped_column(
         server_default=text("4"), comment="Calls in flight at once, over all workers"
     )
     spacing: Mapped[timedelta] = mapped_column(
-        Interval,
-        server_default=text("interval '0'"),
-        comment="Least time between one answer and the next call",
+        server_default=text("interval '0'"), comment="Least time between one answer and the next call"
     )
     obey_robots: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Read and obey robots.txt (web sites; not APIs)"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: nobody calls it")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit"
-    )
+    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit")
     unblocked_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When a person opened its closed door last: unblock()"
+        comment="When a person last lifted its block: unblock()"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a caller needs to know of an upstream; the rest is for the permit to obey."""
+    """What a client needs to know of an upstream; the rest is the permit's business."""
 
     base_url: str
     obey_robots: bool
-    #: Whether a second call may go while one that hangs holds its permit: several at once, not spaced.
+    #: Whether a second attempt may go while one that hangs holds its permit: the upstream takes several
+    #: calls at once, and not spaced.
     repeats: bool
 
 
-_DESCRIBE = text("""
+_DESCRIBE = """
 select base_url, obey_robots,
        concurrency > 1 and spacing = interval '0'
        and not exists (select from quota q where q.upstream = u.name and q.paced)
        and not (obey_robots and exists (
            select from upstream_state s where s.upstream = u.name and s.crawl_delay > interval '0'))
        as repeats
-  from upstream u where name = :name
-""")
-
-
-def describe(connection: Connection, name: str) -> Rules | None:
-    """Where the upstream is and whether its robots.txt counts, or None when there is no such row."""
-    row = connection.execute(_DESCRIBE, {"name": name}).first()
-    return Rules(row.base_url, row.obey_robots, row.repeats) if row else None
+  from upstream u where name = %s
+"""
 
 
 def described(name: str) -> Rules:
-    """As ``describe``, remembered for a second; Unavailable when there is no such row."""
+    """The rules of an upstream, at most a second old; Unavailable when there is no such row."""
     at, found = _known.get(name, (0.0, None))
-    if found is None or time.monotonic() - at > FRESH:
-        with connect() as connection:
-            found = describe(connection, name)
-        if found is None:
+    if found is None or time.monotonic() - at > MAX_AGE:
+        with driver_connect() as connection:
+            row = execute(connection, _DESCRIBE, (name,)).fetchone()
+        if row is None:
             raise Unavailable(name, "there is no such row in table upstream")
+        found = Rules(*row)
         _known[name] = (time.monotonic(), found)
     return found
 

@@ -1,8 +1,8 @@
 """How each kind of channel is spoken to: one module a kind, each with ``send``.
 
-``send(door, channel, notes)`` hands over one message and returns the server's answer in words.  It
-raises what the door raises; NotFound, BrokenAnswer and SecretRefused are hopeless, Unavailable is not,
-and MessageRefused is hopeless for this message alone.
+``send(client, channel, notes)`` hands over one message and returns the server's answer in words.  It
+raises what the client raises.  NotFound, BrokenAnswer, SecretRefused and, for this message alone,
+MessageRefused are final; after Unavailable the message is tried again.
 """
 
 from __future__ import annotations

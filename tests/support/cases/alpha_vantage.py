@@ -1,4 +1,4 @@
-"""Cases of Alpha Vantage's answers: read by its source, asked for through the door, by a real run."""
+"""Cases of Alpha Vantage's answers: read by its source, asked for through the client, by a real run."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def answering(given: dict[str, Any], need: Any) -> Any:
 
 
 def asked(given: dict[str, Any], need: Any) -> dict[str, Any]:
-    """One price asked for through the door: how many calls that made, and whether the batch ends."""
+    """One price asked for through the client: how many calls that made, and whether the batch ends."""
     prices = answering(given, need)
     outcome: Price | Exception
     try:

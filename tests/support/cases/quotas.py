@@ -83,10 +83,10 @@ def stamp(prices: Any, *ages: float) -> None:
 
 def take() -> Any:
     """One permit, settled at once."""
-    from workers.db import transaction
+    from workers.db import driver_transaction
     from workers.upstreams.permits import Answered
 
-    with transaction() as connection:
+    with driver_transaction() as connection:
         grant = permits.take(connection, "alpha_vantage", timedelta(seconds=31))
         if grant.id is not None:
             permits.settle(connection, [Answered(grant.id, time.monotonic(), 200)])

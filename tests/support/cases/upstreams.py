@@ -1,4 +1,4 @@
-"""Cases of retries and the breaker: calls through the door to a server that answers as the case says."""
+"""Cases of retries and the breaker: calls through the client to a server that answers as the case says."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def http_retry(given: dict[str, Any], expected: dict[str, Any], need: Any) -> di
         return 0.01
 
     monkeypatch.setattr(retry, "pause", at_most)
-    # A closed door gives the worker back a little sooner than after the usual two seconds.
+    # A block gives the worker back a little sooner than after the usual two seconds.
     monkeypatch.setenv("WATCHKEEPER_QUOTA_WAIT_SECONDS", "1.9")
     settings.cache_clear()
     replies = iter([answer(one) for one in given["responses"]])
@@ -70,7 +70,7 @@ def breaker(given: dict[str, Any], _: dict[str, Any], need: Any) -> dict[str, An
     only(given, "failures", "open_for_s", "state", "result")
     discovery = need("discovery")
     need("monkeypatch").setattr(retry, "pause", lambda _: 0.0)
-    # Nobody waits for the door: it is open now, or it is not.
+    # Nobody waits for the block: it is over now, or it is not.
     need("monkeypatch").setenv("WATCHKEEPER_QUOTA_WAIT_SECONDS", "0")
     settings.cache_clear()
     server = discovery.server
