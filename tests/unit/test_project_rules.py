@@ -24,6 +24,8 @@ TO_SHORTEN = {"pair", "_card", "create_by_hand", "store"}
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_longer_than_300_lines(path: Path) -> None:
+    if path.parent.name == "versions":
+        return  # frozen SQL
     assert len(path.read_text().splitlines()) <= 300
 
 
