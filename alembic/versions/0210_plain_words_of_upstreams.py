@@ -3,292 +3,12 @@
 from workers.migrate import run_sql
 
 revision = "0210"
-down_revision = "0260"
+down_revision = "0261"
 
 
 def upgrade() -> None:
     run_sql("""
 drop function permit_refusal(upstream, upstream_state, timestamptz, boolean);
-
-create or replace function permit_refusal(
-    rules upstream, state upstream_state, now_ timestamptz, recount boolean,
-    out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
-)
-language plpgsql stable
-as $$
-declare
-    limits record;
-    nth timestamptz;
-    used integer;
-    places integer;
-    spaced interval;
-    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
-    wide constant integer := 50;
-    begins timestamptz;
-    leaves_at timestamptz;
-begin
-    if not rules.enabled then
-        free_at := now_ + interval '1 day';
-        reason := 'disabled' || coalesce(': ' || rules.note, '');
-        cause := 'disabled';
-        return;
-    elsif state.blocked_until > now_ then
-        free_at := state.blocked_until;
-        reason := 'blocked: ' || coalesce(state.blocked_reason, 'no reason kept');
-        cause := 'blocked';
-        return;
-    end if;
-    -- In flight: a stamp that lies ahead.  A response usually comes long before the lease ends, so look
-    -- again soon.  After a block one call goes first; the others wait for its response.
-    places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
-    select stamp into nth from permit where upstream = rules.name and stamp > now_
-     order by stamp desc offset places - 1 limit 1;
-    if found then
-        free_at := now_ + interval '50 milliseconds';
-        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
-        cause := 'in flight';
-    end if;
-    spaced := greatest(rules.spacing, case when rules.obey_robots then state.crawl_delay end,
-        (select max(per / calls) from quota where upstream = rules.name and paced));
-    if spaced > interval '0' then
-        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
-         order by stamp desc limit 1;
-        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
-            free_at := least(nth, now_) + spaced;
-            reason := 'one call per ' || spaced;
-            cause := 'spacing';
-        end if;
-    end if;
-    for limits in select calls, per, timezone from quota where upstream = rules.name
-    loop
-        begins := window_start(limits.per, limits.timezone, now_);
-        if limits.calls > wide then
-            continue when state.spare > 0 and not recount;
-            select count(*), min(stamp) into used, nth
-              from (select stamp from permit where upstream = rules.name and stamp > begins
-                     order by stamp desc limit limits.calls) youngest;
-            if used < limits.calls then
-                spare := least(spare, limits.calls - used);
-                continue;
-            end if;
-        else
-            select stamp into nth from permit where upstream = rules.name and stamp > begins
-             order by stamp desc offset limits.calls - 1 limit 1;
-            continue when not found;
-        end if;
-        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
-        if leaves_at > coalesce(free_at, now_) then
-            free_at := leaves_at;
-            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
-            cause := 'quota';
-            window_length := limits.per;
-        end if;
-    end loop;
-end
-$$;
-
-comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
-    'Why a call may not be made now and when to ask again (free_at, cause: disabled, blocked, in flight, spacing, quota); free_at is null when it may';
-
-create or replace function take_permit(
-    for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
-    answered bigint[], elapsed double precision[], statuses integer[],
-    out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
-    out trying boolean, out cause text
-)
-language plpgsql
-as $$
-declare
-    rules upstream;
-    state upstream_state;
-    refusal record;
-    now_ timestamptz;
-    spare_ integer;
-begin
-    if current_setting('synchronous_commit') = 'off' then
-        -- What is granted must outlive a crash, whatever the server is set to.
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
-    if cardinality(answered) > 0 then
-        perform settle_permits(answered, elapsed, statuses);
-    end if;
-    select * into state from upstream_state where upstream = for_upstream for update;
-    if not found then
-        raise exception 'no upstream named "%"', for_upstream
-            using hint = 'INSERT INTO upstream (name, base_url) …';
-    end if;
-    -- All is read after the lock: a clock read before it would be older than stamps it must count,
-    -- and an edit may have been committed while this waited.
-    now_ := clock_timestamp();
-    select * into rules from upstream where name = for_upstream;
-    trying := state.failures > 0;
-
-    if for_run is not null
-       and exists (select from run where id = for_run and stop_requested_at is not null) then
-        wait_seconds := 86400;
-        reason := 'stop requested';
-        cause := 'stop';
-        return;
-    end if;
-    refusal := permit_refusal(rules, state, now_, false);
-    if refusal.free_at > now_ then
-        wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
-        reason := refusal.reason;
-        cause := refusal.cause;
-        window_length := refusal.window_length;
-        update upstream_state set next_permit_at = refusal.free_at, next_permit_reason = refusal.reason
-         where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
-        return;
-    end if;
-    spare_ := coalesce(refusal.spare, state.spare);
-    if spare_ is not null then
-        -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
-        update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
-    end if;
-    insert into permit (upstream, granted_at, stamp, run_id, seq, path)
-    values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)
-    returning id into permit_id;
-    wait_seconds := 0;
-end
-$$;
-
-comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
-    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';
-
-create or replace view quota_status as
-select u.name as upstream,
-       case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
-       used.calls as used, q.calls as allowed,
-       round(100.0 * used.calls / q.calls) || ' %' as share,
-       in_words(case when used.calls = 0 then null
-                     when q.timezone is null then used.oldest + q.per
-                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
-       waiting.batches as waiting, waiting.who as who_waits,
-       case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
-       case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
-            when s.blocked_until > clock_timestamp() then s.blocked_reason end as blocked_because,
-       case when s.blocked_until > clock_timestamp() then 'open'
-            when s.failures > 0 and s.blocked_until is not null then 'half open'
-            else 'closed' end as breaker,
-       s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
-  from upstream u
-  join upstream_state s on s.upstream = u.name
-  left join quota q on q.upstream = u.name
-  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                       where p.upstream = u.name
-                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
-  cross join lateral (select count(*) as batches,
-                             string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
-                        from batch b join run r on r.id = b.run_id
-                       where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
- order by u.name, q.per;
-comment on view quota_status is
-    'How much of each upstream''s limits is used, who waits, what is blocked and why (breaker: closed lets calls through)';
-
-create or replace function unblock(upstream_name text, why text default null) returns upstream
-language plpgsql
-as $$
-declare
-    kept upstream;
-begin
-    perform require_operator('upstream', 'change');
-    select * into kept from upstream where name = upstream_name;
-    if kept.name is null then
-        raise exception 'no upstream named "%"', upstream_name
-            using errcode = 'P0002',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
-    end if;
-    if not kept.enabled then
-        raise exception 'upstream "%" is disabled, not blocked', kept.name
-            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
-    end if;
-    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'Upstream % is not blocked.', kept.name;
-    end if;
-    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
-    returning * into kept;
-    return kept;
-end
-$$;
-comment on function unblock(text, text) is
-    'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
-
-create or replace function upstream_unblocked() returns trigger
-language plpgsql security definer set search_path = public, pg_temp
-as $$
-begin
-    -- Half open: one call goes first, and the others wait for its response.
-    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
-     where upstream = new.name and blocked_until > clock_timestamp();
-    return null;
-end
-$$;
-
-comment on function upstream_unblocked() is 'Trigger: unblock() lifts the block of an upstream';
-
--- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
-drop trigger if exists upstream_unblocked on upstream;
-create constraint trigger upstream_unblocked
-    after update of unblocked_at on upstream deferrable initially deferred
-    for each row when (new.unblocked_at is distinct from old.unblocked_at) execute function upstream_unblocked();
-
-create or replace function upstream_added() returns trigger
-language plpgsql security definer set search_path = public, pg_temp
-as $$
-begin
-    insert into upstream_state (upstream) values (new.name) on conflict do nothing;
-    return null;
-end
-$$;
-
-comment on function upstream_added() is 'Trigger: a new upstream gets its row in upstream_state';
-
-create or replace trigger upstream_added
-    after insert on upstream
-    for each row execute function upstream_added();
-
-create or replace function upstream_stamped() returns trigger
-language plpgsql set search_path = public, pg_temp
-as $$
-begin
-    new.updated_at := clock_timestamp();
-    return new;
-end
-$$;
-
-comment on function upstream_stamped() is 'Trigger: updated_at is the time of the last edit';
-
-create or replace trigger upstream_stamped
-    before update on upstream
-    for each row execute function upstream_stamped();
-
-create or replace function upstream_edited() returns trigger
-language plpgsql security definer set search_path = public, pg_temp
-as $$
-declare
-    edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
-                                      else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
-begin
-    -- In force at once: what waits is looked at again by beat.
-    update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
-    perform pg_notify('watchkeeper', 'upstream');
-    return null;
-end
-$$;
-
-comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
-
--- Deferred to the commit: upstream_state is locked whenever a permit is taken, and an editor's open
--- transaction must not hold that lock.
-drop trigger if exists upstream_edited on upstream;
-create constraint trigger upstream_edited
-    after update on upstream deferrable initially deferred
-    for each row execute function upstream_edited();
-
-drop trigger if exists quota_edited on quota;
-create constraint trigger quota_edited
-    after insert or update or delete on quota deferrable initially deferred
-    for each row execute function upstream_edited();
 
 create or replace function tell_incident(notice_key text, kind_of text, about text, title text, said text) returns integer
 language plpgsql
@@ -389,7 +109,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)
@@ -400,7 +120,270 @@ end
 $$;
 
 comment on function follow_incidents() is
-    'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+    'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';
+
+create or replace function permit_refusal(
+    rules upstream, state upstream_state, now_ timestamptz, recount boolean,
+    out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
+)
+language plpgsql stable
+as $$
+declare
+    limits record;
+    nth timestamptz;
+    used integer;
+    places integer;
+    spaced interval;
+    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
+    wide constant integer := 50;
+    begins timestamptz;
+    leaves_at timestamptz;
+begin
+    if not rules.enabled then
+        free_at := now_ + interval '1 day';
+        reason := 'disabled' || coalesce(': ' || rules.note, '');
+        cause := 'disabled';
+        return;
+    elsif state.blocked_until > now_ then
+        free_at := state.blocked_until;
+        reason := 'blocked: ' || coalesce(state.blocked_reason, 'no reason kept');
+        cause := 'blocked';
+        return;
+    end if;
+    -- In flight: a stamp that lies ahead.  A response usually comes long before the lease ends, so look
+    -- again soon.  After a block one call goes first; the others wait for its response.
+    places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
+    select stamp into nth from permit where upstream = rules.name and stamp > now_
+     order by stamp desc offset places - 1 limit 1;
+    if found then
+        free_at := now_ + interval '50 milliseconds';
+        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
+        cause := 'in flight';
+    end if;
+    spaced := greatest(rules.spacing, case when rules.obey_robots then state.crawl_delay end,
+        (select max(per / calls) from quota where upstream = rules.name and paced));
+    if spaced > interval '0' then
+        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
+         order by stamp desc limit 1;
+        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
+            free_at := least(nth, now_) + spaced;
+            reason := 'one call per ' || spaced;
+            cause := 'spacing';
+        end if;
+    end if;
+    for limits in select calls, per, timezone from quota where upstream = rules.name
+    loop
+        begins := window_start(limits.per, limits.timezone, now_);
+        if limits.calls > wide then
+            continue when state.spare > 0 and not recount;
+            select count(*), min(stamp) into used, nth
+              from (select stamp from permit where upstream = rules.name and stamp > begins
+                     order by stamp desc limit limits.calls) youngest;
+            if used < limits.calls then
+                spare := least(spare, limits.calls - used);
+                continue;
+            end if;
+        else
+            select stamp into nth from permit where upstream = rules.name and stamp > begins
+             order by stamp desc offset limits.calls - 1 limit 1;
+            continue when not found;
+        end if;
+        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
+        if leaves_at > coalesce(free_at, now_) then
+            free_at := leaves_at;
+            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            cause := 'quota';
+            window_length := limits.per;
+        end if;
+    end loop;
+end
+$$;
+
+comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
+    'Why a call may not be made now and when to ask again (free_at, cause: disabled, blocked, in flight, spacing, quota); free_at is null when it may';
+
+create or replace function quota_check() returns trigger
+language plpgsql
+as $$
+begin
+    if new.calls < 1 then
+        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+            using errcode = '23514', column = 'calls',
+                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+    end if;
+    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+        raise exception 'per = % has months or years, which have no fixed length', new.per
+            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+    end if;
+    if new.per <= interval '0' then
+        raise exception 'per = % is not a length of time', new.per
+            using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
+    end if;
+    if new.per > interval '31 days' then
+        raise exception 'per = % is too long', new.per
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
+    end if;
+    if new.timezone is not null then
+        if new.per <> interval '1 day' then
+            raise exception 'per = % is not a calendar day', new.per
+                using errcode = '23514', column = 'per',
+                      hint = 'A quota with a timezone counts calendar days: per must be 1 day. For a rolling window: timezone = NULL.';
+        end if;
+        perform schedule_check_timezone(new.timezone);
+    end if;
+    if not exists (select from upstream where name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23503', column = 'upstream',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    return new;
+end
+$$;
+
+comment on function quota_check() is 'Trigger: refuses an invalid limit, with a hint';
+
+create or replace trigger quota_check
+    before insert or update on quota
+    for each row execute function quota_check();
+
+create or replace view quota_status as
+select u.name as upstream,
+       case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
+       used.calls as used, q.calls as allowed,
+       round(100.0 * used.calls / q.calls) || ' %' as share,
+       in_words(case when used.calls = 0 then null
+                     when q.timezone is null then used.oldest + q.per
+                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
+       waiting.batches as waiting, waiting.who as who_waits,
+       case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
+       case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
+            when s.blocked_until > clock_timestamp() then s.blocked_reason end as blocked_because,
+       case when s.blocked_until > clock_timestamp() then 'open'
+            when s.failures > 0 and s.blocked_until is not null then 'half open'
+            else 'closed' end as breaker,
+       s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
+  from upstream u
+  join upstream_state s on s.upstream = u.name
+  left join quota q on q.upstream = u.name
+  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
+                       where p.upstream = u.name
+                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+  cross join lateral (select count(*) as batches,
+                             string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
+                        from batch b join run r on r.id = b.run_id
+                       where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
+ order by u.name, q.per;
+comment on view quota_status is
+    'How much of each upstream''s limits is used, who waits, what is blocked and why (breaker: closed lets calls through)';
+
+create or replace view recent_price_outcomes as
+select at, symbol, outcome, source, detail, run_id from price_outcome
+union all
+select coalesce(b.finished_at, b.updated_at), i ->> 'key',
+       case when coalesce(i ->> 'state', 'waiting') <> 'deferred' then 'error'
+            when coalesce(i ->> 'error', b.error) like '%blocked: %' then 'rate_limited'
+            else 'deferred' end,
+       null, coalesce(i ->> 'error', b.error), b.run_id
+  from batch b cross join lateral jsonb_array_elements(b.items) i
+ where b.task like 'tasks.prices.%' and (b.failed + b.deferred > 0 or b.state in ('failed', 'stopped'))
+   -- A batch that ended early leaves items waiting: they share its error.
+   and (i ->> 'state' in ('failed', 'deferred') or b.state in ('failed', 'stopped') and i ->> 'state' is distinct from 'done')
+ order by 1 desc;
+comment on view recent_price_outcomes is
+    'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+
+create or replace function take_permit(
+    for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
+    answered bigint[], elapsed double precision[], statuses integer[],
+    out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
+    out trying boolean, out cause text
+)
+language plpgsql
+as $$
+declare
+    rules upstream;
+    state upstream_state;
+    refusal record;
+    now_ timestamptz;
+    spare_ integer;
+begin
+    if current_setting('synchronous_commit') = 'off' then
+        -- What is granted must outlive a crash, whatever the server is set to.
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    if cardinality(answered) > 0 then
+        perform settle_permits(answered, elapsed, statuses);
+    end if;
+    select * into state from upstream_state where upstream = for_upstream for update;
+    if not found then
+        raise exception 'no upstream named "%"', for_upstream
+            using hint = 'INSERT INTO upstream (name, base_url) …';
+    end if;
+    -- All is read after the lock: a clock read before it would be older than stamps it must count,
+    -- and an edit may have been committed while this waited.
+    now_ := clock_timestamp();
+    select * into rules from upstream where name = for_upstream;
+    trying := state.failures > 0;
+
+    if for_run is not null
+       and exists (select from run where id = for_run and stop_requested_at is not null) then
+        wait_seconds := 86400;
+        reason := 'stop requested';
+        cause := 'stop';
+        return;
+    end if;
+    refusal := permit_refusal(rules, state, now_, false);
+    if refusal.free_at > now_ then
+        wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
+        reason := refusal.reason;
+        cause := refusal.cause;
+        window_length := refusal.window_length;
+        update upstream_state set next_permit_at = refusal.free_at, next_permit_reason = refusal.reason
+         where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
+        return;
+    end if;
+    spare_ := coalesce(refusal.spare, state.spare);
+    if spare_ is not null then
+        -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
+        update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
+    end if;
+    insert into permit (upstream, granted_at, stamp, run_id, seq, path)
+    values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)
+    returning id into permit_id;
+    wait_seconds := 0;
+end
+$$;
+
+comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
+    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';
+
+create or replace function unblock(upstream_name text, why text default null) returns upstream
+language plpgsql
+as $$
+declare
+    kept upstream;
+begin
+    perform require_operator('upstream', 'change');
+    select * into kept from upstream where name = upstream_name;
+    if kept.name is null then
+        raise exception 'no upstream named "%"', upstream_name
+            using errcode = 'P0002',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    if not kept.enabled then
+        raise exception 'upstream "%" is disabled, not blocked', kept.name
+            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+    end if;
+    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
+        raise notice 'Upstream % is not blocked.', kept.name;
+    end if;
+    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    returning * into kept;
+    return kept;
+end
+$$;
+comment on function unblock(text, text) is
+    'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 create or replace function upstream_check() returns trigger
 language plpgsql
@@ -454,299 +437,6 @@ create or replace trigger upstream_check
     before insert or update on upstream
     for each row execute function upstream_check();
 
-create or replace function quota_check() returns trigger
-language plpgsql
-as $$
-begin
-    if new.calls < 1 then
-        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
-            using errcode = '23514', column = 'calls',
-                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
-    end if;
-    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
-        raise exception 'per = % has months or years, which have no fixed length', new.per
-            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
-    end if;
-    if new.per <= interval '0' then
-        raise exception 'per = % is not a length of time', new.per
-            using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
-    end if;
-    if new.per > interval '31 days' then
-        raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
-    end if;
-    if new.timezone is not null then
-        if new.per <> interval '1 day' then
-            raise exception 'per = % is not a calendar day', new.per
-                using errcode = '23514', column = 'per',
-                      hint = 'A quota with a timezone counts calendar days: per must be 1 day. For a rolling window: timezone = NULL.';
-        end if;
-        perform schedule_check_timezone(new.timezone);
-    end if;
-    if not exists (select from upstream where name = new.upstream) then
-        raise exception 'no upstream named "%"', new.upstream
-            using errcode = '23503', column = 'upstream',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
-    end if;
-    return new;
-end
-$$;
-
-comment on function quota_check() is 'Trigger: refuses an invalid limit, with a hint';
-
-create or replace trigger quota_check
-    before insert or update on quota
-    for each row execute function quota_check();
-
-create or replace view recent_price_outcomes as
-select at, symbol, outcome, source, detail, run_id from price_outcome
-union all
-select coalesce(b.finished_at, b.updated_at), i ->> 'key',
-       case when coalesce(i ->> 'state', 'waiting') <> 'deferred' then 'error'
-            when coalesce(i ->> 'error', b.error) like '%blocked: %' then 'rate_limited'
-            else 'deferred' end,
-       null, coalesce(i ->> 'error', b.error), b.run_id
-  from batch b cross join lateral jsonb_array_elements(b.items) i
- where b.task like 'tasks.prices.%' and (b.failed + b.deferred > 0 or b.state in ('failed', 'stopped'))
-   -- A batch that ended early leaves items waiting: they share its error.
-   and (i ->> 'state' in ('failed', 'deferred') or b.state in ('failed', 'stopped') and i ->> 'state' is distinct from 'done')
- order by 1 desc;
-comment on view recent_price_outcomes is
-    'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
-
-comment on table upstream_state is 'What is known of each upstream: blocked until when and why, next permit when.';
-comment on column upstream_state.blocked_reason is 'Why it is blocked';
-comment on column upstream_state.failures is 'Blocks or outages in a row; a good response clears them';
-comment on column upstream.unblocked_at is 'When a person last lifted its block: unblock()';
-""")
-
-
-def downgrade() -> None:
-    run_sql("""
-drop function permit_refusal(upstream, upstream_state, timestamptz, boolean);
-
-create or replace function permit_refusal(
-    rules upstream, door upstream_state, now_ timestamptz, recount boolean,
-    out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
-)
-language plpgsql stable
-as $$
-declare
-    limits record;
-    nth timestamptz;
-    used integer;
-    places integer;
-    spaced interval;
-    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
-    wide constant integer := 50;
-    begins timestamptz;
-    leaves_at timestamptz;
-begin
-    if not rules.enabled then
-        free_at := now_ + interval '1 day';
-        reason := 'disabled' || coalesce(': ' || rules.note, '');
-        cause := 'disabled';
-        return;
-    elsif door.blocked_until > now_ then
-        free_at := door.blocked_until;
-        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
-        cause := 'closed';
-        return;
-    end if;
-    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
-    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
-    select stamp into nth from permit where upstream = rules.name and stamp > now_
-     order by stamp desc offset places - 1 limit 1;
-    if found then
-        free_at := now_ + interval '50 milliseconds';
-        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
-        cause := 'in flight';
-    end if;
-    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
-        (select max(per / calls) from quota where upstream = rules.name and paced));
-    if spaced > interval '0' then
-        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
-         order by stamp desc limit 1;
-        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
-            free_at := least(nth, now_) + spaced;
-            reason := 'one call per ' || spaced;
-            cause := 'spacing';
-        end if;
-    end if;
-    for limits in select calls, per, timezone from quota where upstream = rules.name
-    loop
-        begins := window_start(limits.per, limits.timezone, now_);
-        if limits.calls > wide then
-            continue when door.spare > 0 and not recount;
-            select count(*), min(stamp) into used, nth
-              from (select stamp from permit where upstream = rules.name and stamp > begins
-                     order by stamp desc limit limits.calls) youngest;
-            if used < limits.calls then
-                spare := least(spare, limits.calls - used);
-                continue;
-            end if;
-        else
-            select stamp into nth from permit where upstream = rules.name and stamp > begins
-             order by stamp desc offset limits.calls - 1 limit 1;
-            continue when not found;
-        end if;
-        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
-        if leaves_at > coalesce(free_at, now_) then
-            free_at := leaves_at;
-            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
-            cause := 'quota';
-            window_length := limits.per;
-        end if;
-    end loop;
-end
-$$;
-
-comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
-    'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
-
-create or replace function take_permit(
-    for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
-    answered bigint[], elapsed double precision[], statuses integer[],
-    out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
-    out trying boolean, out cause text
-)
-language plpgsql
-as $$
-declare
-    rules upstream;
-    door upstream_state;
-    refusal record;
-    now_ timestamptz;
-    spare_ integer;
-begin
-    if current_setting('synchronous_commit') = 'off' then
-        -- What is granted must outlive a crash, whatever the server is set to.
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
-    if cardinality(answered) > 0 then
-        perform settle_permits(answered, elapsed, statuses);
-    end if;
-    select * into door from upstream_state where upstream = for_upstream for update;
-    if not found then
-        raise exception 'no upstream named "%"', for_upstream
-            using hint = 'INSERT INTO upstream (name, base_url) …';
-    end if;
-    -- All is read after the lock: a clock read before it would be older than stamps it must count,
-    -- and an edit may have been committed while this waited.
-    now_ := clock_timestamp();
-    select * into rules from upstream where name = for_upstream;
-    trying := door.failures > 0;
-
-    if for_run is not null
-       and exists (select from run where id = for_run and stop_requested_at is not null) then
-        wait_seconds := 86400;
-        reason := 'stop requested';
-        cause := 'stop';
-        return;
-    end if;
-    refusal := permit_refusal(rules, door, now_, false);
-    if refusal.free_at > now_ then
-        wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
-        reason := refusal.reason;
-        cause := refusal.cause;
-        window_length := refusal.window_length;
-        update upstream_state set next_permit_at = refusal.free_at, next_permit_reason = refusal.reason
-         where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
-        return;
-    end if;
-    spare_ := coalesce(refusal.spare, door.spare);
-    if spare_ is not null then
-        -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
-        update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
-    end if;
-    insert into permit (upstream, granted_at, stamp, run_id, seq, path)
-    values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)
-    returning id into permit_id;
-    wait_seconds := 0;
-end
-$$;
-
-comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
-    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
-
-create or replace view quota_status as
-select u.name as upstream,
-       case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
-       used.calls as used, q.calls as allowed,
-       round(100.0 * used.calls / q.calls) || ' %' as share,
-       in_words(case when used.calls = 0 then null
-                     when q.timezone is null then used.oldest + q.per
-                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
-       waiting.batches as waiting, waiting.who as who_waits,
-       case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
-       case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
-            when s.blocked_until > clock_timestamp() then s.blocked_reason end as blocked_because,
-       case when s.blocked_until > clock_timestamp() then 'open'
-            when s.failures > 0 and s.blocked_until is not null then 'half open'
-            else 'closed' end as breaker,
-       s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
-  from upstream u
-  join upstream_state s on s.upstream = u.name
-  left join quota q on q.upstream = u.name
-  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                       where p.upstream = u.name
-                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
-  cross join lateral (select count(*) as batches,
-                             string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
-                        from batch b join run r on r.id = b.run_id
-                       where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
- order by u.name, q.per;
-comment on view quota_status is
-    'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';
-
-create or replace function unblock(upstream_name text, why text default null) returns upstream
-language plpgsql
-as $$
-declare
-    kept upstream;
-begin
-    perform require_operator('upstream', 'change');
-    select * into kept from upstream where name = upstream_name;
-    if kept.name is null then
-        raise exception 'no upstream named "%"', upstream_name
-            using errcode = 'P0002',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
-    end if;
-    if not kept.enabled then
-        raise exception 'upstream "%" is disabled: a person shut it', kept.name
-            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
-    end if;
-    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'The door of % is not closed.', kept.name;
-    end if;
-    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
-    returning * into kept;
-    return kept;
-end
-$$;
-comment on function unblock(text, text) is
-    'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
-
-create or replace function upstream_unblocked() returns trigger
-language plpgsql security definer set search_path = public, pg_temp
-as $$
-begin
-    -- Half open: one call goes first, and the others wait for what it is told.
-    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
-     where upstream = new.name and blocked_until > clock_timestamp();
-    return null;
-end
-$$;
-
-comment on function upstream_unblocked() is 'Trigger: a person opens the closed door of an upstream';
-
--- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
-drop trigger if exists upstream_unblocked on upstream;
-create constraint trigger upstream_unblocked
-    after update of unblocked_at on upstream deferrable initially deferred
-    for each row when (new.unblocked_at is distinct from old.unblocked_at) execute function upstream_unblocked();
-
 create or replace function upstream_added() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
@@ -756,7 +446,7 @@ begin
 end
 $$;
 
-comment on function upstream_added() is 'Trigger: a new upstream gets its door';
+comment on function upstream_added() is 'Trigger: a new upstream gets its row in upstream_state';
 
 create or replace trigger upstream_added
     after insert on upstream
@@ -771,7 +461,7 @@ begin
 end
 $$;
 
-comment on function upstream_stamped() is 'Trigger: an upstream knows when it was last edited';
+comment on function upstream_stamped() is 'Trigger: updated_at is the time of the last edit';
 
 create or replace trigger upstream_stamped
     before update on upstream
@@ -793,8 +483,8 @@ $$;
 
 comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
 
--- Deferred to the commit: the door is locked whenever a permit is taken, and an editor's open
--- transaction must not hold it.
+-- Deferred to the commit: upstream_state is locked whenever a permit is taken, and an editor's open
+-- transaction must not hold that lock.
 drop trigger if exists upstream_edited on upstream;
 create constraint trigger upstream_edited
     after update on upstream deferrable initially deferred
@@ -804,6 +494,36 @@ drop trigger if exists quota_edited on quota;
 create constraint trigger quota_edited
     after insert or update or delete on quota deferrable initially deferred
     for each row execute function upstream_edited();
+
+create or replace function upstream_unblocked() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+    -- Half open: one call goes first, and the others wait for its response.
+    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
+     where upstream = new.name and blocked_until > clock_timestamp();
+    return null;
+end
+$$;
+
+comment on function upstream_unblocked() is 'Trigger: unblock() lifts the block of an upstream';
+
+-- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
+drop trigger if exists upstream_unblocked on upstream;
+create constraint trigger upstream_unblocked
+    after update of unblocked_at on upstream deferrable initially deferred
+    for each row when (new.unblocked_at is distinct from old.unblocked_at) execute function upstream_unblocked();
+
+comment on table upstream_state is 'What is known of each upstream: blocked until when and why, next permit when.';
+comment on column upstream_state.blocked_reason is 'Why it is blocked';
+comment on column upstream_state.failures is 'Blocks or outages in a row; a good response clears them';
+comment on column upstream.unblocked_at is 'When a person last lifted its block: unblock()';
+""")
+
+
+def downgrade() -> None:
+    run_sql("""
+drop function permit_refusal(upstream, upstream_state, timestamptz, boolean);
 
 create or replace function tell_incident(notice_key text, kind_of text, about text, title text, said text) returns integer
 language plpgsql
@@ -904,7 +624,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)
@@ -915,7 +635,270 @@ end
 $$;
 
 comment on function follow_incidents() is
-    'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+    'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';
+
+create or replace function permit_refusal(
+    rules upstream, door upstream_state, now_ timestamptz, recount boolean,
+    out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
+)
+language plpgsql stable
+as $$
+declare
+    limits record;
+    nth timestamptz;
+    used integer;
+    places integer;
+    spaced interval;
+    -- Windows that hold more than this are counted only when what was spare at the last count is used up.
+    wide constant integer := 50;
+    begins timestamptz;
+    leaves_at timestamptz;
+begin
+    if not rules.enabled then
+        free_at := now_ + interval '1 day';
+        reason := 'disabled' || coalesce(': ' || rules.note, '');
+        cause := 'disabled';
+        return;
+    elsif door.blocked_until > now_ then
+        free_at := door.blocked_until;
+        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
+        cause := 'closed';
+        return;
+    end if;
+    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
+    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
+    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
+    select stamp into nth from permit where upstream = rules.name and stamp > now_
+     order by stamp desc offset places - 1 limit 1;
+    if found then
+        free_at := now_ + interval '50 milliseconds';
+        reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
+        cause := 'in flight';
+    end if;
+    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+        (select max(per / calls) from quota where upstream = rules.name and paced));
+    if spaced > interval '0' then
+        select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
+         order by stamp desc limit 1;
+        if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
+            free_at := least(nth, now_) + spaced;
+            reason := 'one call per ' || spaced;
+            cause := 'spacing';
+        end if;
+    end if;
+    for limits in select calls, per, timezone from quota where upstream = rules.name
+    loop
+        begins := window_start(limits.per, limits.timezone, now_);
+        if limits.calls > wide then
+            continue when door.spare > 0 and not recount;
+            select count(*), min(stamp) into used, nth
+              from (select stamp from permit where upstream = rules.name and stamp > begins
+                     order by stamp desc limit limits.calls) youngest;
+            if used < limits.calls then
+                spare := least(spare, limits.calls - used);
+                continue;
+            end if;
+        else
+            select stamp into nth from permit where upstream = rules.name and stamp > begins
+             order by stamp desc offset limits.calls - 1 limit 1;
+            continue when not found;
+        end if;
+        leaves_at := window_free(nth, limits.per, limits.timezone, now_);
+        if leaves_at > coalesce(free_at, now_) then
+            free_at := leaves_at;
+            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            cause := 'quota';
+            window_length := limits.per;
+        end if;
+    end loop;
+end
+$$;
+
+comment on function permit_refusal(upstream, upstream_state, timestamptz, boolean) is
+    'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
+
+create or replace function quota_check() returns trigger
+language plpgsql
+as $$
+begin
+    if new.calls < 1 then
+        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+            using errcode = '23514', column = 'calls',
+                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+    end if;
+    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+        raise exception 'per = % has months or years, which have no fixed length', new.per
+            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+    end if;
+    if new.per <= interval '0' then
+        raise exception 'per = % is not a length of time', new.per
+            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+    end if;
+    if new.per > interval '31 days' then
+        raise exception 'per = % is too long', new.per
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+    end if;
+    if new.timezone is not null then
+        if new.per <> interval '1 day' then
+            raise exception 'per = % is no calendar day', new.per
+                using errcode = '23514', column = 'per',
+                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+        end if;
+        perform schedule_check_timezone(new.timezone);
+    end if;
+    if not exists (select from upstream where name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23503', column = 'upstream',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    return new;
+end
+$$;
+
+comment on function quota_check() is 'Trigger: refuses a limit that makes no sense, with a hint';
+
+create or replace trigger quota_check
+    before insert or update on quota
+    for each row execute function quota_check();
+
+create or replace view quota_status as
+select u.name as upstream,
+       case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
+       used.calls as used, q.calls as allowed,
+       round(100.0 * used.calls / q.calls) || ' %' as share,
+       in_words(case when used.calls = 0 then null
+                     when q.timezone is null then used.oldest + q.per
+                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
+       waiting.batches as waiting, waiting.who as who_waits,
+       case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
+       case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')
+            when s.blocked_until > clock_timestamp() then s.blocked_reason end as blocked_because,
+       case when s.blocked_until > clock_timestamp() then 'open'
+            when s.failures > 0 and s.blocked_until is not null then 'half open'
+            else 'closed' end as breaker,
+       s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
+  from upstream u
+  join upstream_state s on s.upstream = u.name
+  left join quota q on q.upstream = u.name
+  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
+                       where p.upstream = u.name
+                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+  cross join lateral (select count(*) as batches,
+                             string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
+                        from batch b join run r on r.id = b.run_id
+                       where b.waiting_for = u.name and b.state in ('waiting', 'sent')) waiting
+ order by u.name, q.per;
+comment on view quota_status is
+    'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';
+
+create or replace view recent_price_outcomes as
+select at, symbol, outcome, source, detail, run_id from price_outcome
+union all
+select coalesce(b.finished_at, b.updated_at), i ->> 'key',
+       case when coalesce(i ->> 'state', 'waiting') <> 'deferred' then 'error'
+            when coalesce(i ->> 'error', b.error) like '%closed: %' then 'rate_limited'
+            else 'deferred' end,
+       null, coalesce(i ->> 'error', b.error), b.run_id
+  from batch b cross join lateral jsonb_array_elements(b.items) i
+ where b.task like 'tasks.prices.%' and (b.failed + b.deferred > 0 or b.state in ('failed', 'stopped'))
+   -- A batch that ended early leaves items waiting: they share its error.
+   and (i ->> 'state' in ('failed', 'deferred') or b.state in ('failed', 'stopped') and i ->> 'state' is distinct from 'done')
+ order by 1 desc;
+comment on view recent_price_outcomes is
+    'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+
+create or replace function take_permit(
+    for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
+    answered bigint[], elapsed double precision[], statuses integer[],
+    out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
+    out trying boolean, out cause text
+)
+language plpgsql
+as $$
+declare
+    rules upstream;
+    door upstream_state;
+    refusal record;
+    now_ timestamptz;
+    spare_ integer;
+begin
+    if current_setting('synchronous_commit') = 'off' then
+        -- What is granted must outlive a crash, whatever the server is set to.
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+    if cardinality(answered) > 0 then
+        perform settle_permits(answered, elapsed, statuses);
+    end if;
+    select * into door from upstream_state where upstream = for_upstream for update;
+    if not found then
+        raise exception 'no upstream named "%"', for_upstream
+            using hint = 'INSERT INTO upstream (name, base_url) …';
+    end if;
+    -- All is read after the lock: a clock read before it would be older than stamps it must count,
+    -- and an edit may have been committed while this waited.
+    now_ := clock_timestamp();
+    select * into rules from upstream where name = for_upstream;
+    trying := door.failures > 0;
+
+    if for_run is not null
+       and exists (select from run where id = for_run and stop_requested_at is not null) then
+        wait_seconds := 86400;
+        reason := 'stop requested';
+        cause := 'stop';
+        return;
+    end if;
+    refusal := permit_refusal(rules, door, now_, false);
+    if refusal.free_at > now_ then
+        wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
+        reason := refusal.reason;
+        cause := refusal.cause;
+        window_length := refusal.window_length;
+        update upstream_state set next_permit_at = refusal.free_at, next_permit_reason = refusal.reason
+         where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
+        return;
+    end if;
+    spare_ := coalesce(refusal.spare, door.spare);
+    if spare_ is not null then
+        -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
+        update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
+    end if;
+    insert into permit (upstream, granted_at, stamp, run_id, seq, path)
+    values (for_upstream, now_, now_ + lease, for_run, for_seq, for_path)
+    returning id into permit_id;
+    wait_seconds := 0;
+end
+$$;
+
+comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
+    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+
+create or replace function unblock(upstream_name text, why text default null) returns upstream
+language plpgsql
+as $$
+declare
+    kept upstream;
+begin
+    perform require_operator('upstream', 'change');
+    select * into kept from upstream where name = upstream_name;
+    if kept.name is null then
+        raise exception 'no upstream named "%"', upstream_name
+            using errcode = 'P0002',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    if not kept.enabled then
+        raise exception 'upstream "%" is disabled: a person shut it', kept.name
+            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+    end if;
+    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
+        raise notice 'The door of % is not closed.', kept.name;
+    end if;
+    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    returning * into kept;
+    return kept;
+end
+$$;
+comment on function unblock(text, text) is
+    'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 create or replace function upstream_check() returns trigger
 language plpgsql
@@ -969,65 +952,82 @@ create or replace trigger upstream_check
     before insert or update on upstream
     for each row execute function upstream_check();
 
-create or replace function quota_check() returns trigger
-language plpgsql
+create or replace function upstream_added() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
-    if new.calls < 1 then
-        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
-            using errcode = '23514', column = 'calls',
-                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
-    end if;
-    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
-        raise exception 'per = % has months or years, which have no fixed length', new.per
-            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
-    end if;
-    if new.per <= interval '0' then
-        raise exception 'per = % is not a length of time', new.per
-            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
-    end if;
-    if new.per > interval '31 days' then
-        raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
-    end if;
-    if new.timezone is not null then
-        if new.per <> interval '1 day' then
-            raise exception 'per = % is no calendar day', new.per
-                using errcode = '23514', column = 'per',
-                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
-        end if;
-        perform schedule_check_timezone(new.timezone);
-    end if;
-    if not exists (select from upstream where name = new.upstream) then
-        raise exception 'no upstream named "%"', new.upstream
-            using errcode = '23503', column = 'upstream',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
-    end if;
+    insert into upstream_state (upstream) values (new.name) on conflict do nothing;
+    return null;
+end
+$$;
+
+comment on function upstream_added() is 'Trigger: a new upstream gets its door';
+
+create or replace trigger upstream_added
+    after insert on upstream
+    for each row execute function upstream_added();
+
+create or replace function upstream_stamped() returns trigger
+language plpgsql set search_path = public, pg_temp
+as $$
+begin
+    new.updated_at := clock_timestamp();
     return new;
 end
 $$;
 
-comment on function quota_check() is 'Trigger: refuses a limit that makes no sense, with a hint';
+comment on function upstream_stamped() is 'Trigger: an upstream knows when it was last edited';
 
-create or replace trigger quota_check
-    before insert or update on quota
-    for each row execute function quota_check();
+create or replace trigger upstream_stamped
+    before update on upstream
+    for each row execute function upstream_stamped();
 
-create or replace view recent_price_outcomes as
-select at, symbol, outcome, source, detail, run_id from price_outcome
-union all
-select coalesce(b.finished_at, b.updated_at), i ->> 'key',
-       case when coalesce(i ->> 'state', 'waiting') <> 'deferred' then 'error'
-            when coalesce(i ->> 'error', b.error) like '%closed: %' then 'rate_limited'
-            else 'deferred' end,
-       null, coalesce(i ->> 'error', b.error), b.run_id
-  from batch b cross join lateral jsonb_array_elements(b.items) i
- where b.task like 'tasks.prices.%' and (b.failed + b.deferred > 0 or b.state in ('failed', 'stopped'))
-   -- A batch that ended early leaves items waiting: they share its error.
-   and (i ->> 'state' in ('failed', 'deferred') or b.state in ('failed', 'stopped') and i ->> 'state' is distinct from 'done')
- order by 1 desc;
-comment on view recent_price_outcomes is
-    'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+create or replace function upstream_edited() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+    edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
+                                      else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
+begin
+    -- In force at once: what waits is looked at again by beat.
+    update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
+    perform pg_notify('watchkeeper', 'upstream');
+    return null;
+end
+$$;
+
+comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
+
+-- Deferred to the commit: the door is locked whenever a permit is taken, and an editor's open
+-- transaction must not hold it.
+drop trigger if exists upstream_edited on upstream;
+create constraint trigger upstream_edited
+    after update on upstream deferrable initially deferred
+    for each row execute function upstream_edited();
+
+drop trigger if exists quota_edited on quota;
+create constraint trigger quota_edited
+    after insert or update or delete on quota deferrable initially deferred
+    for each row execute function upstream_edited();
+
+create or replace function upstream_unblocked() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+    -- Half open: one call goes first, and the others wait for what it is told.
+    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
+     where upstream = new.name and blocked_until > clock_timestamp();
+    return null;
+end
+$$;
+
+comment on function upstream_unblocked() is 'Trigger: a person opens the closed door of an upstream';
+
+-- Deferred to the commit, as upstream_edited is, which lets what waits be looked at again.
+drop trigger if exists upstream_unblocked on upstream;
+create constraint trigger upstream_unblocked
+    after update of unblocked_at on upstream deferrable initially deferred
+    for each row when (new.unblocked_at is distinct from old.unblocked_at) execute function upstream_unblocked();
 
 comment on table upstream_state is 'The door to each upstream: closed until when and why, next permit when.';
 comment on column upstream_state.blocked_reason is 'Why it is closed';
