@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import DateTime
 
-from workers.db import Base
+from workers.db import Base, DefaultNow
 from workers.upstreams.channel_secrets import is_reference, resolve
 
 KINDS = ("discord", "email", "webhook", "apprise")
@@ -37,19 +35,16 @@ class Channel(Base):
         },
     )
 
-    name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Lower-case words joined by hyphens"
-    )
-    kind: Mapped[str] = mapped_column(Text, comment="discord | email | webhook | apprise")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="Lower-case words joined by hyphens")
+    kind: Mapped[str] = mapped_column(comment="discord | email | webhook | apprise")
     target: Mapped[str] = mapped_column(
-        Text,
         comment="Address, or where it is: env:WATCHKEEPER_CHANNEL_NAME or"
         " file:/run/secrets/channel-name; e-mail: recipients with commas",
     )
     upstream: Mapped[str] = mapped_column(
-        Text, ForeignKey("upstream.name", ondelete="RESTRICT"), comment="Its server: base_url and quota"
+        ForeignKey("upstream.name", ondelete="RESTRICT"), comment="Its server: base_url and quota"
     )
-    sender: Mapped[str | None] = mapped_column(Text, comment="E-mail: From")
+    sender: Mapped[str | None] = mapped_column(comment="E-mail: From")
     max_per_hour: Mapped[int] = mapped_column(
         server_default=text("30"), comment="Most messages an hour; more notices share a message"
     )
@@ -57,10 +52,8 @@ class Channel(Base):
         server_default=text("true"), comment="Also gets incidents and the daily digest"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: notices wait")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Added"
-    )
+    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    created_at: Mapped[DefaultNow] = mapped_column(comment="Added")
 
 
 def resolved(target: str) -> str:

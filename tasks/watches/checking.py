@@ -15,8 +15,15 @@ from rapidfuzz import process, utils
 from tasks.watches import patterns, satisfying
 from tasks.watches.comparing import folded, visible
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, Clause, Node, clauses, shown_clause
-from tasks.watches.values import number_of, text_of
+from tasks.watches.nodes import (
+    COMPARISONS,
+    TEXT_OPERATORS,
+    Clause,
+    Node,
+    clauses,
+    number_of,
+    shown_clause,
+)
 from tasks.watches.watch import NUMBER, Fields
 
 _ORDER = ("<", ">", "<=", ">=", "between")
@@ -73,31 +80,28 @@ def _check_text(clause: Clause, known: tuple[str, ...]) -> None:
         _check_currency(clause)
     if clause.operator == "matches":
         _check_pattern(clause)
-    if (
-        clause.operator == "fuzzy_contains"
-        and not utils.default_process(text_of(clause.values[0])).strip()
-    ):
+    if clause.operator == "fuzzy_contains" and not utils.default_process(str(clause.values[0])).strip():
         message = "fuzzy_contains compares letters and digits: here are none"
         raise RuleError("value", message, at=clause.at, hint=f'{clause.field} contains "…"')
 
 
 def _check_known(clause: Clause, known: tuple[str, ...]) -> None:
     for value in clause.values:
-        if folded(text_of(value)).strip() not in known:
+        if folded(str(value)).strip() not in known:
             message = f'no {clause.field} is "{value}"'
             raise RuleError("value", message, at=clause.at, hint=f"there are {', '.join(known)}")
 
 
 def _check_currency(clause: Clause) -> None:
     for value in clause.values:
-        if not _CODE.match(text_of(value).strip()):
+        if not _CODE.match(str(value).strip()):
             message = f'"{value}" is no currency'
             raise RuleError("value", message, at=clause.at, hint='three letters: currency = "EUR"')
 
 
 def _check_pattern(clause: Clause) -> None:
     try:
-        pattern = patterns.compiled(visible(text_of(clause.values[0])))
+        pattern = patterns.compiled(visible(str(clause.values[0])))
     except patterns.BadPattern as error:
         raise RuleError("pattern", str(error), at=clause.at) from None
     if all(map(pattern.search, _PROBES)):

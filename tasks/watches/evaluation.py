@@ -22,8 +22,7 @@ from rapidfuzz import fuzz, utils
 
 from tasks.watches import patterns
 from tasks.watches.comparing import folded, regions, visible
-from tasks.watches.nodes import And, Clause, Node, Not, Or, shown_clause
-from tasks.watches.values import number_of, text_of
+from tasks.watches.nodes import And, Clause, Node, Not, Or, number_of, shown_clause
 from tasks.watches.watch import NUMBER, REGIONS, TEXT, Fields
 
 #: From how alike two texts are the same to ``fuzzy_contains`` (0 to 100).
@@ -91,7 +90,7 @@ def named_currencies(node: And) -> Currencies:
     """The currencies that an AND names beside its prices, None when it names none."""
     for one in node.nodes:
         if isinstance(one, Clause) and one.field == "currency" and one.operator in {"=", "in"}:
-            return frozenset(folded(text_of(value)).strip() for value in one.values)
+            return frozenset(folded(str(value)).strip() for value in one.values)
     return None
 
 
@@ -127,7 +126,7 @@ def _clause(clause: Clause, fields: Fields) -> Test:
         return lambda found: found[name] is not None and fits(found[key])
     if clause.operator == "contains" and kind == TEXT:
         # What most clauses of most rules are, so it costs one call instead of two.
-        wanted = folded(text_of(clause.values[0]))
+        wanted = folded(str(clause.values[0]))
         return lambda found: (text := found[name]) is not None and wanted in text
     fits = _number(clause) if kind == NUMBER else _text(clause, kind)
 
@@ -152,7 +151,7 @@ def _number(clause: Clause) -> Callable[[Any], bool]:
 
 
 def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
-    values = [folded(text_of(value)) for value in clause.values]
+    values = [folded(str(value)) for value in clause.values]
     if clause.operator in {"=", "!=", "in", "not in"}:
         values = [value.strip() for value in values]
     wanted = values[0]
@@ -187,7 +186,7 @@ def _regions(operator: str, values: list[str]) -> Callable[[str], bool]:
 
 
 def _search(clause: Clause) -> Callable[[str], bool]:
-    wanted = visible(text_of(clause.values[0]))
+    wanted = visible(str(clause.values[0]))
     if clause.operator == "matches":
         pattern = patterns.compiled(wanted)
         return lambda text: pattern.search(text[: patterns.MAX_TEXT]) is not None

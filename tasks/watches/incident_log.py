@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Identity, Index, Text
+from sqlalchemy import Index
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime
 
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 
 
 class Incident(Base):
@@ -24,14 +23,10 @@ class Incident(Base):
         {"comment": "What broke, and when it had recovered."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Order")
-    kind: Mapped[str] = mapped_column(Text, comment="As in view trouble")
-    subject: Mapped[str] = mapped_column(Text, comment="Schedule, process, queue, channel or upstream")
-    title: Mapped[str] = mapped_column(Text, comment="What is the matter")
-    text: Mapped[str] = mapped_column(Text, comment="Why, as far as is known")
-    opened_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=sql("clock_timestamp()"), comment="Seen first"
-    )
-    closed_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When it was over; null: still broken"
-    )
+    id: Mapped[RowId] = mapped_column(comment="Order")
+    kind: Mapped[str] = mapped_column(comment="As in view trouble")
+    subject: Mapped[str] = mapped_column(comment="Schedule, process, queue, channel or upstream")
+    title: Mapped[str] = mapped_column(comment="What is the matter")
+    text: Mapped[str] = mapped_column(comment="Why, as far as is known")
+    opened_at: Mapped[DefaultNow] = mapped_column(comment="Seen first")
+    closed_at: Mapped[datetime | None] = mapped_column(comment="When it was over; null: still broken")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, Identity, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Connection, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, Uuid
 
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 
 
 class Match(Base):
@@ -26,22 +24,20 @@ class Match(Base):
         {"comment": "What rules fitted: once for each rule, subject and occasion."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")
-    rule: Mapped[str] = mapped_column(Text, ForeignKey("rule.name", ondelete="CASCADE"), comment="Rule")
-    subject: Mapped[str] = mapped_column(Text, comment="listing | token | quote")
-    subject_id: Mapped[str] = mapped_column(Text, comment="Key of the listing or token, or the symbol")
-    occasion: Mapped[str] = mapped_column(Text, comment="new | price_drop | relisted | changed")
+    id: Mapped[RowId]
+    rule: Mapped[str] = mapped_column(ForeignKey("rule.name", ondelete="CASCADE"), comment="Rule")
+    subject: Mapped[str] = mapped_column(comment="listing | token | quote")
+    subject_id: Mapped[str] = mapped_column(comment="Key of the listing or token, or the symbol")
+    occasion: Mapped[str] = mapped_column(comment="new | price_drop | relisted | changed")
     occasion_key: Mapped[str] = mapped_column(
-        Text, comment="The occasion itself: each lower price, each return, each day is one of its own"
+        comment="The occasion itself: each lower price, each return, each day is one of its own"
     )
-    title: Mapped[str] = mapped_column(Text, comment="What it is, for people")
+    title: Mapped[str] = mapped_column(comment="What it is, for people")
     facts: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, comment="As it was found: price, currency, old_price, url, seller …"
+        comment="As it was found: price, currency, old_price, url, seller …"
     )
-    run_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Run that found it")
-    matched_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="When"
-    )
+    run_id: Mapped[UUID | None] = mapped_column(comment="Run that found it")
+    matched_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 def points_to(subject: str, key: str) -> str:

@@ -107,3 +107,12 @@ def quoted(value: Value) -> str:
     if isinstance(value, Decimal):
         return str(value)
     return f"'{value}'" if '"' in value else f'"{value}"'
+
+
+def number_of(value: Value) -> float | None:
+    """A value as a number: 1000, "1000", but not "abc"."""
+    try:
+        found = float(value) if isinstance(value, Decimal) else float(Decimal(value.strip()))
+    except (ArithmeticError, ValueError):
+        return None
+    return found if found == found and abs(found) != float("inf") else None  # noqa: PLR0124 - NaN

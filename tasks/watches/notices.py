@@ -11,17 +11,15 @@ from sqlalchemy import (
     CheckConstraint,
     Connection,
     ForeignKey,
-    Identity,
     Index,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, SmallInteger, Uuid
+from sqlalchemy.types import BigInteger, SmallInteger
 
-from workers.db import Base
+from workers.db import Base, DefaultNow, RowId
 from workers.redaction import redact
 
 #: Schedule that sends what waits; asked for at once by whoever writes a notice.
@@ -50,11 +48,11 @@ class Notice(Base):
         {"comment": "The outbox: messages to people, one row a channel."},
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, comment="Order")
+    id: Mapped[RowId] = mapped_column(comment="Order")
     channel: Mapped[str] = mapped_column(
-        Text, ForeignKey("channel.name", ondelete="CASCADE"), comment="Channel"
+        ForeignKey("channel.name", ondelete="CASCADE"), comment="Channel"
     )
-    key: Mapped[str] = mapped_column(Text, comment="What it is about; once for each channel")
+    key: Mapped[str] = mapped_column(comment="What it is about; once for each channel")
     match_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("match.id", ondelete="CASCADE"), comment="The match it is about"
     )
@@ -62,24 +60,18 @@ class Notice(Base):
         JSONB(none_as_null=True), comment="Title and text of a notice that is not about a match"
     )
     state: Mapped[str] = mapped_column(
-        Text, server_default=text("'waiting'"), comment="waiting | sending | sent | dead"
+        server_default=text("'waiting'"), comment="waiting | sending | sent | dead"
     )
     attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="Times it was handed over")
-    not_before: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Not sent earlier"
-    )
+    not_before: Mapped[DefaultNow] = mapped_column(comment="Not sent earlier")
     together: Mapped[int | None] = mapped_column(
         SmallInteger,
         comment="Most notices of its message; halved when a server refuses one; null: no limit",
     )
-    message_id: Mapped[UUID | None] = mapped_column(Uuid, comment="Message it is, or was last, part of")
-    answer: Mapped[str | None] = mapped_column(Text, comment="What the server said last")
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Written"
-    )
-    sent_at: Mapped[datetime | None] = mapped_column(
-        DateTime(timezone=True), comment="When the server took it"
-    )
+    message_id: Mapped[UUID | None] = mapped_column(comment="Message it is, or was last, part of")
+    answer: Mapped[str | None] = mapped_column(comment="What the server said last")
+    created_at: Mapped[DefaultNow] = mapped_column(comment="Written")
+    sent_at: Mapped[datetime | None] = mapped_column(comment="When the server took it")
 
 
 _FOR_MATCH = text("""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import CheckConstraint, Connection, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, DateTime, SmallInteger
+from sqlalchemy.types import BigInteger, SmallInteger
 
 from tasks.watches import checking, evaluation, grammar, registry
 from tasks.watches.evaluation import Currencies, Test
@@ -19,7 +17,7 @@ from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import Node
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
-from workers.db import Base
+from workers.db import Base, DefaultNow
 
 OCCASIONS = ("new", "price_drop", "relisted", "changed")
 _SLUG = "'^[a-z0-9]+(-[a-z0-9]+)*$'"
@@ -49,43 +47,36 @@ class Rule(Base):
         {"comment": "Rules: an expression over what a watch finds."},
     )
 
-    name: Mapped[str] = mapped_column(
-        Text, primary_key=True, comment="Lower-case words joined by hyphens"
-    )
+    name: Mapped[str] = mapped_column(primary_key=True, comment="Lower-case words joined by hyphens")
     subject: Mapped[str] = mapped_column(
-        Text, server_default=DEFAULT_SUBJECT, comment="listing | token | quote"
+        server_default=DEFAULT_SUBJECT, comment="listing | token | quote"
     )
-    expression: Mapped[str] = mapped_column(
-        Text, comment='E.g. title contains "HD 650" AND price < 300'
-    )
+    expression: Mapped[str] = mapped_column(comment='E.g. title contains "HD 650" AND price < 300')
     grammar: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("2"), comment="Language of the expression: 1 (as it was) or 2"
     )
     currency: Mapped[str | None] = mapped_column(
-        Text, comment="Currency (ISO 4217) of the prices it compares; null: the site's own"
+        comment="Currency (ISO 4217) of the prices it compares; null: the site's own"
     )
     filters: Mapped[dict[str, Any]] = mapped_column(
-        JSONB, server_default=text("'{}'"), comment="Filters that replace the global ones, one by one"
+        server_default=text("'{}'"), comment="Filters that replace the global ones, one by one"
     )
     occasions: Mapped[list[str]] = mapped_column(
-        ARRAY(Text),
         server_default=text("'{new,price_drop,relisted,changed}'"),
         comment="What makes it speak: new, price_drop, relisted, changed",
     )
     channels: Mapped[list[str] | None] = mapped_column(
-        ARRAY(Text), comment="Channels that get its matches; null: every enabled one"
+        comment="Channels that get its matches; null: every enabled one"
     )
     baseline: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Also ads that a category's first scrape finds"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not asked")
-    note: Mapped[str | None] = mapped_column(Text, comment="Why it is as it is")
+    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
     revision: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"
     )
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=text("clock_timestamp()"), comment="Last edit (trigger)"
-    )
+    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit (trigger)")
 
 
 @dataclass(frozen=True, slots=True)

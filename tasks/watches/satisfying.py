@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from tasks.watches.comparing import folded
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import And, Clause, Node, Not, Or, clauses, shown, shown_clause
-from tasks.watches.values import number_of, text_of
+from tasks.watches.nodes import And, Clause, Node, Not, Or, clauses, number_of, shown, shown_clause
 from tasks.watches.watch import NUMBER, TEXT, Field, Fields
 
 
@@ -145,6 +144,6 @@ def _excludes(nodes: Sequence[Node], fields: Fields) -> bool:
         if found is not None:
             ranges[one.field] = found.within(ranges.get(one.field, Interval()))
         elif one.operator in {"=", "in"} and fields[one.field].kind == TEXT:
-            among = {folded(text_of(value)).strip() for value in one.values}
+            among = {folded(str(value)).strip() for value in one.values}
             texts[one.field] = among & texts.get(one.field, among)
     return any(found.is_empty for found in ranges.values()) or not all(texts.values())
