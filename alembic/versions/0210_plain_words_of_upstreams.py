@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "0210"
-down_revision = "0261"
+down_revision = "0250"
 
 
 def upgrade() -> None:
