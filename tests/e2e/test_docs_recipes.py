@@ -91,7 +91,10 @@ REFUSED = ("every = '15 days', cron", "make_login", "limit_login", "resume('name
 
 
 def test_every_statement_on_the_pages_is_taken_by_the_database(connection: Any) -> None:
-    pages = [page for page in PAGES if page.parent.name != "reference"]
+    # The page of a new watch has a test of its own, with the watch.
+    pages = [
+        page for page in PAGES if page.parent.name != "reference" and page.name != "adding-a-watch.md"
+    ]
     assert sum(len(statements(page)) for page in pages) >= 15
     wrong = []
     for page in pages:
