@@ -1,8 +1,8 @@
-"""`DatabaseScheduler`: Celery's beat, obeying the tables and nothing else.
+"""`DatabaseScheduler`: Celery's beat, driven by the tables alone.
 
 Any number of beats share the work by SKIP LOCKED; there is no leader.  ``tick`` does every step that is
-ready, sends what they committed, then waits for news or for the next due time.  It never raises: while
-Postgres or the broker is away it says so once, and tries again.
+ready, sends what they committed, then waits for an edit or the next due time.  It never raises: while
+Postgres or the broker is away it logs that once, and tries again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DatabaseScheduler(Scheduler):
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Make ready; the first tick connects, so that beat starts also while Postgres is away."""
+        """Prepare without connecting: beat starts also while Postgres is away."""
         self._outbox = outbox.Outbox(self.app)
         self._heartbeat = Heartbeat(self._outbox)
 
@@ -64,11 +64,10 @@ class DatabaseScheduler(Scheduler):
 
     @property
     def info(self) -> str:
-        """A line of beat's banner."""
         return "    . db -> Postgres, table schedule"
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Do what is ready, then wait for news or the next due time; never raises."""
+        """Do what is ready, then wait for an edit or the next due time; never raises."""
         self._in_tick = True
         try:
             if self.work():
@@ -77,7 +76,7 @@ class DatabaseScheduler(Scheduler):
                 self._wakeup.wait(steps.pause(self._context))
         except Exception as error:
             self._release()
-            self._rest(self._postgres.began(error))
+            self._pause(self._postgres.failed(error))
         finally:
             self._in_tick = False
             if self._closing:
@@ -95,12 +94,12 @@ class DatabaseScheduler(Scheduler):
             busy |= step.take(context)
         busy &= not context.is_gathering()
         busy |= self._send(context)
-        self._postgres.over()
+        self._postgres.answered()
         return busy
 
     def _begin(self, now: datetime | None = None) -> TickContext:
         """Connect if need be, and ask what is ready: by the database's clock, for the whole tick."""
-        # Listen first, look then: what is said in between is heard.
+        # LISTEN before reading: a notification in between is not lost.
         self._wakeup.open()
         if self._context is None:
             connection = connect()
@@ -114,7 +113,7 @@ class DatabaseScheduler(Scheduler):
     def _send(self, context: TickContext) -> bool:
         """Send what this tick committed and what is ready in the ledger; True when there was any."""
         messages, context.messages = context.messages, []
-        if self._broker.resting():
+        if self._broker.is_pausing():
             sent.unreserve(context.connection, messages)
             return False
         try:
@@ -125,7 +124,7 @@ class DatabaseScheduler(Scheduler):
             if lost:
                 sent.look_for_all(context.connection, context.now)
             outbox.send(context.connection, self._outbox, messages)
-            # In a burst what is new goes before what only has to be looked for again.
+            # In a burst new messages go before those that are only looked for again.
             limit = context.limit // 5 if messages else context.limit
             looked_at, ready = 0, list[Message]()
             if lost or context.is_sending():
@@ -139,12 +138,12 @@ class DatabaseScheduler(Scheduler):
             if not steps.are_stuck(self._steps):
                 self._heartbeat.beat(self.node)
         except outbox.UNREACHABLE as error:
-            self._broker.began(error)
+            self._broker.failed(error)
             return False
-        self._broker.over()
+        self._broker.answered()
         return looked_at > 0
 
-    def _rest(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         if not self._closing:
             time.sleep(seconds)
 
@@ -156,7 +155,7 @@ class DatabaseScheduler(Scheduler):
         reset()
 
     def close(self) -> None:
-        """Let go of all connections; Celery calls this twice, once in the middle of a tick."""
+        """Close all connections; Celery calls this twice, once in the middle of a tick."""
         self._closing = True
         if not self._in_tick:
             if hasattr(self, "_outbox"):
@@ -166,7 +165,7 @@ class DatabaseScheduler(Scheduler):
 
 
 class Outage:
-    """Something is away: said once when it begins and once when it ends."""
+    """A server that is away: logged once when it begins and once when it ends."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -174,8 +173,8 @@ class Outage:
         self._until = 0.0
         self._failures = 0
 
-    def began(self, error: Exception) -> float:
-        """Note a failure; returns how long to leave it alone (seconds)."""
+    def failed(self, error: Exception) -> float:
+        """Note a failure; returns the pause before the next attempt (seconds)."""
         if self._since is None:
             self._since = time.monotonic()
             said = f"{type(error).__name__}: {str(error).strip()[:300]}"
@@ -186,12 +185,10 @@ class Outage:
         self._until = time.monotonic() + rest
         return rest
 
-    def resting(self) -> bool:
-        """Whether it is to be left alone for a moment."""
+    def is_pausing(self) -> bool:
         return time.monotonic() < self._until
 
-    def over(self) -> None:
-        """It answered."""
+    def answered(self) -> None:
         if self._since is not None:
             lasted = round(time.monotonic() - self._since, 1)
             log.info("beat.back", what=self._what, after_seconds=lasted)
@@ -200,6 +197,6 @@ class Outage:
 
 @signals.beat_init.connect
 def _named(sender: Any, **_: Any) -> None:
-    """Beat's node name is known to its service alone, which tells it here."""
+    """Take beat's node name from its service, which alone knows it."""
     if isinstance(sender.scheduler, DatabaseScheduler):
         sender.scheduler.node = beat_nodename(sender.hostname)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Identity,
+    Index,
     MetaData,
     create_engine,
     event,
@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
-from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
+from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
 
 from workers.settings import settings
 
@@ -76,8 +76,15 @@ class Base(DeclarativeBase):
 RowId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")]
 #: A time that is the database's clock when the insert gives none.
 DefaultNow = Annotated[datetime, mapped_column(server_default=text("clock_timestamp()"))]
+#: A number that begins at 0.
+Count = Annotated[int, mapped_column(server_default=text("0"))]
+SmallCount = Annotated[int, mapped_column(SmallInteger, server_default=text("0"))]
 #: For RETURNING of an upsert: whether the row was inserted.
 IS_NEW = literal_column("xmax = 0", Boolean).label("is_new")
+
+
+def partial_index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, postgresql_where=text(where))
 
 
 def connect_args(application: str) -> dict[str, Any]:
@@ -148,14 +155,12 @@ def connect() -> Iterator[Connection]:
 
 @contextmanager
 def driver_transaction() -> Iterator[Driver]:
-    """``transaction()`` for statements of the driver alone."""
     with transaction() as connection:
         yield driver(connection)
 
 
 @contextmanager
 def driver_connect() -> Iterator[Driver]:
-    """``connect()`` for statements of the driver alone."""
     with connect() as connection:
         yield driver(connection)
 
@@ -228,18 +233,12 @@ def is_passing(error: DBAPIError) -> bool:
     return is_lost(error) or (_sqlstate(error) or "").startswith(_PASSING)
 
 
-def prepared(statement: str) -> str:
-    """A statement with ``:names`` as the driver writes them, for ``row_of``."""
-    return re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", statement)
-
-
 def fetch_one(
     connection: Connection,
     statement: str,
     parameters: Mapping[str, Any] | Sequence[Any],
     shape: Any = namedtuple_row,
 ) -> Any:
-    """The first row of a prepared statement, or None."""
     with _translating(connection):
         cursor = execute(driver(connection), statement, parameters, shape)
         return cursor.fetchone() if cursor.description else None

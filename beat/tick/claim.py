@@ -168,7 +168,6 @@ class ClaimPlan:
         self._aside.append((row.name, row.revision, sentence[:1000]))
 
     def write(self) -> list[Message]:
-        """Write all that was decided; the caller commits."""
         if self._dropped:
             finished.skip_held(self._connection, self._dropped, REPLACED, self._now)
         messages = planned.insert_runs(self._connection, self._runs, self._now)
@@ -214,37 +213,34 @@ def claim_or_plan(
     if not rows and not unreadable:
         return []
     try:
-        with context.connection.transaction():
-            claim = ClaimPlan(context)
-            for row in unreadable:
-                claim.set_aside(row, row.error)
-            claim.consider(rows, replan=replan)
-            return claim.write()
+        return _write(context, rows, [(row, row.error) for row in unreadable], replan=replan)
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
         if context.connection.closed:
             raise
         log.warning("claim.one_by_one", rows=len(rows), error=str(error).partition("\n")[0])
-    messages: list[Message] = []
-    for row in [*unreadable, *rows]:
-        messages += _alone(context, row, replan=replan)
-    return messages
-
-
-def _alone(context: TickContext, row: Row, *, replan: bool) -> list[Message]:
-    problem = row.error if isinstance(row, Unreadable) else None
-    if problem is None:
+    messages = _write(context, [], [(row, row.error) for row in unreadable], replan=replan)
+    for row in rows:
         try:
-            with context.connection.transaction():
-                claim = ClaimPlan(context)
-                claim.consider([row], replan=replan)
-                return claim.write()
+            messages += _write(context, [row], [], replan=replan)
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
-            problem = error
+            messages += _write(context, [], [(row, error)], replan=replan)
+    return messages
+
+
+def _write(
+    context: TickContext,
+    rows: list[Row],
+    aside: list[tuple[Row | Unreadable, Exception]],
+    *,
+    replan: bool,
+) -> list[Message]:
     with context.connection.transaction():
         claim = ClaimPlan(context)
-        claim.set_aside(row, problem)
+        for row, error in aside:
+            claim.set_aside(row, error)
+        claim.consider(rows, replan=replan)
         return claim.write()

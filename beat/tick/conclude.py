@@ -121,6 +121,5 @@ def _follow(
 
 
 def stop(context: TickContext) -> bool:
-    """End what was asked to stop and what took too long."""
     count = stopped.stop_requested(context.connection, context.limit)
     return count + stopped.end_overdue(context.connection, context.now, context.limit) > 0

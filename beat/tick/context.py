@@ -20,8 +20,6 @@ ROUND = 1.0
 
 @dataclass(slots=True)
 class TickContext:
-    """What the steps of one beat share, from tick to tick."""
-
     connection: Driver
     ready: Ready
     #: Rows that one step takes at once.
@@ -51,7 +49,6 @@ class TickContext:
         return self.ready.now
 
     def sessions(self, calendar: str | None) -> Sessions | None:
-        """Trading sessions of the exchange ``calendar``; None without one."""
         return self.session_cache.sessions(self.connection, calendar)
 
     def is_sending(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import uuid
 from typing import Any
 
@@ -23,6 +24,7 @@ _SCHEDULE = "schedule-name-placeholder"
 _BODY = "body-placeholder"
 _TAG = "tag-placeholder"
 _ARGUMENTS = "arguments-placeholder"
+_MARKS = re.compile(f"({_ID}|{_ROOT}|{_SCHEDULE}|{_BODY}|{_TAG}|{_ARGUMENTS})")
 #: The part of the body that is the same for every message: no callbacks, errbacks, chain, chord.
 _EMBEDDED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}'
 
@@ -44,7 +46,7 @@ class Envelopes:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._prepared: dict[tuple[str, str, int], tuple[str, ...]] = {}
+        self._prepared: dict[tuple[str, str, int], list[str]] = {}
 
     def fill(self, message: Message) -> str:
         """The message as kombu's Redis transport stores it (JSON text)."""
@@ -64,12 +66,8 @@ class Envelopes:
         }
         return "".join(values.get(part, part) for part in parts)
 
-    def _prepare(self, task: str, queue: str, priority: int) -> tuple[str, ...]:
-        text = json.dumps(self._whole(task, queue, priority))
-        parts = [text]
-        for mark in (_ID, _ROOT, _SCHEDULE, _BODY, _TAG, _ARGUMENTS):
-            parts = [piece for part in parts for piece in _split(part, mark)]
-        return tuple(parts)
+    def _prepare(self, task: str, queue: str, priority: int) -> list[str]:
+        return _MARKS.split(json.dumps(self._whole(task, queue, priority)))
 
     def _whole(self, task: str, queue: str, priority: int) -> dict[str, Any]:
         made = self._app.amqp.as_task_v2(
@@ -104,12 +102,3 @@ class Envelopes:
                 "delivery_tag": _TAG,
             },
         }
-
-
-def _split(text: str, mark: str) -> list[str]:
-    if text in {_ID, _ROOT, _SCHEDULE, _BODY, _TAG, _ARGUMENTS}:
-        return [text]
-    pieces: list[str] = []
-    for piece in text.split(mark):
-        pieces += [piece, mark]
-    return pieces[:-1]

@@ -16,8 +16,6 @@ PAUSE = 4.0
 
 
 class Heartbeat:
-    """Writes a heartbeat every few seconds."""
-
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._next = 0.0
@@ -25,7 +23,6 @@ class Heartbeat:
         self._written = False
 
     def count(self, messages: int) -> None:
-        """Count messages that were sent."""
         self._messages += messages
 
     def beat(self, node: str) -> None:

@@ -146,7 +146,6 @@ class Outbox:
         return lost
 
     def close(self) -> None:
-        """Give the connection back."""
         if self._redis is not None:
             self._redis.close()
 

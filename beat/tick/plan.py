@@ -55,7 +55,6 @@ def timing_of(row: Row, sessions: Sessions | None) -> Timing:
 
 
 def claim_time(timing: Timing, anchor: datetime | None, due: datetime | None) -> datetime | None:
-    """When beat acts on what is due at ``due``."""
     if due is None or timing.jitter is None:
         return due
     return jittered(timing, due, next_due(timing, anchor, due))

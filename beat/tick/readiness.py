@@ -41,8 +41,6 @@ select clock.now, claim_at, send_at, permit_at,
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What the ledger holds for beat at ``now``."""
-
     now: datetime
     #: The next due time to claim, None while everything is paused; the next message; the next permit.
     claim_at: datetime | None

@@ -50,7 +50,6 @@ def lock_due(connection: Driver, now: Any, limit: int) -> tuple[list[Row], list[
 
 
 def lock_names(connection: Driver, names: Iterable[str]) -> list[str]:
-    """Lock the schedules named, without those that somebody else has locked."""
     locked = connection.execute(schedule_states.LOCK_NAMED, {"names": list(names)})
     return [name for (name,) in locked]
 

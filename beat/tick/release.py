@@ -41,7 +41,6 @@ select distinct k.name from schedule s join task_kind k on k.name = s.task
 
 
 def release(context: TickContext) -> bool:
-    """Start held runs, and send on batches that waited for an upstream."""
     messages = _release_held(context)
     context.messages += messages
     return waiting.release(context.connection, context.now) > 0 or bool(messages)

@@ -44,7 +44,6 @@ def _plan(context: TickContext, names: list[str]) -> list[str]:
 
 
 def apply_edits(context: TickContext) -> bool:
-    """Apply the edits of schedules to their active runs."""
     context.edited = edited.apply_edits(context.connection, sorted(context.edited))
     return False
 
@@ -63,7 +62,6 @@ def reconcile(context: TickContext) -> bool:
 
 
 def _compare_slice(context: TickContext) -> bool:
-    """One slice; True when it was the last."""
     with context.connection.transaction():
         parameters = {"after": context.reconciled_to, "slice": SLICE, "limit": context.limit}
         row = context.connection.execute(schedule_states.SLICE, parameters).fetchone()

@@ -51,7 +51,6 @@ class Locked(Exception):
 
 
 def answer_requests(context: TickContext) -> bool:
-    """Answer open requests, oldest first."""
     done = 0
     connection = context.connection
     messages: list[Message] = []

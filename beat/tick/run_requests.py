@@ -10,15 +10,13 @@ from sqlalchemy import CheckConstraint, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
-from workers.db import Base
+from workers.db import Base, DefaultNow, partial_index
 from workers.ledger.states import quoted
 
 ACTIONS = ("run", "backfill", "stop", "retry")
 
 
 class RunRequest(Base):
-    """One wish of a person and its answer."""
-
     __tablename__ = "run_request"
     __table_args__ = (
         CheckConstraint(f"action in ({quoted(ACTIONS)})", name="action: run, backfill, stop, retry"),
@@ -36,7 +34,7 @@ class RunRequest(Base):
         CheckConstraint(
             "backfill_until >= backfill_from", name="a backfill ends no earlier than it begins"
         ),
-        Index("run_request_open", "id", postgresql_where=text("answered_at is null")),
+        partial_index("run_request_open", "id", where="answered_at is null"),
         Index("run_request_by_time", "requested_at"),
         {"comment": "What people ask of beat: run now, backfill, stop, retry; with its answer."},
     )
@@ -56,9 +54,7 @@ class RunRequest(Base):
         comment="Overlap policy of a backfill; null: buffer_all"
     )
     note: Mapped[str | None] = mapped_column(comment="Why")
-    requested_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"), comment="When"
-    )
+    requested_at: Mapped[DefaultNow] = mapped_column(comment="When")
     requested_by: Mapped[str] = mapped_column(
         server_default=text("coalesce(nullif(current_setting('app.actor', true), ''), session_user)"),
         comment="Person (app.actor) or role",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
 from beat.tick.plan import COLUMNS
-from workers.db import Base
+from workers.db import Base, Count, DefaultNow, partial_index
 
 
 class ScheduleState(Base):
@@ -17,10 +17,10 @@ class ScheduleState(Base):
 
     __tablename__ = "schedule_state"
     __table_args__ = (
-        Index("schedule_state_due", "claim_at", postgresql_where=text("claim_at is not null")),
-        Index("schedule_state_wrong", "error_at", postgresql_where=text("error is not null")),
-        Index("schedule_state_failing", "schedule", postgresql_where=text("consecutive_failures > 0")),
-        Index("schedule_state_tripped", "schedule", postgresql_where=text("tripped_at is not null")),
+        partial_index("schedule_state_due", "claim_at", where="claim_at is not null"),
+        partial_index("schedule_state_wrong", "error_at", where="error is not null"),
+        partial_index("schedule_state_failing", "schedule", where="consecutive_failures > 0"),
+        partial_index("schedule_state_tripped", "schedule", where="tripped_at is not null"),
         {
             "comment": "What beat knows of each schedule: next run, failures, errors.",
             "postgresql_with": {"fillfactor": "75"},
@@ -42,9 +42,8 @@ class ScheduleState(Base):
     runs_counted: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Runs started so far, against max_runs"
     )
-    consecutive_failures: Mapped[int] = mapped_column(
-        server_default=text("0"),
-        comment="Failed runs since the last good one; alert_on_partial says which partial runs count",
+    consecutive_failures: Mapped[Count] = mapped_column(
+        comment="Failed runs since the last good one; alert_on_partial says which partial runs count"
     )
     tripped_at: Mapped[datetime | None] = mapped_column(
         comment="Since when it has paused itself; any edit clears it"
@@ -54,9 +53,7 @@ class ScheduleState(Base):
         comment="Why beat set it aside; any edit lets beat try again"
     )
     error_at: Mapped[datetime | None] = mapped_column(comment="When beat set it aside")
-    updated_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"), comment="Last change by beat"
-    )
+    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last change by beat")
 
 
 LOCK_DUE = """

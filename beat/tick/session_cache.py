@@ -22,8 +22,6 @@ select m.timezone, s.session_date, s.open_at, s.close_at
 
 
 class SessionCache:
-    """Sessions by exchange."""
-
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Sessions]] = {}
 

@@ -130,7 +130,6 @@ def are_stuck(steps: Iterable[Step]) -> bool:
 
 
 def steps() -> list[Step]:
-    """The steps of a tick, in their order."""
     return [
         Step(replan.replan, lambda c: c.ready.edits),
         Step(claim.claim_due, TickContext.is_due, frozenset({"replan"})),

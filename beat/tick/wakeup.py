@@ -1,4 +1,4 @@
-"""LISTENs for edits and other news on a connection of its own, so that a tick's wait ends at once."""
+"""LISTENs for edits on a connection of its own, so that a tick's wait ends at once."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from workers.settings import settings
 log = structlog.stdlib.get_logger("beat")
 
 CHANNEL = "watchkeeper"
-#: Where LISTEN is refused (a transaction pooler), it is tried again after so long (seconds).
-REST = 5.0
-#: News that brought nothing to do (anybody may NOTIFY) are not heard for so long after (seconds).
-QUIET = 0.1
-#: Without LISTEN, news are looked for so often (seconds).
-POLL = 0.1
-#: Longest time spent on reading news that have piled up (seconds).
-MOST_READING = 0.05
+#: Delay before LISTEN is tried again where it is refused, as by a transaction pooler (seconds).
+RETRY_DELAY = 5.0
+#: Notifications are ignored for so long after one that brought nothing to do (seconds).
+IGNORE_SECONDS = 0.1
+#: Interval of polling without LISTEN (seconds).
+POLL_INTERVAL = 0.1
+#: Longest time spent on reading notifications that have piled up (seconds).
+MAX_READING = 0.05
 
 
 class Wakeup:
-    """The ear of beat; without it (``listen = False``, or LISTEN refused) beat polls."""
+    """The LISTEN connection; polls when LISTEN is unavailable."""
 
     def __init__(self) -> None:
         self._connection: psycopg.Connection[Any] | None = None
         self._not_before = 0.0
-        self._told = False
-        self._quiet_until = 0.0
+        self._notified = False
+        self._ignore_until = 0.0
 
     def open(self) -> None:
-        """Begin to listen; what was said before is for the caller's next look to find."""
+        """Begin to listen; the caller then looks for what was notified before."""
         if not settings().listen or self._connection or time.monotonic() < self._not_before:
             return
         try:
@@ -44,48 +44,47 @@ class Wakeup:
             )
             self._connection.execute(f"listen {CHANNEL}")
         except psycopg.Error as error:
-            self._deaf(error)
+            self._lost(error)
 
     def was_useful(self) -> None:
-        """There was something to do after the last wait."""
-        self._told = False
+        """Note that the last notification brought something to do."""
+        self._notified = False
 
     def wait(self, seconds: float) -> bool:
-        """Wait for news at most so long; True when there is some.
+        """Wait for a notification, at most ``seconds``; True when there was one.
 
-        However often somebody notifies, no more than ten ticks a second find that it was for nothing.
+        However often somebody notifies in vain, it causes at most ten ticks a second.
         """
-        if self._told:
-            self._told, self._quiet_until = False, time.monotonic() + QUIET
+        if self._notified:
+            self._notified, self._ignore_until = False, time.monotonic() + IGNORE_SECONDS
         if self._connection is None:
-            _sleep(min(seconds, POLL))
+            _sleep(min(seconds, POLL_INTERVAL))
             return False
         until = time.monotonic() + seconds
-        _sleep(min(seconds, self._quiet_until - time.monotonic()))
+        _sleep(min(seconds, self._ignore_until - time.monotonic()))
         select.select([self._connection], [], [], max(0.0, until - time.monotonic()))
         try:
-            self._told = self._read(self._connection)
+            self._notified = self._read(self._connection)
         except psycopg.Error as error:
-            self._deaf(error)
-        return self._told
+            self._lost(error)
+        return self._notified
 
     def _read(self, connection: psycopg.Connection[Any]) -> bool:
-        """Read all news: unread ones fill Postgres's queue, and then it takes no edit any more."""
-        until = time.monotonic() + MOST_READING
-        told = False
+        """Read all notifications: unread ones fill Postgres's queue, and then it refuses edits."""
+        until = time.monotonic() + MAX_READING
+        found = False
         while list(connection.notifies(timeout=0)):
-            told = True
+            found = True
             if time.monotonic() > until:
                 break
-        return told
+        return found
 
-    def _deaf(self, error: psycopg.Error) -> None:
+    def _lost(self, error: psycopg.Error) -> None:
         log.warning("listen.lost", error=str(error).strip().partition("\n")[0])
         self.close()
-        self._not_before = time.monotonic() + REST
+        self._not_before = time.monotonic() + RETRY_DELAY
 
     def close(self) -> None:
-        """Stop listening."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -49,8 +49,6 @@ MAX_TRACEBACK = 10_000
 
 
 class Kind(Protocol):
-    """What the engine takes of a task."""
-
     @property
     def name(self) -> str: ...
     @property
@@ -106,7 +104,6 @@ def _attempt(kind: Kind, lease: BatchLease, length: timedelta) -> Ended | None:
 
 
 def _end_early(lease: BatchLease, order: ControlFlow, summary: Summary | None) -> Ended | None:
-    """Do what ended the batch early asks for."""
     ending = Ending(str(order), summary=summary)
     match order:
         case QuotaWait():
@@ -226,7 +223,7 @@ def _retry_or_fail(lease: BatchLease, error: Exception, summary: Summary | None)
         return handed_back.retry_or_fail(connection, lease, ending)
 
 
-def hand_back_patiently(lease: BatchLease, reason: str) -> None:
+def hand_back_when_possible(lease: BatchLease, reason: str) -> None:
     """Give the batch back as soon as Postgres answers; after a while leave it to its lease.
 
     A worker that shuts down tries once: a lease that ended while Postgres was away is nobody's death.

@@ -30,8 +30,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class LeaseKeeper:
-    """Renews the lease of one batch from entering the block to leaving it."""
-
     def __init__(self, lease: BatchLease, length: timedelta) -> None:
         self._lease = lease
         self._length = length
@@ -75,7 +73,6 @@ class LeaseKeeper:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def stop(self) -> None:
-        """Note that the run is asked to stop."""
         self._found = replace(self._found, stopping=True)
 
     def yield_worker(self) -> None:

@@ -111,7 +111,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
                 raise
             # What the database has is the truth; this copy of the work ends and another reads it.
             log.warning("batch.interrupted", error=redact(str(error).partition("\n")[0]))
-            engine.hand_back_patiently(lease, "lost its connection to Postgres")
+            engine.hand_back_when_possible(lease, "lost its connection to Postgres")
             return None
         if ended is None:
             return None

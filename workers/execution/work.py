@@ -28,8 +28,6 @@ O = TypeVar("O", bound=Options)  # noqa: E741
 
 #: An item's error is kept for people to read, not to store pages in (characters).
 MAX_ERROR = 500
-
-
 #: What is kept of an item in `batch.items`.
 STORED = ("key", "state", "data", "counts", "error")
 
@@ -45,7 +43,6 @@ class Item:
     error: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """The item as it is stored: what is empty is left out."""
         return {name: value for name in STORED if (value := getattr(self, name))}
 
 
@@ -67,12 +64,10 @@ class Work(Generic[O]):
 
     @property
     def run_id(self) -> UUID:
-        """The run this batch is part of."""
         return self.lease.run_id
 
     @property
     def seq(self) -> int:
-        """The batch's number in its run, from 0."""
         return self.lease.seq
 
     @property
@@ -82,7 +77,6 @@ class Work(Generic[O]):
 
     @property
     def due_at(self) -> datetime:
-        """The due time that the run stands for."""
         return self.lease.run["due_at"]  # type: ignore[no-any-return]
 
     def check(self) -> None:
@@ -98,20 +92,15 @@ class Work(Generic[O]):
         self.keeper.yield_worker()
 
     def now(self) -> datetime:
-        """The database's clock."""
         with transaction() as connection:
             return connection.execute(text("select clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
 
     def items(self) -> Iterator[Item]:
         """Unfinished items, one by one; between two it ends the batch when it has to."""
-        for item in self.batch:
-            if item.state == "waiting":
-                self.check()
-                self.yield_worker()
-                yield item
+        for (item,) in self.groups(1):
+            yield item
 
     def groups(self, size: int) -> Iterator[list[Item]]:
-        """Unfinished items, up to ``size`` at a time."""
         waiting = (item for item in self.batch if item.state == "waiting")
         while group := list(islice(waiting, size)):
             self.check()
@@ -191,7 +180,6 @@ class Work(Generic[O]):
             yield connection
 
     def fail(self, *items: Item, error: str) -> None:
-        """Keep these items as failed, with the reason."""
         with self.failing(*items, error=error):
             pass
 
@@ -248,8 +236,3 @@ class Work(Generic[O]):
 def _add(counts: dict[str, int], more: dict[str, int]) -> None:
     for name, number in more.items():
         counts[name] = counts.get(name, 0) + number
-
-
-def restore(rows: list[dict[str, Any]]) -> list[Item]:
-    """Items as they were stored."""
-    return [Item(**row) for row in rows]

@@ -6,40 +6,34 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base
+from workers.db import Base, Count, DefaultNow, SmallCount, partial_index
 from workers.ledger.states import BATCH_OPEN, BATCH_READY, BATCH_STATES, quoted
 
 
 class Batch(Base):
-    """Some items of a run: sent, leased, fenced, ended, or taken back."""
-
     __tablename__ = "batch"
     __table_args__ = (
         CheckConstraint(f"state in ({quoted(BATCH_STATES)})", name="state is one of those in the docs"),
-        Index("batch_to_send", "send_at", postgresql_where=text(f"state in ({quoted(BATCH_READY)})")),
-        Index(
+        partial_index("batch_to_send", "send_at", where=f"state in ({quoted(BATCH_READY)})"),
+        partial_index(
             "batch_waiting_for_upstream",
             "waiting_for",
             text("priority desc"),
             "updated_at",
-            postgresql_where=text(f"state in ({quoted(BATCH_READY)}) and waiting_for is not null"),
+            where=f"state in ({quoted(BATCH_READY)}) and waiting_for is not null",
         ),
-        Index(
+        partial_index(
             "batch_waiting_run",
             "waiting_for",
             "run_id",
-            postgresql_where=text(f"state in ({quoted(BATCH_READY)}) and waiting_for is not null"),
+            where=f"state in ({quoted(BATCH_READY)}) and waiting_for is not null",
         ),
-        Index("batch_leased", "lease_until", postgresql_where=text("state = 'running'")),
-        Index(
-            "batch_by_queue",
-            "queue",
-            "state",
-            "send_at",
-            postgresql_where=text(f"state in ({quoted(BATCH_OPEN)})"),
+        partial_index("batch_leased", "lease_until", where="state = 'running'"),
+        partial_index(
+            "batch_by_queue", "queue", "state", "send_at", where=f"state in ({quoted(BATCH_OPEN)})"
         ),
         {"comment": "The unit of message, lease and loss: some items of a run."},
     )
@@ -62,10 +56,10 @@ class Batch(Base):
     items: Mapped[list[Any] | None] = mapped_column(
         comment="Its items with each one's outcome; null: not planned yet"
     )
-    total: Mapped[int] = mapped_column(server_default=text("0"), comment="Items it has")
-    done: Mapped[int] = mapped_column(server_default=text("0"), comment="Items done")
-    failed: Mapped[int] = mapped_column(server_default=text("0"), comment="Items failed")
-    deferred: Mapped[int] = mapped_column(server_default=text("0"), comment="Items deferred")
+    total: Mapped[Count] = mapped_column(comment="Items it has")
+    done: Mapped[Count] = mapped_column(comment="Items done")
+    failed: Mapped[Count] = mapped_column(comment="Items failed")
+    deferred: Mapped[Count] = mapped_column(comment="Items deferred")
     not_before: Mapped[datetime | None] = mapped_column(
         comment="No worker takes it earlier (batch delay, back-off)"
     )
@@ -73,22 +67,14 @@ class Batch(Base):
         server_default=text("clock_timestamp()"),
         comment="When a message for it is to be sent, or looked for again; null: not until released",
     )
-    sends: Mapped[int] = mapped_column(
-        SmallInteger, server_default=text("0"), comment="Messages sent since it was last claimed"
-    )
+    sends: Mapped[SmallCount] = mapped_column(comment="Messages sent since it was last claimed")
     waiting_for: Mapped[str | None] = mapped_column(
         comment="Upstream whose quota it waits for, until a worker has it"
     )
-    fence: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Rises at every claim; an older holder writes nothing"
-    )
-    attempt: Mapped[int] = mapped_column(
-        SmallInteger, server_default=text("0"), comment="Failures of the task so far"
-    )
-    deaths: Mapped[int] = mapped_column(
-        SmallInteger,
-        server_default=text("0"),
-        comment="Leases that ended while all but its worker was up",
+    fence: Mapped[Count] = mapped_column(comment="Rises at every claim; an older holder writes nothing")
+    attempt: Mapped[SmallCount] = mapped_column(comment="Failures of the task so far")
+    deaths: Mapped[SmallCount] = mapped_column(
+        comment="Leases that ended while all but its worker was up"
     )
     leaving: Mapped[bool] = mapped_column(
         server_default=text("false"),
@@ -99,11 +85,7 @@ class Batch(Base):
     )
     worker: Mapped[str | None] = mapped_column(comment="Who holds or last held it")
     error: Mapped[str | None] = mapped_column(comment="What went wrong last")
-    created_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"), comment="Planned at"
-    )
-    updated_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"), comment="Last change of state; order of waiting"
-    )
+    created_at: Mapped[DefaultNow] = mapped_column(comment="Planned at")
+    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last change of state; order of waiting")
     started_at: Mapped[datetime | None] = mapped_column(comment="First claimed")
     finished_at: Mapped[datetime | None] = mapped_column(comment="Ended")

@@ -21,7 +21,7 @@ from workers.ledger import finished, in_flight, runs
 
 @dataclass(frozen=True, slots=True)
 class BatchLease:
-    """A worker's hold on one batch: valid only while ``fence`` is the batch's."""
+    """One batch leased to a worker: valid only while ``fence`` is the batch's."""
 
     run_id: UUID
     seq: int
@@ -37,7 +37,6 @@ class BatchLease:
         return {"run_id": self.run_id, "seq": self.seq, "fence": self.fence}
 
     def lost(self) -> LeaseLost:
-        """The error of a statement that did not find the batch."""
         return LeaseLost(f"batch {self.seq} of run {self.run_id} belongs to another worker now")
 
 

@@ -9,19 +9,28 @@ from uuid import UUID
 
 from workers.db import Driver, execute
 from workers.ledger import in_flight, runs
-from workers.ledger.claimed import BatchLease, check_fence
+from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ended, Ending, close_batches
 
-END = """
+CLOSE = """
 update batch
-   set items = case when %(state)s = 'failed' then ended_items(items, 'failed', %(error)s)
+   set items = case when %(state)s in ('failed', 'deferred')
+                    then ended_items(items, %(state)s, case %(state)s when 'failed' then %(error)s end)
                     else items end,
        failed = case when %(state)s = 'failed' then total - done - deferred else failed end,
-       state = %(state)s, error = %(error)s, lease_until = null, send_at = null,
+       deferred = case when %(state)s = 'deferred' then total - done - failed else deferred end,
+       state = %(state)s, error = %(error)s, lease_until = null, send_at = null, waiting_for = null,
        finished_at = clock_timestamp(), updated_at = clock_timestamp()
- where run_id = %(run_id)s and seq = %(seq)s and fence = %(fence)s and state = 'running'
+ where run_id = %(run_id)s
 """
-
+END = f"{CLOSE} and seq = %(seq)s and fence = %(fence)s and state = 'running'"
+DEFER_OTHERS = f"""{CLOSE}
+   and state in ('waiting', 'sent') and items is not null
+   and (waiting_for is not null or not %(parked)s)
+"""
+CLOSE_OPEN = f"""{CLOSE}
+   and (state in ('waiting', 'sent') or state = 'running' and %(running)s)
+"""
 
 #: Nothing is said of it.
 PLAIN = Ending()
@@ -36,43 +45,19 @@ def end(connection: Driver, lease: BatchLease, state: str, ending: Ending = PLAI
     return close_batches(connection, lease.run_id, 1, ending)
 
 
-DEFER_OTHERS = """
-update batch
-   set state = 'deferred', send_at = null, waiting_for = null, error = %(reason)s,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp(),
-       deferred = total - done - failed, items = ended_items(items, 'deferred', null)
- where run_id = %(run_id)s and state in ('waiting', 'sent') and items is not null
-   and (waiting_for is not null or not %(parked)s)
-"""
-
-DEFER_ITEMS = """
-update batch
-   set deferred = total - done - failed, items = ended_items(items, 'deferred', null)
- where run_id = %(run_id)s and seq = %(seq)s and items is not null
-"""
-
-
 def defer(connection: Driver, lease: BatchLease, ending: Ending) -> Ended | None:
     """Defer what is left of the run to the schedule's next run: this batch, and all that wait."""
     runs.lock_briefly(connection, lease.run_id)
-    what = {"run_id": lease.run_id, "reason": ending.error, "parked": False}
-    others = execute(connection, DEFER_OTHERS, what).rowcount
+    others = _defer_waiting(connection, lease.run_id, ending, parked=False)
     if others:
         close_batches(connection, lease.run_id, others, Ending(summary=ending.summary))
-    check_fence(connection, lease)
-    execute(connection, DEFER_ITEMS, lease.key)
     return end(connection, lease, "deferred", ending)
 
 
-CLOSE_OPEN = """
-update batch
-   set items = case when %(state)s = 'failed' then ended_items(items, 'failed', %(reason)s)
-                    else items end,
-       failed = case when %(state)s = 'failed' then total - done - deferred else failed end,
-       state = %(state)s, send_at = null, waiting_for = null, lease_until = null, error = %(reason)s,
-       finished_at = clock_timestamp(), updated_at = clock_timestamp()
- where run_id = %(run_id)s and (state in ('waiting', 'sent') or state = 'running' and %(running)s)
-"""
+def _defer_waiting(connection: Driver, run_id: UUID, ending: Ending, *, parked: bool) -> int:
+    """Defer batches that have not begun; with ``parked`` only those that wait for an upstream."""
+    what = {"run_id": run_id, "state": "deferred", "error": ending.error, "parked": parked}
+    return execute(connection, DEFER_OTHERS, what).rowcount
 
 
 def close_open(
@@ -82,7 +67,7 @@ def close_open(
 
     The run is locked.
     """
-    what = {"run_id": run_id, "state": state, "reason": reason, "running": running}
+    what = {"run_id": run_id, "state": state, "error": reason, "running": running}
     return execute(connection, CLOSE_OPEN, what).rowcount
 
 
@@ -91,8 +76,6 @@ def close_late(connection: Driver, run_id: UUID, ending: Ending, *, running: boo
 
     What waits for an upstream did nothing wrong: it is deferred to the schedule's next run.
     """
-    reason = ending.error or ""
-    what = {"run_id": run_id, "reason": reason, "parked": True}
-    ended = execute(connection, DEFER_OTHERS, what).rowcount
-    ended += close_open(connection, run_id, "failed", reason, running=running)
+    ended = _defer_waiting(connection, run_id, ending, parked=True)
+    ended += close_open(connection, run_id, "failed", ending.error or "", running=running)
     return close_batches(connection, run_id, ended, ending) if ended else None

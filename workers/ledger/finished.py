@@ -22,8 +22,6 @@ Summary = Callable[[Mapping[str, int]], str]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has just ended."""
-
     run_id: UUID
     state: str
     total: int

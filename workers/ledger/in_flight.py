@@ -57,7 +57,6 @@ def let_go(connection: Driver, run: Mapping[str, Any] | None) -> None:
 
 
 def let_go_all(connection: Driver, ids: list[Any]) -> None:
-    """Send as many batches of these runs as ``max_in_flight`` of each allows."""
     if execute(connection, LET_GO, {"ids": array(ids)}).rowcount:
         connection.execute("notify watchkeeper, 'batch'")
 

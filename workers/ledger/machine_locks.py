@@ -12,8 +12,6 @@ from workers.db import Base, Driver, execute
 
 
 class MachineLock(Base):
-    """A name to lock; the row itself says nothing."""
-
     __tablename__ = "machine_lock"
     __table_args__ = (
         {"comment": "Rows that beat and workers lock to take turns; made when first needed."},

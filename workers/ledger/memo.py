@@ -38,12 +38,10 @@ on conflict (run_id, seq, name) do update set value = excluded.value
 
 
 def keep(connection: Driver, run_id: UUID, seq: int, name: str, value: Any) -> None:
-    """Remember ``value`` (JSON) for the batch under ``name``."""
     execute(connection, _KEEP, (run_id, seq, name, Jsonb(value)))
 
 
 def recall(connection: Driver, run_id: UUID, seq: int) -> dict[str, Any]:
-    """All that the batch remembers, by name."""
     found = execute(
         connection, "select name, value from memo where run_id = %s and seq = %s", (run_id, seq)
     )
@@ -60,7 +58,6 @@ def take(connection: Driver, run_id: UUID, seq: int, name: str) -> Any:
 
 
 def forget(connection: Driver, run_id: UUID, seq: int) -> None:
-    """Delete all that the batch remembers."""
     execute(connection, "delete from memo where run_id = %s and seq = %s", (run_id, seq))
 
 

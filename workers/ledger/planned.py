@@ -191,5 +191,4 @@ def split(
 
 
 def add_batches(connection: Driver, run_id: uuid.UUID, batches: int, items: int) -> None:
-    """Count so many more batches and items of the run."""
     execute(connection, ADD_BATCHES, (batches, batches, items, run_id))

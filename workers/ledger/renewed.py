@@ -26,7 +26,6 @@ class Renewal:
 
 
 def renew(connection: Driver, lease: BatchLease, length: timedelta) -> Renewal:
-    """Prolong the lease by ``length`` from now."""
     row = execute(connection, RENEW, {**lease.key, "length": length}).fetchone()
     if row is None:
         return Renewal(held=False)

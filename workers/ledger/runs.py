@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import CheckConstraint, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, Driver, execute
+from workers.db import Base, Count, DefaultNow, Driver, execute, partial_index
 from workers.ledger import machine_locks
 from workers.ledger.states import RUN_ACTIVE, RUN_STATES, RUN_UNFINISHED, quoted
 
@@ -20,54 +20,39 @@ TRIGGERS = ("schedule", "manual", "after", "backfill", "retry")
 
 
 class Run(Base):
-    """One due time of a schedule, or one request of a person, from decision to end."""
-
     __tablename__ = "run"
     __table_args__ = (
         CheckConstraint(f"state in ({quoted(RUN_STATES)})", name="state is one of those in the docs"),
         CheckConstraint(f"trigger in ({quoted(TRIGGERS)})", name="trigger is one of those in the docs"),
         CheckConstraint("open_batches >= 0", name="open_batches never falls below zero"),
-        Index(
-            "run_one_per_due_time",
-            "schedule",
-            "due_at",
-            unique=True,
-            postgresql_where=text("trigger = 'schedule'"),
+        partial_index(
+            "run_one_per_due_time", "schedule", "due_at", unique=True, where="trigger = 'schedule'"
         ),
-        Index(
+        partial_index(
             "run_one_exclusive",
             "schedule",
             unique=True,
-            postgresql_where=text(f"exclusive and state in ({quoted(RUN_ACTIVE)})"),
+            where=f"exclusive and state in ({quoted(RUN_ACTIVE)})",
         ),
-        Index(
-            "run_active",
-            "schedule",
-            "created_at",
-            postgresql_where=text(f"state in ({quoted(RUN_UNFINISHED)})"),
+        partial_index(
+            "run_active", "schedule", "created_at", where=f"state in ({quoted(RUN_UNFINISHED)})"
         ),
-        Index("run_held", "schedule", "created_at", "due_at", postgresql_where=text("state = 'held'")),
-        Index(
+        partial_index("run_held", "schedule", "created_at", "due_at", where="state = 'held'"),
+        partial_index(
             "run_deadline",
             "deadline_at",
-            postgresql_where=text(f"state in ({quoted(RUN_ACTIVE)}) and deadline_at is not null"),
+            where=f"state in ({quoted(RUN_ACTIVE)}) and deadline_at is not null",
         ),
-        Index(
-            "run_uncounted",
-            "finished_at",
-            postgresql_where=text("finished_at is not null and not counted"),
-        ),
-        Index(
+        partial_index("run_uncounted", "finished_at", where="finished_at is not null and not counted"),
+        partial_index(
             "run_stopping",
             "stop_requested_at",
-            postgresql_where=text(
-                f"state in ({quoted(RUN_UNFINISHED)}) and stop_requested_at is not null"
-            ),
+            where=f"state in ({quoted(RUN_UNFINISHED)}) and stop_requested_at is not null",
         ),
         Index("run_by_schedule", "schedule", "created_at"),
         Index("run_by_creation", "created_at"),
-        Index("run_failures", "finished_at", postgresql_where=text("state in ('failed', 'partial')")),
-        Index("run_task_active", "task", postgresql_where=text(f"state in ({quoted(RUN_ACTIVE)})")),
+        partial_index("run_failures", "finished_at", where="state in ('failed', 'partial')"),
+        partial_index("run_task_active", "task", where=f"state in ({quoted(RUN_ACTIVE)})"),
         {"comment": "One row a due time or request: what was decided, what happened, and why."},
     )
 
@@ -125,18 +110,12 @@ class Run(Base):
     stop_requested_at: Mapped[datetime | None] = mapped_column(
         comment="Since when it is asked to stop at its next call"
     )
-    batch_count: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Batches it was split into"
-    )
-    open_batches: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Batches not ended; zero ends the run"
-    )
-    total: Mapped[int] = mapped_column(server_default=text("0"), comment="Items to do")
-    done: Mapped[int] = mapped_column(server_default=text("0"), comment="Items done")
-    failed: Mapped[int] = mapped_column(server_default=text("0"), comment="Items failed")
-    deferred: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Items left for the next run (quota spent)"
-    )
+    batch_count: Mapped[Count] = mapped_column(comment="Batches it was split into")
+    open_batches: Mapped[Count] = mapped_column(comment="Batches not ended; zero ends the run")
+    total: Mapped[Count] = mapped_column(comment="Items to do")
+    done: Mapped[Count] = mapped_column(comment="Items done")
+    failed: Mapped[Count] = mapped_column(comment="Items failed")
+    deferred: Mapped[Count] = mapped_column(comment="Items left for the next run (quota spent)")
     result: Mapped[dict[str, Any] | None] = mapped_column(
         comment="Counts by name, and a summary for people"
     )
@@ -148,9 +127,7 @@ class Run(Base):
         server_default=text("false"),
         comment="Whether beat has drawn its conclusions from the end (failures, after)",
     )
-    created_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"), comment="Decided at"
-    )
+    created_at: Mapped[DefaultNow] = mapped_column(comment="Decided at")
     started_at: Mapped[datetime | None] = mapped_column(comment="First batch claimed by a worker")
     finished_at: Mapped[datetime | None] = mapped_column(
         comment="Last batch ended, or decided not to run"

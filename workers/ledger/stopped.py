@@ -33,7 +33,6 @@ def request_stop(connection: Driver, run_id: UUID, reason: str, now: datetime) -
 
 
 def replace_active(connection: Driver, names: list[str], reason: str, now: datetime) -> None:
-    """Ask the active runs of these schedules to stop."""
     execute(connection, REPLACE_ACTIVE, {"names": names, "reason": reason, "now": now})
 
 
