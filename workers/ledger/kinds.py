@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Connection, func, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
@@ -16,7 +16,7 @@ from workers.db import Base
 
 
 class Options(BaseModel):
-    """What a kind is told; an option that it does not know is refused."""
+    """Options of a kind; an option that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,25 +54,8 @@ class TaskKind(Base):
     )
 
 
-_REGISTER = text("""
-insert into task_kind (name, description, options_schema, queue, upstream, min_every, max_every,
-                       allowed_every, max_running, max_attempts, timeout)
-values (:name, :description, :options_schema, :queue, :upstream, :min_every, :max_every,
-        :allowed_every, :max_running, :max_attempts, :timeout)
-on conflict (name) do update
-   set description = excluded.description, options_schema = excluded.options_schema,
-       queue = excluded.queue, upstream = excluded.upstream, min_every = excluded.min_every,
-       max_every = excluded.max_every, allowed_every = excluded.allowed_every,
-       max_running = excluded.max_running, max_attempts = excluded.max_attempts,
-       timeout = excluded.timeout, retired_at = null, updated_at = clock_timestamp()
-""").bindparams(
-    bindparam("options_schema", type_=JSONB), bindparam("allowed_every", type_=ARRAY(Interval))
-)
-
-_RETIRE = text("""
-update task_kind set retired_at = clock_timestamp(), updated_at = clock_timestamp()
- where name <> all(:known) and retired_at is null
-""")
+#: Columns that a task declares under the same name.
+AS_DECLARED = ("upstream", "max_every", "max_running", "max_attempts", "timeout")
 
 
 def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = False) -> int:
@@ -82,22 +65,21 @@ def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = Fa
     """
     known = []
     for task in tasks:
+        kind = {
+            "name": task.name,
+            "description": (task.__doc__ or task.name).strip().partition("\n")[0],
+            "options_schema": task.options.model_json_schema(),
+            "queue": task.default_queue,
+            "min_every": timedelta(seconds=1) if relaxed else task.min_every,
+            "allowed_every": list(task.allowed_every) if task.allowed_every else None,
+            **{name: getattr(task, name) for name in AS_DECLARED},
+        }
+        now = {"retired_at": None, "updated_at": func.clock_timestamp()}
+        statement = insert(TaskKind).values(kind)
+        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=kind | now))
         known.append(task.name)
-        connection.execute(
-            _REGISTER,
-            {
-                "name": task.name,
-                "description": (task.__doc__ or task.name).strip().partition("\n")[0],
-                "options_schema": task.options.model_json_schema(),
-                "queue": task.default_queue,
-                "upstream": task.upstream,
-                "min_every": timedelta(seconds=1) if relaxed else task.min_every,
-                "max_every": task.max_every,
-                "allowed_every": list(task.allowed_every) if task.allowed_every else None,
-                "max_running": task.max_running,
-                "max_attempts": task.max_attempts,
-                "timeout": task.timeout,
-            },
-        )
-    connection.execute(_RETIRE, {"known": known})
+    retired = update(TaskKind).where(TaskKind.name.not_in(known), TaskKind.retired_at.is_(None))
+    connection.execute(
+        retired.values(retired_at=func.clock_timestamp(), updated_at=func.clock_timestamp())
+    )
     return len(known)
