@@ -83,11 +83,14 @@ def _over(hours: float, number: int, what: str, most: float) -> float:
     return most * chance(what, number) ** 2 * hours / 24
 
 
+#: Spans of an answer, in hours.
+SPANS = {"m5": 1 / 12, "h1": 1.0, "h6": 6.0, "h24": 24.0}
+
+
 def pair(number: int, pool: int, now: float) -> dict[str, Any]:
     """One pool of a token, with the traps that real answers have."""
     chain, price = chain_of(number), pool_price(number, pool, now)
     quote, quote_name, quote_symbol, quote_price = quote_of(number)
-    spans = {"m5": 1 / 12, "h1": 1.0, "h6": 6.0, "h24": 24.0}
     odd = price > 5 * price_of(number, now)
     liquidity = 0.31 if odd else round(300_000 * chance("liquidity", number, pool), 2)
     row: dict[str, Any] = {
@@ -103,20 +106,7 @@ def pair(number: int, pool: int, now: float) -> dict[str, Any]:
         "quoteToken": {"address": quote, "name": quote_name, "symbol": quote_symbol},
         "priceNative": f"{price / quote_price:.12f}",
         "priceUsd": f"{price:.12f}",
-        "txns": {
-            span: {
-                "buys": int(_over(hours, number, "buys", 900)),
-                "sells": int(_over(hours, number, "sells", 700)),
-            }
-            for span, hours in spans.items()
-        },
-        "volume": {
-            span: round(_over(hours, number, "volume", 2_000_000), 2) for span, hours in spans.items()
-        },
-        "priceChange": {
-            span: round((400 * chance("change", number) - 50) * hours / 24, 2)
-            for span, hours in spans.items()
-        },
+        **_activity(number),
         "liquidity": {
             "usd": liquidity,
             "base": round(liquidity / 2 / price, 4),
@@ -132,6 +122,25 @@ def pair(number: int, pool: int, now: float) -> dict[str, Any]:
         },
     }
     return _trapped(row, chance("trap", number, pool), quote_price)
+
+
+def _activity(number: int) -> dict[str, Any]:
+    return {
+        "txns": {
+            span: {
+                "buys": int(_over(hours, number, "buys", 900)),
+                "sells": int(_over(hours, number, "sells", 700)),
+            }
+            for span, hours in SPANS.items()
+        },
+        "volume": {
+            span: round(_over(hours, number, "volume", 2_000_000), 2) for span, hours in SPANS.items()
+        },
+        "priceChange": {
+            span: round((400 * chance("change", number) - 50) * hours / 24, 2)
+            for span, hours in SPANS.items()
+        },
+    }
 
 
 def _trapped(row: dict[str, Any], trap: float, quote_price: float) -> dict[str, Any]:

@@ -111,13 +111,6 @@ def _card(
     seller, reputation = text_fields.parse_seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
         reputation = text_fields.parse_number(value(node, selectors["reputation"]))
-    status = (
-        text_fields.label_status(value(node, selectors.get("overlay")))
-        or text_fields.label_status(kind)
-        or text_fields.class_status(node.attributes.get("class"))
-        or text_fields.text_status(price_text)
-        or text_fields.title_status(title)[0]
-    )
     return Card(
         external_id=external_id,
         title=title,
@@ -132,9 +125,21 @@ def _card(
         ships_to=_text(node, selectors, "ships_to") or fields.get("ships_to"),
         seller=seller,
         seller_reputation=reputation,
-        status=status,
+        status=_status(node, selectors, kind, price_text, title),
         listed_at=text_fields.parse_time(value(node, selectors.get("listed"))),
         edited_at=text_fields.parse_time(value(node, selectors.get("edited"))),
+    )
+
+
+def _status(
+    node: LexborNode, selectors: Selectors, kind: str | None, price_text: str, title: str
+) -> str:
+    return (
+        text_fields.label_status(value(node, selectors.get("overlay")))
+        or text_fields.label_status(kind)
+        or text_fields.class_status(node.attributes.get("class"))
+        or text_fields.text_status(price_text)
+        or text_fields.title_status(title)[0]
     )
 
 
