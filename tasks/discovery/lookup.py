@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,7 +32,7 @@ def look_up(work: Work[Any]) -> None:
     _ask_for_orders(work)
 
 
-def _most(item: Item) -> int:
+def _group_size(item: Item) -> int:
     """How many tokens to ask for together with this one: fewer after a bad answer."""
     return int(item.data.get("most", dexscreener.MAX_ADDRESSES))
 
@@ -40,8 +41,9 @@ def _next_group(batch: Sequence[Item]) -> list[Item]:
     waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
     if not waiting:
         return []
-    chain, most = waiting[0].data["chain"], _most(waiting[0])
-    return [item for item in waiting if item.data["chain"] == chain and _most(item) == most][:most]
+    chain, size = waiting[0].data["chain"], _group_size(waiting[0])
+    alike = (one for one in waiting if one.data["chain"] == chain and _group_size(one) == size)
+    return list(islice(alike, size))
 
 
 def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
@@ -65,17 +67,17 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
 def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] | None:
     chain, addresses = group[0].data["chain"], [item.data["address"] for item in group]
     pairs = None
-    if _most(group[0]) > 1:
+    if _group_size(group[0]) > 1:
         pairs = dexscreener.fetch_pairs(client, chain, addresses)
     if pairs is None and len(group) == 1:
         return dexscreener.fetch_pools(client, chain, addresses[0])
     return pairs
 
 
-def _ask_for_fewer(work: Work[Any], group: list[Item], most: int) -> None:
+def _ask_for_fewer(work: Work[Any], group: list[Item], size: int) -> None:
     """Store the smaller size with the items, so that a continued batch does not repeat the call."""
     for item in group:
-        item.data["most"] = most
+        item.data["most"] = size
     with work.save(group[0]):
         pass
 
