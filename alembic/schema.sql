@@ -84,7 +84,7 @@ COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long a
 CREATE FUNCTION public.ahead_words(left_over interval) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
-    -- Rounded up below a minute: "in 0s" would be a lie.
+    -- Rounded up below a minute: "in 0s" would be wrong.
     select case
         when left_over is null then 'not scheduled'
         when s <= 0 then 'soon'
@@ -258,7 +258,7 @@ COMMENT ON COLUMN public.schedule.jitter IS 'Length of time over which starts ar
 COMMENT ON COLUMN public.schedule.overlap IS 'When the last run still runs: skip | buffer_one | buffer_all | cancel_other | allow_all';
 
 -- Name: COLUMN schedule.catch_up; Type: COMMENT
-COMMENT ON COLUMN public.schedule.catch_up IS 'What was missed runs: latest | all | none';
+COMMENT ON COLUMN public.schedule.catch_up IS 'Which missed due times run: latest | all | none';
 
 -- Name: COLUMN schedule.catch_up_window; Type: COMMENT
 COMMENT ON COLUMN public.schedule.catch_up_window IS 'Older than this is given up, in one missed row';
@@ -332,7 +332,7 @@ begin
         raise exception 'schedule "%" has no due times to backfill', s.name
             using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
-        raise exception 'a backfill goes from a time to a later one, not from % to %', first, last
+        raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
@@ -350,14 +350,14 @@ begin
             using errcode = '23514', column = 'backfill_from',
                   hint = format('It runs %s. Both ends are included.', schedule_words(s));
     elsif number > 10000 then
-        raise exception 'a backfill of more than 10000 runs is not taken'
-            using errcode = '23514', column = 'backfill_until', hint = 'Ask for shorter ranges, one after the other.';
+        raise exception 'a backfill of more than 10000 runs is refused'
+            using errcode = '23514', column = 'backfill_until', hint = 'Request shorter ranges, one after the other.';
     end if;
 end
 $$;
 
 -- Name: FUNCTION backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text); Type: COMMENT
-COMMENT ON FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) IS 'Refuses a backfill that would do nothing, too much, or what nobody can know';
+COMMENT ON FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) IS 'Refuses a backfill without due times, with too many, or before the known trading days';
 
 -- Name: backfill_dues(public.schedule, timestamp with time zone, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) RETURNS timestamp with time zone[]
@@ -376,7 +376,7 @@ end
 $$;
 
 -- Name: FUNCTION backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone); Type: COMMENT
-COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; at most 10001, one more than are accepted';
 
 -- Name: brief_words(interval); Type: FUNCTION
 CREATE FUNCTION public.brief_words(left_over interval) RETURNS text
@@ -511,7 +511,7 @@ end
 $$;
 
 -- Name: FUNCTION cron_day(day date, zone text, minutes integer[], fixed boolean); Type: COMMENT
-COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'When minutes of a local date come, whatever its clocks do (beat/time/cron.py does alike)';
+COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'Instants of minutes of a local date, also when its clocks change (beat/time/cron.py finds the same)';
 
 -- Name: cron_dues(text, text, timestamp with time zone, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer) RETURNS timestamp with time zone[]
@@ -684,7 +684,7 @@ CREATE FUNCTION public.cron_set(field text, number integer) RETURNS integer[]
 $_$;
 
 -- Name: FUNCTION cron_set(field text, number integer); Type: COMMENT
-COMMENT ON FUNCTION public.cron_set(field text, number integer) IS 'The numbers that field 1-5 of a good cron expression names';
+COMMENT ON FUNCTION public.cron_set(field text, number integer) IS 'The numbers in field 1-5 of a valid cron expression';
 
 -- Name: cron_value(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_value(item text, field integer) RETURNS integer
@@ -994,13 +994,13 @@ begin
             when s.paused_until > clock_timestamp() then 'the schedule was paused' || coalesce(': ' || s.pause_reason, '')
             when kind = 'tripped' then 'the schedule runs again; it has not succeeded yet'
             when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
-            when kind = 'failing' and st.consecutive_failures > 0 then 'it is told only after ' || s.alert_after || ' failures in a row now'
+            when kind = 'failing' and st.consecutive_failures > 0 then 'it is reported only after ' || s.alert_after || ' failures in a row now'
             when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
             when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
     elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
             select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
                                                                 or h.detail ? 'ended')) then
-        return 'others do its work';
+        return 'other processes do its work';
     elsif kind = 'blocked' and exists (select from upstream_state u where u.upstream = subject and u.failures > 0) then
         return 'it may be called again; no call has succeeded yet';
     end if;
@@ -1042,7 +1042,7 @@ CREATE FUNCTION public.make_login(login text, role text DEFAULT 'viewer'::text) 
     AS $$
 begin
     if role is null or role not in ('viewer', 'operator') then
-        raise exception 'people are viewer or operator, not "%"', role
+        raise exception 'role must be viewer or operator, not "%"', role
             using errcode = '22023', hint = 'SELECT make_login(''alice'', ''viewer'');';
     end if;
     execute format('create role %I login in role %I', login, role);
@@ -1290,7 +1290,7 @@ declare
 begin
     perform require_operator('schedule', 'change');
     if until is null or until <= clock_timestamp() then
-        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+        raise exception 'a pause must end in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
                   hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
     end if;
@@ -1344,7 +1344,7 @@ CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pau
 $$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
-COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; single pauses survive it';
+COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; pauses of single schedules stay';
 
 -- Name: pause_switch_stamp(); Type: FUNCTION
 CREATE FUNCTION public.pause_switch_stamp() RETURNS trigger
@@ -1360,7 +1360,7 @@ end
 $$;
 
 -- Name: FUNCTION pause_switch_stamp(); Type: COMMENT
-COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: who switched everything off or on, and when, however it was done';
+COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: records who paused or resumed everything, and when';
 
 -- Name: pause_switched(); Type: FUNCTION
 CREATE FUNCTION public.pause_switched() RETURNS trigger
@@ -1382,7 +1382,7 @@ end
 $$;
 
 -- Name: FUNCTION pause_switched(); Type: COMMENT
-COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all are in force at once';
+COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all take effect at once';
 
 -- Name: upstream; Type: TABLE
 CREATE TABLE public.upstream (
@@ -1403,7 +1403,7 @@ CREATE TABLE public.upstream (
 );
 
 -- Name: TABLE upstream; Type: COMMENT
-COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
+COMMENT ON TABLE public.upstream IS 'Servers of other people, and the limits of our calls; edit with SQL.';
 
 -- Name: COLUMN upstream.name; Type: COMMENT
 COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
@@ -1415,13 +1415,13 @@ COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to i
 COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
 
 -- Name: COLUMN upstream.spacing; Type: COMMENT
-COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
+COMMENT ON COLUMN public.upstream.spacing IS 'Minimum time between a response and the next call';
 
 -- Name: COLUMN upstream.obey_robots; Type: COMMENT
 COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
 
 -- Name: COLUMN upstream.enabled; Type: COMMENT
-COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
+COMMENT ON COLUMN public.upstream.enabled IS 'false: no calls';
 
 -- Name: COLUMN upstream.note; Type: COMMENT
 COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
@@ -1452,7 +1452,7 @@ COMMENT ON TABLE public.upstream_state IS 'What is known of each upstream: block
 COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
 
 -- Name: COLUMN upstream_state.blocked_until; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.blocked_until IS 'Nobody calls it before';
+COMMENT ON COLUMN public.upstream_state.blocked_until IS 'No calls before';
 
 -- Name: COLUMN upstream_state.blocked_reason; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is blocked';
@@ -1461,7 +1461,7 @@ COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is blocked';
 COMMENT ON COLUMN public.upstream_state.failures IS 'Blocks or outages in a row; a good response clears them';
 
 -- Name: COLUMN upstream_state.crawl_delay; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'What its robots.txt asks for, when longer than spacing';
+COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'Crawl-delay of its robots.txt, when longer than spacing';
 
 -- Name: COLUMN upstream_state.next_permit_at; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.next_permit_at IS 'No permit before this, as far as is known; beat releases waiting batches then';
@@ -1703,7 +1703,7 @@ end
 $$;
 
 -- Name: FUNCTION resume(schedule_name text); Type: COMMENT
-COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now, fires no backlog';
+COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now on, without a backlog';
 
 -- Name: resume_all(); Type: FUNCTION
 CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
@@ -1714,7 +1714,7 @@ CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
 $$;
 
 -- Name: FUNCTION resume_all(); Type: COMMENT
-COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now, fires no backlog';
+COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now on, without a backlog';
 
 -- Name: run_request; Type: TABLE
 CREATE TABLE public.run_request (
@@ -1742,7 +1742,7 @@ CREATE TABLE public.run_request (
 );
 
 -- Name: TABLE run_request; Type: COMMENT
-COMMENT ON TABLE public.run_request IS 'What people ask of beat: run now, backfill, stop, retry; with its answer.';
+COMMENT ON TABLE public.run_request IS 'Requests of people to beat: run now, backfill, stop, retry; with its answer.';
 
 -- Name: COLUMN run_request.id; Type: COMMENT
 COMMENT ON COLUMN public.run_request.id IS 'Order of the requests';
@@ -1810,7 +1810,7 @@ end
 $$;
 
 -- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Do a run again, with the same options';
+COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again with the same options';
 
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
@@ -1824,7 +1824,7 @@ end
 $$;
 
 -- Name: FUNCTION rule_edited(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_edited() IS 'Trigger: counts edits of a rule, so that it is read anew';
+COMMENT ON FUNCTION public.rule_edited() IS 'Trigger: raises revision, so that the rule is parsed again';
 
 -- Name: rule_to_check(); Type: FUNCTION
 CREATE FUNCTION public.rule_to_check() RETURNS trigger
@@ -1838,7 +1838,7 @@ end
 $$;
 
 -- Name: FUNCTION rule_to_check(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: has edited rules read at once';
+COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: edited rules are parsed at once';
 
 -- Name: run_ended(); Type: FUNCTION
 CREATE FUNCTION public.run_ended() RETURNS trigger
@@ -1966,7 +1966,7 @@ COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer
 COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
 
 -- Name: COLUMN run.stop_requested_at; Type: COMMENT
-COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
+COMMENT ON COLUMN public.run.stop_requested_at IS 'Time of a request to stop; it stops at its next call';
 
 -- Name: COLUMN run.batch_count; Type: COMMENT
 COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
@@ -1996,7 +1996,7 @@ COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
 COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
 
 -- Name: COLUMN run.requested_by; Type: COMMENT
-COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
+COMMENT ON COLUMN public.run.requested_by IS 'Person who requested it';
 
 -- Name: COLUMN run.retry_of; Type: COMMENT
 COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
@@ -2085,7 +2085,7 @@ end
 $$;
 
 -- Name: FUNCTION run_request_check(); Type: COMMENT
-COMMENT ON FUNCTION public.run_request_check() IS 'Trigger: refuses requests that beat could not answer, however they were made';
+COMMENT ON FUNCTION public.run_request_check() IS 'Trigger: refuses requests that beat could not carry out';
 
 -- Name: run_requested(); Type: FUNCTION
 CREATE FUNCTION public.run_requested() RETURNS trigger
@@ -2098,7 +2098,7 @@ end
 $$;
 
 -- Name: FUNCTION run_requested(); Type: COMMENT
-COMMENT ON FUNCTION public.run_requested() IS 'Trigger: wakes every beat when somebody asks for a run';
+COMMENT ON FUNCTION public.run_requested() IS 'Trigger: wakes every beat at a request for a run';
 
 -- Name: schedule_check(); Type: FUNCTION
 CREATE FUNCTION public.schedule_check() RETURNS trigger
@@ -2143,9 +2143,9 @@ begin
         perform schedule_check_values(new);
     end if;
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
-        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+        raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
+                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
@@ -2181,7 +2181,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check(); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check() IS 'Trigger: refuses mistakes in the columns that changed, in words a person understands';
+COMMENT ON FUNCTION public.schedule_check() IS 'Trigger: refuses mistakes in the columns that changed, with a hint';
 
 -- Name: schedule_check_after(text, text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_after(follower text, leader text) RETURNS void
@@ -2212,7 +2212,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_after(follower text, leader text); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_after(follower text, leader text) IS 'Refuses to follow nothing, oneself, or in a circle';
+COMMENT ON FUNCTION public.schedule_check_after(follower text, leader text) IS 'Refuses to run after an unknown schedule, after itself, or in a circle';
 
 -- Name: schedule_check_calendar(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_calendar(mic text) RETURNS void
@@ -2304,7 +2304,7 @@ COMMENT ON COLUMN public.task_kind.max_attempts IS 'Attempts per batch, unless t
 COMMENT ON COLUMN public.task_kind.timeout IS 'Longest time of a run, unless the schedule says otherwise';
 
 -- Name: COLUMN task_kind.retired_at; Type: COMMENT
-COMMENT ON COLUMN public.task_kind.retired_at IS 'No worker knows it any more, since then';
+COMMENT ON COLUMN public.task_kind.retired_at IS 'Since when no worker knows it';
 
 -- Name: COLUMN task_kind.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.task_kind.updated_at IS 'Last registered';
@@ -2337,7 +2337,7 @@ begin
                   hint = 'A bare number means seconds: write ''15 minutes'', not ''15''.';
     end if;
     if every > kind.max_every then
-        raise exception 'every = % is too seldom for %', every, kind.name
+        raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
                   hint = 'To stop it for a while: SELECT pause(name, ''why'').';
@@ -2360,7 +2360,7 @@ begin
                                           ('paused_until', new.paused_until)) given(name, at) loop
         if at is not null and not at between '1900-01-01Z' and '9990-01-01Z'
            and not (name = 'paused_until' and at = 'infinity') then
-            raise exception '% = % is no time that can come', name, at
+            raise exception '% = % is not a possible time', name, at
                 using errcode = '23514', column = name,
                       hint = format('Write e.g. %s = ''2026-12-24 17:00 Europe/Berlin'', or NULL.', name);
         end if;
@@ -2369,7 +2369,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_instants(new public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_instants(new public.schedule) IS 'Refuses times that no calendar of the program holds';
+COMMENT ON FUNCTION public.schedule_check_instants(new public.schedule) IS 'Refuses times that the programs cannot represent';
 
 -- Name: schedule_check_timezone(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_timezone(zone text) RETURNS void
@@ -2404,11 +2404,11 @@ declare
         case when new.after is not null then 'after' end], null);
 begin
     if cardinality(given) = 0 then
-        raise exception 'schedule "%" says nothing about when it runs', new.name
+        raise exception 'schedule "%" has no timing', new.name
             using errcode = '23514', column = 'every',
                   hint = 'Set exactly one of every, cron, at, after, e.g. every = ''15 minutes''.';
     elsif cardinality(given) > 1 then
-        raise exception 'schedule "%" says twice when it runs: %', new.name, array_to_string(given, ' and ')
+        raise exception 'schedule "%" has more than one timing: %', new.name, array_to_string(given, ' and ')
             using errcode = '23514', column = given[2],
                   hint = format('Set exactly one and the others to NULL, e.g. SET %s = %s, %s = NULL.',
                                 given[2], '…', given[1]);
@@ -2422,8 +2422,8 @@ begin
         perform schedule_check_instants(new);
     end if;
     if greatest(new.every, new.jitter, new.catch_up_window, new.timeout, new.expires) > interval '36500 days' then
-        raise exception 'no length of time of a schedule may be more than 36500 days'
-            using errcode = '23514', hint = 'That is a hundred years: every, jitter, catch_up_window, timeout, expires.';
+        raise exception 'an interval of a schedule may be at most 36500 days'
+            using errcode = '23514', hint = 'This applies to every, jitter, catch_up_window, timeout and expires.';
     end if;
     if jsonb_typeof(new.options) <> 'object' then
         raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
@@ -2489,7 +2489,7 @@ end
 $_$;
 
 -- Name: FUNCTION schedule_check_values(new public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_values(new public.schedule) IS 'Refuses single values that make no sense, before CHECK constraints do, with a hint';
+COMMENT ON FUNCTION public.schedule_check_values(new public.schedule) IS 'Refuses impossible values before the CHECK constraints do, with a hint';
 
 -- Name: schedule_check_word(text, text, text[]); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_word(name text, given text, known text[]) RETURNS void
@@ -2582,14 +2582,14 @@ begin
     if followers is not null then
         raise exception 'schedule "%" cannot be deleted: % runs after it', old.name, followers
             using errcode = '23503', column = 'after',
-                  hint = 'Give what follows a timing of its own, or delete it first.';
+                  hint = 'Give the schedules that run after it another timing, or delete them first.';
     end if;
     return old;
 end
 $$;
 
 -- Name: FUNCTION schedule_kept(); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_kept() IS 'Trigger: what others run after is not deleted';
+COMMENT ON FUNCTION public.schedule_kept() IS 'Trigger: a schedule that others run after cannot be deleted';
 
 -- Name: schedule_named(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_named(wanted text) RETURNS public.schedule
@@ -2618,7 +2618,7 @@ CREATE FUNCTION public.schedule_says_disabled(s public.schedule) RETURNS void
     AS $$
 begin
     if not s.enabled then
-        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+        raise notice '"%" is disabled and does not run%', s.name, coalesce(': ' || s.note, '')
             using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
     elsif (select paused from pause_switch) then
         raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
@@ -2753,7 +2753,7 @@ COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
 COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
 
 -- Name: COLUMN notice.answer; Type: COMMENT
-COMMENT ON COLUMN public.notice.answer IS 'What the server said last';
+COMMENT ON COLUMN public.notice.answer IS 'Last response of the server';
 
 -- Name: COLUMN notice.created_at; Type: COMMENT
 COMMENT ON COLUMN public.notice.created_at IS 'Written';
@@ -2828,7 +2828,7 @@ CREATE FUNCTION public.settle_permits(answered bigint[], elapsed double precisio
 $$;
 
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
-COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of their answers';
+COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of the response';
 
 -- Name: sign_words(interval); Type: FUNCTION
 CREATE FUNCTION public.sign_words(passed interval) RETURNS text
@@ -2839,7 +2839,7 @@ CREATE FUNCTION public.sign_words(passed interval) RETURNS text
 $$;
 
 -- Name: FUNCTION sign_words(passed interval); Type: COMMENT
-COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a sign of life was given, to the second: "3s ago"';
+COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a heartbeat was, to the second: "3s ago"';
 
 -- Name: site_check(); Type: FUNCTION
 CREATE FUNCTION public.site_check() RETURNS trigger
@@ -2889,7 +2889,7 @@ begin
             using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
     end if;
     if new.page_path ~ '[{}]' and replace(new.page_path, '{page}', '') ~ '[{}]' then
-        raise exception 'page_path = % has braces beside {page}', new.page_path
+        raise exception 'page_path = % has braces other than {page}', new.page_path
             using errcode = '23514', column = 'page_path', hint = 'Write e.g. page_path = ''page-{page}''.';
     end if;
     if tg_op = 'INSERT' or new.upstream <> old.upstream then
@@ -2924,7 +2924,7 @@ end
 $$;
 
 -- Name: FUNCTION stop_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Ask a run to stop: what waits ends at once, what runs at its next call';
+COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run: waiting batches end at once, running ones at their next call';
 
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record
@@ -2996,7 +2996,7 @@ begin
     insert into notice (channel, key, content)
     select c.name, notice_key, jsonb_build_object('title', title, 'text', said)
       from channel c
-     -- A channel is not told of its own trouble: that would be the next thing it cannot send.
+     -- A channel gets no notice of its own trouble: it could not send that either.
      where c.enabled and c.incidents and not (kind_of like 'notices %' and c.name = about)
         on conflict do nothing;
     get diagnostics told = row_count;
@@ -3005,7 +3005,7 @@ end
 $$;
 
 -- Name: FUNCTION tell_incident(notice_key text, kind_of text, about text, title text, said text); Type: COMMENT
-COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every channel that hears of incidents, once for each key; how many that made';
+COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every enabled channel with incidents, once for each key; returns how many';
 
 -- Name: unblock(text, text); Type: FUNCTION
 CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
@@ -3110,7 +3110,7 @@ declare
     edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
                                       else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
 begin
-    -- In force at once: what waits is looked at again by beat.
+    -- Beat looks at waiting batches again.
     update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
     perform pg_notify('watchkeeper', 'upstream');
     return null;
@@ -3118,7 +3118,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_edited(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota is in force at once';
+COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota takes effect at once';
 
 -- Name: upstream_stamped(); Type: FUNCTION
 CREATE FUNCTION public.upstream_stamped() RETURNS trigger
@@ -3167,14 +3167,14 @@ begin
         return host::inet;
     elsif host ~ '^(0x[0-9a-f]*|[0-9]+)([.](0x[0-9a-f]*|[0-9]+)){0,3}$' then
         -- Resolvers read 0177.1 and 2130706433 as 127.0.0.1.
-        raise exception '"%" is no address', host using errcode = '22P02';
+        raise exception '"%" is not a valid address', host using errcode = '22P02';
     end if;
     return null;
 end
 $_$;
 
 -- Name: FUNCTION url_address(url text); Type: COMMENT
-COMMENT ON FUNCTION public.url_address(url text) IS 'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
+COMMENT ON FUNCTION public.url_address(url text) IS 'The address in a URL, or the one that its host always means; null for other names, an error for a number that is not a valid address';
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
@@ -3211,9 +3211,9 @@ CREATE FUNCTION public.worker_group_check() RETURNS trigger
     AS $_$
 begin
     if new.name !~ '^[^@ ]+$' then
-        raise exception 'name "%" is no worker group', left(new.name, 100)
+        raise exception 'name "%" is not a worker group', left(new.name, 100)
             using errcode = '23514', column = 'name',
-                  hint = 'It is what stands before @ in a worker''s node name: ''prices'' for prices@host.';
+                  hint = 'It is the part before @ in a worker''s node name: ''prices'' for prices@host.';
     end if;
     if new.min_processes < 1 or new.max_processes > 500 or new.max_processes < new.min_processes then
         raise exception '% to % processes are not allowed for workers of %', new.min_processes, new.max_processes, new.name
@@ -3225,7 +3225,7 @@ end
 $_$;
 
 -- Name: FUNCTION worker_group_check(); Type: COMMENT
-COMMENT ON FUNCTION public.worker_group_check() IS 'Trigger: refuses bounds that no pool can have, with a hint';
+COMMENT ON FUNCTION public.worker_group_check() IS 'Trigger: refuses bounds that a pool cannot have, with a hint';
 
 -- Name: zone_offset(timestamp with time zone, text); Type: FUNCTION
 CREATE FUNCTION public.zone_offset(at timestamp with time zone, zone text) RETURNS interval
@@ -3233,7 +3233,7 @@ CREATE FUNCTION public.zone_offset(at timestamp with time zone, zone text) RETUR
     AS $$ select (at at time zone zone) - (at at time zone 'UTC') $$;
 
 -- Name: FUNCTION zone_offset(at timestamp with time zone, zone text); Type: COMMENT
-COMMENT ON FUNCTION public.zone_offset(at timestamp with time zone, zone text) IS 'What a zone''s clocks are ahead of UTC at an instant';
+COMMENT ON FUNCTION public.zone_offset(at timestamp with time zone, zone text) IS 'Offset of a zone from UTC at an instant';
 
 -- Name: zone_stretches(date, text); Type: FUNCTION
 CREATE FUNCTION public.zone_stretches(day date, zone text) RETURNS TABLE(starts timestamp with time zone, ends timestamp with time zone, ahead interval)
@@ -3278,7 +3278,7 @@ end
 $$;
 
 -- Name: FUNCTION zone_stretches(day date, zone text); Type: COMMENT
-COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Stretches of time between changes of a zone''s clocks that hold every instant of a local date';
+COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Spans between changes of a zone''s clocks that contain a local date';
 
 -- Name: alembic_version; Type: TABLE
 CREATE TABLE public.alembic_version (
@@ -3434,7 +3434,7 @@ CREATE TABLE public.category (
 );
 
 -- Name: TABLE category; Type: COMMENT
-COMMENT ON TABLE public.category IS 'Categories of sites; those marked scraped are visited.';
+COMMENT ON TABLE public.category IS 'Categories of sites; those marked scraped are read.';
 
 -- Name: COLUMN category.id; Type: COMMENT
 COMMENT ON COLUMN public.category.id IS 'Key';
@@ -3458,7 +3458,7 @@ COMMENT ON COLUMN public.category.path IS 'Path of its first page; or with {page
 COMMENT ON COLUMN public.category.parent_id IS 'Category it belongs to';
 
 -- Name: COLUMN category.scraped; Type: COMMENT
-COMMENT ON COLUMN public.category.scraped IS 'Whether visited';
+COMMENT ON COLUMN public.category.scraped IS 'Whether scrapes read it';
 
 -- Name: category_id_seq; Type: SEQUENCE
 ALTER TABLE public.category ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -3478,7 +3478,7 @@ CREATE TABLE public.category_state (
 );
 
 -- Name: TABLE category_state; Type: COMMENT
-COMMENT ON TABLE public.category_state IS 'Since when and last when each category was scraped whole.';
+COMMENT ON TABLE public.category_state IS 'First and last complete scrape of each category.';
 
 -- Name: COLUMN category_state.category_id; Type: COMMENT
 COMMENT ON COLUMN public.category_state.category_id IS 'Category';
@@ -3646,7 +3646,7 @@ CREATE VIEW public.discovery_stats AS
   ORDER BY COALESCE(r.schedule, 'by hand'::text);
 
 -- Name: VIEW discovery_stats; Type: COMMENT
-COMMENT ON VIEW public.discovery_stats IS 'What each discovery schedule brought: runs, new and updated tokens, new ones a run';
+COMMENT ON VIEW public.discovery_stats IS 'Results of each discovery schedule: runs, new and updated tokens, new ones a run';
 
 -- Name: global_filter; Type: TABLE
 CREATE TABLE public.global_filter (
@@ -3675,7 +3675,7 @@ CREATE TABLE public.heartbeat (
 );
 
 -- Name: TABLE heartbeat; Type: COMMENT
-COMMENT ON TABLE public.heartbeat IS 'Last sign of each beat and worker; silent ones show in health.';
+COMMENT ON TABLE public.heartbeat IS 'Last heartbeat of each beat and worker; silent ones show in health.';
 
 -- Name: COLUMN heartbeat.name; Type: COMMENT
 COMMENT ON COLUMN public.heartbeat.name IS 'Node name, e.g. beat@host or prices@host';
@@ -3687,7 +3687,7 @@ COMMENT ON COLUMN public.heartbeat.role IS 'beat | worker';
 COMMENT ON COLUMN public.heartbeat.started_at IS 'Process start';
 
 -- Name: COLUMN heartbeat.seen_at; Type: COMMENT
-COMMENT ON COLUMN public.heartbeat.seen_at IS 'Last sign';
+COMMENT ON COLUMN public.heartbeat.seen_at IS 'Last heartbeat';
 
 -- Name: COLUMN heartbeat.detail; Type: COMMENT
 COMMENT ON COLUMN public.heartbeat.detail IS 'Version, pid, queues, pool size, clock skew';
@@ -3714,7 +3714,7 @@ CREATE VIEW public.health AS
   ORDER BY role, name;
 
 -- Name: VIEW health; Type: COMMENT
-COMMENT ON VIEW public.health IS 'Each beat and worker, and when it last proved its use';
+COMMENT ON VIEW public.health IS 'Each beat and worker, and its last heartbeat';
 
 -- Name: incident; Type: TABLE
 CREATE TABLE public.incident (
@@ -3740,7 +3740,7 @@ COMMENT ON COLUMN public.incident.kind IS 'As in view trouble';
 COMMENT ON COLUMN public.incident.subject IS 'Schedule, process, queue, channel or upstream';
 
 -- Name: COLUMN incident.title; Type: COMMENT
-COMMENT ON COLUMN public.incident.title IS 'What is the matter';
+COMMENT ON COLUMN public.incident.title IS 'What is broken';
 
 -- Name: COLUMN incident.text; Type: COMMENT
 COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
@@ -3789,7 +3789,7 @@ COMMENT ON COLUMN public.list_page.etag IS 'Its ETag';
 COMMENT ON COLUMN public.list_page.last_modified IS 'Its Last-Modified';
 
 -- Name: COLUMN list_page.reading; Type: COMMENT
-COMMENT ON COLUMN public.list_page.reading IS 'By which version of the site''s row it was read';
+COMMENT ON COLUMN public.list_page.reading IS 'Version of the site''s row that it was read by';
 
 -- Name: COLUMN list_page.external_ids; Type: COMMENT
 COMMENT ON COLUMN public.list_page.external_ids IS 'Its ads, in order';
@@ -3891,7 +3891,7 @@ COMMENT ON COLUMN public.listing.listed_at IS 'When the seller listed it';
 COMMENT ON COLUMN public.listing.edited_at IS 'When the seller last edited it';
 
 -- Name: COLUMN listing.missed_scrapes; Type: COMMENT
-COMMENT ON COLUMN public.listing.missed_scrapes IS 'Complete scrapes in a row that covered its place without it';
+COMMENT ON COLUMN public.listing.missed_scrapes IS 'Complete scrapes in a row that should have shown it and did not';
 
 -- Name: COLUMN listing.first_seen_at; Type: COMMENT
 COMMENT ON COLUMN public.listing.first_seen_at IS 'First seen';
@@ -4002,7 +4002,7 @@ CREATE VIEW public.login_without_limits AS
           WHERE ((s.setrole = r.oid) AND ((s.setconfig)::text ~~ '%idle_in_transaction_session_timeout=%'::text)))))));
 
 -- Name: VIEW login_without_limits; Type: COMMENT
-COMMENT ON VIEW public.login_without_limits IS 'People''s logins without a connection limit or time-outs: a role cannot give them, SELECT limit_login(name) does';
+COMMENT ON VIEW public.login_without_limits IS 'Logins of people without a connection limit or time-outs; to set them: SELECT limit_login(name);';
 
 -- Name: COLUMN login_without_limits.name; Type: COMMENT
 COMMENT ON COLUMN public.login_without_limits.name IS 'The login';
@@ -4019,7 +4019,7 @@ CREATE TABLE public.machine_lock (
 COMMENT ON TABLE public.machine_lock IS 'Rows that beat and workers lock to take turns; made when first needed.';
 
 -- Name: COLUMN machine_lock.name; Type: COMMENT
-COMMENT ON COLUMN public.machine_lock.name IS 'What is done in turns';
+COMMENT ON COLUMN public.machine_lock.name IS 'Name of the lock';
 
 -- Name: market; Type: TABLE
 CREATE TABLE public.market (
@@ -4078,7 +4078,7 @@ CREATE TABLE public.match (
 );
 
 -- Name: TABLE match; Type: COMMENT
-COMMENT ON TABLE public.match IS 'What rules fitted: once for each rule, subject and occasion.';
+COMMENT ON TABLE public.match IS 'Matches of rules: one for each rule, subject and occasion.';
 
 -- Name: COLUMN match.id; Type: COMMENT
 COMMENT ON COLUMN public.match.id IS 'Key';
@@ -4129,7 +4129,7 @@ CREATE TABLE public.memo (
 );
 
 -- Name: TABLE memo; Type: COMMENT
-COMMENT ON TABLE public.memo IS 'What batches learned before they had to wait: steps of a plan, redirects.';
+COMMENT ON TABLE public.memo IS 'Results that batches keep while they wait: steps of a plan, redirects.';
 
 -- Name: COLUMN memo.run_id; Type: COMMENT
 COMMENT ON COLUMN public.memo.run_id IS 'Its run';
@@ -4138,7 +4138,7 @@ COMMENT ON COLUMN public.memo.run_id IS 'Its run';
 COMMENT ON COLUMN public.memo.name IS 'Step of the plan, or the address that redirects';
 
 -- Name: COLUMN memo.value; Type: COMMENT
-COMMENT ON COLUMN public.memo.value IS 'What was learned';
+COMMENT ON COLUMN public.memo.value IS 'The result';
 
 -- Name: COLUMN memo.seq; Type: COMMENT
 COMMENT ON COLUMN public.memo.seq IS 'Its batch';
@@ -4199,13 +4199,13 @@ COMMENT ON COLUMN public.permit.upstream IS 'The upstream';
 COMMENT ON COLUMN public.permit.granted_at IS 'When the call was let through';
 
 -- Name: COLUMN permit.stamp; Type: COMMENT
-COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, when the answer was in';
+COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, time of the response';
 
 -- Name: COLUMN permit.settled; Type: COMMENT
-COMMENT ON COLUMN public.permit.settled IS 'Whether the answer is in';
+COMMENT ON COLUMN public.permit.settled IS 'Whether the response is in';
 
 -- Name: COLUMN permit.status; Type: COMMENT
-COMMENT ON COLUMN public.permit.status IS 'HTTP status of the answer';
+COMMENT ON COLUMN public.permit.status IS 'HTTP status of the response';
 
 -- Name: COLUMN permit.run_id; Type: COMMENT
 COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
@@ -4214,7 +4214,7 @@ COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
 COMMENT ON COLUMN public.permit.seq IS 'The batch that called';
 
 -- Name: COLUMN permit.path; Type: COMMENT
-COMMENT ON COLUMN public.permit.path IS 'What was called, without secrets';
+COMMENT ON COLUMN public.permit.path IS 'Path called, without secrets';
 
 -- Name: permit_id_seq; Type: SEQUENCE
 ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4288,7 +4288,7 @@ CREATE TABLE public.price_outcome (
 );
 
 -- Name: TABLE price_outcome; Type: COMMENT
-COMMENT ON TABLE public.price_outcome IS 'What became of each symbol in each price run.';
+COMMENT ON TABLE public.price_outcome IS 'Outcome of each symbol in each price run.';
 
 -- Name: COLUMN price_outcome.run_id; Type: COMMENT
 COMMENT ON COLUMN public.price_outcome.run_id IS 'Run';
@@ -4550,7 +4550,7 @@ UNION ALL
   ORDER BY 1 DESC;
 
 -- Name: VIEW recent_price_outcomes; Type: COMMENT
-COMMENT ON VIEW public.recent_price_outcomes IS 'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+COMMENT ON VIEW public.recent_price_outcomes IS 'Outcome of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
 
 -- Name: recent_runs; Type: VIEW
 CREATE VIEW public.recent_runs AS
@@ -4643,7 +4643,7 @@ COMMENT ON COLUMN public.rule.grammar IS 'Language of the expression: 1 (as it w
 COMMENT ON COLUMN public.rule.filters IS 'Filters that replace the global ones, one by one';
 
 -- Name: COLUMN rule.occasions; Type: COMMENT
-COMMENT ON COLUMN public.rule.occasions IS 'What makes it speak: new, price_drop, relisted, changed';
+COMMENT ON COLUMN public.rule.occasions IS 'Occasions that it is evaluated on: new, price_drop, relisted, changed';
 
 -- Name: COLUMN rule.channels; Type: COMMENT
 COMMENT ON COLUMN public.rule.channels IS 'Channels that get its matches; null: every enabled one';
@@ -4652,10 +4652,10 @@ COMMENT ON COLUMN public.rule.channels IS 'Channels that get its matches; null: 
 COMMENT ON COLUMN public.rule.baseline IS 'Also ads that a category''s first scrape finds';
 
 -- Name: COLUMN rule.enabled; Type: COMMENT
-COMMENT ON COLUMN public.rule.enabled IS 'false: not asked';
+COMMENT ON COLUMN public.rule.enabled IS 'false: not evaluated';
 
 -- Name: COLUMN rule.note; Type: COMMENT
-COMMENT ON COLUMN public.rule.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.rule.note IS 'Remarks';
 
 -- Name: COLUMN rule.revision; Type: COMMENT
 COMMENT ON COLUMN public.rule.revision IS 'Rises at every edit (trigger)';
@@ -4729,7 +4729,7 @@ CREATE VIEW public.rule_status AS
   ORDER BY r.name;
 
 -- Name: VIEW rule_status; Type: COMMENT
-COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not where it is wrong, and what it found';
+COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not its error, and what it found';
 
 -- Name: run_request_id_seq; Type: SEQUENCE
 ALTER TABLE public.run_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4788,7 +4788,7 @@ CREATE VIEW public.running_now AS
   ORDER BY r.created_at;
 
 -- Name: VIEW running_now; Type: COMMENT
-COMMENT ON VIEW public.running_now IS 'What runs, how far it is, what it waits for';
+COMMENT ON VIEW public.running_now IS 'Active runs, their progress, and what they wait for';
 
 -- Name: scaling_status; Type: VIEW
 CREATE VIEW public.scaling_status AS
@@ -4881,7 +4881,7 @@ CREATE TABLE public.schedule_state (
 WITH (fillfactor='75');
 
 -- Name: TABLE schedule_state; Type: COMMENT
-COMMENT ON TABLE public.schedule_state IS 'What beat knows of each schedule: next run, failures, errors.';
+COMMENT ON TABLE public.schedule_state IS 'State of each schedule: next run, failures, errors.';
 
 -- Name: COLUMN schedule_state.schedule; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.schedule IS 'The schedule';
@@ -4908,10 +4908,10 @@ COMMENT ON COLUMN public.schedule_state.runs_counted IS 'Runs started so far, ag
 COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last good one; alert_on_partial says which partial runs count';
 
 -- Name: COLUMN schedule_state.tripped_at; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it has paused itself; any edit clears it';
+COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it is paused automatically; any edit clears it';
 
 -- Name: COLUMN schedule_state.tripped_reason; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.tripped_reason IS 'Why it has paused itself';
+COMMENT ON COLUMN public.schedule_state.tripped_reason IS 'Why it is paused automatically';
 
 -- Name: COLUMN schedule_state.error; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.error IS 'Why beat set it aside; any edit lets beat try again';
@@ -5075,7 +5075,7 @@ CREATE TABLE public.scrape (
 );
 
 -- Name: TABLE scrape; Type: COMMENT
-COMMENT ON TABLE public.scrape IS 'What became of each category in each scrape run.';
+COMMENT ON TABLE public.scrape IS 'Outcome of each category in each scrape run.';
 
 -- Name: COLUMN scrape.run_id; Type: COMMENT
 COMMENT ON COLUMN public.scrape.run_id IS 'Run';
@@ -5084,7 +5084,7 @@ COMMENT ON COLUMN public.scrape.run_id IS 'Run';
 COMMENT ON COLUMN public.scrape.category_id IS 'Category';
 
 -- Name: COLUMN scrape.thorough; Type: COMMENT
-COMMENT ON COLUMN public.scrape.thorough IS 'Whether it was the category''s first scrape';
+COMMENT ON COLUMN public.scrape.thorough IS 'Whether it was thorough, as a category''s first scrape is';
 
 -- Name: COLUMN scrape.pages; Type: COMMENT
 COMMENT ON COLUMN public.scrape.pages IS 'Pages read';
@@ -5102,10 +5102,10 @@ COMMENT ON COLUMN public.scrape.new IS 'Ads never seen before';
 COMMENT ON COLUMN public.scrape.changed IS 'Ads that changed';
 
 -- Name: COLUMN scrape.price_changes; Type: COMMENT
-COMMENT ON COLUMN public.scrape.price_changes IS 'Prices noted: first ones and changes';
+COMMENT ON COLUMN public.scrape.price_changes IS 'Prices recorded: first ones and changes';
 
 -- Name: COLUMN scrape.expired; Type: COMMENT
-COMMENT ON COLUMN public.scrape.expired IS 'Ads that were missed once too often';
+COMMENT ON COLUMN public.scrape.expired IS 'Ads that expired';
 
 -- Name: COLUMN scrape.state; Type: COMMENT
 COMMENT ON COLUMN public.scrape.state IS 'running | complete | incomplete | blocked | failed';
@@ -5205,19 +5205,19 @@ COMMENT ON COLUMN public.site.selectors IS 'Where on a card things stand: CSS, o
 COMMENT ON COLUMN public.site.currency IS 'Currency of a price that names none';
 
 -- Name: COLUMN site.expire_after; Type: COMMENT
-COMMENT ON COLUMN public.site.expire_after IS 'An ad expires after so many complete scrapes that covered its place without it';
+COMMENT ON COLUMN public.site.expire_after IS 'Complete scrapes in a row without an ad, that should show it, before it expires';
 
 -- Name: COLUMN site.active; Type: COMMENT
-COMMENT ON COLUMN public.site.active IS 'false: left alone';
+COMMENT ON COLUMN public.site.active IS 'false: not scraped';
 
 -- Name: COLUMN site.note; Type: COMMENT
-COMMENT ON COLUMN public.site.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.site.note IS 'Remarks';
 
 -- Name: COLUMN site.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.site.updated_at IS 'Last edit';
 
 -- Name: COLUMN site.fetch_by; Type: COMMENT
-COMMENT ON COLUMN public.site.fetch_by IS 'http; browser where scripts draw the ads (slower; needs the extra browser)';
+COMMENT ON COLUMN public.site.fetch_by IS 'http, or browser if scripts render the ads (slower; needs the extra browser)';
 
 -- Name: site_turn; Type: TABLE
 CREATE TABLE public.site_turn (
@@ -5478,7 +5478,7 @@ CREATE TABLE public.token_sighting (
 );
 
 -- Name: TABLE token_sighting; Type: COMMENT
-COMMENT ON TABLE public.token_sighting IS 'What each discovery run made of each token it saw.';
+COMMENT ON TABLE public.token_sighting IS 'Decision of each discovery run about each token it saw.';
 
 -- Name: COLUMN token_sighting.run_id; Type: COMMENT
 COMMENT ON COLUMN public.token_sighting.run_id IS 'Run';
@@ -5742,7 +5742,7 @@ UNION ALL
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
-    (s.name || ' is set aside: beat cannot obey it'::text) AS title,
+    (s.name || ' is set aside: beat cannot plan it'::text) AS title,
     st.error AS text,
     'error'::text AS severity,
     st.error_at AS since
@@ -5762,7 +5762,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     'beat'::text AS subject,
     'no beat runs'::text AS title,
-    (COALESCE(((('the last sign was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'none has ever given a sign'::text) || '; nothing is started and nothing is told until one runs'::text) AS text,
+    (COALESCE(((('the last heartbeat was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'there was never a heartbeat'::text) || '; no run starts and no notice is sent until a beat runs'::text) AS text,
     'error'::text AS severity,
     last.seen_at AS since
    FROM (( SELECT) always
@@ -5779,7 +5779,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     s.name AS subject,
     (('beat '::text || s.name) || ' is silent'::text) AS title,
-    (('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat goes on'::text) AS text,
+    (('last heartbeat '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat runs'::text) AS text,
     'error'::text AS severity,
     s.seen_at AS since
    FROM silent s
@@ -5788,10 +5788,10 @@ UNION ALL
  SELECT 'worker silent'::text AS kind,
     s.name AS subject,
     (('worker '::text || s.name) || ' is silent'::text) AS title,
-    (((('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
+    (((('last heartbeat '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
            FROM jsonb_array_elements_text(s.queues) queue(value)), 'none'::text)) ||
         CASE
-            WHEN s.covered THEN ', which others serve too'::text
+            WHEN s.covered THEN ', which other workers serve too'::text
             ELSE ''::text
         END) AS text,
     'error'::text AS severity,
@@ -5834,11 +5834,11 @@ UNION ALL
     c.name AS subject,
         CASE
             WHEN (room.free_at > clock_timestamp()) THEN (c.name || ' is near its limit of messages an hour'::text)
-            ELSE (('notices for '::text || c.name) || ' do not leave'::text)
+            ELSE (('notices for '::text || c.name) || ' are not sent'::text)
         END AS title,
-    ((waiting.number || ' wait; '::text) ||
+    ((waiting.number || ' waiting; '::text) ||
         CASE
-            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all that waits goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
+            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all waiting notices goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
             ELSE (('the oldest is from '::text || public.ago_words(waiting.oldest)) || COALESCE(('; the server said: '::text || waiting.answer), '; does the schedule send-notices run?'::text))
         END) AS text,
         CASE
@@ -5858,7 +5858,7 @@ UNION ALL
  SELECT 'notices dead'::text AS kind,
     n.channel AS subject,
     (('notices for '::text || n.channel) || ' were given up'::text) AS title,
-    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is mended: celery -A workers.app notify resend'::text) AS text,
+    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is fixed: celery -A workers.app notify resend'::text) AS text,
     'error'::text AS severity,
     min(n.not_before) AS since
    FROM public.notice n
@@ -5876,8 +5876,8 @@ UNION ALL
 UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
-    (u.upstream || ' does not let us in'::text) AS title,
-    (((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
+    (u.upstream || ' is blocked'::text) AS title,
+    (((((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; no calls before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC; sooner: SELECT unblock('''::text) || u.upstream) || ''', ''why'');'::text) AS text,
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
@@ -6614,7 +6614,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
 
 -- Name: upstream_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'It opens by itself; sooner: SELECT unblock(upstream, ''why''); limits: quota.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'A block ends by itself; sooner: SELECT unblock(upstream, ''why''); limits: quota.');
 
 -- Name: wallet guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');

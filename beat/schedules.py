@@ -109,7 +109,7 @@ class Schedule(Base):
         " | allow_all",
     )
     catch_up: Mapped[str] = mapped_column(
-        server_default=text("'latest'"), comment="What was missed runs: latest | all | none"
+        server_default=text("'latest'"), comment="Which missed due times run: latest | all | none"
     )
     catch_up_window: Mapped[timedelta] = mapped_column(
         server_default=text("interval '1 day'"),

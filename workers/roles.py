@@ -61,7 +61,7 @@ _HINTS = {
     "upstream": "To stop calls: UPDATE upstream SET enabled = false, note = 'why' WHERE name = '…';",
     "schedule_state": "Edit schedule, beat follows; to end a pause: SELECT resume(name);",
     "permit": "Limits are rows of quota: UPDATE quota SET calls = …;",
-    "upstream_state": "It opens by itself; sooner: SELECT unblock(upstream, 'why'); limits: quota.",
+    "upstream_state": "A block ends by itself; sooner: SELECT unblock(upstream, 'why'); limits: quota.",
     "task_kind": "Kinds come with the code: python -m workers.migrate",
     "schedule_change": "The audit is written by triggers alone.",
 }

@@ -70,11 +70,11 @@ begin
         return host::inet;
     elsif host ~ '^(0x[0-9a-f]*|[0-9]+)([.](0x[0-9a-f]*|[0-9]+)){0,3}$' then
         -- Resolvers read 0177.1 and 2130706433 as 127.0.0.1.
-        raise exception '"%" is no address', host using errcode = '22P02';
+        raise exception '"%" is not a valid address', host using errcode = '22P02';
     end if;
     return null;
 end
 $$;
 
 comment on function url_address(text) is
-    'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
+    'The address in a URL, or the one that its host always means; null for other names, an error for a number that is not a valid address';

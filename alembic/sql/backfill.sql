@@ -14,7 +14,7 @@ end
 $$;
 
 comment on function backfill_dues(schedule, timestamptz, timestamptz) is
-    'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+    'Due times of a backfill, both ends included; at most 10001, one more than are accepted';
 
 create or replace function backfill_check(s schedule, first timestamptz, last timestamptz, overlap text) returns void
 language plpgsql stable
@@ -27,7 +27,7 @@ begin
         raise exception 'schedule "%" has no due times to backfill', s.name
             using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
-        raise exception 'a backfill goes from a time to a later one, not from % to %', first, last
+        raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
@@ -45,14 +45,14 @@ begin
             using errcode = '23514', column = 'backfill_from',
                   hint = format('It runs %s. Both ends are included.', schedule_words(s));
     elsif number > 10000 then
-        raise exception 'a backfill of more than 10000 runs is not taken'
-            using errcode = '23514', column = 'backfill_until', hint = 'Ask for shorter ranges, one after the other.';
+        raise exception 'a backfill of more than 10000 runs is refused'
+            using errcode = '23514', column = 'backfill_until', hint = 'Request shorter ranges, one after the other.';
     end if;
 end
 $$;
 
 comment on function backfill_check(schedule, timestamptz, timestamptz, text) is
-    'Refuses a backfill that would do nothing, too much, or what nobody can know';
+    'Refuses a backfill without due times, with too many, or before the known trading days';
 
 create or replace function run_request_check() returns trigger
 language plpgsql
@@ -87,7 +87,7 @@ begin
 end
 $$;
 
-comment on function run_request_check() is 'Trigger: refuses requests that beat could not answer, however they were made';
+comment on function run_request_check() is 'Trigger: refuses requests that beat could not carry out';
 
 create or replace trigger run_request_check
     before insert on run_request

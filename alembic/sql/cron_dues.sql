@@ -13,13 +13,13 @@ as $$
                            coalesce(part[3]::integer, 1)) value
 $$;
 
-comment on function cron_set(text, integer) is 'The numbers that field 1-5 of a good cron expression names';
+comment on function cron_set(text, integer) is 'The numbers in field 1-5 of a valid cron expression';
 
 create or replace function zone_offset(at timestamptz, zone text) returns interval
 language sql stable
 as $$ select (at at time zone zone) - (at at time zone 'UTC') $$;
 
-comment on function zone_offset(timestamptz, text) is 'What a zone''s clocks are ahead of UTC at an instant';
+comment on function zone_offset(timestamptz, text) is 'Offset of a zone from UTC at an instant';
 
 create or replace function zone_stretches(day date, zone text)
 returns table (starts timestamptz, ends timestamptz, ahead interval)
@@ -64,7 +64,7 @@ end
 $$;
 
 comment on function zone_stretches(date, text) is
-    'Stretches of time between changes of a zone''s clocks that hold every instant of a local date';
+    'Spans between changes of a zone''s clocks that contain a local date';
 
 create or replace function cron_day(day date, zone text, minutes integer[], fixed boolean) returns setof timestamptz
 language plpgsql stable
@@ -94,7 +94,7 @@ end
 $$;
 
 comment on function cron_day(date, text, integer[], boolean) is
-    'When minutes of a local date come, whatever its clocks do (beat/time/cron.py does alike)';
+    'Instants of minutes of a local date, also when its clocks change (beat/time/cron.py finds the same)';
 
 create or replace function cron_dues(cron text, zone text, first timestamptz, until timestamptz, most integer)
 returns timestamptz[]

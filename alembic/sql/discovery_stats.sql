@@ -16,4 +16,4 @@ select coalesce(r.schedule, 'by hand') as schedule,
    and r.state in ('succeeded', 'partial', 'failed')
  group by 1
  order by 1;
-comment on view discovery_stats is 'What each discovery schedule brought: runs, new and updated tokens, new ones a run';
+comment on view discovery_stats is 'Results of each discovery schedule: runs, new and updated tokens, new ones a run';

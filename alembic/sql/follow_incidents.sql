@@ -7,7 +7,7 @@ begin
     insert into notice (channel, key, content)
     select c.name, notice_key, jsonb_build_object('title', title, 'text', said)
       from channel c
-     -- A channel is not told of its own trouble: that would be the next thing it cannot send.
+     -- A channel gets no notice of its own trouble: it could not send that either.
      where c.enabled and c.incidents and not (kind_of like 'notices %' and c.name = about)
         on conflict do nothing;
     get diagnostics told = row_count;
@@ -16,7 +16,7 @@ end
 $$;
 
 comment on function tell_incident(text, text, text, text, text) is
-    'Write a notice for every channel that hears of incidents, once for each key; how many that made';
+    'Write a notice for every enabled channel with incidents, once for each key; returns how many';
 
 create or replace function incident_goes_on(kind text, subject text) returns boolean
 language sql stable
@@ -46,13 +46,13 @@ begin
             when s.paused_until > clock_timestamp() then 'the schedule was paused' || coalesce(': ' || s.pause_reason, '')
             when kind = 'tripped' then 'the schedule runs again; it has not succeeded yet'
             when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
-            when kind = 'failing' and st.consecutive_failures > 0 then 'it is told only after ' || s.alert_after || ' failures in a row now'
+            when kind = 'failing' and st.consecutive_failures > 0 then 'it is reported only after ' || s.alert_after || ' failures in a row now'
             when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
             when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
     elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
             select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
                                                                 or h.detail ? 'ended')) then
-        return 'others do its work';
+        return 'other processes do its work';
     elsif kind = 'blocked' and exists (select from upstream_state u where u.upstream = subject and u.failures > 0) then
         return 'it may be called again; no call has succeeded yet';
     end if;

@@ -43,7 +43,7 @@ declare
 begin
     perform require_operator('schedule', 'change');
     if until is null or until <= clock_timestamp() then
-        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+        raise exception 'a pause must end in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
                   hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
     end if;
@@ -71,13 +71,13 @@ begin
     return kept;
 end
 $$;
-comment on function resume(text) is 'End a pause, also an automatic one; plans from now, fires no backlog';
+comment on function resume(text) is 'End a pause, also an automatic one; plans from now on, without a backlog';
 
 create or replace function schedule_says_disabled(s schedule) returns void language plpgsql
 as $$
 begin
     if not s.enabled then
-        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+        raise notice '"%" is disabled and does not run%', s.name, coalesce(': ' || s.note, '')
             using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
     elsif (select paused from pause_switch) then
         raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
@@ -100,7 +100,7 @@ begin
     return asked;
 end
 $$;
-comment on function stop_run(uuid, text) is 'Ask a run to stop: what waits ends at once, what runs at its next call';
+comment on function stop_run(uuid, text) is 'Stop a run: waiting batches end at once, running ones at their next call';
 
 create or replace function retry_run(run uuid, reason text default null) returns run_request language plpgsql
 as $$
@@ -116,7 +116,7 @@ begin
     return asked;
 end
 $$;
-comment on function retry_run(uuid, text) is 'Do a run again, with the same options';
+comment on function retry_run(uuid, text) is 'Run a run again with the same options';
 
 
 create or replace function pause_all(why text default null) returns pause_switch language sql
@@ -124,11 +124,11 @@ as $$
     select require_operator('pause_switch', 'change');
     update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
 $$;
-comment on function pause_all(text) is 'Pause everything with one switch; single pauses survive it';
+comment on function pause_all(text) is 'Pause everything with one switch; pauses of single schedules stay';
 
 create or replace function resume_all() returns pause_switch language sql
 as $$
     select require_operator('pause_switch', 'change');
     update pause_switch set paused = false, note = null returning *
 $$;
-comment on function resume_all() is 'Undo pause_all; plans from now, fires no backlog';
+comment on function resume_all() is 'Undo pause_all; plans from now on, without a backlog';

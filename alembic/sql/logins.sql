@@ -12,7 +12,7 @@ select r.rolname::text as name,
         select from pg_db_role_setting s where s.setrole = r.oid
            and s.setconfig::text like '%idle_in_transaction_session_timeout=%'));
 comment on view login_without_limits is
-    'People''s logins without a connection limit or time-outs: a role cannot give them, SELECT limit_login(name) does';
+    'Logins of people without a connection limit or time-outs; to set them: SELECT limit_login(name);';
 comment on column login_without_limits.name is 'The login';
 comment on column login_without_limits.role is 'operator | viewer';
 
@@ -44,7 +44,7 @@ language plpgsql
 as $$
 begin
     if role is null or role not in ('viewer', 'operator') then
-        raise exception 'people are viewer or operator, not "%"', role
+        raise exception 'role must be viewer or operator, not "%"', role
             using errcode = '22023', hint = 'SELECT make_login(''alice'', ''viewer'');';
     end if;
     execute format('create role %I login in role %I', login, role);

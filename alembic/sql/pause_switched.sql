@@ -15,7 +15,7 @@ begin
 end
 $$;
 
-comment on function pause_switched() is 'Trigger: pause_all and resume_all are in force at once';
+comment on function pause_switched() is 'Trigger: pause_all and resume_all take effect at once';
 
 create or replace trigger pause_switched
     after update on pause_switch
@@ -33,7 +33,7 @@ begin
 end
 $$;
 
-comment on function pause_switch_stamp() is 'Trigger: who switched everything off or on, and when, however it was done';
+comment on function pause_switch_stamp() is 'Trigger: records who paused or resumed everything, and when';
 
 create or replace trigger pause_switch_stamp
     before update on pause_switch

@@ -12,4 +12,4 @@ select coalesce(b.finished_at, b.updated_at), i ->> 'key',
    and (i ->> 'state' in ('failed', 'deferred') or b.state in ('failed', 'stopped') and i ->> 'state' is distinct from 'done')
  order by 1 desc;
 comment on view recent_price_outcomes is
-    'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+    'Outcome of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';

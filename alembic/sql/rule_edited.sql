@@ -7,7 +7,7 @@ begin
     return new;
 end
 $$;
-comment on function rule_edited() is 'Trigger: counts edits of a rule, so that it is read anew';
+comment on function rule_edited() is 'Trigger: raises revision, so that the rule is parsed again';
 
 create or replace function rule_to_check() returns trigger
 language plpgsql
@@ -18,7 +18,7 @@ begin
     return null;
 end
 $$;
-comment on function rule_to_check() is 'Trigger: has edited rules read at once';
+comment on function rule_to_check() is 'Trigger: edited rules are parsed at once';
 
 create or replace trigger rule_edited before insert or update on rule
     for each row execute function rule_edited();
@@ -39,7 +39,7 @@ select r.name, r.subject, r.expression,
        coalesce(array_to_string(r.channels, ', '), 'every channel') as channels, r.note
   from rule r left join rule_state s on s.rule = r.name
  order by r.name;
-comment on view rule_status is 'Each rule: whether it is active, if not where it is wrong, and what it found';
+comment on view rule_status is 'Each rule: whether it is active, if not its error, and what it found';
 
 create or replace view notice_log as
 select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as what, m.rule, m.occasion,

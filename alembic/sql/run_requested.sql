@@ -7,7 +7,7 @@ begin
 end
 $$;
 
-comment on function run_requested() is 'Trigger: wakes every beat when somebody asks for a run';
+comment on function run_requested() is 'Trigger: wakes every beat at a request for a run';
 
 create or replace trigger run_requested
     after insert on run_request

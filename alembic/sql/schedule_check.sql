@@ -42,9 +42,9 @@ begin
         perform schedule_check_values(new);
     end if;
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
-        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+        raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
+                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
@@ -80,7 +80,7 @@ end
 $$;
 
 comment on function schedule_check() is
-    'Trigger: refuses mistakes in the columns that changed, in words a person understands';
+    'Trigger: refuses mistakes in the columns that changed, with a hint';
 
 create or replace trigger schedule_check
     before insert or update on schedule
@@ -96,13 +96,13 @@ begin
     if followers is not null then
         raise exception 'schedule "%" cannot be deleted: % runs after it', old.name, followers
             using errcode = '23503', column = 'after',
-                  hint = 'Give what follows a timing of its own, or delete it first.';
+                  hint = 'Give the schedules that run after it another timing, or delete them first.';
     end if;
     return old;
 end
 $$;
 
-comment on function schedule_kept() is 'Trigger: what others run after is not deleted';
+comment on function schedule_kept() is 'Trigger: a schedule that others run after cannot be deleted';
 
 create or replace trigger schedule_kept
     before delete on schedule

@@ -25,4 +25,4 @@ begin
 end
 $$;
 
-comment on function schedule_check_after(text, text) is 'Refuses to follow nothing, oneself, or in a circle';
+comment on function schedule_check_after(text, text) is 'Refuses to run after an unknown schedule, after itself, or in a circle';

@@ -25,7 +25,7 @@ begin
                   hint = 'A bare number means seconds: write ''15 minutes'', not ''15''.';
     end if;
     if every > kind.max_every then
-        raise exception 'every = % is too seldom for %', every, kind.name
+        raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
                   hint = 'To stop it for a while: SELECT pause(name, ''why'').';

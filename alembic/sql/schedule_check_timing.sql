@@ -9,11 +9,11 @@ declare
         case when new.after is not null then 'after' end], null);
 begin
     if cardinality(given) = 0 then
-        raise exception 'schedule "%" says nothing about when it runs', new.name
+        raise exception 'schedule "%" has no timing', new.name
             using errcode = '23514', column = 'every',
                   hint = 'Set exactly one of every, cron, at, after, e.g. every = ''15 minutes''.';
     elsif cardinality(given) > 1 then
-        raise exception 'schedule "%" says twice when it runs: %', new.name, array_to_string(given, ' and ')
+        raise exception 'schedule "%" has more than one timing: %', new.name, array_to_string(given, ' and ')
             using errcode = '23514', column = given[2],
                   hint = format('Set exactly one and the others to NULL, e.g. SET %s = %s, %s = NULL.',
                                 given[2], '…', given[1]);
@@ -27,8 +27,8 @@ begin
         perform schedule_check_instants(new);
     end if;
     if greatest(new.every, new.jitter, new.catch_up_window, new.timeout, new.expires) > interval '36500 days' then
-        raise exception 'no length of time of a schedule may be more than 36500 days'
-            using errcode = '23514', hint = 'That is a hundred years: every, jitter, catch_up_window, timeout, expires.';
+        raise exception 'an interval of a schedule may be at most 36500 days'
+            using errcode = '23514', hint = 'This applies to every, jitter, catch_up_window, timeout and expires.';
     end if;
     if jsonb_typeof(new.options) <> 'object' then
         raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
@@ -50,7 +50,7 @@ begin
                                           ('paused_until', new.paused_until)) given(name, at) loop
         if at is not null and not at between '1900-01-01Z' and '9990-01-01Z'
            and not (name = 'paused_until' and at = 'infinity') then
-            raise exception '% = % is no time that can come', name, at
+            raise exception '% = % is not a possible time', name, at
                 using errcode = '23514', column = name,
                       hint = format('Write e.g. %s = ''2026-12-24 17:00 Europe/Berlin'', or NULL.', name);
         end if;
@@ -58,4 +58,4 @@ begin
 end
 $$;
 
-comment on function schedule_check_instants(schedule) is 'Refuses times that no calendar of the program holds';
+comment on function schedule_check_instants(schedule) is 'Refuses times that the programs cannot represent';

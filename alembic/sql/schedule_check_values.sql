@@ -64,4 +64,4 @@ end
 $$;
 
 comment on function schedule_check_values(schedule) is
-    'Refuses single values that make no sense, before CHECK constraints do, with a hint';
+    'Refuses impossible values before the CHECK constraints do, with a hint';

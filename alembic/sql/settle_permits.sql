@@ -11,4 +11,4 @@ as $$
 $$;
 
 comment on function settle_permits(bigint[], double precision[], integer[]) is
-    'Lowers the stamps of answered calls from the end of their lease to the time of their answers';
+    'Lowers the stamps of answered calls from the end of their lease to the time of the response';

@@ -45,7 +45,7 @@ begin
             using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
     end if;
     if new.page_path ~ '[{}]' and replace(new.page_path, '{page}', '') ~ '[{}]' then
-        raise exception 'page_path = % has braces beside {page}', new.page_path
+        raise exception 'page_path = % has braces other than {page}', new.page_path
             using errcode = '23514', column = 'page_path', hint = 'Write e.g. page_path = ''page-{page}''.';
     end if;
     if tg_op = 'INSERT' or new.upstream <> old.upstream then

@@ -12,7 +12,7 @@ with sign as materialized (
                 end as covered
       from sign s
      where not s.alive
-       -- A process of its group, or for its queues, that began after its last sign took its place; each takes one place.
+       -- A process of its group, or for its queues, that began after its last heartbeat took its place; each takes one place.
        and (select count(*) from sign n
              where n.alive and n.role = s.role and (n."group" = s."group" or n.queues @> s.queues) and n.started_at > s.seen_at)
            < (select count(*) from sign o
@@ -42,7 +42,7 @@ select 'late', s.name, s.name || ' is late',
  where st.tripped_at is null and st.error is null
    and not (select paused from pause_switch) and st.claim_at < clock_timestamp() - interval '1 minute'
 union all
-select 'set aside', s.name, s.name || ' is set aside: beat cannot obey it', st.error, 'error', st.error_at
+select 'set aside', s.name, s.name || ' is set aside: beat cannot plan it', st.error, 'error', st.error_at
   from at_work s join schedule_state st on st.schedule = s.name where st.error is not null
 union all
 select 'paused', 'everything', 'everything is paused',
@@ -53,21 +53,21 @@ select 'paused', 'everything', 'everything is paused',
   from pause_switch p where p.paused
 union all
 select 'beat silent', 'beat', 'no beat runs',
-       coalesce('the last sign was ' || last.name || '''s, ' || sign_words(clock_timestamp() - last.seen_at),
-                'none has ever given a sign') || '; nothing is started and nothing is told until one runs',
+       coalesce('the last heartbeat was ' || last.name || '''s, ' || sign_words(clock_timestamp() - last.seen_at),
+                'there was never a heartbeat') || '; no run starts and no notice is sent until a beat runs',
        'error', last.seen_at
   from (select) always
   left join lateral (select h.name, h.seen_at from heartbeat h where h.role = 'beat' order by h.seen_at desc limit 1) last on true
  where not exists (select from sign where role = 'beat' and alive)
 union all
 select 'beat silent', s.name, 'beat ' || s.name || ' is silent',
-       'last sign ' || sign_words(clock_timestamp() - s.seen_at) || '; another beat goes on', 'error', s.seen_at
+       'last heartbeat ' || sign_words(clock_timestamp() - s.seen_at) || '; another beat runs', 'error', s.seen_at
   from silent s where s.role = 'beat' and s.covered and s.seen_at > clock_timestamp() - interval '1 hour'
 union all
 select 'worker silent', s.name, 'worker ' || s.name || ' is silent',
-       'last sign ' || sign_words(clock_timestamp() - s.seen_at) || '; its queues: '
+       'last heartbeat ' || sign_words(clock_timestamp() - s.seen_at) || '; its queues: '
        || coalesce((select string_agg(queue, ', ' order by queue) from jsonb_array_elements_text(s.queues) queue), 'none')
-       || case when s.covered then ', which others serve too' else '' end,
+       || case when s.covered then ', which other workers serve too' else '' end,
        'error', s.seen_at
   from silent s
  where s.role = 'worker' and (not s.covered or s.seen_at > clock_timestamp() - interval '1 hour')
@@ -88,10 +88,10 @@ select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserv
 union all
 select 'notices held', c.name,
        case when room.free_at > clock_timestamp() then c.name || ' is near its limit of messages an hour'
-            else 'notices for ' || c.name || ' do not leave' end,
-       waiting.number || ' wait; ' ||
+            else 'notices for ' || c.name || ' are not sent' end,
+       waiting.number || ' waiting; ' ||
        case when room.free_at > clock_timestamp()
-            then 'messages in the last hour: ' || room.used || ' of ' || c.max_per_hour || '; one with all that waits goes at '
+            then 'messages in the last hour: ' || room.used || ' of ' || c.max_per_hour || '; one with all waiting notices goes at '
                  || to_char(room.free_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
             else 'the oldest is from ' || ago_words(waiting.oldest)
                  || coalesce('; the server said: ' || waiting.answer, '; does the schedule send-notices run?') end,
@@ -106,7 +106,7 @@ select 'notices held', c.name,
 union all
 select 'notices dead', n.channel, 'notices for ' || n.channel || ' were given up',
        count(*) || ' in the last day, the last because: ' || coalesce((array_agg(n.answer order by n.id desc))[1], 'no answer kept')
-       || '; once that is mended: celery -A workers.app notify resend',
+       || '; once that is fixed: celery -A workers.app notify resend',
        'error', min(n.not_before)
   from notice n where n.state = 'dead' and n.not_before > clock_timestamp() - interval '1 day' group by n.channel
 union all
@@ -114,9 +114,9 @@ select 'quota low', q.upstream || ' per ' || q.per, 'quota of ' || q.upstream ||
        q.used || ' of ' || q.allowed || ' calls per ' || q.per || ' used', 'warning', null
   from quota_status q where q.per_interval >= interval '1 hour' and q.used >= 0.9 * q.allowed and q.allowed >= 10
 union all
-select 'blocked', u.upstream, u.upstream || ' does not let us in',
-       coalesce(u.blocked_reason, 'no reason kept') || '; nobody calls it before '
-       || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'error', null
+select 'blocked', u.upstream, u.upstream || ' is blocked',
+       coalesce(u.blocked_reason, 'no reason kept') || '; no calls before '
+       || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; sooner: SELECT unblock(''' || u.upstream || ''', ''why'');', 'error', null
   from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2;
 comment on view trouble is
     'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';

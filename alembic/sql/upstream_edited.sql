@@ -35,14 +35,14 @@ declare
     edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
                                       else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
 begin
-    -- In force at once: what waits is looked at again by beat.
+    -- Beat looks at waiting batches again.
     update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
     perform pg_notify('watchkeeper', 'upstream');
     return null;
 end
 $$;
 
-comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota is in force at once';
+comment on function upstream_edited() is 'Trigger: an edit of an upstream or quota takes effect at once';
 
 -- Deferred to the commit: upstream_state is locked whenever a permit is taken, and an editor's open
 -- transaction must not hold that lock.

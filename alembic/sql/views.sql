@@ -23,7 +23,7 @@ select r.schedule, r.task,
   cross join lateral (select greatest(r.total, b.total) as items) all_
  where r.state in ('due', 'running', 'held')
  order by r.created_at;
-comment on view running_now is 'What runs, how far it is, what it waits for';
+comment on view running_now is 'Active runs, their progress, and what they wait for';
 
 create or replace view recent_runs as
 select ago_words(r.created_at) as ago, coalesce(r.schedule, r.task) as name, r.trigger, r.state,
@@ -61,7 +61,7 @@ select h.name, h.role, sign_words(clock_timestamp() - h.seen_at) as seen,
   from heartbeat h
  where h.seen_at > clock_timestamp() - case when h.detail ? 'ended' then interval '10 minutes' else interval '1 day' end
  order by h.role, h.name;
-comment on view health is 'Each beat and worker, and when it last proved its use';
+comment on view health is 'Each beat and worker, and its last heartbeat';
 
 create or replace view recent_changes as
 select c.changed_at, c.changed_by, c.program, c.schedule,

@@ -44,12 +44,12 @@ as $$
                 else past_words(passed) end
 $$;
 
-comment on function sign_words(interval) is 'How long ago a sign of life was given, to the second: "3s ago"';
+comment on function sign_words(interval) is 'How long ago a heartbeat was, to the second: "3s ago"';
 
 create or replace function ahead_words(left_over interval) returns text
 language sql immutable
 as $$
-    -- Rounded up below a minute: "in 0s" would be a lie.
+    -- Rounded up below a minute: "in 0s" would be wrong.
     select case
         when left_over is null then 'not scheduled'
         when s <= 0 then 'soon'

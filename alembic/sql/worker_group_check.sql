@@ -3,9 +3,9 @@ language plpgsql
 as $$
 begin
     if new.name !~ '^[^@ ]+$' then
-        raise exception 'name "%" is no worker group', left(new.name, 100)
+        raise exception 'name "%" is not a worker group', left(new.name, 100)
             using errcode = '23514', column = 'name',
-                  hint = 'It is what stands before @ in a worker''s node name: ''prices'' for prices@host.';
+                  hint = 'It is the part before @ in a worker''s node name: ''prices'' for prices@host.';
     end if;
     if new.min_processes < 1 or new.max_processes > 500 or new.max_processes < new.min_processes then
         raise exception '% to % processes are not allowed for workers of %', new.min_processes, new.max_processes, new.name
@@ -16,7 +16,7 @@ begin
 end
 $$;
 
-comment on function worker_group_check() is 'Trigger: refuses bounds that no pool can have, with a hint';
+comment on function worker_group_check() is 'Trigger: refuses bounds that a pool cannot have, with a hint';
 
 create or replace trigger worker_group_check
     before insert or update on worker_group

@@ -36,7 +36,7 @@ class RunRequest(Base):
         ),
         partial_index("run_request_open", "id", where="answered_at is null"),
         Index("run_request_by_time", "requested_at"),
-        {"comment": "What people ask of beat: run now, backfill, stop, retry; with its answer."},
+        {"comment": "Requests of people to beat: run now, backfill, stop, retry; with its answer."},
     )
 
     id: Mapped[int] = mapped_column(

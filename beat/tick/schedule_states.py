@@ -22,7 +22,7 @@ class ScheduleState(Base):
         partial_index("schedule_state_failing", "schedule", where="consecutive_failures > 0"),
         partial_index("schedule_state_tripped", "schedule", where="tripped_at is not null"),
         {
-            "comment": "What beat knows of each schedule: next run, failures, errors.",
+            "comment": "State of each schedule: next run, failures, errors.",
             "postgresql_with": {"fillfactor": "75"},
         },
     )
@@ -46,9 +46,9 @@ class ScheduleState(Base):
         comment="Failed runs since the last good one; alert_on_partial says which partial runs count"
     )
     tripped_at: Mapped[datetime | None] = mapped_column(
-        comment="Since when it has paused itself; any edit clears it"
+        comment="Since when it is paused automatically; any edit clears it"
     )
-    tripped_reason: Mapped[str | None] = mapped_column(comment="Why it has paused itself")
+    tripped_reason: Mapped[str | None] = mapped_column(comment="Why it is paused automatically")
     error: Mapped[str | None] = mapped_column(
         comment="Why beat set it aside; any edit lets beat try again"
     )

@@ -20,7 +20,7 @@ class TokenSighting(Base):
     __tablename__ = "token_sighting"
     __table_args__ = (
         Index("token_sighting_by_token", "token_id"),
-        {"comment": "What each discovery run made of each token it saw."},
+        {"comment": "Decision of each discovery run about each token it saw."},
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")

@@ -22,7 +22,7 @@ class Category(Base):
         UniqueConstraint("site", "external_id"),
         UniqueConstraint("site", "slug"),
         Index("category_by_parent", "parent_id"),
-        {"comment": "Categories of sites; those marked scraped are visited."},
+        {"comment": "Categories of sites; those marked scraped are read."},
     )
 
     id: Mapped[RowId]
@@ -36,7 +36,7 @@ class Category(Base):
     parent_id: Mapped[int | None] = mapped_column(
         ForeignKey("category.id"), comment="Category it belongs to"
     )
-    scraped: Mapped[bool] = mapped_column(server_default=sql("true"), comment="Whether visited")
+    scraped: Mapped[bool] = mapped_column(server_default=sql("true"), comment="Whether scrapes read it")
 
 
 def find(connection: Connection, site: str, slugs: list[str] | None) -> Sequence[Any]:

@@ -13,7 +13,7 @@ class CategoryState(Base):
     """Complete scrapes of one category; a category without a row is scraped thoroughly next time."""
 
     __tablename__ = "category_state"
-    __table_args__ = ({"comment": "Since when and last when each category was scraped whole."},)
+    __table_args__ = ({"comment": "First and last complete scrape of each category."},)
 
     category_id: Mapped[int] = mapped_column(
         ForeignKey("category.id", ondelete="CASCADE"),

@@ -24,7 +24,7 @@ class ListPage(Base):
     page: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="From 1")
     etag: Mapped[str | None] = mapped_column(comment="Its ETag")
     last_modified: Mapped[str | None] = mapped_column(comment="Its Last-Modified")
-    reading: Mapped[str] = mapped_column(comment="By which version of the site's row it was read")
+    reading: Mapped[str] = mapped_column(comment="Version of the site's row that it was read by")
     external_ids: Mapped[list[str]] = mapped_column(comment="Its ads, in order")
     has_next: Mapped[bool] = mapped_column(comment="Whether another page followed")
     read_at: Mapped[DefaultNow] = mapped_column(comment="When it was read")

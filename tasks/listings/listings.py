@@ -77,7 +77,8 @@ class Listing(Base):
     listed_at: Mapped[datetime | None] = mapped_column(comment="When the seller listed it")
     edited_at: Mapped[datetime | None] = mapped_column(comment="When the seller last edited it")
     missed_scrapes: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Complete scrapes in a row that covered its place without it"
+        server_default=text("0"),
+        comment="Complete scrapes in a row that should have shown it and did not",
     )
     first_seen_at: Mapped[DefaultNow] = mapped_column(comment="First seen")
     changed_at: Mapped[DefaultNow] = mapped_column(comment="Last change seen")

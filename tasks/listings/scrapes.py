@@ -36,14 +36,16 @@ class Scrape(Base):
         ),
         Index("scrape_by_time", "started_at"),
         Index("scrape_by_category", "category_id", "started_at"),
-        {"comment": "What became of each category in each scrape run."},
+        {"comment": "Outcome of each category in each scrape run."},
     )
 
     run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, comment="Run")
     category_id: Mapped[int] = mapped_column(
         ForeignKey("category.id", ondelete="CASCADE"), primary_key=True, comment="Category"
     )
-    thorough: Mapped[bool] = mapped_column(comment="Whether it was the category's first scrape")
+    thorough: Mapped[bool] = mapped_column(
+        comment="Whether it was thorough, as a category's first scrape is"
+    )
     pages: Mapped[int] = mapped_column(server_default=text("0"), comment="Pages read")
     unchanged_pages: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Pages that the site said had not changed (304)"
@@ -52,11 +54,9 @@ class Scrape(Base):
     new: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads never seen before")
     changed: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads that changed")
     price_changes: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Prices noted: first ones and changes"
+        server_default=text("0"), comment="Prices recorded: first ones and changes"
     )
-    expired: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Ads that were missed once too often"
-    )
+    expired: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads that expired")
     state: Mapped[str] = mapped_column(
         server_default=text("'running'"),
         comment="running | complete | incomplete | blocked | failed",

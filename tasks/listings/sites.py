@@ -46,7 +46,7 @@ class Site(Base):
     title: Mapped[str] = mapped_column(comment="Name for people")
     fetch_by: Mapped[str] = mapped_column(
         server_default=text("'http'"),
-        comment="http; browser where scripts draw the ads (slower; needs the extra browser)",
+        comment="http, or browser if scripts render the ads (slower; needs the extra browser)",
     )
     page_path: Mapped[str] = mapped_column(
         server_default=text("'page-{page}'"),
@@ -65,10 +65,10 @@ class Site(Base):
     expire_after: Mapped[int] = mapped_column(
         SmallInteger,
         server_default=text("3"),
-        comment="An ad expires after so many complete scrapes that covered its place without it",
+        comment="Complete scrapes in a row without an ad, that should show it, before it expires",
     )
-    active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: left alone")
-    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not scraped")
+    note: Mapped[str | None] = mapped_column(comment="Remarks")
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit")
 
 

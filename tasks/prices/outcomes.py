@@ -27,7 +27,7 @@ class PriceOutcome(Base):
         ),
         Index("price_outcome_by_symbol", "symbol", "at"),
         Index("price_outcome_by_time", "at"),
-        {"comment": "What became of each symbol in each price run."},
+        {"comment": "Outcome of each symbol in each price run."},
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")

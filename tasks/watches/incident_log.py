@@ -26,7 +26,7 @@ class Incident(Base):
     id: Mapped[RowId] = mapped_column(comment="Order")
     kind: Mapped[str] = mapped_column(comment="As in view trouble")
     subject: Mapped[str] = mapped_column(comment="Schedule, process, queue, channel or upstream")
-    title: Mapped[str] = mapped_column(comment="What is the matter")
+    title: Mapped[str] = mapped_column(comment="What is broken")
     text: Mapped[str] = mapped_column(comment="Why, as far as is known")
     opened_at: Mapped[DefaultNow] = mapped_column(comment="Seen first")
     closed_at: Mapped[datetime | None] = mapped_column(comment="When it was over; null: still broken")

@@ -21,7 +21,7 @@ class Match(Base):
         UniqueConstraint("rule", "subject", "subject_id", "occasion_key"),
         Index("match_by_time", "matched_at"),
         Index("match_by_subject", "subject", "subject_id"),
-        {"comment": "What rules fitted: once for each rule, subject and occasion."},
+        {"comment": "Matches of rules: one for each rule, subject and occasion."},
     )
 
     id: Mapped[RowId]

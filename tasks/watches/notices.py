@@ -69,7 +69,7 @@ class Notice(Base):
         comment="Most notices of its message; halved when a server refuses one; null: no limit",
     )
     message_id: Mapped[UUID | None] = mapped_column(comment="Message it is, or was last, part of")
-    answer: Mapped[str | None] = mapped_column(comment="What the server said last")
+    answer: Mapped[str | None] = mapped_column(comment="Last response of the server")
     created_at: Mapped[DefaultNow] = mapped_column(comment="Written")
     sent_at: Mapped[datetime | None] = mapped_column(comment="When the server took it")
 

@@ -63,7 +63,7 @@ class Rule(Base):
     )
     occasions: Mapped[list[str]] = mapped_column(
         server_default=text("'{new,price_drop,relisted,changed}'"),
-        comment="What makes it speak: new, price_drop, relisted, changed",
+        comment="Occasions that it is evaluated on: new, price_drop, relisted, changed",
     )
     channels: Mapped[list[str] | None] = mapped_column(
         comment="Channels that get its matches; null: every enabled one"
@@ -71,8 +71,8 @@ class Rule(Base):
     baseline: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Also ads that a category's first scrape finds"
     )
-    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not asked")
-    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not evaluated")
+    note: Mapped[str | None] = mapped_column(comment="Remarks")
     revision: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"
     )

@@ -50,7 +50,7 @@ def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connecti
     found = troubles(done)
     assert done.exit_code == 1
     assert found.keys() == {"beat", "broker"}
-    assert "no beat runs: the last sign was beat1@here's, 5m ago" in found["beat"]
+    assert "no beat runs: the last heartbeat was beat1@here's, 5m ago" in found["beat"]
     assert "check WATCHKEEPER_BROKER_URL" in found["broker"]
 
 

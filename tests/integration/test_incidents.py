@@ -97,7 +97,7 @@ def test_a_schedule_is_not_silent_once_its_pause_is_over(here: Any, how: str) ->
         ("update schedule set enabled = false, note = 'moved'", "The schedule was disabled: moved. It lasted "),
         ("select pause('discovery', 'no key')", "The schedule was paused: no key. It lasted "),
         ("delete from schedule where name = 'discovery'", "The schedule was deleted. It lasted "),
-        ("update schedule set alert_after = 5", "It is told only after 5 failures in a row now. It lasted "),
+        ("update schedule set alert_after = 5", "It is reported only after 5 failures in a row now. It lasted "),
         ("update schedule_state set tripped_at = now(), tripped_reason = 'x'", "The schedule paused itself. It lasted "),
     ],
 )  # fmt: skip
@@ -118,9 +118,9 @@ def test_what_is_paused_or_disabled_has_not_recovered(here: Any, how: str, said:
         ("update schedule_state set claim_at = now() - interval '10 minutes'", "discovery is late"),
         ("update schedule_state set tripped_at = now(), tripped_reason = 'x'", "discovery paused itself"),
         ("update schedule_state set error = 'x', error_at = now()",
-         "discovery is set aside: beat cannot obey it"),
+         "discovery is set aside: beat cannot plan it"),
         (("update upstream_state set blocked_until = now() + interval '1 hour', failures = 2, blocked_reason = 'x'"
-          " where upstream = 'head_fi'"), "head_fi does not let us in"),
+          " where upstream = 'head_fi'"), "head_fi is blocked"),
         ("update heartbeat set seen_at = now() - interval '3 minutes' where role = 'beat'", "no beat runs"),
         ("delete from heartbeat where role = 'beat'", "no beat runs"),
         ("update heartbeat set detail = detail || '{\"ended\": true}' where role = 'beat'", "no beat runs"),
@@ -198,7 +198,7 @@ def test_a_silent_worker_is_told_until_it_is_replaced_or_others_did_its_work_for
     )
     assert follow(here) == (0, 1), "one came for two"
     assert [row["subject"] for row in here.all("select subject from trouble")] == ["discovery@a"]
-    assert texts(here)[-1].startswith("Others do its work. It lasted ")
+    assert texts(here)[-1].startswith("Other processes do its work. It lasted ")
     here.sql.execute(
         "insert into heartbeat (name, role, detail) values ('discovery@d', 'worker', '{\"queues\": [\"discovery\"]}')"
     )

@@ -58,7 +58,7 @@ def test_what_is_held_is_in_trouble_until_it_is_sent(people: Any) -> None:
     assert held(people) == [
         {
             "title": "discord is near its limit of messages an hour",
-            "text": "2 wait; messages in the last hour: 2 of 2; one with all that waits goes at "
+            "text": "2 waiting; messages in the last hour: 2 of 2; one with all waiting notices goes at "
             f"{until:%Y-%m-%d %H:%M:%S} UTC",
             "severity": "warning",
         }
@@ -161,8 +161,8 @@ def test_notices_that_do_not_leave_say_why(people: Any) -> None:
 
     assert held(people) == [
         {
-            "title": "notices for discord do not leave",
-            "text": "1 wait; the oldest is from 6m ago; the server said: Discord said 500",
+            "title": "notices for discord are not sent",
+            "text": "1 waiting; the oldest is from 6m ago; the server said: Discord said 500",
             "severity": "error",
         }
     ]

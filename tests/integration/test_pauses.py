@@ -94,7 +94,7 @@ def test_a_disabled_schedule_says_that_it_stays_disabled_and_keeps_its_note(cli:
     assert row(sql) == (False, "no key yet", None)
     for done, verb in ((paused, "paused"), (resumed, "resumed")):
         assert done.stderr.splitlines() == [
-            'notice: "one" is disabled and stays so: no key yet',
+            'notice: "one" is disabled and does not run: no key yet',
             "hint:   To enable it: UPDATE schedule SET enabled = true WHERE name = 'one';",
             f"{verb}: one (stays disabled)",
         ]
@@ -110,12 +110,12 @@ def test_a_schedule_resumed_while_everything_is_paused_says_so(cli: Any, sql: An
 
 def test_a_reason_without_a_pause_and_a_pause_into_the_past_are_refused(sql: Any) -> None:
     with pytest.raises(
-        psycopg.errors.CheckViolation, match='pause_reason says why "one" is paused'
+        psycopg.errors.CheckViolation, match='pause_reason is set, but "one" is not paused'
     ) as error:
         sql.execute("update schedule set pause_reason = 'x'")
     assert error.value.diag.message_hint == (
-        "To pause it: SELECT pause('one', 'x'); why it is as it is belongs into note."
+        "To pause it: SELECT pause('one', 'x'); other remarks belong in note."
     )
-    with pytest.raises(psycopg.errors.CheckViolation, match="a pause ends in the future"):
+    with pytest.raises(psycopg.errors.CheckViolation, match="a pause must end in the future"):
         sql.execute("select pause('one', 'x', now() - interval '1 hour')")
     assert row(sql) == (True, "as asked", None)

@@ -174,7 +174,7 @@ def test_a_persons_login_has_limits_of_its_own_and_doctor_names_one_without(
 
 
 def test_a_login_is_a_viewers_or_an_operators(connection: Any) -> None:
-    with pytest.raises(psycopg.errors.InvalidParameterValue, match="people are viewer or operator"):
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="role must be viewer or operator"):
         connection.execute("select make_login('mallory', 'owner')")
 
 

@@ -18,14 +18,16 @@ class Heartbeat(Base):
     """The last sign of one process."""
 
     __tablename__ = "heartbeat"
-    __table_args__ = ({"comment": "Last sign of each beat and worker; silent ones show in health."},)
+    __table_args__ = (
+        {"comment": "Last heartbeat of each beat and worker; silent ones show in health."},
+    )
 
     name: Mapped[str] = mapped_column(
         primary_key=True, comment="Node name, e.g. beat@host or prices@host"
     )
     role: Mapped[str] = mapped_column(comment="beat | worker")
     started_at: Mapped[DefaultNow] = mapped_column(comment="Process start")
-    seen_at: Mapped[DefaultNow] = mapped_column(comment="Last sign")
+    seen_at: Mapped[DefaultNow] = mapped_column(comment="Last heartbeat")
     detail: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
     )

@@ -46,9 +46,7 @@ class TaskKind(Base):
     timeout: Mapped[timedelta | None] = mapped_column(
         comment="Longest time of a run, unless the schedule says otherwise"
     )
-    retired_at: Mapped[datetime | None] = mapped_column(
-        comment="No worker knows it any more, since then"
-    )
+    retired_at: Mapped[datetime | None] = mapped_column(comment="Since when no worker knows it")
     updated_at: Mapped[datetime] = mapped_column(
         server_default=text("clock_timestamp()"), comment="Last registered"
     )

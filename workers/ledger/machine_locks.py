@@ -17,7 +17,7 @@ class MachineLock(Base):
         {"comment": "Rows that beat and workers lock to take turns; made when first needed."},
     )
 
-    name: Mapped[str] = mapped_column(primary_key=True, comment="What is done in turns")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="Name of the lock")
 
 
 #: Locks also rows that are there already, and changes none; in one order, so that no two deadlock.

@@ -18,7 +18,7 @@ class Memo(Base):
 
     __tablename__ = "memo"
     __table_args__ = {
-        "comment": "What batches learned before they had to wait: steps of a plan, redirects."
+        "comment": "Results that batches keep while they wait: steps of a plan, redirects."
     }
 
     run_id: Mapped[UUID] = mapped_column(
@@ -28,7 +28,7 @@ class Memo(Base):
     name: Mapped[str] = mapped_column(
         primary_key=True, comment="Step of the plan, or the address that redirects"
     )
-    value: Mapped[Any] = mapped_column(JSONB, comment="What was learned")
+    value: Mapped[Any] = mapped_column(JSONB, comment="The result")
 
 
 _KEEP = """

@@ -108,7 +108,7 @@ class Run(Base):
         comment="When its timeout ends it; set when it starts"
     )
     stop_requested_at: Mapped[datetime | None] = mapped_column(
-        comment="Since when it is asked to stop at its next call"
+        comment="Time of a request to stop; it stops at its next call"
     )
     batch_count: Mapped[Count] = mapped_column(comment="Batches it was split into")
     open_batches: Mapped[Count] = mapped_column(comment="Batches not ended; zero ends the run")
@@ -121,7 +121,7 @@ class Run(Base):
     )
     error: Mapped[str | None] = mapped_column(comment="What went wrong, in a sentence")
     traceback: Mapped[str | None] = mapped_column(comment="Where it went wrong, redacted")
-    requested_by: Mapped[str | None] = mapped_column(comment="Who asked for it, when a person did")
+    requested_by: Mapped[str | None] = mapped_column(comment="Person who requested it")
     retry_of: Mapped[UUID | None] = mapped_column(comment="The run it repeats")
     counted: Mapped[bool] = mapped_column(
         server_default=text("false"),

@@ -50,15 +50,15 @@ class Permit(Base):
     )
     granted_at: Mapped[datetime] = mapped_column(comment="When the call was let through")
     stamp: Mapped[datetime] = mapped_column(
-        comment="End of its lease; once settled, when the answer was in"
+        comment="End of its lease; once settled, time of the response"
     )
     settled: Mapped[bool] = mapped_column(
-        server_default=text("false"), comment="Whether the answer is in"
+        server_default=text("false"), comment="Whether the response is in"
     )
-    status: Mapped[int | None] = mapped_column(SmallInteger, comment="HTTP status of the answer")
+    status: Mapped[int | None] = mapped_column(SmallInteger, comment="HTTP status of the response")
     run_id: Mapped[UUID | None] = mapped_column(comment="The run that called")
     seq: Mapped[int | None] = mapped_column(comment="The batch that called")
-    path: Mapped[str | None] = mapped_column(comment="What was called, without secrets")
+    path: Mapped[str | None] = mapped_column(comment="Path called, without secrets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ class UpstreamState(Base):
     upstream: Mapped[str] = mapped_column(
         ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
     )
-    blocked_until: Mapped[datetime | None] = mapped_column(comment="Nobody calls it before")
+    blocked_until: Mapped[datetime | None] = mapped_column(comment="No calls before")
     blocked_reason: Mapped[str | None] = mapped_column(comment="Why it is blocked")
     failures: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Blocks or outages in a row; a good response clears them"
     )
     crawl_delay: Mapped[timedelta | None] = mapped_column(
-        comment="What its robots.txt asks for, when longer than spacing"
+        comment="Crawl-delay of its robots.txt, when longer than spacing"
     )
     next_permit_at: Mapped[datetime] = mapped_column(
         server_default=text("clock_timestamp()"),

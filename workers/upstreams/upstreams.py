@@ -38,7 +38,7 @@ class Upstream(Base):
         CheckConstraint(
             "spacing <= interval '1 day'", name="spacing is at most a day; use a quota for more"
         ),
-        {"comment": "Servers of somebody else, and how politely we call them; edit with SQL."},
+        {"comment": "Servers of other people, and the limits of our calls; edit with SQL."},
     )
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Name used by tasks")
@@ -47,12 +47,12 @@ class Upstream(Base):
         server_default=text("4"), comment="Calls in flight at once, over all workers"
     )
     spacing: Mapped[timedelta] = mapped_column(
-        server_default=text("interval '0'"), comment="Least time between one answer and the next call"
+        server_default=text("interval '0'"), comment="Minimum time between a response and the next call"
     )
     obey_robots: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Read and obey robots.txt (web sites; not APIs)"
     )
-    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: nobody calls it")
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: no calls")
     note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit")
     unblocked_at: Mapped[datetime | None] = mapped_column(
