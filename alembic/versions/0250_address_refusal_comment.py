@@ -89,3 +89,7 @@ $$;
 comment on function url_address(text) is
     'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
 """)
+
+
+def downgrade() -> None:
+    """Nothing: only a comment in the function differs."""
