@@ -12,10 +12,10 @@ from beat.time.lengths import length_words
 from workers.output import FAILED, NOT_FOUND, connect, fail, handle_db_errors, plain, say, show
 
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
-RUNS = ("when", "name", "trigger", "state", "summary", "took", "id")
+RUNS = ("ago", "name", "trigger", "state", "summary", "took", "id")
 CHANGES = ("changed_at", "changed_by", "program", "schedule", "change")
 RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by")
-QUOTAS = ("upstream", "per", "used", "limit", "share", "resets", "waiting", "blocked_because")
+QUOTAS = ("upstream", "per", "used", "allowed", "share", "resets", "waiting", "blocked_because")
 HEALTH = ("name", "role", "seen", "state")
 TROUBLE = ("kind", "title", "text", "severity")
 AHEAD = ("local", "due_at", "ahead")
@@ -25,7 +25,7 @@ DETAILS = {
     "next_runs": ("select * from next_runs(%s, 5)", AHEAD),
     "recent_runs": (
         "select * from recent_runs where name = %s limit 10",
-        ("when", "trigger", "state", "summary", "took"),
+        ("ago", "trigger", "state", "summary", "took"),
     ),
     "recent_changes": (
         "select * from recent_changes where schedule = %s limit 5",

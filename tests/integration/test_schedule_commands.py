@@ -424,3 +424,20 @@ class TestHere:
         assert "not started: the last run is still running" in done.stderr
         assert connection.execute("select from run_request").fetchall() == []
         assert len(connection.execute("select from run").fetchall()) == 1
+
+
+def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connection: Any) -> None:
+    from beat.cli.inspect import CHANGES, DETAILS, OVERVIEW, RUNS
+
+    connection.execute(
+        "insert into schedule (name, task, every) values ('x', 'tests.counting', '1 hour')"
+    )
+    shown = [
+        *OVERVIEW.values(),
+        *DETAILS.values(),
+        ("select * from recent_runs", RUNS),
+        ("select * from recent_changes", CHANGES),
+    ]
+    for statement, columns in shown:
+        found = connection.execute(statement, ["x"] * statement.count("%s"))
+        assert set(columns) <= {column.name for column in found.description}, statement
