@@ -1,1 +1,1 @@
-"""Rules over what the watches found."""
+"""What the domains share: the class of a watch, rules, matches, notices and channels."""

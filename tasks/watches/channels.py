@@ -57,7 +57,7 @@ class Channel(Base):
 
 
 def resolved(target: str) -> str:
-    """A target, or the secret that it names; SecretRefused, SettingMissing."""
+    """A target with the secret that it names read in."""
     return resolve(target) if is_reference(target) else target
 
 
@@ -67,7 +67,6 @@ select c.*, u.base_url from channel c join upstream u on u.name = c.upstream ord
 
 
 def listed(connection: Connection) -> Sequence[Any]:
-    """Every channel."""
     return connection.execute(_ALL).all()
 
 

@@ -30,14 +30,14 @@ _ORDER = ("<", ">", "<=", ">=", "between")
 _ALWAYS = ("is null", "is not null")
 _EXACT = ("=", "!=", "in", "not in")
 _CODE = re.compile(r"[A-Za-z]{3}$")
-#: Names at least so alike are suggested (0 to 100).
+#: Likeness from which a name is suggested (0 to 100).
 MIN_LIKENESS = 60
 #: Texts that have nothing in common: a pattern that fits all of them fits everything.
 _PROBES = ("aaaaaaaa", "ZZZZZZZZ", "00000000", "--------", "éééééééé", "中中中中中中中中", "(a) 1, B!")
 
 
 def check(node: Node, fields: Fields) -> None:
-    """RuleError for the first clause that cannot be meant."""
+    """Raise RuleError for the first clause that is wrong."""
     for clause in clauses(node):
         _check_clause(clause, fields)
     satisfying.check(node, fields)
@@ -68,7 +68,7 @@ def _check_clause(clause: Clause, fields: Fields) -> None:
 def _check_text(clause: Clause, known: tuple[str, ...]) -> None:
     for value in clause.values:
         if isinstance(value, Decimal):
-            # 007 would be 7, and 1e3 would be 1E+3.
+            # Read as numbers, 007 would be 7 and 1e3 would be 1E+3.
             message = f"{clause.field} is text: write the number in quotes"
             raise RuleError("type", message, at=clause.at, hint=f'{clause.field} contains "650"')
         if not folded(value).strip():

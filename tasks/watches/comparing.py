@@ -1,4 +1,4 @@
-"""Texts made alike before they are compared (pure): what nobody sees apart is the same."""
+"""Texts are normalised before they are compared (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REGIONS = re.compile(r"[,;/|\n]")
 
 
 def visible(text: str) -> str:
-    """In NFC, without characters nobody sees; blanks at the ends stay, those inside are folded."""
+    """The text in NFC, without invisible characters; inner blanks become one, outer blanks stay."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return text
     inner = cleaned(text)
@@ -21,11 +21,11 @@ def visible(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The same without regard to case."""
+    """`visible`, in lower case."""
     lower = visible(text).casefold()
     return lower if lower.isascii() else unicodedata.normalize("NFC", lower)
 
 
 def regions(text: str) -> list[str]:
-    """The regions of a list such as "CONUS, Canada", one by one."""
+    """The parts of a list such as "CONUS, Canada"."""
     return [part for part in map(str.strip, _REGIONS.split(text)) if part]

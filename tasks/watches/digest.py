@@ -1,4 +1,4 @@
-"""`tasks.watches.digest`: what happened since yesterday, in one message; an empty day sends none."""
+"""`tasks.watches.digest`: one message about the last day, when anything happened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
 
-#: The sender's and this task's own runs are no news.
+#: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"
 
 
@@ -66,7 +66,7 @@ select upstream || ': ' || used || ' of ' || allowed || ' per ' || per as line f
 
 
 def composed(connection: Connection, span: timedelta) -> str | None:
-    """The digest's text, None when there is nothing to tell."""
+    """The digest's text, None when nothing happened."""
     at = {"span": span}
     runs = connection.execute(_RUNS, {**at, "ours": _OURS}).one()
     parts = [
@@ -108,17 +108,17 @@ def summary(counts: Mapping[str, int]) -> str:
     min_every=timedelta(hours=1),
 )
 def digest(work: Work[DigestOptions]) -> None:
-    """Tell what happened in the last day: runs, failures, quota used, new finds, matches, changes."""
+    """Send what happened in the last day: runs, failures, quota used, finds, matches, changes."""
     for item in work.items():
         with work.attempt(item), work.done(item) as connection:
             words = composed(connection, timedelta(hours=work.options.hours))
             if words is not None:
-                work.count(told=_tell(connection, work, words))
+                work.count(told=_notify(connection, work, words))
 
 
-def _tell(connection: Connection, work: Work[Any], words: str) -> int:
+def _notify(connection: Connection, work: Work[Any], words: str) -> int:
     content = json.dumps({"title": "Watchkeeper: the last day", "text": words})
-    told = notices.tell(connection, f"digest {work.run_id}", content)
+    told = notices.add_for_incidents(connection, f"digest {work.run_id}", content)
     if told:
         notices.ask_for_sending(connection)
     return told

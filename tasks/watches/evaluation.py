@@ -25,13 +25,13 @@ from tasks.watches.comparing import folded, regions, visible
 from tasks.watches.nodes import And, Clause, Node, Not, Or, number_of, shown_clause
 from tasks.watches.watch import NUMBER, REGIONS, TEXT, Fields
 
-#: From how alike two texts are the same to ``fuzzy_contains`` (0 to 100).
-ALIKE = 80
+#: Likeness from which ``fuzzy_contains`` takes two texts for the same (0 to 100).
+MIN_LIKENESS = 80
 
-#: The fact that says which currency a site's prices are in.
+#: Name of the fact that holds the currency of a site's prices.
 SITE_CURRENCY = "site_currency"
 
-#: By field; ("as found", field) has a text as it was written.
+#: Value by field; ("as found", field) holds a text before it is folded.
 Facts = Mapping[Any, Any]
 Test = Callable[[Facts], bool]
 Currencies = frozenset[str] | None
@@ -45,7 +45,7 @@ _PRESENCE = ("is null", "is not null")
 
 
 def facts(found: Mapping[str, Any], fields: Fields) -> dict[Any, Any]:
-    """What was found, ready to be tested often: numbers as floats, texts beside their lower case."""
+    """Prepare what was found for many tests: numbers as floats, texts also in lower case."""
     ready: dict[Any, Any] = {}
     for name, field in fields.items():
         value = found.get(name)
@@ -63,10 +63,7 @@ def facts(found: Mapping[str, Any], fields: Fields) -> dict[Any, Any]:
 
 
 def compiled(node: Node, fields: Fields, currency: Currencies = None) -> Test:
-    """The rule as a function of facts; the rule has been checked.
-
-    ``currency``: those that a price is compared in; None: the site's own.
-    """
+    """Compile a checked rule to a function of facts; ``currency`` None means the site's own."""
     match node:
         case Clause():
             test = _clause(node, fields)
@@ -125,7 +122,7 @@ def _clause(clause: Clause, fields: Fields) -> Test:
         key = ("as found", name)
         return lambda found: found[name] is not None and fits(found[key])
     if clause.operator == "contains" and kind == TEXT:
-        # What most clauses of most rules are, so it costs one call instead of two.
+        # The most frequent clause: one call instead of two.
         wanted = folded(str(clause.values[0]))
         return lambda found: (text := found[name]) is not None and wanted in text
     fits = _number(clause) if kind == NUMBER else _text(clause, kind)
@@ -170,7 +167,7 @@ def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
 
 
 def _regions(operator: str, values: list[str]) -> Callable[[str], bool]:
-    """A list of regions fits when one of them does; so does the list as it is written."""
+    """Fit one region of a list, or the whole list as it is written."""
     wanted = values[0]
     if operator == "contains":
         word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
@@ -195,8 +192,10 @@ def _search(clause: Clause) -> Callable[[str], bool]:
 
 
 def _alike(words: str, text: str) -> bool:
-    found = fuzz.token_set_ratio(words, text, processor=utils.default_process, score_cutoff=ALIKE)
-    return bool(found >= ALIKE)
+    found = fuzz.token_set_ratio(
+        words, text, processor=utils.default_process, score_cutoff=MIN_LIKENESS
+    )
+    return bool(found >= MIN_LIKENESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,7 @@ class Explained:
 def explain(
     node: Node, found: Mapping[str, Any], fields: Fields, currency: Currencies = None
 ) -> list[Explained]:
-    """Why a rule fits or does not, clause by clause."""
+    """Test a rule clause by clause."""
     ready = facts(found, fields)
     return [
         Explained(

@@ -1,8 +1,8 @@
-"""What is left out before rules are asked (pure): kinds of ads, regions, statuses, reputation.
+"""Filters that apply before rules (pure): types of listings, regions, statuses, reputation.
 
-Global filters hold for every rule; a rule's own replace them field by field (None: the global one,
-an empty list: no limit).  An ad that does not say its type or regions passes, one whose seller's
-reputation is unknown fails a least reputation.
+Global filters hold for every rule.  A rule's own replace them field by field: None keeps the global
+one, an empty list sets no limit.  A listing without type or regions passes.  A listing whose seller's
+reputation is unknown fails ``min_seller_reputation``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Filters:
     categories: Sequence[str] = ()
 
     def overridden(self, own: Mapping[str, Any] | None) -> Filters:
-        """These with a rule's own in their place; what it does not name stays."""
+        """These filters with those of a rule in their place."""
         names = {field.name for field in fields(self)}
         unknown = (own or {}).keys() - names
         if unknown:
@@ -41,7 +41,7 @@ class Filters:
         )
 
     def passes(self, ad: Mapping[str, Any]) -> bool:
-        """Whether an ad (fields as in rules) may be shown to a rule."""
+        """Whether a listing (fields as in rules) reaches the rule."""
         kind, reputation = _folded(ad.get("listing_type")), ad.get("seller_reputation")
         least = self.min_seller_reputation
         return (
@@ -73,7 +73,7 @@ class Filters:
 
 
 def _check(name: str, value: Any) -> None:
-    """ValueError unless the value of a filter can be meant: null, a number, or a list of texts."""
+    """Raise ValueError unless a filter's value is null, a number, or a list of texts."""
     if value is None:
         return
     if name == "min_seller_reputation":
@@ -85,7 +85,7 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"filter {name} holds an empty text: it would fit everything or nothing")
 
 
-#: Regions that take in every other.
+#: Regions that include every other.
 ANYWHERE = ("anywhere", "worldwide")
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from tasks.watches.messages import MAX_DESCRIPTION, Note, cut, link_of, subject_of
 
-#: Room of a line that is cut, and of an address, which is left out rather than cut (characters).
+#: Characters of a line, which is cut, and of an address, which is left out.
 MAX_LINE, MAX_LINK = 300, 300
 
 
 def gathered(notes: Sequence[Note]) -> tuple[Note, int]:
-    """One note that says as many of ``notes``, in their order, as it has room for; and how many."""
+    """One note with as many of ``notes`` as fit, and how many those are."""
     lines: list[str] = []
     room = MAX_DESCRIPTION
     for note in notes:
@@ -21,13 +21,13 @@ def gathered(notes: Sequence[Note]) -> tuple[Note, int]:
         lines.append(cut(line, MAX_DESCRIPTION))
         room -= len(line) + 1
     taken = notes[: len(lines)]
-    # The key is as lasting as its first notice: a second try of the same message has the same.
+    # A second try of the same message has the same key.
     return Note(subject_of(taken), "\n".join(lines), key=f"gathered {taken[0].key}"), len(taken)
 
 
 def _line(note: Note) -> str:
     if note.rule is None:
-        # Words of the system's own, such as an incident's, are said whole.
+        # Notices of incidents are not cut.
         return f"• {note.title}\n{note.text}" if note.text else f"• {note.title}"
     price = next((value for name, value in note.fields if name == "Price"), None)
     said = cut(" — ".join(part for part in (note.title, price, note.text) if part), MAX_LINE)

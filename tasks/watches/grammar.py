@@ -18,8 +18,8 @@ from tasks.watches.nodes import SHARES, And, Clause, Node, Not, Or
 from tasks.watches.watch import Fields
 
 ORIGINAL, EXTENDED = 1, 2
-LONGEST = 4000
-DEEPEST = 40
+MAX_LENGTH = 4000
+MAX_DEPTH = 40
 
 _GRAMMAR = r"""
 ?start: or_expr
@@ -62,7 +62,7 @@ clause: FIELD COMPARISON value -> compare
       | FIELD IS NOT NULL -> is_not_null
 """,
 }
-#: What people write for what there is.
+#: Hints for signs that people know from other languages.
 _HINTS = {
     "==": "write = instead of ==", "&&": "write AND instead of &&", "||": "write OR instead of ||",
     "<>": "write != instead of <>", "!": "write NOT instead of !", ",": "numbers have no commas: 1000",
@@ -72,7 +72,7 @@ _HINTS = {
 
 
 class RuleError(ValueError):
-    """A rule that cannot be used.
+    """A rule that is wrong.
 
     ``kind``: syntax, unknown_field, type or pattern; ``at``: where, from 0; ``hint``: what to write.
     """
@@ -151,11 +151,11 @@ def _parser(version: int) -> Lark:
 
 
 def parse(text: str, fields: Fields, version: int = EXTENDED) -> Node:
-    """The rule that ``text`` states about ``fields``; RuleError says where and why it states none."""
-    if len(text) > LONGEST:
-        raise RuleError("syntax", f"a rule has at most {LONGEST} characters")
-    if _depth(text) > DEEPEST:
-        raise RuleError("syntax", f"a rule is nested at most {DEEPEST} deep")
+    """Parse a rule about ``fields``; RuleError says what is wrong and where."""
+    if len(text) > MAX_LENGTH:
+        raise RuleError("syntax", f"a rule has at most {MAX_LENGTH} characters")
+    if _depth(text) > MAX_DEPTH:
+        raise RuleError("syntax", f"a rule is nested at most {MAX_DEPTH} deep")
     try:
         return _Build(fields).transform(_parser(version).parse(text))
     except UnexpectedInput as error:
@@ -167,7 +167,7 @@ def parse(text: str, fields: Fields, version: int = EXTENDED) -> Node:
 
 
 def _depth(text: str) -> int:
-    """Most parentheses and NOTs open at one place (strings may add to it: never too few)."""
+    """Greatest number of open parentheses and NOTs; those in strings are counted too."""
     open_now = deepest = nots = 0
     for word in text.replace("(", " ( ").replace(")", " ) ").split():
         if word == "(":

@@ -1,4 +1,4 @@
-"""`incident`: what broke and when it was well again; beat writes it (``follow_incidents()`` in SQL)."""
+"""`incident`: what broke, and when it recovered; ``follow_incidents()`` in SQL writes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class Incident(Base):
-    """One thing that was broken for a while."""
+    """One thing that was broken."""
 
     __tablename__ = "incident"
     __table_args__ = (

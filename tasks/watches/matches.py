@@ -41,7 +41,7 @@ class Match(Base):
 
 
 def points_to(subject: str, key: str) -> str:
-    """SQL: whether a rule's match is of the row of ``subject`` whose key is the column ``key``."""
+    """SQL condition: a match refers to the row whose key is in column ``key``."""
     return (
         f"exists (select from match where match.subject = '{subject}'"
         f" and match.subject_id = {key}::text)"
@@ -49,7 +49,7 @@ def points_to(subject: str, key: str) -> str:
 
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Store matches; (key, rule) of those that are new."""
+    """Store matches; returns (id, rule) of the new ones."""
     if not rows:
         return []
     statement = insert(Match).values(list(rows)).on_conflict_do_nothing()

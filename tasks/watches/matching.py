@@ -1,4 +1,4 @@
-"""From what a watch found to matches and notices, in the transaction that writes the finding."""
+"""Makes matches and notices of what a watch found, in the transaction that stores it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NEW, PRICE_DROP, RELISTED, CHANGED = rules.OCCASIONS
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something new or changed that rules are asked about; ``fields`` are those of rules."""
+    """Something new or changed, with its fields as rules know them."""
 
     subject_id: str
     occasion: str
     occasion_key: str
     title: str
     fields: Mapping[str, Any]
-    #: For people beside the fields: url, currency.
+    #: For people, beside the fields.
     url: str | None = None
     old_price: Decimal | None = None
-    #: Found by a first look, of which only rules that ask for it hear.
+    #: Found by a first scrape: only rules with ``baseline`` match it.
     baseline: bool = False
 
 
 def judge(
     connection: Connection, run_id: UUID | None, watch: Watch, found: Iterable[Found]
 ) -> tuple[int, int]:
-    """Ask every active rule about each finding; how many matches and notices that made."""
+    """Test every active rule on each finding; returns how many matches and notices that made."""
     listed = list(found)
     asked = rules.active(connection, watch.subject) if listed else []
     fitting = [(rule, one) for one in listed for rule in _fitting(asked, watch, one)]
@@ -47,7 +47,7 @@ def judge(
 def keep(
     connection: Connection, run_id: UUID | None, watch: Watch, fitting: Sequence[tuple[Ready, Found]]
 ) -> tuple[int, int]:
-    """Store which rules fitted what, and tell of it; how many matches and notices that made."""
+    """Store matches with their notices; returns how many of each are new."""
     rows = [_row(run_id, watch.subject, rule, one) for rule, one in fitting]
     by_name = {rule.name: rule for rule, _ in fitting}
     new = matches.add(connection, rows)
@@ -85,7 +85,7 @@ def _row(run_id: UUID | None, subject: str, rule: Ready, one: Found) -> dict[str
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON keeps it; exact numbers as text."""
+    """A value for JSON; exact numbers become text."""
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     return value.isoformat() if isinstance(value, datetime) else value

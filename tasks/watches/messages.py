@@ -1,7 +1,4 @@
-"""What a message says (pure): from notices to the words and fields of each kind of channel.
-
-Built from data for each kind, never by turning one markup into another.
-"""
+"""The body of a message for each kind of channel, built from the data of notices (pure)."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to tell; ``key`` is its notice's, the same at every try."""
+    """The content of one notice; ``key`` is the same at every try."""
 
     title: str
     text: str
@@ -44,7 +41,7 @@ class Note:
 
 
 def note_of(row: Any) -> Note:
-    """A notice with its match, or with words of its own."""
+    """The note of a notice's row, from its match or from its own content."""
     if row.rule is None:
         content = row.content or {}
         return Note(content.get("title", ""), content.get("text", ""), row.key)
@@ -73,7 +70,7 @@ def _price(occasion: str, facts: Mapping[str, Any]) -> str:
     price, currency = _number(facts.get("price")), facts.get("currency")
     shown = price_text(price, currency)
     if facts.get("price_text"):
-        # A currency that is not known is shown as the ad writes it.
+        # The currency is not known: show the price as the listing writes it.
         shown = facts["price_text"]
     old = _number(facts.get("old_price"))
     if occasion == "price_drop" and old is not None:
@@ -89,7 +86,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 def subject_of(notes: Sequence[Note]) -> str:
-    """One line for all of them."""
+    """The subject line of a message."""
     if len(notes) == 1:
         return f"{notes[0].text}: {notes[0].title}" if notes[0].rule else notes[0].title
     rules = sorted({note.rule for note in notes if note.rule})
@@ -97,7 +94,6 @@ def subject_of(notes: Sequence[Note]) -> str:
 
 
 def plain_text(notes: Sequence[Note]) -> str:
-    """All of them as plain text."""
     return "\n\n".join(_paragraph(note) for note in notes) + "\n"
 
 
@@ -107,7 +103,7 @@ def _paragraph(note: Note) -> str:
 
 
 def link_of(note: Note) -> str | None:
-    """Only what a browser may open: an ad's address is somebody else's text."""
+    """The note's address when a browser may open it; it comes from somebody else's page."""
     if not note.url or len(note.url) > MAX_URL or not note.url.isprintable() or " " in note.url:
         return None
     try:
@@ -118,7 +114,7 @@ def link_of(note: Note) -> str | None:
 
 
 def discord(notes: Sequence[Note]) -> dict[str, Any]:
-    """A webhook's body: an embed a notice; nobody is mentioned whatever a title says."""
+    """The body for Discord: an embed a notice, and no mentions."""
     return {
         "content": cut(subject_of(notes), MAX_CONTENT) if len(notes) > 1 else "",
         "embeds": [_embed(note) for note in notes],
@@ -163,7 +159,7 @@ def _embed(note: Note) -> dict[str, Any]:
 
 
 def webhook(notes: Sequence[Note]) -> dict[str, Any]:
-    """A generic body: what it is about, and each notice as data."""
+    """The body for a generic webhook: subject, text, and each notice as data."""
     return {
         "subject": subject_of(notes),
         "text": plain_text(notes),

@@ -1,4 +1,4 @@
-"""What a rule says, as a tree (pure): made by the grammar, printed back to the same words."""
+"""The tree of a rule (pure): made by the grammar, and printed back to a text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clause:
     at: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Where a clause stands is no part of what it says."""
+        """Equal without regard to ``at``."""
         if not isinstance(other, Clause):
             return NotImplemented
         mine, theirs = (self.field, self.operator), (other.field, other.operator)
@@ -36,21 +36,21 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """True when ``node`` is not."""
+    """Negation."""
 
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """True when all are."""
+    """Conjunction."""
 
     nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """True when any is."""
+    """Disjunction."""
 
     nodes: tuple[Node, ...]
 
@@ -71,7 +71,7 @@ def clauses(node: Node) -> Iterator[Clause]:
 
 
 def shown(node: Node, *, inside: int = 0) -> str:
-    """The rule's text in its plainest form; parsed again it is the same rule."""
+    """The rule's text; parsed again it gives the same rule."""
     match node:
         case Clause():
             return shown_clause(node)
@@ -86,7 +86,6 @@ def shown(node: Node, *, inside: int = 0) -> str:
 
 
 def shown_clause(clause: Clause) -> str:
-    """One clause as it is written."""
     field = clause.field
     values = [quoted(value) for value in clause.values]
     if clause.operator in {"is null", "is not null"}:
@@ -103,7 +102,7 @@ def shown_clause(clause: Clause) -> str:
 
 
 def quoted(value: Value) -> str:
-    """A value as it is written: there are no escapes, so the quotes are those it does not hold."""
+    """A value in quotes that it does not contain: the language has no escapes."""
     if isinstance(value, Decimal):
         return str(value)
     return f"'{value}'" if '"' in value else f'"{value}"'

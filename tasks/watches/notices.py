@@ -13,7 +13,10 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     UniqueConstraint,
+    case,
+    func,
     text,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,18 +25,18 @@ from sqlalchemy.types import BigInteger, SmallInteger
 from workers.db import Base, DefaultNow, RowId
 from workers.redaction import redact
 
-#: Schedule that sends what waits; asked for at once by whoever writes a notice.
+#: Schedule of the task that sends notices; whoever writes one requests a run.
 SENDER = "send-notices"
-#: One message holds so many notices (Discord takes no more embeds).
-MOST_TOGETHER = 10
-#: A message that gathers holds at most so many.
+#: Notices in one message (Discord takes no more embeds).
+MAX_TOGETHER = 10
+#: Notices that a gathering message holds at most.
 MAX_GATHERED = 200
-#: After so many refusals a notice is given up.
-MOST_ATTEMPTS = 8
+#: Refusals after which a notice is given up.
+MAX_ATTEMPTS = 8
 
 
 class Notice(Base):
-    """Something a person is to be told, through one channel."""
+    """One message to a person through one channel."""
 
     __tablename__ = "notice"
     __table_args__ = (
@@ -88,25 +91,25 @@ select 'run', name, :why from schedule where name = :name
 
 
 def add_for_match(connection: Connection, match: int, channels: Sequence[str] | None) -> int:
-    """Tell of a match on these channels, or on every enabled one; how many notices that made."""
+    """Write notices of a match for these channels, or for every enabled one; returns how many."""
     given = None if channels is None else list(channels)
     return connection.execute(_FOR_MATCH, {"match": match, "channels": given}).rowcount
 
 
-_TELL = text("""
+_FOR_INCIDENTS = text("""
 insert into notice (channel, key, content)
 select c.name, :key, cast(:content as jsonb) from channel c where c.enabled and c.incidents
     on conflict do nothing
 """)
 
 
-def tell(connection: Connection, key: str, content: str) -> int:
-    """Tell something (JSON: title, text) on every channel of incidents; once for each key."""
-    return connection.execute(_TELL, {"key": key, "content": content}).rowcount
+def add_for_incidents(connection: Connection, key: str, content: str) -> int:
+    """Write a notice (JSON: title, text) for every channel that gets incidents, once for each key."""
+    return connection.execute(_FOR_INCIDENTS, {"key": key, "content": content}).rowcount
 
 
 def ask_for_sending(connection: Connection) -> None:
-    """Have what waits sent as soon as this transaction is committed."""
+    """Request a run of the sender; it starts when this transaction is committed."""
     connection.execute(_ASK, {"name": SENDER, "why": "notices wait"})
 
 
@@ -121,7 +124,7 @@ def channels_with_work(connection: Connection) -> list[str]:
     return list(connection.execute(_DUE).scalars())
 
 
-#: One sender at a time counts a channel's messages; behind an edit of the channel the next run does it.
+#: One sender at a time counts a channel's messages.  While an edit locks the channel, none does.
 _LOCK = text("select from channel where name = :channel for no key update skip locked")
 #: Near the channel's limit one message takes all that waits.
 _CLAIM = text("""
@@ -156,15 +159,12 @@ select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.oc
 
 
 def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Sequence[Any], bool]:
-    """Take the notices of one message, and whether it is to gather all that waits.
-
-    Nobody else takes them before ``lease`` has passed.
-    """
+    """Take the notices of one message for ``lease``; also returns whether it gathers all that waits."""
     if connection.execute(_LOCK, {"channel": channel}).one_or_none() is None:
         return [], False
     found = connection.execute(
         _CLAIM,
-        {"channel": channel, "most": MOST_TOGETHER, "gathered": MAX_GATHERED, "lease": lease},
+        {"channel": channel, "most": MAX_TOGETHER, "gathered": MAX_GATHERED, "lease": lease},
     ).all()
     if not found:
         return [], False
@@ -178,66 +178,41 @@ select min(not_before) from notice
 
 
 def next_try(connection: Connection, channel: str) -> datetime | None:
-    """When a notice of the channel that cannot be sent now can be."""
+    """When the next notice of the channel that has to wait can be sent."""
     found: datetime | None = connection.execute(_NEXT, {"channel": channel}).scalar_one()
     return found
 
 
-_SENT = text("""
-update notice set state = 'sent', sent_at = clock_timestamp(), answer = :answer
- where id = any(:ids) and message_id = :message and state = 'sending'
-""")
-_BACK = text("""
-update notice
-   set state = case when attempts >= :most or :hopeless then 'dead' else 'waiting' end,
-       not_before = clock_timestamp() + :pause, answer = :answer
- where id = any(:ids) and message_id = :message and state = 'sending'
-""")
-_UNTOUCHED = text("""
-update notice set state = 'waiting', attempts = attempts - 1, not_before = clock_timestamp()
- where id = any(:ids) and message_id = :message and state = 'sending'
-""")
+def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> None:
+    """Change the notices of a message, as long as nobody else has taken them."""
+    held = Notice.id.in_([row.id for row in rows]), Notice.message_id == rows[0].message_id
+    connection.execute(update(Notice).where(*held, Notice.state == "sending").values(values))
 
 
-_APART = text("""
-update notice
-   set state = 'waiting', attempts = attempts - 1, not_before = clock_timestamp(), answer = :answer,
-       together = greatest(cast(:most as integer) / 2, 1)
- where id = any(:ids) and message_id = :message and state = 'sending'
-""")
-
-
-def sent(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
-    """The server took the message."""
-    connection.execute(_SENT, {"ids": list(ids), "message": message, "answer": redact(answer)[:500]})
+def sent(connection: Connection, rows: Sequence[Any], answer: str) -> None:
+    """Mark the notices of a message that the server took."""
+    at = func.clock_timestamp()
+    _update(connection, rows, state="sent", sent_at=at, answer=redact(answer)[:500])
 
 
 def refused(
-    connection: Connection,
-    ids: Sequence[int],
-    message: UUID,
-    answer: str,
-    pause: timedelta,
-    *,
-    hopeless: bool,
+    connection: Connection, rows: Sequence[Any], answer: str, pause: timedelta, *, permanent: bool
 ) -> None:
-    """The server did not take it: again after ``pause``, or never when that is hopeless."""
-    connection.execute(
-        _BACK,
-        {"ids": list(ids), "message": message, "answer": redact(answer)[:500], "pause": pause,
-         "hopeless": hopeless, "most": MOST_ATTEMPTS},
-    )  # fmt: skip
+    """Have the notices of a refused message sent after ``pause``, or give them up."""
+    is_last = Notice.attempts >= (0 if permanent else MAX_ATTEMPTS)
+    state, at = case((is_last, "dead"), else_="waiting"), func.clock_timestamp() + pause
+    _update(connection, rows, state=state, not_before=at, answer=redact(answer)[:500])
 
 
-def give_back(connection: Connection, ids: Sequence[int], message: UUID) -> None:
-    """Nothing was handed over: as if they had not been taken."""
-    connection.execute(_UNTOUCHED, {"ids": list(ids), "message": message})
+def give_back(connection: Connection, rows: Sequence[Any], **values: Any) -> None:
+    """Undo a claim: nothing was handed over."""
+    values |= {"attempts": Notice.attempts - 1, "not_before": func.clock_timestamp()}
+    _update(connection, rows, state="waiting", **values)
 
 
-def part(connection: Connection, ids: Sequence[int], message: UUID, answer: str) -> None:
-    """The server refused them together: send them in messages of half as many, down to one each."""
-    parameters = {"ids": list(ids), "message": message, "answer": answer[:500], "most": len(ids)}
-    connection.execute(_APART, parameters)
+def split(connection: Connection, rows: Sequence[Any], answer: str) -> None:
+    """Have the notices of a refused message sent in messages of half as many, down to one each."""
+    give_back(connection, rows, answer=answer[:500], together=max(len(rows) // 2, 1))
 
 
 _RESEND = text("""
@@ -247,7 +222,7 @@ update notice set state = 'waiting', attempts = 0, not_before = clock_timestamp(
 
 
 def resend(connection: Connection, notice: int | None) -> int:
-    """Try a notice that was given up once more, or all of them; how many."""
+    """Send a notice that was given up again, or all of them; returns how many."""
     number = connection.execute(_RESEND, {"id": notice}).rowcount
     if number:
         ask_for_sending(connection)

@@ -1,4 +1,4 @@
-"""Regular expressions that cannot hang a worker (pure): refused when saved, not stopped when run.
+"""Regular expressions that cannot hang a worker (pure): others are refused when a rule is saved.
 
 Python's engine tries every way to split a text between parts that repeat.  How many there are at
 most is read off the parsed pattern; nested repeats, back references and look-around are refused.
@@ -12,10 +12,10 @@ import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from typing import Any
 
-#: Longest pattern, and how much of a text is looked at (characters).
+#: Characters of a pattern, and of a text that is searched.
 MAX_PATTERN = 200
 MAX_TEXT = 300
-#: Ways to match that are tried at most, from each place of the text.
+#: Ways to match that may be tried from each place of the text.
 MAX_WAYS = 400_000
 _REPEATS = {parts.MAX_REPEAT, parts.MIN_REPEAT}
 _PLAIN = {
@@ -25,7 +25,7 @@ _PLAIN = {
 
 
 class BadPattern(ValueError):
-    """A pattern that is none, or that could take for ever; the sentence says which."""
+    """A pattern that is invalid or could take too long."""
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -34,7 +34,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         raise BadPattern(f"a pattern has at most {MAX_PATTERN} characters")
     try:
         with warnings.catch_warnings():
-            # What Python only warns of ("[[a]") is not what the writer means.
+            # Python only warns of "[[a]", which is a mistake.
             warnings.simplefilter("error")
             found = re.compile(pattern, re.IGNORECASE)
             tree = parser.parse(pattern, re.IGNORECASE)
@@ -46,7 +46,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _ways(tree: Any, *, repeated: bool) -> int:
-    """In how many ways the parts of a sequence can share a text, at most."""
+    """Upper bound of the ways in which the parts of a sequence can share a text."""
     total = 1
     for kind, detail in tree:
         total *= _part(kind, detail, repeated=repeated)

@@ -12,7 +12,7 @@ from workers.db import Base, DefaultNow
 
 
 class RuleState(Base):
-    """What the machine makes of a rule."""
+    """The result of checking one rule."""
 
     __tablename__ = "rule_state"
     __table_args__ = ({"comment": "Whether each rule can be read; if not, where and why."},)
@@ -39,7 +39,7 @@ values (:rule, :revision, :error, :at, :hint)
 
 
 def check_edited(connection: Connection) -> tuple[int, int]:
-    """Read every rule edited since it was last read; how many are right, and how many wrong."""
+    """Check every rule edited since its last check; returns how many are right and wrong."""
     common = rules.common_filters(connection)
     right = wrong = 0
     for row in rules.unchecked(connection):

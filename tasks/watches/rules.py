@@ -1,4 +1,4 @@
-"""`rule`: what people want to hear of; one row a rule, with its own filters."""
+"""`rule`: what people want notices of; one row a rule, with its own filters."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Rule(Base):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A rule ready to be asked."""
+    """A parsed rule."""
 
     name: str
     node: Node
@@ -90,7 +90,7 @@ class Ready:
     occasions: frozenset[str]
     channels: tuple[str, ...] | None
     baseline: bool
-    #: What a price is compared in; None: the site's own currency.
+    #: Currency that prices are compared in; None: the site's own.
     currency: Currencies
 
     def fits(self, watch: Watch, fields: Mapping[str, Any]) -> bool:
@@ -114,7 +114,7 @@ def parsed(
 
 
 def ready(row: Any, common: Filters) -> Ready:
-    """A row of this table, parsed; RuleError (or ValueError for its filters) says what is wrong."""
+    """Parse a row; RuleError (ValueError for its filters) says what is wrong."""
     currency = frozenset({row.currency.casefold()}) if row.currency else None
     node, test = parsed(row.expression, row.grammar, row.subject, currency)
     return Ready(
@@ -141,7 +141,7 @@ def common_filters(connection: Connection) -> Filters:
 
 
 def active(connection: Connection, subject: str) -> list[Ready]:
-    """Enabled rules on a subject that can be read; the others say in `rule_state` why they cannot."""
+    """Enabled rules on a subject, without those that `rule_state` calls wrong."""
     rows = connection.execute(_ALL, {"subject": subject}).all()
     if not rows:
         return []
@@ -167,5 +167,5 @@ select r.* from rule r left join rule_state s on s.rule = r.name
 
 
 def unchecked(connection: Connection) -> Sequence[Any]:
-    """Rules edited since they were last read."""
+    """Rules edited since their last check."""
     return connection.execute(_UNCHECKED).all()

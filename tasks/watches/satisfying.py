@@ -1,7 +1,4 @@
-"""Whether something can fit a rule, and something not (pure).
-
-Numbers of a field are seen as an interval; what is not seen as a contradiction here is let pass.
-"""
+"""Finds rules that fit nothing or everything (pure); not every contradiction is found."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from tasks.watches.watch import NUMBER, TEXT, Field, Fields
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Numbers from ``low`` to ``high``; an open end is no part of it."""
+    """Numbers from ``low`` to ``high``; an open end is excluded."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -26,11 +23,10 @@ class Interval:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no number is in it."""
         return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
 
     def within(self, other: Interval) -> Interval:
-        """What is in both."""
+        """The intersection."""
         low, low_open = max((self.low, self.low_open), (other.low, other.low_open))
         high, closed = min((self.high, not self.high_open), (other.high, not other.high_open))
         return Interval(low, high, low_open, not closed)
@@ -45,7 +41,7 @@ _OF_OPERATOR = {
 
 
 def check(node: Node, fields: Fields) -> None:
-    """RuleError when a clause, or the rule as a whole, fits nothing; or when it fits everything."""
+    """Raise RuleError when a clause or the whole rule fits nothing, or everything."""
     for clause in clauses(node):
         _check_clause(clause, fields)
     if _is_never(node, fields):
@@ -85,7 +81,7 @@ def _words(known: Interval) -> str:
 
 
 def _interval(clause: Clause, fields: Fields) -> Interval | None:
-    """Where the field's number must lie; None: the clause does not say that."""
+    """The interval that a clause demands; None when it demands none."""
     if fields[clause.field].kind != NUMBER:
         return None
     numbers = [number_of(value) or 0.0 for value in clause.values]

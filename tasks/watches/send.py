@@ -1,4 +1,4 @@
-"""`tasks.watches.send`: what waits in the outbox goes out, up to ten notices of a channel a message."""
+"""`tasks.watches.send`: sends the notices of the outbox, up to ten of a channel in a message."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from workers.ledger.kinds import Options
 from workers.settings import settings
 from workers.upstreams import block_seconds
 
-#: Beyond a batch's lease, so that a hand-over has ended before its notices may be taken again.
+#: Time beyond the lease of a batch, so that a hand-over ends before its notices can be taken again.
 MARGIN = timedelta(seconds=5)
-#: A next try within so long is waited for in the ledger; a later one is the next run's.
-SOON = timedelta(minutes=2)
-#: Errors that the same message would meet again.
-HOPELESS = (NotFound, BrokenAnswer, SecretRefused)
+#: A batch waits at most so long for its next try; later ones are left to the next run.
+MAX_WAIT = timedelta(minutes=2)
+#: Errors that a second try would meet again.
+PERMANENT = (NotFound, BrokenAnswer, SecretRefused)
 
 
 class SendOptions(Options):
@@ -41,7 +41,7 @@ class SendOptions(Options):
 
 
 def plan(work: Work[SendOptions]) -> Iterable[Item]:
-    """One item a channel with something to send, each a batch of its own: none waits for another."""
+    """One item a channel with notices to send, each in a batch of its own."""
     with work.read() as connection:
         return [Item(name) for name in notices.channels_with_work(connection)]
 
@@ -63,7 +63,7 @@ def summary(counts: Mapping[str, int]) -> str:
     max_attempts=3,
 )
 def send(work: Work[SendOptions]) -> None:
-    """Send the notices that wait, grouped; near a channel's limit an hour one message gathers them."""
+    """Send waiting notices in groups; near a channel's hourly limit one message gathers them."""
     for item in work.items():
         with work.attempt(item):
             while (claimed := _claim(work, item.key))[0]:
@@ -71,15 +71,15 @@ def send(work: Work[SendOptions]) -> None:
                 _hand_over(work, item, *claimed)
             _come_back(work, item.key)
             with work.done(item):
-                """Nothing more waits for this channel now."""
+                pass
 
 
 def _come_back(work: Work[Any], name: str) -> None:
-    """Hand the batch back until the next try, if that is soon; no worker is held meanwhile."""
+    """Hand the batch back until the next try, if that is soon."""
     with work.read() as connection:
         next_try = notices.next_try(connection, name)
-    if next_try is not None and next_try < work.now() + SOON:
-        raise HandBack(f"{name} is tried again then", not_before=next_try)
+    if next_try is not None and next_try < work.now() + MAX_WAIT:
+        raise HandBack(f"the next try of {name} is due then", not_before=next_try)
 
 
 def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
@@ -89,61 +89,57 @@ def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
 
 
 def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> None:
-    """One message; a worker killed before the server's answer is kept may leave it to be sent twice."""
+    """Send one message; a worker killed before the answer is stored may send it twice."""
     with work.read() as connection:
         channel = channels.find(connection, item.key)
-    told, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
-    rows = _leave_what_does_not_fit(work, rows, number)
-    ids, message = [row.id for row in rows], rows[0].message_id
+    notes, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
+    rows = _first(work, rows, number)
     faults.point("before-hand-over")
     try:
-        answer = adapters.send(work.client, channel, told)
+        answer = adapters.send(work.client, channel, notes)
     except (ControlFlow, RateLimited, Blocked):
-        # Refused before it was read, or never sent: the client says when to try again.
+        # The server has not read it: the client says when to come again.
         with work.fenced() as connection:
-            notices.give_back(connection, ids, message)
+            notices.give_back(connection, rows)
         raise
     except WatchkeeperError as error:
         _keep_refusal(work, item, rows, error)
         return
     faults.point("after-hand-over")
     with work.save(item, {"messages": 1, "sent": len(rows)}) as connection:
-        notices.sent(connection, ids, message, answer)
+        notices.sent(connection, rows, answer)
     faults.point("after-sent")
     work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
 
 
-def _composed(kind: str, told: Sequence[Note], *, gathers: bool) -> tuple[Sequence[Note], int]:
-    """What one message says, and how many of the notices it holds."""
-    number = adapters.fitting(kind, told)
-    if not gathers or number == len(told):
-        return told[:number], number
-    note, number = gathering.gathered(told)
+def _composed(kind: str, notes: Sequence[Note], *, gathers: bool) -> tuple[Sequence[Note], int]:
+    """The notes of one message, and how many notices they hold."""
+    number = adapters.fitting(kind, notes)
+    if not gathers or number == len(notes):
+        return notes[:number], number
+    note, number = gathering.gathered(notes)
     return [note], number
 
 
-def _leave_what_does_not_fit(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:
-    """Give back what the next message takes; what stays is this one."""
+def _first(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:
+    """The first ``count`` notices; the others are given back for the next message."""
     if rest := rows[count:]:
         with work.fenced() as connection:
-            notices.give_back(connection, [row.id for row in rest], rest[0].message_id)
+            notices.give_back(connection, rest)
     return rows[:count]
 
 
 def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError) -> None:
+    said = {"channel": item.key, "notices": len(rows), "error": str(error)}
     if isinstance(error, MessageRefused) and len(rows) > 1:
-        # One of them may be what the server does not take: the others are not lost with it.
+        # The server may refuse only one of them.
         with work.fenced() as connection:
-            notices.part(connection, [row.id for row in rows], rows[0].message_id, str(error))
-        work.log.warning("notice.parted", channel=item.key, notices=len(rows), error=str(error))
+            notices.split(connection, rows, str(error))
+        work.log.warning("notice.parted", **said)
         return
-    hopeless = isinstance(error, HOPELESS)
-    attempts = max(row.attempts for row in rows)
-    pause = timedelta(seconds=block_seconds(attempts))
-    if isinstance(error, SettingMissing | AddressRefused):
-        # A person has to act first.
-        pause = timedelta(minutes=10)
-    ids, message = [row.id for row in rows], rows[0].message_id
+    needs_person = isinstance(error, SettingMissing | AddressRefused)
+    seconds = block_seconds(max(row.attempts for row in rows))
+    pause = timedelta(minutes=10) if needs_person else timedelta(seconds=seconds)
     with work.save(item, {"refused": len(rows)}) as connection:
-        notices.refused(connection, ids, message, str(error), pause, hopeless=hopeless)
-    work.log.warning("notice.refused", channel=item.key, notices=len(rows), error=str(error))
+        notices.refused(connection, rows, str(error), pause, permanent=isinstance(error, PERMANENT))
+    work.log.warning("notice.refused", **said)

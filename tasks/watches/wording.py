@@ -1,4 +1,4 @@
-"""How matches are put into words (pure)."""
+"""Prices and amounts for people (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each kind of channel is spoken to: one module a kind, each with ``send``.
+"""Adapters: one module for each kind of channel, each with ``send``.
 
 ``send(client, channel, notes)`` hands over one message and returns the server's answer in words.  It
 raises what the client raises.  NotFound, BrokenAnswer, SecretRefused and, for this message alone,
@@ -26,7 +26,7 @@ ADAPTERS: Mapping[str, Send] = {
 }
 
 
-#: How many notices, the first of those given, one message takes; all of them where nothing is said.
+#: How many of the given notices one message takes; kinds that are not named take all.
 _FITTING: Mapping[str, Callable[[Sequence[Note]], int]] = {
     "discord": messages.discord_fitting,
     "apprise": lambda notes: min(len(notes), 10),
@@ -34,12 +34,12 @@ _FITTING: Mapping[str, Callable[[Sequence[Note]], int]] = {
 
 
 def fitting(kind: str, notes: Sequence[Note]) -> int:
-    """How many of these notices go into the first message; at least one."""
+    """How many of these notices the first message holds; at least one."""
     return _FITTING.get(kind, len)(notes)
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand one message over to a channel (a row of `channel` with its ``base_url``).
+    """Send one message to a channel (a row of `channel` with its ``base_url``).
 
     A row that no message can be made of is BrokenAnswer: the same row would fail again.
     """

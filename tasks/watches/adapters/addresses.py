@@ -13,7 +13,7 @@ from workers.upstreams.channel_secrets import has_control, is_reference
 
 
 def path_of(channel: Any) -> tuple[str, list[str]]:
-    """Path and query of a channel's address, and what of it no log may show."""
+    """Path and query of a channel's address, and the secrets in it."""
     target = resolved(channel.target)
     if has_control(target):
         raise BrokenAnswer(channel.upstream, "target holds a line break or another control character")
@@ -26,7 +26,7 @@ def path_of(channel: Any) -> tuple[str, list[str]]:
 
 
 def _check_server(channel: Any, secret: SplitResult) -> None:
-    """Operators name upstreams of their own: a secret goes only to the server it belongs to."""
+    """Refuse to send a secret address to another server than its own."""
     server = urlsplit(channel.base_url)
     if _place(server) != _place(secret) and not _is_here(server.hostname or ""):
         raise BrokenAnswer(
@@ -39,7 +39,7 @@ def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def _is_here(host: str) -> bool:
-    """The sandbox's imitations: such a message never leaves this machine."""
+    """Whether the server is on this machine, as the sandbox's imitations are."""
     with suppress(ValueError):
         return ip_address(host).is_loopback
     return host == "localhost"

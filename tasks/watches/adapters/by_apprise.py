@@ -19,7 +19,7 @@ from workers.upstreams.deadline import in_time
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand over; Apprise says only whether it went well."""
+    """Send; Apprise reports only success or failure."""
     try:
         import apprise
     except ImportError:
@@ -35,7 +35,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     what = {"title": messages.subject_of(notes), "body": messages.plain_text(notes)}
 
     def notify() -> bool:
-        # One after the other, in this thread: Apprise's own threads would be watched by nobody.
+        # In this thread: the guard does not watch Apprise's own threads.
         with network.guarded():
             delivered = [service.notify(**what) for service in services]
         return bool(delivered) and all(delivered)

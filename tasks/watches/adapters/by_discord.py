@@ -15,7 +15,7 @@ from workers.upstreams import CallOptions, Response, UpstreamClient
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand over; returns e.g. "Discord said 200, message 1234"."""
+    """Send; returns e.g. "Discord said 200, message 1234"."""
     path, secrets = path_of(channel)
     try:
         options = CallOptions(params={"wait": "true"}, secrets=secrets, check=_check)
@@ -32,7 +32,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
 
 
 def _check(answer: Response) -> None:
-    """A limit may come as a body alone."""
+    """Discord may report a limit in the body of a 200."""
     body = answer.json() if answer.content else {}
     if isinstance(body, dict) and "retry_after" in body:
         raise RateLimited(answer.upstream, "said: too many", retry_after=float(body["retry_after"]))
@@ -52,7 +52,7 @@ def _why(body: bytes) -> str:
 
 
 def _reasons(errors: Any) -> Iterator[str]:
-    """The sentences in the tree of errors, whose branches are named after the body's parts."""
+    """The messages in Discord's tree of errors."""
     if not isinstance(errors, dict):
         return
     for name, inner in errors.items():

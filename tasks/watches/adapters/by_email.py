@@ -39,7 +39,7 @@ def recipients(channel: Any) -> tuple[list[str], str | None]:
     if not found:
         raise BrokenAnswer(channel.upstream, "target names no recipient")
     if is_reference(channel.target) and not all(_ADDRESS.fullmatch(one) for one in found):
-        # Another channel's secret would be sent as a recipient, for everybody to read.
+        # Another channel's secret would be sent as a recipient in plain text.
         raise BrokenAnswer(channel.upstream, "the secret that target names holds no mail addresses")
     remember(found if is_reference(channel.target) else ())
     return found, login.strip().removeprefix("login=") or None
@@ -54,10 +54,7 @@ def _refuse_control(channel: Any, to: Sequence[str]) -> None:
 
 
 def composed(channel: Any, to: Sequence[str], notes: Sequence[Note]) -> EmailMessage:
-    """The message; its id follows from what it tells, so that a mailbox can know a second copy.
-
-    What recovered answers the message that told of the incident (RFC 5322, 3.6.4).
-    """
+    """The message; a second copy has the same id, a recovery refers to its incident."""
     message = EmailMessage()
     message["Subject"] = messages.cut(
         "[Watchkeeper] " + " ".join(messages.subject_of(notes).split()), 200
@@ -80,7 +77,7 @@ def _id(channel: str, keys: Sequence[str]) -> str:
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand over; returns what the server answered to the message."""
+    """Send; returns what the server answered to the message."""
     to, login = recipients(channel)
     upstream = channel.upstream
     if urlsplit(channel.base_url).scheme not in _PORTS:
@@ -118,7 +115,7 @@ def _login(reference: str | None) -> tuple[str, str] | None:
 
 
 class _Server(smtplib.SMTP):
-    """Connects where calls may go, in the time of the call."""
+    """Connects to allowed networks alone, before the deadline of the call."""
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return network.connect(host, port)
@@ -136,7 +133,7 @@ def _deliver(
     parts = urlsplit(base_url)
     host, port = parts.hostname or "localhost", parts.port or _PORTS[parts.scheme]
     kind = _SecureServer if parts.scheme == "smtps" else _Server
-    # smtplib would look up this machine's name itself, however long that takes.
+    # smtplib would look up this machine's name without a deadline.
     with kind(host, port, local_hostname=in_time("own name", socket.getfqdn)) as server:
         if parts.scheme == "smtp+starttls":
             server.starttls(context=network.tls_context())
@@ -146,7 +143,7 @@ def _deliver(
 
 
 def _refusal(upstream: str, found: dict[str, tuple[int, bytes]]) -> NotFound | Unavailable:
-    """Nobody may get it: for good when each refusal is, else for now."""
+    """The error when every recipient is refused: permanent only when each refusal is."""
     words = "; ".join(
         f"{who}: {code} {text.decode('utf-8', 'replace')}" for who, (code, text) in found.items()
     )

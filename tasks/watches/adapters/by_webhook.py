@@ -14,7 +14,7 @@ from workers.upstreams import CallOptions, UpstreamClient
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Hand over; returns e.g. "the server said 202"."""
+    """Send; returns e.g. "the server said 202"."""
     path, secrets = path_of(channel)
     options = CallOptions(secrets=secrets)
     try:
