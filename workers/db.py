@@ -233,17 +233,6 @@ def is_passing(error: DBAPIError) -> bool:
     return is_lost(error) or (_sqlstate(error) or "").startswith(_PASSING)
 
 
-def fetch_one(
-    connection: Connection,
-    statement: str,
-    parameters: Mapping[str, Any] | Sequence[Any],
-    shape: Any = namedtuple_row,
-) -> Any:
-    with _translating(connection):
-        cursor = execute(driver(connection), statement, parameters, shape)
-        return cursor.fetchone() if cursor.description else None
-
-
 @event.listens_for(Engine, "handle_error")
 def _hide_parameters(context: Any) -> None:
     """A statement's parameters can hold anything a user typed: they stay out of error texts."""
