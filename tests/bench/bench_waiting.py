@@ -121,7 +121,8 @@ def release(bench: BenchEnvironment, number: int) -> None:
     out = context.Queue()
     begin = time.monotonic() + 1.0
     beats = [
-        context.Process(target=take, args=(bench.postgres.url(), now, begin, out)) for _ in range(BEATS)
+        context.Process(target=take, args=(bench.postgres.login("service"), now, begin, out))
+        for _ in range(BEATS)
     ]
     for beat in beats:
         beat.start()

@@ -10,14 +10,20 @@ from typing import Any
 Patch = Callable[[], None]
 
 
+def _rewrite(module: Any, name: str, old: str, new: str) -> None:
+    """Put ``new`` for ``old`` in a statement, which must contain it."""
+    statement = getattr(module, name)
+    assert old in statement, f"{module.__name__}.{name} has no {old!r}"
+    setattr(module, name, statement.replace(old, new))
+
+
 def _fence() -> None:
     """A worker that slept writes over its successor."""
     from workers.ledger import claimed, ended, handed_back, renewed
 
-    claimed.check_fence = ended.check_fence = lambda *_: False
+    claimed.check_fence = lambda *_: False
     for module, name in ((renewed, "RENEW"), (handed_back, "HAND_BACK"), (ended, "END")):
-        statement = getattr(module, name)
-        setattr(module, name, statement.replace(" and fence = %(fence)s", " and %(fence)s > 0"))
+        _rewrite(module, name, " and fence = %(fence)s", " and %(fence)s > 0")
 
 
 def _outcome() -> None:
@@ -51,12 +57,11 @@ def _settled() -> None:
 
 def _resend() -> None:
     """What was sent is never looked for again."""
-    from beat.tick import steps
+    from beat.tick import readiness
     from workers.ledger import sent
 
-    for module, name in ((sent, "RESERVE"), (steps, "PAUSE")):
-        statement = getattr(module, name)
-        setattr(module, name, statement.replace("state in ('waiting', 'sent')", "state in ('waiting')"))
+    for module, name in ((sent, "RESERVE"), (readiness, "STATEMENT")):
+        _rewrite(module, name, "state in ('waiting', 'sent')", "state in ('waiting')")
 
 
 def _deadline() -> None:
@@ -106,8 +111,8 @@ def _state() -> None:
     """A batch is taken whatever its state: a second message takes it from whoever works on it."""
     from workers.ledger import claimed
 
-    claimed.CLAIM = claimed.CLAIM.replace(
-        "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
+    _rewrite(
+        claimed, "CLAIM", "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
     )
 
 
