@@ -1,4 +1,4 @@
-"""What rules are asked about ads: new ones, lower prices, ads that are back."""
+"""Findings that rules are asked about: new listings, lower prices, listings that are back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS = text(f"select {COLUMNS} from {TABLES} where l.id = any(:ids)")  # noqa: 
 def judge(
     connection: Connection, run_id: UUID | None, findings: Sequence[Finding], *, baseline: bool
 ) -> tuple[int, int]:
-    """Ask the rules about these ads; how many matches and notices that made."""
+    """Ask the rules about these findings; returns the numbers of matches and notices."""
     if not findings:
         return 0, 0
     ids = [finding.listing_id for finding in findings]

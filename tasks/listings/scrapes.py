@@ -12,11 +12,8 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
-    delete,
     func,
-    select,
     text,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -88,16 +85,3 @@ def end(
     """Store how the scrape of the category ended and why."""
     now = {"state": state, "reason": reason[:500], "ended_at": func.clock_timestamp()}
     _upsert(connection, key, {"expired": expired}, **now)
-
-
-def drop(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete up to ``limit`` rows begun before then; returns how many."""
-    key = (Scrape.run_id, Scrape.category_id)
-    old = (
-        select(*key)
-        .where(Scrape.started_at < before)
-        .order_by(Scrape.started_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return connection.execute(delete(Scrape).where(tuple_(*key).in_(old))).rowcount
