@@ -155,7 +155,6 @@ class ClaimPlan:
         return "due", None
 
     def _drop_held(self, name: str) -> None:
-        """A newer run takes the place of those held, also of ones decided in this claim."""
         self._dropped.append(name)
         for run in self._runs:
             if run.schedule == name and run.state == "held":
@@ -192,7 +191,6 @@ def _is_spent(row: Row, started: int) -> bool:
 
 
 def claim_due(context: TickContext) -> bool:
-    """Account for what is due, in one transaction."""
     with context.connection.transaction():
         rows, unreadable = lock_due(context.connection, context.now, context.limit)
         messages = claim_or_plan(context, rows, unreadable)

@@ -42,14 +42,11 @@ def redis_priority(priority: int) -> int:
 
 
 class Envelopes:
-    """Prepared messages, one a task and queue."""
-
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._prepared: dict[tuple[str, str, int], list[str]] = {}
 
     def fill(self, message: Message) -> str:
-        """The message as kombu's Redis transport stores it (JSON text)."""
         key = (message.task, message.queue, message.priority)
         parts = self._prepared.get(key)
         if parts is None:

@@ -35,7 +35,6 @@ class Heartbeat:
         self._written = True
 
     def end(self, node: str) -> None:
-        """Note that this beat ends on purpose, if Postgres answers."""
         if self._written:
             self._written = False
             with suppress(SQLAlchemyError, OSError):

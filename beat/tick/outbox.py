@@ -77,7 +77,6 @@ class Outbox:
 
     @property
     def sees_queues(self) -> bool:
-        """Whether a message that went missing can be told from one that waits."""
         return self._redis is not None
 
     def has_lost(self) -> bool:

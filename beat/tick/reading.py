@@ -55,7 +55,6 @@ def lock_names(connection: Driver, names: Iterable[str]) -> list[str]:
 
 
 def lock_named(connection: Driver, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
-    """Lock and read the schedules named, without those that somebody else has locked."""
     return read(connection, lock_names(connection, names))
 
 
@@ -69,7 +68,6 @@ def lock_one(connection: Driver, name: str) -> Row | None:
 
 
 def read(connection: Driver, names: list[str]) -> tuple[list[Row], list[Unreadable]]:
-    """Schedules by name with their states, which the caller has locked."""
     if not names:
         return [], []
     cursor = connection.cursor(row_factory=namedtuple_row)

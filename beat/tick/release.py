@@ -47,7 +47,6 @@ def release(context: TickContext) -> bool:
 
 
 def _release_held(context: TickContext) -> list[Message]:
-    """Start the oldest held run of each schedule that has no active one; returns what to send."""
     connection = context.connection
     found = connection.execute(READY, {"limit": context.limit}).fetchall()
     if not found:
@@ -64,6 +63,5 @@ def _release_held(context: TickContext) -> list[Message]:
 
 
 def notify_blocked_runs(context: TickContext) -> bool:
-    """Let runs know that their upstream is blocked, or its quota spent, for long."""
     spent, blocked = timedelta(seconds=LONG_WAIT), timedelta(seconds=LONG_WAIT - ELAPSED)
     return waiting.notify_blocked(context.connection, context.now, blocked=blocked, spent=spent) > 0

@@ -26,7 +26,6 @@ class SessionCache:
         self._known: dict[str, tuple[float, Sessions]] = {}
 
     def forget(self) -> None:
-        """Read everything again, e.g. because sessions have changed."""
         self._known.clear()
 
     def sessions(self, connection: Driver, mic: str | None) -> Sessions | None:

@@ -47,7 +47,6 @@ class Wakeup:
             self._lost(error)
 
     def was_useful(self) -> None:
-        """Note that the last notification brought something to do."""
         self._notified = False
 
     def wait(self, seconds: float) -> bool:

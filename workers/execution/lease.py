@@ -81,7 +81,6 @@ class LeaseKeeper:
             raise HandBack("time slice used up; queued again")
 
     def check(self) -> None:
-        """End the batch here if it must end; called before every item and every call."""
         if not self._found.held:
             raise LeaseLost("the lease ended while the worker was silent")
         if self._found.stopping:

@@ -72,7 +72,6 @@ class Work(Generic[O]):
 
     @property
     def schedule(self) -> str | None:
-        """Name of the schedule, or None for a run made by hand."""
         return self.lease.run["schedule"]  # type: ignore[no-any-return]
 
     @property
@@ -141,7 +140,6 @@ class Work(Generic[O]):
         return self.memoized[name]
 
     def store_items(self, connection: Connection) -> None:
-        """Store the items with their outcomes, in the caller's transaction; the fence is checked."""
         claimed.write_items(driver(connection), self.lease, [item.row() for item in self.batch])
 
     @contextmanager

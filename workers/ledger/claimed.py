@@ -33,7 +33,6 @@ class BatchLease:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What the batch's statements find it by."""
         return {"run_id": self.run_id, "seq": self.seq, "fence": self.fence}
 
     def lost(self) -> LeaseLost:
@@ -116,7 +115,6 @@ update batch
 
 
 def write_items(connection: Driver, lease: BatchLease, items: list[dict[str, Any]]) -> None:
-    """Store the items with their outcomes; the caller has checked the fence."""
     states = [item.get("state") for item in items]
     counts = {state: states.count(state) for state in ("done", "failed", "deferred")}
     what = {**lease.key, **counts, "items": Jsonb(items), "total": len(items)}

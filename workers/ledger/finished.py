@@ -100,7 +100,6 @@ update run
 
 
 def state_of(tally: Mapping[str, Any]) -> str:
-    """State of a run whose batches have all ended, from what became of them."""
     if tally["stopped_batches"]:
         return "stopped"
     unfinished = tally["failed"] or tally["failed_batches"]
@@ -157,7 +156,6 @@ update run set state = 'skipped', reason = %(reason)s, finished_at = %(now)s, op
 
 
 def skip_held(connection: Driver, names: list[str], reason: str, now: datetime) -> None:
-    """End the held runs of these schedules before they start."""
     execute(connection, SKIP_HELD, {"names": names, "reason": reason, "now": now})
 
 
@@ -186,7 +184,6 @@ COUNT = (
 
 
 def uncounted(connection: Driver, limit: int) -> list[Any]:
-    """Runs that finished and that no beat has counted against their schedules."""
     return execute(connection, UNCOUNTED, {"limit": limit}).fetchall()
 
 

@@ -37,7 +37,6 @@ CREATE = "insert into machine_lock (name) values (%(name)s) on conflict do nothi
 
 
 def try_for(connection: Driver, name: str) -> bool:
-    """Lock ``name`` for this transaction; False when another session has it."""
     if connection.execute(TRY, {"name": name}).rowcount:
         return True
     return connection.execute(CREATE, {"name": name}).rowcount > 0

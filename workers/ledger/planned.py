@@ -125,7 +125,6 @@ select id::text, 0, 0, task, queue, priority, schedule from released
 
 
 def release_held(connection: Driver, names: list[str], now: datetime) -> list[Message]:
-    """Start the oldest held run of each of these schedules, which the caller has locked."""
     return [Message(*row) for row in connection.execute(RELEASE_HELD, {"names": names, "now": now})]
 
 

@@ -164,7 +164,6 @@ select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 
 
 
 def count_active(connection: Driver, names: list[str]) -> dict[str, list[int]]:
-    """Runs of each schedule that are active, and those that are held."""
     found = connection.execute(COUNT_ACTIVE, {"names": names})
     return {name: [active, held] for name, active, held in found}
 
@@ -176,7 +175,6 @@ def count_tasks(connection: Driver, tasks: list[str]) -> dict[str, int]:
 
 
 def lock_tasks(connection: Driver, tasks: list[str]) -> None:
-    """Lock the number of active runs of these tasks until the transaction ends."""
     if tasks:
         machine_locks.wait_for(connection, *(f"kind {task}" for task in tasks))
 

@@ -82,7 +82,6 @@ UNRESERVE = f"update batch b set send_at = clock_timestamp() {_GIVEN}"  # noqa: 
 
 
 def unreserve(connection: Driver, messages: list[Message]) -> None:
-    """The messages were not sent: any beat that reaches the broker may send them."""
     if messages:
         connection.execute(UNRESERVE, _given(messages))
 

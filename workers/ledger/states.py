@@ -26,7 +26,6 @@ BATCH_STATES = (*BATCH_OPEN, *BATCH_ENDED)
 
 
 def quoted(words: tuple[str, ...]) -> str:
-    """``words`` as a list of SQL literals, for CHECKs and partial indexes."""
     return ", ".join(f"'{word}'" for word in words)
 
 

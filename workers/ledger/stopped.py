@@ -27,7 +27,6 @@ update run set stop_requested_at = coalesce(stop_requested_at, %(now)s), reason 
 
 
 def request_stop(connection: Driver, run_id: UUID, reason: str, now: datetime) -> bool:
-    """Ask the run to stop at its next call; False when it has ended already."""
     what = {"run_id": run_id, "reason": reason, "now": now}
     return execute(connection, REQUEST_STOP, what).rowcount > 0
 
