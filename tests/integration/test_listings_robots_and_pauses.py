@@ -186,7 +186,7 @@ def test_a_scrape_gives_its_worker_back_between_two_pages_and_goes_on_there(
     scrapes: Any, ads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workers.errors import HandBack
-    from workers.execution.lease import Lease
+    from workers.execution.lease import LeaseKeeper
 
     scrapes.site_server.ads["full-size"] = ads(6)
     asked = iter(range(1000))
@@ -196,7 +196,7 @@ def test_a_scrape_gives_its_worker_back_between_two_pages_and_goes_on_there(
             raise HandBack("others have their turn")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Lease, "rest", long_enough)
+        patched.setattr(LeaseKeeper, "yield_worker", long_enough)
         run = scrapes.run()
     assert run["state"] == "running"
     assert scrapes.site_server.pages() == ["full-size.2/", "full-size.2/page-2"]
