@@ -86,10 +86,11 @@ def day(cluster: Cluster, _: Any) -> Iterator[str]:
 def paid(cluster: Cluster, sql: Any) -> Iterator[str]:
     """Every call that an upstream saw has its permit."""
     for name in UPSTREAMS:
+        # Calls first: one that comes between the two readings has its permit already.
+        seen = len(arrivals(cluster, name))
         permits = sql.execute(
             "select count(*) as n from permit where upstream = %s", (name,)
         ).fetchone()["n"]
-        seen = len(arrivals(cluster, name))
         if seen > permits:
             yield f"{name}: {seen} calls, {permits} permits"
 
