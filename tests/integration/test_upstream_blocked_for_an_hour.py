@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -83,7 +84,8 @@ def test_a_run_that_waits_is_told_so_long_before_the_block_ends(
 
     drive.work()
     connection.execute("update batch set send_at = null")
-    drive.scheduler._context.now = opens - timedelta(seconds=before)
+    context = drive.scheduler._context
+    context.ready = replace(context.ready, now=opens - timedelta(seconds=before))
 
     assert release.notify_blocked_runs(drive.scheduler._context) == bool(told)
 
