@@ -29,7 +29,7 @@ begin
     elsif address <<= inet '64:ff9b::/96' then
         return address_refusal(inet '0.0.0.0' + (host(address)::inet - nat64));
     end if;
-    -- The same list as workers/addresses.py, which judges at the time of the call.
+    -- The same list as workers/upstreams/addresses.py, which checks at the time of the call.
     select meaning into why
       from (values
         (1, inet '0.0.0.0/8', 'this host'),
@@ -82,7 +82,7 @@ COMMENT ON FUNCTION public.ago_words(at timestamp with time zone) IS 'How long a
 CREATE FUNCTION public.ahead_words(left_over interval) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
-    -- Rounded up below a minute: "in 0s" would be a lie.
+    -- Rounded up below a minute: "in 0s" would be wrong.
     select case
         when left_over is null then 'not scheduled'
         when s <= 0 then 'soon'
@@ -208,7 +208,7 @@ CREATE TABLE public.schedule (
 );
 
 -- Name: TABLE schedule; Type: COMMENT
-COMMENT ON TABLE public.schedule IS 'What to watch and how often: edit it with SQL, beat obeys at once.';
+COMMENT ON TABLE public.schedule IS 'What to run and when. Edit it with SQL; an edit is in force at once.';
 
 -- Name: COLUMN schedule.name; Type: COMMENT
 COMMENT ON COLUMN public.schedule.name IS 'Lower-case words joined by hyphens; history is filed here';
@@ -220,7 +220,7 @@ COMMENT ON COLUMN public.schedule.title IS 'For people';
 COMMENT ON COLUMN public.schedule.task IS 'The kind of work; cannot be changed';
 
 -- Name: COLUMN schedule.options; Type: COMMENT
-COMMENT ON COLUMN public.schedule.options IS 'What the task is told, by its kind''s schema';
+COMMENT ON COLUMN public.schedule.options IS 'Options of the task, checked by its schema';
 
 -- Name: COLUMN schedule.every; Type: COMMENT
 COMMENT ON COLUMN public.schedule.every IS 'Runs every so often: ''15 minutes'', ''2 hours'', ''1 day''';
@@ -250,19 +250,19 @@ COMMENT ON COLUMN public.schedule.starts_at IS 'Not due earlier; the grid of eve
 COMMENT ON COLUMN public.schedule.ends_at IS 'Not due at or after this';
 
 -- Name: COLUMN schedule.jitter; Type: COMMENT
-COMMENT ON COLUMN public.schedule.jitter IS 'Spread each start over so long, the same way on every beat';
+COMMENT ON COLUMN public.schedule.jitter IS 'Length of time over which starts are spread, the same way on every beat';
 
 -- Name: COLUMN schedule.overlap; Type: COMMENT
 COMMENT ON COLUMN public.schedule.overlap IS 'When the last run still runs: skip | buffer_one | buffer_all | cancel_other | allow_all';
 
 -- Name: COLUMN schedule.catch_up; Type: COMMENT
-COMMENT ON COLUMN public.schedule.catch_up IS 'What was missed runs: latest | all | none';
+COMMENT ON COLUMN public.schedule.catch_up IS 'Which missed due times run: latest | all | none';
 
 -- Name: COLUMN schedule.catch_up_window; Type: COMMENT
 COMMENT ON COLUMN public.schedule.catch_up_window IS 'Older than this is given up, in one missed row';
 
 -- Name: COLUMN schedule.max_runs; Type: COMMENT
-COMMENT ON COLUMN public.schedule.max_runs IS 'Stops after so many runs';
+COMMENT ON COLUMN public.schedule.max_runs IS 'Number of runs after which it stops';
 
 -- Name: COLUMN schedule.enabled; Type: COMMENT
 COMMENT ON COLUMN public.schedule.enabled IS 'false: not planned at all';
@@ -274,7 +274,7 @@ COMMENT ON COLUMN public.schedule.paused_until IS 'Not due until then; ''infinit
 COMMENT ON COLUMN public.schedule.note IS 'Why it is as it is';
 
 -- Name: COLUMN schedule.pause_after_failures; Type: COMMENT
-COMMENT ON COLUMN public.schedule.pause_after_failures IS 'Pauses itself after so many failed runs in a row';
+COMMENT ON COLUMN public.schedule.pause_after_failures IS 'Number of failed runs in a row after which it pauses itself';
 
 -- Name: COLUMN schedule.max_attempts; Type: COMMENT
 COMMENT ON COLUMN public.schedule.max_attempts IS 'Attempts per batch; null: the kind''s';
@@ -283,7 +283,7 @@ COMMENT ON COLUMN public.schedule.max_attempts IS 'Attempts per batch; null: the
 COMMENT ON COLUMN public.schedule.timeout IS 'Longest time a run may take; null: no limit but the kind''s';
 
 -- Name: COLUMN schedule.expires; Type: COMMENT
-COMMENT ON COLUMN public.schedule.expires IS 'A run not started so long after its due time is not worth starting';
+COMMENT ON COLUMN public.schedule.expires IS 'A run that has not started this long after its due time expires';
 
 -- Name: COLUMN schedule.queue; Type: COMMENT
 COMMENT ON COLUMN public.schedule.queue IS 'Queue; null: the kind''s';
@@ -313,7 +313,7 @@ COMMENT ON COLUMN public.schedule.updated_by IS 'Who edited it last (trigger)';
 COMMENT ON COLUMN public.schedule.pause_reason IS 'Why it is paused; goes with the pause';
 
 -- Name: COLUMN schedule.alert_after; Type: COMMENT
-COMMENT ON COLUMN public.schedule.alert_after IS 'People are told after so many failed runs in a row';
+COMMENT ON COLUMN public.schedule.alert_after IS 'Number of failed runs in a row after which people are notified';
 
 -- Name: COLUMN schedule.alert_on_partial; Type: COMMENT
 COMMENT ON COLUMN public.schedule.alert_on_partial IS 'A partial run of which so many items failed, as a share, counts as failed; null: none does';
@@ -330,7 +330,7 @@ begin
         raise exception 'schedule "%" has no due times to backfill', s.name
             using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
-        raise exception 'a backfill goes from a time to a later one, not from % to %', first, last
+        raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
@@ -348,14 +348,14 @@ begin
             using errcode = '23514', column = 'backfill_from',
                   hint = format('It runs %s. Both ends are included.', schedule_words(s));
     elsif number > 10000 then
-        raise exception 'a backfill of more than 10000 runs is not taken'
-            using errcode = '23514', column = 'backfill_until', hint = 'Ask for shorter ranges, one after the other.';
+        raise exception 'a backfill of more than 10000 runs is refused'
+            using errcode = '23514', column = 'backfill_until', hint = 'Request shorter ranges, one after the other.';
     end if;
 end
 $$;
 
 -- Name: FUNCTION backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text); Type: COMMENT
-COMMENT ON FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) IS 'Refuses a backfill that would do nothing, too much, or what nobody can know';
+COMMENT ON FUNCTION public.backfill_check(s public.schedule, first timestamp with time zone, last timestamp with time zone, overlap text) IS 'Refuses a backfill without due times, with too many, or before the known trading days';
 
 -- Name: backfill_dues(public.schedule, timestamp with time zone, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) RETURNS timestamp with time zone[]
@@ -374,7 +374,7 @@ end
 $$;
 
 -- Name: FUNCTION backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone); Type: COMMENT
-COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; no more than 10001, for more are refused';
+COMMENT ON FUNCTION public.backfill_dues(s public.schedule, first timestamp with time zone, last timestamp with time zone) IS 'Due times of a backfill, both ends included; at most 10001, one more than are accepted';
 
 -- Name: brief_words(interval); Type: FUNCTION
 CREATE FUNCTION public.brief_words(left_over interval) RETURNS text
@@ -509,7 +509,7 @@ end
 $$;
 
 -- Name: FUNCTION cron_day(day date, zone text, minutes integer[], fixed boolean); Type: COMMENT
-COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'When minutes of a local date come, whatever its clocks do (beat/time/cron.py does alike)';
+COMMENT ON FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) IS 'Instants of minutes of a local date, also when its clocks change (beat/time/cron.py finds the same)';
 
 -- Name: cron_dues(text, text, timestamp with time zone, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_dues(cron text, zone text, first timestamp with time zone, until timestamp with time zone, most integer) RETURNS timestamp with time zone[]
@@ -663,7 +663,7 @@ end
 $_$;
 
 -- Name: FUNCTION cron_problem(cron text, OUT message text, OUT hint text); Type: COMMENT
-COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why beat could not obey a cron text, with a hint; null when it can (beat/time/cron.py judges alike)';
+COMMENT ON FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) IS 'Why a cron text is wrong, with a hint; null when it is right (beat/time/cron.py decides the same)';
 
 -- Name: cron_set(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_set(field text, number integer) RETURNS integer[]
@@ -682,7 +682,7 @@ CREATE FUNCTION public.cron_set(field text, number integer) RETURNS integer[]
 $_$;
 
 -- Name: FUNCTION cron_set(field text, number integer); Type: COMMENT
-COMMENT ON FUNCTION public.cron_set(field text, number integer) IS 'The numbers that field 1-5 of a good cron expression names';
+COMMENT ON FUNCTION public.cron_set(field text, number integer) IS 'The numbers in field 1-5 of a valid cron expression';
 
 -- Name: cron_value(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cron_value(item text, field integer) RETURNS integer
@@ -871,7 +871,7 @@ begin
             'recovery ' || one.id, one.kind, one.subject,
             case when outcome is null then 'Recovered: ' else 'Over: ' end || one.title,
             coalesce(upper(left(outcome, 1)) || substr(outcome, 2) || '. ', '') || 'It lasted '
-            || duration_words(date_trunc('second', one.closed_at - one.unblocked_at)) || '.');
+            || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
         insert into run_request (action, schedule, note)
@@ -882,7 +882,7 @@ end
 $$;
 
 -- Name: FUNCTION follow_incidents(); Type: COMMENT
-COMMENT ON FUNCTION public.follow_incidents() IS 'Open an incident for each row of view trouble, close those that are over, and tell people of both; beat calls it';
+COMMENT ON FUNCTION public.follow_incidents() IS 'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';
 
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
@@ -905,7 +905,7 @@ end
 $$;
 
 -- Name: FUNCTION guard(); Type: COMMENT
-COMMENT ON FUNCTION public.guard() IS 'Trigger: tells an operator what it may not do, why, and what to do instead';
+COMMENT ON FUNCTION public.guard() IS 'Trigger: refuses what an operator may not do, says why and what to do instead';
 
 -- Name: guard_columns(); Type: FUNCTION
 CREATE FUNCTION public.guard_columns() RETURNS trigger
@@ -933,7 +933,7 @@ end
 $$;
 
 -- Name: FUNCTION guard_columns(); Type: COMMENT
-COMMENT ON FUNCTION public.guard_columns() IS 'Trigger: tells an operator which columns of a table are not its own, and why';
+COMMENT ON FUNCTION public.guard_columns() IS 'Trigger: refuses changes of columns that an operator may not change, and says why';
 
 -- Name: guarded_role(oid); Type: FUNCTION
 CREATE FUNCTION public.guarded_role(relation oid) RETURNS text
@@ -965,7 +965,7 @@ COMMENT ON FUNCTION public.in_words(at timestamp with time zone) IS 'How far ahe
 CREATE FUNCTION public.incident_goes_on(kind text, subject text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    -- An upstream whose door opens and shuts, or a quota around its edge, is one incident.
+    -- An upstream that is blocked again and again, or a quota around its edge, is one incident.
     select case kind
         when 'blocked' then exists (select from upstream_state u where u.upstream = subject and u.blocked_until > clock_timestamp())
         when 'quota low' then exists (select from quota_status q where q.upstream || ' per ' || q.per = subject and q.used >= 0.8 * q.allowed)
@@ -992,13 +992,13 @@ begin
             when s.paused_until > clock_timestamp() then 'the schedule was paused' || coalesce(': ' || s.pause_reason, '')
             when kind = 'tripped' then 'the schedule runs again; it has not succeeded yet'
             when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
-            when kind = 'failing' and st.consecutive_failures > 0 then 'it is told only after ' || s.alert_after || ' failures in a row now'
+            when kind = 'failing' and st.consecutive_failures > 0 then 'it is reported only after ' || s.alert_after || ' failures in a row now'
             when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
             when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
     elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
             select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
                                                                 or h.detail ? 'ended')) then
-        return 'others do its work';
+        return 'other processes do its work';
     elsif kind = 'blocked' and exists (select from upstream_state u where u.upstream = subject and u.failures > 0) then
         return 'it may be called again; no call has succeeded yet';
     end if;
@@ -1040,7 +1040,7 @@ CREATE FUNCTION public.make_login(login text, role text DEFAULT 'viewer'::text) 
     AS $$
 begin
     if role is null or role not in ('viewer', 'operator') then
-        raise exception 'people are viewer or operator, not "%"', role
+        raise exception 'role must be viewer or operator, not "%"', role
             using errcode = '22023', hint = 'SELECT make_login(''alice'', ''viewer'');';
     end if;
     execute format('create role %I login in role %I', login, role);
@@ -1098,84 +1098,6 @@ $$;
 
 -- Name: FUNCTION next_runs(schedule_name text, n integer); Type: COMMENT
 COMMENT ON FUNCTION public.next_runs(schedule_name text, n integer) IS 'When a schedule runs next, as it stands now: SELECT * FROM next_runs(''prices-nightly'', 5);';
-
--- Name: upstream; Type: TABLE
-CREATE TABLE public.upstream (
-    name text NOT NULL,
-    base_url text NOT NULL,
-    concurrency integer DEFAULT 4 NOT NULL,
-    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
-    obey_robots boolean DEFAULT false NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    note text,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    unblocked_at timestamp with time zone,
-    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
-    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
-    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
-    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
-);
-
--- Name: TABLE upstream; Type: COMMENT
-COMMENT ON TABLE public.upstream IS 'Servers of somebody else, and how politely we call them; edit with SQL.';
-
--- Name: COLUMN upstream.name; Type: COMMENT
-COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
-
--- Name: COLUMN upstream.base_url; Type: COMMENT
-COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
-
--- Name: COLUMN upstream.concurrency; Type: COMMENT
-COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
-
--- Name: COLUMN upstream.spacing; Type: COMMENT
-COMMENT ON COLUMN public.upstream.spacing IS 'Least time between one answer and the next call';
-
--- Name: COLUMN upstream.obey_robots; Type: COMMENT
-COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
-
--- Name: COLUMN upstream.enabled; Type: COMMENT
-COMMENT ON COLUMN public.upstream.enabled IS 'false: nobody calls it';
-
--- Name: COLUMN upstream.note; Type: COMMENT
-COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
-
--- Name: COLUMN upstream.updated_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
-
--- Name: COLUMN upstream.unblocked_at; Type: COMMENT
-COMMENT ON COLUMN public.upstream.unblocked_at IS 'When a person opened its closed door last: unblock()';
-
--- Name: unblock(text, text); Type: FUNCTION
-CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
-    LANGUAGE plpgsql
-    AS $$
-declare
-    kept upstream;
-begin
-    perform require_operator('upstream', 'change');
-    select * into kept from upstream where name = upstream_name;
-    if kept.name is null then
-        raise exception 'no upstream named "%"', upstream_name
-            using errcode = 'P0002',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
-    end if;
-    if not kept.enabled then
-        raise exception 'upstream "%" is disabled: a person shut it', kept.name
-            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
-    end if;
-    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'The door of % is not closed.', kept.name;
-    end if;
-    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
-    returning * into kept;
-    return kept;
-end
-$$;
-
--- Name: FUNCTION unblock(upstream_name text, why text); Type: COMMENT
-COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Open an upstream''s closed door before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 -- Name: option_fits(jsonb, jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.option_fits(value jsonb, rule jsonb, defs jsonb) RETURNS boolean
@@ -1366,7 +1288,7 @@ declare
 begin
     perform require_operator('schedule', 'change');
     if until is null or until <= clock_timestamp() then
-        raise exception 'a pause ends in the future, not at %', coalesce(until::text, 'null')
+        raise exception 'a pause must end in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
                   hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
     end if;
@@ -1420,7 +1342,7 @@ CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pau
 $$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
-COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; single pauses survive it';
+COMMENT ON FUNCTION public.pause_all(why text) IS 'Pause everything with one switch; pauses of single schedules stay';
 
 -- Name: pause_switch_stamp(); Type: FUNCTION
 CREATE FUNCTION public.pause_switch_stamp() RETURNS trigger
@@ -1436,7 +1358,7 @@ end
 $$;
 
 -- Name: FUNCTION pause_switch_stamp(); Type: COMMENT
-COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: who switched everything off or on, and when, however it was done';
+COMMENT ON FUNCTION public.pause_switch_stamp() IS 'Trigger: records who paused or resumed everything, and when';
 
 -- Name: pause_switched(); Type: FUNCTION
 CREATE FUNCTION public.pause_switched() RETURNS trigger
@@ -1458,7 +1380,55 @@ end
 $$;
 
 -- Name: FUNCTION pause_switched(); Type: COMMENT
-COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all are in force at once';
+COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all take effect at once';
+
+-- Name: upstream; Type: TABLE
+CREATE TABLE public.upstream (
+    name text NOT NULL,
+    base_url text NOT NULL,
+    concurrency integer DEFAULT 4 NOT NULL,
+    spacing interval DEFAULT '00:00:00'::interval NOT NULL,
+    obey_robots boolean DEFAULT false NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    note text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    unblocked_at timestamp with time zone,
+    CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
+    CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
+    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
+    CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
+    CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
+);
+
+-- Name: TABLE upstream; Type: COMMENT
+COMMENT ON TABLE public.upstream IS 'Servers of other people, and the limits of our calls; edit with SQL.';
+
+-- Name: COLUMN upstream.name; Type: COMMENT
+COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
+
+-- Name: COLUMN upstream.base_url; Type: COMMENT
+COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
+
+-- Name: COLUMN upstream.concurrency; Type: COMMENT
+COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
+
+-- Name: COLUMN upstream.spacing; Type: COMMENT
+COMMENT ON COLUMN public.upstream.spacing IS 'Minimum time between a response and the next call';
+
+-- Name: COLUMN upstream.obey_robots; Type: COMMENT
+COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web sites; not APIs)';
+
+-- Name: COLUMN upstream.enabled; Type: COMMENT
+COMMENT ON COLUMN public.upstream.enabled IS 'false: no calls';
+
+-- Name: COLUMN upstream.note; Type: COMMENT
+COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
+
+-- Name: COLUMN upstream.updated_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
+
+-- Name: COLUMN upstream.unblocked_at; Type: COMMENT
+COMMENT ON COLUMN public.upstream.unblocked_at IS 'When a person last lifted its block: unblock()';
 
 -- Name: upstream_state; Type: TABLE
 CREATE TABLE public.upstream_state (
@@ -1474,22 +1444,22 @@ CREATE TABLE public.upstream_state (
 WITH (fillfactor='50');
 
 -- Name: TABLE upstream_state; Type: COMMENT
-COMMENT ON TABLE public.upstream_state IS 'The door to each upstream: closed until when and why, next permit when.';
+COMMENT ON TABLE public.upstream_state IS 'What is known of each upstream: blocked until when and why, next permit when.';
 
 -- Name: COLUMN upstream_state.upstream; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
 
 -- Name: COLUMN upstream_state.blocked_until; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.blocked_until IS 'Nobody calls it before';
+COMMENT ON COLUMN public.upstream_state.blocked_until IS 'No calls before';
 
 -- Name: COLUMN upstream_state.blocked_reason; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is closed';
+COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is blocked';
 
 -- Name: COLUMN upstream_state.failures; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.failures IS 'Closings or outages in a row; a good answer clears them';
+COMMENT ON COLUMN public.upstream_state.failures IS 'Blocks or outages in a row; a good response clears them';
 
 -- Name: COLUMN upstream_state.crawl_delay; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'What its robots.txt asks for, when longer than spacing';
+COMMENT ON COLUMN public.upstream_state.crawl_delay IS 'Crawl-delay of its robots.txt, when longer than spacing';
 
 -- Name: COLUMN upstream_state.next_permit_at; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.next_permit_at IS 'No permit before this, as far as is known; beat releases waiting batches then';
@@ -1501,7 +1471,7 @@ COMMENT ON COLUMN public.upstream_state.next_permit_reason IS 'What it waits for
 COMMENT ON COLUMN public.upstream_state.spare IS 'Permits to give before wide windows are counted again; null: count now';
 
 -- Name: permit_refusal(public.upstream, public.upstream_state, timestamp with time zone, boolean); Type: FUNCTION
-CREATE FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
+CREATE FUNCTION public.permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
 declare
@@ -1520,15 +1490,15 @@ begin
         reason := 'disabled' || coalesce(': ' || rules.note, '');
         cause := 'disabled';
         return;
-    elsif door.blocked_until > now_ then
-        free_at := door.blocked_until;
-        reason := 'closed: ' || coalesce(door.blocked_reason, 'no reason kept');
-        cause := 'closed';
+    elsif state.blocked_until > now_ then
+        free_at := state.blocked_until;
+        reason := 'blocked: ' || coalesce(state.blocked_reason, 'no reason kept');
+        cause := 'blocked';
         return;
     end if;
-    -- In flight: a stamp that lies ahead.  An answer usually comes long before the lease ends, so look
-    -- again soon.  After a closing one call goes first to try; the others wait for its answer.
-    places := case when door.failures > 0 and door.blocked_until is not null then 1 else rules.concurrency end;
+    -- In flight: a stamp that lies ahead.  A response usually comes long before the lease ends, so look
+    -- again soon.  After a block one call goes first; the others wait for its response.
+    places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
      order by stamp desc offset places - 1 limit 1;
     if found then
@@ -1536,7 +1506,7 @@ begin
         reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
         cause := 'in flight';
     end if;
-    spaced := greatest(rules.spacing, case when rules.obey_robots then door.crawl_delay end,
+    spaced := greatest(rules.spacing, case when rules.obey_robots then state.crawl_delay end,
         (select max(per / calls) from quota where upstream = rules.name and paced));
     if spaced > interval '0' then
         select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
@@ -1551,7 +1521,7 @@ begin
     loop
         begins := window_start(limits.per, limits.timezone, now_);
         if limits.calls > wide then
-            continue when door.spare > 0 and not recount;
+            continue when state.spare > 0 and not recount;
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
                      order by stamp desc limit limits.calls) youngest;
@@ -1575,8 +1545,8 @@ begin
 end
 $$;
 
--- Name: FUNCTION permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer); Type: COMMENT
-COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, door public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) IS 'Why a call may not be made now and when to ask again (free_at, cause: disabled, closed, in flight, spacing, quota); free_at is null when it may';
+-- Name: FUNCTION permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer); Type: COMMENT
+COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) IS 'Why a call may not be made now and when to ask again (free_at, cause: disabled, blocked, in flight, spacing, quota); free_at is null when it may';
 
 -- Name: permits_available(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.permits_available(for_upstream text, now_ timestamp with time zone) RETURNS integer
@@ -1671,17 +1641,17 @@ begin
     end if;
     if new.per <= interval '0' then
         raise exception 'per = % is not a length of time', new.per
-            using errcode = '23514', column = 'per', hint = 'per must be longer than nothing, e.g. per = ''1 minute''.';
+            using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
     end if;
     if new.per > interval '31 days' then
         raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are not remembered for ever.';
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
     end if;
     if new.timezone is not null then
         if new.per <> interval '1 day' then
-            raise exception 'per = % is no calendar day', new.per
+            raise exception 'per = % is not a calendar day', new.per
                 using errcode = '23514', column = 'per',
-                      hint = 'A quota with a timezone counts its days: per must be 1 day. For a rolling window: timezone = NULL.';
+                      hint = 'A quota with a timezone counts calendar days: per must be 1 day. For a rolling window: timezone = NULL.';
         end if;
         perform schedule_check_timezone(new.timezone);
     end if;
@@ -1695,7 +1665,7 @@ end
 $$;
 
 -- Name: FUNCTION quota_check(); Type: COMMENT
-COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses a limit that makes no sense, with a hint';
+COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses an invalid limit, with a hint';
 
 -- Name: require_operator(regclass, text); Type: FUNCTION
 CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
@@ -1712,7 +1682,7 @@ end
 $$;
 
 -- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
-COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Tells a viewer why a function does nothing for it: without a grant no trigger can';
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why; without a grant no trigger could';
 
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
@@ -1731,7 +1701,7 @@ end
 $$;
 
 -- Name: FUNCTION resume(schedule_name text); Type: COMMENT
-COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now, fires no backlog';
+COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now on, without a backlog';
 
 -- Name: resume_all(); Type: FUNCTION
 CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
@@ -1742,7 +1712,7 @@ CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
 $$;
 
 -- Name: FUNCTION resume_all(); Type: COMMENT
-COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now, fires no backlog';
+COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now on, without a backlog';
 
 -- Name: run_request; Type: TABLE
 CREATE TABLE public.run_request (
@@ -1770,7 +1740,7 @@ CREATE TABLE public.run_request (
 );
 
 -- Name: TABLE run_request; Type: COMMENT
-COMMENT ON TABLE public.run_request IS 'What people ask of beat: run now, backfill, stop, retry; with its answer.';
+COMMENT ON TABLE public.run_request IS 'Requests of people to beat: run now, backfill, stop, retry; with its answer.';
 
 -- Name: COLUMN run_request.id; Type: COMMENT
 COMMENT ON COLUMN public.run_request.id IS 'Order of the requests';
@@ -1838,7 +1808,7 @@ end
 $$;
 
 -- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Do a run again, with the same options';
+COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again with the same options';
 
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
@@ -1852,7 +1822,7 @@ end
 $$;
 
 -- Name: FUNCTION rule_edited(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_edited() IS 'Trigger: counts edits of a rule, so that it is read anew';
+COMMENT ON FUNCTION public.rule_edited() IS 'Trigger: raises revision, so that the rule is parsed again';
 
 -- Name: rule_to_check(); Type: FUNCTION
 CREATE FUNCTION public.rule_to_check() RETURNS trigger
@@ -1866,7 +1836,7 @@ end
 $$;
 
 -- Name: FUNCTION rule_to_check(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: has edited rules read at once';
+COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: edited rules are parsed at once';
 
 -- Name: run_ended(); Type: FUNCTION
 CREATE FUNCTION public.run_ended() RETURNS trigger
@@ -1994,7 +1964,7 @@ COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer
 COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
 
 -- Name: COLUMN run.stop_requested_at; Type: COMMENT
-COMMENT ON COLUMN public.run.stop_requested_at IS 'Since when it is asked to stop at its next call';
+COMMENT ON COLUMN public.run.stop_requested_at IS 'Time of a request to stop; it stops at its next call';
 
 -- Name: COLUMN run.batch_count; Type: COMMENT
 COMMENT ON COLUMN public.run.batch_count IS 'Batches it was split into';
@@ -2024,7 +1994,7 @@ COMMENT ON COLUMN public.run.error IS 'What went wrong, in a sentence';
 COMMENT ON COLUMN public.run.traceback IS 'Where it went wrong, redacted';
 
 -- Name: COLUMN run.requested_by; Type: COMMENT
-COMMENT ON COLUMN public.run.requested_by IS 'Who asked for it, when a person did';
+COMMENT ON COLUMN public.run.requested_by IS 'Person who requested it';
 
 -- Name: COLUMN run.retry_of; Type: COMMENT
 COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
@@ -2113,7 +2083,7 @@ end
 $$;
 
 -- Name: FUNCTION run_request_check(); Type: COMMENT
-COMMENT ON FUNCTION public.run_request_check() IS 'Trigger: refuses requests that beat could not answer, however they were made';
+COMMENT ON FUNCTION public.run_request_check() IS 'Trigger: refuses requests that beat could not carry out';
 
 -- Name: run_requested(); Type: FUNCTION
 CREATE FUNCTION public.run_requested() RETURNS trigger
@@ -2126,7 +2096,7 @@ end
 $$;
 
 -- Name: FUNCTION run_requested(); Type: COMMENT
-COMMENT ON FUNCTION public.run_requested() IS 'Trigger: wakes every beat when somebody asks for a run';
+COMMENT ON FUNCTION public.run_requested() IS 'Trigger: wakes every beat at a request for a run';
 
 -- Name: schedule_check(); Type: FUNCTION
 CREATE FUNCTION public.schedule_check() RETURNS trigger
@@ -2171,9 +2141,9 @@ begin
         perform schedule_check_values(new);
     end if;
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
-        raise exception 'pause_reason says why "%" is paused, and it is not', new.name
+        raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); why it is as it is belongs into note.', new.name, new.pause_reason);
+                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
@@ -2209,7 +2179,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check(); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check() IS 'Trigger: refuses mistakes in the columns that changed, in words a person understands';
+COMMENT ON FUNCTION public.schedule_check() IS 'Trigger: refuses mistakes in the columns that changed, with a hint';
 
 -- Name: schedule_check_after(text, text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_after(follower text, leader text) RETURNS void
@@ -2240,7 +2210,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_after(follower text, leader text); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_after(follower text, leader text) IS 'Refuses to follow nothing, oneself, or in a circle';
+COMMENT ON FUNCTION public.schedule_check_after(follower text, leader text) IS 'Refuses to run after an unknown schedule, after itself, or in a circle';
 
 -- Name: schedule_check_calendar(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_calendar(mic text) RETURNS void
@@ -2276,7 +2246,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_cron(cron text); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_cron(cron text) IS 'Refuses a cron text that beat could not obey, field by field';
+COMMENT ON FUNCTION public.schedule_check_cron(cron text) IS 'Refuses a wrong cron text and names the field';
 
 -- Name: task_kind; Type: TABLE
 CREATE TABLE public.task_kind (
@@ -2332,7 +2302,7 @@ COMMENT ON COLUMN public.task_kind.max_attempts IS 'Attempts per batch, unless t
 COMMENT ON COLUMN public.task_kind.timeout IS 'Longest time of a run, unless the schedule says otherwise';
 
 -- Name: COLUMN task_kind.retired_at; Type: COMMENT
-COMMENT ON COLUMN public.task_kind.retired_at IS 'No worker knows it any more, since then';
+COMMENT ON COLUMN public.task_kind.retired_at IS 'Since when no worker knows it';
 
 -- Name: COLUMN task_kind.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.task_kind.updated_at IS 'Last registered';
@@ -2365,7 +2335,7 @@ begin
                   hint = 'A bare number means seconds: write ''15 minutes'', not ''15''.';
     end if;
     if every > kind.max_every then
-        raise exception 'every = % is too seldom for %', every, kind.name
+        raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
                   hint = 'To stop it for a while: SELECT pause(name, ''why'').';
@@ -2388,7 +2358,7 @@ begin
                                           ('paused_until', new.paused_until)) given(name, at) loop
         if at is not null and not at between '1900-01-01Z' and '9990-01-01Z'
            and not (name = 'paused_until' and at = 'infinity') then
-            raise exception '% = % is no time that can come', name, at
+            raise exception '% = % is not a possible time', name, at
                 using errcode = '23514', column = name,
                       hint = format('Write e.g. %s = ''2026-12-24 17:00 Europe/Berlin'', or NULL.', name);
         end if;
@@ -2397,7 +2367,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_check_instants(new public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_instants(new public.schedule) IS 'Refuses times that no calendar of the program holds';
+COMMENT ON FUNCTION public.schedule_check_instants(new public.schedule) IS 'Refuses times that the programs cannot represent';
 
 -- Name: schedule_check_timezone(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_timezone(zone text) RETURNS void
@@ -2432,11 +2402,11 @@ declare
         case when new.after is not null then 'after' end], null);
 begin
     if cardinality(given) = 0 then
-        raise exception 'schedule "%" says nothing about when it runs', new.name
+        raise exception 'schedule "%" has no timing', new.name
             using errcode = '23514', column = 'every',
                   hint = 'Set exactly one of every, cron, at, after, e.g. every = ''15 minutes''.';
     elsif cardinality(given) > 1 then
-        raise exception 'schedule "%" says twice when it runs: %', new.name, array_to_string(given, ' and ')
+        raise exception 'schedule "%" has more than one timing: %', new.name, array_to_string(given, ' and ')
             using errcode = '23514', column = given[2],
                   hint = format('Set exactly one and the others to NULL, e.g. SET %s = %s, %s = NULL.',
                                 given[2], '…', given[1]);
@@ -2450,8 +2420,8 @@ begin
         perform schedule_check_instants(new);
     end if;
     if greatest(new.every, new.jitter, new.catch_up_window, new.timeout, new.expires) > interval '36500 days' then
-        raise exception 'no length of time of a schedule may be more than 36500 days'
-            using errcode = '23514', hint = 'That is a hundred years: every, jitter, catch_up_window, timeout, expires.';
+        raise exception 'an interval of a schedule may be at most 36500 days'
+            using errcode = '23514', hint = 'This applies to every, jitter, catch_up_window, timeout and expires.';
     end if;
     if jsonb_typeof(new.options) <> 'object' then
         raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
@@ -2487,11 +2457,11 @@ begin
     if new.alert_after is null or new.alert_after < 1 then
         raise exception 'alert_after = % is not allowed', coalesce(new.alert_after::text, 'null')
             using errcode = '23514', column = 'alert_after',
-                  hint = 'It must be 1 or more: 1 tells of the first failed run, 3 of the third in a row.';
+                  hint = 'It must be 1 or more: 1 reports the first failed run, 3 the third in a row.';
     elsif not (new.alert_on_partial > 0 and new.alert_on_partial <= 1) then
         raise exception 'alert_on_partial = % is not allowed', new.alert_on_partial
             using errcode = '23514', column = 'alert_on_partial',
-                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: a partial run is never told.';
+                  hint = 'It is a share of failed items, more than 0 and at most 1: 0.5 is half of them; NULL: partial runs are not reported.';
     end if;
     if least(new.max_runs, new.pause_after_failures, new.max_attempts, new.batch_size, new.max_in_flight) < 1 then
         select * into name, number
@@ -2517,7 +2487,7 @@ end
 $_$;
 
 -- Name: FUNCTION schedule_check_values(new public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_check_values(new public.schedule) IS 'Refuses single values that make no sense, before CHECK constraints do, with a hint';
+COMMENT ON FUNCTION public.schedule_check_values(new public.schedule) IS 'Refuses impossible values before the CHECK constraints do, with a hint';
 
 -- Name: schedule_check_word(text, text, text[]); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_word(name text, given text, known text[]) RETURNS void
@@ -2610,14 +2580,14 @@ begin
     if followers is not null then
         raise exception 'schedule "%" cannot be deleted: % runs after it', old.name, followers
             using errcode = '23503', column = 'after',
-                  hint = 'Give what follows a timing of its own, or delete it first.';
+                  hint = 'Give the schedules that run after it another timing, or delete them first.';
     end if;
     return old;
 end
 $$;
 
 -- Name: FUNCTION schedule_kept(); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_kept() IS 'Trigger: what others run after is not deleted';
+COMMENT ON FUNCTION public.schedule_kept() IS 'Trigger: a schedule that others run after cannot be deleted';
 
 -- Name: schedule_named(text); Type: FUNCTION
 CREATE FUNCTION public.schedule_named(wanted text) RETURNS public.schedule
@@ -2646,7 +2616,7 @@ CREATE FUNCTION public.schedule_says_disabled(s public.schedule) RETURNS void
     AS $$
 begin
     if not s.enabled then
-        raise notice '"%" is disabled and stays so%', s.name, coalesce(': ' || s.note, '')
+        raise notice '"%" is disabled and does not run%', s.name, coalesce(': ' || s.note, '')
             using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
     elsif (select paused from pause_switch) then
         raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
@@ -2655,7 +2625,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_says_disabled(s public.schedule); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Tells whoever pauses or resumes a schedule that it does not run anyway';
+COMMENT ON FUNCTION public.schedule_says_disabled(s public.schedule) IS 'Notice to whoever pauses or resumes a schedule that is disabled';
 
 -- Name: schedule_stamp(); Type: FUNCTION
 CREATE FUNCTION public.schedule_stamp() RETURNS trigger
@@ -2751,7 +2721,7 @@ CREATE TABLE public.notice (
 );
 
 -- Name: TABLE notice; Type: COMMENT
-COMMENT ON TABLE public.notice IS 'The outbox: what people are to be told, one row a channel.';
+COMMENT ON TABLE public.notice IS 'The outbox: messages to people, one row a channel.';
 
 -- Name: COLUMN notice.id; Type: COMMENT
 COMMENT ON COLUMN public.notice.id IS 'Order';
@@ -2760,13 +2730,13 @@ COMMENT ON COLUMN public.notice.id IS 'Order';
 COMMENT ON COLUMN public.notice.channel IS 'Channel';
 
 -- Name: COLUMN notice.key; Type: COMMENT
-COMMENT ON COLUMN public.notice.key IS 'What it tells of; once for each channel';
+COMMENT ON COLUMN public.notice.key IS 'What it is about; once for each channel';
 
 -- Name: COLUMN notice.match_id; Type: COMMENT
-COMMENT ON COLUMN public.notice.match_id IS 'The match it tells of';
+COMMENT ON COLUMN public.notice.match_id IS 'The match it is about';
 
 -- Name: COLUMN notice.content; Type: COMMENT
-COMMENT ON COLUMN public.notice.content IS 'What it says when it tells of no match: title, text';
+COMMENT ON COLUMN public.notice.content IS 'Title and text of a notice that is not about a match';
 
 -- Name: COLUMN notice.state; Type: COMMENT
 COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
@@ -2781,7 +2751,7 @@ COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
 COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
 
 -- Name: COLUMN notice.answer; Type: COMMENT
-COMMENT ON COLUMN public.notice.answer IS 'What the server said last';
+COMMENT ON COLUMN public.notice.answer IS 'Last response of the server';
 
 -- Name: COLUMN notice.created_at; Type: COMMENT
 COMMENT ON COLUMN public.notice.created_at IS 'Written';
@@ -2856,7 +2826,7 @@ CREATE FUNCTION public.settle_permits(answered bigint[], elapsed double precisio
 $$;
 
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
-COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of their answers';
+COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of the response';
 
 -- Name: sign_words(interval); Type: FUNCTION
 CREATE FUNCTION public.sign_words(passed interval) RETURNS text
@@ -2867,7 +2837,7 @@ CREATE FUNCTION public.sign_words(passed interval) RETURNS text
 $$;
 
 -- Name: FUNCTION sign_words(passed interval); Type: COMMENT
-COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a sign of life was given, to the second: "3s ago"';
+COMMENT ON FUNCTION public.sign_words(passed interval) IS 'How long ago a heartbeat was, to the second: "3s ago"';
 
 -- Name: site_check(); Type: FUNCTION
 CREATE FUNCTION public.site_check() RETURNS trigger
@@ -2917,7 +2887,7 @@ begin
             using errcode = '23514', column = 'id_pattern', hint = 'Its first group is the ad''s number: /(\d+)/?$';
     end if;
     if new.page_path ~ '[{}]' and replace(new.page_path, '{page}', '') ~ '[{}]' then
-        raise exception 'page_path = % has braces beside {page}', new.page_path
+        raise exception 'page_path = % has braces other than {page}', new.page_path
             using errcode = '23514', column = 'page_path', hint = 'Write e.g. page_path = ''page-{page}''.';
     end if;
     if tg_op = 'INSERT' or new.upstream <> old.upstream then
@@ -2952,7 +2922,7 @@ end
 $$;
 
 -- Name: FUNCTION stop_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Ask a run to stop: what waits ends at once, what runs at its next call';
+COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run: waiting batches end at once, running ones at their next call';
 
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record
@@ -2960,7 +2930,7 @@ CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uu
     AS $$
 declare
     rules upstream;
-    door upstream_state;
+    state upstream_state;
     refusal record;
     now_ timestamptz;
     spare_ integer;
@@ -2972,7 +2942,7 @@ begin
     if cardinality(answered) > 0 then
         perform settle_permits(answered, elapsed, statuses);
     end if;
-    select * into door from upstream_state where upstream = for_upstream for update;
+    select * into state from upstream_state where upstream = for_upstream for update;
     if not found then
         raise exception 'no upstream named "%"', for_upstream
             using hint = 'INSERT INTO upstream (name, base_url) …';
@@ -2981,7 +2951,7 @@ begin
     -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
     select * into rules from upstream where name = for_upstream;
-    trying := door.failures > 0;
+    trying := state.failures > 0;
     if for_run is not null
        and exists (select from run where id = for_run and stop_requested_at is not null) then
         wait_seconds := 86400;
@@ -2989,7 +2959,7 @@ begin
         cause := 'stop';
         return;
     end if;
-    refusal := permit_refusal(rules, door, now_, false);
+    refusal := permit_refusal(rules, state, now_, false);
     if refusal.free_at > now_ then
         wait_seconds := extract(epoch from least(refusal.free_at, now_ + interval '31 days') - now_);
         reason := refusal.reason;
@@ -2999,7 +2969,7 @@ begin
          where upstream = for_upstream and next_permit_at is distinct from refusal.free_at;
         return;
     end if;
-    spare_ := coalesce(refusal.spare, door.spare);
+    spare_ := coalesce(refusal.spare, state.spare);
     if spare_ is not null then
         -- Stamps only leave windows and only drop: what was spare is spare still, less what is given.
         update upstream_state set spare = spare_ - 1 where upstream = for_upstream;
@@ -3012,7 +2982,7 @@ end
 $$;
 
 -- Name: FUNCTION take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text); Type: COMMENT
-COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what (the settled log)';
+COMMENT ON FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) IS 'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';
 
 -- Name: tell_incident(text, text, text, text, text); Type: FUNCTION
 CREATE FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) RETURNS integer
@@ -3024,7 +2994,7 @@ begin
     insert into notice (channel, key, content)
     select c.name, notice_key, jsonb_build_object('title', title, 'text', said)
       from channel c
-     -- A channel is not told of its own trouble: that would be the next thing it cannot send.
+     -- A channel gets no notice of its own trouble: it could not send that either.
      where c.enabled and c.incidents and not (kind_of like 'notices %' and c.name = about)
         on conflict do nothing;
     get diagnostics told = row_count;
@@ -3033,7 +3003,37 @@ end
 $$;
 
 -- Name: FUNCTION tell_incident(notice_key text, kind_of text, about text, title text, said text); Type: COMMENT
-COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every channel that hears of incidents, once for each key; how many that made';
+COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every enabled channel with incidents, once for each key; returns how many';
+
+-- Name: unblock(text, text); Type: FUNCTION
+CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
+    LANGUAGE plpgsql
+    AS $$
+declare
+    kept upstream;
+begin
+    perform require_operator('upstream', 'change');
+    select * into kept from upstream where name = upstream_name;
+    if kept.name is null then
+        raise exception 'no upstream named "%"', upstream_name
+            using errcode = 'P0002',
+                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+    end if;
+    if not kept.enabled then
+        raise exception 'upstream "%" is disabled, not blocked', kept.name
+            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+    end if;
+    if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
+        raise notice 'Upstream % is not blocked.', kept.name;
+    end if;
+    update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
+    returning * into kept;
+    return kept;
+end
+$$;
+
+-- Name: FUNCTION unblock(upstream_name text, why text); Type: COMMENT
+COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
 
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
@@ -3047,7 +3047,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_added(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its door';
+COMMENT ON FUNCTION public.upstream_added() IS 'Trigger: a new upstream gets its row in upstream_state';
 
 -- Name: upstream_check(); Type: FUNCTION
 CREATE FUNCTION public.upstream_check() RETURNS trigger
@@ -3062,7 +3062,7 @@ begin
             using errcode = '23514', column = 'name', hint = 'Write e.g. ''head_fi''.';
     end if;
     if new.base_url !~ '^(https?|smtps?|smtp[+]starttls)://[^/]' then
-        raise exception 'base_url of % is no address', new.name
+        raise exception 'base_url of % is not a URL', new.name
             using errcode = '23514', column = 'base_url', hint = 'base_url must begin with http(s):// or smtp(s)://, e.g. ''https://api.example.org''.';
     end if;
     if tg_op = 'INSERT' or new.base_url <> old.base_url then
@@ -3070,7 +3070,7 @@ begin
         begin
             written := url_address(new.base_url);
         exception when invalid_text_representation then
-            raise exception 'base_url of % names a host that is no address', new.name
+            raise exception 'base_url of % has an invalid host', new.name
                 using errcode = '23514', column = 'base_url',
                       hint = 'Write an IPv4 address as four decimal numbers, an IPv6 address in brackets, or a name.';
         end;
@@ -3108,7 +3108,7 @@ declare
     edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
                                       else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
 begin
-    -- In force at once: what waits is looked at again by beat.
+    -- Beat looks at waiting batches again.
     update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
     perform pg_notify('watchkeeper', 'upstream');
     return null;
@@ -3116,23 +3116,7 @@ end
 $$;
 
 -- Name: FUNCTION upstream_edited(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota is in force at once';
-
--- Name: upstream_unblocked(); Type: FUNCTION
-CREATE FUNCTION public.upstream_unblocked() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-begin
-    -- Half open: one call goes first, and the others wait for what it is told.
-    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
-     where upstream = new.name and blocked_until > clock_timestamp();
-    return null;
-end
-$$;
-
--- Name: FUNCTION upstream_unblocked(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_unblocked() IS 'Trigger: a person opens the closed door of an upstream';
+COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota takes effect at once';
 
 -- Name: upstream_stamped(); Type: FUNCTION
 CREATE FUNCTION public.upstream_stamped() RETURNS trigger
@@ -3146,7 +3130,23 @@ end
 $$;
 
 -- Name: FUNCTION upstream_stamped(); Type: COMMENT
-COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: an upstream knows when it was last edited';
+COMMENT ON FUNCTION public.upstream_stamped() IS 'Trigger: updated_at is the time of the last edit';
+
+-- Name: upstream_unblocked(); Type: FUNCTION
+CREATE FUNCTION public.upstream_unblocked() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    -- Half open: one call goes first, and the others wait for its response.
+    update upstream_state set blocked_until = clock_timestamp(), failures = greatest(failures, 1)
+     where upstream = new.name and blocked_until > clock_timestamp();
+    return null;
+end
+$$;
+
+-- Name: FUNCTION upstream_unblocked(); Type: COMMENT
+COMMENT ON FUNCTION public.upstream_unblocked() IS 'Trigger: unblock() lifts the block of an upstream';
 
 -- Name: url_address(text); Type: FUNCTION
 CREATE FUNCTION public.url_address(url text) RETURNS inet
@@ -3165,14 +3165,14 @@ begin
         return host::inet;
     elsif host ~ '^(0x[0-9a-f]*|[0-9]+)([.](0x[0-9a-f]*|[0-9]+)){0,3}$' then
         -- Resolvers read 0177.1 and 2130706433 as 127.0.0.1.
-        raise exception '"%" is no address', host using errcode = '22P02';
+        raise exception '"%" is not a valid address', host using errcode = '22P02';
     end if;
     return null;
 end
 $_$;
 
 -- Name: FUNCTION url_address(url text); Type: COMMENT
-COMMENT ON FUNCTION public.url_address(url text) IS 'The address that an URL writes out or that its host always stands for; null for other names, an error for a number that is no address';
+COMMENT ON FUNCTION public.url_address(url text) IS 'The address in a URL, or the one that its host always means; null for other names, an error for a number that is not a valid address';
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
@@ -3209,9 +3209,9 @@ CREATE FUNCTION public.worker_group_check() RETURNS trigger
     AS $_$
 begin
     if new.name !~ '^[^@ ]+$' then
-        raise exception 'name "%" is no worker group', left(new.name, 100)
+        raise exception 'name "%" is not a worker group', left(new.name, 100)
             using errcode = '23514', column = 'name',
-                  hint = 'It is what stands before @ in a worker''s node name: ''prices'' for prices@host.';
+                  hint = 'It is the part before @ in a worker''s node name: ''prices'' for prices@host.';
     end if;
     if new.min_processes < 1 or new.max_processes > 500 or new.max_processes < new.min_processes then
         raise exception '% to % processes are not allowed for workers of %', new.min_processes, new.max_processes, new.name
@@ -3223,7 +3223,7 @@ end
 $_$;
 
 -- Name: FUNCTION worker_group_check(); Type: COMMENT
-COMMENT ON FUNCTION public.worker_group_check() IS 'Trigger: refuses bounds that no pool can have, with a hint';
+COMMENT ON FUNCTION public.worker_group_check() IS 'Trigger: refuses bounds that a pool cannot have, with a hint';
 
 -- Name: zone_offset(timestamp with time zone, text); Type: FUNCTION
 CREATE FUNCTION public.zone_offset(at timestamp with time zone, zone text) RETURNS interval
@@ -3231,7 +3231,7 @@ CREATE FUNCTION public.zone_offset(at timestamp with time zone, zone text) RETUR
     AS $$ select (at at time zone zone) - (at at time zone 'UTC') $$;
 
 -- Name: FUNCTION zone_offset(at timestamp with time zone, zone text); Type: COMMENT
-COMMENT ON FUNCTION public.zone_offset(at timestamp with time zone, zone text) IS 'What a zone''s clocks are ahead of UTC at an instant';
+COMMENT ON FUNCTION public.zone_offset(at timestamp with time zone, zone text) IS 'Offset of a zone from UTC at an instant';
 
 -- Name: zone_stretches(date, text); Type: FUNCTION
 CREATE FUNCTION public.zone_stretches(day date, zone text) RETURNS TABLE(starts timestamp with time zone, ends timestamp with time zone, ahead interval)
@@ -3276,7 +3276,7 @@ end
 $$;
 
 -- Name: FUNCTION zone_stretches(day date, zone text); Type: COMMENT
-COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Stretches of time between changes of a zone''s clocks that hold every instant of a local date';
+COMMENT ON FUNCTION public.zone_stretches(day date, zone text) IS 'Spans between changes of a zone''s clocks that contain a local date';
 
 
 -- Name: allowed_network; Type: TABLE
@@ -3428,7 +3428,7 @@ CREATE TABLE public.category (
 );
 
 -- Name: TABLE category; Type: COMMENT
-COMMENT ON TABLE public.category IS 'Categories of sites; those marked scraped are visited.';
+COMMENT ON TABLE public.category IS 'Categories of sites; those marked scraped are read.';
 
 -- Name: COLUMN category.id; Type: COMMENT
 COMMENT ON COLUMN public.category.id IS 'Key';
@@ -3452,7 +3452,7 @@ COMMENT ON COLUMN public.category.path IS 'Path of its first page; or with {page
 COMMENT ON COLUMN public.category.parent_id IS 'Category it belongs to';
 
 -- Name: COLUMN category.scraped; Type: COMMENT
-COMMENT ON COLUMN public.category.scraped IS 'Whether visited';
+COMMENT ON COLUMN public.category.scraped IS 'Whether scrapes read it';
 
 -- Name: category_id_seq; Type: SEQUENCE
 ALTER TABLE public.category ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -3472,7 +3472,7 @@ CREATE TABLE public.category_state (
 );
 
 -- Name: TABLE category_state; Type: COMMENT
-COMMENT ON TABLE public.category_state IS 'Since when and last when each category was scraped whole.';
+COMMENT ON TABLE public.category_state IS 'First and last complete scrape of each category.';
 
 -- Name: COLUMN category_state.category_id; Type: COMMENT
 COMMENT ON COLUMN public.category_state.category_id IS 'Category';
@@ -3522,7 +3522,7 @@ COMMENT ON COLUMN public.channel.sender IS 'E-mail: From';
 COMMENT ON COLUMN public.channel.max_per_hour IS 'Most messages an hour; more notices share a message';
 
 -- Name: COLUMN channel.incidents; Type: COMMENT
-COMMENT ON COLUMN public.channel.incidents IS 'Also hears what is broken, and the daily digest';
+COMMENT ON COLUMN public.channel.incidents IS 'Also gets incidents and the daily digest';
 
 -- Name: COLUMN channel.enabled; Type: COMMENT
 COMMENT ON COLUMN public.channel.enabled IS 'false: notices wait';
@@ -3532,29 +3532,6 @@ COMMENT ON COLUMN public.channel.note IS 'Why it is as it is';
 
 -- Name: COLUMN channel.created_at; Type: COMMENT
 COMMENT ON COLUMN public.channel.created_at IS 'Added';
-
--- Name: detour; Type: TABLE
-CREATE TABLE public.detour (
-    run_id uuid NOT NULL,
-    seq integer NOT NULL,
-    url text NOT NULL,
-    location text NOT NULL
-);
-
--- Name: TABLE detour; Type: COMMENT
-COMMENT ON TABLE public.detour IS 'Redirects followed half-way by a batch that must wait for its next call.';
-
--- Name: COLUMN detour.run_id; Type: COMMENT
-COMMENT ON COLUMN public.detour.run_id IS 'Its run';
-
--- Name: COLUMN detour.seq; Type: COMMENT
-COMMENT ON COLUMN public.detour.seq IS 'Its batch';
-
--- Name: COLUMN detour.url; Type: COMMENT
-COMMENT ON COLUMN public.detour.url IS 'What was asked for';
-
--- Name: COLUMN detour.location; Type: COMMENT
-COMMENT ON COLUMN public.detour.location IS 'Where it led, at the same server';
 
 -- Name: token_profile; Type: TABLE
 CREATE TABLE public.token_profile (
@@ -3582,7 +3559,7 @@ COMMENT ON COLUMN public.token_profile.run_id IS 'Discovery run that asked';
 COMMENT ON COLUMN public.token_profile.token_id IS 'Token';
 
 -- Name: COLUMN token_profile.early_window_minutes; Type: COMMENT
-COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: so long after the oldest pool was made';
+COMMENT ON COLUMN public.token_profile.early_window_minutes IS 'Early: minutes after the oldest pool was made';
 
 -- Name: COLUMN token_profile.min_profit_pct; Type: COMMENT
 COMMENT ON COLUMN public.token_profile.min_profit_pct IS 'Least gain (percent)';
@@ -3663,7 +3640,7 @@ CREATE VIEW public.discovery_stats AS
   ORDER BY COALESCE(r.schedule, 'by hand'::text);
 
 -- Name: VIEW discovery_stats; Type: COMMENT
-COMMENT ON VIEW public.discovery_stats IS 'What each discovery schedule brought: runs, new and updated tokens, new ones a run';
+COMMENT ON VIEW public.discovery_stats IS 'Results of each discovery schedule: runs, new and updated tokens, new ones a run';
 
 -- Name: global_filter; Type: TABLE
 CREATE TABLE public.global_filter (
@@ -3692,7 +3669,7 @@ CREATE TABLE public.heartbeat (
 );
 
 -- Name: TABLE heartbeat; Type: COMMENT
-COMMENT ON TABLE public.heartbeat IS 'Last sign of each beat and worker; silent ones show in health.';
+COMMENT ON TABLE public.heartbeat IS 'Last heartbeat of each beat and worker; silent ones show in health.';
 
 -- Name: COLUMN heartbeat.name; Type: COMMENT
 COMMENT ON COLUMN public.heartbeat.name IS 'Node name, e.g. beat@host or prices@host';
@@ -3704,7 +3681,7 @@ COMMENT ON COLUMN public.heartbeat.role IS 'beat | worker';
 COMMENT ON COLUMN public.heartbeat.started_at IS 'Process start';
 
 -- Name: COLUMN heartbeat.seen_at; Type: COMMENT
-COMMENT ON COLUMN public.heartbeat.seen_at IS 'Last sign';
+COMMENT ON COLUMN public.heartbeat.seen_at IS 'Last heartbeat';
 
 -- Name: COLUMN heartbeat.detail; Type: COMMENT
 COMMENT ON COLUMN public.heartbeat.detail IS 'Version, pid, queues, pool size, clock skew';
@@ -3731,7 +3708,7 @@ CREATE VIEW public.health AS
   ORDER BY role, name;
 
 -- Name: VIEW health; Type: COMMENT
-COMMENT ON VIEW public.health IS 'Each beat and worker, and when it last proved its use';
+COMMENT ON VIEW public.health IS 'Each beat and worker, and its last heartbeat';
 
 -- Name: incident; Type: TABLE
 CREATE TABLE public.incident (
@@ -3740,12 +3717,12 @@ CREATE TABLE public.incident (
     subject text NOT NULL,
     title text NOT NULL,
     text text NOT NULL,
-    unblocked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT incident_unblocked_at_not_null NOT NULL,
     closed_at timestamp with time zone
 );
 
 -- Name: TABLE incident; Type: COMMENT
-COMMENT ON TABLE public.incident IS 'What broke, and when it was well again.';
+COMMENT ON TABLE public.incident IS 'What broke, and when it had recovered.';
 
 -- Name: COLUMN incident.id; Type: COMMENT
 COMMENT ON COLUMN public.incident.id IS 'Order';
@@ -3757,16 +3734,16 @@ COMMENT ON COLUMN public.incident.kind IS 'As in view trouble';
 COMMENT ON COLUMN public.incident.subject IS 'Schedule, process, queue, channel or upstream';
 
 -- Name: COLUMN incident.title; Type: COMMENT
-COMMENT ON COLUMN public.incident.title IS 'What is the matter';
+COMMENT ON COLUMN public.incident.title IS 'What is broken';
 
 -- Name: COLUMN incident.text; Type: COMMENT
 COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
 
--- Name: COLUMN incident.unblocked_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.unblocked_at IS 'Seen first';
+-- Name: COLUMN incident.opened_at; Type: COMMENT
+COMMENT ON COLUMN public.incident.opened_at IS 'Seen first';
 
 -- Name: COLUMN incident.closed_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.closed_at IS 'Well again; null: still broken';
+COMMENT ON COLUMN public.incident.closed_at IS 'When it was over; null: still broken';
 
 -- Name: incident_id_seq; Type: SEQUENCE
 ALTER TABLE public.incident ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -3806,7 +3783,7 @@ COMMENT ON COLUMN public.list_page.etag IS 'Its ETag';
 COMMENT ON COLUMN public.list_page.last_modified IS 'Its Last-Modified';
 
 -- Name: COLUMN list_page.reading; Type: COMMENT
-COMMENT ON COLUMN public.list_page.reading IS 'By which version of the site''s row it was read';
+COMMENT ON COLUMN public.list_page.reading IS 'Version of the site''s row that it was read by';
 
 -- Name: COLUMN list_page.external_ids; Type: COMMENT
 COMMENT ON COLUMN public.list_page.external_ids IS 'Its ads, in order';
@@ -3908,7 +3885,7 @@ COMMENT ON COLUMN public.listing.listed_at IS 'When the seller listed it';
 COMMENT ON COLUMN public.listing.edited_at IS 'When the seller last edited it';
 
 -- Name: COLUMN listing.missed_scrapes; Type: COMMENT
-COMMENT ON COLUMN public.listing.missed_scrapes IS 'Complete scrapes in a row that covered its place without it';
+COMMENT ON COLUMN public.listing.missed_scrapes IS 'Complete scrapes in a row that should have shown it and did not';
 
 -- Name: COLUMN listing.first_seen_at; Type: COMMENT
 COMMENT ON COLUMN public.listing.first_seen_at IS 'First seen';
@@ -4019,7 +3996,7 @@ CREATE VIEW public.login_without_limits AS
           WHERE ((s.setrole = r.oid) AND ((s.setconfig)::text ~~ '%idle_in_transaction_session_timeout=%'::text)))))));
 
 -- Name: VIEW login_without_limits; Type: COMMENT
-COMMENT ON VIEW public.login_without_limits IS 'People''s logins without a connection limit or time-outs: a role cannot give them, SELECT limit_login(name) does';
+COMMENT ON VIEW public.login_without_limits IS 'Logins of people without a connection limit or time-outs; to set them: SELECT limit_login(name);';
 
 -- Name: COLUMN login_without_limits.name; Type: COMMENT
 COMMENT ON COLUMN public.login_without_limits.name IS 'The login';
@@ -4036,7 +4013,7 @@ CREATE TABLE public.machine_lock (
 COMMENT ON TABLE public.machine_lock IS 'Rows that beat and workers lock to take turns; made when first needed.';
 
 -- Name: COLUMN machine_lock.name; Type: COMMENT
-COMMENT ON COLUMN public.machine_lock.name IS 'What is done in turns';
+COMMENT ON COLUMN public.machine_lock.name IS 'Name of the lock';
 
 -- Name: market; Type: TABLE
 CREATE TABLE public.market (
@@ -4095,7 +4072,7 @@ CREATE TABLE public.match (
 );
 
 -- Name: TABLE match; Type: COMMENT
-COMMENT ON TABLE public.match IS 'What rules fitted: once for each rule, subject and occasion.';
+COMMENT ON TABLE public.match IS 'Matches of rules: one for each rule, subject and occasion.';
 
 -- Name: COLUMN match.id; Type: COMMENT
 COMMENT ON COLUMN public.match.id IS 'Key';
@@ -4137,6 +4114,29 @@ ALTER TABLE public.match ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     CACHE 1
 );
 
+-- Name: memo; Type: TABLE
+CREATE TABLE public.memo (
+    run_id uuid NOT NULL,
+    name text NOT NULL,
+    value jsonb NOT NULL,
+    seq integer NOT NULL
+);
+
+-- Name: TABLE memo; Type: COMMENT
+COMMENT ON TABLE public.memo IS 'Results that batches keep while they wait: steps of a plan, redirects.';
+
+-- Name: COLUMN memo.run_id; Type: COMMENT
+COMMENT ON COLUMN public.memo.run_id IS 'Its run';
+
+-- Name: COLUMN memo.name; Type: COMMENT
+COMMENT ON COLUMN public.memo.name IS 'Step of the plan, or the address that redirects';
+
+-- Name: COLUMN memo.value; Type: COMMENT
+COMMENT ON COLUMN public.memo.value IS 'The result';
+
+-- Name: COLUMN memo.seq; Type: COMMENT
+COMMENT ON COLUMN public.memo.seq IS 'Its batch';
+
 -- Name: notice_id_seq; Type: SEQUENCE
 ALTER TABLE public.notice ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.notice_id_seq
@@ -4165,7 +4165,7 @@ CREATE VIEW public.notice_log AS
   ORDER BY n.id DESC;
 
 -- Name: VIEW notice_log; Type: COMMENT
-COMMENT ON VIEW public.notice_log IS 'The outbox: what people were told, through which channel, and what its server said';
+COMMENT ON VIEW public.notice_log IS 'The outbox: messages to people, through which channel, and what its server answered';
 
 -- Name: permit; Type: TABLE
 CREATE TABLE public.permit (
@@ -4193,13 +4193,13 @@ COMMENT ON COLUMN public.permit.upstream IS 'The upstream';
 COMMENT ON COLUMN public.permit.granted_at IS 'When the call was let through';
 
 -- Name: COLUMN permit.stamp; Type: COMMENT
-COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, when the answer was in';
+COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, time of the response';
 
 -- Name: COLUMN permit.settled; Type: COMMENT
-COMMENT ON COLUMN public.permit.settled IS 'Whether the answer is in';
+COMMENT ON COLUMN public.permit.settled IS 'Whether the response is in';
 
 -- Name: COLUMN permit.status; Type: COMMENT
-COMMENT ON COLUMN public.permit.status IS 'HTTP status of the answer';
+COMMENT ON COLUMN public.permit.status IS 'HTTP status of the response';
 
 -- Name: COLUMN permit.run_id; Type: COMMENT
 COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
@@ -4208,7 +4208,7 @@ COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
 COMMENT ON COLUMN public.permit.seq IS 'The batch that called';
 
 -- Name: COLUMN permit.path; Type: COMMENT
-COMMENT ON COLUMN public.permit.path IS 'What was called, without secrets';
+COMMENT ON COLUMN public.permit.path IS 'Path called, without secrets';
 
 -- Name: permit_id_seq; Type: SEQUENCE
 ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4219,25 +4219,6 @@ ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
--- Name: memo; Type: TABLE
-CREATE TABLE public.memo (
-    run_id uuid NOT NULL,
-    name text NOT NULL,
-    value jsonb NOT NULL
-);
-
--- Name: TABLE memo; Type: COMMENT
-COMMENT ON TABLE public.memo IS 'What plans learned from upstreams; a plan that had to wait asks for the rest.';
-
--- Name: COLUMN memo.run_id; Type: COMMENT
-COMMENT ON COLUMN public.memo.run_id IS 'Its run';
-
--- Name: COLUMN memo.name; Type: COMMENT
-COMMENT ON COLUMN public.memo.name IS 'The step, as its kind calls it';
-
--- Name: COLUMN memo.value; Type: COMMENT
-COMMENT ON COLUMN public.memo.value IS 'What was learned';
 
 -- Name: price_bar; Type: TABLE
 CREATE TABLE public.price_bar (
@@ -4301,7 +4282,7 @@ CREATE TABLE public.price_outcome (
 );
 
 -- Name: TABLE price_outcome; Type: COMMENT
-COMMENT ON TABLE public.price_outcome IS 'What became of each symbol in each price run.';
+COMMENT ON TABLE public.price_outcome IS 'Outcome of each symbol in each price run.';
 
 -- Name: COLUMN price_outcome.run_id; Type: COMMENT
 COMMENT ON COLUMN public.price_outcome.run_id IS 'Run';
@@ -4427,7 +4408,7 @@ CREATE VIEW public.quota_status AS
   ORDER BY u.name, q.per;
 
 -- Name: VIEW quota_status; Type: COMMENT
-COMMENT ON VIEW public.quota_status IS 'How much of each upstream''s limits is used, who waits, what is closed (breaker: closed lets calls through) and why';
+COMMENT ON VIEW public.quota_status IS 'How much of each upstream''s limits is used, who waits, what is blocked and why (breaker: closed lets calls through)';
 
 -- Name: quote; Type: TABLE
 CREATE TABLE public.quote (
@@ -4551,7 +4532,7 @@ UNION ALL
     (i.value ->> 'key'::text) AS symbol,
         CASE
             WHEN (COALESCE((i.value ->> 'state'::text), 'waiting'::text) <> 'deferred'::text) THEN 'error'::text
-            WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%closed: %'::text) THEN 'rate_limited'::text
+            WHEN (COALESCE((i.value ->> 'error'::text), b.error) ~~ '%blocked: %'::text) THEN 'rate_limited'::text
             ELSE 'deferred'::text
         END AS outcome,
     NULL::text AS source,
@@ -4563,7 +4544,7 @@ UNION ALL
   ORDER BY 1 DESC;
 
 -- Name: VIEW recent_price_outcomes; Type: COMMENT
-COMMENT ON VIEW public.recent_price_outcomes IS 'What became of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
+COMMENT ON VIEW public.recent_price_outcomes IS 'Outcome of each symbol in each price run: ok, stale, not_found, rate_limited (the source said so), deferred (our quota is spent) or error; add LIMIT';
 
 -- Name: recent_runs; Type: VIEW
 CREATE VIEW public.recent_runs AS
@@ -4638,7 +4619,7 @@ CREATE TABLE public.rule (
 );
 
 -- Name: TABLE rule; Type: COMMENT
-COMMENT ON TABLE public.rule IS 'What people want to hear of: an expression over what a watch finds.';
+COMMENT ON TABLE public.rule IS 'Rules: an expression over what a watch finds.';
 
 -- Name: COLUMN rule.name; Type: COMMENT
 COMMENT ON COLUMN public.rule.name IS 'Lower-case words joined by hyphens';
@@ -4656,19 +4637,19 @@ COMMENT ON COLUMN public.rule.grammar IS 'Language of the expression: 1 (as it w
 COMMENT ON COLUMN public.rule.filters IS 'Filters that replace the global ones, one by one';
 
 -- Name: COLUMN rule.occasions; Type: COMMENT
-COMMENT ON COLUMN public.rule.occasions IS 'What makes it speak: new, price_drop, relisted, changed';
+COMMENT ON COLUMN public.rule.occasions IS 'Occasions that it is evaluated on: new, price_drop, relisted, changed';
 
 -- Name: COLUMN rule.channels; Type: COMMENT
-COMMENT ON COLUMN public.rule.channels IS 'Channels that hear of its matches; null: every enabled one';
+COMMENT ON COLUMN public.rule.channels IS 'Channels that get its matches; null: every enabled one';
 
 -- Name: COLUMN rule.baseline; Type: COMMENT
 COMMENT ON COLUMN public.rule.baseline IS 'Also ads that a category''s first scrape finds';
 
 -- Name: COLUMN rule.enabled; Type: COMMENT
-COMMENT ON COLUMN public.rule.enabled IS 'false: not asked';
+COMMENT ON COLUMN public.rule.enabled IS 'false: not evaluated';
 
 -- Name: COLUMN rule.note; Type: COMMENT
-COMMENT ON COLUMN public.rule.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.rule.note IS 'Remarks';
 
 -- Name: COLUMN rule.revision; Type: COMMENT
 COMMENT ON COLUMN public.rule.revision IS 'Rises at every edit (trigger)';
@@ -4742,7 +4723,7 @@ CREATE VIEW public.rule_status AS
   ORDER BY r.name;
 
 -- Name: VIEW rule_status; Type: COMMENT
-COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not where it is wrong, and what it found';
+COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not its error, and what it found';
 
 -- Name: run_request_id_seq; Type: SEQUENCE
 ALTER TABLE public.run_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4801,7 +4782,7 @@ CREATE VIEW public.running_now AS
   ORDER BY r.created_at;
 
 -- Name: VIEW running_now; Type: COMMENT
-COMMENT ON VIEW public.running_now IS 'What runs, how far it is, what it waits for';
+COMMENT ON VIEW public.running_now IS 'Active runs, their progress, and what they wait for';
 
 -- Name: scaling_status; Type: VIEW
 CREATE VIEW public.scaling_status AS
@@ -4894,7 +4875,7 @@ CREATE TABLE public.schedule_state (
 WITH (fillfactor='75');
 
 -- Name: TABLE schedule_state; Type: COMMENT
-COMMENT ON TABLE public.schedule_state IS 'What beat knows of each schedule: next run, failures, errors.';
+COMMENT ON TABLE public.schedule_state IS 'State of each schedule: next run, failures, errors.';
 
 -- Name: COLUMN schedule_state.schedule; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.schedule IS 'The schedule';
@@ -4921,10 +4902,10 @@ COMMENT ON COLUMN public.schedule_state.runs_counted IS 'Runs started so far, ag
 COMMENT ON COLUMN public.schedule_state.consecutive_failures IS 'Failed runs since the last good one; alert_on_partial says which partial runs count';
 
 -- Name: COLUMN schedule_state.tripped_at; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it has paused itself; any edit clears it';
+COMMENT ON COLUMN public.schedule_state.tripped_at IS 'Since when it is paused automatically; any edit clears it';
 
 -- Name: COLUMN schedule_state.tripped_reason; Type: COMMENT
-COMMENT ON COLUMN public.schedule_state.tripped_reason IS 'Why it has paused itself';
+COMMENT ON COLUMN public.schedule_state.tripped_reason IS 'Why it is paused automatically';
 
 -- Name: COLUMN schedule_state.error; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.error IS 'Why beat set it aside; any edit lets beat try again';
@@ -5088,7 +5069,7 @@ CREATE TABLE public.scrape (
 );
 
 -- Name: TABLE scrape; Type: COMMENT
-COMMENT ON TABLE public.scrape IS 'What became of each category in each scrape run.';
+COMMENT ON TABLE public.scrape IS 'Outcome of each category in each scrape run.';
 
 -- Name: COLUMN scrape.run_id; Type: COMMENT
 COMMENT ON COLUMN public.scrape.run_id IS 'Run';
@@ -5097,7 +5078,7 @@ COMMENT ON COLUMN public.scrape.run_id IS 'Run';
 COMMENT ON COLUMN public.scrape.category_id IS 'Category';
 
 -- Name: COLUMN scrape.thorough; Type: COMMENT
-COMMENT ON COLUMN public.scrape.thorough IS 'Whether it was the category''s first scrape';
+COMMENT ON COLUMN public.scrape.thorough IS 'Whether it was thorough, as a category''s first scrape is';
 
 -- Name: COLUMN scrape.pages; Type: COMMENT
 COMMENT ON COLUMN public.scrape.pages IS 'Pages read';
@@ -5115,10 +5096,10 @@ COMMENT ON COLUMN public.scrape.new IS 'Ads never seen before';
 COMMENT ON COLUMN public.scrape.changed IS 'Ads that changed';
 
 -- Name: COLUMN scrape.price_changes; Type: COMMENT
-COMMENT ON COLUMN public.scrape.price_changes IS 'Prices noted: first ones and changes';
+COMMENT ON COLUMN public.scrape.price_changes IS 'Prices recorded: first ones and changes';
 
 -- Name: COLUMN scrape.expired; Type: COMMENT
-COMMENT ON COLUMN public.scrape.expired IS 'Ads that were missed once too often';
+COMMENT ON COLUMN public.scrape.expired IS 'Ads that expired';
 
 -- Name: COLUMN scrape.state; Type: COMMENT
 COMMENT ON COLUMN public.scrape.state IS 'running | complete | incomplete | blocked | failed';
@@ -5218,19 +5199,19 @@ COMMENT ON COLUMN public.site.selectors IS 'Where on a card things stand: CSS, o
 COMMENT ON COLUMN public.site.currency IS 'Currency of a price that names none';
 
 -- Name: COLUMN site.expire_after; Type: COMMENT
-COMMENT ON COLUMN public.site.expire_after IS 'An ad expires after so many complete scrapes that covered its place without it';
+COMMENT ON COLUMN public.site.expire_after IS 'Complete scrapes in a row without an ad, that should show it, before it expires';
 
 -- Name: COLUMN site.active; Type: COMMENT
-COMMENT ON COLUMN public.site.active IS 'false: left alone';
+COMMENT ON COLUMN public.site.active IS 'false: not scraped';
 
 -- Name: COLUMN site.note; Type: COMMENT
-COMMENT ON COLUMN public.site.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.site.note IS 'Remarks';
 
 -- Name: COLUMN site.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.site.updated_at IS 'Last edit';
 
 -- Name: COLUMN site.fetch_by; Type: COMMENT
-COMMENT ON COLUMN public.site.fetch_by IS 'http; browser where scripts draw the ads (slower; needs the extra browser)';
+COMMENT ON COLUMN public.site.fetch_by IS 'http, or browser if scripts render the ads (slower; needs the extra browser)';
 
 -- Name: site_turn; Type: TABLE
 CREATE TABLE public.site_turn (
@@ -5461,7 +5442,7 @@ CREATE TABLE public.token_rule (
 );
 
 -- Name: TABLE token_rule; Type: COMMENT
-COMMENT ON TABLE public.token_rule IS 'How each rule stands to each token: what it was told, and what it compares with.';
+COMMENT ON TABLE public.token_rule IS 'State of each rule for each token: what was reported, the price to compare with.';
 
 -- Name: COLUMN token_rule.rule; Type: COMMENT
 COMMENT ON COLUMN public.token_rule.rule IS 'Rule';
@@ -5473,10 +5454,10 @@ COMMENT ON COLUMN public.token_rule.token_id IS 'Token';
 COMMENT ON COLUMN public.token_rule.fits IS 'Whether the rule fitted at the last look';
 
 -- Name: COLUMN token_rule.reference_price; Type: COMMENT
-COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since a drop was told last: drops are counted from it';
+COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since the last reported drop; drops are counted from it';
 
 -- Name: COLUMN token_rule.told; Type: COMMENT
-COMMENT ON COLUMN public.token_rule.told IS 'How often it fitted anew';
+COMMENT ON COLUMN public.token_rule.told IS 'How often a match was reported';
 
 -- Name: token_sighting; Type: TABLE
 CREATE TABLE public.token_sighting (
@@ -5491,7 +5472,7 @@ CREATE TABLE public.token_sighting (
 );
 
 -- Name: TABLE token_sighting; Type: COMMENT
-COMMENT ON TABLE public.token_sighting IS 'What each discovery run made of each token it saw.';
+COMMENT ON TABLE public.token_sighting IS 'Decision of each discovery run about each token it saw.';
 
 -- Name: COLUMN token_sighting.run_id; Type: COMMENT
 COMMENT ON COLUMN public.token_sighting.run_id IS 'Run';
@@ -5755,7 +5736,7 @@ UNION ALL
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
-    (s.name || ' is set aside: beat cannot obey it'::text) AS title,
+    (s.name || ' is set aside: beat cannot plan it'::text) AS title,
     st.error AS text,
     'error'::text AS severity,
     st.error_at AS since
@@ -5775,7 +5756,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     'beat'::text AS subject,
     'no beat runs'::text AS title,
-    (COALESCE(((('the last sign was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'none has ever given a sign'::text) || '; nothing is started and nothing is told until one runs'::text) AS text,
+    (COALESCE(((('the last heartbeat was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'there was never a heartbeat'::text) || '; no run starts and no notice is sent until a beat runs'::text) AS text,
     'error'::text AS severity,
     last.seen_at AS since
    FROM (( SELECT) always
@@ -5792,7 +5773,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     s.name AS subject,
     (('beat '::text || s.name) || ' is silent'::text) AS title,
-    (('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat goes on'::text) AS text,
+    (('last heartbeat '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; another beat runs'::text) AS text,
     'error'::text AS severity,
     s.seen_at AS since
    FROM silent s
@@ -5801,10 +5782,10 @@ UNION ALL
  SELECT 'worker silent'::text AS kind,
     s.name AS subject,
     (('worker '::text || s.name) || ' is silent'::text) AS title,
-    (((('last sign '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
+    (((('last heartbeat '::text || public.sign_words((clock_timestamp() - s.seen_at))) || '; its queues: '::text) || COALESCE(( SELECT string_agg(queue.value, ', '::text ORDER BY queue.value) AS string_agg
            FROM jsonb_array_elements_text(s.queues) queue(value)), 'none'::text)) ||
         CASE
-            WHEN s.covered THEN ', which others serve too'::text
+            WHEN s.covered THEN ', which other workers serve too'::text
             ELSE ''::text
         END) AS text,
     'error'::text AS severity,
@@ -5847,11 +5828,11 @@ UNION ALL
     c.name AS subject,
         CASE
             WHEN (room.free_at > clock_timestamp()) THEN (c.name || ' is near its limit of messages an hour'::text)
-            ELSE (('notices for '::text || c.name) || ' do not leave'::text)
+            ELSE (('notices for '::text || c.name) || ' are not sent'::text)
         END AS title,
-    ((waiting.number || ' wait; '::text) ||
+    ((waiting.number || ' waiting; '::text) ||
         CASE
-            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all that waits goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
+            WHEN (room.free_at > clock_timestamp()) THEN (((((('messages in the last hour: '::text || room.used) || ' of '::text) || c.max_per_hour) || '; one with all waiting notices goes at '::text) || to_char((room.free_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)) || ' UTC'::text)
             ELSE (('the oldest is from '::text || public.ago_words(waiting.oldest)) || COALESCE(('; the server said: '::text || waiting.answer), '; does the schedule send-notices run?'::text))
         END) AS text,
         CASE
@@ -5871,7 +5852,7 @@ UNION ALL
  SELECT 'notices dead'::text AS kind,
     n.channel AS subject,
     (('notices for '::text || n.channel) || ' were given up'::text) AS title,
-    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is mended: celery -A workers.app notify resend'::text) AS text,
+    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is fixed: celery -A workers.app notify resend'::text) AS text,
     'error'::text AS severity,
     min(n.not_before) AS since
    FROM public.notice n
@@ -5889,15 +5870,15 @@ UNION ALL
 UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
-    (u.upstream || ' does not let us in'::text) AS title,
-    (((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; nobody calls it before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text) AS text,
+    (u.upstream || ' is blocked'::text) AS title,
+    (((((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; no calls before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC; sooner: SELECT unblock('''::text) || u.upstream) || ''', ''why'');'::text) AS text,
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
   WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2));
 
 -- Name: VIEW trouble; Type: COMMENT
-COMMENT ON VIEW public.trouble IS 'What is broken now, seen when it is read; beat tells people once when it breaks and once when it is over';
+COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
 COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';
@@ -6082,10 +6063,6 @@ ALTER TABLE ONLY public.category_state
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_pkey PRIMARY KEY (name);
 
--- Name: detour detour_pkey; Type: CONSTRAINT
-ALTER TABLE ONLY public.detour
-    ADD CONSTRAINT detour_pkey PRIMARY KEY (run_id, seq, url);
-
 -- Name: global_filter global_filter_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.global_filter
     ADD CONSTRAINT global_filter_pkey PRIMARY KEY (single);
@@ -6138,6 +6115,10 @@ ALTER TABLE ONLY public.match
 ALTER TABLE ONLY public.match
     ADD CONSTRAINT match_rule_subject_subject_id_occasion_key_key UNIQUE (rule, subject, subject_id, occasion_key);
 
+-- Name: memo memo_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.memo
+    ADD CONSTRAINT memo_pkey PRIMARY KEY (run_id, seq, name);
+
 -- Name: notice notice_channel_key_key; Type: CONSTRAINT
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_channel_key_key UNIQUE (channel, key);
@@ -6153,10 +6134,6 @@ ALTER TABLE ONLY public.pause_switch
 -- Name: permit permit_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
-
--- Name: memo memo_pkey; Type: CONSTRAINT
-ALTER TABLE ONLY public.memo
-    ADD CONSTRAINT memo_pkey PRIMARY KEY (run_id, name);
 
 -- Name: price_bar price_bar_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_bar
@@ -6316,7 +6293,7 @@ CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
 CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
 
 -- Name: incident_by_time; Type: INDEX
-CREATE INDEX incident_by_time ON public.incident USING btree (unblocked_at);
+CREATE INDEX incident_by_time ON public.incident USING btree (opened_at);
 
 -- Name: incident_open; Type: INDEX
 CREATE UNIQUE INDEX incident_open ON public.incident USING btree (kind, subject) WHERE (closed_at IS NULL);
@@ -6555,11 +6532,11 @@ CREATE TRIGGER upstream_check BEFORE INSERT OR UPDATE ON public.upstream FOR EAC
 -- Name: upstream upstream_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER upstream_edited AFTER UPDATE ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
 
--- Name: upstream upstream_unblocked; Type: TRIGGER
-CREATE CONSTRAINT TRIGGER upstream_unblocked AFTER UPDATE OF unblocked_at ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.unblocked_at IS DISTINCT FROM old.unblocked_at)) EXECUTE FUNCTION public.upstream_unblocked();
-
 -- Name: upstream upstream_stamped; Type: TRIGGER
 CREATE TRIGGER upstream_stamped BEFORE UPDATE ON public.upstream FOR EACH ROW EXECUTE FUNCTION public.upstream_stamped();
+
+-- Name: upstream upstream_unblocked; Type: TRIGGER
+CREATE CONSTRAINT TRIGGER upstream_unblocked AFTER UPDATE OF unblocked_at ON public.upstream DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.unblocked_at IS DISTINCT FROM old.unblocked_at)) EXECUTE FUNCTION public.upstream_unblocked();
 
 -- Name: worker_group worker_group_check; Type: TRIGGER
 CREATE TRIGGER worker_group_check BEFORE INSERT OR UPDATE ON public.worker_group FOR EACH ROW EXECUTE FUNCTION public.worker_group_check();
@@ -6583,10 +6560,6 @@ ALTER TABLE ONLY public.category_state
 -- Name: channel channel_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE RESTRICT;
-
--- Name: detour detour_run_id_fkey; Type: FK CONSTRAINT
-ALTER TABLE ONLY public.detour
-    ADD CONSTRAINT detour_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 -- Name: list_page list_page_category_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.list_page
@@ -6616,6 +6589,10 @@ ALTER TABLE ONLY public.market_session
 ALTER TABLE ONLY public.match
     ADD CONSTRAINT match_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
 
+-- Name: memo memo_run_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.memo
+    ADD CONSTRAINT memo_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
+
 -- Name: notice notice_channel_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_channel_fkey FOREIGN KEY (channel) REFERENCES public.channel(name) ON DELETE CASCADE;
@@ -6627,10 +6604,6 @@ ALTER TABLE ONLY public.notice
 -- Name: permit permit_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
-
--- Name: memo memo_run_id_fkey; Type: FK CONSTRAINT
-ALTER TABLE ONLY public.memo
-    ADD CONSTRAINT memo_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.run(id) ON DELETE CASCADE;
 
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota
