@@ -21,9 +21,9 @@ def test_postgres_away_for_longer_than_a_lease_robs_no_living_worker(
         )
 
     postgres_server.kill()
-    eventually(lambda: "lease.unbeaten" in worker.log.read_text(), within=20)
-    seen = worker.log.read_text().count("lease.unbeaten")
-    eventually(lambda: worker.log.read_text().count("lease.unbeaten") >= seen + 4, within=20)
+    eventually(lambda: "lease.not_renewed" in worker.log.read_text(), within=20)
+    seen = worker.log.read_text().count("lease.not_renewed")
+    eventually(lambda: worker.log.read_text().count("lease.not_renewed") >= seen + 4, within=20)
     postgres_server.start()
 
     with database.connect() as again:
