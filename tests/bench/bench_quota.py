@@ -141,6 +141,7 @@ class Fleet:
 def measure(bench: BenchEnvironment, what: str, seconds: float, *, kills: int, crash: bool) -> None:
     bench.sql.execute("drop table if exists bench_item")
     bench.sql.execute(TABLE)
+    bench.sql.execute("grant all on bench_item to public")
     bench.sql.execute("create index on bench_item (upstream, n) where not done")
     imitations = Imitations(bench.folder)
     try:
