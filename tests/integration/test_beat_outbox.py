@@ -177,7 +177,7 @@ def test_while_the_broker_is_away_all_else_goes_on(drive: Any, monkeypatch: pyte
     assert drive.queued() == []
     runs = len(drive.runs("due"))
     assert runs == 12
-    drive.scheduler._broker.over()
+    drive.scheduler._broker.answered()
     drive.work(56 * SECOND)
     assert len(drive.queued_ids()) == len(set(drive.queued_ids())) == runs
 
