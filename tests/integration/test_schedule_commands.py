@@ -104,7 +104,7 @@ def test_a_dry_run_shows_the_next_five_runs_and_changes_nothing(
         (("stop", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
         (("retry", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
         (("watch", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
-        (("backfill", "hourly", "--from", "2026-01-02", "--to", "2026-01-01"), 4, "to a later one"),
+        (("backfill", "hourly", "--from", "2026-01-02", "--to", "2026-01-01"), 4, "must end after it starts"),
     ],
 )  # fmt: skip
 def test_a_refusal_has_the_databases_words_and_its_exit_code(
