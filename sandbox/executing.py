@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,9 @@ def _environment(environment: Environment, wanted: dict[str, int]) -> dict[str, 
 def _run(command: Sequence[str], env: dict[str, str]) -> int:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
+        # A folder of PATH that may not be read holds no program, as for a shell; exec says EACCES for it.
+        if shutil.which(command[0], os.F_OK, env["PATH"]) is None:
+            raise FileNotFoundError
         status = subprocess.run(command, env=env, check=False).returncode
     except FileNotFoundError:
         _say(f"program {command[0]!r} does not exist")

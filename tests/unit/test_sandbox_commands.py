@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from rich.console import Console
 
 from sandbox import display
 from sandbox.__main__ import main
-from sandbox.executing import extras
+from sandbox.executing import _run, extras
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,22 @@ def test_a_runs_line_shows_words_of_others_as_they_are() -> None:
 
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "✘ prices-demo      KeyError: ['a'] [/red] [bold]  1.2 s" in shown
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    """A folder that this process may not read, also when it is root's."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o000)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(os.getuid())
+
+
+def test_a_folder_of_path_that_may_not_be_read_holds_no_program(
+    locked: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["no-such-program"], {"PATH": f"{locked}:/usr/bin:/bin"}) == 127
+    assert "does not exist" in capsys.readouterr().err
+    assert _run(["true"], {"PATH": f"{locked}:/usr/bin:/bin"}) == 0
