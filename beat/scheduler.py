@@ -17,6 +17,7 @@ from celery import signals
 from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults
+from beat.gauges import Gauges
 from beat.tick import outbox, readiness, steps
 from beat.tick.context import ROUND, TickContext
 from beat.tick.heartbeat import Heartbeat
@@ -49,6 +50,7 @@ class DatabaseScheduler(Scheduler):
         self._in_tick = self._closing = False
         self._postgres = Outage("Postgres")
         self._broker = Outage("the broker")
+        self.gauges = Gauges()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -95,6 +97,7 @@ class DatabaseScheduler(Scheduler):
         busy &= not context.is_gathering()
         busy |= self._send(context)
         self._postgres.answered()
+        self.gauges.ticked_at = time.time()
         return busy
 
     def _begin(self, now: datetime | None = None) -> TickContext:
@@ -161,6 +164,7 @@ class DatabaseScheduler(Scheduler):
             if hasattr(self, "_outbox"):
                 self._heartbeat.end(self.node)
                 self._outbox.close()
+            self.gauges.close()
             self._release()
 
 
@@ -197,6 +201,7 @@ class Outage:
 
 @signals.beat_init.connect
 def _named(sender: Any, **_: Any) -> None:
-    """Take beat's node name from its service, which alone knows it."""
+    """Take beat's node name from its service, which alone knows it; export its gauges."""
     if isinstance(sender.scheduler, DatabaseScheduler):
         sender.scheduler.node = beat_nodename(sender.hostname)
+        metrics.collectors.append(sender.scheduler.gauges)

@@ -107,9 +107,10 @@ def settings() -> str:
 
 
 def metrics() -> str:
-    """Each counter and histogram of workers/metrics.py."""
+    """Each counter and histogram of workers/metrics.py, each gauge of beat."""
     import prometheus_client
 
+    from beat import gauges
     from workers import metrics as module
 
     rows = []
@@ -120,10 +121,16 @@ def metrics() -> str:
             kind = "counter" if counter else "histogram"
             labels = ", ".join(f"`{label}`" for label in metric._labelnames)
             rows.append((f"`{name}`", kind, labels, metric._documentation))
+    for gauge in gauges.GAUGES:
+        labels = ", ".join(f"`{label}`" for label in gauge.labels)
+        rows.append((f"`{gauge.name}`", "gauge (beat)", labels, gauge.documentation))
+    for name, documentation in (gauges.UP, gauges.TICK):
+        rows.append((f"`{name}`", "gauge (beat)", "", documentation))
     return (
         f"{GENERATED}# Metrics\n\nEach worker and each beat answers `/metrics` on the port"
         " `WATCHKEEPER_METRICS_PORT`. A worker's figures include all processes of its pool, also those"
-        " that have ended. Labels hold names of upstreams and outcomes, never addresses or options.\n\n"
+        " that have ended. Labels hold names of kinds, queues, channels, upstreams and outcomes, never addresses or"
+        " options. Gauges are read from the database by each beat: with several beats take their maximum.\n\n"
         + table(("metric", "type", "labels", "meaning"), rows)
     )
 

@@ -29,6 +29,7 @@ from prometheus_client import (
 )
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from workers.settings import settings
 
@@ -39,19 +40,46 @@ CALLS = Counter(
     "watchkeeper_upstream_calls", "HTTP calls by upstream and outcome", ["upstream", "outcome"]
 )
 SECONDS = Histogram(
-    "watchkeeper_upstream_seconds",
+    "watchkeeper_upstream_call_seconds",
     "From sending a call to its complete response, in seconds",
     ["upstream"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-WAITS = Counter(
-    "watchkeeper_permit_waits", "Times a call had to wait for a permit", ["upstream", "long"]
+PERMITS = Counter(
+    "watchkeeper_permits",
+    "Answers to calls that asked for a permit: granted; waited, a pause within the call;"
+    " refused, the batch was handed back",
+    ["upstream", "result"],
 )
 BLOCKS = Counter("watchkeeper_upstream_blocks", "Times an upstream was blocked", ["upstream"])
 MESSAGES = Counter(
     "watchkeeper_beat_messages",
     "Messages that beat sent: of runs just claimed, and of batches that were ready or missing",
     ["occasion"],
+)
+RUNS = Counter(
+    "watchkeeper_runs",
+    "Runs that ended, by kind of task and state (succeeded, partial, failed, stopped, expired)"
+    " and due times without a run (skipped, missed)",
+    ["kind", "end"],
+)
+RUN_SECONDS = Histogram(
+    "watchkeeper_run_duration_seconds",
+    "From the first claim of a run by a worker to its end, in seconds",
+    ["kind"],
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400),
+)
+LATENESS = Histogram(
+    "watchkeeper_schedule_lateness_seconds",
+    "From a due time (and its jitter) to its claim by beat, in seconds;"
+    " several due times claimed as one are left out",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300),
+)
+MISSED = Counter(
+    "watchkeeper_schedule_missed",
+    "Due times that no run covers, because they were too old when beat came to them",
+    ["kind"],
 )
 
 FOLDER = "watchkeeper-metrics-"
@@ -60,6 +88,8 @@ MERGE_SECONDS = 60.0
 #: Interval of retries while the port is taken (seconds).
 RETRY_SECONDS = 10.0
 
+#: What else this process exports: beat adds its gauges.
+collectors: list[Collector] = []
 _server: WSGIServer | None = None
 _merging = threading.Lock()
 
@@ -71,8 +101,8 @@ class Pool:
     def collect(self) -> Iterable[Metric]:
         with _merging:
             merge_ended(self.folder)
-            collected: Iterable[Metric] = MultiProcessCollector(None, str(self.folder)).collect()
-        return collected
+            counted: Iterable[Metric] = MultiProcessCollector(None, str(self.folder)).collect()
+        return [*counted, *(metric for one in collectors for metric in one.collect())]
 
 
 def serve() -> None:

@@ -20,6 +20,7 @@ from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Row, Unreadable, lock_due
 from beat.time.catchup import Outcome, settle
 from beat.time.overlap import Act, decide
+from workers import metrics
 from workers.db import array
 from workers.ledger import faults, finished, planned, runs, stopped
 from workers.ledger.planned import NewRun
@@ -49,6 +50,8 @@ class ClaimPlan:
         #: By schedule: active and held runs.
         self._active: dict[str, list[int]] = {}
         self._tasks: Counter[str] = Counter()
+        #: By schedule: its task, for the metrics.
+        self._kinds: dict[str, str] = {}
 
     def consider(self, rows: list[Row], *, replan: bool = False) -> None:
         """Account for what is due of ``rows``; those edited since their plan are planned instead."""
@@ -69,6 +72,7 @@ class ClaimPlan:
 
     def count(self, rows: list[Row]) -> None:
         """Count the active and held runs that decisions about ``rows`` depend on."""
+        self._kinds.update((row.name, row.task) for row in rows)
         names = [row.name for row in rows if row.overlap != "allow_all"]
         if names:
             self._active |= runs.count_active(self._connection, names)
@@ -89,6 +93,9 @@ class ClaimPlan:
         last = due = row.next_run_at
         made = settle(timing, row.anchor_at, due, self._now, row.catch_up, row.catch_up_window)
         started, following = 0, made.following
+        if len(made.outcomes) == 1 and made.outcomes[0].count == 1:
+            late = (self._now - row.claim_at).total_seconds()
+            metrics.LATENESS.labels(row.task).observe(max(late, 0.0))
         for outcome in made.outcomes:
             if _is_spent(row, started):
                 break
@@ -175,7 +182,17 @@ class ClaimPlan:
         self._many(schedule_states.ADVANCE, self._advanced, "names nexts claims lasts runs")
         self._many(schedule_states.SET_PLAN, self._replanned, "names revisions anchors nexts claims")
         self._many(schedule_states.SET_ASIDE, self._aside, "names revisions errors")
+        self._measure()
         return messages
+
+    def _measure(self) -> None:
+        """Count the due times without a run; runs are counted when they end."""
+        for run in self._runs:
+            if run.state in {"skipped", "missed"}:
+                kind = self._kinds[run.schedule]
+                metrics.RUNS.labels(kind, run.state).inc(run.covers_count)
+                if run.state == "missed":
+                    metrics.MISSED.labels(kind).inc(run.covers_count)
 
     def _many(self, statement: str, rows: list[tuple[Any, ...]], columns: str) -> None:
         if rows:

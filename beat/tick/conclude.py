@@ -12,6 +12,7 @@ from beat.tick import schedule_states
 from beat.tick.claim import ClaimPlan
 from beat.tick.context import TickContext
 from beat.tick.reading import Row, lock_named
+from workers import metrics
 from workers.db import array
 from workers.ledger import finished, stopped
 from workers.ledger.sent import Message
@@ -53,11 +54,21 @@ def conclude(context: TickContext) -> bool:
         }
         ended = [run for run in ended if run.schedule is None or run.schedule in free]
         fresh = finished.count(context.connection, [run.id for run in ended])
-        ended = [run for run in ended if run.id in fresh and run.schedule in locked]
+        counted = [run for run in ended if run.id in fresh]
+        ended = [run for run in counted if run.schedule in locked]
         _count_failures(context, ended, locked)
         messages = _follow(context, ended, followers, locked)
+    _measure(counted)
     context.messages += messages
     return bool(messages)
+
+
+def _measure(runs: list[Any]) -> None:
+    for run in runs:
+        metrics.RUNS.labels(run.task, run.state).inc()
+        if run.started_at is not None:
+            duration = (run.finished_at - run.started_at).total_seconds()
+            metrics.RUN_SECONDS.labels(run.task).observe(duration)
 
 
 def _related(context: TickContext, names: list[str]) -> tuple[Followers, set[str]]:

@@ -16,7 +16,7 @@ s.pause_after_failures, s.paused_until = 'infinity' as paused_for_good,
 case when isfinite(s.paused_until) then s.paused_until end as paused_until,
 k.name as kind, k.max_running,
 (select paused from pause_switch where single) as paused_all,
-st.planned_revision, st.anchor_at, st.next_run_at, st.last_due_at, st.runs_counted,
+st.planned_revision, st.anchor_at, st.next_run_at, st.claim_at, st.last_due_at, st.runs_counted,
 st.consecutive_failures, st.tripped_at
 """
 

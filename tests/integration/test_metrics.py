@@ -69,7 +69,7 @@ def test_the_counters_of_two_children_add_up(
 
     eventually(lambda: samples(port).get("watchkeeper_upstream_calls_total") == 40, within=90)
     told = samples(port)
-    assert told["watchkeeper_upstream_seconds_count"] == 40
+    assert told["watchkeeper_upstream_call_seconds_count"] == 40
     assert told["process_resident_memory_bytes"] > 0
     assert len(processes(tmp_path / "tmp")) == 2
 
@@ -82,7 +82,7 @@ def test_what_ended_children_counted_stays_and_their_files_go(
 
     eventually(lambda: samples(port).get("watchkeeper_upstream_calls_total") == 40, within=90)
     # Eight batches had a child each; two types of file for the living and for the ended.
-    assert samples(port)["watchkeeper_upstream_seconds_count"] == 40
+    assert samples(port)["watchkeeper_upstream_call_seconds_count"] == 40
     eventually(lambda: samples(port) and len(files(tmp_path / "tmp")) <= 6, within=20)
     assert "0" in processes(tmp_path / "tmp")
 

@@ -41,11 +41,11 @@ def test_ended_processes_become_one_file_a_type_and_every_number_stays(tmp_path:
         write(tmp_path)
         seen = told(tmp_path)
         assert seen["watchkeeper_upstream_calls_total"] == 3 * number
-        assert seen["watchkeeper_upstream_seconds_count"] == 2 * number
-        assert seen["watchkeeper_upstream_seconds_sum"] == pytest.approx(7.2 * number)
-        assert seen["watchkeeper_upstream_seconds_bucket0.1"] == 0
-        assert seen["watchkeeper_upstream_seconds_bucket0.25"] == number
-        assert seen["watchkeeper_upstream_seconds_bucket+Inf"] == 2 * number
+        assert seen["watchkeeper_upstream_call_seconds_count"] == 2 * number
+        assert seen["watchkeeper_upstream_call_seconds_sum"] == pytest.approx(7.2 * number)
+        assert seen["watchkeeper_upstream_call_seconds_bucket0.1"] == 0
+        assert seen["watchkeeper_upstream_call_seconds_bucket0.25"] == number
+        assert seen["watchkeeper_upstream_call_seconds_bucket+Inf"] == 2 * number
         names = sorted(file.name for file in tmp_path.iterdir())
         assert names == ["counter_0.db", "histogram_0.db"]
 

@@ -171,7 +171,7 @@ def skip_deleted(connection: Driver, names: list[str], now: datetime) -> None:
 
 
 UNCOUNTED = """
-select run.id::text, schedule, state, finished_at, error, failed, total,
+select run.id::text, schedule, run.task, state, started_at, finished_at, error, failed, total,
        run_is_failure(run, s.alert_on_partial) as failing
   from run left join schedule s on s.name = run.schedule
  where finished_at is not null and not counted

@@ -63,15 +63,16 @@ class PermitHolder:
             grant = self._ask(upstream, path)
             if grant.id is not None:
                 self._on_trial = grant.trying
+                metrics.PERMITS.labels(upstream, "granted").inc()
                 return grant.id
             limit = settings().quota_wait_seconds if self._max_wait is None else self._max_wait
             late = began + grant.wait >= deadline
             if waited + grant.wait > limit or (late and self._max_wait is None):
-                metrics.WAITS.labels(upstream, "yes").inc()
+                metrics.PERMITS.labels(upstream, "refused").inc()
                 raise permits.refusal(upstream, grant)
             if late:
                 break
-            metrics.WAITS.labels(upstream, "no").inc()
+            metrics.PERMITS.labels(upstream, "waited").inc()
             time.sleep(grant.wait + 0.001)
             waited += time.monotonic() - began
         raise NoPermit(upstream, "no permit within the time of the call")
