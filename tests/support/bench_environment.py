@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -33,6 +34,7 @@ class BenchEnvironment:
         self.folder, self.postgres, self.valkey = folder, postgres, valkey
         self.sql: psycopg.Connection[Any] = psycopg.connect(postgres.url(), autocommit=True)
         self._beats: list[Process] = []
+        self._others: list[Process] = []
 
     def empty(self) -> None:
         """No schedules, no runs, no messages."""
@@ -41,12 +43,12 @@ class BenchEnvironment:
         )
         self.valkey.flush()
 
-    def load(self, number: int, next_in: str, every: str = "1 hour") -> None:
+    def load(self, number: int, next_in: str, every: str = "1 hour", task: str = KIND) -> None:
         """``number`` schedules planned already, first due after the SQL interval ``next_in``."""
         self.sql.execute("alter table schedule disable trigger user")
         self.sql.execute(
             "insert into schedule (name, task, every, overlap, catch_up, revision)"
-            f" select 's-' || n, '{KIND}', '{every}', 'allow_all', 'all', 1"
+            f" select 's-' || n, '{task}', '{every}', 'allow_all', 'all', 1"
             f" from generate_series(1, {number}) n"
         )
         self.sql.execute("alter table schedule enable trigger user")
@@ -71,6 +73,43 @@ class BenchEnvironment:
         self._beats.append(process)
         self.until(lambda: self.value("select count(*) from heartbeat where name like %s", f"{name}@%"))
         return process
+
+    def program(self, name: str, *command: str, **env: str) -> Process:
+        """Start ``python -m command``; it ends with the bench."""
+        process = Process(
+            [sys.executable, "-m", *command], log=self.folder / f"{name}.log", cwd=ROOT, env=env
+        )
+        process.start()
+        self._others.append(process)
+        return process
+
+    def worker(
+        self, processes: int, slots: int, *options: str, app: str = "tests.support.kinds"
+    ) -> Process:
+        """Start one more worker of the tests' kinds; it is up when it has given its sign."""
+        name = f"w{len(self._others)}"
+        process = self.program(
+            name, "celery", "-A", app, "worker", "-Q", "upkeep", "-n", f"{name}@bench",
+            "-c", str(processes), "-O", "fair", "--without-gossip", "--without-mingle", *options,
+            WATCHKEEPER_SLOTS=str(slots),
+        )  # fmt: skip
+        self.until(lambda: self.value("select count(*) from heartbeat where name like %s", f"{name}@%"))
+        return process
+
+    def stop_others(self) -> None:
+        for process in self._others:
+            process.stop()
+        self._others.clear()
+
+    def register_kinds(self) -> None:
+        """The tests' kinds, as the migrate step registers those of the product."""
+        import tests.support.kinds  # noqa: F401 - registers them
+        from workers.db import transaction
+        from workers.ledger import kinds
+        from workers.migrate import registered
+
+        with transaction() as connection:
+            kinds.register(connection, registered(), relaxed=True)
 
     def stop_beats(self) -> None:
         for beat in self._beats:
@@ -105,12 +144,30 @@ class BenchEnvironment:
         wait_for(condition, within, every)
 
 
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that every bench with servers of its own has."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--postgres", metavar="BIN", help="folder with another server's binaries")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments; the server that they name is the one that the bench starts."""
+    given = parser.parse_args()
+    if given.postgres:
+        os.environ["WATCHKEEPER_TEST_POSTGRES"] = given.postgres
+    return given
+
+
 @contextlib.contextmanager
-def bench_environment() -> Iterator[BenchEnvironment]:
-    """Postgres and Valkey in a temporary folder; gone at the end."""
+def bench_environment(*, durable: bool = False) -> Iterator[BenchEnvironment]:
+    """Postgres and Valkey in a temporary folder; gone at the end.
+
+    ``durable``: fsync and synchronous_commit are on, as in production.
+    """
     folder = Path(tempfile.mkdtemp(prefix="watchkeeper-bench-"))
     folder.chmod(0o755)
-    postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=True))
+    postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=not durable))
     valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
     os.environ["WATCHKEEPER_DATABASE_URL"] = postgres.login("service")
     os.environ["WATCHKEEPER_BROKER_URL"] = valkey.url
@@ -132,6 +189,7 @@ def bench_environment() -> Iterator[BenchEnvironment]:
         yield made
     finally:
         if made is not None:
+            made.stop_others()
             made.stop_beats()
             made.sql.close()
         valkey.stop()
@@ -156,6 +214,33 @@ def percentile(values: Sequence[float], share: float) -> float:
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used."""
     return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> list[int]:
+    """A process, its children and theirs."""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *(below for child in children for below in tree(int(child)))]
+    return []
+
+
+def tree_cpu(pid: int) -> float:
+    """CPU seconds of a process and all below it, ended children too."""
+    total = 0
+    for one in tree(pid):
+        with contextlib.suppress(OSError):
+            total += sum(map(int, _stat(one)[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def pss_mib(pids: Sequence[int]) -> float:
+    """Memory of processes, each page divided by the number of processes that share it."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
 
 
 def _stat(pid: int) -> list[str]:

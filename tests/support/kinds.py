@@ -111,6 +111,19 @@ def turn_deaf(state: Any) -> dict[str, str]:
     return {"ok": "deaf"}
 
 
+class PausingOptions(Options):
+    seconds: float = Field(0.2, ge=0, le=60)
+
+
+@app.task(name="tests.pausing", options=PausingOptions, queue="upkeep")
+def pausing(work: Work[PausingOptions]) -> None:
+    """Wait, as for another server's response, and write nothing of its own."""
+    for item in work.items():
+        threading.Event().wait(work.options.seconds)
+        with work.done(item):
+            pass
+
+
 @app.task(name="tests.noop_kind", options=Options, queue="upkeep")
 def noop_kind(work: Work[Options]) -> None:
     """Do nothing, through all of the ledger."""
