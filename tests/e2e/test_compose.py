@@ -53,12 +53,13 @@ def test_two_beats_and_every_queue_is_served() -> None:
     assert sorted(served) == sorted(queue_names())
 
 
-def test_flower_listens_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES["flower"]["ports"])
+def test_what_listens_does_so_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
+    open_ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert open_ports.keys() == {"flower", "prometheus", "grafana"}
+    assert all(port.startswith("127.0.0.1:") for ports in open_ports.values() for port in ports)
     words = SERVICES["redis"]["command"]
     assert words[words.index("--appendonly") + 1] == "yes"
     assert words[words.index("--maxmemory-policy") + 1] == "noeviction"
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["flower"]
 
 
 @pytest.mark.outside(29)
@@ -127,7 +128,19 @@ def test_nothing_is_writable_no_capability_is_left_and_none_can_be_gained() -> N
         assert "no-new-privileges:true" in service["security_opt"], name
         assert any(one.startswith("/tmp") for one in service["tmpfs"]), name
     # Images of others start as root where nothing is said.
-    assert {SERVICES[name]["user"] for name in SERVICES.keys() - OURS.keys()} == {"postgres", "redis"}
+    theirs = {SERVICES[name]["user"] for name in SERVICES.keys() - OURS.keys()}
+    assert theirs == {"postgres", "redis", "nobody", "grafana"}
+
+
+def test_prometheus_and_grafana_start_on_request_with_rules_and_dashboard() -> None:
+    parts = {name for name, service in SERVICES.items() if service.get("profiles") == ["metrics"]}
+    assert parts == {"prometheus", "grafana"}
+    folders = [volume.split(":")[0] for name in parts for volume in SERVICES[name]["volumes"]]
+    assert all((ROOT / folder).is_dir() for folder in folders if folder.startswith("./"))
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    (job,) = scraped["scrape_configs"]
+    assert set(job["dns_sd_configs"][0]["names"]) == {"beat", *WORKERS}
+    assert job["dns_sd_configs"][0]["port"] == 9464
 
 
 def test_logs_are_rotated_and_memory_has_limits() -> None:
