@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import structlog
-from celery import Celery
+from celery.beat import ScheduleEntry
 from celery.schedules import crontab, schedule
 
 from workers.db import Driver
@@ -40,16 +41,16 @@ def _timing(given: Any) -> tuple[timedelta | None, str | None]:
     return timedelta(seconds=float(given)), None
 
 
-def insert_entries(connection: Driver, app: Celery) -> None:
+def insert_entries(connection: Driver, entries: Mapping[str, ScheduleEntry]) -> None:
     """Insert entries of ``beat_schedule`` without a row; an invalid one is logged and skipped."""
-    for key, entry in (app.conf.beat_schedule or {}).items():
+    for key, entry in entries.items():
         name = key.lower().replace("_", "-").replace(".", "-")
         try:
-            every, cron = _timing(entry["schedule"])
+            every, cron = _timing(entry.schedule)
             row = {
                 "name": name,
-                "task": entry["task"],
-                "options": json.dumps(entry.get("kwargs") or {}),
+                "task": entry.task,
+                "options": json.dumps(entry.kwargs or {}),
                 "every": every,
                 "cron": cron,
             }

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import structlog
 from celery import signals
+from celery.backends.base import DisabledBackend
 from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
 from beat import defaults
@@ -54,15 +55,28 @@ class DatabaseScheduler(Scheduler):
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Prepare without connecting: beat starts also while Postgres is away."""
+        """Collect the entries of the code and prepare; does not connect: Postgres may be away."""
+        self.merge_inplace(self.app.conf.beat_schedule)
+        self.install_default_entries(self.schedule)
         self._outbox = outbox.Outbox(self.app)
         self._heartbeat = Heartbeat(self._outbox)
 
-    def get_schedule(self) -> dict[str, Any]:
-        """Celery's view of entries: none, they are rows."""
-        return {}
+    def install_default_entries(self, data: Any) -> None:
+        """Celery's own, `celery.backend_cleanup`; without a result backend there is nothing to do."""
+        if not isinstance(self.app.backend, DisabledBackend):
+            super().install_default_entries(data)
 
-    schedule = property(get_schedule)
+    def merge_inplace(self, b: Any) -> None:
+        """Take the entries of ``beat_schedule``; one that is wrong is logged, and stops no other."""
+        read: dict[str, Any] = {}
+        for name, entry in b.items():
+            try:
+                self.Entry(**dict(entry, name=name, app=self.app))
+            except Exception as error:
+                log.error("entry.refused", name=name, error=f"{type(error).__name__}: {error}")
+            else:
+                read[name] = entry
+        super().merge_inplace(read)
 
     @property
     def info(self) -> str:
@@ -106,7 +120,7 @@ class DatabaseScheduler(Scheduler):
         self._wakeup.open()
         if self._context is None:
             connection = connect()
-            defaults.insert_entries(connection, self.app)
+            defaults.insert_entries(connection, self.schedule)
             ready = readiness.ask(connection, now)
             self._context = TickContext(connection, ready, settings().claim_limit)
         else:
@@ -160,7 +174,11 @@ class DatabaseScheduler(Scheduler):
     def close(self) -> None:
         """Close all connections; Celery calls this twice, once in the middle of a tick."""
         self._closing = True
-        if not self._in_tick:
+        if self._in_tick:
+            return
+        try:
+            super().close()
+        finally:
             if hasattr(self, "_outbox"):
                 self._heartbeat.end(self.node)
                 self._outbox.close()

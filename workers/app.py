@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery, signals
 
 from workers import db, logs, metrics, shutdown
-from workers.execution.task import Task
+from workers.execution.task import Task, is_kind
+from workers.plain import background, unreadable
 from workers.pool import broker, warm_shutdown
 from workers.pool.autoscaler import ConsumeLimit
 from workers.pool.progress import Progress
@@ -17,16 +18,27 @@ from workers.settings import settings
 from workers.upstreams import client
 
 broker.patch_kombu()
+#: Connected to Celery's signals by its import.
+SIGNALS = (unreadable,)
 
 
 class Application(Celery):
-    """Celery whose tasks are its own; by default each is registered with every app."""
+    """Celery whose kinds are its own; any other task is as Celery makes it."""
 
     if not TYPE_CHECKING:
 
         def task(self, *args: Any, **options: Any) -> Any:
-            """Register a kind; options are those of `workers.execution.task.Task`."""
-            return super().task(*args, **{"shared": False, **options})
+            """Register a task: a kind when it declares what only `workers.execution.task.Task` has."""
+
+            def register(function: Any) -> Any:
+                chosen = options
+                if "base" not in options and is_kind(function, options):
+                    chosen = {"base": Task, "shared": False, **options}
+                return super(Application, self).task(**chosen)(function)
+
+            if len(args) == 1 and callable(args[0]):
+                return register(args[0])
+            return super().task(*args, **options) if args else register
 
         @cached_property
         def Beat(self) -> Any:  # noqa: N802 - Celery's name
@@ -34,14 +46,13 @@ class Application(Celery):
             return self.subclass_with_self("beat.service:Beat")
 
 
-app = Application("watchkeeper", task_cls=Task, include=["tasks.autoload"])
+app = Application("watchkeeper", include=["tasks.autoload"])
 app.conf.update(
     broker_url=settings().broker_url.get_secret_value(),
     broker_transport_options=broker.TRANSPORT_OPTIONS,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     result_backend=None,
-    task_ignore_result=True,
     task_queues=broker.queues(),
     task_default_queue="upkeep",
     task_default_exchange=broker.EXCHANGE.name,
@@ -55,7 +66,6 @@ app.conf.update(
     task_time_limit=3600,
     worker_prefetch_multiplier=1,
     worker_disable_rate_limits=True,
-    worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     worker_autoscaler="workers.pool.autoscaler:DemandScaler",
     worker_max_tasks_per_child=1000,
@@ -72,16 +82,23 @@ app.steps["consumer"].update({ConsumeLimit, Progress, Watchdog})
 app.steps["worker"].add(warm_shutdown.WarmShutdown)
 
 
-@signals.celeryd_init.connect
 @signals.setup_logging.connect
-def _configure_logs(**_: Any) -> None:
-    logs.configure_service()
+def _configure_logs(loglevel: Any = None, logfile: Any = None, **_: Any) -> None:
+    hijack = bool(app.conf.worker_hijack_root_logger)
+    logs.configure_celery(loglevel=loglevel, logfile=logfile, hijack=hijack)
+
+
+@signals.celeryd_init.connect
+def _configure_early(options: dict[str, Any], **_: Any) -> None:
+    """Before Celery does: the worker's first lines are lines of its log too."""
+    _configure_logs(options.get("loglevel"))
 
 
 @signals.worker_process_init.connect
 def _forked(**_: Any) -> None:
     """A pool process must not share connections with its parent."""
     db.reset(close=False)
+    background.forget()
     client.reset(close=False)
     shutdown.idle()
     metrics.leave_server()

@@ -8,10 +8,13 @@ import os
 import sys
 import threading
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from types import TracebackType
 from typing import Any
 
+import click
 import structlog
+from celery import signals
 from celery.utils.log import LoggingProxy
 
 from workers.redaction import redact
@@ -62,52 +65,88 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 )
 
 
-def configure() -> None:
-    """Send the lines of structlog and of libraries through one handler to standard error."""
+def configure(*, level: int | str | None = None, file: Any = None, hijack: bool = True) -> None:
+    """Send the lines of structlog and of libraries through one handler: to ``file`` or standard error.
+
+    Without ``hijack`` handlers that the root logger has are left alone, and get finished texts.
+    """
     channel_secrets.remember_all()
+    root = logging.getLogger()
+    keep = bool(root.handlers) and not hijack
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
             *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            *(_rendering(file) if keep else (structlog.stdlib.ProcessorFormatter.wrap_for_formatter,)),
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(_STDERR if isinstance(sys.stderr, LoggingProxy) else sys.stderr)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if keep:
+        return
+    handler = _handler(file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow={"data"})],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _redact_values,
-                *_renderer(),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(file)],
         )
     )
-    root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings().log_level)
+    root.setLevel(level or settings().log_level)
     for name in ("celery", "celery.task", "celery.redirected"):
         logging.getLogger(name).handlers.clear()
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _renderer() -> tuple[structlog.typing.Processor, ...]:
+def _handler(file: Any) -> logging.Handler:
+    if file is None:
+        return logging.StreamHandler(_STDERR if isinstance(sys.stderr, LoggingProxy) else sys.stderr)
+    if hasattr(file, "write"):
+        return logging.StreamHandler(file)
+    return WatchedFileHandler(file, encoding="utf-8")
+
+
+def _rendering(file: Any) -> tuple[structlog.typing.Processor, ...]:
+    renderer: tuple[structlog.typing.Processor, ...]
     if settings().log_format == "json":
-        return (structlog.processors.JSONRenderer(),)
-    return _only_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = (structlog.processors.JSONRenderer(),)
+    else:
+        colors = file is None and sys.stderr.isatty()
+        renderer = (_only_printable, structlog.dev.ConsoleRenderer(colors=colors))
+    return (structlog.processors.format_exc_info, _redact_values, *renderer)
 
 
-def configure_service() -> None:
+def configure_celery(*, loglevel: Any, logfile: Any, hijack: bool) -> None:
+    """Obey ``--loglevel`` and ``--logfile`` of a worker or a beat; its user's own set-up wins.
+
+    A level that no option names is that of the setting.  Celery's signals tell who asked to know.
+    """
+    if len(signals.setup_logging.receivers or ()) > 1:
+        return
+    level = loglevel if _is_given("loglevel") else None
+    configure_service(level=level, file=logfile, hijack=hijack)
+    root = logging.getLogger()
+    what = {"loglevel": root.level, "logfile": logfile, "format": None, "colorize": False}
+    signals.after_setup_logger.send(sender=None, logger=root, **what)
+    tasks = logging.getLogger("celery.task")
+    signals.after_setup_task_logger.send(sender=None, logger=tasks, **what)
+
+
+def _is_given(option: str) -> bool:
+    """Whether the present command's line (or its environment) names the option."""
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source(option) if context else None
+    return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def configure_service(*, level: int | str | None = None, file: Any = None, hijack: bool = True) -> None:
     """`configure` for a service: with JSON, also prints, warnings and crashes become log lines."""
     from celery.apps import worker
 
     global _STDERR
-    configure()
+    configure(level=level, file=file, hijack=hijack)
     if settings().log_format != "json" or isinstance(sys.stderr, LoggingProxy):
         return
     logging.captureWarnings(capture=True)

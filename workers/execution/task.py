@@ -6,11 +6,12 @@ gets a run of its own first. Whatever happens is written to the ledger before it
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import FunctionType
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import Any, ClassVar, NoReturn
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import celery
 import structlog
@@ -23,15 +24,57 @@ from workers.errors import OptionsError
 from workers.execution import engine
 from workers.execution.work import Item, Work
 from workers.ledger import claimed, planned
+from workers.ledger import ended as ended_batch
 from workers.ledger.claimed import BatchLease
-from workers.ledger.finished import Summary
+from workers.ledger.finished import Ending, Summary
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.settings import settings
+from workers.text import cleaned
 
 log = structlog.stdlib.get_logger(__name__)
 
 Plan = Callable[[Work[Any]], Iterable[Item]]
+
+
+#: What only a kind declares.
+DECLARED = frozenset(
+    {
+        "options", "plan", "summary", "upstream", "batch_size", "batch_delay", "min_every", "max_every",
+        "allowed_every", "max_running", "max_attempts", "timeout",
+    }
+)  # fmt: skip
+
+
+def is_kind(function: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a decorated function is a kind: it declares what only a kind has, or takes a `Work`."""
+    if DECLARED & options.keys():
+        return True
+    takes = [
+        note for name, note in getattr(function, "__annotations__", {}).items() if name != "return"
+    ]
+    return len(takes) == 1 and str(getattr(takes[0], "__name__", takes[0])).partition("[")[0] == "Work"
+
+
+#: How much of what cannot be read is shown (characters).
+MAX_REFUSAL = 200
+
+
+def run_id_of(task_id: str) -> UUID:
+    """The run of a call by hand: its Celery id when that is a UUID, else one made from it."""
+    try:
+        return UUID(task_id)
+    except ValueError:
+        return uuid5(NAMESPACE_OID, task_id)
+
+
+def _batch_of(args: tuple[Any, ...]) -> tuple[UUID, int] | None:
+    """The run and the number of the batch that a message of beat names; None: it is no such message."""
+    try:
+        run_id, seq = args
+        return UUID(run_id), operator.index(seq)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 class RunFailed(Exception):
@@ -80,14 +123,38 @@ class Task(celery.Task):  # type: ignore[type-arg]
     def __call__(self, *args: Any, **kwargs: Any) -> str | None:
         """Do what a message asks for; returns a sentence for Flower."""
         with shutdown.busy():
+            found = None if kwargs else _batch_of(args)
+            if found is not None:
+                return self._claim_and_work(*found)
+            run_id = run_id_of(str(self.request.id))
             if args:
-                run_id, seq = UUID(str(args[0])), int(args[1])
-            else:
-                run_id, seq = UUID(self.request.id), 0
-                caller = f"celery call from {self.request.origin or 'an unknown program'}"
-                with driver_transaction() as connection:
-                    planned.create_by_hand(connection, run_id, self, kwargs, caller)
-            return self._claim_and_work(run_id, seq)
+                self._refuse(run_id, f"{self.name} takes options by name, not {args!r}")
+            try:
+                self._create(run_id, kwargs)
+            except DBAPIError as error:
+                if is_lost(error):
+                    raise
+                self._refuse(run_id, f"options cannot be stored: {error.orig}")
+            return self._claim_and_work(run_id, 0)
+
+    def _create(self, run_id: UUID, options: dict[str, Any]) -> None:
+        caller = f"celery call from {self.request.origin or 'an unknown program'}"
+        with driver_transaction() as connection:
+            planned.create_by_hand(connection, run_id, self, options, caller)
+
+    def _refuse(self, run_id: UUID, why: str) -> NoReturn:
+        """Leave a failed run of a call that nothing can be done with, and raise.
+
+        A second copy of the message finds the run ended, and changes nothing.
+        """
+        self._create(run_id, {})
+        example = f"celery call {self.name} --kwargs '{{\"name\": value}}'"
+        error = redact(cleaned(f"{why[:MAX_REFUSAL]}; write: {example}"))
+        with driver_transaction() as connection:
+            lease = claimed.claim(connection, run_id, 0, self.request.hostname or "here", timedelta(1))
+            if lease is not None:
+                ended_batch.end(connection, lease, "failed", Ending(error))
+        raise RunFailed(error)
 
     def _claim_and_work(self, run_id: UUID, seq: int) -> str | None:
         length = timedelta(seconds=settings().lease_seconds)

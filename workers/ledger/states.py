@@ -85,4 +85,6 @@ TRANSITIONS = (
     Transition("edited.REGROUP", "batch", BATCH_READY, ("waiting",)),
     Transition("edited.REGROUP", "run"),
     Transition("edited.RESPACE", "batch", BATCH_READY, ("waiting",)),
+    Transition("calls.CREATE_FAILED", "run", (), ("failed",)),
+    Transition("calls.NOTE_UNKNOWN", "batch", BATCH_READY),
 )
