@@ -1,6 +1,7 @@
 """`python -m workers.migrate`: updates the database to this code: tables, tasks, roles.
 
-``--plan`` prints the revisions that would run and changes nothing.
+``--plan`` prints the revisions that would run and changes nothing.  ``--wait`` waits until another
+process has run them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from workers import logins, logs, roles
 from workers.calendars import timezones
@@ -34,6 +35,8 @@ log = structlog.stdlib.get_logger(__name__)
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 #: Exit status when the database is at a revision that this code does not have.
 REFUSED = 3
+#: Pause of ``--wait`` between two looks (seconds).
+WAIT_SECONDS = 1.0
 
 
 class UnknownRevision(Exception):
@@ -110,25 +113,52 @@ def upgrade(config: Config, *, plan: bool) -> None:
         )
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Migrate and register.
+def wait(config: Config) -> None:
+    """Wait until another process has run every revision; meanwhile Postgres may be out of reach."""
+    said = ""
+    while True:
+        try:
+            left = pending(config)
+            waits_for = ", ".join(revision.revision for revision in left)
+        except (OperationalError, ProgrammingError) as error:
+            waits_for = str(error.orig).strip()
+        if not waits_for:
+            return
+        if waits_for != said:
+            log.info("migrate.waiting", waits_for=waits_for)
+            said = waits_for
+        time.sleep(WAIT_SECONDS)
 
-    Exit status 0; 1 when Postgres is out of reach; REFUSED when the database belongs to other code.
-    """
+
+def read_arguments(arguments: Sequence[str]) -> Namespace:
     parser = ArgumentParser(
         prog="python -m workers.migrate", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument(
         "--plan", action="store_true", help="print the revisions that would run; change nothing"
     )
-    plan = parser.parse_args(arguments).plan
-    (logs.configure if plan else logs.configure_service)()
+    parser.add_argument(
+        "--wait", action="store_true", help="wait until another process has migrated; change nothing"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Migrate and register.
+
+    Exit status 0; 1 when Postgres is out of reach; REFUSED when the database belongs to other code.
+    """
+    chosen = read_arguments(arguments)
+    (logs.configure if chosen.plan else logs.configure_service)()
     config = alembic_config()
     try:
-        if not plan:
+        if chosen.wait:
+            wait(config)
+            return 0
+        if not chosen.plan:
             logins.prepare()
-        upgrade(config, plan=plan)
-        if plan:
+        upgrade(config, plan=chosen.plan)
+        if chosen.plan:
             return 0
         with transaction() as connection:
             timezones.register(connection)
