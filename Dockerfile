@@ -10,8 +10,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY workers workers
 COPY beat beat
 COPY tasks tasks
+COPY console console
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e .
-RUN python -m compileall -q workers beat tasks
+RUN python -m compileall -q workers beat tasks console
 
 FROM python:3.13-slim
 ARG BROWSER=

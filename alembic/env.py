@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import IntegrityError
 
 import beat
+import console
 import tasks
 import workers
 from workers.db import Base, connect_args
@@ -35,10 +36,14 @@ set local statement_timeout to default
 
 def import_models() -> None:
     """Fill Base.metadata: every table lives in the module that is named after it."""
-    for package in (workers, beat, tasks):
+    for package in (workers, beat, tasks, console):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith((".app", ".__main__", ".commands")):
                 importlib.import_module(module.name)
+
+
+def is_ours(name: str | None, type_: str, _: object) -> bool:
+    return type_ != "schema" or name in {None, "console"}
 
 
 def run(connection: Connection) -> None:
@@ -52,6 +57,8 @@ def run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_type=True,
         compare_server_default=False,
+        include_schemas=True,
+        include_name=is_ours,
     )
     with context.begin_transaction():
         context.run_migrations()

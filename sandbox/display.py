@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.markup import escape
 
+from sandbox import web
 from sandbox.demo import NAMES
 from sandbox.environment import MAILBOX, Environment
 from workers.text import printable
@@ -50,6 +51,7 @@ def welcome(console: Console, environment: Environment, env_file: Path) -> None:
     for line in (
         "",
         "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over).",
+        f"  Console  {web.login_link(environment)}",
         f"  Flower   http://127.0.0.1:{environment.ports['flower']}",
         f"  psql     {escape(psql)} {address}",
         f"  logs     {escape(str(environment.data / 'logs'))}",

@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
 
+from sandbox import web
 from sandbox.postgres import USER, PostgresServer, login_name
 from sandbox.processes import NotStarted, Process, free_ports, is_taken
 from sandbox.supervisor import Part, Supervisor
@@ -42,22 +41,14 @@ def worker_groups() -> dict[str, str]:
 
 
 #: Ports of ``run``; ``exec`` and tests use free ones.
-PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "discord": 18085, "smtp": 18086,
+PORTS = {"postgres": 54329, "valkey": 63799, "flower": 5555, "console": 8080, "discord": 18085, "smtp": 18086,
          "smtp_control": 18087, "metrics_fast": 18091, "metrics_scrape": 18092, "metrics_beat1": 18093,
          "metrics_beat2": 18094, **{name: one.port for name, one in IMITATIONS.items()}}  # fmt: skip
 #: Stages of stopping, the highest first: beats and workers, then what they use, Postgres last.
-POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM = range(5)
+POSTGRES, VALKEY, UPSTREAM, FLOWER, SYSTEM, CONSOLE = range(6)
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
 #: A process with an older heartbeat file is not ready (seconds).
 MAX_AGE = 20.0
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, HTTPException):
-        return False
 
 
 @dataclass
@@ -128,23 +119,27 @@ class Environment:
         workers: dict[str, str],
         *,
         flower: bool,
+        console: bool = False,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Start all parts; ``prepare`` runs after the migrations, before beats and workers start.
 
         NotStarted says which part failed, and why.
         """
-        self.check_ports(name for name in PORTS if flower or name != "flower")
+        left_out = {"flower": not flower, "console": not console}
+        self.check_ports(name for name in PORTS if not left_out.get(name))
         self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT, grace=2.0)
         self._serve("valkey", self.valkey, VALKEY, signal.SIGTERM, grace=0.5)
         self._launch_upstreams()
         if flower:
-            self._launch_flower()
+            web.launch_flower(self, [*CELERY], FLOWER)
         self.migrate()
         with psycopg.connect(self.postgres.login("owner"), autocommit=True) as connection:
             self._point_to_imitations(connection)
         prepare()
         self._launch_system(beats, workers)
+        if console:
+            web.launch_console(self, [*CELERY], CONSOLE)
         self.supervisor.wait_ready()
         self.say(f"upstreams  {', '.join(UPSTREAMS)}, mail (imitations)")
         started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
@@ -194,21 +189,21 @@ class Environment:
             port = self.ports[name]
             log = self.data / "upstreams" / f"{name}.jsonl"
             log.parent.mkdir(exist_ok=True)
-            self._launch(
+            self.launch(
                 name,
                 [sys.executable, "-m", "sandbox.upstreams", module, "--port", str(port), "--log", str(log),
                  "--faults", self.faults if name != "discord" else "none"],
-                lambda port=port: answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
+                lambda port=port: web.answers(f"http://127.0.0.1:{port}/_ready"),  # type: ignore[misc]
                 UPSTREAM,
                 grace=0.5,
             )  # fmt: skip
 
         control = self.ports["smtp_control"]
-        self._launch(
+        self.launch(
             "smtp",
             [sys.executable, "-m", "sandbox.upstreams", "smtp", "--port", str(self.ports["smtp"]),
              "--control-port", str(control), "--mailbox", str(self.data / MAILBOX)],
-            lambda: answers(f"http://127.0.0.1:{control}/_ready"),
+            lambda: web.answers(f"http://127.0.0.1:{control}/_ready"),
             UPSTREAM,
             grace=0.5,
         )  # fmt: skip
@@ -238,25 +233,9 @@ class Environment:
                 for statement in imitation.setup:
                     connection.execute(statement.encode())
 
-    def _launch_flower(self) -> None:
-        port = self.ports["flower"]
-        self._launch(
-            "flower",
-            [
-                *CELERY,
-                "flower",
-                "--conf=deploy/flowerconfig.py",
-                "--address=127.0.0.1",
-                f"--port={port}",
-            ],
-            lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
-            FLOWER,
-            grace=0.8,
-        )
-
     def _launch_system(self, beats: int, workers: dict[str, str]) -> None:
         for name, queues in workers.items():
-            self._launch(
+            self.launch(
                 name,
                 [*CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
                  "--without-gossip", "--without-mingle"],
@@ -266,7 +245,7 @@ class Environment:
             )  # fmt: skip
         for name in (f"beat{number}" for number in range(1, beats + 1)):
             ready = self._has_heartbeat(f"beat-{name}")
-            self._launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], ready, SYSTEM, grace=4.0)
+            self.launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], ready, SYSTEM, grace=4.0)
 
     def _has_heartbeat(self, name: str) -> Callable[[], bool]:
         folder = self.data / "heartbeats"
@@ -274,16 +253,18 @@ class Environment:
             time.time() - path.stat().st_mtime < MAX_AGE for path in folder.glob(f"{name}@*")
         )
 
-    def _launch(
-        self, name: str, command: list[str], ready: Callable[[], bool], stage: int, grace: float
+    def launch(
+        self,
+        name: str,
+        command: list[str],
+        ready: Callable[[], bool],
+        stage: int,
+        grace: float,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        env, metrics = dict(self.env), self.ports.get(f"metrics_{name}")
+        env, metrics = {**self.env, **(settings or {})}, self.ports.get(f"metrics_{name}")
         if metrics is not None:
             env["WATCHKEEPER_METRICS_PORT"] = str(metrics)
-        if name == "flower":
-            # It needs no database.
-            env["WATCHKEEPER_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
-            env = {key: value for key, value in env.items() if not key.startswith("PG")}
         process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=ROOT)
         process.start()
         self.supervisor.add(Part(name, process, ready, stage, grace=grace))

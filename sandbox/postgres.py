@@ -30,7 +30,7 @@ COMMON = {
 
 
 def login_name(role: str) -> str:
-    return f"watchkeeper_{role}"
+    return role if role == "console" else f"watchkeeper_{role}"
 
 
 def binaries() -> Path:
@@ -109,7 +109,7 @@ class PostgresServer:
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def login(self, role: str, database: str = USER) -> str:
-        """Address for the login of ``role`` (service, owner, operator) that the migrate step makes."""
+        """Address for the login of ``role`` (service, owner, operator, console) that the migrate step makes."""
         name = login_name(role)
         return f"postgresql://{name}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
@@ -119,6 +119,7 @@ class PostgresServer:
             "WATCHKEEPER_DATABASE_URL": self.login("owner", database),
             "WATCHKEEPER_SERVICE_DATABASE_URL": self.login("service", database),
             "WATCHKEEPER_OPERATOR_DATABASE_URL": self.login("operator", database),
+            "WATCHKEEPER_CONSOLE_DATABASE_URL": self.login("console", database),
         }
 
     def _run(self, *command: str | Path) -> None:

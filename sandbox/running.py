@@ -63,7 +63,7 @@ class Session:
                 signal.signal(number, self._interrupt)
         status = 1
         try:
-            self.environment.start(2, worker_groups(), flower=True, prepare=self._prepare)
+            self.environment.start(2, worker_groups(), flower=True, console=True, prepare=self._prepare)
             display.welcome(self.output, self.environment, self.environment.write_env())
             status = self._show()
         except Interrupted:

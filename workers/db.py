@@ -105,12 +105,16 @@ def engine() -> Engine:
 
 @cache
 def _engine() -> Engine:
+    return make_engine(settings().sqlalchemy_url, "watchkeeper")
+
+
+def make_engine(url: str, application: str) -> Engine:
     return create_engine(
-        settings().sqlalchemy_url,
+        url,
         pool_size=4,
         max_overflow=8,
         pool_recycle=1800,
-        connect_args=connect_args("watchkeeper"),
+        connect_args=connect_args(application),
     )
 
 

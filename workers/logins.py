@@ -26,7 +26,19 @@ select format('revoke execute on function %s from public', oid::regprocedure) fr
    and proname ~ '^(lo_(creat|create|from_bytea|put|open)|lowrite)$'
    and has_function_privilege('public', oid, 'execute')
 """
+#: Settings of a login, for poolers, which pass no start-up options on.
+_TIMEOUTS = {
+    "console": {
+        "lock_timeout": "5s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+}
 _UNLIMITED = "select name from login_without_limits"
+
+
+class WrongLogin(Exception):
+    """A setting names a login that cannot be made."""
 
 
 def wanted() -> Iterator[tuple[str, str, str]]:
@@ -36,9 +48,12 @@ def wanted() -> Iterator[tuple[str, str, str]]:
         ("owner", given.database_url),
         ("service", given.service_database_url),
         ("operator", given.operator_database_url),
+        ("console", given.console_database_url),
     ):
         if url is not None:
             parts = conninfo_to_dict(libpq_dsn(url.get_secret_value()))
+            if group == "console" and parts.get("user") != group:
+                raise WrongLogin("WATCHKEEPER_CONSOLE_DATABASE_URL must name the user console")
             yield group, str(parts.get("user") or ""), str(parts.get("password") or "")
 
 
@@ -52,6 +67,8 @@ def prepare() -> None:
         for name in ROLES:
             _make(connection, name, "nologin")
         connection.execute("grant service to owner")
+        connection.execute("alter role console noinherit")
+        connection.execute("grant viewer, operator to console")
         # For doctor, which reports who holds a lock.
         connection.execute("grant pg_read_all_stats to service, operator")
         for group, name, password in wanted():
@@ -92,6 +109,12 @@ def _login(connection: Driver, group: str, name: str, password: str) -> None:
     )
     # A role's settings do not pass to its members: each login has its own.
     connection.execute(sql.SQL("alter role {} set jit = off").format(sql.Identifier(name)))
+    for setting, value in _TIMEOUTS.get(group, {}).items():
+        connection.execute(
+            sql.SQL("alter role {} set {} = {}").format(
+                sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)
+            )
+        )
     if password:
         # Only a verifier is sent, because the server may log statements.
         verifier = connection.pgconn.encrypt_password(
@@ -102,14 +125,18 @@ def _login(connection: Driver, group: str, name: str, password: str) -> None:
                 sql.Identifier(name), sql.Literal(verifier.decode())
             )
         )
-    connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name)))
+    if group != name:
+        connection.execute(
+            sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name))
+        )
 
 
 def _limit(connection: Driver, group: str) -> int:
-    if group != "service":
+    if group not in {"service", "console"}:
         return RESERVED
     row = connection.execute("select current_setting('max_connections')::int").fetchone()
-    return max(RESERVED, int((row or (0,))[0]) - 2 * RESERVED)
+    number = int((row or (0,))[0])
+    return max(RESERVED, number // 4 if group == "console" else number - 2 * RESERVED)
 
 
 def _hand_over(connection: Driver) -> None:

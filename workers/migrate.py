@@ -130,6 +130,15 @@ def wait(config: Config) -> None:
         time.sleep(WAIT_SECONDS)
 
 
+def register() -> tuple[int, list[str]]:
+    """Write kinds, time zones and grants: the number of kinds, and what an administrator must run."""
+    with transaction() as connection:
+        timezones.register(connection)
+        number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
+        tables = {name: may for one in domains().values() for name, may in one.tables.items()}
+        return number, roles.register(connection, tables)
+
+
 def read_arguments(arguments: Sequence[str]) -> Namespace:
     parser = ArgumentParser(
         prog="python -m workers.migrate", description=(__doc__ or "").partition("\n")[0]
@@ -160,15 +169,14 @@ def main(arguments: Sequence[str] = ()) -> int:
         upgrade(config, plan=chosen.plan)
         if chosen.plan:
             return 0
-        with transaction() as connection:
-            timezones.register(connection)
-            number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
-            tables = {name: may for one in domains().values() for name, may in one.tables.items()}
-            refused = roles.register(connection, tables)
+        number, refused = register()
         logins.finish()
     except UnknownRevision as error:
         log.error("migrate.refused", error=str(error))
         return REFUSED
+    except logins.WrongLogin as error:
+        log.error("migrate.refused", error=str(error))
+        return 1
     except (OperationalError, psycopg.OperationalError) as error:
         words = error.orig if isinstance(error, OperationalError) else error
         log.error("migrate.failed", error=str(words).strip())

@@ -1,4 +1,4 @@
-"""Database roles viewer, operator, service and owner: grants, and a guard trigger with reasons.
+"""Database roles viewer, operator, service, owner, console: grants, and a guard trigger with reasons.
 
 Run by every migrate, so that a table that a later migration brings is guarded and granted too.  People
 log in under names of their own that are members of a role; the audit then names a person.
@@ -16,6 +16,7 @@ ROLES = {
     "operator": "also edits schedules, limits and watch lists, and requests runs",
     "service": "beat and workers: reads and writes every row",
     "owner": "owns every table; migrations",
+    "console": "the console's login: acts as viewer or operator for the person it has logged in",
 }
 
 #: Tables that people own, and what an operator may do there; domains add their own.
@@ -77,14 +78,19 @@ select c.oid::regclass::text as name, c.relkind = 'r' as is_table,
 
 #: Statements that give objects to the owner.
 FOREIGN = """
+select format('alter schema console owner to owner')
+  from pg_namespace where nspname = 'console' and nspowner <> 'owner'::regrole
+union all
 select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
                                             else 'table' end, c.oid::regclass)
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'S')
+  from pg_class c where c.relkind in ('r', 'v', 'S')
+   and c.relnamespace::regnamespace::text in ('public', 'console')
    and c.relowner <> 'owner'::regrole
    and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('e', 'a', 'i'))
 union all
 select format('alter function %s owner to owner', p.oid::regprocedure)
-  from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proowner <> 'owner'::regrole
+  from pg_proc p where p.proowner <> 'owner'::regrole
+   and p.pronamespace::regnamespace::text in ('public', 'console')
    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
 """
 
@@ -107,6 +113,15 @@ _GRANTS = (
     "grant select on all tables in schema public to viewer, operator, service",
     "grant insert, update, delete on all tables in schema public to service",
     "grant usage, select on all sequences in schema public to operator, service",
+    # People, sessions and tokens: for the console's login itself, not for the roles it acts in.
+    "revoke all on schema console from public, viewer, operator, service, console",
+    "revoke all on all tables in schema console from public, viewer, operator, service, console",
+    "grant usage on schema console to console",
+    "grant select on console.person to console",
+    "grant update (password) on console.person to console",
+    "grant insert, update, delete, select on console.session, console.api_token to console",
+    "grant insert, update, delete, select on console.login_attempt to console",
+    "grant select, delete on console.login_link to console",
 )
 
 
@@ -139,6 +154,9 @@ def _role_statements(connection: Connection) -> list[str]:
     made = [f"create role {name} nologin" for name in ROLES if name not in present]
     if "owner" not in present:
         made += ["grant owner to current_user", "grant service to owner"]
+    if "console" not in present:
+        # It inherits nothing: each of its transactions says as whom it acts.
+        made += ["alter role console noinherit", "grant viewer, operator to console"]
     return made + list(connection.execute(_COMPILING).scalars())
 
 

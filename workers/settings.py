@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     operator_database_url: SecretStr | None = Field(
         None, description="For the migrate step only: a login of role operator, which it creates"
     )
+    console_database_url: SecretStr | None = Field(
+        None,
+        description="For the migrate step only: the console's login, which it creates (user: console)",
+    )
     broker_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis, for messages only: redis://host:port/number",
@@ -115,6 +119,26 @@ class Settings(BaseSettings):
     chromium_sandbox: bool = Field(
         True,
         description="Chromium's own sandbox; false where a container forbids it (root: always off)",
+    )
+    console_bind: str = Field(
+        "127.0.0.1",
+        description="Address that the console listens on; 0.0.0.0 for all, as in a container",
+    )
+    console_port: int = Field(8080, ge=1, le=65535, description="Port that the console listens on")
+    console_url: str | None = Field(
+        None,
+        description="Address of the console in browsers, https://watch.example.org; left out: loopback"
+        " alone",
+    )
+    console_proxies: str = Field(
+        "",
+        description="Networks of proxies whose X-Forwarded-For the console believes, joined by commas",
+    )
+    console_session_hours: float = Field(
+        12.0, gt=0, le=168, description="An unused login of the console ends after this (hours)"
+    )
+    console_flower_url: str | None = Field(
+        None, description="Address of Flower in browsers, for the console's links to it"
     )
     quota_wait_seconds: float = Field(
         2.0, ge=0, le=10, description="Maximum time a worker process waits for a permit (seconds)"

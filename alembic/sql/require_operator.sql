@@ -5,8 +5,12 @@ begin
     if guarded_role(relation) = 'viewer' then
         raise exception 'a viewer cannot % %', verb, relation
             using errcode = '42501',
-                  detail = format('"%s" may read everything and change nothing.', current_user),
-                  hint = format('Ask an operator; or an owner, for: GRANT operator TO %I;', session_user);
+                  detail = format('"%s" may read everything and change nothing.',
+                                  case when session_user = 'console' then actor() else current_user::text end),
+                  hint = 'Ask an operator; or an owner, for: '
+                         || case when session_user = 'console'
+                                 then format('celery -A workers.app console person change %s --role operator', actor())
+                                 else format('GRANT operator TO %I;', session_user) end;
     end if;
 end
 $$;

@@ -56,7 +56,7 @@ class RunRequest(Base):
     note: Mapped[str | None] = mapped_column(comment="Why")
     requested_at: Mapped[DefaultNow] = mapped_column(comment="When")
     requested_by: Mapped[str] = mapped_column(
-        server_default=text("coalesce(nullif(current_setting('app.actor', true), ''), session_user)"),
+        server_default=text("actor()"),
         comment="Person (app.actor) or role",
     )
     program: Mapped[str | None] = mapped_column(

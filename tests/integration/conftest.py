@@ -2,6 +2,7 @@
 
 from tests.support.bad_servers import odd_server
 from tests.support.beat import drive, new_beat
+from tests.support.console import console, new_console
 from tests.support.discovery import discovery
 from tests.support.listings import make_listing, scrapes, site_server
 from tests.support.network import names

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CODE = sorted(
     path
-    for folder in ("workers", "beat", "tasks", "sandbox", "alembic")
+    for folder in ("workers", "beat", "tasks", "console", "sandbox", "alembic")
     for path in (ROOT / folder).rglob("*.py")
 )
 
@@ -64,13 +64,13 @@ def test_no_test_folder_shadows_a_package() -> None:
 
     # The fourth watch is on the path of its own processes alone, where it extends `tasks`.
     folders -= {ROOT / "tests" / "fourth_watch" / "tasks"}
-    assert not {path.name for path in folders} & {"workers", "beat", "tasks"}
+    assert not {path.name for path in folders} & {"workers", "beat", "tasks", "console"}
 
 
 def test_no_other_distribution_owns_our_packages() -> None:
     owners = packages_distributions()
 
-    assert {tuple(owners.get(name, ())) for name in ("workers", "beat", "tasks")} <= {
+    assert {tuple(owners.get(name, ())) for name in ("workers", "beat", "tasks", "console")} <= {
         ("watchkeeper",),
         (),
     }

@@ -1,0 +1,1 @@
+"""The console: the browser's pages and the JSON API, one ASGI service."""

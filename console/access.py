@@ -1,0 +1,81 @@
+"""Who asks, and the transaction in which their request is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from sqlalchemy import Connection
+from starlette.requests import HTTPConnection, Request
+
+from console.config import Config
+from console.database import MAX_AT_ONCE, Database, act_as
+from console.security import credentials
+from console.security.credentials import Who
+
+API = "/api/"
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in, or no longer."""
+
+
+@dataclass(frozen=True)
+class VisitOf:
+    """A request of a person: its connection acts in their role and under their name."""
+
+    request: Request
+    person: Who
+    connection: Connection
+
+
+def config_of(request: HTTPConnection) -> Config:
+    found: Config = request.app.state.config
+    return found
+
+
+def database_of(request: HTTPConnection) -> Database:
+    found: Database = request.app.state.database
+    return found
+
+
+def bearer_of(request: HTTPConnection) -> str | None:
+    """The token of a request to the API; elsewhere none counts."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not request.url.path.startswith(API):
+        return None
+    return token.strip()
+
+
+def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:
+    """The person of the token, else of the cookie; read from the database each time."""
+    token = bearer_of(request)
+    if token is not None:
+        return credentials.by_token(connection, token)
+    config = config_of(request)
+    cookie = request.cookies.get(config.cookie)
+    return credentials.by_session(connection, cookie, config.session_hours) if cookie else None
+
+
+@contextmanager
+def visiting(request: Request) -> Iterator[VisitOf]:
+    """One transaction for the person who asks; LoginNeeded when there is none."""
+    with database_of(request).transaction() as connection:
+        person = who_asks(request, connection)
+        if person is None:
+            raise LoginNeeded
+        is_api = request.url.path.startswith(API)
+        act_as(connection, person.role, person.name, "console api" if is_api else "console")
+        yield VisitOf(request, person, connection)
+
+
+def _visit(request: Request) -> Iterator[VisitOf]:
+    with visiting(request) as visit:
+        yield visit
+
+
+#: Committed before the response is sent. Waiting requests hold no thread, which those at work need.
+Visit = Annotated[VisitOf, Depends(_visit, scope="function", max_concurrency=MAX_AT_ONCE)]

@@ -1,0 +1,96 @@
+"""`celery -A workers.app console`: serve the console; `… console person …`: who may log in."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from workers.output import handle_db_errors, say, show
+
+
+@click.group(invoke_without_command=True)
+@click.option("--bind", help="address to listen on (setting: WATCHKEEPER_CONSOLE_BIND)")
+@click.option("--port", type=click.IntRange(1, 65535), help="(setting: WATCHKEEPER_CONSOLE_PORT)")
+@click.pass_context
+def console(context: click.Context, bind: str | None, port: int | None) -> None:
+    """Serve the console's pages and API until it is stopped."""
+    if context.invoked_subcommand is None:
+        from console.serving import serve
+
+        sys.exit(serve(bind, port))
+
+
+@console.group()
+def person() -> None:
+    """People who may log in to the console; needs the owner's login in WATCHKEEPER_DATABASE_URL."""
+
+
+_role = click.Choice(["viewer", "operator"])
+
+
+def _password() -> str:
+    """From the terminal, twice; else the first line of the input."""
+    from console.security import passwords
+
+    if sys.stdin.isatty():
+        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    try:
+        return passwords.hashed(given)
+    except passwords.Weak as weak:
+        raise click.UsageError(str(weak)) from weak
+
+
+@person.command("add")
+@click.argument("name")
+@click.option("--role", type=_role, default="viewer", show_default=True)
+@handle_db_errors
+def add(name: str, role: str) -> None:
+    """Let a person log in; asks for the password, or reads it from the input."""
+    from console.security import accounts
+
+    accounts.add(name, role, _password())
+    say(f"{name} may log in as {role}", err=True)
+
+
+@person.command("change")
+@click.argument("name")
+@click.option("--role", type=_role)
+@click.option("--password", "new_password", is_flag=True, help="ask for a new password")
+@click.option("--disable/--enable", "disabled", default=None, help="whether anything of theirs counts")
+@handle_db_errors
+def change(name: str, role: str | None, new_password: bool, disabled: bool | None) -> None:
+    """Change role or password, or disable; ends the person's sessions."""
+    from console.security import accounts
+
+    if role is None and not new_password and disabled is None:
+        raise click.UsageError("nothing to change: give --role, --password, --disable or --enable")
+    accounts.change(name, role=role, password=_password() if new_password else None, disabled=disabled)
+    say(f"{name} changed; sessions ended", err=True)
+
+
+@person.command("remove")
+@click.argument("name")
+@handle_db_errors
+def remove(name: str) -> None:
+    """Remove a person with sessions and tokens; the audit keeps the name."""
+    from console.security import accounts
+
+    accounts.remove(name)
+    say(f"{name} removed", err=True)
+
+
+@person.command("list")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
+@handle_db_errors
+def list_(as_json: bool) -> None:
+    """Who may log in, and when they last did something."""
+    from console.security import accounts
+
+    show(
+        accounts.listed(),
+        ("name", "role", "disabled", "sessions", "tokens", "seen_at"),
+        as_json=as_json,
+    )

@@ -1,0 +1,189 @@
+"""Logging in and out, and what people do about themselves: password and API tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy import Connection, select, update
+from starlette.responses import RedirectResponse, Response
+
+from console.access import Visit, config_of, database_of
+from console.config import LOOPBACK
+from console.refusals import Refused, attempt
+from console.security import attempts, credentials, passwords
+from console.security.people import Person
+from console.templating import render, rendered
+
+log = structlog.stdlib.get_logger("console")
+router = APIRouter(include_in_schema=False)
+
+Text = Annotated[str, Form()]
+
+
+def _slot() -> None:
+    """Few logins at once: each holds a thread while its password is computed."""
+
+
+Slot = Depends(_slot, max_concurrency=8)
+
+
+@router.get("/login")
+def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - its name in the address
+    return rendered(request, "login.html", next=local(next), name="", problem=None)
+
+
+@router.post("/login", dependencies=[Slot])
+def log_in(
+    request: Request, name: Text = "", password: Text = "", next: Text = "/"  # noqa: A002
+) -> Response:  # fmt: skip
+    name, address = name.replace("\0", "").strip(), request.scope["client_address"]
+    problem, status = _refusal(request, name, password, address)
+    if problem is not None:
+        page = rendered(request, "login.html", status, next=local(next), name=name, problem=problem)
+        if status == 429:
+            page.headers["retry-after"] = "60"
+        return page
+    log.info("login.succeeded", person=name, address=address)
+    with database_of(request).transaction() as connection:
+        return _enter(request, connection, name, local(next))
+
+
+def _refusal(request: Request, name: str, password: str, address: str) -> tuple[str | None, int]:
+    """Why this login is refused, and with which status."""
+    with database_of(request).transaction() as connection:
+        # Counted before the password is looked at.
+        allowed = attempts.may_try(connection, name, address)
+        found = connection.execute(
+            select(Person.password, Person.disabled).where(Person.name == name)
+        ).one_or_none()
+    if not allowed:
+        log.warning("login.delayed", address=address)
+        return "Too many failed logins. Try again in a minute.", 429
+    try:
+        good = passwords.matches(password, found.password if found else None)
+    except passwords.Busy:
+        return "Too many people log in at once. Try again in a minute.", 429
+    if not good or found is None or found.disabled:
+        log.warning("login.failed", address=address)
+        return "Name or password is wrong.", 403
+    with database_of(request).transaction() as connection:
+        attempts.succeeded(connection, name, address)
+    return None, 200
+
+
+def _enter(request: Request, connection: Connection, name: str, to: str) -> Response:
+    """A new session for ``name``, in the browser's cookie."""
+    config = config_of(request)
+    secret, age = credentials.start_session(
+        connection, name, request.scope["client_address"], config.session_hours
+    )
+    answer = RedirectResponse(to, 303)
+    answer.set_cookie(
+        config.cookie, secret, max_age=age, path="/", secure=config.is_secure, httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request) -> Response:
+    config = config_of(request)
+    hashed = credentials.hash_of(request.cookies.get(config.cookie, ""))
+    if hashed is not None:
+        with database_of(request).transaction() as connection:
+            credentials.end_session(connection, hashed)
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(
+        config.cookie, path="/", secure=config.is_secure, httponly=True, samesite="lax"
+    )
+    return answer
+
+
+@router.get("/link/{secret}")
+def link_page(request: Request, secret: str) -> Response:
+    """A button: reading an address changes nothing."""
+    return rendered(request, "link.html", secret=secret)
+
+
+@router.post("/link/{secret}")
+def follow_link(request: Request, secret: str) -> Response:
+    address = request.scope["client_address"]
+    if not (config_of(request).is_loopback and address in LOOPBACK):
+        log.warning("link.refused", address=address)
+        return rendered(
+            request, "login.html", 403, next="/", name="", problem="Links work on loopback."
+        )
+    with database_of(request).transaction() as connection:
+        person = credentials.by_link(connection, secret)
+        if person is not None:
+            return _enter(request, connection, person, "/")
+    problem = "This link was used or is too old."
+    return rendered(request, "login.html", 403, next="/", name="", problem=problem)
+
+
+@router.get("/account")
+def account(visit: Visit) -> Response:
+    return _account(visit)
+
+
+@router.post("/account/password")
+def change_password(visit: Visit, old: Text = "", new: Text = "") -> Response:
+    """A new password ends every session, this one too."""
+    _as_console(visit)
+    who = visit.person.name
+    if not attempts.may_try(visit.connection, who, "password of a session"):
+        return _account(visit, 429, problem="Too many tries. Try again in a minute.")
+    stored = select(Person.password).where(Person.name == who)
+    if not passwords.matches(old, visit.connection.execute(stored).scalar_one()):
+        return _account(visit, 403, problem="The old password is wrong.")
+    try:
+        made = passwords.hashed(new)
+    except passwords.Weak as weak:
+        return _account(visit, 422, problem=f"Not changed: {weak}.")
+    visit.connection.execute(update(Person).where(Person.name == who).values(password=made))
+    attempts.succeeded(visit.connection, who, "password of a session")
+    log.info("password.changed", person=who)
+    return RedirectResponse("/login", 303)
+
+
+@router.post("/account/tokens")
+def make_token(visit: Visit, title: Text = "", role: Text = "viewer", days: Text = "90") -> Response:
+    _as_console(visit)
+    if not days.isdecimal() or not 1 <= int(days) <= 366:
+        return _account(visit, 422, problem="A token is good for 1 to 366 days.")
+    try:
+        with attempt(visit.connection):
+            made = credentials.make_token(visit.connection, visit.person, title, role, int(days))
+    except Refused as refused:
+        return _account(visit, refused.refusal.status, problem=refused.refusal.message)
+    log.info("token.made", person=visit.person.name, token=made[0])
+    return _account(visit, 201, secret=made[1])
+
+
+@router.post("/account/tokens/{number}/revoke")
+def revoke_token(visit: Visit, number: int) -> Response:
+    _as_console(visit)
+    credentials.revoke_token(visit.connection, visit.person, number)
+    log.info("token.revoked", person=visit.person.name, token=number)
+    return RedirectResponse("/account", 303)
+
+
+def _account(
+    visit: Visit, status: int = 200, problem: str | None = None, secret: str | None = None
+) -> Response:
+    _as_console(visit)
+    tokens = credentials.tokens_of(visit.connection, visit.person)
+    return render(visit, "account.html", status, tokens=tokens, problem=problem, secret=secret)
+
+
+def _as_console(visit: Visit) -> None:
+    """Go on as the console's own login, which alone reaches people and tokens."""
+    visit.connection.exec_driver_sql("set local role none")
+
+
+def local(path: str) -> str:
+    """A path of ours to go on to; anything else is the first page."""
+    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if is_ours and path.isprintable() else "/"

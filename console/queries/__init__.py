@@ -1,0 +1,1 @@
+"""Reads that pages and API share; each takes the request's connection."""

@@ -1,0 +1,117 @@
+"""What the database refuses, as pages and API show it: its own message, hint and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from workers.db import is_passing
+from workers.redaction import redact
+
+#: SQLSTATEs, or classes of them, and the HTTP status that says the same.
+_STATUS = {
+    "42501": 403,
+    "P0002": 404,
+    "23505": 409,
+    "23503": 422,
+    "22": 422,
+    "23": 422,
+    "P0": 422,
+    "42": 422,
+    "0A": 422,
+}
+_FORBIDDEN = re.compile(r"permission denied for (?:table|view|sequence|relation|schema) (\S+)")
+_REASON = text("select require_operator(to_regclass(:name), 'change')")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something was not done."""
+
+    status: int
+    message: str
+    detail: str | None = None
+    hint: str | None = None
+    column: str | None = None
+    constraint: str | None = None
+    sqlstate: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Refused(Exception):
+    """Nothing was changed, and why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def refuse(status: int, message: str, hint: str | None = None, column: str | None = None) -> Refused:
+    return Refused(Refusal(status, message, hint=hint, column=column))
+
+
+def refusal_of(error: DBAPIError) -> Refusal:
+    """The database's words for an error of a statement."""
+    diag: Any = getattr(error.orig, "diag", None)
+    state = getattr(error.orig, "sqlstate", None)
+    if is_passing(error):
+        return Refusal(503, "the database is busy or away; try again", sqlstate=state)
+    if state is None:
+        # The driver refused a value: text with a NUL, a number too great.
+        return Refusal(422, redact(str(error.orig)).partition("\n")[0])
+    status = _STATUS.get(state) or _STATUS.get(state[:2]) or 500
+    if status == 500:
+        return Refusal(500, "the statement failed", sqlstate=state)
+    message, detail = diag.message_primary or "refused", diag.message_detail
+    constraint = diag.constraint_name
+    if state == "23514" and constraint:
+        # The name of a CHECK is its message.
+        message, detail = constraint, None
+    return Refusal(
+        status,
+        message,
+        detail=None if state == "23505" else detail,
+        hint=diag.message_hint,
+        column=diag.column_name or _column_in(constraint),
+        constraint=constraint,
+        sqlstate=state,
+    )
+
+
+def _column_in(constraint: str | None) -> str | None:
+    """The column with which a constraint's name begins: "every: no months …", "max_runs must be …"."""
+    found = re.match(r"([a-z_]+)(?=: | must | cannot )", constraint or "")
+    return found.group(1) if found else None
+
+
+@contextmanager
+def attempt(connection: Connection) -> Iterator[None]:
+    """A savepoint whose refusal by the database is raised as Refused; the transaction goes on."""
+    try:
+        with connection.begin_nested():
+            yield
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        raise Refused(explained(connection, refusal_of(error))) from error
+
+
+def explained(connection: Connection, refusal: Refusal) -> Refusal:
+    """A viewer's refusal with its reason: a missing grant fires no trigger that could give one."""
+    found = _FORBIDDEN.match(refusal.message) if refusal.status == 403 else None
+    if found is None:
+        return refusal
+    try:
+        with connection.begin_nested():
+            connection.execute(_REASON, {"name": found.group(1)})
+    except DBAPIError as error:
+        return refusal_of(error)
+    return refusal

@@ -1,0 +1,1 @@
+"""Who may: people, sessions, tokens, passwords, and what a request must look like."""

@@ -1,0 +1,67 @@
+"""The parts of a sandbox that browsers reach: Flower and the console."""
+
+from __future__ import annotations
+
+import urllib.request
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from console.security.credentials import new_secret
+
+if TYPE_CHECKING:
+    from sandbox.environment import Environment
+
+#: Whom the console's link logs in.
+OPERATOR = "you"
+#: Neither reaches the database as libpq's variables say.
+_NO_LOGIN = {"PGUSER": "", "PGPASSWORD": ""}
+_PERSON = "insert into console.person (name, role) values (%s, 'operator') on conflict do nothing"
+_LINK = "insert into console.login_link values (%s, %s, clock_timestamp() + interval '10 minutes')"
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+def launch_flower(environment: Environment, command: list[str], stage: int) -> None:
+    """Start Flower, which needs no database."""
+    port = environment.ports["flower"]
+    environment.launch(
+        "flower",
+        [*command, "flower", "--conf=deploy/flowerconfig.py", "--address=127.0.0.1", f"--port={port}"],
+        lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
+        stage,
+        grace=0.8,
+        settings={"WATCHKEEPER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", **_NO_LOGIN},
+    )
+
+
+def launch_console(environment: Environment, command: list[str], stage: int) -> None:
+    port = environment.ports["console"]
+    environment.launch(
+        "console",
+        [*command, "console", f"--port={port}"],
+        lambda: answers(f"http://127.0.0.1:{port}/ready"),
+        stage,
+        grace=2.0,
+        settings={
+            "WATCHKEEPER_DATABASE_URL": environment.postgres.login("console"),
+            "WATCHKEEPER_CONSOLE_FLOWER_URL": f"http://127.0.0.1:{environment.ports['flower']}",
+            **_NO_LOGIN,
+        },
+    )
+
+
+def login_link(environment: Environment) -> str:
+    """An address that logs in to the console once, within ten minutes."""
+    secret, hashed = new_secret()
+    with psycopg.connect(environment.postgres.login("owner"), autocommit=True) as connection:
+        connection.execute(_PERSON, (OPERATOR,))
+        connection.execute(_LINK, (hashed, OPERATOR))
+    return f"http://127.0.0.1:{environment.ports['console']}/link/{secret}"
