@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console import filters
 from console.access import VisitOf
 
 HERE = Path(__file__).parent
@@ -19,8 +20,6 @@ STATIC = HERE / "static"
 
 @cache
 def environment() -> Environment:
-    from console.pages import filters
-
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import urllib.request
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import psycopg
 
 from console.security.credentials import new_secret
-
-if TYPE_CHECKING:
-    from sandbox.environment import Environment
+from sandbox.postgres import PostgresServer
 
 #: Whom the console's link logs in.
 OPERATOR = "you"
@@ -19,6 +17,15 @@ OPERATOR = "you"
 _NO_LOGIN = {"PGUSER": "", "PGPASSWORD": ""}
 _PERSON = "insert into console.person (name, role) values (%s, 'operator') on conflict do nothing"
 _LINK = "insert into console.login_link values (%s, %s, clock_timestamp() + interval '10 minutes')"
+
+
+class Environment(Protocol):
+    """What these parts need of `sandbox.environment.Environment`."""
+
+    ports: dict[str, int]
+    postgres: PostgresServer
+
+    def launch(self, *args: Any, **settings: Any) -> None: ...
 
 
 def answers(url: str) -> bool:

@@ -90,7 +90,7 @@ def test_the_models_are_what_the_migrations_make(
 def test_schema_sql_is_what_the_migrations_make(database: Any, postgres_server: Any) -> None:
     if major(postgres_server.bin) != "18":
         pytest.skip("alembic/schema.sql is written as the pg_dump of Postgres 18 writes it")
-    now = schema.dump(postgres_server.bin, database.url)
+    now = schema.dump(postgres_server.bin, database.admin_url)
     written = schema.FILE.read_text()
 
     difference = "\n".join(
