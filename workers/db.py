@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
@@ -40,7 +42,9 @@ SESSION_OPTIONS = (
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.
 Driver = psycopg.Connection[Any]
 #: A connection unused for so long is tried before it is used (seconds).
-RESTED = 1.0
+RESTED = 30.0
+#: How long a thread waits for a connection while others use all of them (seconds).
+MAX_QUEUED = 30.0
 KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -111,8 +115,11 @@ def _engine() -> Engine:
 def make_engine(url: str, application: str) -> Engine:
     return create_engine(
         url,
-        pool_size=4,
-        max_overflow=8,
+        # Many threads share few connections: each holds one for a transaction, never during a call.
+        pool_size=settings().connections,
+        max_overflow=0,
+        pool_timeout=MAX_QUEUED,
+        pool_use_lifo=True,
         pool_recycle=1800,
         connect_args=connect_args(application),
     )
@@ -125,10 +132,17 @@ def _rests(_: Any, record: Any) -> None:
 
 @event.listens_for(Pool, "checkout")
 def _prove(driver: Any, record: Any, _: Any) -> None:
-    """A connection that has rested a while must answer first; asking each time costs too much."""
-    if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
-        return
+    """A connection that has rested long, or has something to say, must answer before it is used.
+
+    An idle one has nothing to read until its server ends it: after a restart of Postgres each is
+    replaced before a statement fails on it.
+    """
+    rested = time.monotonic() - record.info.get("rests_since", time.monotonic())
     try:
+        says = select.poll()
+        says.register(driver.fileno(), select.POLLIN)
+        if rested < RESTED and not says.poll(0):
+            return
         driver.execute("select 1")
         driver.rollback()
     except psycopg.Error as error:
@@ -143,17 +157,38 @@ def reset(*, close: bool = True) -> None:
             _engine.cache_clear()
 
 
+_thread = threading.local()
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    _thread.held = getattr(_thread, "held", 0) + 1
+    try:
+        yield
+    except PoolTimeout:
+        # For the caller as good as a Postgres that answers nobody: its work is handed back.
+        busy = psycopg.OperationalError(f"no connection was free within {MAX_QUEUED:g} s")
+        raise OperationalError(None, None, busy) from None
+    finally:
+        _thread.held -= 1
+
+
+def holds_connection() -> bool:
+    """Whether this thread is inside a transaction: no call to an upstream is made in one."""
+    return getattr(_thread, "held", 0) > 0
+
+
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """One transaction: committed at the end, rolled back on any exception."""
-    with engine().begin() as connection, _translating(connection):
+    with _counted(), engine().begin() as connection, _translating(connection):
         yield connection
 
 
 @contextmanager
 def connect() -> Iterator[Connection]:
     """A connection whose statements commit one by one."""
-    with engine().connect() as connection, _translating(connection):
+    with _counted(), engine().connect() as connection, _translating(connection):
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 

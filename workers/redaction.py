@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -18,19 +20,30 @@ _USERINFO = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 #: Alpha Vantage repeats the caller's key in its refusal (facts: errors.json, "daily").
 _ECHOED = re.compile(r"(?i)(API key as )\S+")
 
-_known: set[str] = set()
+#: The longest first.  Never changed, only replaced: threads read it without a lock.
+_known: tuple[str, ...] = ()
+_adding = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_adding=threading.Lock()))
 
 
 def remember(secrets: Iterable[str]) -> None:
     """Mask these values wherever they appear from now on (shorter than 6 characters: ignored)."""
-    for secret in secrets:
-        if len(secret) >= 6:
-            _known.update((secret, quote(secret, safe=""), quote_plus(secret)))
+    global _known  # noqa: PLW0603 - a process's memory
+    new = {
+        form
+        for secret in secrets
+        if len(secret) >= 6
+        for form in (secret, quote(secret, safe=""), quote_plus(secret))
+    }
+    if new.issubset(_known):
+        return
+    with _adding:
+        _known = tuple(sorted(new.union(_known), key=len, reverse=True))
 
 
 def redact(text: str) -> str:
     """``text`` with everything masked that looks like, or is known to be, a secret."""
-    for secret in sorted(_known, key=len, reverse=True):
+    for secret in _known:
         text = text.replace(secret, MASK)
     text = _USERINFO.sub(rf"\1:{MASK}@", text)
     text = _ECHOED.sub(rf"\g<1>{MASK}", text)

@@ -144,6 +144,10 @@ class Settings(BaseSettings):
         2.0, ge=0, le=10, description="Maximum time a worker process waits for a permit (seconds)"
     )
 
+    connections: int = Field(
+        4, ge=1, le=8, description="Connections to Postgres that one process opens at most"
+    )
+
     @property
     def libpq_dsn(self) -> str:
         return libpq_dsn(self.database_url.get_secret_value())

@@ -76,9 +76,7 @@ def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] |
 
 def _ask_for_fewer(work: Work[Any], group: list[Item], size: int) -> None:
     """Store the smaller size with the items, so that a continued batch does not repeat the call."""
-    for item in group:
-        item.data["most"] = size
-    with work.save(group[0]):
+    with work.save(*group, most=size):
         pass
 
 

@@ -172,7 +172,7 @@ class CategoryReader:
         # A page that was not understood is requested unconditionally the next time.
         validators = Validators() if page.unreadable or lost else response.validators
         read = StoredPage(validators.etag, validators.last_modified, self._reading(item), ids, has_next)
-        with self.work.save(item, counts, **cursor) as connection:
+        with self.work.save(item, counts=counts, **cursor) as connection:
             list_pages.upsert(connection, item.data["category"], number, read)
             # A later attempt of a first scrape reports what came since the page was stored.
             baseline = item.data["thorough"] and before is None
@@ -211,7 +211,7 @@ class CategoryReader:
             shown = listings.dates(connection, self.site.name, ids)
         cursor["order"] = self._order(item, shown)
         end = self._end_after(item, cursor["page"], shown, has_next=known.has_next, is_empty=not ids)
-        with self.work.save(item, {"pages": 1, "ads": len(ids)}, **cursor) as connection:
+        with self.work.save(item, counts={"pages": 1, "ads": len(ids)}, **cursor) as connection:
             listings.mark_seen(connection, self.site.name, category, ids)
             self._count(connection, item, len(ids), unchanged_pages=1)
             self._mark_end(item, end, new=0)
@@ -232,7 +232,7 @@ class CategoryReader:
         if end is None and not new and not item.data["thorough"]:
             end = "complete", "nothing new on the page"
         if end is not None:
-            item.data["ended"] = list(end)
+            self.work.note(ended=list(end))
 
     def _count(self, connection: Connection, item: Item, shown: int, **counts: int) -> None:
         counts = dict.fromkeys(("new", "changed", "price_changes", "unchanged_pages"), 0) | counts

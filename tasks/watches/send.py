@@ -106,7 +106,7 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
         _keep_refusal(work, item, rows, error)
         return
     faults.point("after-hand-over")
-    with work.save(item, {"messages": 1, "sent": len(rows)}) as connection:
+    with work.save(item, counts={"messages": 1, "sent": len(rows)}) as connection:
         notices.sent(connection, rows, answer)
     faults.point("after-sent")
     work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
@@ -140,6 +140,6 @@ def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: Watch
     needs_person = isinstance(error, SettingMissing | AddressRefused)
     seconds = block_seconds(max(row.attempts for row in rows))
     pause = timedelta(minutes=10) if needs_person else timedelta(seconds=seconds)
-    with work.save(item, {"refused": len(rows)}) as connection:
+    with work.save(item, counts={"refused": len(rows)}) as connection:
         notices.refused(connection, rows, str(error), pause, permanent=isinstance(error, PERMANENT))
     work.log.warning("notice.refused", **said)

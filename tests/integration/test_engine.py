@@ -230,6 +230,7 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
         LeaseKeeper(hold, LEASE),
         engine.log,
         [],
+        UpstreamClient,
     )
     accepted = engine._accept_plan(task, task_work, item_list)
     assert [item.key for item in accepted[:4]] == ["i4", "i5", "i6", "i7"]

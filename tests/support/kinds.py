@@ -28,6 +28,7 @@ class CountingOptions(Options):
     broken: list[str] = []
     timeout: float = Field(30, gt=0, le=60)
     note: str | None = None
+    upstream: str = "generic"
 
 
 def plan(work: Work[CountingOptions]) -> Iterable[Item]:
@@ -65,10 +66,11 @@ def crashing(work: Work[Options]) -> None:
 
 @app.task(name="tests.calling", options=CountingOptions, plan=plan, queue="upkeep", batch_size=5)
 def calling(work: Work[CountingOptions]) -> None:
-    """Call the upstream named "generic" once an item."""
+    """Call an upstream once an item."""
     for item in work.items():
         with work.attempt(item):
-            work.client.get("generic", f"/{item.key}", CallOptions(timeout=work.options.timeout))
+            options = CallOptions(timeout=work.options.timeout)
+            work.client.get(work.options.upstream, f"/{item.key}", options)
             with work.done(item, called=1) as connection:
                 effect(connection, work, item)
 

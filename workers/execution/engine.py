@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -61,6 +62,8 @@ class Kind(Protocol):
     def batch_size(self) -> int: ...
     @property
     def batch_delay(self) -> timedelta: ...
+    @property
+    def in_flight(self) -> int: ...
     def read_options(self, options: Mapping[str, Any]) -> Options: ...
 
 
@@ -80,9 +83,12 @@ def _attempt(kind: Kind, lease: BatchLease, length: timedelta) -> Ended | None:
     with LeaseKeeper(lease, length) as keeper:
         try:
             options = kind.read_options(lease.run["options"])
-            with contextlib.closing(_client(lease, keeper)) as client:
+            new_client = partial(_client, lease, keeper)
+            with contextlib.closing(new_client()) as client:
                 items = [Item(**row) for row in lease.items or []]
-                work = Work(lease, options, client, keeper, log, items)
+                work = Work(
+                    lease, options, client, keeper, log, items, new_client, in_flight=kind.in_flight
+                )
                 try:
                     return _do(kind, work)
                 except Exception as error:

@@ -98,6 +98,8 @@ class Task(celery.Task):  # type: ignore[type-arg]
     default_queue: ClassVar[str] = "upkeep"
     batch_size: ClassVar[int] = 1
     batch_delay: ClassVar[timedelta] = timedelta(0)
+    #: Items of one batch worked at once, by kinds that call ``work.each``.
+    in_flight: ClassVar[int] = 1
     min_every: ClassVar[timedelta | None] = timedelta(seconds=1)
     max_every: ClassVar[timedelta | None] = None
     allowed_every: ClassVar[tuple[timedelta, ...] | None] = None

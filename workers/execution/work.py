@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from workers.db import driver, driver_transaction, is_passing, transaction
+from workers.db import Driver, driver, driver_transaction, is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
+from workers.execution import concurrency
 from workers.execution.lease import LeaseKeeper
 from workers.ledger import claimed, memo
 from workers.ledger.claimed import BatchLease
@@ -45,6 +47,10 @@ class Item:
     def row(self) -> dict[str, Any]:
         return {name: value for name in STORED if (value := getattr(self, name))}
 
+    def become(self, other: Item) -> None:
+        self.state, self.error = other.state, other.error
+        self.data, self.counts = other.data, other.counts
+
 
 @dataclass(slots=True)
 class Work(Generic[O]):
@@ -56,11 +62,16 @@ class Work(Generic[O]):
     keeper: LeaseKeeper
     log: structlog.stdlib.BoundLogger
     batch: list[Item]
+    #: Makes another client for the same batch.
+    new_client: Callable[[], UpstreamClient]
+    #: How many items of the batch its kind works at once, at most.
+    in_flight: int = 1
     #: The plan is known here alone: the first outcome stores it.
     planned_only: bool = False
     #: What each ``memoize`` of the plan returned; None before the first.
     memoized: dict[str, Any] | None = None
-    _counting: Item | None = None
+    #: The first item of the outcome that is being written, as it will be.
+    _draft: Item | None = None
 
     @property
     def run_id(self) -> UUID:
@@ -91,8 +102,8 @@ class Work(Generic[O]):
         self.keeper.yield_worker()
 
     def now(self) -> datetime:
-        with transaction() as connection:
-            return connection.execute(text("select clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
+        """The database's clock, from when the batch was claimed on: the worker's own may be wrong."""
+        return self.lease.claimed_at + timedelta(seconds=time.monotonic() - self.lease.claimed)
 
     def items(self) -> Iterator[Item]:
         """Unfinished items, one by one; between two it ends the batch when it has to."""
@@ -105,6 +116,36 @@ class Work(Generic[O]):
             self.check()
             self.yield_worker()
             yield group
+
+    def each(self, do: Callable[[Work[O], Item], None], *, at_once: int | None = None) -> None:
+        """``do`` every waiting item, up to the kind's ``in_flight`` at once, or ``at_once`` if less.
+
+        ``do`` gets a Work of its own for the item; an error that is the item's fails it alone.
+        """
+        concurrency.work_groups(
+            self,
+            lambda waiting: waiting[:1],
+            lambda part, items: do(part, items[0]),
+            self._at_once(at_once),
+            once=True,
+        )
+
+    def each_group(
+        self,
+        pick: Callable[[list[Item]], list[Item]],
+        do: Callable[[Work[O], list[Item]], None],
+        *,
+        at_once: int | None = None,
+    ) -> None:
+        """``each``, group by group: ``pick`` takes one of the items that wait, until none is left."""
+        concurrency.work_groups(self, pick, do, self._at_once(at_once), once=False)
+
+    def _at_once(self, most: int | None) -> int:
+        return self.in_flight if most is None else min(self.in_flight, most)
+
+    def part(self) -> Work[O]:
+        """This batch for another thread: with a client of its own, and outcomes of its own."""
+        return replace(self, client=self.new_client(), _draft=None)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -140,6 +181,7 @@ class Work(Generic[O]):
         return self.memoized[name]
 
     def store_items(self, connection: Connection) -> None:
+        """Store the whole plan; no outcome is being written by another thread."""
         claimed.write_items(driver(connection), self.lease, [item.row() for item in self.batch])
 
     @contextmanager
@@ -171,10 +213,10 @@ class Work(Generic[O]):
 
     @contextmanager
     def save(
-        self, item: Item, counts: dict[str, int] | None = None, **data: Any
+        self, *items: Item, counts: dict[str, int] | None = None, **data: Any
     ) -> Iterator[Connection]:
-        """One transaction: the caller's rows and how far ``item`` got; it stays unfinished."""
-        with self._outcome((item,), "waiting", counts or {}, data) as connection:
+        """One transaction: the caller's rows and how far these items got; they stay unfinished."""
+        with self._outcome(items, "waiting", counts or {}, data) as connection:
             yield connection
 
     def fail(self, *items: Item, error: str) -> None:
@@ -195,9 +237,16 @@ class Work(Generic[O]):
 
     def count(self, **counts: int) -> None:
         """Add to the counts of the outcome being written (inside ``done`` or ``save``)."""
-        if self._counting is None:
-            raise RuntimeError("count() belongs inside a done() or save() block")
-        _add(self._counting.counts, counts)
+        _add(self._written().counts, counts)
+
+    def note(self, **data: Any) -> None:
+        """Add to the data of the outcome being written (inside ``save``)."""
+        self._written().data.update(data)
+
+    def _written(self) -> Item:
+        if self._draft is None:
+            raise RuntimeError("count() and note() belong inside a done() or save() block")
+        return self._draft
 
     @contextmanager
     def _outcome(
@@ -208,27 +257,36 @@ class Work(Generic[O]):
         data: dict[str, Any] | None = None,
         error: str | None = None,
     ) -> Iterator[Connection]:
-        before = [replace(item, data={**item.data}, counts={**item.counts}) for item in items]
-        for item in items:
-            item.state = state
-            item.data.update(data or {})
-            item.error = error[:MAX_ERROR] if error else None
-        self._counting = items[0] if items else None
-        if self._counting is not None:
-            _add(self._counting.counts, counts)
+        """The items change in memory when they have changed in the database, not before."""
+        error = error[:MAX_ERROR] if error else None
+        drafts = [
+            Item(item.key, {**item.data, **(data or {})}, state, {**item.counts}, error)
+            for item in items
+        ]
+        self._draft = drafts[0] if drafts else None
+        if drafts:
+            _add(drafts[0].counts, counts)
         try:
             with self.fenced() as connection:
                 yield connection
-                self.store_items(connection)
+                self._store(driver(connection), dict(zip(map(id, items), drafts, strict=True)))
                 self.client.settle(driver(connection))
-            self.planned_only = False
-        except BaseException:
-            for item, old in zip(items, before, strict=True):
-                item.state, item.data = old.state, old.data
-                item.counts, item.error = old.counts, old.error
-            raise
         finally:
-            self._counting = None
+            self._draft = None
+        self.planned_only = False
+        for item, draft in zip(items, drafts, strict=True):
+            item.become(draft)
+
+    def _store(self, connection: Driver, drafts: dict[int, Item]) -> None:
+        """Write these items as they will be; with the first outcome of a small run its whole plan."""
+        if self.planned_only:
+            plan = [drafts.get(id(item), item).row() for item in self.batch]
+            claimed.write_items(connection, self.lease, plan)
+            return
+        rows = {
+            place: drafts[id(item)].row() for place, item in enumerate(self.batch) if id(item) in drafts
+        }
+        claimed.write_items(connection, self.lease, rows)
 
 
 def _add(counts: dict[str, int], more: dict[str, int]) -> None:

@@ -6,8 +6,9 @@ A message only points to a batch; the row says whose it is.  A worker that lost 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,8 @@ class BatchLease:
     run: Mapping[str, Any]
     items: list[dict[str, Any]] | None
     claimed_at: datetime
+    #: The same instant on this machine's monotonic clock, or a little later.
+    claimed: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -114,8 +117,37 @@ update batch
 """
 
 
-def write_items(connection: Driver, lease: BatchLease, items: list[dict[str, Any]]) -> None:
-    states = [item.get("state") for item in items]
-    counts = {state: states.count(state) for state in ("done", "failed", "deferred")}
-    what = {**lease.key, **counts, "items": Jsonb(items), "total": len(items)}
-    execute(connection, WRITE_ITEMS, what)
+#: By the item's place in the plan, which stays as long as the lease does.
+WRITE_OUTCOME = """
+update batch
+   set items = jsonb_set(items, array[%(place)s::text], %(item)s),
+       done = done + %(done)s, failed = failed + %(failed)s, deferred = deferred + %(deferred)s
+ where run_id = %(run_id)s and seq = %(seq)s
+"""
+WRITE_OUTCOMES = """
+update batch
+   set items = (select jsonb_agg(coalesce(changed.item, each.item) order by each.place)
+                  from jsonb_array_elements(items) with ordinality as each(item, place)
+                  left join jsonb_each(%(items)s) as changed(place, item)
+                    on changed.place = (each.place - 1)::text),
+       done = done + %(done)s, failed = failed + %(failed)s, deferred = deferred + %(deferred)s
+ where run_id = %(run_id)s and seq = %(seq)s
+"""
+
+
+def write_items(
+    connection: Driver, lease: BatchLease, items: list[dict[str, Any]] | Mapping[int, dict[str, Any]]
+) -> None:
+    """Write the whole plan, or how some of its unfinished items are now, by their place in it."""
+    rows = items if isinstance(items, list) else list(items.values())
+    states = [item.get("state") for item in rows]
+    what: dict[str, Any] = {**lease.key}
+    what |= {state: states.count(state) for state in ("done", "failed", "deferred")}
+    if isinstance(items, list):
+        execute(connection, WRITE_ITEMS, {**what, "items": Jsonb(rows), "total": len(rows)})
+    elif len(rows) == 1:
+        (place,) = items
+        execute(connection, WRITE_OUTCOME, {**what, "place": str(place), "item": Jsonb(rows[0])})
+    elif rows:
+        by_place = {str(place): item for place, item in items.items()}
+        execute(connection, WRITE_OUTCOMES, {**what, "items": Jsonb(by_place)})

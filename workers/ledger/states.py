@@ -60,6 +60,8 @@ TRANSITIONS = (
     Transition("claimed.CLAIM", "batch", BATCH_READY, ("running",)),
     Transition("claimed.CLAIM", "run", ("due",), ("running",)),
     Transition("claimed.WRITE_ITEMS", "batch"),
+    Transition("claimed.WRITE_OUTCOME", "batch"),
+    Transition("claimed.WRITE_OUTCOMES", "batch"),
     Transition("renewed.RENEW", "batch", ("running",)),
     Transition("renewed.LEAVE", "batch", ("running",)),
     Transition("waiting.RELEASE", "batch", BATCH_READY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from ipaddress import ip_network
 
@@ -37,21 +38,26 @@ class AllowedNetwork(Base):
 
 _LIST = text("select network::text from allowed_network")
 
-_known: tuple[float, tuple[Network, ...]] | None = None
+_known: tuple[float, tuple[Network, ...]] = (0.0, ())
+_reading = threading.Lock()
 
 
 def listed() -> tuple[Network, ...]:
-    """Every network of the list, remembered for a second."""
+    """Every network of the list, remembered for a second; one thread reads it for all that ask."""
     global _known  # noqa: PLW0603 - a process's memory
-    known = _known
-    if known is None or time.monotonic() - known[0] > FRESH:
-        with connect() as connection:
-            rows = connection.execute(_LIST).scalars().all()
-        known = _known = (time.monotonic(), tuple(ip_network(row) for row in rows))
-    return known[1]
+    asked = time.monotonic()
+    if asked - _known[0] <= FRESH:
+        return _known[1]
+    with _reading:
+        if asked - _known[0] > FRESH:
+            began = time.monotonic()
+            with connect() as connection:
+                rows = connection.execute(_LIST).scalars().all()
+            _known = (began, tuple(ip_network(row) for row in rows))
+        return _known[1]
 
 
 def forget() -> None:
     """Forget the list (after a fork; between tests)."""
-    global _known  # noqa: PLW0603
-    _known = None
+    global _known, _reading
+    _known, _reading = (0.0, ()), threading.Lock()

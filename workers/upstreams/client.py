@@ -191,7 +191,9 @@ class UpstreamClient(PermitHolder):
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 if site is not None:
-                    robots_files.obey(request, site, lambda file: self._follow(file, deadline))
+                    robots_files.obey(
+                        request, site, deadline, lambda file: self._follow(file, deadline)
+                    )
                 answer = self._exchange(request, deadline)
             except ControlFlow:
                 self._redirects.keep(first, request)

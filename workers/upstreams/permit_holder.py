@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from workers import metrics
-from workers.db import Driver, driver_connect
+from workers.db import Driver, driver_connect, holds_connection
 from workers.errors import Unavailable
 from workers.settings import settings
 from workers.upstreams import permits
@@ -54,6 +54,8 @@ class PermitHolder:
 
     def _acquire(self, upstream: str, deadline: float, path: str) -> int:
         """Take a permit, waiting a little if need be."""
+        if holds_connection():
+            raise RuntimeError("a call inside a transaction would hold a connection: end it first")
         waited = 0.0
         while True:
             self._check()

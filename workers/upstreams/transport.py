@@ -6,9 +6,10 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore2
@@ -19,6 +20,9 @@ from workers.settings import settings
 from workers.upstreams import deadline, network
 from workers.upstreams.requests import Request
 from workers.upstreams.responses import Response
+
+#: How long a connection is kept for the next call to its upstream (seconds).
+KEEP_ALIVE = 15.0
 
 
 class NotConnected(Unavailable):
@@ -103,13 +107,23 @@ def _told_as(overdue: type[Exception], broken: type[Exception]) -> Iterator[None
         raise broken(str(error)) from error
 
 
-_MAKING = threading.Lock()
+@dataclass(slots=True)
+class _Kept:
+    """The client of one upstream: its kept connections serve all threads of the process."""
+
+    client: httpx2.Client
+    in_use: int = 0
+    used_at: float = 0.0
 
 
-@cache
-def _client() -> httpx2.Client:
+_clients: dict[str, _Kept] = {}
+_lock = threading.Lock()
+_looked_at = 0.0
+
+
+def _new_client() -> httpx2.Client:
     # As many calls in flight as threads make: permits say how many that may be.
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=15.0)
+    limits = httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE)
     carrier = httpx2.HTTPTransport(verify=network.tls_context(), trust_env=False, limits=limits)
     # httpx2 has no argument for it yet; httpcore2's is documented.
     carrier._pool._network_backend = Backend()  # noqa: SLF001
@@ -121,18 +135,45 @@ def _client() -> httpx2.Client:
     )
 
 
-def client() -> httpx2.Client:
-    """The process's HTTP client; a forked child calls ``reset()`` first."""
-    with _MAKING:
-        return _client()
+@contextmanager
+def _client(upstream: str) -> Iterator[httpx2.Client]:
+    """The process's client for one upstream: looking for a free connection costs nothing for others."""
+    with _lock:
+        for rested in _take_rested():
+            rested.close()
+        kept = _clients.get(upstream)
+        if kept is None:
+            kept = _clients[upstream] = _Kept(_new_client())
+        kept.in_use += 1
+    try:
+        yield kept.client
+    finally:
+        with _lock:
+            kept.in_use -= 1
+            kept.used_at = time.monotonic()
+
+
+def _take_rested() -> list[httpx2.Client]:
+    """Clients whose kept connections are of no more use; looked for now and then."""
+    global _looked_at  # noqa: PLW0603 - a process's memory
+    now = time.monotonic()
+    if now - _looked_at < KEEP_ALIVE:
+        return []
+    _looked_at = now
+    rested = [
+        name for name, one in _clients.items() if not one.in_use and one.used_at < now - KEEP_ALIVE
+    ]
+    return [_clients.pop(name).client for name in rested]
 
 
 def reset(*, close: bool = True) -> None:
-    """Forget the client; in a forked child with ``close=False``, the parent still uses its sockets."""
-    if _client.cache_info().currsize:
+    """Forget the clients; in a forked child with ``close=False``, the parent still uses its sockets."""
+    global _lock  # noqa: PLW0603 - a lock that another thread held at the fork is held for ever
+    _lock = threading.Lock()
+    for kept in _clients.values():
         if close:
-            _client().close()
-        _client.cache_clear()
+            kept.client.close()
+    _clients.clear()
     deadline.reset()
 
 
@@ -166,7 +207,8 @@ def exchange(request: Request, until: float) -> Response:
     with (
         _plain_errors(request.upstream),
         deadline.until(until),
-        client().stream(
+        _client(request.upstream) as client,
+        client.stream(
             request.method,
             request.url,
             params=options.params,

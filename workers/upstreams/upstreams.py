@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,10 +13,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from workers.db import Base, DefaultNow, driver_connect, execute
 from workers.errors import Unavailable
 
-#: How long the rules of an upstream are kept in memory (seconds).
+#: How long the rules of upstreams are kept in memory (seconds).
 MAX_AGE = 1.0
 
-_known: dict[str, tuple[float, Rules]] = {}
+#: When they were read, and all of them.  Replaced as a whole: threads read it without a lock.
+_known: tuple[float, dict[str, Rules]] = (0.0, {})
+_reading = threading.Lock()
 
 
 class Upstream(Base):
@@ -69,32 +72,48 @@ class Rules:
     #: Whether a second attempt may go while one that hangs holds its permit: the upstream takes several
     #: calls at once, and not spaced.
     repeats: bool
+    #: Calls at once that do not wait for one another's answers.
+    at_once: int
 
 
 _DESCRIBE = """
-select base_url, obey_robots,
+select name, base_url, obey_robots,
        concurrency > 1 and spacing = interval '0'
        and not exists (select from quota q where q.upstream = u.name and q.paced)
        and not (obey_robots and exists (
            select from upstream_state s where s.upstream = u.name and s.crawl_delay > interval '0'))
-       as repeats
-  from upstream u where name = %s
+       as repeats,
+       case when spacing = interval '0'
+            and not exists (select from quota q where q.upstream = u.name and q.paced)
+            then concurrency else 1 end as at_once
+  from upstream u
 """
 
 
 def described(name: str) -> Rules:
     """The rules of an upstream, at most a second old; Unavailable when there is no such row."""
-    at, found = _known.get(name, (0.0, None))
-    if found is None or time.monotonic() - at > MAX_AGE:
-        with driver_connect() as connection:
-            row = execute(connection, _DESCRIBE, (name,)).fetchone()
-        if row is None:
-            raise Unavailable(name, "there is no such row in table upstream")
-        found = Rules(*row)
-        _known[name] = (time.monotonic(), found)
+    found = _fresh().get(name)
+    if found is None:
+        raise Unavailable(name, "there is no such row in table upstream")
     return found
+
+
+def _fresh() -> dict[str, Rules]:
+    """The rules of all upstreams; one thread reads them for all that ask."""
+    global _known  # noqa: PLW0603 - a process's memory
+    asked = time.monotonic()
+    if asked - _known[0] <= MAX_AGE:
+        return _known[1]
+    with _reading:
+        if asked - _known[0] > MAX_AGE:
+            began = time.monotonic()
+            with driver_connect() as connection:
+                rows = execute(connection, _DESCRIBE).fetchall()
+            _known = (began, {row.name: Rules(*row[1:]) for row in rows})
+        return _known[1]
 
 
 def forget() -> None:
     """Forget every description (after a fork; between tests)."""
-    _known.clear()
+    global _known, _reading
+    _known, _reading = (0.0, {}), threading.Lock()
