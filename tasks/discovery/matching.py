@@ -1,8 +1,10 @@
 """Rules on tokens: a match when a token starts to fit, fits again, or has dropped in price.
 
-A token that keeps fitting matches once.  A drop matches a rule with a clause on drops (``price_drop >=
-10 %``) when the clause is true.  It is counted from the highest price since the last drop that matched,
-so that a price that moves about the threshold, or falls in small steps, is one match.
+A token that keeps fitting matches once.  It has left when it would not even fit a rule whose bounds
+are wider by `MARGIN`: one that moves about a bound does not come back again and again.  A drop
+matches a rule with a clause on drops (``price_drop >= 10 %``) when the clause is true.  It is counted
+from the highest price since the last drop that matched, so that a price that moves about the
+threshold, or falls in small steps, is one match.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ from sqlalchemy import Connection
 from tasks.discovery import token_rules, tokens
 from tasks.discovery.token_rules import Key, Standing
 from tasks.discovery.watch import WATCH, fields_of, title_of
-from tasks.watches import evaluation, matching, rules
+from tasks.watches import evaluation, matching, nodes, rules
 from tasks.watches.evaluation import Test
 from tasks.watches.matching import CHANGED, NEW, PRICE_DROP, RELISTED, Found
-from tasks.watches.nodes import clauses
 from tasks.watches.rules import Ready
 
 DROPS = ("price_drop", "price_drop_percent")
 #: Threshold of a rule for drops alone that names none (percent).
 DEFAULT_DROP = 10
+#: How far behind a bound of its rule a token must be to have left, as a share of the bound.
+MARGIN = Decimal("0.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,11 @@ class _Asked:
 
     def __init__(self, ready: Ready) -> None:
         self.ready = ready
-        drops = [one for one in clauses(ready.node) if one.field in DROPS]
+        drops = [one for one in nodes.clauses(ready.node) if one.field in DROPS]
         self._drops: list[Test] = [evaluation.compiled(one, WATCH.fields) for one in drops]
         self._drops_alone = ready.occasions == {PRICE_DROP}
+        wider = nodes.loosened(ready.node, MARGIN)
+        self._nearly_fits = evaluation.compiled(wider, WATCH.fields, ready.currency)
 
     def look(self, row: Any, one: Seen, before: Standing | None) -> tuple[Standing, Found | None]:
         """The rule's new state for the token, and what matched, if anything."""
@@ -82,7 +87,8 @@ class _Asked:
         fell = fits and self._fell(facts, fields)
         occasion = self._occasion(one, known, came=fits and not known.fits, fell=fell)
         told = known.told + (occasion is not None)
-        after = Standing(fits, self._reference(since, price, fell=fell), told)
+        is_in = fits or (known.fits and self._nearly_fits(facts))
+        after = Standing(is_in, self._reference(since, price, fell=fell), told)
         if occasion is None:
             return after, None
         is_first = occasion in {NEW, CHANGED} and not known.told

@@ -16,23 +16,35 @@ from itertools import pairwise
 from price_parser import Price
 
 from tasks.listings import currencies
-from tasks.listings.currencies import ABBREVIATION, ABBREVIATION_AFTER, CODE, NAME, SIGN
+from tasks.listings.currencies import ABBREVIATION, ABBREVIATION_AFTER, CODE, COUNTRY, NAME, SIGN
 
 #: The column takes no more (units of the currency).
 MAX_AMOUNT = Decimal(10) ** 11
 CENT = Decimal("0.01")
 _GAPS = " ,.'"
-_MULTIPLES = {
-    "k": 10**3, "万": 10**4, "萬": 10**4, "lakh": 10**5, "lac": 10**5, "crore": 10**7,
-    "rb": 10**3, "ribu": 10**3, "jt": 10**6, "juta": 10**6,
+#: Words for powers of ten after a number.
+_WORDS = {
+    "k": 10**3, "grand": 10**3, "thousand": 10**3, "mio": 10**6, "mln": 10**6, "million": 10**6,
+    "lakh": 10**5, "lac": 10**5, "crore": 10**7, "rb": 10**3, "ribu": 10**3, "jt": 10**6,
+    "juta": 10**6, "tr": 10**6, "triệu": 10**6, "tys": 10**3, "тыс": 10**3, "млн": 10**6,
 }  # fmt: skip
+#: The same in characters that need no blank before the next number.
+_CHARACTERS = {
+    "百": 10**2, "千": 10**3, "万": 10**4, "萬": 10**4, "百万": 10**6, "千万": 10**7, "億": 10**8,
+    "亿": 10**8, "백": 10**2, "천": 10**3, "만": 10**4, "백만": 10**6, "천만": 10**7, "억": 10**8,
+}  # fmt: skip
+_MULTIPLES = _WORDS | _CHARACTERS
+_POWER = re.compile(
+    rf"\s?(?:(?P<word>{'|'.join(_WORDS)})s?(?![^\W\d_])(?:(?<=tys|тыс)\.)?"
+    rf"|(?P<character>{'|'.join(sorted(_CHARACTERS, key=len, reverse=True))}))",
+    re.IGNORECASE,
+)
+_FURTHER = re.compile(r"(\s?)(\d{1,3}(?:,\d{3})+|\d+)(?![\d.,]*\d)")
 _NUMBER = re.compile(
     r"(?<!\d)(?<!\d[.,'])("
     r"[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?(?!\d)"
     rf"|[1-9]\d{{0,2}}(?:[{_GAPS}]\d{{3}})+(?:[.,]\d{{1,2}})?"
     r"|\d+(?:[.,]\d+)?)(?!\d)"
-    r"(\s?(?:万|萬|k\b|(?:lakh|lac|crore)s?\b|rb\b|ribu\b|jt\b|juta\b))?",
-    re.IGNORECASE,
 )
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}([{_GAPS}])\d{{3}}(?:\1\d{{3}})*$|[1-9]\d?(?:,\d\d)+,\d{{3}}$")
 _THOUSANDTHS = re.compile(r"\d+\.\d{3}$")
@@ -44,8 +56,11 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     rf"{_TAIL}(?:(?P<sign>{SIGN})\s*)?\(?(?P<code>{CODE})"
+    rf"|{_TAIL}\$\s*\(?(?P<country>{COUNTRY})"
     rf"|{_TAIL}\(?(?:(?P<abbreviation>{ABBREVIATION_AFTER})|(?P<name>{NAME})|(?P<sign2>{SIGN}))"
 )
+#: The country of a dollar before the number: "$950 CAN".
+_DOLLARS_COUNTRY = re.compile(rf"{_TAIL}\(?(?P<country>{COUNTRY})")
 _RAND = re.compile(r"(?:^|[\s(:,;])(?P<sign>R)\s?$")
 #: Highest distance of a currency from its number (characters).
 MAX_DISTANCE = 28
@@ -68,6 +83,8 @@ class Amount:
     before: re.Match[str] | None
     after: re.Match[str] | None
     is_model: bool
+    #: What stands behind the power: the 5,000 of "9万5000".
+    rest: Decimal = Decimal(0)
     is_negative: bool = False
 
     @property
@@ -91,6 +108,8 @@ class Amount:
         A code outranks a sign, and a sign a name, except that a name decides which dollar is meant.
         """
         codes = [_group(found, "code", "code2") for found in (self.before, self.after)]
+        if country := _group(self.after, "country"):
+            codes.append(f"{country.removesuffix('.')}$")
         others = [
             _group(found, *names)
             for names in (("sign", "sign2", "abbreviation"), ("abbreviation", "name"))
@@ -119,7 +138,7 @@ class Amount:
             ).amount
         if found is None or not 0 < found < MAX_AMOUNT:
             return None
-        found = (found * self.multiple).quantize(CENT, ROUND_HALF_UP)
+        found = (found * self.multiple + self.rest).quantize(CENT, ROUND_HALF_UP)
         return found if 0 < found < MAX_AMOUNT else None
 
 
@@ -146,27 +165,61 @@ def find_amounts(text: str) -> list[Amount]:
 
 
 def _numbers(text: str) -> Iterator[Amount]:
-    for found in _NUMBER.finditer(text):
+    end = 0
+    while found := _NUMBER.search(text, end):
         digits, start = found[1], found.start()
+        multiple, rest, end = _power(text, found.end())
         is_model = _MODEL.search(text, 0, start) is not None
         before = _BEFORE.search(text, max(0, start - MAX_DISTANCE), start)
-        first, gap, rest = digits.partition(" ")
-        if is_model and before is None and gap and len(first) == 3 and rest[0] != "0":
-            digits, start = rest, start + 4
+        first, gap, second = digits.partition(" ")
+        if is_model and before is None and gap and len(first) == 3 and second[0] != "0":
+            digits, start = second, start + 4
             before, is_model = None, False
-        if (
-            before is None
-            and sum(map(str.isdigit, digits)) >= 3
-            and not text[found.end() :][:1].isalpha()
-        ):
+        if before is None and sum(map(str.isdigit, digits)) >= 3 and not text[end:][:1].isalpha():
             before = _RAND.search(text, max(0, start - MAX_DISTANCE), start)
-        if re.match(r"\s?%", text[found.end() :]):
+        if re.match(r"\s?%", text[end:]):
             continue
-        multiple = (found[2] or "").strip().lower().removesuffix("s")
+        after = _AFTER.match(text, end, end + MAX_DISTANCE)
+        if _group(before, "sign") == "$" and (after is None or not _group(after, "code")):
+            after = _DOLLARS_COUNTRY.match(text, end, end + MAX_DISTANCE) or after
         yield Amount(
-            digits, _MULTIPLES.get(multiple, 1), start, found.end(), before,
-            _AFTER.match(text, found.end(), found.end() + MAX_DISTANCE), is_model and before is None,
+            digits, multiple, start, end, before, after, is_model and before is None, rest
         )  # fmt: skip
+
+
+def _power(text: str, end: int) -> tuple[int, Decimal, int]:
+    """The power of ten behind a number, the rest behind that, and where both end.
+
+    "9万5千" and "9万5000" are 95,000; a single digit says tenths of the power: "1k5" is 1,500.
+    """
+    if (power := _POWER.match(text, end)) is None:
+        return 1, Decimal(0), end
+    first, multiple = power, _multiple(power)
+    last, rest, end = multiple, Decimal(0), power.end()
+    while further := _FURTHER.match(text, end):
+        gap, digits = further.groups()
+        number = int(digits.replace(",", ""))
+        power = _POWER.match(text, further.end())
+        if power is not None and _multiple(power) < last:
+            last = _multiple(power)
+            rest, end = rest + number * last, power.end()
+            continue
+        if power is None and not gap and len(digits) == 1:
+            rest, end = rest + Decimal(number * last) / 10, further.end()
+        elif power is None and number < last and _joins(first, gap, digits):
+            rest, end = rest + number, further.end()
+        break
+    return multiple, rest, end
+
+
+def _multiple(power: re.Match[str]) -> int:
+    word = power["character"] or power["word"].lower()
+    return _MULTIPLES.get(word) or _MULTIPLES[word.removesuffix("s")]
+
+
+def _joins(power: re.Match[str], gap: str, digits: str) -> bool:
+    """Whether digits without a power belong to the number before them."""
+    return not gap if power["character"] else "," in digits and _multiple(power) > 1000
 
 
 def _belongs_to_first(text: str, one: Amount, other: Amount) -> bool:

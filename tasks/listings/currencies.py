@@ -47,7 +47,8 @@ SIGNS = {
     "BR$": "BRL", "MX$": "MXN", "MEX$": "MXN", "$MX": "MXN", "EC$": "XCD", "TT$": "TTD", "RD$": "DOP",
     "BZ$": "BZD", "FJ$": "FJD", "JM$": "JMD", "J$": "JMD", "AR$": "ARS", "$AR": "ARS", "CL$": "CLP",
     "$CL": "CLP", "COL$": "COP", "CO$": "COP", "$CO": "COP", "MOP$": "MOP", "BM$": "BMD", "BS$": "BSD",
-    "BDS$": "BBD", "SI$": "SBD", "WS$": "WST", "N$": "NAD", "L$": "LRD", "GH₵": "GHS", "GH¢": "GHS",
+    "AUS$": "AUD", "USA$": "USD", "BDS$": "BBD", "SI$": "SBD", "WS$": "WST", "N$": "NAD", "L$": "LRD",
+    "GH₵": "GHS", "GH¢": "GHS",
     "CN¥": "CNY", "¥CN": "CNY", "JP¥": "JPY", "KR₩": "KRW", "UK£": "GBP", "GB£": "GBP", "£GB": "GBP",
     "EG£": "EGP", "E£": "EGP", "£E": "EGP", "£LB": "LBP", "£IE": "IEP", "TH฿": "THB",
     "$WS": "WST", "$EC": "XCD", "KA$": "CAD", "₤IT": "ITL", "₤": UNKNOWN, "ƒ": UNKNOWN,
@@ -93,6 +94,7 @@ NAMES = {
     "riyal": UNKNOWN, "dinar": UNKNOWN, "rand": "ZAR", "naira": "NGN", "taka": "BDT", "leva": "BGN",
     "bitcoin": UNKNOWN, "buck": "USD", "dollar": "USD", "us dollar": "USD", "american dollar": "USD",
     "canadian dollar": "CAD", "canadian": "CAD", "australian dollar": "AUD", "aussie dollar": "AUD",
+    "australian": "AUD", "aussie": "AUD", "american": "USD",
     "new zealand dollar": "NZD", "nz dollar": "NZD", "singapore dollar": "SGD", "sing dollar": "SGD",
     "hong kong dollar": "HKD", "hk dollar": "HKD", "taiwan dollar": "TWD", "mexican peso": "MXN",
     "philippine peso": "PHP",
@@ -122,6 +124,7 @@ _SAME = {"\uff04": "$", "\uffe1": "£", "\uffe5": "¥", "Kr": "kr", "rs": "Rs"}
 def resolve(spelling: str, site: str | None) -> str:
     """The currency (ISO 4217 or UNKNOWN) of a spelling on a site whose currency is ``site``."""
     plain = re.sub(r"\s+(?=\$)|(?<=\$)\s+", "", spelling.strip()).removesuffix(".")
+    plain = re.sub(r"^U\.S\.?(?:A\.?)?", "US", plain)
     plain = _SAME.get(plain, plain)
     if plain == RAND:
         return "ZAR"
@@ -143,8 +146,15 @@ _LETTERED = [sign for sign in SIGNS if re.match("[A-Z]", sign)]
 #: signs of Unicode, name an unknown currency.
 SIGN = (
     r"(?:(?<![A-Za-z])(?i:US|CA?|AU|NZ|HK|NT|SG)\s?\$|(?<![A-Za-z])(?i:CAN|CDN|MEX|COL|MOP|BDS)\$"
+    r"|(?<![A-Za-z.])(?:CAN|CDN|AUS|USA|U\.S\.(?:A\.)?)\s?\$"
     rf"|(?<![A-Za-z])(?:{_either(_LETTERED)}|[A-Z]{{1,2}}\$)"
     rf"|{_either(SIGNS.keys() - set(_LETTERED))}|[\u20a0-\u20cf])"
+)
+#: Whose dollar: only beside a dollar sign.  "Can" may also be a verb, and "CA" California.
+COUNTRY = (
+    r"(?<![A-Za-z])(?:CDN|USA?|U\.S\.(?:A\.)?|AUS?|NZ|HK|SG|NT|MEX|MX"
+    r"|CAN(?!\s+(?i:ship|do|meet|deliver|be|send|trade|hold|post|mail|pick|not|you|also|add)\b)"
+    r"|(?i:CAN?|CDN|USA?|AUS?|NZ|HK|SG|MEX|MX)\.?(?=\s*(?:[\]),;:/|!+]|$)))(?![A-Za-z])"
 )
 CODE = rf"(?<![A-Za-z])(?:(?i:{'|'.join(COMMON)})|{'|'.join(CODES[len(COMMON) :])})(?![A-Za-z])"
 ABBREVIATION = rf"(?<!{_LETTER})(?:{_either(LETTERS)})(?!{_LETTER})\.?"

@@ -51,6 +51,14 @@ _RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKE
 _ENDS = re.compile(r"[,;|/!()\[\]]|\s[-\u2013\u2014]\s|[.]\s")
 _PLUS = re.compile(r"[+]|\bplus\b", re.IGNORECASE)
 _TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
+#: Struck-through text as people write it: "~~$1200~~", "~$1200~", "[s]1200[/s]", "<s>1200</s>", and the
+#: combining strokes of Unicode.
+_STRUCK = re.compile(
+    r"~~(?!~)(?P<a>.*?)~~|(?<![\w~])~(?=[^\s~])(?P<b>[^~]*[^\s~])~(?![\w~])"
+    r"|(?P<open>[\[<])(?P<tag>s|del|strike)[\]>](?P<c>.*?)[\[<]/(?P=tag)[\]>]"
+    r"|(?P<d>(?:.[\u0335-\u0338]+\s?)+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _SEPARATORS = str.maketrans("\u066c\u066b\u2019\u02bc\uff0c\u060c\u2e41", ",.'',,,")
 
 
@@ -76,8 +84,20 @@ class _Candidate:
 
 @lru_cache(maxsize=1024)
 def parse(text: str, site: str | None = None) -> Money | None:
-    """The asking price in ``text`` on a site whose currency is ``site``; None if there is none."""
+    """The asking price in ``text`` on a site whose currency is ``site``; None if there is none.
+
+    A struck-through price only says the currency of a bare number beside it.
+    """
     text = _ascii_digits(cleaned(text)[:MAX_LENGTH])
+    price = _parse(_STRUCK.sub(" ", text), site)
+    if price is None or price.currency is not None or price.is_unknown:
+        return price
+    struck = " ".join(found[0] for found in _STRUCK.finditer(text))
+    old = _parse(re.sub("[\u0335-\u0338]", "", struck), site) if struck else None
+    return Money(price.amount, old.currency, old.is_unknown) if old else price
+
+
+def _parse(text: str, site: str | None) -> Money | None:
     found = [
         _Candidate(one, currency, value)
         for one in amounts.find_amounts(text)

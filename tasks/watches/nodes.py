@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 Value = str | Decimal
@@ -68,6 +68,30 @@ def clauses(node: Node) -> Iterator[Clause]:
         case And() | Or():
             for one in node.nodes:
                 yield from clauses(one)
+
+
+def loosened(node: Node, margin: Decimal) -> Node:
+    """The rule with the bounds of its comparisons moved by a share of themselves, so that it fits more.
+
+    With a negative margin it fits less.
+    """
+    match node:
+        case Clause():
+            return _loosened_clause(node, margin)
+        case Not():
+            return Not(loosened(node.node, -margin))
+        case And() | Or():
+            return type(node)(tuple(loosened(one, margin) for one in node.nodes))
+
+
+def _loosened_clause(clause: Clause, margin: Decimal) -> Clause:
+    # Which way each bound moves.
+    ways = {"<": (1,), "<=": (1,), ">": (-1,), ">=": (-1,), "between": (-1, 1)}.get(clause.operator)
+    if ways is None:
+        return clause
+    bounds = [Decimal(str(number_of(value) or 0)) for value in clause.values]
+    moved = (one + way * margin * abs(one) for one, way in zip(bounds, ways, strict=True))
+    return replace(clause, values=tuple(moved))
 
 
 def shown(node: Node, *, inside: int = 0) -> str:

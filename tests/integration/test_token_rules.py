@@ -95,6 +95,19 @@ def test_a_token_that_left_and_came_back_is_told_again_each_time(told: Told) -> 
 
 
 @pytest.mark.outside(28)
+def test_a_token_that_moves_about_a_bound_has_not_left(told: Told) -> None:
+    told.people.rule("cheap", "price < 0.5 and not liquidity <= 20000", subject="token")
+
+    assert told.prices(0.49, 0.51, 0.49, 0.524, 0.499) == [("new", "0.49")]
+    for liquidity in (19_100, 21_000, 19_001):
+        told.look(liquidity={"usd": liquidity}, priceUsd="0.49")
+    assert told.all() == [("new", "0.49")]
+
+    # Behind the bound by more than the margin it has left, and its return is news.
+    assert told.prices(0.53, 0.49) == [("new", "0.49"), ("relisted", "0.49")]
+
+
+@pytest.mark.outside(28)
 def test_a_token_that_comes_to_fit_is_told_and_its_crossing_back_is_a_leaving(told: Told) -> None:
     told.people.rule("cheap", "price < 0.5", subject="token")
 

@@ -1,5 +1,6 @@
 """Prices as people write them: whose money, which number, or none (pure)."""
 
+# ruff: noqa: RUF001 - letters of other alphabets are what this is about
 from __future__ import annotations
 
 from decimal import Decimal
@@ -309,3 +310,101 @@ def test_indian_grouping_is_read_as_it_is_written(amount: int) -> None:
     grouped = ",".join([*pairs, tail]) if head else tail
     for text in (f"₹{grouped}", f"{grouped} INR", f"Rs. {grouped}/-", f"INR {grouped}.00"):
         assert money.parse(text) == Money(Decimal(amount), "INR"), text
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("~~$1200~~ $950", "950", "USD"),
+        ("~~ $1200 ~~ $950", "950", "USD"),
+        ("~$1200~ $950", "950", "USD"),
+        ("~~1200€~~ ~~1100€~~ 950", "950", "EUR"),
+        ("$~~1200~~ 950", "950", "USD"),
+        ("[S]$1200[/S] $950", "950", "USD"),
+        ("<del>$1200</del> $950", "950", "USD"),
+        ("$1\u03362\u03360\u03360\u0336 $950", "950", "USD"),
+        ("$950 (~~$1200~~)", "950", "USD"),
+        ("~$950", "950", "USD"),
+        ("~~950 USD", "950", "USD"),
+        ("950$ CAN", "950", "CAD"),
+        ("950 $ CA", "950", "CAD"),
+        ("$950 (Can.)", "950", "CAD"),
+        ("$950 can", "950", "CAD"),
+        ("$950 can ship", "950", "USD"),
+        ("$950 Can you ship?", "950", "USD"),
+        ("$950 Australian", "950", "AUD"),
+        ("AUS $950", "950", "AUD"),
+        ("9万5000円", "95000", "JPY"),
+        ("９万５０００円", "95000", "JPY"),
+        ("9万5千円", "95000", "JPY"),
+        ("9万5円", "95000", "JPY"),
+        ("1億2000万円", "120000000", "JPY"),
+        ("9萬5,000元", "95000", "CNY"),
+        ("12만 5천원", "125000", "KRW"),
+        ("1 lakh 45 thousand INR", "145000", "INR"),
+        ("2 crore 5 lakh INR", "20500000", "INR"),
+        ("$950 U.S.", "950", "USD"),
+        ("1,5 тыс. руб.", "1500", "RUB"),
+        ("$1k5", "1500", "USD"),
+        ("5万円 9万円", "50000", "JPY"),
+    ],
+)
+def test_struck_prices_countries_of_dollars_and_words_for_powers_are_read(
+    text: str, amount: str, currency: str
+) -> None:
+    assert money.parse(text) == Money(Decimal(amount), currency)
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize("text", ["~~$1200~~", "<s>$1200</s> sold", "[s]1200 EUR[/s]"])
+def test_a_price_that_is_struck_through_is_no_price(text: str) -> None:
+    assert money.parse(text) is None
+
+
+@pytest.mark.outside(18)
+@given(
+    st.integers(1, 99_999),
+    st.integers(1, 99_999),
+    st.sampled_from(
+        ["~~%s~~", "~%s~", "[s]%s[/s]", "<s>%s</s>", "<DEL>%s</DEL>", "[strike]%s[/strike]"]
+    ),
+    st.sampled_from(["$%d", "%d USD", "USD %d", "US$%d", "%d"]),
+)
+def test_a_struck_price_never_wins_and_gives_its_currency(
+    old: int, asked: int, strike: str, form: str
+) -> None:
+    for text in (f"{strike % (form % old)} ${asked}", f"${asked} {strike % (form % old)}"):
+        assert money.parse(text) == Money(Decimal(asked), "USD"), text
+    if form != "%d":
+        assert money.parse(f"{strike % (form % old)} {asked}") == Money(Decimal(asked), "USD")
+
+
+@pytest.mark.outside(18)
+@given(
+    amounts,
+    st.sampled_from(
+        [("CAN", "CAD"), ("CDN", "CAD"), ("US", "USD"), ("USA", "USD"), ("AUS", "AUD"), ("NZ", "NZD"),
+         ("HK", "HKD"), ("SG", "SGD"), ("MX", "MXN")]
+    ),
+)  # fmt: skip
+def test_a_country_beside_a_dollar_says_whose_dollar(amount: Decimal, country: tuple[str, str]) -> None:
+    name, currency = country
+    for text in (f"${amount} {name}", f"{amount}$ {name}", f"{amount} $ {name}", f"${amount} ({name})",
+                 f"{amount}$ {name} shipped", f"${amount} {name.lower()}"):  # fmt: skip
+        assert money.parse(text, "EUR") == Money(amount, currency), text
+
+
+@pytest.mark.outside(18)
+@given(st.integers(1, 9999), st.integers(1, 9), st.integers(0, 999))
+def test_powers_in_words_add_up(high: int, thousands: int, rest: int) -> None:
+    low = thousands * 1000 + rest
+    whole = Decimal(high * 10**4 + low)
+    for text in (f"{high}万{low}円", f"{high}万{low:,}円", f"¥{high}万{low}", f"{high}万{low} JPY"):
+        assert money.parse(text) == Money(whole, "JPY"), text
+    assert money.parse(f"{high}만 {thousands}천원") == Money(
+        Decimal(high * 10**4 + thousands * 1000), "KRW"
+    )
+    assert money.parse(f"{high} lakh {thousands} thousand INR") == Money(
+        Decimal(high * 10**5 + thousands * 1000), "INR"
+    )

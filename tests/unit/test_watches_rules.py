@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.watches import checking, evaluation, grammar, patterns, registry
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, shown
+from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, loosened, shown
 
 AD: dict[str, Any] = {
     "title": "Sennheiser HD800S (mint)",
@@ -67,6 +67,23 @@ words = st.sampled_from(
     ("price", "title", "not", "and", "OR", "(", ")", "<", "=", "in", "between", "is", "null", "contains",
      '"x"', "'", "10", "%", ",", "&&", "\u0660", "price_drop", "5."),
 )  # fmt: skip
+
+
+bounds = st.decimals(-1000, 1000, places=1)
+comparisons: st.SearchStrategy[Node] = st.recursive(
+    st.builds(lambda op, value: Clause("price", op, (value,)), st.sampled_from(COMPARISONS), bounds)
+    | st.builds(lambda low, high: Clause("price", "between", (low, high)), bounds, bounds),
+    joined,
+    max_leaves=6,
+)
+
+
+@given(comparisons, bounds)
+def test_a_loosened_rule_fits_whatever_the_rule_fits(rule: Node, price: Decimal) -> None:
+    facts = evaluation.facts({"price": price}, LISTING)
+    if evaluation.compiled(rule, LISTING)(facts):
+        assert evaluation.compiled(loosened(rule, Decimal("0.05")), LISTING)(facts)
+    assert loosened(rule, Decimal(0)) == rule
 
 
 @given(st.text(max_size=200) | st.lists(words, max_size=20).map(" ".join))
