@@ -97,6 +97,9 @@ class DatabaseScheduler(Scheduler):
             self._in_tick = False
             if self._closing:
                 self._release()
+        if self._closing:
+            # The exit of the signal's handler got lost in a library that catches everything.
+            raise SystemExit
         return 0.0
 
     def work(self, now: datetime | None = None) -> bool:

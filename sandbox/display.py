@@ -137,4 +137,4 @@ def line(row: dict[str, Any]) -> str:
     took = f"{row['seconds']:.1f} s" if row["seconds"] is not None else ""
     at = row["finished_at"].astimezone().strftime("%H:%M:%S")
     summary = escape(printable(" ".join((row["summary"] or "").split())))
-    return f"{at}  {GLYPHS.get(row['state'], row['state'])} {row['name']:<16} {summary}  [dim]{took}[/]"
+    return f"{at}  {GLYPHS.get(row['state'], row['state'])} {escape(printable(row['name'])):<16} {summary}  [dim]{took}[/]"

@@ -17,6 +17,7 @@ from rich.markup import escape
 from sandbox import demo, display, folders
 from sandbox.environment import PORTS, Environment, worker_groups
 from sandbox.processes import NotStarted
+from workers.text import printable
 
 #: Time limit of ``--until-green``.
 MAX_SECONDS = 120.0
@@ -36,7 +37,7 @@ class Output(Console):
 
     def plain(self, text: str) -> None:
         """Print without markup."""
-        self.print(text, markup=False)
+        self.print(printable(text, lines=True), markup=False)
 
 
 class Session:
@@ -125,5 +126,5 @@ def run(folder: Path, *, fresh: bool, until_green: bool, port_base: int | None) 
             shutil.rmtree(folder / "heartbeats", ignore_errors=True)
             return Session(folder, dict(ports), until_green=until_green).run()
     except (NotStarted, OSError) as error:
-        print(f"not started: {error}")
+        print(printable(f"not started: {error}"))
         return 1

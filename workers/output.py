@@ -104,7 +104,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question}  This is no terminal: give --yes.")
-    if not click.confirm(question, err=True):
+    if not click.confirm(printable(question), err=True):
         click.echo("nothing was changed", err=True)
         sys.exit(FAILED)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from workers.output import FAILED, INTERRUPTED, fail, say
+from workers.text import printable
 
 #: Seconds between two reads.
 POLL_SECONDS = 0.25
@@ -87,12 +88,12 @@ class Bars:
         from rich.progress import TimeRemainingColumn as Remaining
 
         self._bars = Progress(
-            TextColumn("{task.fields[name]}"),
+            TextColumn("{task.fields[name]}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             Remaining(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=Console(stderr=True),
         )
         self._tasks: dict[Any, Any] = {}
@@ -101,12 +102,13 @@ class Bars:
     def show(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             if row["id"] not in self._tasks:
-                self._tasks[row["id"]] = self._bars.add_task("", name=row["name"], text="", total=None)
+                name = printable(row["name"])
+                self._tasks[row["id"]] = self._bars.add_task("", name=name, text="", total=None)
             self._bars.update(
                 self._tasks[row["id"]],
                 completed=float(row["ended"]),
                 total=float(row["total"]) or None,
-                text=row["state"] if row["finished_at"] else phrase(row, countdown=True),
+                text=printable(row["state"] if row["finished_at"] else phrase(row, countdown=True)),
             )
 
     def close(self) -> None:

@@ -75,6 +75,9 @@ def test_celery_prints_no_banner() -> None:
     for name in OURS.keys() - {"migrate"}:
         command = SERVICES[name]["command"]
         assert command[:4] == ["celery", "-A", "workers.app", "-q"], name
+    for unit in ("beat", "worker"):
+        text = (ROOT / "deploy" / "systemd" / f"watchkeeper-{unit}@.service").read_text()
+        assert f"bin/celery -A workers.app -q {unit} " in text
 
 
 @pytest.mark.outside(31)

@@ -129,3 +129,17 @@ def test_a_stock_worker_takes_beats_messages(
     # Within the few that are fetched together the order is Celery's own.
     assert order[0] >= 7
     assert order[-1] == 0
+
+
+def test_a_beat_whose_exit_got_lost_in_a_library_ends_with_its_tick(
+    new_beat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = new_beat()
+
+    def work() -> bool:
+        scheduler.close()
+        return True
+
+    monkeypatch.setattr(scheduler, "work", work)
+    with pytest.raises(SystemExit):
+        scheduler.tick()

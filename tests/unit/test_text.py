@@ -182,3 +182,26 @@ def test_a_table_on_a_terminal_holds_no_escape_of_its_values() -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r", "")
     assert "x\ufffd[2Jy [bold]z" in plain
     assert all(line.isprintable() for line in plain.split("\n"))
+
+
+def test_progress_bars_and_questions_show_only_printable_text_and_read_no_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from beat.cli.progress import Bars
+    from workers import output
+
+    bars = Bars()
+    words = "[/x] [red]" + "".join(one for one in HOSTILE if one != "\ud800")
+    row = {"id": 1, "name": f"n{words}", "ended": 1, "total": 2, "failed": 0, "waiting_for": None}
+    bars.show([row | {"finished_at": None, "state": "held", "summary": f"e{words}"}])
+    bars.close()
+    shown = capsys.readouterr().err
+
+    assert "n[/x] [red]" in shown
+    assert "e[/x] [red]" in shown
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (), {"isatty": lambda _: True})())
+    asked: list[str] = []
+    monkeypatch.setattr(output.click, "confirm", lambda text, **_: bool(asked.append(text)) or True)
+    output.confirm(f"stop {words}?", yes=False)
+    for line in [*shown.splitlines(), *asked]:
+        assert line.isprintable(), line
