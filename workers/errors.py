@@ -7,7 +7,7 @@
     │   ├── NotFound           the thing does not exist
     │   ├── RateLimited        too many calls; the upstream is blocked for all
     │   ├── Blocked            a challenge or a refusal; nothing is bypassed
-    │   ├── BrokenAnswer       the response is not as documented
+    │   ├── BrokenResponse       the response is not as documented
     │   ├── AddressRefused     calls to its address are not allowed; nothing was sent
     │   └── Unavailable        no response, or 5xx, after all attempts
     ├── OptionsError           the options do not fit the kind
@@ -61,7 +61,7 @@ class Blocked(UpstreamError):
     """The upstream shows a challenge page or refuses; nothing bypasses it."""
 
 
-class BrokenAnswer(UpstreamError):
+class BrokenResponse(UpstreamError):
     """The response is not as documented; ``status`` and ``body`` are set for an unexpected status."""
 
     status: int | None = None

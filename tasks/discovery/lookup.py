@@ -17,7 +17,7 @@ from tasks.discovery.sources import dexscreener
 from tasks.discovery.sources.dexscreener import Orders
 from tasks.discovery.store import Found
 from workers.db import is_passing
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
 from workers.upstreams import UpstreamClient
 
@@ -53,7 +53,7 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
     except (RateLimited, Blocked):
         raise
     except UpstreamError as error:
-        if len(group) > 1 and isinstance(error, (BrokenAnswer, NotFound)):
+        if len(group) > 1 and isinstance(error, (BrokenResponse, NotFound)):
             _ask_for_fewer(work, group, 1)
         else:
             _fail(work, group, error, now)

@@ -36,7 +36,7 @@ from tasks.listings.sites import Source
 from workers.db import is_passing
 from workers.errors import (
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     ControlFlow,
     HandBack,
     NotFound,
@@ -184,7 +184,7 @@ class CategoryReader:
         if page.cards or number > 1:
             return page
         seen = f"{page.unreadable} cards, none readable" if page.unreadable else "no ad found"
-        raise BrokenAnswer(
+        raise BrokenResponse(
             self.site.upstream, f"{seen} on the first page of {item.key}: its layout has changed?"
         )
 

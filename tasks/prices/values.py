@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tasks.watches.wording import amount_text
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.redaction import redact
 from workers.text import cleaned
 
@@ -99,11 +99,11 @@ def percent_change(now: Decimal, before: Decimal | None, places: int) -> Decimal
 
 
 def rows(text: str, source: str) -> Iterator[dict[str, str]]:
-    """Rows of a CSV text by column name in lower case, or BrokenAnswer."""
+    """Rows of a CSV text by column name in lower case, or BrokenResponse."""
     reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""))
     try:
         names = [name.strip().lower() for name in next(reader, [])]
         for row in reader:
             yield dict(zip(names, row, strict=False))
     except csv.Error as error:
-        raise BrokenAnswer(source, f"sent a table that cannot be read: {words(str(error))}") from None
+        raise BrokenResponse(source, f"sent a table that cannot be read: {words(str(error))}") from None

@@ -13,7 +13,7 @@ from workers.app import app
 from workers.errors import (
     AddressRefused,
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     ControlFlow,
     HandBack,
     NotFound,
@@ -33,7 +33,7 @@ MARGIN = timedelta(seconds=5)
 #: A batch waits at most so long for its next try; later ones are left to the next run.
 MAX_WAIT = timedelta(minutes=2)
 #: Errors that a second try would meet again.
-PERMANENT = (NotFound, BrokenAnswer, SecretRefused)
+PERMANENT = (NotFound, BrokenResponse, SecretRefused)
 
 
 class SendOptions(Options):
@@ -89,14 +89,14 @@ def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
 
 
 def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> None:
-    """Send one message; a worker killed before the answer is stored may send it twice."""
+    """Send one message; a worker killed before the response is stored may send it twice."""
     with work.read() as connection:
         channel = channels.find(connection, item.key)
     notes, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
     rows = _first(work, rows, number)
     faults.point("before-hand-over")
     try:
-        answer = adapters.send(work.client, channel, notes)
+        response = adapters.send(work.client, channel, notes)
     except (ControlFlow, RateLimited, Blocked):
         # The server has not read it: the client says when to come again.
         with work.fenced() as connection:
@@ -107,9 +107,9 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
         return
     faults.point("after-hand-over")
     with work.save(item, counts={"messages": 1, "sent": len(rows)}) as connection:
-        notices.sent(connection, rows, answer)
+        notices.sent(connection, rows, response)
     faults.point("after-sent")
-    work.log.info("notice.sent", channel=item.key, notices=len(rows), answer=answer)
+    work.log.info("notice.sent", channel=item.key, notices=len(rows), response=response)
 
 
 def _composed(kind: str, notes: Sequence[Note], *, gathers: bool) -> tuple[Sequence[Note], int]:

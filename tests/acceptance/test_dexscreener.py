@@ -13,7 +13,7 @@ import pytest
 
 from tasks.discovery.sources.dexscreener import Candidate, parse_feed, parse_orders, parse_pairs
 from tests.support.cases.common import cases
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, Unavailable, UpstreamError
 from workers.upstreams.responses import Response, raise_for_status
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -24,7 +24,7 @@ ERRORS: dict[type[UpstreamError], tuple[str, bool]] = {
     Unavailable: ("unavailable", True),
     Blocked: ("blocked", False),
     NotFound: ("not_found", False),
-    BrokenAnswer: ("broken", False),
+    BrokenResponse: ("broken", False),
 }
 
 

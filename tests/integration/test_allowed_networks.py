@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.network import Hanging
 from tests.support.tools import need
-from workers.errors import AddressRefused, BrokenAnswer, Unavailable
+from workers.errors import AddressRefused, BrokenResponse, Unavailable
 from workers.upstreams import CallOptions, UpstreamClient, addresses
 
 pytestmark = pytest.mark.outside(4)
@@ -151,7 +151,7 @@ def test_no_way_to_write_loopback_gets_there(closed: Any, server: Any, host: str
     closed.execute("alter table upstream disable trigger upstream_check")
     add(closed, f"http://{host}:{port}")
 
-    with pytest.raises((AddressRefused, BrokenAnswer, Unavailable)):
+    with pytest.raises((AddressRefused, BrokenResponse, Unavailable)):
         UpstreamClient().get("shop", "/", CallOptions(timeout=5))
 
     assert treat.heard == []

@@ -303,7 +303,7 @@ def test_a_run_that_found_nothing_because_a_feed_failed_has_failed(discovery: An
     run = discovery.run()
 
     assert (run["state"], run["result"]["counts"]) == ("failed", {})
-    assert run["error"].startswith("BrokenAnswer: dexscreener: ")
+    assert run["error"].startswith("BrokenResponse: dexscreener: ")
 
 
 @pytest.mark.parametrize("task", ["tasks.discovery.discover", "tasks.discovery.surveil"])

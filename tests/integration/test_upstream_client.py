@@ -14,7 +14,7 @@ import pytest
 
 from workers.errors import (
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     NotFound,
     QuotaSpent,
     QuotaWait,
@@ -68,13 +68,13 @@ def test_a_redirect_takes_a_permit_of_its_own(upstream: Any, connection: Any) ->
 def test_a_redirect_to_another_server_is_refused(upstream: Any) -> None:
     upstream()
 
-    with pytest.raises(BrokenAnswer, match="another server"):
+    with pytest.raises(BrokenResponse, match="another server"):
         UpstreamClient().get("generic", "/elsewhere")
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(404, NotFound), (410, NotFound), (403, Blocked), (400, BrokenAnswer), (501, BrokenAnswer)],
+    [(404, NotFound), (410, NotFound), (403, Blocked), (400, BrokenResponse), (501, BrokenResponse)],
 )
 def test_a_status_is_a_typed_error(upstream: Any, status: int, error: type[Exception]) -> None:
     upstream()
@@ -189,7 +189,7 @@ def test_after_a_block_one_call_tries_and_a_good_answer_ends_it(upstream: Any, c
 def test_an_answer_longer_than_allowed_is_refused(upstream: Any) -> None:
     upstream()
 
-    with pytest.raises(BrokenAnswer, match="longer than 1000 bytes"):
+    with pytest.raises(BrokenResponse, match="longer than 1000 bytes"):
         UpstreamClient().get("generic", "/large", CallOptions(max_bytes=1000))
 
 

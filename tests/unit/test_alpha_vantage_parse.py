@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, SettingMissing, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.upstreams.responses import Response
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "alpha_vantage"
@@ -138,9 +138,9 @@ def test_a_pause_lasts_as_long_as_the_span(words: str, at: str, wait: float) -> 
 
 @pytest.mark.outside(22)
 def test_an_answer_about_another_symbol_is_refused() -> None:
-    with pytest.raises(BrokenAnswer, match='asked for IBM, answered for "MSFT"'):
+    with pytest.raises(BrokenResponse, match='asked for IBM, answered for "MSFT"'):
         alpha_vantage.parse_price(QUOTE, "IBM")
-    with pytest.raises(BrokenAnswer, match='asked for MSFT, answered for "IBM"'):
+    with pytest.raises(BrokenResponse, match='asked for MSFT, answered for "IBM"'):
         alpha_vantage.parse_bars(BARS, "MSFT")
 
 
@@ -167,7 +167,7 @@ def test_no_refusal_is_taken_for_data_and_no_data_for_a_refusal() -> None:
     assert alpha_vantage.classify(QUOTE) is None
     assert alpha_vantage.classify(BARS) is None
     assert alpha_vantage.classify(ERRORS["unknown_symbol"]) is None
-    assert isinstance(alpha_vantage.classify({"Information": "new words"}), BrokenAnswer)
+    assert isinstance(alpha_vantage.classify({"Information": "new words"}), BrokenResponse)
 
 
 def test_a_quote_is_read() -> None:
@@ -186,7 +186,7 @@ def test_an_empty_quote_means_an_unknown_symbol() -> None:
 
 def test_an_empty_object_says_nothing_about_a_symbol() -> None:
     for parse in (alpha_vantage.parse_price, alpha_vantage.parse_bars):
-        with pytest.raises(BrokenAnswer):
+        with pytest.raises(BrokenResponse):
             parse({}, "IBM")
 
 
@@ -219,7 +219,7 @@ def test_bars_are_read_in_order() -> None:
 
 def test_a_row_that_is_no_bar_is_passed_over_and_a_table_of_none_is_broken() -> None:
     series = {"2026-01-30": None, "2026-01-29": {"4. close": "0"}, "x": {"4. close": "1"}}
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(BrokenResponse):
         alpha_vantage.parse_bars({"Time Series (Daily)": series}, "IBM")
     series["2026-01-28"] = {"4. close": "1"}
     assert len(alpha_vantage.parse_bars({"Time Series (Daily)": series}, "IBM")) == 1
@@ -228,7 +228,7 @@ def test_a_row_that_is_no_bar_is_passed_over_and_a_table_of_none_is_broken() -> 
 def test_a_bar_that_the_database_cannot_hold_is_none() -> None:
     for close in ("1e400", "-1", "NaN", "Infinity", "1e-9", "9" * 70, [], {}, None, True, "abc"):
         body = {"Time Series (Daily)": {"2026-01-30": {"4. close": close}}}
-        with pytest.raises(BrokenAnswer):
+        with pytest.raises(BrokenResponse):
             alpha_vantage.parse_bars(body, "IBM")
 
 

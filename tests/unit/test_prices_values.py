@@ -25,7 +25,7 @@ from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import NOWHERE, WRITTEN, check, market_of
 from workers.errors import (
-    BrokenAnswer,
+    BrokenResponse,
     NotFound,
     QuotaSpent,
     QuotaWait,
@@ -260,7 +260,7 @@ def test_recorded_rows_are_read_and_the_days_end_counts() -> None:
 @given(st.text(alphabet=st.sampled_from('TickerDateClose,\n"\x00019-.:+ZI'), max_size=120))
 def test_any_recorded_text_ends_as_bars_or_as_a_typed_error(text: str) -> None:
     for start in ("", "Ticker,Date,Close\n"):
-        with suppress(BrokenAnswer):
+        with suppress(BrokenResponse):
             assert all(replay.parse(start + text).values())
 
 

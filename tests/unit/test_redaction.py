@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers import redaction
-from workers.errors import BrokenAnswer, Unavailable
+from workers.errors import BrokenResponse, Unavailable
 from workers.logs import _redact_values
 from workers.redaction import MASK, redact, remember
 from workers.upstreams.responses import Response
@@ -77,7 +77,7 @@ def test_half_a_key_at_the_edge_of_an_excerpt_is_masked_too() -> None:
     remember(["KEY-OF-OURS-2"])
     answer = Response("any", 200, "https://a.example/", {}, b"x" * 74 + b"KEY-OF-OURS-2 is wrong")
 
-    with pytest.raises(BrokenAnswer) as caught:
+    with pytest.raises(BrokenResponse) as caught:
         answer.json()
 
     assert "KEY-" not in str(caught.value)

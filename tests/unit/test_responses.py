@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, Unavailable
 from workers.upstreams import robots
 from workers.upstreams.requests import CallOptions, Request
 from workers.upstreams.responses import Response, Validators, raise_for_status
@@ -37,9 +37,9 @@ def test_a_good_answer_passes(status: int) -> None:
         (answer(403, cf_mitigated="challenge"), Blocked),
         (answer(500), Unavailable),
         (answer(503), Unavailable),
-        (answer(400), BrokenAnswer),
-        (answer(302), BrokenAnswer),
-        (answer(501), BrokenAnswer),
+        (answer(400), BrokenResponse),
+        (answer(302), BrokenResponse),
+        (answer(501), BrokenResponse),
     ],
 )
 def test_each_status_has_its_error(given: Response, error: type[Exception]) -> None:
@@ -67,7 +67,7 @@ def test_text_in_an_unknown_encoding_is_still_text() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 100_000, b"\xff\xfe\xfd"])
 def test_what_is_no_json_is_a_broken_answer(body: bytes) -> None:
-    with pytest.raises(BrokenAnswer, match="promised JSON"):
+    with pytest.raises(BrokenResponse, match="promised JSON"):
         answer(200, body).json()
 
 
@@ -104,7 +104,7 @@ def test_a_redirect_on_the_same_server_is_followed(here: str, there: str) -> Non
     ],
 )
 def test_a_redirect_elsewhere_is_refused(here: str, there: str) -> None:
-    with pytest.raises(BrokenAnswer, match=r"another server|invalid address"):
+    with pytest.raises(BrokenResponse, match=r"another server|invalid address"):
         Request("any", "GET", here).redirected(there, 302)
 
 

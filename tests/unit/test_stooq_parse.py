@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.prices.sources import stooq
 from tasks.prices.sources.refusals import NotCovered
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.upstreams.responses import Response
 
 TABLE = "Date,Open,High,Low,Close,Volume\r\n2026-01-30,1,2,0.5,1.75,1000\r\n2026-01-29,1,2,1,1.5,\r\n"
@@ -35,8 +35,8 @@ def test_a_table_is_read_in_order() -> None:
         ("Exceeded the daily hits limit", RateLimited),
         ("Get your apikey: enter the captcha", Blocked),
         ("<html><title>Just a moment...</title>", Blocked),
-        ("something else", BrokenAnswer),
-        ("", BrokenAnswer),
+        ("something else", BrokenResponse),
+        ("", BrokenResponse),
     ],
 )
 def test_every_refusal_is_told_apart(text: str, kind: type[Exception]) -> None:
@@ -108,5 +108,5 @@ def test_any_table_ends_as_data_or_as_a_typed_error(text: str) -> None:
 
 
 def test_a_field_beyond_any_size_is_a_typed_error() -> None:
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(BrokenResponse):
         stooq.parse("Date,Close\n2026-01-30," + "9" * 200_000, "AAPL")

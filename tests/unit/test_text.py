@@ -21,7 +21,7 @@ from tasks.discovery.sources import dexscreener
 from tasks.listings import cards, head_fi, selectors
 from tasks.prices import values
 from workers import logs
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.text import cleaned, printable
 
 pytestmark = pytest.mark.outside(3)
@@ -118,13 +118,13 @@ def test_every_text_of_a_token_is_clean(part: str) -> None:
 @pytest.mark.parametrize("part", HOSTILE, ids=ascii)
 def test_an_upstreams_words_are_clean_in_errors(part: str) -> None:
     assert is_clean(values.words(f"sorry{part}, no"))
-    assert is_clean(str(BrokenAnswer("x", f"says: no{part}pe")))
+    assert is_clean(str(BrokenResponse("x", f"says: no{part}pe")))
 
 
 def test_a_key_that_is_hidden_in_invisible_characters_is_redacted_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    error = BrokenAnswer("x", "says: https://h/q?apikey=SECRET\u200bKEY123456")
+    error = BrokenResponse("x", "says: https://h/q?apikey=SECRET\u200bKEY123456")
     assert "KEY123456" not in str(error)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.errors import (
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     NotFound,
     OptionsError,
     QuotaWait,
@@ -111,7 +111,7 @@ class Browser:
         with self._page(visit) as page:
             html = visit.draw(page)
         if len(html) > MAX_PAGE_BYTES:
-            raise BrokenAnswer(self._upstream, f"page is longer than {MAX_PAGE_BYTES} bytes")
+            raise BrokenResponse(self._upstream, f"page is longer than {MAX_PAGE_BYTES} bytes")
         headers = {"content-type": "text/html; charset=utf-8"}
         drawn = replace(document, headers=headers, content=html, encoding="utf-8")
         if options.check is not None:
@@ -236,7 +236,7 @@ class _Visit:
             answer = self._fetch(request)
         except NotFound:
             return replace(self._document, status=404, headers={}, content=b"")
-        except (BrokenAnswer, Disallowed):
+        except (BrokenResponse, Disallowed):
             return None
         if kind == "script":
             self._scripts[url] = answer

@@ -21,7 +21,7 @@ from workers.db import driver_transaction
 from workers.errors import (
     AddressRefused,
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     ControlFlow,
     NotFound,
     QuotaSpent,
@@ -96,8 +96,8 @@ class UpstreamClient(PermitHolder):
         """One response, after at most three attempts, all within ``options.timeout``.
 
         Methods other than GET and HEAD are repeated only when the upstream refused the call or cannot
-        have seen it.  Raises NotFound, Blocked, BrokenAnswer, AddressRefused or Unavailable; QuotaWait
-        or QuotaSpent when no permit is free soon.
+        have seen it.  Raises NotFound, Blocked, BrokenResponse, AddressRefused or Unavailable;
+        QuotaWait or QuotaSpent when no permit is free soon.
         """
         remember(options.secrets)
         rules = upstreams.described(upstream)
@@ -205,7 +205,7 @@ class UpstreamClient(PermitHolder):
                     request.options.check(answer)
                 return answer
             request = request.redirected(location, answer.status)
-        raise BrokenAnswer(request.upstream, f"redirects more than {MAX_REDIRECTS} times")
+        raise BrokenResponse(request.upstream, f"redirects more than {MAX_REDIRECTS} times")
 
     def _exchange(self, request: Request, deadline: float) -> Response:
         """One HTTP request under one permit."""

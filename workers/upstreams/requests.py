@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams.responses import Response, Validators
 
 
@@ -61,9 +61,11 @@ class Request:
         try:
             url = urljoin(self.url, location)
         except ValueError:
-            raise BrokenAnswer(self.upstream, "redirects to an invalid address") from None
+            raise BrokenResponse(self.upstream, "redirects to an invalid address") from None
         if not same_server(self.url, url):
-            raise BrokenAnswer(self.upstream, f"redirects to another server ({url.partition('?')[0]})")
+            raise BrokenResponse(
+                self.upstream, f"redirects to another server ({url.partition('?')[0]})"
+            )
         if status in {307, 308} or self.repeatable:
             return replace(self, url=url, options=replace(self.options, params=None))
         options = replace(self.options, params=None, body=None, content=None)
@@ -75,7 +77,7 @@ def address(upstream: str, base_url: str, path: str) -> str:
     if not path.startswith(("http://", "https://")):
         return base_url.rstrip("/") + "/" + path.lstrip("/")
     if not same_server(base_url, path):
-        raise BrokenAnswer(upstream, f"names another server ({path.partition('?')[0]})")
+        raise BrokenResponse(upstream, f"names another server ({path.partition('?')[0]})")
     return path
 
 

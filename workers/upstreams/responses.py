@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, Unavailable
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, Unavailable
 from workers.redaction import redact
 from workers.text import cleaned
 from workers.upstreams.retry import http_date, is_retryable, retry_after
@@ -76,13 +76,13 @@ class Response:
         return Validators(self.headers.get("etag"), self.headers.get("last-modified"))
 
     def json(self) -> Any:
-        """The body as JSON, or BrokenAnswer."""
+        """The body as JSON, or BrokenResponse."""
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             # Redacted before it is cut: half a key would not be recognised.
             start = redact(cleaned(self.text))[:80]
-            raise BrokenAnswer(self.upstream, f"promised JSON, sent: {start!r}") from None
+            raise BrokenResponse(self.upstream, f"promised JSON, sent: {start!r}") from None
 
 
 def _said_in(page: bytes) -> str | None:
@@ -120,6 +120,6 @@ def raise_for_status(answer: Response) -> None:
         raise RateLimited(upstream, "answered 503 and named a time", retry_after=wait)
     if is_retryable(status):
         raise Unavailable(upstream, f"answered {status}")
-    error = BrokenAnswer(upstream, f"answered {status}")
+    error = BrokenResponse(upstream, f"answered {status}")
     error.status, error.body = status, answer.content
     raise error

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow, driver_connect, driver_transaction, execute
-from workers.errors import Blocked, BrokenAnswer, NotFound, Unavailable
+from workers.errors import Blocked, BrokenResponse, NotFound, Unavailable
 from workers.settings import settings
 from workers.upstreams import responses, robots, upstream_states
 from workers.upstreams.requests import Request
@@ -104,7 +104,7 @@ def _body(request: Request, fetch: Callable[[Request], Response]) -> str:
     """The file; empty where there is none."""
     try:
         answer = fetch(request)
-    except (NotFound, BrokenAnswer):
+    except (NotFound, BrokenResponse):
         return ""
     if responses.is_challenge(answer):
         raise Blocked(request.upstream, "showed a challenge page in place of robots.txt")

@@ -15,7 +15,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from workers.errors import AddressRefused, BrokenAnswer, Unavailable
+from workers.errors import AddressRefused, BrokenResponse, Unavailable
 from workers.settings import settings
 from workers.upstreams import deadline, network
 from workers.upstreams.requests import Request
@@ -185,7 +185,7 @@ def _plain_errors(upstream: str) -> Iterator[None]:
     except network.Refused as error:
         raise AddressRefused(upstream, str(error)) from None
     except httpx2.InvalidURL:
-        raise BrokenAnswer(upstream, "names an address that is none") from None
+        raise BrokenResponse(upstream, "names an address that is none") from None
     except httpx2.ConnectTimeout:
         raise NotConnected(upstream, "no connection in time") from None
     except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
@@ -193,7 +193,7 @@ def _plain_errors(upstream: str) -> Iterator[None]:
     except (httpx2.TimeoutException, TimeoutError):
         raise TimedOut(upstream, "no whole answer in time") from None
     except httpx2.DecodingError:
-        raise BrokenAnswer(upstream, "answer is not in the encoding it names") from None
+        raise BrokenResponse(upstream, "answer is not in the encoding it names") from None
     except (httpx2.TransportError, httpx2.StreamError) as error:
         raise ConnectionLost(upstream, type(error).__name__) from None
 
@@ -201,7 +201,7 @@ def _plain_errors(upstream: str) -> Iterator[None]:
 def exchange(request: Request, until: float) -> Response:
     """Send one request and read its whole answer before ``until`` (monotonic clock, seconds).
 
-    Raises NotConnected, TimedOut, ConnectionConnectionLost, AddressRefused, or BrokenAnswer.
+    Raises NotConnected, TimedOut, ConnectionConnectionLost, AddressRefused, or BrokenResponse.
     """
     content, options = bytearray(), request.options
     with (
@@ -221,7 +221,9 @@ def exchange(request: Request, until: float) -> Response:
         for chunk in response.iter_bytes(65536):
             content += chunk
             if len(content) > options.max_bytes:
-                raise BrokenAnswer(request.upstream, f"answer is longer than {options.max_bytes} bytes")
+                raise BrokenResponse(
+                    request.upstream, f"answer is longer than {options.max_bytes} bytes"
+                )
             deadline.left()
     return Response(
         request.upstream,

@@ -1,8 +1,8 @@
 """DexScreener (api.dexscreener.com, no key): feeds, pairs and orders; `parse_…` is pure.
 
-Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Recorded answers show that
-``/tokens/v1`` cuts its answer to 30 rows without notice, a token may be the quote side of a pair, keys
-may be missing or null, and names reach 34,000 characters.
+Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Recorded responses show that
+``/tokens/v1`` cuts its response to 30 rows without notice, a token may be the quote side of a pair,
+keys may be missing or null, and names reach 34,000 characters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
 from tasks.discovery.values import number, text
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams import UpstreamClient
 
 UPSTREAM = "dexscreener"
@@ -27,7 +27,7 @@ FEEDS = {
     "profiles": "/token-profiles/latest/v1",
     "takeovers": "/community-takeovers/latest/v1",
 }
-#: An answer with so many rows is cut; it does not say for which tokens.
+#: An response with so many rows is cut; it does not say for which tokens.
 MAX_ROWS = 30
 #: Tokens asked for together.  Thirty are accepted, but most have more than one pool.
 MAX_ADDRESSES = 15
@@ -65,7 +65,7 @@ def fetch_feed(client: UpstreamClient, feed: str) -> list[Candidate]:
 def fetch_pairs(
     client: UpstreamClient, chain: str, addresses: Sequence[str]
 ) -> dict[str, list[Pair]] | None:
-    """Every pair by normalised address of its base; None when the answer was cut."""
+    """Every pair by normalised address of its base; None when the response was cut."""
     listed = ",".join(_part(address) for address in addresses)
     rows = client.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
     is_cut = isinstance(rows, list) and len(rows) >= MAX_ROWS
@@ -87,13 +87,13 @@ def _part(word: str) -> str:
     return quote(word, safe="")
 
 
-def parse_orders(answer: Any) -> Orders:
-    """Orders of an answer: an object with orders and boosts, or, as documented, a list of orders."""
-    if isinstance(answer, list):
-        answer = {"orders": answer}
-    if not isinstance(answer, Mapping):
-        raise BrokenAnswer(UPSTREAM, "orders are neither an object nor a list")
-    orders, boosts = _rows(answer.get("orders")), _rows(answer.get("boosts"))
+def parse_orders(response: Any) -> Orders:
+    """Orders of a response: an object with orders and boosts, or, as documented, a list of orders."""
+    if isinstance(response, list):
+        response = {"orders": response}
+    if not isinstance(response, Mapping):
+        raise BrokenResponse(UPSTREAM, "orders are neither an object nor a list")
+    orders, boosts = _rows(response.get("orders")), _rows(response.get("boosts"))
     paid = [_instant(row.get("paymentTimestamp")) for row in [*orders, *boosts]]
     return Orders(len(orders), len(boosts), min((at for at in paid if at), default=None))
 
@@ -103,7 +103,7 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
     if isinstance(rows, Mapping) and "tokenAddress" in rows:
         rows = [rows]
     if not isinstance(rows, list):
-        raise BrokenAnswer(UPSTREAM, f"feed {feed} is no list")
+        raise BrokenResponse(UPSTREAM, f"feed {feed} is no list")
     for row in _rows(rows):
         chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
         if chain and address and is_name(chain) and is_name(address):
@@ -111,15 +111,15 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
             yield Candidate(chain.lower(), address, feed, _links(row.get("links")), *boosts)
 
 
-def parse_pairs(answer: Any) -> list[Pair]:
-    """Pairs of an answer in any of its three shapes; broken rows are passed over."""
-    if isinstance(answer, Mapping) and "pairs" not in answer:
-        raise BrokenAnswer(UPSTREAM, "an object without pairs")
-    rows = answer["pairs"] if isinstance(answer, Mapping) else answer
+def parse_pairs(response: Any) -> list[Pair]:
+    """Pairs of a response in any of its three shapes; broken rows are passed over."""
+    if isinstance(response, Mapping) and "pairs" not in response:
+        raise BrokenResponse(UPSTREAM, "an object without pairs")
+    rows = response["pairs"] if isinstance(response, Mapping) else response
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise BrokenAnswer(UPSTREAM, "pairs are no list")
+        raise BrokenResponse(UPSTREAM, "pairs are no list")
     return [pair for row in rows if (pair := _pair(row)) is not None]
 
 

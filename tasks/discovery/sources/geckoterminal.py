@@ -15,7 +15,7 @@ from urllib.parse import quote
 from tasks.discovery.addresses import normalise
 from tasks.discovery.early import Trade
 from tasks.discovery.values import number, text
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams import CallOptions, UpstreamClient
 
 UPSTREAM = "geckoterminal"
@@ -32,7 +32,7 @@ class Trades:
 
     rows: list[Trade]
     is_cut: bool
-    #: Rows of the answer, also those that are no trade of the token.
+    #: Rows of the response, also those that are no trade of the token.
     given: int = 0
 
 
@@ -43,11 +43,11 @@ def fetch_trades(client: UpstreamClient, chain: str, pool: str, token: str) -> T
     return parse_trades(client.get(UPSTREAM, path, CallOptions(headers=VERSION)).json(), token)
 
 
-def parse_trades(answer: Any, token: str) -> Trades:
+def parse_trades(response: Any, token: str) -> Trades:
     """Trades of ``token``; broken rows and those of other tokens are passed over."""
-    rows = answer.get("data") if isinstance(answer, Mapping) else None
+    rows = response.get("data") if isinstance(response, Mapping) else None
     if not isinstance(rows, list):
-        raise BrokenAnswer(UPSTREAM, "trades are no list")
+        raise BrokenResponse(UPSTREAM, "trades are no list")
     # The newest come first.
     found = [_trade(row, normalise(token)) for row in reversed(rows)]
     known = [trade for trade in found if trade is not None]

@@ -17,7 +17,7 @@ from tasks.prices import values
 from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, SettingMissing, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
 
@@ -45,12 +45,12 @@ _IS_LIMIT = re.compile(
 _OFFER = re.compile(r"\b(?:please|you may|you can|to)\s+(?:subscribe|visit|upgrade|unlock)\b|https?://")
 #: Seconds.
 TIMEOUT = 20.0
-#: A compact answer holds the last 100 sessions; days further back than this need a full one.
+#: A compact response holds the last 100 sessions; days further back than this need a full one.
 COMPACT_REACH = timedelta(days=90)
 
 Size = Literal["compact", "full"]
 
-#: Key that was refused a full answer → the day of the refusal; it is not asked again that day.
+#: Key that was refused a full response → the day of the refusal; it is not asked again that day.
 free_keys: dict[str, date] = {}
 
 
@@ -92,21 +92,21 @@ def output_size(first: date | None, today: date) -> Size:
     return "full" if first is not None and today - first > COMPACT_REACH else "compact"
 
 
-def check(answer: Response) -> None:
+def check(response: Response) -> None:
     """Raise the error that a refusal with HTTP 200 stands for."""
-    if answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
-        now = http_date(answer.headers.get("date")) or datetime.now(UTC)
-        error = classify(answer.json(), now)
+    if response.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
+        now = http_date(response.headers.get("date")) or datetime.now(UTC)
+        error = classify(response.json(), now)
         if error is not None:
             raise error
-    elif is_challenge(answer):
+    elif is_challenge(response):
         raise Blocked(UPSTREAM, "shows a challenge page")
 
 
 def classify(body: Any, now: datetime | None = None) -> UpstreamError | SettingMissing | None:
     """The error that a refusal's words stand for, or None when the body is no refusal."""
     if not isinstance(body, Mapping):
-        return BrokenAnswer(UPSTREAM, "answer is no object")
+        return BrokenResponse(UPSTREAM, "response is no object")
     said = [body[name] for name in ("Error Message", "Information", "Note") if name in body]
     if not said:
         return None
@@ -116,7 +116,7 @@ def classify(body: Any, now: datetime | None = None) -> UpstreamError | SettingM
     return (
         _meaning(refusal, now)
         or _meaning(text, now)
-        or BrokenAnswer(UPSTREAM, f"says: {values.words(message)}")
+        or BrokenResponse(UPSTREAM, f"says: {values.words(message)}")
     )
 
 
@@ -124,7 +124,7 @@ def _meaning(text: str, now: datetime) -> UpstreamError | SettingMissing | None:
     if "apikey is invalid or missing" in text:
         return SettingRefused(VARIABLE, "Alpha Vantage says that the key is invalid")
     if "demo** api key" in text or "demo api key" in text:
-        return SettingRefused(VARIABLE, "the demo key gives demo answers only; claim a free one")
+        return SettingRefused(VARIABLE, "the demo key gives demo responses only; claim a free one")
     if _IS_LIMIT.search(text):
         return _limit(text, now)
     if "premium feature" in text:
@@ -159,11 +159,11 @@ def _to_midnight(now: datetime) -> float:
 
 
 def _require(symbol: str, given: Any) -> None:
-    """Raise BrokenAnswer when the answer is about another symbol; one that names none passes."""
+    """Raise BrokenResponse when the response is about another symbol; one that names none passes."""
     if not isinstance(given, str) or not given.strip():
         return
     if _plain(given) != _plain(symbol):
-        raise BrokenAnswer(
+        raise BrokenResponse(
             UPSTREAM, f'was asked for {symbol}, answered for "{values.words(given)[:20]}"'
         )
 
@@ -181,35 +181,35 @@ def _quote_of(body: Any) -> Any:
 
 
 def parse_price(body: Any, symbol: str) -> Price:
-    """The price of a GLOBAL_QUOTE answer; an empty quote means an unknown symbol."""
+    """The price of a GLOBAL_QUOTE response; an empty quote means an unknown symbol."""
     quote = _quote_of(body)
     if not isinstance(quote, Mapping):
-        raise BrokenAnswer(UPSTREAM, "answer holds no quote")
+        raise BrokenResponse(UPSTREAM, "response holds no quote")
     if not quote:
         raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
     _require(symbol, quote.get("01. symbol"))
     price = values.amount(quote.get("05. price"))
     if price is None:
         said = values.words(quote.get("05. price"))
-        raise BrokenAnswer(UPSTREAM, f'gives "{said}" as the price of {symbol}')
+        raise BrokenResponse(UPSTREAM, f'gives "{said}" as the price of {symbol}')
     session = values.day(quote.get("07. latest trading day"))
     if session is None:
-        raise BrokenAnswer(UPSTREAM, f"quote of {symbol} names no trading day")
+        raise BrokenResponse(UPSTREAM, f"quote of {symbol} names no trading day")
     volume = values.count(quote.get("06. volume"))
     return Price(symbol, price, session, volume, values.amount(quote.get("08. previous close")))
 
 
 def parse_bars(body: Any, symbol: str) -> list[Bar]:
-    """Bars of a TIME_SERIES_DAILY answer, ascending; a row that is no bar is passed over."""
+    """Bars of a TIME_SERIES_DAILY response, ascending; a row that is no bar is passed over."""
     series = body.get("Time Series (Daily)") if isinstance(body, Mapping) else None
     if not isinstance(series, Mapping):
-        raise BrokenAnswer(UPSTREAM, "answer holds no daily series")
+        raise BrokenResponse(UPSTREAM, "response holds no daily series")
     about = body.get("Meta Data")
     if isinstance(about, Mapping):
         _require(symbol, about.get("2. Symbol"))
     bars = [bar for day, row in series.items() if (bar := _bar(day, row)) is not None]
     if series and not bars:
-        raise BrokenAnswer(UPSTREAM, f"none of the {len(series)} rows of {symbol} is a bar")
+        raise BrokenResponse(UPSTREAM, f"none of the {len(series)} rows of {symbol} is a bar")
     return sorted(bars, key=lambda bar: bar.date)
 
 

@@ -1,4 +1,4 @@
-"""Prices from a CSV file of daily bars: works offline, and gives the same answer every time.
+"""Prices from a CSV file of daily bars: works offline, and gives the same response every time.
 
 Columns Ticker, Date, Open, High, Low, Close, Volume in any order and case; others are passed over.  A
 file that ends in .gz is unpacked.  Date is a day, or an instant with its zone, whose date as written is
@@ -19,7 +19,7 @@ from tasks.prices import values
 from tasks.prices.bars import Bar, parse_row
 from tasks.prices.quotes import Price, last_close
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
-from workers.errors import BrokenAnswer, NotFound, SettingMissing
+from workers.errors import BrokenResponse, NotFound, SettingMissing
 from workers.settings import settings
 from workers.upstreams import UpstreamClient
 
@@ -46,7 +46,7 @@ def recorded() -> Recorded:
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
         raise SettingRefused(VARIABLE, f"{path.name} cannot be read ({why})") from None
-    except BrokenAnswer as error:
+    except BrokenResponse as error:
         raise SettingRefused(VARIABLE, f"{path.name} {error.detail}") from None
 
 
@@ -58,7 +58,7 @@ def _read(path: Path, _changed: int) -> Recorded:
 
 
 def parse(text: str) -> Recorded:
-    """Bars by symbol, ascending; a row that is no bar is passed over, BrokenAnswer without any."""
+    """Bars by symbol, ascending; a row that is no bar is passed over, BrokenResponse without any."""
     points: dict[str, dict[date, list[tuple[datetime, Bar]]]] = {}
     for row in values.rows(text, NAME):
         stamp, bar = values.moment(row.get("date")), parse_row(row)
@@ -66,7 +66,7 @@ def parse(text: str) -> Recorded:
         if stamp is not None and bar is not None and symbol:
             points.setdefault(symbol, {}).setdefault(bar.date, []).append((stamp, bar))
     if not points:
-        raise BrokenAnswer(NAME, "holds no row with ticker, date and close")
+        raise BrokenResponse(NAME, "holds no row with ticker, date and close")
     return {symbol: [_last(days[day]) for day in sorted(days)] for symbol, days in points.items()}
 
 

@@ -14,7 +14,7 @@ from tasks.prices.bars import Bar, parse_row
 from tasks.prices.quotes import Price, last_close
 from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
-from workers.errors import Blocked, BrokenAnswer, NotFound, RateLimited, UpstreamError
+from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
 
 UPSTREAM = NAME = "stooq"
@@ -70,14 +70,14 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
 
 
 class NoData(NotFound):
-    """The answer is "No data": for these days, or for the symbol at all."""
+    """The response is "No data": for these days, or for the symbol at all."""
 
 
-def check(answer: Response) -> None:
+def check(response: Response) -> None:
     """Raise the error that a refusal with HTTP 200 stands for."""
-    if is_challenge(answer):
-        raise Blocked(UPSTREAM, f"shows a challenge page{_title(answer.text)}")
-    error = classify(answer.text)
+    if is_challenge(response):
+        raise Blocked(UPSTREAM, f"shows a challenge page{_title(response.text)}")
+    error = classify(response.text)
     if error is not None:
         raise error
 
@@ -96,7 +96,7 @@ def classify(text: str) -> UpstreamError | None:
         return Blocked(UPSTREAM, f"shows a page instead of a table{_title(text)}")
     if start.startswith("no data"):
         return NoData(UPSTREAM, "it has no data")
-    return BrokenAnswer(UPSTREAM, f"sent no table: {values.words(text)[:80]}")
+    return BrokenResponse(UPSTREAM, f"sent no table: {values.words(text)[:80]}")
 
 
 def _title(page: str) -> str:
@@ -113,5 +113,5 @@ def parse(text: str, symbol: str) -> list[Bar]:
     table = list(values.rows(text, UPSTREAM))
     bars = [bar for row in table if (bar := parse_row(row)) is not None]
     if table and not bars:
-        raise BrokenAnswer(UPSTREAM, f"none of the {len(table)} rows of {symbol} is a bar")
+        raise BrokenResponse(UPSTREAM, f"none of the {len(table)} rows of {symbol} is a bar")
     return sorted(bars, key=lambda bar: bar.date)

@@ -1,7 +1,7 @@
 """Adapters: one module for each kind of channel, each with ``send``.
 
-``send(client, channel, notes)`` hands over one message and returns the server's answer in words.  It
-raises what the client raises.  NotFound, BrokenAnswer, SecretRefused and, for this message alone,
+``send(client, channel, notes)`` hands over one message and returns the server's response in words.  It
+raises what the client raises.  NotFound, BrokenResponse, SecretRefused and, for this message alone,
 MessageRefused are final; after Unavailable the message is tried again.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.redaction import redact
 from workers.upstreams import UpstreamClient
 
@@ -41,10 +41,10 @@ def fitting(kind: str, notes: Sequence[Note]) -> int:
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Send one message to a channel (a row of `channel` with its ``base_url``).
 
-    A row that no message can be made of is BrokenAnswer: the same row would fail again.
+    A row that no message can be made of is BrokenResponse: the same row would fail again.
     """
     try:
         return redact(ADAPTERS[channel.kind](client, channel, notes))
     except (ValueError, TypeError, LookupError) as error:
         words = f"channel {channel.name} cannot be used: {error}"
-        raise BrokenAnswer(channel.upstream, words) from error
+        raise BrokenResponse(channel.upstream, words) from error

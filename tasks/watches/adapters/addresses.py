@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from tasks.watches.channels import resolved
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams.channel_secrets import has_control, is_reference
 
 
@@ -16,7 +16,7 @@ def path_of(channel: Any) -> tuple[str, list[str]]:
     """Path and query of a channel's address, and the secrets in it."""
     target = resolved(channel.target)
     if has_control(target):
-        raise BrokenAnswer(channel.upstream, "target holds a line break or another control character")
+        raise BrokenResponse(channel.upstream, "target holds a line break or another control character")
     parts = urlsplit(target)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     if not is_reference(channel.target):
@@ -29,7 +29,7 @@ def _check_server(channel: Any, secret: SplitResult) -> None:
     """Refuse to send a secret address to another server than its own."""
     server = urlsplit(channel.base_url)
     if _place(server) != _place(secret) and not _is_here(server.hostname or ""):
-        raise BrokenAnswer(
+        raise BrokenResponse(
             channel.upstream, "the address that the secret holds is not on this upstream's server"
         )
 

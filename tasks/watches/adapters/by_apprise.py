@@ -12,7 +12,7 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer, SecretRefused, Unavailable
+from workers.errors import BrokenResponse, SecretRefused, Unavailable
 from workers.upstreams import UpstreamClient, network
 from workers.upstreams.channel_secrets import is_reference
 from workers.upstreams.deadline import in_time
@@ -23,7 +23,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     try:
         import apprise
     except ImportError:
-        raise BrokenAnswer(
+        raise BrokenResponse(
             channel.upstream, "needs Apprise: pip install 'watchkeeper[apprise]'"
         ) from None
     if not is_reference(channel.target):
@@ -31,7 +31,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     url = resolved(channel.target)
     services = apprise.Apprise()
     if not services.add(url):
-        raise BrokenAnswer(channel.upstream, "Apprise does not know such an address")
+        raise BrokenResponse(channel.upstream, "Apprise does not know such an address")
     what = {"title": messages.subject_of(notes), "body": messages.plain_text(notes)}
 
     def notify() -> bool:

@@ -10,7 +10,7 @@ from tasks.watches import messages
 from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer, NotFound, RateLimited
+from workers.errors import BrokenResponse, NotFound, RateLimited
 from workers.upstreams import CallOptions, Response, UpstreamClient
 
 
@@ -19,23 +19,23 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     path, secrets = path_of(channel)
     try:
         options = CallOptions(params={"wait": "true"}, secrets=secrets, check=_check)
-        answer = client.post(channel.upstream, path, messages.discord(notes), options)
+        response = client.post(channel.upstream, path, messages.discord(notes), options)
     except NotFound:
         raise NotFound(channel.upstream, "Discord said 404: Unknown Webhook") from None
-    except BrokenAnswer as error:
+    except BrokenResponse as error:
         if error.status is None:
-            raise BrokenAnswer(channel.upstream, f"Discord {error.detail}") from None
-        kind = MessageRefused if error.status in ABOUT_THE_MESSAGE else BrokenAnswer
+            raise BrokenResponse(channel.upstream, f"Discord {error.detail}") from None
+        kind = MessageRefused if error.status in ABOUT_THE_MESSAGE else BrokenResponse
         raise kind(channel.upstream, f"Discord said {error.status}: {_why(error.body)}") from None
-    number = answer.json().get("id") if answer.content else None
-    return f"Discord said {answer.status}" + (f", message {number}" if number else "")
+    number = response.json().get("id") if response.content else None
+    return f"Discord said {response.status}" + (f", message {number}" if number else "")
 
 
-def _check(answer: Response) -> None:
+def _check(response: Response) -> None:
     """Discord may report a limit in the body of a 200."""
-    body = answer.json() if answer.content else {}
+    body = response.json() if response.content else {}
     if isinstance(body, dict) and "retry_after" in body:
-        raise RateLimited(answer.upstream, "said: too many", retry_after=float(body["retry_after"]))
+        raise RateLimited(response.upstream, "said: too many", retry_after=float(body["retry_after"]))
 
 
 def _why(body: bytes) -> str:

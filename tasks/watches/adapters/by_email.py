@@ -20,7 +20,7 @@ from tasks.watches import messages
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer, NotFound, Unavailable
+from workers.errors import BrokenResponse, NotFound, Unavailable
 from workers.redaction import remember
 from workers.upstreams import UpstreamClient, network
 from workers.upstreams.channel_secrets import has_control, is_reference, resolve
@@ -37,10 +37,10 @@ def recipients(channel: Any) -> tuple[list[str], str | None]:
     given, _, login = resolved(channel.target).partition(";")
     found = [one.strip() for one in given.split(",") if one.strip()]
     if not found:
-        raise BrokenAnswer(channel.upstream, "target names no recipient")
+        raise BrokenResponse(channel.upstream, "target names no recipient")
     if is_reference(channel.target) and not all(_ADDRESS.fullmatch(one) for one in found):
         # Another channel's secret would be sent as a recipient in plain text.
-        raise BrokenAnswer(channel.upstream, "the secret that target names holds no mail addresses")
+        raise BrokenResponse(channel.upstream, "the secret that target names holds no mail addresses")
     remember(found if is_reference(channel.target) else ())
     return found, login.strip().removeprefix("login=") or None
 
@@ -48,7 +48,7 @@ def recipients(channel: Any) -> tuple[list[str], str | None]:
 def _refuse_control(channel: Any, to: Sequence[str]) -> None:
     for name, value in (("sender", channel.sender or ""), ("target", ", ".join(to))):
         if has_control(value):
-            raise BrokenAnswer(
+            raise BrokenResponse(
                 channel.upstream, f"{name} holds a line break or another control character"
             )
 
@@ -81,7 +81,9 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     to, login = recipients(channel)
     upstream = channel.upstream
     if urlsplit(channel.base_url).scheme not in _PORTS:
-        raise BrokenAnswer(upstream, f"is no mail server: its base_url is none of {', '.join(_PORTS)}")
+        raise BrokenResponse(
+            upstream, f"is no mail server: its base_url is none of {', '.join(_PORTS)}"
+        )
     _refuse_control(channel, to)
     credentials = _login(login)
     message = composed(channel, to, notes)
@@ -89,7 +91,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
         try:
             refused = _deliver(channel.base_url, credentials, message)
         except smtplib.SMTPAuthenticationError as error:
-            raise BrokenAnswer(upstream, f"authentication failed: {_words(error)}") from None
+            raise BrokenResponse(upstream, f"authentication failed: {_words(error)}") from None
         except smtplib.SMTPRecipientsRefused as error:
             raise _refusal(upstream, error.recipients) from None
         except smtplib.SMTPResponseException as error:
@@ -97,7 +99,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
             if error.smtp_code < 500:
                 raise Unavailable(upstream, words) from None
             # What is refused after DATA is this message: its size, what a filter thinks of it.
-            kind = MessageRefused if isinstance(error, smtplib.SMTPDataError) else BrokenAnswer
+            kind = MessageRefused if isinstance(error, smtplib.SMTPDataError) else BrokenResponse
             raise kind(upstream, words) from None
         except smtplib.SMTPException as error:
             raise Unavailable(upstream, str(error)) from None

@@ -9,7 +9,7 @@ from tasks.watches import messages
 from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams import CallOptions, UpstreamClient
 
 
@@ -18,9 +18,9 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     path, secrets = path_of(channel)
     options = CallOptions(secrets=secrets)
     try:
-        answer = client.post(channel.upstream, path, messages.webhook(notes), options)
-    except BrokenAnswer as error:
+        response = client.post(channel.upstream, path, messages.webhook(notes), options)
+    except BrokenResponse as error:
         if error.status not in ABOUT_THE_MESSAGE:
             raise
         raise MessageRefused(channel.upstream, error.detail) from None
-    return f"the server said {answer.status}"
+    return f"the server said {response.status}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 
 #: Their statuses: bad request, too large, unprocessable.
 ABOUT_THE_MESSAGE = (400, 413, 422)
 
 
-class MessageRefused(BrokenAnswer):
+class MessageRefused(BrokenResponse):
     """The server will never take this message; it may take another one."""

@@ -17,7 +17,7 @@ from tasks.prices.sources.refusals import PremiumOnly
 from tests.support.cases.common import only
 from workers.errors import (
     Blocked,
-    BrokenAnswer,
+    BrokenResponse,
     ControlFlow,
     NotFound,
     QuotaSpent,
@@ -110,7 +110,7 @@ def described(error: Exception) -> dict[str, Any]:
         (SettingMissing, "auth"),
         (NotFound, "not_found"),
         (PremiumOnly, "premium"),
-        (BrokenAnswer, "invalid_data"),
+        (BrokenResponse, "invalid_data"),
         (RateLimited, "rate_limited"),
         (Blocked, "blocked"),
         (Unavailable, "unavailable"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from workers.errors import BrokenAnswer
+from workers.errors import BrokenResponse
 from workers.upstreams import CallOptions, UpstreamClient
 
 UPSTREAM = "job_board"
@@ -35,7 +35,7 @@ def parse(answer: Any) -> list[Posting]:
     """Postings of a page; rows without id, title or company are left out."""
     rows = answer.get("jobs") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list):
-        raise BrokenAnswer(UPSTREAM, "jobs are no list")
+        raise BrokenResponse(UPSTREAM, "jobs are no list")
     return [
         Posting(
             external_id=str(row["id"]),
