@@ -126,6 +126,52 @@ $$;
 -- Name: FUNCTION ahead_words(left_over interval); Type: COMMENT
 COMMENT ON FUNCTION public.ahead_words(left_over interval) IS 'How far ahead, in two units: "in 3h 20m", "soon", or "not scheduled"';
 
+-- Name: audit(); Type: FUNCTION
+CREATE FUNCTION public.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "IntervalStyle" TO 'postgres'
+    AS $$
+declare
+    keys constant text[] := array(select attname::text from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+                                   where i.indrelid = tg_relid and i.indisprimary order by a.attnum);
+    operation constant uuid := nullif(current_setting('app.operation', true), '')::uuid;
+    undone constant bigint := nullif(current_setting('app.undo_of', true), '')::bigint;
+begin
+    if tg_op = 'INSERT' then
+        insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
+        select tg_table_name, k, row_name(k, keys), 'insert', null, row_values(n), actor(),
+               current_setting('application_name'), operation, undone
+          from (select to_jsonb(r) as n from new_rows r) rows, row_key(n, keys) k;
+    elsif tg_op = 'DELETE' then
+        insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
+        select tg_table_name, k, row_name(k, keys), 'delete', row_values(o), null, actor(),
+               current_setting('application_name'), operation, undone
+          from (select to_jsonb(r) as o from old_rows r) rows, row_key(o, keys) k;
+    else
+        -- A row whose key changed is one that went and one that came.
+        insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
+        select tg_table_name, k, row_name(k, keys), case when o is null then 'insert' when n is null then 'delete' else 'update' end,
+               case when n is null then row_values(o) else before end,
+               case when o is null then row_values(n) else after end,
+               actor(), current_setting('application_name'), operation, undone
+          from (select to_jsonb(r) as o, row_key(to_jsonb(r), keys) as key from old_rows r) olds
+          full join (select to_jsonb(r) as n, row_key(to_jsonb(r), keys) as key from new_rows r) news using (key),
+               lateral (select key as k) k,
+               lateral (select case when o is not null then row_difference(o, coalesce(n, '{}')) end as before,
+                               case when n is not null then row_difference(n, coalesce(o, '{}')) end as after) differ
+         where before is distinct from after and (before <> '{}' or after <> '{}');
+    end if;
+    -- Open pages of the console look again.
+    perform pg_notify('watchkeeper_change', tg_table_name);
+    return null;
+end
+$$;
+
+-- Name: FUNCTION audit(); Type: COMMENT
+COMMENT ON FUNCTION public.audit() IS 'Trigger of every table that people own, made by the migrate step: who changed what from what to what, with which program';
+
 -- Name: backfill(text, timestamp with time zone, timestamp with time zone, text, boolean, text); Type: FUNCTION
 CREATE FUNCTION public.backfill(schedule_name text, first timestamp with time zone, last timestamp with time zone, overlap text DEFAULT 'buffer_all'::text, dry_run boolean DEFAULT false, reason text DEFAULT NULL::text) RETURNS TABLE(request_id bigint, runs integer, first_due_at timestamp with time zone, last_due_at timestamp with time zone, items bigint, calls bigint, upstream text, quota_left bigint, takes text)
     LANGUAGE plpgsql
@@ -1399,10 +1445,6 @@ begin
     if new.paused is distinct from old.paused then
         -- Every schedule is planned anew: while paused to nothing, when resumed from now on.
         insert into schedule_edit (schedule) select name from schedule;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        values ('(all)', 'update', schedule_difference(to_jsonb(old) - 'changed_at' - 'changed_by',
-                                                       to_jsonb(new) - 'changed_at' - 'changed_by'),
-                actor(), current_setting('application_name'));
         perform pg_notify('watchkeeper', 'edit');
     end if;
     return null;
@@ -1766,6 +1808,7 @@ CREATE TABLE public.run_request (
     answered_at timestamp with time zone,
     answer text,
     answer_run_id uuid,
+    new_run_id uuid,
     CONSTRAINT "a backfill ends no earlier than it begins" CHECK ((backfill_until >= backfill_from)),
     CONSTRAINT "a backfill, and only it, has a range" CHECK (((action = 'backfill'::text) = ((backfill_from IS NOT NULL) AND (backfill_until IS NOT NULL)))),
     CONSTRAINT "action: run, backfill, stop, retry" CHECK ((action = ANY (ARRAY['run'::text, 'backfill'::text, 'stop'::text, 'retry'::text]))),
@@ -1824,6 +1867,9 @@ COMMENT ON COLUMN public.run_request.answer IS 'What beat did, in a sentence';
 -- Name: COLUMN run_request.answer_run_id; Type: COMMENT
 COMMENT ON COLUMN public.run_request.answer_run_id IS 'The run it led to';
 
+-- Name: COLUMN run_request.new_run_id; Type: COMMENT
+COMMENT ON COLUMN public.run_request.new_run_id IS 'Id that the run will have: of run and retry';
+
 -- Name: retry_run(uuid, text); Type: FUNCTION
 CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETURNS public.run_request
     LANGUAGE plpgsql
@@ -1843,6 +1889,43 @@ $$;
 
 -- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
 COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again with the same options';
+
+-- Name: row_difference(jsonb, jsonb); Type: FUNCTION
+CREATE FUNCTION public.row_difference(one jsonb, other jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select coalesce(jsonb_object_agg(key, one -> key), '{}')
+      from jsonb_object_keys(one) key
+     where (one -> key) is distinct from (other -> key)
+       and key not in ('revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password')
+$$;
+
+-- Name: FUNCTION row_difference(one jsonb, other jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.row_difference(one jsonb, other jsonb) IS 'Columns of the first row that differ in the second, without what triggers write and without secrets';
+
+-- Name: row_key(jsonb, text[]); Type: FUNCTION
+CREATE FUNCTION public.row_key(one jsonb, keys text[]) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$ select jsonb_object_agg(key, one -> key) from unnest(keys) key $$;
+
+-- Name: FUNCTION row_key(one jsonb, keys text[]); Type: COMMENT
+COMMENT ON FUNCTION public.row_key(one jsonb, keys text[]) IS 'The columns of its key: {"name": "prices-nightly"}';
+
+-- Name: row_name(jsonb, text[]); Type: FUNCTION
+CREATE FUNCTION public.row_name(key jsonb, keys text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ select string_agg(key ->> one, ' / ' order by place) from unnest(keys) with ordinality each(one, place) $$;
+
+-- Name: FUNCTION row_name(key jsonb, keys text[]); Type: COMMENT
+COMMENT ON FUNCTION public.row_name(key jsonb, keys text[]) IS 'The key of a row for people: alpha_vantage / 00:01:00';
+
+-- Name: row_values(jsonb); Type: FUNCTION
+CREATE FUNCTION public.row_values(one jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$ select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(row_difference(one, '{}')) where value <> 'null' $$;
+
+-- Name: FUNCTION row_values(one jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.row_values(one jsonb) IS 'A whole row for the audit, without nulls';
 
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
@@ -2099,6 +2182,8 @@ begin
         new.answer_run_id := null;
         new.next_due_at := null;
     end if;
+    -- The run that comes of it is known by its id before beat has answered.
+    new.new_run_id := case when new.action in ('run', 'retry') then gen_random_uuid() end;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
         if new.options is not null then
@@ -2538,20 +2623,6 @@ $$;
 -- Name: FUNCTION schedule_check_word(name text, given text, known text[]); Type: COMMENT
 COMMENT ON FUNCTION public.schedule_check_word(name text, given text, known text[]) IS 'Refuses a word that is not one of those known';
 
--- Name: schedule_difference(jsonb, jsonb); Type: FUNCTION
-CREATE FUNCTION public.schedule_difference(old_row jsonb, new_row jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    select coalesce(jsonb_object_agg(key, jsonb_build_array(old_row -> key, new_row -> key)), '{}')
-      from jsonb_object_keys(coalesce(new_row, old_row)) key
-     where (old_row -> key) is distinct from (new_row -> key)
-       and key not in ('revision', 'updated_at', 'updated_by')
-       and not (coalesce(old_row -> key, 'null') = 'null' and coalesce(new_row -> key, 'null') = 'null')
-$$;
-
--- Name: FUNCTION schedule_difference(old_row jsonb, new_row jsonb); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_difference(old_row jsonb, new_row jsonb) IS 'Only what differs between two states of a schedule: {"every": ["04:00:00", "02:00:00"]}';
-
 -- Name: schedule_edited(); Type: FUNCTION
 CREATE FUNCTION public.schedule_edited() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2563,10 +2634,6 @@ declare
 begin
     if tg_op = 'INSERT' then
         insert into schedule_edit (schedule) select name from new_rows;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select name, 'insert', schedule_difference(null, to_jsonb(n)), actor(),
-               current_setting('application_name')
-          from new_rows n;
     elsif tg_op = 'UPDATE' then
         insert into schedule_edit (schedule)
         select n.name from new_rows n join old_rows o using (name)
@@ -2575,17 +2642,8 @@ begin
         if changed = 0 then
             return null;
         end if;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select n.name, 'update', schedule_difference(to_jsonb(o), to_jsonb(n)), actor(),
-               current_setting('application_name')
-          from new_rows n join old_rows o using (name)
-         where n.revision is distinct from o.revision;
     else
         insert into schedule_edit (schedule) select name from old_rows;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select name, 'delete', schedule_difference(to_jsonb(o), null), actor(),
-               current_setting('application_name')
-          from old_rows o;
         get diagnostics changed = row_count;
     end if;
     if changed > 1 then
@@ -2601,7 +2659,7 @@ end
 $$;
 
 -- Name: FUNCTION schedule_edited(); Type: COMMENT
-COMMENT ON FUNCTION public.schedule_edited() IS 'Trigger: appends the edit for beat and the audit, and wakes every beat, once a statement';
+COMMENT ON FUNCTION public.schedule_edited() IS 'Trigger: appends the edit for beat and wakes every beat, once a statement';
 
 -- Name: schedule_kept(); Type: FUNCTION
 CREATE FUNCTION public.schedule_kept() RETURNS trigger
@@ -3068,6 +3126,129 @@ $$;
 
 -- Name: FUNCTION unblock(upstream_name text, why text); Type: COMMENT
 COMMENT ON FUNCTION public.unblock(upstream_name text, why text) IS 'Lift the block of an upstream before its time; one call tries first: SELECT unblock(''head_fi'', ''they said we may'');';
+
+-- Name: change; Type: TABLE
+CREATE TABLE public.change (
+    id bigint NOT NULL,
+    table_name text NOT NULL,
+    key jsonb NOT NULL,
+    name text NOT NULL,
+    action text NOT NULL,
+    old jsonb,
+    new jsonb,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_by text NOT NULL,
+    program text,
+    operation uuid,
+    undo_of bigint
+);
+
+-- Name: TABLE change; Type: COMMENT
+COMMENT ON TABLE public.change IS 'The audit: who changed what from what to what, in every table that people own.';
+
+-- Name: COLUMN change.id; Type: COMMENT
+COMMENT ON COLUMN public.change.id IS 'Order of the changes';
+
+-- Name: COLUMN change.table_name; Type: COMMENT
+COMMENT ON COLUMN public.change.table_name IS 'The table';
+
+-- Name: COLUMN change.key; Type: COMMENT
+COMMENT ON COLUMN public.change.key IS 'The row: {"name": "prices-nightly"}';
+
+-- Name: COLUMN change.name; Type: COMMENT
+COMMENT ON COLUMN public.change.name IS 'The row for people: the columns of its key';
+
+-- Name: COLUMN change.action; Type: COMMENT
+COMMENT ON COLUMN public.change.action IS 'insert | update | delete';
+
+-- Name: COLUMN change.old; Type: COMMENT
+COMMENT ON COLUMN public.change.old IS 'Before; of an update only what changed';
+
+-- Name: COLUMN change.new; Type: COMMENT
+COMMENT ON COLUMN public.change.new IS 'After; of an update only what changed';
+
+-- Name: COLUMN change.changed_at; Type: COMMENT
+COMMENT ON COLUMN public.change.changed_at IS 'When';
+
+-- Name: COLUMN change.changed_by; Type: COMMENT
+COMMENT ON COLUMN public.change.changed_by IS 'Person or login';
+
+-- Name: COLUMN change.program; Type: COMMENT
+COMMENT ON COLUMN public.change.program IS 'application_name of the session';
+
+-- Name: COLUMN change.operation; Type: COMMENT
+COMMENT ON COLUMN public.change.operation IS 'The same for all edits of one action on many';
+
+-- Name: COLUMN change.undo_of; Type: COMMENT
+COMMENT ON COLUMN public.change.undo_of IS 'The change that this one undid';
+
+-- Name: undo_change(bigint); Type: FUNCTION
+CREATE FUNCTION public.undo_change(change_id bigint) RETURNS public.change
+    LANGUAGE plpgsql
+    SET "TimeZone" TO 'UTC'
+    SET "IntervalStyle" TO 'postgres'
+    AS $_$
+declare
+    c change;
+    target regclass;
+    condition text;
+    columns text;
+    now_there jsonb;
+    differ text;
+    made change;
+begin
+    select * into c from change where id = change_id;
+    if c.id is null then
+        raise exception 'no change with id %', change_id
+            using errcode = 'P0002', hint = 'SELECT id, what, change FROM recent_changes LIMIT 20;';
+    end if;
+    select tgrelid into target from pg_trigger
+     where tgname = 'audit_updated' and tgrelid = to_regclass(format('public.%I', c.table_name));
+    if target is null then
+        raise exception 'a change of % cannot be undone here', c.table_name
+            using errcode = '42501', hint = 'Ask an owner.';
+    end if;
+    perform require_operator(target, 'change');
+    select string_agg(format('t.%1$I is not distinct from (jsonb_populate_record(null::%2$s, $1)).%1$I', name, target), ' and ')
+      into condition from jsonb_object_keys(c.key) name;
+    execute format('select to_jsonb(t) from %s t where %s for update', target, condition) into now_there using c.key;
+    if c.action = 'delete' then
+        differ := case when now_there is not null then 'it is there again' end;
+    elsif now_there is null then
+        differ := 'it is no longer there';
+    else
+        -- What was not kept was null.
+        select 'changed since: ' || string_agg(name, ', ' order by name) into differ
+          from jsonb_object_keys(case c.action when 'insert' then row_difference(now_there, '{}') else c.new end) name
+         where coalesce(now_there -> name, 'null') is distinct from coalesce(c.new -> name, 'null');
+    end if;
+    if differ is not null then
+        raise exception '% "%" cannot be undone: %', c.table_name, c.name, differ
+            using errcode = 'WK412', hint = 'Make the edit by hand; recent_changes has the values of before.';
+    end if;
+    perform set_config('app.undo_of', c.id::text, true);
+    if c.action = 'insert' then
+        execute format('delete from %s t where %s', target, condition) using c.key;
+    else
+        select string_agg(quote_ident(a.attname), ', '), string_agg('r.' || quote_ident(a.attname), ', ')
+          into columns, differ
+          from pg_attribute a
+         where a.attrelid = target and a.attgenerated = '' and c.old ? a.attname::text;
+        execute case c.action
+            when 'update' then format('update %1$s t set (%2$s) = (select %3$s from jsonb_populate_record(null::%1$s, $2) r) where %4$s',
+                                      target, columns, differ, condition)
+            else format('insert into %1$s (%2$s) overriding system value select %3$s from jsonb_populate_record(null::%1$s, $2) r',
+                        target, columns, differ) end
+          using c.key, c.old;
+    end if;
+    perform set_config('app.undo_of', '', true);
+    select * into made from change where undo_of = c.id order by id desc limit 1;
+    return made;
+end
+$_$;
+
+-- Name: FUNCTION undo_change(change_id bigint); Type: COMMENT
+COMMENT ON FUNCTION public.undo_change(change_id bigint) IS 'Undo a change by a new edit; refused where its columns were changed since: SELECT undo_change(1841);';
 
 -- Name: upstream_added(); Type: FUNCTION
 CREATE FUNCTION public.upstream_added() RETURNS trigger
@@ -3674,6 +3855,16 @@ COMMENT ON COLUMN public.category_state.first_complete_at IS 'End of its first c
 
 -- Name: COLUMN category_state.last_complete_at; Type: COMMENT
 COMMENT ON COLUMN public.category_state.last_complete_at IS 'End of its last complete scrape';
+
+-- Name: change_id_seq; Type: SEQUENCE
+ALTER TABLE public.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 -- Name: channel; Type: TABLE
 CREATE TABLE public.channel (
@@ -4494,6 +4685,37 @@ COMMENT ON COLUMN public.price_outcome.detail IS 'More about it';
 -- Name: COLUMN price_outcome.at; Type: COMMENT
 COMMENT ON COLUMN public.price_outcome.at IS 'When';
 
+-- Name: queue_sample; Type: TABLE
+CREATE TABLE public.queue_sample (
+    at timestamp with time zone NOT NULL,
+    queue text NOT NULL,
+    ready bigint NOT NULL,
+    running bigint NOT NULL,
+    waiting bigint NOT NULL,
+    oldest interval
+);
+
+-- Name: TABLE queue_sample; Type: COMMENT
+COMMENT ON TABLE public.queue_sample IS 'Each queue, once a minute, for 48 hours; beat writes it.';
+
+-- Name: COLUMN queue_sample.at; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.at IS 'The minute';
+
+-- Name: COLUMN queue_sample.queue; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.queue IS 'The queue';
+
+-- Name: COLUMN queue_sample.ready; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.ready IS 'Batches that a worker could take';
+
+-- Name: COLUMN queue_sample.running; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.running IS 'Batches at work';
+
+-- Name: COLUMN queue_sample.waiting; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.waiting IS 'Batches that wait for an upstream';
+
+-- Name: COLUMN queue_sample.oldest; Type: COMMENT
+COMMENT ON COLUMN public.queue_sample.oldest IS 'Age of the oldest ready batch';
+
 -- Name: queue_status; Type: VIEW
 CREATE VIEW public.queue_status AS
  SELECT batch.queue,
@@ -4639,58 +4861,30 @@ COMMENT ON COLUMN public.quote.previous_close IS 'Last price the session before'
 -- Name: COLUMN quote.fetched_at; Type: COMMENT
 COMMENT ON COLUMN public.quote.fetched_at IS 'Last confirmed';
 
--- Name: schedule_change; Type: TABLE
-CREATE TABLE public.schedule_change (
-    id bigint NOT NULL,
-    schedule text NOT NULL,
-    action text NOT NULL,
-    changes jsonb NOT NULL,
-    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    changed_by text NOT NULL,
-    program text
-);
-
--- Name: TABLE schedule_change; Type: COMMENT
-COMMENT ON TABLE public.schedule_change IS 'The audit: what changed, from what to what, by whom, with which program.';
-
--- Name: COLUMN schedule_change.id; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.id IS 'Order of the changes';
-
--- Name: COLUMN schedule_change.schedule; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.schedule IS 'Name of the schedule';
-
--- Name: COLUMN schedule_change.action; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.action IS 'insert | update | delete';
-
--- Name: COLUMN schedule_change.changes; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.changes IS 'Only what changed: {"every": ["04:00:00", "02:00:00"]}';
-
--- Name: COLUMN schedule_change.changed_at; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.changed_at IS 'When';
-
--- Name: COLUMN schedule_change.changed_by; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.changed_by IS 'Person or role';
-
--- Name: COLUMN schedule_change.program; Type: COMMENT
-COMMENT ON COLUMN public.schedule_change.program IS 'application_name of the session';
-
 -- Name: recent_changes; Type: VIEW
 CREATE VIEW public.recent_changes AS
  SELECT changed_at,
     changed_by,
     program,
-    schedule,
+        CASE table_name
+            WHEN 'schedule'::text THEN name
+            WHEN 'pause_switch'::text THEN '(all)'::text
+            ELSE NULL::text
+        END AS schedule,
         CASE action
-            WHEN 'update'::text THEN ( SELECT string_agg(((((jsonb_each.key || ': '::text) || COALESCE((jsonb_each.value ->> 0), 'null'::text)) || ' -> '::text) || COALESCE((jsonb_each.value ->> 1), 'null'::text)), ', '::text) AS string_agg
-               FROM jsonb_each(c.changes) jsonb_each(key, value))
+            WHEN 'update'::text THEN ( SELECT string_agg(((((key.key || ': '::text) || COALESCE((c.old ->> key.key), 'null'::text)) || ' -> '::text) || COALESCE((c.new ->> key.key), 'null'::text)), ', '::text) AS string_agg
+               FROM jsonb_object_keys(c.new) key(key))
             ELSE (rtrim(action, 'e'::text) || 'ed'::text)
         END AS change,
-    changes
-   FROM public.schedule_change c
+    ((table_name || ' '::text) || name) AS what,
+    id,
+    old,
+    new
+   FROM public.change c
   ORDER BY id DESC;
 
 -- Name: VIEW recent_changes; Type: COMMENT
-COMMENT ON VIEW public.recent_changes IS 'Who changed what, the newest first; add LIMIT';
+COMMENT ON VIEW public.recent_changes IS 'Who changed what, the newest first; add LIMIT; to undo one: SELECT undo_change(id);';
 
 -- Name: recent_failures; Type: VIEW
 CREATE VIEW public.recent_failures AS
@@ -4917,6 +5111,29 @@ CREATE VIEW public.rule_status AS
 -- Name: VIEW rule_status; Type: COMMENT
 COMMENT ON VIEW public.rule_status IS 'Each rule: whether it is active, if not its error, and what it found';
 
+-- Name: run_count; Type: TABLE
+CREATE TABLE public.run_count (
+    day date NOT NULL,
+    task text NOT NULL,
+    state text NOT NULL,
+    number bigint NOT NULL
+);
+
+-- Name: TABLE run_count; Type: COMMENT
+COMMENT ON TABLE public.run_count IS 'Concluded runs by day (UTC), kind and state; beat counts them.';
+
+-- Name: COLUMN run_count.day; Type: COMMENT
+COMMENT ON COLUMN public.run_count.day IS 'Day (UTC) on which they ended';
+
+-- Name: COLUMN run_count.task; Type: COMMENT
+COMMENT ON COLUMN public.run_count.task IS 'The kind';
+
+-- Name: COLUMN run_count.state; Type: COMMENT
+COMMENT ON COLUMN public.run_count.state IS 'How they ended';
+
+-- Name: COLUMN run_count.number; Type: COMMENT
+COMMENT ON COLUMN public.run_count.number IS 'How many';
+
 -- Name: run_request_id_seq; Type: SEQUENCE
 ALTER TABLE public.run_request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.run_request_id_seq
@@ -4998,15 +5215,27 @@ CREATE VIEW public.scaling_status AS
 -- Name: VIEW scaling_status; Type: COMMENT
 COMMENT ON VIEW public.scaling_status IS 'Each worker''s pool: its size, its bounds, and what the size follows';
 
--- Name: schedule_change_id_seq; Type: SEQUENCE
-ALTER TABLE public.schedule_change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.schedule_change_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
+-- Name: schedule_change; Type: VIEW
+CREATE VIEW public.schedule_change AS
+ SELECT id,
+        CASE table_name
+            WHEN 'pause_switch'::text THEN '(all)'::text
+            ELSE name
+        END AS schedule,
+    action,
+    ( SELECT COALESCE(jsonb_object_agg(key.key, jsonb_build_array((c.old -> key.key), (c.new -> key.key))), '{}'::jsonb) AS "coalesce"
+           FROM jsonb_object_keys(COALESCE(c.new, c.old)) key(key)) AS changes,
+    changed_at,
+    changed_by,
+    program
+   FROM public.change c
+  WHERE (table_name = ANY (ARRAY['schedule'::text, 'pause_switch'::text]));
+
+-- Name: VIEW schedule_change; Type: COMMENT
+COMMENT ON VIEW public.schedule_change IS 'Changes of schedules, and of the switch that pauses everything, as (all)';
+
+-- Name: COLUMN schedule_change.changes; Type: COMMENT
+COMMENT ON COLUMN public.schedule_change.changes IS 'Only what changed: {"every": ["04:00:00", "02:00:00"]}';
 
 -- Name: schedule_edit; Type: TABLE
 CREATE TABLE public.schedule_edit (
@@ -5062,7 +5291,14 @@ CREATE TABLE public.schedule_state (
     tripped_reason text,
     error text,
     error_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_run_id uuid,
+    last_run_at timestamp with time zone,
+    last_state text,
+    last_summary text,
+    success_share real,
+    partial_share real,
+    median_duration interval
 )
 WITH (fillfactor='75');
 
@@ -5108,6 +5344,27 @@ COMMENT ON COLUMN public.schedule_state.error_at IS 'When beat set it aside';
 -- Name: COLUMN schedule_state.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.updated_at IS 'Last change by beat';
 
+-- Name: COLUMN schedule_state.last_run_id; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.last_run_id IS 'Latest concluded run, but those skipped and missed';
+
+-- Name: COLUMN schedule_state.last_run_at; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.last_run_at IS 'When that run was decided';
+
+-- Name: COLUMN schedule_state.last_state; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.last_state IS 'How it ended';
+
+-- Name: COLUMN schedule_state.last_summary; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.last_summary IS 'Its error, reason or summary';
+
+-- Name: COLUMN schedule_state.success_share; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.success_share IS 'Of its last 20 runs; a partial one is no success';
+
+-- Name: COLUMN schedule_state.partial_share; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.partial_share IS 'Of its last 20 runs: those of which some items failed or were deferred';
+
+-- Name: COLUMN schedule_state.median_duration; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.median_duration IS 'Of its last 20 runs';
+
 -- Name: schedule_status; Type: VIEW
 CREATE VIEW public.schedule_status AS
  SELECT s.name,
@@ -5142,9 +5399,9 @@ CREATE VIEW public.schedule_status AS
         CASE
             WHEN switch.paused THEN switch.changed_by
             WHEN (s.paused_until > clock_timestamp()) THEN ( SELECT c.changed_by
-               FROM public.schedule_change c
-              WHERE ((c.schedule = s.name) AND (c.changes ? 'paused_until'::text))
-              ORDER BY c.changed_at DESC
+               FROM public.change c
+              WHERE ((c.table_name = 'schedule'::text) AND (c.name = s.name) AND (c.new ? 'paused_until'::text))
+              ORDER BY c.id DESC
              LIMIT 1)
             ELSE NULL::text
         END AS paused_by,
@@ -6084,6 +6341,37 @@ COMMENT ON COLUMN public.trouble.severity IS 'error: schedule status and doctor 
 -- Name: COLUMN trouble.since; Type: COMMENT
 COMMENT ON COLUMN public.trouble.since IS 'Since when, as far as is known';
 
+-- Name: upstream_sample; Type: TABLE
+CREATE TABLE public.upstream_sample (
+    at timestamp with time zone NOT NULL,
+    upstream text NOT NULL,
+    calls bigint NOT NULL,
+    outcomes jsonb NOT NULL,
+    waiting bigint NOT NULL,
+    blocked boolean NOT NULL
+);
+
+-- Name: TABLE upstream_sample; Type: COMMENT
+COMMENT ON TABLE public.upstream_sample IS 'Each upstream, once a minute, for 48 hours; beat writes it.';
+
+-- Name: COLUMN upstream_sample.at; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.at IS 'The minute';
+
+-- Name: COLUMN upstream_sample.upstream; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.upstream IS 'The upstream';
+
+-- Name: COLUMN upstream_sample.calls; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.calls IS 'Calls whose answer came in the minute before';
+
+-- Name: COLUMN upstream_sample.outcomes; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.outcomes IS 'Those by status: {"200": 12, "429": 1, "none": 1}';
+
+-- Name: COLUMN upstream_sample.waiting; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.waiting IS 'Batches that wait for it';
+
+-- Name: COLUMN upstream_sample.blocked; Type: COMMENT
+COMMENT ON COLUMN public.upstream_sample.blocked IS 'Whether it was blocked';
+
 -- Name: wallet; Type: TABLE
 CREATE TABLE public.wallet (
     id bigint NOT NULL,
@@ -6278,6 +6566,10 @@ ALTER TABLE ONLY public.category
 ALTER TABLE ONLY public.category_state
     ADD CONSTRAINT category_state_pkey PRIMARY KEY (category_id);
 
+-- Name: change change_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (id);
+
 -- Name: channel channel_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.channel
     ADD CONSTRAINT channel_pkey PRIMARY KEY (name);
@@ -6362,6 +6654,10 @@ ALTER TABLE ONLY public.price_bar
 ALTER TABLE ONLY public.price_outcome
     ADD CONSTRAINT price_outcome_pkey PRIMARY KEY (run_id, symbol);
 
+-- Name: queue_sample queue_sample_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.queue_sample
+    ADD CONSTRAINT queue_sample_pkey PRIMARY KEY (at, queue);
+
 -- Name: quota quota_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.quota
     ADD CONSTRAINT quota_pkey PRIMARY KEY (upstream, per);
@@ -6382,6 +6678,10 @@ ALTER TABLE ONLY public.rule
 ALTER TABLE ONLY public.rule_state
     ADD CONSTRAINT rule_state_pkey PRIMARY KEY (rule);
 
+-- Name: run_count run_count_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.run_count
+    ADD CONSTRAINT run_count_pkey PRIMARY KEY (day, task, state);
+
 -- Name: run run_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_pkey PRIMARY KEY (id);
@@ -6389,10 +6689,6 @@ ALTER TABLE ONLY public.run
 -- Name: run_request run_request_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.run_request
     ADD CONSTRAINT run_request_pkey PRIMARY KEY (id);
-
--- Name: schedule_change schedule_change_pkey; Type: CONSTRAINT
-ALTER TABLE ONLY public.schedule_change
-    ADD CONSTRAINT schedule_change_pkey PRIMARY KEY (id);
 
 -- Name: schedule_edit schedule_edit_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.schedule_edit
@@ -6466,6 +6762,10 @@ ALTER TABLE ONLY public.transaction
 ALTER TABLE ONLY public.upstream
     ADD CONSTRAINT upstream_pkey PRIMARY KEY (name);
 
+-- Name: upstream_sample upstream_sample_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.upstream_sample
+    ADD CONSTRAINT upstream_sample_pkey PRIMARY KEY (at, upstream);
+
 -- Name: upstream_state upstream_state_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.upstream_state
     ADD CONSTRAINT upstream_state_pkey PRIMARY KEY (upstream);
@@ -6522,6 +6822,18 @@ CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id)
 
 -- Name: category_by_parent; Type: INDEX
 CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
+
+-- Name: change_by_name; Type: INDEX
+CREATE INDEX change_by_name ON public.change USING btree (table_name, name, id DESC);
+
+-- Name: change_by_operation; Type: INDEX
+CREATE INDEX change_by_operation ON public.change USING btree (operation) WHERE (operation IS NOT NULL);
+
+-- Name: change_by_time; Type: INDEX
+CREATE INDEX change_by_time ON public.change USING btree (changed_at);
+
+-- Name: change_by_undo_of; Type: INDEX
+CREATE INDEX change_by_undo_of ON public.change USING btree (undo_of) WHERE (undo_of IS NOT NULL);
 
 -- Name: channel_by_upstream; Type: INDEX
 CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
@@ -6625,11 +6937,20 @@ CREATE INDEX schedule_by_after ON public.schedule USING btree (after) WHERE (aft
 -- Name: schedule_by_task; Type: INDEX
 CREATE INDEX schedule_by_task ON public.schedule USING btree (task);
 
--- Name: schedule_change_by_schedule; Type: INDEX
-CREATE INDEX schedule_change_by_schedule ON public.schedule_change USING btree (schedule, changed_at);
+-- Name: schedule_state_by_duration; Type: INDEX
+CREATE INDEX schedule_state_by_duration ON public.schedule_state USING btree (median_duration DESC NULLS LAST, schedule);
 
--- Name: schedule_change_by_time; Type: INDEX
-CREATE INDEX schedule_change_by_time ON public.schedule_change USING btree (changed_at);
+-- Name: schedule_state_by_last_run; Type: INDEX
+CREATE INDEX schedule_state_by_last_run ON public.schedule_state USING btree (last_run_at DESC NULLS LAST, schedule);
+
+-- Name: schedule_state_by_last_state; Type: INDEX
+CREATE INDEX schedule_state_by_last_state ON public.schedule_state USING btree (last_state, schedule);
+
+-- Name: schedule_state_by_next_run; Type: INDEX
+CREATE INDEX schedule_state_by_next_run ON public.schedule_state USING btree (next_run_at, schedule);
+
+-- Name: schedule_state_by_success; Type: INDEX
+CREATE INDEX schedule_state_by_success ON public.schedule_state USING btree (success_share, schedule);
 
 -- Name: schedule_state_due; Type: INDEX
 CREATE INDEX schedule_state_due ON public.schedule_state USING btree (claim_at) WHERE (claim_at IS NOT NULL);
@@ -6694,8 +7015,143 @@ CREATE INDEX wallet_token_by_token ON public.wallet_token USING btree (token_id)
 -- Name: watchlist_item_active; Type: INDEX
 CREATE INDEX watchlist_item_active ON public.watchlist_item USING btree (priority, symbol) WHERE active;
 
+-- Name: person audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON console.person REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: person audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON console.person REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: person audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON console.person REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
 -- Name: person person_changed; Type: TRIGGER
 CREATE TRIGGER person_changed AFTER UPDATE ON console.person FOR EACH ROW EXECUTE FUNCTION console.person_changed();
+
+-- Name: allowed_network audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.allowed_network REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: category audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.category REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: channel audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.channel REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: global_filter audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.global_filter REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: market audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.market REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: pause_switch audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.pause_switch REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: quota audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.quota REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: rule audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.rule REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: schedule audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.schedule REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: site audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.site REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: transaction audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.transaction REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: upstream audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.upstream REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: watchlist_item audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.watchlist_item REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: worker_group audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.worker_group REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: allowed_network audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.allowed_network REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: category audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.category REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: channel audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.channel REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: global_filter audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.global_filter REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: market audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.market REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: pause_switch audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.pause_switch REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: quota audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.quota REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: rule audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.rule REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: schedule audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.schedule REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: site audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.site REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: transaction audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.transaction REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: upstream audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.upstream REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: watchlist_item audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.watchlist_item REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: worker_group audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.worker_group REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: allowed_network audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.allowed_network REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: category audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.category REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: channel audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.channel REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: global_filter audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.global_filter REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: market audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.market REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: pause_switch audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.pause_switch REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: quota audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.quota REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: rule audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.rule REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: schedule audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.schedule REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: site audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.site REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: transaction audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.transaction REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: upstream audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.upstream REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: watchlist_item audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.watchlist_item REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: worker_group audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.worker_group REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
 -- Name: channel channel_check; Type: TRIGGER
 CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
@@ -6714,6 +7170,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category FOR EA
 
 -- Name: category_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
+-- Name: change guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'The audit is written by triggers alone; to undo one: SELECT undo_change(id);');
 
 -- Name: channel guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.channel FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -6769,6 +7228,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR E
 -- Name: price_outcome guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_outcome FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
+-- Name: queue_sample guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.queue_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: quota guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
@@ -6787,14 +7249,14 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule_state FOR 
 -- Name: run guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);');
 
+-- Name: run_count guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_count FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Beat counts runs as they end.');
+
 -- Name: run_request guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_request FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert', 'What was asked stays; to end its run: SELECT stop_run(id);');
 
 -- Name: schedule guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
-
--- Name: schedule_change guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'The audit is written by triggers alone.');
 
 -- Name: schedule_edit guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -6840,6 +7302,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR
 
 -- Name: upstream guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
+
+-- Name: upstream_sample guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: upstream_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'A block ends by itself; sooner: SELECT unblock(upstream, ''why''); limits: quota.');

@@ -1,34 +1,42 @@
-"""`schedule_change`: who changed what from what to what, and with which program."""
+"""`change`: who changed what from what to what, in every table that people own."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Identity, Index
+from sqlalchemy import Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
-from workers.db import Base, DefaultNow
+from workers.db import Base, DefaultNow, partial_index
 
 
-class ScheduleChange(Base):
-    """One edit of one row, written by a trigger and by nothing else."""
+class Change(Base):
+    """One edit of one row, written by trigger `audit` and by nothing else."""
 
-    __tablename__ = "schedule_change"
+    __tablename__ = "change"
     __table_args__ = (
-        Index("schedule_change_by_schedule", "schedule", "changed_at"),
-        Index("schedule_change_by_time", "changed_at"),
-        {"comment": "The audit: what changed, from what to what, by whom, with which program."},
+        Index("change_by_name", "table_name", "name", text("id desc")),
+        Index("change_by_time", "changed_at"),
+        partial_index("change_by_operation", "operation", where="operation is not null"),
+        partial_index("change_by_undo_of", "undo_of", where="undo_of is not null"),
+        {"comment": "The audit: who changed what from what to what, in every table that people own."},
     )
 
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, comment="Order of the changes"
     )
-    schedule: Mapped[str] = mapped_column(comment="Name of the schedule")
+    table_name: Mapped[str] = mapped_column(comment="The table")
+    key: Mapped[dict[str, Any]] = mapped_column(comment='The row: {"name": "prices-nightly"}')
+    name: Mapped[str] = mapped_column(comment="The row for people: the columns of its key")
     action: Mapped[str] = mapped_column(comment="insert | update | delete")
-    changes: Mapped[dict[str, Any]] = mapped_column(
-        comment='Only what changed: {"every": ["04:00:00", "02:00:00"]}'
-    )
+    old: Mapped[dict[str, Any] | None] = mapped_column(comment="Before; of an update only what changed")
+    new: Mapped[dict[str, Any] | None] = mapped_column(comment="After; of an update only what changed")
     changed_at: Mapped[DefaultNow] = mapped_column(comment="When")
-    changed_by: Mapped[str] = mapped_column(comment="Person or role")
+    changed_by: Mapped[str] = mapped_column(comment="Person or login")
     program: Mapped[str | None] = mapped_column(comment="application_name of the session")
+    operation: Mapped[UUID | None] = mapped_column(
+        comment="The same for all edits of one action on many"
+    )
+    undo_of: Mapped[int | None] = mapped_column(BigInteger, comment="The change that this one undid")

@@ -6,7 +6,7 @@ log in under names of their own that are members of a role; the audit then names
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -47,6 +47,9 @@ FROZEN = {
     ),
 }
 
+#: Tables that people own and whose rows say themselves who made them.
+_NOT_AUDITED = frozenset({"run_request", "notice"})
+
 #: Condition of the guard: not for beat and workers; null without the roles.
 GUARDED = "not pg_has_role(to_regrole('service'), 'usage')"
 
@@ -64,7 +67,8 @@ _HINTS = {
     "permit": "Limits are rows of quota: UPDATE quota SET calls = …;",
     "upstream_state": "A block ends by itself; sooner: SELECT unblock(upstream, 'why'); limits: quota.",
     "task_kind": "Kinds come with the code: python -m workers.migrate",
-    "schedule_change": "The audit is written by triggers alone.",
+    "change": "The audit is written by triggers alone; to undo one: SELECT undo_change(id);",
+    "run_count": "Beat counts runs as they end.",
 }
 
 _TABLES = text("""
@@ -104,6 +108,18 @@ select format('alter database %I set jit = off', datname) from pg_database
                       and setconfig::text like '%jit=off%')
 """)
 
+#: The last of the triggers of an audited table.
+_AUDITED = text("""
+select case when relnamespace = 'public'::regnamespace then quote_ident(relname)
+            else c.oid::regclass::text end
+  from pg_trigger t join pg_class c on c.oid = t.tgrelid where tgname = 'audit_updated'
+""")
+_AUDITS = (
+    ("audit_inserted", "insert", "new table as new_rows"),
+    ("audit_deleted", "delete", "old table as old_rows"),
+    ("audit_updated", "update", "old table as old_rows new table as new_rows"),
+)
+
 #: Earlier grants are revoked first, so that no upgrade leaves more than this.
 _GRANTS = (
     "grant usage on schema public to viewer, operator, service, owner",
@@ -131,6 +147,7 @@ def register(connection: Connection, tables: Mapping[str, str]) -> list[str]:
     ``tables``: those of domains that people own.  Where the roles cannot be made (managed Postgres)
     nothing is guarded, and the statements that were refused are returned.
     """
+    _audit(connection, {**PEOPLE, **tables}.keys() - _NOT_AUDITED | {*OWNED, "console.person"})
     refused = [
         statement for statement in _role_statements(connection) if not _try(connection, statement)
     ]
@@ -168,6 +185,17 @@ def _try(connection: Connection, statement: str) -> bool:
         # 42710, 23505: another database of this server was migrated at the same time.
         return getattr(error.orig, "sqlstate", "") in {"42710", "23505"}
     return True
+
+
+def _audit(connection: Connection, tables: Iterable[str]) -> None:
+    """Create the triggers that write each edit of these tables into `change`."""
+    present = set(connection.execute(_AUDITED).scalars())
+    for name in sorted(set(tables) - present):
+        for trigger, event, rows in _AUDITS:
+            connection.exec_driver_sql(
+                f"create or replace trigger {trigger} after {event} on {name} referencing {rows}"
+                " for each statement execute function audit()"
+            )
 
 
 def _guard(connection: Connection, people: Mapping[str, str]) -> None:

@@ -70,6 +70,8 @@ begin
         new.answer_run_id := null;
         new.next_due_at := null;
     end if;
+    -- The run that comes of it is known by its id before beat has answered.
+    new.new_run_id := case when new.action in ('run', 'retry') then gen_random_uuid() end;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
         if new.options is not null then

@@ -5,10 +5,6 @@ begin
     if new.paused is distinct from old.paused then
         -- Every schedule is planned anew: while paused to nothing, when resumed from now on.
         insert into schedule_edit (schedule) select name from schedule;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        values ('(all)', 'update', schedule_difference(to_jsonb(old) - 'changed_at' - 'changed_by',
-                                                       to_jsonb(new) - 'changed_at' - 'changed_by'),
-                actor(), current_setting('application_name'));
         perform pg_notify('watchkeeper', 'edit');
     end if;
     return null;

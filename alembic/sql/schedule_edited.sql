@@ -7,10 +7,6 @@ declare
 begin
     if tg_op = 'INSERT' then
         insert into schedule_edit (schedule) select name from new_rows;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select name, 'insert', schedule_difference(null, to_jsonb(n)), actor(),
-               current_setting('application_name')
-          from new_rows n;
     elsif tg_op = 'UPDATE' then
         insert into schedule_edit (schedule)
         select n.name from new_rows n join old_rows o using (name)
@@ -19,17 +15,8 @@ begin
         if changed = 0 then
             return null;
         end if;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select n.name, 'update', schedule_difference(to_jsonb(o), to_jsonb(n)), actor(),
-               current_setting('application_name')
-          from new_rows n join old_rows o using (name)
-         where n.revision is distinct from o.revision;
     else
         insert into schedule_edit (schedule) select name from old_rows;
-        insert into schedule_change (schedule, action, changes, changed_by, program)
-        select name, 'delete', schedule_difference(to_jsonb(o), null), actor(),
-               current_setting('application_name')
-          from old_rows o;
         get diagnostics changed = row_count;
     end if;
     if changed > 1 then
@@ -45,7 +32,7 @@ end
 $$;
 
 comment on function schedule_edited() is
-    'Trigger: appends the edit for beat and the audit, and wakes every beat, once a statement';
+    'Trigger: appends the edit for beat and wakes every beat, once a statement';
 
 create or replace trigger schedule_inserted
     after insert on schedule referencing new table as new_rows

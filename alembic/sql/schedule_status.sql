@@ -24,8 +24,8 @@ select s.name,
        case when switch.paused then switch.note when s.paused_until > clock_timestamp() then s.pause_reason end as pause_reason,
        case when switch.paused then switch.changed_by
             when s.paused_until > clock_timestamp()
-                then (select c.changed_by from schedule_change c where c.schedule = s.name and c.changes ? 'paused_until'
-                       order by c.changed_at desc limit 1) end as paused_by,
+                then (select c.changed_by from change c where c.table_name = 'schedule' and c.name = s.name
+                         and c.new ? 'paused_until' order by c.id desc limit 1) end as paused_by,
        s.enabled, s.every, s.cron, s.timezone, s.task, s.paused_until, st.next_run_at,
        last.created_at as last_run_at, last.id as last_run_id, st.consecutive_failures,
        round(recent.share, 3) as success_share, recent.median as median_interval, st.tripped_at, st.error,

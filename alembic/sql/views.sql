@@ -63,11 +63,22 @@ select h.name, h.role, sign_words(clock_timestamp() - h.seen_at) as seen,
  order by h.role, h.name;
 comment on view health is 'Each beat and worker, and its last heartbeat';
 
+create or replace view schedule_change as
+select c.id, case c.table_name when 'pause_switch' then '(all)' else c.name end as schedule, c.action,
+       (select coalesce(jsonb_object_agg(key, jsonb_build_array(c.old -> key, c.new -> key)), '{}')
+          from jsonb_object_keys(coalesce(c.new, c.old)) key) as changes,
+       c.changed_at, c.changed_by, c.program
+  from change c where c.table_name in ('schedule', 'pause_switch');
+comment on view schedule_change is 'Changes of schedules, and of the switch that pauses everything, as (all)';
+comment on column schedule_change.changes is 'Only what changed: {"every": ["04:00:00", "02:00:00"]}';
+
 create or replace view recent_changes as
-select c.changed_at, c.changed_by, c.program, c.schedule,
+select c.changed_at, c.changed_by, c.program,
+       case c.table_name when 'schedule' then c.name when 'pause_switch' then '(all)' end as schedule,
        case c.action when 'update' then
-           (select string_agg(key || ': ' || coalesce(value ->> 0, 'null') || ' -> ' || coalesce(value ->> 1, 'null'), ', ')
-              from jsonb_each(c.changes))
-       else rtrim(c.action, 'e') || 'ed' end as change, c.changes
-  from schedule_change c order by c.id desc;
-comment on view recent_changes is 'Who changed what, the newest first; add LIMIT';
+           (select string_agg(key || ': ' || coalesce(c.old ->> key, 'null') || ' -> ' || coalesce(c.new ->> key, 'null'), ', ')
+              from jsonb_object_keys(c.new) key)
+       else rtrim(c.action, 'e') || 'ed' end as change,
+       c.table_name || ' ' || c.name as what, c.id, c.old, c.new
+  from change c order by c.id desc;
+comment on view recent_changes is 'Who changed what, the newest first; add LIMIT; to undo one: SELECT undo_change(id);';

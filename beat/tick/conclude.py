@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from beat.tick import schedule_states
+from beat.tick import run_counts, schedule_states
 from beat.tick.claim import ClaimPlan
 from beat.tick.context import TickContext
 from beat.tick.reading import Row, lock_named
@@ -58,9 +58,18 @@ def conclude(context: TickContext) -> bool:
         ended = [run for run in counted if run.schedule in locked]
         _count_failures(context, ended, locked)
         messages = _follow(context, ended, followers, locked)
+        _summarise(context, ended)
+        run_counts.add(context.connection, counted)
     _measure(counted)
     context.messages += messages
     return bool(messages)
+
+
+def _summarise(context: TickContext, ended: list[Any]) -> None:
+    """Write how these schedules went into their states, which lists read."""
+    if ended:
+        names = array(sorted({run.schedule for run in ended}))
+        context.connection.execute(schedule_states.SUMMARISE, {"names": names})
 
 
 def _measure(runs: list[Any]) -> None:

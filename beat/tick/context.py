@@ -31,6 +31,8 @@ class TickContext:
     next_loss_check: float = 0.0
     session_cache: SessionCache = field(default_factory=SessionCache)
     next_reconcile: float = 0.0
+    #: The minute of the last sample.
+    sampled_at: datetime | None = None
     #: The name after which the next slice begins, and what this round has cost so far (seconds).
     reconciled_to: str = ""
     reconcile_cost: float = 0.0

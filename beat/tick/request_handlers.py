@@ -30,7 +30,7 @@ MAX_REQUESTS = 50
 
 OPEN = """
 select id, action, schedule, run_id, options, backfill_from, backfill_until, overlap, note,
-       requested_at, requested_by, next_due_at
+       requested_at, requested_by, next_due_at, new_run_id
   from run_request where answered_at is null order by id limit %(limit)s for update skip locked
 """
 
@@ -109,7 +109,11 @@ def _run(context: TickContext, request: Any) -> list[Message]:
     if row is None:
         return _answer(context, request, f'there is no schedule named "{request.schedule}"')
     claim = _begin(context, row)
-    who = {"options": _options(request), "requested_by": request.requested_by}
+    who = {
+        "id": str(request.new_run_id or ""),
+        "options": _options(request),
+        "requested_by": request.requested_by,
+    }
     run = claim.add(row, request.requested_at, "manual", **who)
     messages = claim.write()
     _answer(context, request, _describe(run), run.id)
@@ -163,7 +167,12 @@ def _retry(context: TickContext, request: Any) -> list[Message]:
     if old.state in {"due", "running", "held"}:
         return _answer(context, request, f"it has not ended yet, it is {old.state}")
     claim = _begin(context, row)
-    who = {"options": old.options, "requested_by": request.requested_by, "retry_of": old.id}
+    who = {
+        "id": str(request.new_run_id or ""),
+        "options": old.options,
+        "requested_by": request.requested_by,
+        "retry_of": old.id,
+    }
     run = claim.add(row, context.now, "retry", **who)
     messages = claim.write()
     _answer(context, request, _describe(run), run.id)

@@ -67,3 +67,6 @@ class RunRequest(Base):
     answered_at: Mapped[datetime | None] = mapped_column(comment="When beat was done with it")
     answer: Mapped[str | None] = mapped_column(comment="What beat did, in a sentence")
     answer_run_id: Mapped[UUID | None] = mapped_column(comment="The run it led to")
+    new_run_id: Mapped[UUID | None] = mapped_column(
+        comment="Id that the run will have: of run and retry"
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import ForeignKey, text
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger
+from sqlalchemy.types import REAL, BigInteger
 
 from beat.tick.plan import COLUMNS
 from workers.db import Base, Count, DefaultNow, partial_index
@@ -21,6 +22,12 @@ class ScheduleState(Base):
         partial_index("schedule_state_wrong", "error_at", where="error is not null"),
         partial_index("schedule_state_failing", "schedule", where="consecutive_failures > 0"),
         partial_index("schedule_state_tripped", "schedule", where="tripped_at is not null"),
+        # Lists of the console sort by these.
+        Index("schedule_state_by_last_run", text("last_run_at desc nulls last"), "schedule"),
+        Index("schedule_state_by_next_run", text("next_run_at nulls last"), "schedule"),
+        Index("schedule_state_by_last_state", text("last_state nulls last"), "schedule"),
+        Index("schedule_state_by_success", text("success_share nulls last"), "schedule"),
+        Index("schedule_state_by_duration", text("median_duration desc nulls last"), "schedule"),
         {
             "comment": "State of each schedule: next run, failures, errors.",
             "postgresql_with": {"fillfactor": "75"},
@@ -54,6 +61,19 @@ class ScheduleState(Base):
     )
     error_at: Mapped[datetime | None] = mapped_column(comment="When beat set it aside")
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last change by beat")
+    last_run_id: Mapped[UUID | None] = mapped_column(
+        comment="Latest concluded run, but those skipped and missed"
+    )
+    last_run_at: Mapped[datetime | None] = mapped_column(comment="When that run was decided")
+    last_state: Mapped[str | None] = mapped_column(comment="How it ended")
+    last_summary: Mapped[str | None] = mapped_column(comment="Its error, reason or summary")
+    success_share: Mapped[float | None] = mapped_column(
+        REAL, comment="Of its last 20 runs; a partial one is no success"
+    )
+    partial_share: Mapped[float | None] = mapped_column(
+        REAL, comment="Of its last 20 runs: those of which some items failed or were deferred"
+    )
+    median_duration: Mapped[timedelta | None] = mapped_column(comment="Of its last 20 runs")
 
 
 LOCK_DUE = """
@@ -143,4 +163,25 @@ update schedule_state st
   from unnest(%(names)s::text[], %(failures)s::int[], %(reasons)s::text[])
        as p(schedule, failures, reason)
  where st.schedule = p.schedule
+"""
+
+#: How each of these schedules went lately, for lists, which then read no run.
+SUMMARISE = """
+update schedule_state st
+   set last_run_id = l.ids[1], last_run_at = l.times[1], last_state = l.states[1],
+       last_summary = left(l.summaries[1], 500), success_share = l.succeeded / l.started::float8,
+       partial_share = l.partial / l.started::float8, median_duration = l.median
+  from unnest(%(names)s::text[]) as g(schedule)
+ cross join lateral (
+    select array_agg(id) as ids, array_agg(created_at) as times, array_agg(state) as states,
+           array_agg(summary) as summaries, nullif(count(started_at), 0) as started,
+           count(*) filter (where state = 'succeeded') as succeeded,
+           count(*) filter (where state = 'partial') as partial,
+           percentile_cont(0.5) within group (order by finished_at - started_at) as median
+      from (select id, created_at, state, started_at, finished_at,
+                   coalesce(error, reason, result ->> 'summary') as summary
+              from run where schedule = g.schedule and finished_at is not null
+               and state not in ('missed', 'skipped')
+             order by created_at desc limit 20) last_runs) l
+ where st.schedule = g.schedule and l.ids is not null
 """

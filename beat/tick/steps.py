@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from beat.tick import claim, conclude, release, replan, request_handlers
+from beat.tick import claim, conclude, release, replan, request_handlers, samples
 from beat.tick.context import ROUND, TickContext
 from workers.backoff import backoff
 from workers.ledger import rescued
@@ -146,6 +146,7 @@ def steps() -> list[Step]:
         Step(conclude.stop, TickContext.may_stop, frozenset({"answer_requests"}), every=ROUND),
         Step(rescue, lambda c: c.ready.lost, every=ROUND),
         Step(follow_incidents, every=INCIDENTS_EVERY),
+        Step(samples.sample, samples.is_due),
         Step(replan.reconcile, lambda c: time.monotonic() >= c.next_reconcile),
     ]
 

@@ -32,7 +32,8 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "failed runs": ("failed_run_days", rows("run", "id", _BAD, "created_at")),
     "requests": ("failed_run_days", rows("run_request", "id", "answered_at < :before", "id")),
     "permits": ("permit_days", rows("permit", "id", "stamp < :before", "id")),
-    "changes": ("change_days", rows("schedule_change", "id", "changed_at < :before", "changed_at")),
+    "changes": ("change_days", rows("change", "id", "changed_at < :before", "changed_at")),
+    "run counts": ("change_days", rows("run_count", "day, task, state", "day < :before")),
     "heartbeats": ("run_days", rows("heartbeat", "name", "seen_at < :before")),
     "notices": (
         "failed_run_days",

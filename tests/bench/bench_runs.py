@@ -82,7 +82,7 @@ def finished(bench: BenchEnvironment) -> int:
 
 def measure(bench: BenchEnvironment, worker: Process, task: str, number: int) -> dict[str, Any]:
     """``number`` schedules due at one instant; every one must have succeeded, once."""
-    bench.sql.execute("truncate schedule, run, schedule_edit, schedule_change cascade")
+    bench.sql.execute("truncate schedule, run, schedule_edit, change cascade")
     bench.load(number, "interval '2 seconds'", task=task)
     due = bench.value("select min(claim_at) from schedule_state")
     bench.until(lambda: bench.value("select count(*) from run"), every=0.005)

@@ -292,7 +292,7 @@ def test_the_digest_tells_a_day_and_an_empty_day_tells_nothing(here: Any) -> Non
         row = here.one("select result ->> 'summary' as summary from run where id = %s", run_id)
         return str(row["summary"])
 
-    here.sql.execute("truncate schedule_change")
+    here.sql.execute("truncate change")
     assert digest() == "told on 0 channels"
     here.sql.execute(
         "insert into run (id, schedule, task, trigger, due_at, state, queue, started_at, finished_at, result, error,"

@@ -34,10 +34,19 @@ ROWS: dict[str, tuple[str, str, int]] = {
         10,
     ),
     "changes": (
-        "schedule_change",
+        "change",
         (
-            "insert into schedule_change (schedule, action, changes, changed_at, changed_by)"
-            " select 's', 'update', '{}', now() - n * interval '1 day', 'me' from generate_series(0, 19) n"
+            "insert into change (table_name, key, name, action, changed_at, changed_by)"
+            " select 'schedule', '{}', 's', 'update', now() - n * interval '1 day', 'me'"
+            " from generate_series(0, 19) n"
+        ),
+        10,
+    ),
+    "run counts": (
+        "run_count",
+        (
+            "insert into run_count (day, task, state, number)"
+            " select current_date - n, 'x', 'succeeded', 1 from generate_series(0, 19) n"
         ),
         10,
     ),

@@ -80,9 +80,7 @@ def test_an_operator_inserts_edits_and_deletes_schedules_under_a_name_of_its_own
     assert asked == people
 
 
-@pytest.mark.parametrize(
-    "table", ["run", "batch", "schedule_state", "permit", "task_kind", "schedule_change"]
-)
+@pytest.mark.parametrize("table", ["run", "batch", "schedule_state", "permit", "task_kind", "change"])
 def test_an_operator_is_told_that_a_table_is_the_machines(as_role: Any, table: str) -> None:
     diag = refusal(as_role("operator"), f"delete from {table}")
 

@@ -27,8 +27,8 @@ def settle(drive: Any) -> None:
     """Nothing is left to plan, to send or to look at."""
     drive.work(rounds=3)
     for step in drive.scheduler._steps:
-        # What a claim asked to stop is looked at once a second, not at each claim.
-        step.not_before = float("inf") if step.name == "stop" else 0.0
+        # What a claim asked to stop is looked at once a second, and samples are taken once a minute.
+        step.not_before = float("inf") if step.name in {"stop", "sample"} else 0.0
     drive.scheduler._context.next_reconcile = float("inf")
 
 

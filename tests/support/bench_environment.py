@@ -39,7 +39,7 @@ class BenchEnvironment:
     def empty(self) -> None:
         """No schedules, no runs, no messages."""
         self.sql.execute(
-            "truncate schedule, run, schedule_edit, schedule_change, run_request, heartbeat cascade"
+            "truncate schedule, run, schedule_edit, change, run_request, heartbeat cascade"
         )
         self.valkey.flush()
 

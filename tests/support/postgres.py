@@ -81,7 +81,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
         # Schedules of a new installation would run by themselves in tests of others.
         connection.execute("delete from schedule where after is not null")
         connection.execute("delete from schedule")
-        connection.execute("truncate schedule_edit, schedule_change")
+        connection.execute("truncate schedule_edit, change")
     return name
 
 

@@ -33,10 +33,11 @@ class NewRun:
     exclusive: bool = True
     requested_by: str | None = None
     retry_of: uuid.UUID | None = None
+    #: Given by a request, which has it before its run exists.
     id: str = ""
 
     def __post_init__(self) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = self.id or str(uuid.uuid4())
 
 
 _COLUMNS = tuple(field.name for field in fields(NewRun))

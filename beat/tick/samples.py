@@ -1,0 +1,93 @@
+"""`queue_sample`, `upstream_sample`: each queue and upstream once a minute, kept for two days."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import BigInteger
+
+from beat.tick.context import TickContext
+from workers.db import Base
+
+KEPT = timedelta(hours=48)
+
+
+class QueueSample(Base):
+    __tablename__ = "queue_sample"
+    __table_args__ = ({"comment": "Each queue, once a minute, for 48 hours; beat writes it."},)
+
+    at: Mapped[datetime] = mapped_column(primary_key=True, comment="The minute")
+    queue: Mapped[str] = mapped_column(primary_key=True, comment="The queue")
+    ready: Mapped[int] = mapped_column(BigInteger, comment="Batches that a worker could take")
+    running: Mapped[int] = mapped_column(BigInteger, comment="Batches at work")
+    waiting: Mapped[int] = mapped_column(BigInteger, comment="Batches that wait for an upstream")
+    oldest: Mapped[timedelta | None] = mapped_column(comment="Age of the oldest ready batch")
+
+
+class UpstreamSample(Base):
+    __tablename__ = "upstream_sample"
+    __table_args__ = ({"comment": "Each upstream, once a minute, for 48 hours; beat writes it."},)
+
+    at: Mapped[datetime] = mapped_column(primary_key=True, comment="The minute")
+    upstream: Mapped[str] = mapped_column(primary_key=True, comment="The upstream")
+    calls: Mapped[int] = mapped_column(
+        BigInteger, comment="Calls whose answer came in the minute before"
+    )
+    outcomes: Mapped[dict[str, Any]] = mapped_column(
+        comment='Those by status: {"200": 12, "429": 1, "none": 1}'
+    )
+    waiting: Mapped[int] = mapped_column(BigInteger, comment="Batches that wait for it")
+    blocked: Mapped[bool] = mapped_column(comment="Whether it was blocked")
+
+
+#: Written by the first beat that comes by in a minute; the condition is looked at before anything else.
+_QUEUES = """
+insert into queue_sample (at, queue, ready, running, waiting, oldest)
+select %(at)s, k.queue, coalesce(q.ready, 0), coalesce(q.running, 0),
+       coalesce(q.waiting_for_quota, 0), %(now)s - q.oldest
+  from (select queue from task_kind where retired_at is null union
+        select queue from batch where state in ('waiting', 'sent', 'running')) k
+  left join queue_status q on q.queue = k.queue
+ where not exists (select from queue_sample where at = %(at)s)
+on conflict do nothing
+"""
+_UPSTREAMS = """
+insert into upstream_sample (at, upstream, calls, outcomes, waiting, blocked)
+select %(at)s, u.name, coalesce(c.calls, 0), coalesce(c.outcomes, '{}'),
+       (select count(*) from batch b where b.waiting_for = u.name and b.state in ('waiting', 'sent')),
+       coalesce(s.blocked_until > %(now)s, false)
+  from upstream u
+  left join upstream_state s on s.upstream = u.name
+ cross join lateral (
+    select sum(number)::bigint as calls, jsonb_object_agg(outcome, number) as outcomes
+      from (select coalesce(status::text, 'none') as outcome, count(*) as number from permit p
+             where p.upstream = u.name and p.stamp >= %(at)s - interval '1 minute'
+               and p.stamp < %(at)s group by 1) counted) c
+ where not exists (select from upstream_sample where at = %(at)s)
+on conflict do nothing
+"""
+_FORGET = (
+    "delete from queue_sample where at < %(before)s",
+    "delete from upstream_sample where at < %(before)s",
+)
+
+
+def is_due(context: TickContext) -> bool:
+    return context.sampled_at != _minute(context.now)
+
+
+def sample(context: TickContext) -> bool:
+    """Write this minute's samples, unless another beat has, and delete those of two days ago."""
+    at = _minute(context.now)
+    values = {"at": at, "now": context.now, "before": at - KEPT}
+    with context.connection.transaction():
+        for statement in (_QUEUES, _UPSTREAMS, *_FORGET):
+            context.connection.execute(statement, values)
+    context.sampled_at = at
+    return False
+
+
+def _minute(now: datetime) -> datetime:
+    return now.replace(second=0, microsecond=0)
