@@ -20,6 +20,7 @@ def end(drive: Any, state: str, seconds: int = 10, **columns: Any) -> None:
 
 def test_the_state_of_a_schedule_says_how_its_last_runs_went(drive: Any) -> None:
     drive.schedule("often", every=timedelta(minutes=1), starts_at=drive.now())
+    drive.work()
     for number, (state, error) in enumerate(
         [("succeeded", None), ("failed", "it broke"), ("succeeded", None)], 1
     ):
