@@ -1,9 +1,86 @@
-"""What templates use beside Jinja2's own."""
+"""What templates may use beyond Jinja's own."""
 
 from __future__ import annotations
 
-from jinja2 import Environment
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import jinja2
+from starlette.requests import Request
+
+from console import pictures, words
+from console.queries import strip
 
 
-def install(environment: Environment) -> None:
-    """Put our filters and values into ``environment``."""
+#: Address and name of each page, in the order of the menu.
+PAGES = (
+    ("/", "Dashboard"),
+    ("/schedules", "Schedules"),
+    ("/runs", "Runs"),
+    ("/budgets", "Budgets"),
+    ("/workers", "Workers"),
+    ("/watches", "Watches"),
+    ("/changes", "Changes"),
+)
+
+
+def address(request: Request) -> str:
+    """The page's own address, for its live parts."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def is_link(value: Any) -> bool:
+    """Whether a text may become a link: http and https only."""
+    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        return False
+    try:
+        return bool(urlsplit(value).netloc)
+    except ValueError:
+        return False
+
+
+def query(parameters: dict[str, Any], **changes: Any) -> str:
+    """A query string with some parameters changed; empty ones are left out."""
+    kept = {**parameters, **changes}
+    pairs = [(name, value) for name, value in kept.items() if value not in (None, "", False, [])]
+    return "?" + urlencode(pairs, doseq=True) if pairs else "?"
+
+
+def pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def install(environment: jinja2.Environment) -> None:
+    environment.filters.update(
+        exact=words.exact,
+        number=words.number,
+        took=words.took,
+        pretty=pretty,
+        heading=words.title,
+        span=words.span,
+    )
+    environment.tests["link"] = is_link
+    environment.tests["forever"] = words.is_forever
+    environment.tests["moment"] = lambda value: isinstance(value, datetime)
+    environment.globals.update(
+        relative=words.relative,
+        utc_now=utc_now,
+        look=words.state_look,
+        plural=words.plural,
+        query=query,
+        strip24=pictures.strip,
+        points=pictures.line,
+        shares=pictures.shares,
+        pages=lambda: PAGES,
+        address=address,
+        current_strip=lambda visit: strip.current(visit.connection) if visit else None,
+    )
+    # Macros that every template may use, also when one block of it is drawn alone.
+    for name, file in (("m", "macros.html"), ("panels", "panels.html"), ("f", "fields.html")):
+        environment.globals[name] = environment.get_template(file).module

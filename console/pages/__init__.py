@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
-from console.access import Visit
-from console.templating import render
+from console.pages import events, notices, rules, runs, system, tables, watches
 
 router = APIRouter()
-
-
-@router.get("/")
-def home(visit: Visit) -> Response:
-    return render(visit, "home.html")
+for module in (events, notices, rules, runs, system, tables, watches):
+    router.include_router(module.router)

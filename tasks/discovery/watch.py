@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tasks.discovery.pages import PAGES
 from tasks.watches import matches
 from tasks.watches.deletes import rows, rows_with_children
 from tasks.watches.watch import (
@@ -126,6 +127,7 @@ WATCH = Watch(
     rows=_ROWS,
     fields_of=lambda row: fields_of(row, row.now, row.old_price),
     title_of=title_of,
+    pages=PAGES,
     columns=("price",),
     digest="new tokens",
     days=_DAYS,

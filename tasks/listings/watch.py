@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.listings.pages import PAGES
 from tasks.watches import matches
 from tasks.watches.deletes import rows, rows_with_children
 from tasks.watches.watch import (
@@ -84,6 +85,7 @@ WATCH = Watch(
     rows=_ROWS,
     fields_of=lambda row: {**fields_of(row), **price_drop(row.old_price, row.price)},
     title_of=lambda row: str(row.title),
+    pages=PAGES,
     columns=("price", "currency"),
     is_filtered=True,
     digest="new ads",

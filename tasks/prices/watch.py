@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.prices.pages import PAGES
 from tasks.prices.quotes import Price
 from tasks.watches.deletes import rows
 from tasks.watches.watch import (
@@ -66,6 +67,7 @@ WATCH = Watch(
     fields_of=_fields_of_row,
     title_of=lambda row: str(row.symbol),
     key="symbol",
+    pages=PAGES,
     columns=("price",),
     tables={"watchlist_item": "insert update delete", "transaction": "insert update delete"},
     days={

@@ -71,6 +71,37 @@ class Imitation:
     setup: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A table or a chart on a page of the console, from one statement that only reads.
+
+    Columns are headings.  ``key`` links to the page of the thing found, ``run_id`` to a run; an array
+    named ``spark`` is a small line; a chart has ``at`` and one line for each further column.
+    """
+
+    title: str
+    sql: str
+    kind: str = "table"
+    empty: str = "Nothing yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the console shows of a watch; a watch without it gets a list made from ``rows``."""
+
+    #: What was found, newest first; binds :q (pattern or null), :after (cursor or null), :limit.
+    #: Columns ``key`` and ``title`` come first; ``key`` of the last row is the next cursor.
+    found: str
+    #: Panels above that list; binds nothing.
+    overview: tuple[Panel, ...] = ()
+    #: Panels of one thing found; binds :key (text).
+    details: tuple[Panel, ...] = ()
+    #: Panels on the page of a run; binds :run.
+    reports: tuple[Panel, ...] = ()
+    #: Table → what its row would do: a function of (connection, key, text of a page) that returns rows.
+    previews: Mapping[str, Callable[[Any, str, str], list[dict[str, Any]]]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """A kind of thing that is watched, and everything about it that other parts read."""
@@ -93,6 +124,7 @@ class Watch:
     is_filtered: bool = False
     #: Word for what is new in the daily digest; None: it is not counted there.
     digest: str | None = None
+    pages: Pages | None = None
     #: Tables that people own → what an operator may do there.
     tables: Mapping[str, str] = field(default_factory=dict)
     #: Options of the retention task that this watch adds.

@@ -1,0 +1,179 @@
+"""What changed, told to every open page: one LISTEN and one look a second while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, text
+
+from console.database import Database, act_as
+from console.queries import strip
+from console.queries.strip import Strip
+from workers.db import connect_args
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger("console")
+
+#: Least and longest time between two looks (seconds).
+MIN_GAP, MAX_GAP = 0.3, 1.0
+#: Delay before LISTEN is tried again (seconds).
+RETRY_DELAY = 10.0
+#: Messages that wait for a slow browser; beyond it, "everything changed" takes their place.
+MAX_WAITING = 20
+CHANNEL = "watchkeeper"
+EVERYTHING = ["*"]
+#: The strip is read at least so often (seconds).
+STRIP_EVERY = 15.0
+
+#: Each row: a key, and a mark that differs once something about it changed.  What ended in the last
+#: 15 s stays in view, so that no end falls between two looks.
+_MARKS = text("""
+select 'run:' || r.id as key, 'schedule:' || r.schedule as also,
+       concat_ws(' ', r.state, r.stop_requested_at, r.finished_at, b.ended, b.waiting) as mark
+  from (select * from (select * from run where state in ('due', 'running', 'held')
+                        order by created_at desc limit 300) active
+        union
+        select * from (select * from run where created_at > clock_timestamp() - interval '15 seconds'
+                        order by created_at desc limit 300) recent) r
+ cross join lateral (select sum(done + failed + deferred) as ended, max(waiting_for) as waiting
+                       from batch where run_id = r.id) b
+union all
+select c."table" || ':' || coalesce(c.label, ''), null, c.id::text
+  from change c where c.changed_at > clock_timestamp() - interval '15 seconds'
+union all
+select 'upstream:' || upstream, null, concat_ws(' ', blocked_until, next_permit_at) from upstream_state
+union all
+select 'process:' || name, null,
+       concat_ws(' ', seen_at > clock_timestamp() - interval '30 seconds', detail ->> 'processes', detail ->> 'ended')
+  from heartbeat where seen_at > clock_timestamp() - interval '1 day'
+union all
+select 'notice:*', null, (select concat(max(id), ' ', count(*) filter (where state = 'waiting'))
+                            from (select id, state from notice order by id desc limit 50) n)
+union all
+select 'match:*', null, (select max(id)::text from match)
+""")
+
+
+@dataclass
+class Looker:
+    """Compares what it sees with what it saw before."""
+
+    seen: dict[str, str] | None = None
+    also: dict[str, str] = field(default_factory=dict)
+    strip: Strip | None = None
+    strip_at: float = float("-inf")
+
+    def look(self, connection: Connection) -> list[str]:
+        rows = connection.execute(_MARKS).all()
+        marks = {row.key: row.mark or "" for row in rows}
+        before, self.seen = self.seen, marks
+        others = {row.key: row.also for row in rows if row.also}
+        known, self.also = {**self.also, **others}, others
+        if before is None:
+            return []
+        keys = {key for key, mark in marks.items() if before.get(key) != mark}
+        keys |= {key for key, mark in before.items() if key not in marks and _was_active(mark)}
+        return sorted(keys | {known[key] for key in keys if key in known})
+
+
+def look(database: Database, draw: Callable[[Strip], str]) -> Callable[[Looker], News]:
+    """One look in the role of a viewer; the strip is read when something changed, or now and then."""
+
+    def once(looker: Looker) -> News:
+        with database.transaction() as connection:
+            act_as(connection, "viewer", "console", "console")
+            keys = looker.look(connection)
+            if not keys and time.monotonic() - looker.strip_at < STRIP_EVERY:
+                return News([])
+            found, looker.strip_at = strip.read(connection), time.monotonic()
+        drawn = None if found == looker.strip else draw(found)
+        looker.strip = found
+        return News(keys, drawn)
+
+    return once
+
+
+def _was_active(mark: str) -> bool:
+    return mark.split(" ", 1)[0] in {"due", "running", "held"}
+
+
+@dataclass(frozen=True)
+class News:
+    """The keys that changed, and the strip where it is another one."""
+
+    keys: list[str]
+    strip: str | None = None
+
+
+class Hub:
+    """Runs while it has subscribers; each gets the news."""
+
+    def __init__(self, url: str, look: Callable[[Looker], News]) -> None:
+        self._url = url
+        self._look = look
+        self._queues: set[asyncio.Queue[News]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._woken = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def subscribed(self) -> AsyncIterator[asyncio.Queue[News]]:
+        queue: asyncio.Queue[News] = asyncio.Queue(MAX_WAITING)
+        self._queues.add(queue)
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+            if not self._queues:
+                for task in self._tasks:
+                    task.cancel()
+                self._tasks = []
+
+    async def _watch(self) -> None:
+        looker = Looker()
+        lost = False
+        while True:
+            try:
+                news = await asyncio.to_thread(self._look, looker)
+                if lost:
+                    news, lost = News(EVERYTHING, news.strip), False
+            except Exception as error:  # the database is away: the strip says so once it is back
+                if not lost:
+                    log.warning("console.look_failed", error=type(error).__name__)
+                news, lost, looker = News([]), True, Looker()
+            if news.keys or news.strip:
+                self._tell(news)
+            await asyncio.sleep(MIN_GAP)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), MAX_GAP - MIN_GAP)
+            self._woken.clear()
+
+    def _tell(self, news: News) -> None:
+        for queue in self._queues:
+            if queue.full():
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(News(EVERYTHING, news.strip))
+            else:
+                queue.put_nowait(news)
+
+    async def _listen(self) -> None:
+        """Wakes the look at once; where LISTEN is unavailable the look of each second is enough."""
+        while settings().listen:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, **connect_args("console (listening)")
+                ) as connection:
+                    await connection.execute(f"listen {CHANNEL}")
+                    async for _ in connection.notifies():
+                        self._woken.set()
+            except psycopg.Error as error:
+                log.info("console.listen_lost", error=type(error).__name__)
+            await asyncio.sleep(RETRY_DELAY)

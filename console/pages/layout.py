@@ -1,0 +1,54 @@
+"""What all pages share: live parts, names in addresses, forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import CursorResult
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from console.access import VisitOf
+from console.templating import environment, render
+from tasks.watches.watch import Watch
+
+def page(visit: VisitOf, template: str, status_code: int = 200, **context: Any) -> Response:
+    """A whole page, or only its block ``live`` for a part of it that is fetched again."""
+    if "hx-request" not in visit.request.headers:
+        return render(visit, template, status_code, **context)
+    made = environment().get_template(template)
+    given = made.new_context(
+        {"person": visit.person, "visit": visit, "request": visit.request, "path": visit.request.url.path, **context}
+    )
+    return HTMLResponse("".join(made.blocks["live"](given)), status_code)
+
+
+def slug(watch: Watch) -> str:
+    """The name of a watch in addresses: "job-postings"."""
+    return re.sub(r"[^a-z0-9]+", "-", watch.plural.lower()).strip("-")
+
+
+def moment(text: str) -> datetime | None:
+    """A time as people or browsers write it, in UTC unless it says otherwise; None: none, or unreadable."""
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text.strip())
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return None
+
+
+def dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in result.mappings()]
+
+
+async def form_of(request: Request) -> Mapping[str, list[str]]:
+    """The form that was sent: name → its values; files are left out."""
+    sent = await request.form()
+    found: dict[str, list[str]] = {}
+    for name, value in sent.multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value.replace("\0", ""))
+    return found

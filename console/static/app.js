@@ -1,0 +1,146 @@
+"use strict";
+// What the pages do beyond their forms: live parts, relative times, selection, shortcuts, charts.
+(() => {
+  const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+
+  // The same words as console/pages/words.py.
+  function span(seconds) {
+    if (seconds < 1) return "0s";
+    const at = UNITS.findIndex(([, size]) => seconds >= size);
+    const [unit, size] = UNITS[at];
+    const whole = Math.floor(seconds / size);
+    const next = UNITS[at + 1];
+    const rest = next && whole < 10 && unit !== "m" ? Math.floor((seconds - whole * size) / next[1]) : 0;
+    return rest ? `${whole}${unit} ${rest}${next[0]}` : `${whole}${unit}`;
+  }
+
+  // The server's clock counts: its difference from this one is measured once a page.
+  const sent = document.querySelector("meta[name=now]");
+  const ahead = sent ? Date.now() - Number(sent.content) * 1000 - performance.now() : 0;
+
+  function tick(root) {
+    const now = Date.now() - ahead;
+    for (const time of root.querySelectorAll("time[data-rel]")) {
+      const seconds = (now - Date.parse(time.dateTime)) / 1000;
+      const plain = time.dataset.rel === "plain";
+      let words;
+      if (plain) words = span(Math.abs(seconds));
+      else if (seconds >= 0) words = seconds < 1 ? "now" : `${span(seconds)} ago`;
+      else words = `in ${span(-seconds)}`;
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
+  setInterval(() => { if (!document.hidden) tick(document); }, 1000);
+
+  // Live parts: <div data-live="schedule:discovery run:*" hx-get=… hx-trigger="refresh">.
+  // A part is fetched again at most each second, each 5 s while more than 20 keys change at once.
+  const FEW = 20;
+  const due = new Map();
+  let gap = 1000;
+  let open = false;
+
+  function matches(part, keys) {
+    return part.dataset.live.split(" ").some((wanted) => keys.some((key) =>
+      key === "*" || key === wanted || (wanted.endsWith("*") && key.startsWith(wanted.slice(0, -1))) || (key.endsWith("*") && wanted.startsWith(key.slice(0, -1)))));
+  }
+  function editing(part) {
+    const focus = document.activeElement;
+    return focus && part.contains(focus) && focus.matches("input:not([type=checkbox]), textarea, select");
+  }
+  function refresh(part) {
+    if (!part.isConnected || document.hidden || editing(part)) return;
+    part.dataset.fetched = String(Date.now());
+    htmx.trigger(part, "refresh");
+  }
+  function want(part) {
+    if (due.has(part)) return;
+    const passed = Date.now() - Number(part.dataset.fetched || 0);
+    due.set(part, setTimeout(() => { due.delete(part); refresh(part); }, Math.max(0, gap - passed)));
+  }
+  function changed(keys) {
+    gap = keys.length > FEW ? 5000 : 1000;
+    for (const part of document.querySelectorAll("[data-live]")) if (matches(part, keys)) want(part);
+  }
+  function live(yes) {
+    open = yes;
+    const word = document.getElementById("cut");
+    if (word) word.hidden = yes || document.hidden;
+  }
+  document.addEventListener("changed", (event) => changed(JSON.parse(event.detail.data)));
+  document.addEventListener("strip", (event) => {
+    const strip = document.getElementById("strip-items");
+    const fresh = new DOMParser().parseFromString(event.detail.data, "text/html").getElementById("strip-items");
+    if (strip && fresh) { strip.replaceChildren(...fresh.childNodes); tick(strip); }
+  });
+  document.addEventListener("htmx:sse:after:connection", (event) => live(event.detail.connection.status === 200));
+  document.addEventListener("htmx:sse:error", () => live(false));
+  document.addEventListener("htmx:sse:close", () => live(false));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(document); for (const part of document.querySelectorAll("[data-live]")) want(part); } });
+  setInterval(() => { if (!open && !document.hidden) for (const part of document.querySelectorAll("[data-live]")) want(part); }, 30000);
+
+  // Selection: how many rows are chosen, and all of the page at once.
+  function count(form) {
+    const boxes = [...form.querySelectorAll("input[name=name][type=checkbox]")];
+    const chosen = boxes.filter((box) => box.checked).length;
+    for (const word of form.querySelectorAll("[data-chosen]")) word.textContent = chosen ? `${chosen} selected` : word.dataset.chosen;
+    const all = form.querySelector("[data-all]");
+    if (all) { all.checked = chosen > 0 && chosen === boxes.length; all.indeterminate = chosen > 0 && chosen < boxes.length; }
+  }
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest && event.target.closest("form[data-select]");
+    if (form) {
+      if (event.target.matches("[data-all]")) for (const box of form.querySelectorAll("input[name=name][type=checkbox]")) box.checked = event.target.checked;
+      count(form);
+    }
+    if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
+    show(event.target.form);
+  });
+
+  // Fields that belong to one choice: <div data-if="kind=every">.
+  function show(form) {
+    if (!form) return;
+    for (const part of form.querySelectorAll("[data-if]")) {
+      const [name, value] = part.dataset.if.split("=");
+      const field = form.elements[name];
+      part.hidden = Boolean(field) && field.value !== value;
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    if (event.key === "/") {
+      const search = document.querySelector("input[type=search]");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === "?") {
+      document.getElementById("help")?.showModal();
+    }
+  });
+
+  // Charts: <div data-chart="/…json">: {x: [unix seconds], series: [{label, values}]}.
+  const COLOURS = ["--accent", "--part", "--wait", "--fail", "--ok"];
+  async function chart(part) {
+    if (part.dataset.drawn) return;
+    part.dataset.drawn = "1";
+    const answer = await fetch(part.dataset.chart, { headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    const data = await answer.json();
+    const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    const series = data.series.map((one, index) => ({
+      label: one.label, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, spanGaps: one.gaps !== true, points: { show: data.x.length < 60 },
+    }));
+    part.replaceChildren();
+    const plot = new uPlot({ width: part.clientWidth, height: 220, series: [{}, ...series], axes: [axis, { ...axis, size: 60 }], scales: { x: { time: true } } },
+      [data.x, ...data.series.map((one) => one.values)], part);
+    new ResizeObserver(() => plot.setSize({ width: part.clientWidth, height: 220 })).observe(part);
+  }
+
+  function prepare(root) {
+    tick(root.querySelectorAll ? root : document);
+    for (const part of document.querySelectorAll("[data-chart]")) chart(part);
+    for (const form of document.querySelectorAll("form[data-select]")) count(form);
+    for (const form of document.querySelectorAll("form")) if (form.querySelector("[data-if]")) show(form);
+  }
+  document.addEventListener("htmx:after:swap", () => prepare(document));
+  document.addEventListener("DOMContentLoaded", () => prepare(document));
+})();
