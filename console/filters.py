@@ -13,7 +13,6 @@ from starlette.requests import Request
 from console import pictures, words
 from console.queries import strip
 
-
 #: Address and name of each page, in the order of the menu.
 PAGES = (
     ("/", "Dashboard"),
@@ -56,6 +55,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _strip_of(visit: Any) -> strip.Strip | None:
+    """The strip; on the page of an account, which reads as nobody, as it was last."""
+    if visit is None or visit.request.url.path.startswith("/account"):
+        return strip.last()
+    return strip.current(visit.connection)
+
+
 def install(environment: jinja2.Environment) -> None:
     environment.filters.update(
         exact=words.exact,
@@ -79,7 +85,7 @@ def install(environment: jinja2.Environment) -> None:
         shares=pictures.shares,
         pages=lambda: PAGES,
         address=address,
-        current_strip=lambda visit: strip.current(visit.connection) if visit else None,
+        current_strip=_strip_of,
     )
     # Macros that every template may use, also when one block of it is drawn alone.
     for name, file in (("m", "macros.html"), ("panels", "panels.html"), ("f", "fields.html")):

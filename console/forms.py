@@ -6,13 +6,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from console.words import number, title
 
 #: Ends of names that say a unit.
-_UNITS = {"usd": "USD", "pct": "%", "hours": "hours", "minutes": "minutes", "seconds": "seconds", "days": "days"}
+_UNITS = {
+    "usd": "USD",
+    "pct": "%",
+    "hours": "hours",
+    "minutes": "minutes",
+    "seconds": "seconds",
+    "days": "days",
+}
 _NUMBER = re.compile(r"[+-]?(\d[\d,_ ]*)?(\.\d+)?([eE][+-]?\d+)?")
 #: The database names an option in its message.
 _OPTION = re.compile(r'^(?:option|options?:?) "([^"]+)"')
@@ -65,7 +72,10 @@ def _resolved(rule: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any
     """The rule itself: a reference followed, "X or null" as X."""
     merged = dict(rule)
     while "$ref" in merged:
-        merged = {**defs.get(merged["$ref"].rsplit("/", 1)[-1], {}), **{k: v for k, v in merged.items() if k != "$ref"}}
+        merged = {
+            **defs.get(merged["$ref"].rsplit("/", 1)[-1], {}),
+            **{k: v for k, v in merged.items() if k != "$ref"},
+        }
     some = [one for one in merged.get("anyOf", ()) if one.get("type") != "null"]
     if len(some) == 1:
         merged = {**_resolved(some[0], defs), **{k: v for k, v in merged.items() if k != "anyOf"}}
@@ -74,7 +84,9 @@ def _resolved(rule: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _option_field(name: str, rule: Mapping[str, Any], options: Mapping[str, Any], *, required: bool) -> Field:
+def _option_field(
+    name: str, rule: Mapping[str, Any], options: Mapping[str, Any], *, required: bool
+) -> Field:
     default = rule.get("default")
     kind, choices = _kind(rule)
     made = Field(
@@ -85,7 +97,9 @@ def _option_field(name: str, rule: Mapping[str, Any], options: Mapping[str, Any]
         choices=choices,
         required=required,
         default=default,
-        placeholder="" if default in (None, [], {}) or kind not in {"text", "number"} else number(default),
+        placeholder=""
+        if default in (None, [], {}) or kind not in {"text", "number"}
+        else number(default),
     )
     return replace(made, value=_shown(made, options.get(name, default if kind == "checks" else None)))
 
@@ -116,9 +130,16 @@ def _hint(name: str, rule: Mapping[str, Any]) -> str:
     """What it is, in which unit and range, and what holds when it is empty."""
     parts = [str(rule.get("description", "")).rstrip(".")]
     unit = _UNITS.get(name.rsplit("_", 1)[-1], "")
-    if unit and unit.lower() not in parts[0].lower() and not (unit == "%" and "percent" in parts[0].lower()):
+    if (
+        unit
+        and unit.lower() not in parts[0].lower()
+        and not (unit == "%" and "percent" in parts[0].lower())
+    ):
         parts.append(unit)
-    low, high = rule.get("minimum", rule.get("exclusiveMinimum")), rule.get("maximum", rule.get("exclusiveMaximum"))
+    low, high = (
+        rule.get("minimum", rule.get("exclusiveMinimum")),
+        rule.get("maximum", rule.get("exclusiveMaximum")),
+    )
     if low is not None and high is not None:
         parts.append(f"{number(low)} to {number(high)}")
     elif low is not None:
@@ -129,7 +150,10 @@ def _hint(name: str, rule: Mapping[str, Any]) -> str:
     if isinstance(default, bool):
         parts.append(f"default {'yes' if default else 'no'}")
     elif default not in (None, [], {}):
-        parts.append("default " + (", ".join(map(str, default)) if isinstance(default, list) else number(default)))
+        parts.append(
+            "default "
+            + (", ".join(map(str, default)) if isinstance(default, list) else number(default))
+        )
     return "; ".join(part for part in parts if part)
 
 
@@ -202,7 +226,12 @@ def options_from(
 def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[Field]:
     """The fields as they were sent, to be drawn again."""
     return [
-        replace(one, value=tuple(form.get(one.name, ())) if one.kind == "checks" else (form.get(one.name) or [""])[-1])
+        replace(
+            one,
+            value=tuple(form.get(one.name, ()))
+            if one.kind == "checks"
+            else (form.get(one.name) or [""])[-1],
+        )
         for one in fields
     ]
 
@@ -226,7 +255,9 @@ def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] 
     elif column.type.startswith("timestamp"):
         kind = "moment"
     required = not column.nullable and column.default is None and column.type != "boolean"
-    made = Field(column.name, title(column.name), kind, column.comment or "", "", tuple(choices), required)
+    made = Field(
+        column.name, title(column.name), kind, column.comment or "", "", tuple(choices), required
+    )
     return replace(made, value=_shown(made, value))
 
 

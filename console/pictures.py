@@ -22,7 +22,7 @@ class Bar:
 
 
 def strip(runs: Sequence[Any], slots: int = 24, width: int = 146, height: int = 22) -> list[Bar]:
-    """Bars of the last runs, the newest at the right; a bar's height is the run's share of the longest."""
+    """Bars of the last runs, the newest at the right; the longest run has the highest bar."""
     step = width / slots
     lengths = [run["seconds"] or 0.0 for run in runs]
     longest = max(lengths, default=0.0) or 1.0
@@ -33,7 +33,14 @@ def strip(runs: Sequence[Any], slots: int = 24, width: int = 146, height: int = 
         words = f"{run['state']} {run['at']}" + (f": {run['said']}" if run["said"] else "")
         look = state_look(run["state"])[1]
         bars.append(
-            Bar(round((first + place) * step, 2), round(height - tall, 2), round(tall, 2), look, words, run["id"])
+            Bar(
+                round((first + place) * step, 2),
+                round(height - tall, 2),
+                round(tall, 2),
+                look,
+                words,
+                run["id"],
+            )
         )
     return bars
 
@@ -48,7 +55,8 @@ def line(values: Sequence[float | None], width: int = 360, height: int = 64) -> 
     step = width / (len(known) - 1)
     top, room = 3, height - 6
     return " ".join(
-        f"{place * step:.1f},{top + room * (1 - (value - low) / size):.1f}" for place, value in enumerate(known)
+        f"{place * step:.1f},{top + room * (1 - (value - low) / size):.1f}"
+        for place, value in enumerate(known)
     )
 
 

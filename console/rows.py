@@ -26,9 +26,11 @@ _COLUMNS = text("""
 select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, not a.attnotnull as nullable,
        pg_get_expr(d.adbin, d.adrelid) as default, col_description(a.attrelid, a.attnum) as comment,
        a.attidentity <> '' or a.attgenerated <> '' as generated,
-       a.attnum = any(coalesce((select i.indkey::int2[] from pg_index i where i.indrelid = a.attrelid and i.indisprimary), '{}'))
+       a.attnum = any(coalesce((select i.indkey::int2[] from pg_index i
+              where i.indrelid = a.attrelid and i.indisprimary), '{}'))
            as in_key,
-       (select array[r.relname::text, f.attname::text] from pg_constraint c join pg_class r on r.oid = c.confrelid
+       (select array[r.relname::text, f.attname::text] from pg_constraint c
+              join pg_class r on r.oid = c.confrelid
           join pg_attribute f on f.attrelid = c.confrelid and f.attnum = c.confkey[1]
          where c.conrelid = a.attrelid and c.contype = 'f' and c.conkey = array[a.attnum]) as points_to
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -73,9 +75,13 @@ class Table:
 def table(connection: Connection, name: str) -> Table:
     """The table of that name, if people own it."""
     if name not in editable():
-        raise refuse(404, f"there is no page for table {name}", "One of " + ", ".join(sorted(editable())))
+        raise refuse(
+            404, f"there is no page for table {name}", "One of " + ", ".join(sorted(editable()))
+        )
     rows = connection.execute(_COLUMNS, {"table": f"public.{_quote(name)}"}).mappings().all()
-    said = connection.execute(text("select obj_description(to_regclass(:table))"), {"table": f"public.{_quote(name)}"})
+    said = connection.execute(
+        text("select obj_description(to_regclass(:table))"), {"table": f"public.{_quote(name)}"}
+    )
     fields = ("name", "type", "nullable", "default", "comment", "generated")
     return Table(
         name,
@@ -105,7 +111,11 @@ def one(connection: Connection, of: Table, key: Mapping[str, str]) -> dict[str, 
         f"t.{_quote(c.name)}::text" if c.type in _AS_TEXT else f"t.{_quote(c.name)}" for c in of.columns
     )
     found = connection.execute(
-        text(f"select {shown}, md5(t::text) as version from public.{_quote(of.name)} t where {where}"), values  # noqa: S608
+        text(
+            f"select {shown}, md5(t::text) as version"  # noqa: S608 - names from the catalog, quoted
+            f" from public.{_quote(of.name)} t where {where}"
+        ),
+        values,
     )
     row = found.mappings().one_or_none()
     return None if row is None else dict(row)
@@ -122,13 +132,18 @@ def insert(connection: Connection, of: Table, values: Mapping[str, Any]) -> dict
     back = ", ".join(f"{_quote(name)}::text as {_quote(name)}" for name in of.key)
     what = f"({names}) values ({places})" if given else "default values"
     row = connection.execute(
-        text(f"insert into public.{_quote(of.name)} {what} returning {back}"), _bound(of, given)  # noqa: S608
+        text(f"insert into public.{_quote(of.name)} {what} returning {back}"),
+        _bound(of, given),
     )
     return dict(row.mappings().one())
 
 
 def update(
-    connection: Connection, of: Table, key: Mapping[str, str], values: Mapping[str, Any], version: str | None = None
+    connection: Connection,
+    of: Table,
+    key: Mapping[str, str],
+    values: Mapping[str, Any],
+    version: str | None = None,
 ) -> None:
     """Change a row; refused (412) when it is no longer as it was read."""
     where, bound = _where(of, key)
@@ -141,7 +156,8 @@ def update(
     )
     kept = {n: v for n, v in values.items() if not (v is None and _falls_back(of, n))}
     changed = connection.execute(
-        text(f"update public.{_quote(of.name)} t set {sets} where {where}"), {**bound, **_bound(of, kept)}  # noqa: S608
+        text(f"update public.{_quote(of.name)} t set {sets} where {where}"),  # noqa: S608 - as above
+        {**bound, **_bound(of, kept)},
     )
     if changed.rowcount == 0:
         raise _gone(connection, of, key)
@@ -157,7 +173,11 @@ def delete(connection: Connection, of: Table, key: Mapping[str, str]) -> None:
 def _gone(connection: Connection, of: Table, key: Mapping[str, str]) -> Refused:
     if one(connection, of, key) is None:
         return refuse(404, f"this row of {of.name} does not exist, or no longer")
-    return Refused(Refusal(412, "it was changed meanwhile", hint="Below is the row as it is now; nothing was saved."))
+    return Refused(
+        Refusal(
+            412, "it was changed meanwhile", hint="Below is the row as it is now; nothing was saved."
+        )
+    )
 
 
 def _column(of: Table, name: str) -> Column:
@@ -181,7 +201,9 @@ def _bound(of: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         as_json = _column(of, name).type in {"json", "jsonb"}
         is_plain = value is None or isinstance(value, bool | list)
-        bound[f"v_{name}"] = json.dumps(value) if as_json and value is not None else value if is_plain else str(value)
+        bound[f"v_{name}"] = (
+            json.dumps(value) if as_json and value is not None else value if is_plain else str(value)
+        )
     return bound
 
 
@@ -189,5 +211,7 @@ def _where(of: Table, key: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     missing = [name for name in of.key if name not in key]
     if missing:
         raise refuse(404, f"the key of {of.name} is {', '.join(of.key)}")
-    where = " and ".join(f"t.{_quote(name)} = cast(:k_{name} as {_column(of, name).type})" for name in of.key)
+    where = " and ".join(
+        f"t.{_quote(name)} = cast(:k_{name} as {_column(of, name).type})" for name in of.key
+    )
     return where, {f"k_{name}": key[name] for name in of.key}

@@ -83,7 +83,7 @@ def exact(at: datetime) -> str:
 
 def is_forever(at: Any) -> bool:
     """Whether a time is infinite, which Python's datetime cannot hold."""
-    return at == "infinity"
+    return isinstance(at, str) and at == "infinity"
 
 
 def number(value: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.pages import events, notices, rules, runs, system, tables, watches
+from console.pages import dashboard, events, notices, rules, runs, system, tables, watches
 
 router = APIRouter()
-for module in (events, notices, rules, runs, system, tables, watches):
+for module in (dashboard, events, notices, rules, runs, system, tables, watches):
     router.include_router(module.router)

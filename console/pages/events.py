@@ -27,7 +27,9 @@ def hub_of(request: Request) -> Hub:
     state = request.app.state
     if not hasattr(state, "hub"):
         template = environment().get_template("strip_items.html")
-        state.hub = Hub(state.database.url, look(state.database, lambda strip: template.render(strip=strip)))
+        state.hub = Hub(
+            state.database.url, look(state.database, lambda strip: template.render(strip=strip))
+        )
     hub: Hub = state.hub
     return hub
 
@@ -38,7 +40,7 @@ def message(event: str, data: str) -> str:
 
 
 @router.get("/events", include_in_schema=False)
-def events(request: Request, visit: Visit) -> Response:
+def events(request: Request, _: Visit) -> Response:
     return StreamingResponse(
         _stream(request, hub_of(request)),
         media_type="text/event-stream",
@@ -57,7 +59,9 @@ async def _stream(request: Request, hub: Hub) -> AsyncIterator[str]:
                 yield ": still here\n\n"
             else:
                 if news.keys:
-                    yield message("changed", json.dumps(news.keys if len(news.keys) <= MAX_KEYS else EVERYTHING))
+                    yield message(
+                        "changed", json.dumps(news.keys if len(news.keys) <= MAX_KEYS else EVERYTHING)
+                    )
                 if news.strip:
                     yield message("strip", news.strip)
             if time.monotonic() - asked > LOGIN_EVERY:

@@ -44,13 +44,14 @@ select 'run:' || r.id as key, 'schedule:' || r.schedule as also,
  cross join lateral (select sum(done + failed + deferred) as ended, max(waiting_for) as waiting
                        from batch where run_id = r.id) b
 union all
-select c."table" || ':' || coalesce(c.label, ''), null, c.id::text
-  from change c where c.changed_at > clock_timestamp() - interval '15 seconds'
+select 'schedule:' || c.schedule, null, c.id::text
+  from schedule_change c where c.changed_at > clock_timestamp() - interval '15 seconds'
 union all
 select 'upstream:' || upstream, null, concat_ws(' ', blocked_until, next_permit_at) from upstream_state
 union all
 select 'process:' || name, null,
-       concat_ws(' ', seen_at > clock_timestamp() - interval '30 seconds', detail ->> 'processes', detail ->> 'ended')
+       concat_ws(' ', seen_at > clock_timestamp() - interval '30 seconds', detail ->> 'processes',
+              detail ->> 'ended')
   from heartbeat where seen_at > clock_timestamp() - interval '1 day'
 union all
 select 'notice:*', null, (select concat(max(id), ' ', count(*) filter (where state = 'waiting'))

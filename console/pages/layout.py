@@ -16,13 +16,20 @@ from console.access import VisitOf
 from console.templating import environment, render
 from tasks.watches.watch import Watch
 
+
 def page(visit: VisitOf, template: str, status_code: int = 200, **context: Any) -> Response:
     """A whole page, or only its block ``live`` for a part of it that is fetched again."""
     if "hx-request" not in visit.request.headers:
         return render(visit, template, status_code, **context)
     made = environment().get_template(template)
     given = made.new_context(
-        {"person": visit.person, "visit": visit, "request": visit.request, "path": visit.request.url.path, **context}
+        {
+            "person": visit.person,
+            "visit": visit,
+            "request": visit.request,
+            "path": visit.request.url.path,
+            **context,
+        }
     )
     return HTMLResponse("".join(made.blocks["live"](given)), status_code)
 
@@ -33,7 +40,7 @@ def slug(watch: Watch) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """A time as people or browsers write it, in UTC unless it says otherwise; None: none, or unreadable."""
+    """A time as people or browsers write it, in UTC unless it says otherwise; None: unreadable."""
     with suppress(ValueError):
         found = datetime.fromisoformat(text.strip())
         return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -23,13 +23,16 @@ router = APIRouter()
 SPANS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 #: Rows that a rule is tried on, and hits that are shown.
 MAX_TRIED, MAX_SHOWN = 20_000, 50
+_ONE = text("select * from rule where name = :name")
 
 
 def refusal_of(error: Exception, expression: str) -> Refusal:
     """What is wrong with an expression, where, and what to write."""
     at = getattr(error, "at", None)
     where = f"{expression[:at]} ⟶ {expression[at:]}" if at is not None else None
-    return Refusal(422, str(error), detail=where, hint=getattr(error, "hint", None), column="expression")
+    return Refusal(
+        422, str(error), detail=where, hint=getattr(error, "hint", None), column="expression"
+    )
 
 
 def check(visit: VisitOf, values: Mapping[str, Any]) -> Refusal | None:
@@ -59,16 +62,21 @@ def _row(values: Mapping[str, Any]) -> Any:
 
 
 @router.get("/rules/{name}/try")
-def try_page(visit: Visit, name: str, expression: str = "", span: str = "7d", key: str = "") -> Response:
-    """What a rule would have matched, and the verdict on one thing clause by clause; nothing is written."""
-    row = visit.connection.execute(text("select * from rule where name = :name"), {"name": name}).mappings().one_or_none()
+def try_page(
+    visit: Visit, name: str, expression: str = "", span: str = "7d", key: str = ""
+) -> Response:
+    """What a rule would have matched, and why it fits one thing or not; nothing is written."""
+    row = visit.connection.execute(_ONE, {"name": name}).mappings().one_or_none()
     if row is None:
         raise refuse(404, f'there is no rule "{name}"')
     tried = {**row, "expression": expression or row["expression"]}
     watch = by_subject().get(row["subject"])
     if watch is None:
         raise refuse(404, f"no watch finds a {row['subject']}")
-    refusal, found, number, clauses = check(visit, tried), [], 0, []
+    refusal = check(visit, tried)
+    found: list[dict[str, Any]] = []
+    clauses: list[dict[str, Any]] = []
+    number = 0
     if refusal is None:
         ready = rules.ready(_row(tried), rules.common_filters(visit.connection))
         found, number = _tried(visit, ready, watch, SPANS.get(span, SPANS["7d"]))
@@ -100,7 +108,9 @@ def _rows(visit: VisitOf, watch: Watch, **given: Any) -> list[Any]:
     return list(visit.connection.execute(text(limited), used))
 
 
-def _tried(visit: VisitOf, ready: rules.Ready, watch: Watch, span: timedelta) -> tuple[list[dict[str, Any]], int]:
+def _tried(
+    visit: VisitOf, ready: rules.Ready, watch: Watch, span: timedelta
+) -> tuple[list[dict[str, Any]], int]:
     hits = []
     rows = _rows(visit, watch, span=span, rule=ready.name)
     for row in rows:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Form
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
@@ -22,36 +22,25 @@ router = APIRouter()
 PAGE = 50
 _TASKS = text("select name from task_kind where retired_at is null order by name")
 _PENDING = text("""
-select id, action, schedule, requested_at, requested_by, answered_at, answer from run_request where new_run_id = :id
+select id, action, schedule, requested_at, requested_by, answered_at, answer from run_request
+       where answer_run_id = :id
 """)
 
 
+_GIVEN = ("schedule", "task", "state", "trigger", "q", "since")
+
+
 @router.get("/runs")
-def run_list(
-    visit: Visit,
-    schedule: str = "",
-    task: str = "",
-    state: str = "",
-    trigger: str = "",
-    q: str = "",
-    since: str = "",
-    before: str = "",
-) -> Response:
-    chosen = runs.Filter(
-        schedule or None, task or None, state or None, trigger or None, q or None, layout.moment(since)
-    )
+def run_list(visit: Visit, before: str = "") -> Response:
+    given = {name: visit.request.query_params.get(name, "") for name in _GIVEN}
+    words = {name: value or None for name, value in given.items() if name != "since"}
+    chosen = runs.Filter(**words, since=layout.moment(given["since"]))  # type: ignore[arg-type]
     found = runs.listed(visit.connection, chosen, PAGE, _cursor(before))
     shown = found[:PAGE]
     more = f"{shown[-1]['created_at'].isoformat()}~{shown[-1]['id']}" if len(found) > PAGE else None
-    given = {"schedule": schedule, "task": task, "state": state, "trigger": trigger, "q": q, "since": since}
+    tasks = visit.connection.execute(_TASKS).scalars().all()
     return layout.page(
-        visit,
-        "runs.html",
-        rows=shown,
-        given=given,
-        more=more,
-        before=before,
-        tasks=visit.connection.execute(_TASKS).scalars().all(),
+        visit, "runs.html", rows=shown, given=given, more=more, before=before, tasks=tasks
     )
 
 
@@ -78,18 +67,15 @@ def run_page(visit: Visit, number: UUID, items: str = "", asked: str = "") -> Re
         waits=waits(run),
         failures=runs.failures(visit.connection, number),
         batches=runs.batches(visit.connection, number),
-        items=runs.items(visit.connection, number, None if items == "all" else items) if items else None,
+        items=runs.items(visit.connection, number, None if items == "all" else items)
+        if items
+        else None,
         items_of=items,
         requests=runs.requests(visit.connection, number),
         reports=_reports(visit, run),
         flower=config_of(visit.request).flower_url,
         asked=asked,
     )
-
-
-@router.get("/runs/{number}/items")
-def run_items(visit: Visit, number: UUID, state: str = "all") -> Response:
-    return RedirectResponse(f"/runs/{number}?items={state}#items", 303)
 
 
 @router.get("/runs/{number}/{action}")
@@ -111,7 +97,11 @@ def act(visit: Visit, number: UUID, action: str, reason: Annotated[str, Form()] 
         raise refuse(404, "no such action")
     statement = text(f"select * from {action}_run(:id, :reason)")  # noqa: S608 - one of two words
     with attempt(visit.connection):
-        row = visit.connection.execute(statement, {"id": number, "reason": reason or None}).mappings().one()
+        row = (
+            visit.connection.execute(statement, {"id": number, "reason": reason or None})
+            .mappings()
+            .one()
+        )
     if action == "retry" and row.get("new_run_id"):
         return RedirectResponse(f"/runs/{row['new_run_id']}", 303)
     return RedirectResponse(f"/runs/{number}?asked={action}", 303)
@@ -156,7 +146,9 @@ def steps(run: Any) -> list[dict[str, Any]]:
         ("has to end by", run["deadline_at"] if run["finished_at"] is None else None),
     )
     begin = min(at for _, at in named if at is not None)
-    whole = max(((at - begin).total_seconds() for _, at in named[:5] if at is not None), default=0.0) or 1.0
+    whole = (
+        max(((at - begin).total_seconds() for _, at in named[:5] if at is not None), default=0.0) or 1.0
+    )
     found = []
     for what, at in named:
         if at is not None:

@@ -42,7 +42,9 @@ def _budgets(visit: Visit, refusal: Refusal | None = None, at: str | None = None
 def unblock(visit: Visit, name: str, reason: Annotated[str, Form()] = "") -> Response:
     try:
         with attempt(visit.connection):
-            visit.connection.execute(text("select unblock(:name, :reason)"), {"name": name, "reason": reason or None})
+            visit.connection.execute(
+                text("select unblock(:name, :reason)"), {"name": name, "reason": reason or None}
+            )
     except Refused as refused:
         return _budgets(visit, refused.refusal, name)
     return RedirectResponse(f"/budgets#{name}", 303)
@@ -55,7 +57,12 @@ def limit(visit: Visit, name: str, form: Fields) -> Response:
     key = {"upstream": name, "per": (form.get("per") or [""])[0]}
     try:
         with attempt(visit.connection):
-            rows.update(visit.connection, of, key, {"calls": (form.get("calls") or [""])[0].replace(",", "") or None})
+            rows.update(
+                visit.connection,
+                of,
+                key,
+                {"calls": (form.get("calls") or [""])[0].replace(",", "") or None},
+            )
     except Refused as refused:
         return _budgets(visit, refused.refusal, f"{name} {key['per']}")
     return RedirectResponse(f"/budgets#{name}", 303)

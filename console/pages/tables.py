@@ -30,9 +30,20 @@ MAX_CHOICES = 300
 def list_page(visit: Visit, name: str, q: str = "") -> Response:
     of = rows.table(visit.connection, name)
     found = rows.listed(visit.connection, of, q)
-    columns = [one.name for one in of.columns if one.name not in {"updated_at", "created_at", "revision"}]
+    columns = [
+        one.name for one in of.columns if one.name not in {"updated_at", "created_at", "revision"}
+    ]
     states = _rule_states(visit.connection) if name == "rule" else {}
-    return layout.page(visit, "table.html", table=of, rows=found, columns=columns[:9], q=q, states=states, key_of=key_query)
+    return layout.page(
+        visit,
+        "table.html",
+        table=of,
+        rows=found,
+        columns=columns[:9],
+        q=q,
+        states=states,
+        key_of=key_query,
+    )
 
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
@@ -76,7 +87,10 @@ def _choices(connection: Connection, of: Table, column: str) -> list[tuple[str, 
     table, key = of.points_to[column]
     words = "coalesce(title, slug) || ' · ' || site" if table == "category" else f"{key}::text"
     found = connection.execute(
-        text(f"select {key}::text as value, {words} as words from {table} order by 2 limit {MAX_CHOICES + 1}")  # noqa: S608
+        text(
+            f"select {key}::text as value, {words} as words from {table}"  # noqa: S608 - names from the catalog
+            f" order by 2 limit {MAX_CHOICES + 1}"
+        )
     ).all()
     return [] if len(found) > MAX_CHOICES else [(one.value, one.words) for one in found]
 
@@ -128,8 +142,12 @@ def _form_page(
         refusal=refusal,
         at=at,
         saved=saved,
-        state=_rule_states(visit.connection).get((key or {}).get("name", "")) if of.name == "rule" else None,
-        has_preview=any(of.name in watch.pages.previews for watch in by_domain().values() if watch.pages),
+        state=_rule_states(visit.connection).get((key or {}).get("name", ""))
+        if of.name == "rule"
+        else None,
+        has_preview=any(
+            of.name in watch.pages.previews for watch in by_domain().values() if watch.pages
+        ),
     )
 
 
@@ -170,7 +188,9 @@ def change(visit: Visit, name: str, request: Request, form: Form) -> Response:
             if form.get("delete"):
                 rows.delete(visit.connection, of, key)
                 return RedirectResponse(f"/tables/{name}", 303)
-            rows.update(visit.connection, of, key, values, (form.get("version") or [None])[0])
+            rows.update(
+                visit.connection, of, key, values, form["version"][-1] if "version" in form else None
+            )
     except Refused as refused:
         row = rows.one(visit.connection, of, key)
         shown = forms.filled(fields, form)
@@ -194,7 +214,9 @@ def _values(fields: Sequence[forms.Field], form: Mapping[str, Sequence[str]]) ->
 def preview_page(visit: Visit, name: str, request: Request) -> Response:
     of = rows.table(visit.connection, name)
     key = {part: request.query_params.get(part, "") for part in of.key}
-    return layout.page(visit, "table_preview.html", table=of, key=key, found=None, text="", refusal=None)
+    return layout.page(
+        visit, "table_preview.html", table=of, key=key, found=None, text="", refusal=None
+    )
 
 
 @router.post("/{name}/preview")
@@ -210,4 +232,6 @@ def preview(visit: Visit, name: str, request: Request, form: Form) -> Response:
                 found = watch.pages.previews[name](visit.connection, next(iter(key.values())), given)
             except Exception as error:  # whatever a pasted page does to a parser is said, not raised
                 refusal = Refusal(422, f"the page could not be read: {error}")
-    return layout.page(visit, "table_preview.html", table=of, key=key, found=found, text=given, refusal=refusal)
+    return layout.page(
+        visit, "table_preview.html", table=of, key=key, found=found, text=given, refusal=refusal
+    )

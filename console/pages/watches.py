@@ -32,9 +32,11 @@ select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
 """)
 _COUNTS = text("""
 select (select count(*) from rule) as rules, (select count(*) from channel) as channels,
-       (select count(*) from (select from match where matched_at > clock_timestamp() - interval '1 day' limit 1000) m)
+       (select count(*) from (select from match
+              where matched_at > clock_timestamp() - interval '1 day' limit 1000) m)
            as matches,
-       (select count(*) from (select from notice where state in ('waiting', 'sending') limit 1000) n) as waiting
+       (select count(*) from (select from notice where state in ('waiting', 'sending')
+              limit 1000) n) as waiting
 """)
 
 
@@ -43,7 +45,11 @@ def named(name: str) -> tuple[str, Watch]:
     for domain, watch in by_domain().items():
         if layout.slug(watch) == name:
             return domain, watch
-    raise refuse(404, f"no watch finds {name}", "One of " + ", ".join(layout.slug(w) for w in by_domain().values()))
+    raise refuse(
+        404,
+        f"no watch finds {name}",
+        "One of " + ", ".join(layout.slug(w) for w in by_domain().values()),
+    )
 
 
 @router.get("")
@@ -78,13 +84,18 @@ def found_page(visit: Visit, name: str, q: str = "", after: str = "") -> Respons
 @router.get("/{name}/{key}")
 def thing_page(visit: Visit, name: str, key: str) -> Response:
     _, watch = named(name)
-    found = visit.connection.execute(text(watch.rows), {"span": None, "key": key, "rule": None}).first() if _fits(
-        watch, key
-    ) else None
+    found = (
+        visit.connection.execute(text(watch.rows), {"span": None, "key": key, "rule": None}).first()
+        if _fits(watch, key)
+        else None
+    )
     if found is None:
         raise refuse(404, f"there is no {watch.subject} {key}")
     panels = watch.pages.details if watch.pages else (Panel("Facts", "", "facts"),)
-    shown = [(panel, _rows(visit, panel, key=key) if panel.sql else [watch.fields_of(found)]) for panel in panels]
+    shown = [
+        (panel, _rows(visit, panel, key=key) if panel.sql else [watch.fields_of(found)])
+        for panel in panels
+    ]
     matches = layout.dicts(visit.connection.execute(_MATCHES, {"subject": watch.subject, "key": key}))
     return layout.page(
         visit,
@@ -119,7 +130,10 @@ def chart(visit: Visit, name: str, key: str, place: int) -> Response:
     return JSONResponse(
         {
             "x": [_seconds(row["at"]) for row in rows],
-            "series": [{"label": line.replace("_", " "), "values": [_plain(row[line]) for row in rows]} for line in lines],
+            "series": [
+                {"label": line.replace("_", " "), "values": [_plain(row[line]) for row in rows]}
+                for line in lines
+            ],
         }
     )
 
@@ -149,7 +163,10 @@ def _found(visit: VisitOf, watch: Watch, q: str, after: str) -> tuple[list[dict[
 
 def _from_descriptor(visit: VisitOf, watch: Watch, q: str) -> list[dict[str, Any]]:
     """Key, title and the descriptor's columns of each thing found."""
-    rows = visit.connection.execute(text(f"select * from ({watch.rows}) found limit {MAX_ROWS}"), {"span": None, "key": None, "rule": None})  # noqa: S608
+    rows = visit.connection.execute(
+        text(f"select * from ({watch.rows}) found limit {MAX_ROWS}"),  # noqa: S608 - SQL of the descriptor
+        {"span": None, "key": None, "rule": None},
+    )
     made = []
     for row in rows:
         fields = watch.fields_of(row)

@@ -63,22 +63,25 @@ def pattern(part: str) -> str:
 _COLUMNS = """
 r.id, r.schedule, r.task, r.trigger, r.state, r.due_at, r.created_at, r.started_at, r.finished_at,
 coalesce(r.error, r.reason, r.result ->> 'summary') as summary, r.requested_by, r.covers_count,
-coalesce(b.total, r.total) as total, coalesce(b.done, r.done) as done, coalesce(b.failed, r.failed) as failed,
+coalesce(b.total, r.total) as total, coalesce(b.done, r.done) as done, coalesce(b.failed,
+       r.failed) as failed,
 coalesce(b.deferred, r.deferred) as deferred, b.waiting_for
 """
 #: Counts of a run that has ended stand in its row; those of one under way in its batches.
 _LIVE = """
 left join lateral (
     select greatest(sum(total), r.total) as total, sum(done) as done, sum(failed) as failed,
-           sum(deferred) as deferred, array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
-      from batch where run_id = r.id and r.state in ('due', 'running', 'held') having count(*) > 0) b on true
+           sum(deferred) as deferred,
+                  array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
+      from batch where run_id = r.id and r.state in ('due', 'running',
+             'held') having count(*) > 0) b on true
 """
 
 
 def listed(
     connection: Connection, chosen: Filter, limit: int = 50, before: tuple[datetime, UUID] | None = None
 ) -> Sequence[RowMapping]:
-    """Runs that pass, the newest first, from before a cursor; one more than ``limit`` if there are more."""
+    """Runs that pass, the newest first, from before a cursor; one more than ``limit`` if there are."""
     conditions, values = chosen.conditions()
     if before is not None:
         conditions.append("(r.created_at, r.id) < (:before_at, :before_id)")
@@ -101,7 +104,8 @@ select r.*, coalesce(r.error, r.reason, r.result ->> 'summary') as summary, b.wa
        coalesce(b.failed, r.failed) as all_failed, coalesce(b.deferred, r.deferred) as all_deferred,
        exists (select from schedule s where s.name = r.schedule) as has_schedule,
        (select max(deaths) from batch where run_id = r.id) as deaths,
-       (select max(w.next_permit_at) from upstream_state w where w.upstream = any(b.waiting_for)) as waits_until,
+       (select max(w.next_permit_at) from upstream_state w
+              where w.upstream = any(b.waiting_for)) as waits_until,
        (select max(w.blocked_until) from upstream_state w where w.upstream = any(b.waiting_for)
            and w.blocked_until > clock_timestamp()) as blocked_until,
        (select min(not_before) from batch where run_id = r.id and state in ('waiting', 'sent')
@@ -109,14 +113,17 @@ select r.*, coalesce(r.error, r.reason, r.result ->> 'summary') as summary, b.wa
   from run r {_LIVE} where r.id = :id
 """)  # noqa: S608 - text from above
 _BATCHES = text("""
-select seq, state, total, done, failed, deferred, attempt, deaths, worker, waiting_for, not_before, error,
+select seq, state, total, done, failed, deferred, attempt, deaths, worker, waiting_for, not_before,
+       error,
        started_at, finished_at
   from batch where run_id = :id
- order by case state when 'failed' then 0 when 'running' then 1 when 'sent' then 2 when 'waiting' then 3 else 4 end, seq
+ order by case state when 'failed' then 0 when 'running' then 1 when 'sent'
+        then 2 when 'waiting' then 3 else 4 end, seq
  limit 100
 """)
 _FAILURES = text("""
-select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' as state, count(*) as number,
+select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' as state,
+       count(*) as number,
        (array_agg(item ->> 'key'))[1:8] as keys
   from batch, jsonb_array_elements(batch.items) item
  where batch.run_id = :id and item ->> 'state' in ('failed', 'deferred', 'stopped')
@@ -126,7 +133,8 @@ _ITEMS = text("""
 select item ->> 'key' as key, coalesce(item ->> 'state', 'waiting') as state, item ->> 'error' as error,
        item -> 'counts' as counts, batch.seq
   from batch, jsonb_array_elements(batch.items) with ordinality as each(item, place)
- where batch.run_id = :id and (cast(:state as text) is null or coalesce(item ->> 'state', 'waiting') = :state)
+ where batch.run_id = :id and (cast(:state as text) is null or coalesce(item ->> 'state',
+        'waiting') = :state)
    and (batch.seq, place) > (:seq, :place)
  order by batch.seq, place limit :limit
 """)
@@ -150,7 +158,11 @@ def failures(connection: Connection, number: UUID) -> Sequence[RowMapping]:
 
 
 def items(
-    connection: Connection, number: UUID, state: str | None = None, limit: int = 100, after: tuple[int, int] = (-1, 0)
+    connection: Connection,
+    number: UUID,
+    state: str | None = None,
+    limit: int = 100,
+    after: tuple[int, int] = (-1, 0),
 ) -> Sequence[RowMapping]:
     given = {"id": number, "state": state, "limit": limit, "seq": after[0], "place": after[1]}
     return connection.execute(_ITEMS, given).mappings().all()
@@ -172,7 +184,9 @@ select name, found.* from unnest(cast(:names as text[])) name
 """)
 
 
-def strips(connection: Connection, names: Sequence[str], last: int = 24) -> dict[str, list[dict[str, Any]]]:
+def strips(
+    connection: Connection, names: Sequence[str], last: int = 24
+) -> dict[str, list[dict[str, Any]]]:
     """The last runs of each schedule, the oldest first."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for row in connection.execute(_STRIPS, {"names": list(names), "last": last}).mappings():

@@ -29,11 +29,15 @@ select upstream, used, allowed from quota_status
 """)
 _SIGNS = text("select role, count(*) as number from health where state = 'ok' group by role")
 _ITEMS = text("""
-select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, st.last_run_at,
-       st.last_state = 'failed' as failed
+select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, last.created_at
+       as last_run_at,
+       last.state = 'failed' as failed
   from schedule s
   join task_kind k on k.name = s.task
   left join schedule_state st on st.schedule = s.name
+  left join lateral (select created_at, state from run r
+                      where r.schedule = s.name and r.state not in ('missed', 'skipped')
+                      order by r.created_at desc limit 1) last on true
  where s.enabled and k.queue = any(:queues)
  order by s.name limit :shown
 """)
@@ -67,15 +71,15 @@ class _Cache:
 _cache = _Cache()
 
 
-def forget() -> None:
-    """Read it anew at the next occasion."""
-    _cache.at = float("-inf")
-
-
 def current(connection: Connection) -> Strip:
     """The strip as it was at most a second ago: it is the same for everybody."""
     if _cache.strip is None or time.monotonic() - _cache.at > MAX_AGE:
         _cache.strip, _cache.at = read(connection), time.monotonic()
+    return _cache.strip
+
+
+def last() -> Strip | None:
+    """The strip as it was read last in this process."""
     return _cache.strip
 
 
@@ -113,7 +117,9 @@ def _dicts(rows: CursorResult[Any]) -> list[dict[str, Any]]:
 
 def _worst(errors: list[dict[str, Any]]) -> str:
     order = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
-    ranked = sorted(errors, key=lambda one: order.index(one["kind"]) if one["kind"] in order else len(order))
+    ranked = sorted(
+        errors, key=lambda one: order.index(one["kind"]) if one["kind"] in order else len(order)
+    )
     return ranked[0]["title"] if ranked else ""
 
 

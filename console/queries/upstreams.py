@@ -7,25 +7,31 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _UPSTREAMS = text("""
-select u.name, u.base_url, u.concurrency, u.spacing, duration_words(u.spacing) as spacing_words, u.enabled, u.note,
-       u.obey_robots, s.blocked_until, s.blocked_reason, s.failures, s.next_permit_at, s.next_permit_reason,
+select u.name, u.base_url, u.concurrency, u.spacing, duration_words(u.spacing) as spacing_words,
+       u.enabled, u.note,
+       u.obey_robots, s.blocked_until, s.blocked_reason, s.failures, s.next_permit_at,
+              s.next_permit_reason,
        s.blocked_until > clock_timestamp() as blocked,
-       (select count(*) from permit p where p.upstream = u.name and p.stamp > clock_timestamp()) as in_flight
+       (select count(*) from permit p where p.upstream = u.name and p.stamp > clock_timestamp())
+              as in_flight
   from upstream u join upstream_state s on s.upstream = u.name
  order by coalesce(s.blocked_until > clock_timestamp(), false) desc, s.failures > 0 desc, u.name
 """)
 _WINDOWS = text("""
-select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q.note, q.calls as allowed, used.calls as used,
+select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q.note, q.calls
+       as allowed, used.calls as used,
        case when used.calls = 0 then null when q.timezone is null then used.oldest + q.per
             else window_free(null, q.per, q.timezone, clock_timestamp()) end as resets_at
   from quota q
  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                      where p.upstream = q.upstream and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+                      where p.upstream = q.upstream and p.stamp > window_start(q.per, q.timezone,
+                             clock_timestamp())) used
  order by q.upstream, q.per desc
 """)
 #: Who waits, in the order in which beat releases them.
 _WAITING = text("""
-select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) as name, b.priority, count(*) as batches,
+select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) as name, b.priority,
+       count(*) as batches,
        sum(b.total - b.done - b.failed - b.deferred) as items, min(b.updated_at) as since
   from batch b join run r on r.id = b.run_id
  where b.waiting_for is not null and b.state in ('waiting', 'sent')
@@ -40,12 +46,14 @@ select upstream, count(*) as calls, count(*) filter (where status between 200 an
   from permit where stamp > clock_timestamp() - interval '24 hours' group by upstream
 """)
 _HOURS = text("""
-select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed, 0) as failed
+select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
+       0) as failed
   from generate_series(date_trunc('hour', clock_timestamp()) - interval '23 hours',
                        date_trunc('hour', clock_timestamp()), interval '1 hour') hour
   left join lateral (select count(*) filter (where status between 200 and 399) as answered,
                             count(*) filter (where status is null or status >= 400) as failed
-                       from permit where upstream = :name and stamp >= hour and stamp < hour + interval '1 hour') c on true
+                       from permit where upstream = :name and stamp >= hour
+                              and stamp < hour + interval '1 hour') c on true
  order by hour
 """)
 
@@ -71,19 +79,23 @@ def by_hour(connection: Connection, name: str) -> list[dict[str, Any]]:
 
 
 _PACE = text("""
-select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourly, hour.calls * 24 as a_day, q.calls as allowed,
+select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourly,
+       hour.calls * 24 as a_day, q.calls as allowed,
        case when hour.calls > 0 and used.calls < q.calls
-            then clock_timestamp() + interval '1 hour' * ((q.calls - used.calls)::float8 / hour.calls) end as spent_at,
-       case when q.timezone is not null then window_free(null, q.per, q.timezone, clock_timestamp()) end as day_ends_at
+            then clock_timestamp() + interval '1 hour' * ((q.calls - used.calls)::float8 / hour.calls)
+       end as spent_at,
+       case when q.timezone is not null then window_free(null, q.per, q.timezone,
+              clock_timestamp()) end as day_ends_at
   from quota q
  cross join lateral (select count(*) as calls from permit p where p.upstream = q.upstream
                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
  cross join lateral (select count(*) as calls from permit p
-                      where p.upstream = q.upstream and p.stamp > clock_timestamp() - interval '1 hour') hour
+                      where p.upstream = q.upstream
+                             and p.stamp > clock_timestamp() - interval '1 hour') hour
  where q.per = interval '1 day'
 """)
 
 
 def forecasts(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Upstreams with a quota a day: what a day costs at the pace of the last hour, and when it would be spent."""
+    """Quotas a day: what a day costs at the pace of the last hour, and when it would be spent."""
     return {row["upstream"]: dict(row) for row in connection.execute(_PACE).mappings()}

@@ -6,7 +6,8 @@ from tasks.watches.watch import Pages, Panel
 
 _FOUND = """
 select t.id::text as key, coalesce(t.symbol, t.name, t.chain || ':' || t.address) as title, t.chain,
-       t.price_usd, t.price_change_h24 as change_24h, t.volume_h24 as volume_24h, t.liquidity_usd as liquidity,
+       t.price_usd, t.price_change_h24 as change_24h, t.volume_h24 as volume_24h,
+              t.liquidity_usd as liquidity,
        (select array_agg(price_usd order by taken_at)
           from (select price_usd, taken_at from token_snapshot s where s.token_id = t.id
                  order by taken_at desc limit 24) last) as spark,
@@ -20,7 +21,8 @@ select t.id::text as key, coalesce(t.symbol, t.name, t.chain || ':' || t.address
  order by t.id desc limit :limit
 """
 _RUNS = """
-select run_id, schedule, state, started_at as started, found, new, updated, chosen, profiled_wallets as wallets
+select run_id, schedule, state, started_at as started, found, new, updated, chosen,
+       profiled_wallets as wallets
   from discovery_runs order by started_at desc nulls last limit 8
 """
 _FACTS = """
@@ -49,7 +51,8 @@ select w.address, w.score, w.early_tokens, x.first_bought_at, x.bought_usd, x.ga
  where x.token_id = cast(:key as bigint) order by x.gain_pct desc nulls last limit 50
 """
 _PROFILES = """
-select run_id, asked_at, profiled_at, trades, profiled_wallets, new_wallets, early_window_minutes, min_profit_pct, note
+select run_id, asked_at, profiled_at, trades, profiled_wallets, new_wallets, early_window_minutes,
+       min_profit_pct, note
   from token_profile where token_id = cast(:key as bigint) order by asked_at desc limit 10
 """
 _OF_A_RUN = """
@@ -59,7 +62,8 @@ select t.id::text as key, coalesce(t.symbol, t.name, t.address) as title, s.is_n
  where s.run_id = :run order by s.chosen desc, s.volume_h24 desc nulls last limit 200
 """
 _SUMMARY_OF_A_RUN = """
-select found, new, updated, chosen, tokens_analysed, tokens_to_analyse, profiled_wallets, new_wallets, out_of_reach
+select found, new, updated, chosen, tokens_analysed, tokens_to_analyse, profiled_wallets,
+       new_wallets, out_of_reach
   from discovery_runs where run_id = :run
 """
 

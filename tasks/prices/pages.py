@@ -6,7 +6,8 @@ from tasks.watches.watch import Pages, Panel
 
 _FOUND = """
 select q.symbol as key, q.symbol as title, q.price, q.previous_close,
-       round(100 * (q.price - q.previous_close) / nullif(q.previous_close, 0), 2) as change_percent, q.volume,
+       round(100 * (q.price - q.previous_close) / nullif(q.previous_close, 0), 2)
+              as change_percent, q.volume,
        (select array_agg(close order by bar_date)
           from (select distinct on (bar_date) close, bar_date from price_bar b where b.symbol = q.symbol
                  order by bar_date desc, source limit 60) last) as spark,
@@ -18,13 +19,17 @@ select q.symbol as key, q.symbol as title, q.price, q.previous_close,
 """
 _FRESHNESS = """
 select case when q.fetched_at is null then 'never fetched'
-            when q.fetched_at < clock_timestamp() - interval '3 days' then 'older than 3 days' else 'fresh' end as freshness,
-       count(*) as symbols, string_agg(w.symbol, ', ' order by w.priority, w.symbol) filter (where q.symbol is null) as missing
-  from watchlist_item w left join (select symbol, max(fetched_at) as fetched_at from quote group by symbol) q using (symbol)
+            when q.fetched_at < clock_timestamp() - interval '3 days'
+                   then 'older than 3 days' else 'fresh' end as freshness,
+       count(*) as symbols, string_agg(w.symbol, ', ' order by w.priority,
+              w.symbol) filter (where q.symbol is null) as missing
+  from watchlist_item w left join (select symbol, max(fetched_at) as fetched_at
+         from quote group by symbol) q using (symbol)
  where w.active group by 1 order by 2 desc
 """
 _QUOTES = """
-select source, price, previous_close, volume, session_date, fetched_at from quote where symbol = :key order by source
+select source, price, previous_close, volume, session_date, fetched_at from quote
+       where symbol = :key order by source
 """
 _CLOSES = """
 select (bar_date::timestamp at time zone 'UTC') as at, close from (
@@ -42,7 +47,8 @@ select m.session_date as missing_session
  order by 1 desc limit 100
 """
 _OUTCOMES = """
-select run_id, at, outcome, source, detail from price_outcome where symbol = :key order by at desc limit 20
+select run_id, at, outcome, source, detail from price_outcome where symbol = :key
+       order by at desc limit 20
 """
 _TRADES = """
 select traded_at, quantity, price from transaction where symbol = :key order by traded_at desc limit 20
@@ -52,7 +58,8 @@ select symbol as key, symbol as title, outcome, source, detail, at from price_ou
  where run_id = :run order by outcome = 'ok', symbol limit 500
 """
 _SUMMARY_OF_A_RUN = """
-select outcome, count(*) as symbols from price_outcome where run_id = :run group by outcome order by 2 desc
+select outcome, count(*) as symbols from price_outcome
+       where run_id = :run group by outcome order by 2 desc
 """
 
 PAGES = Pages(
@@ -61,7 +68,11 @@ PAGES = Pages(
     details=(
         Panel("Quotes", _QUOTES),
         Panel("Close of each session", _CLOSES, "chart"),
-        Panel("Gaps: sessions without a bar", _GAPS, empty="No session of the New York exchange is missing."),
+        Panel(
+            "Gaps: sessions without a bar",
+            _GAPS,
+            empty="No session of the New York exchange is missing.",
+        ),
         Panel("Last fetches", _OUTCOMES),
         Panel("Transactions", _TRADES, empty="None."),
     ),

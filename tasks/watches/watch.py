@@ -99,7 +99,9 @@ class Pages:
     #: Panels on the page of a run; binds :run.
     reports: tuple[Panel, ...] = ()
     #: Table → what its row would do: a function of (connection, key, text of a page) that returns rows.
-    previews: Mapping[str, Callable[[Any, str, str], list[dict[str, Any]]]] = field(default_factory=dict)
+    previews: Mapping[str, Callable[[Any, str, str], list[dict[str, Any]]]] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
