@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock fuzz bench chaos docs env psql schema lock clean
+.PHONY: help run test check stock engine-test fuzz bench chaos docs env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,7 +19,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos"
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos and not engine"
 
 check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests, a minute of chaos
 	@$(BIN)/ruff format --check -q .
@@ -37,6 +37,9 @@ stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names
 
 chaos: $(VENV)/.dev ## kills, restarts, wrong clocks, and each safety rule broken on purpose
 	@$(BIN)/python -m pytest -q tests/faults
+
+engine-test: $(VENV)/.dev ## compose on a real container engine: needs root, Debian and 25 minutes
+	@WATCHKEEPER_ENGINE_TEST=1 $(BIN)/python -m pytest -v -s -p no:randomly -x tests/engine
 
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600

@@ -7,6 +7,11 @@ import signal
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Arithmetic is tested here, not the speed of a machine that does other work as well.
+settings.register_profile("watchkeeper", deadline=None)
+settings.load_profile("watchkeeper")
 
 # Helpers assert too: their failures show values.
 pytest.register_assert_rewrite("tests.support")

@@ -142,7 +142,7 @@ def test_known_mistakes_get_the_same_words_from_both(
     assert differences(connection, KNOWN) == []
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=40, max_size=60))
 def test_both_judge_any_text_alike(
     connection: psycopg.Connection[dict[str, Any]], texts: list[str]

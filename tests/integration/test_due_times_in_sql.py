@@ -18,9 +18,7 @@ from beat.time.timetable import MICROSECOND, Timing, next_due
 from tests.support.cron import EXPRESSIONS, changes
 
 NEAR = st.integers(-3 * 86400, 3 * 86400).map(lambda seconds: timedelta(seconds=seconds))
-SLOW = settings(
-    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SLOW = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 TRADING_DAYS = """

@@ -83,7 +83,7 @@ CALLS = st.lists(
 LIMITS = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 12) | st.integers(48, 60), max_size=3)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=CALLS, limits=LIMITS, concurrency=st.integers(1, 6), spacing=st.sampled_from([0, 10, 60]))
 def test_a_permit_is_given_exactly_when_the_definition_says_so(
     database: Any,

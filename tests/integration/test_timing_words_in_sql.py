@@ -43,7 +43,7 @@ def test_a_cron_text_is_said_in_words(
     assert row == {"words": words}
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_lengths, min_size=20, max_size=40))
 def test_lengths_of_time_are_said_alike(
     connection: psycopg.Connection[dict[str, Any]], spans: list[timedelta]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from beat.time.catchup import GRACE, MAX_AT_ONCE, Outcome, Plan, settle
@@ -120,7 +120,6 @@ timings = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     timings,
     st.datetimes(datetime(2026, 3, 1), datetime(2026, 4, 30), timezones=st.just(UTC)),

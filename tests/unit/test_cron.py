@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from beat.time.cron import CronError, next_due, parse
@@ -86,7 +86,6 @@ def test_each_form_means_what_debian_means(text: str, after: datetime, due: date
     assert next_due(text, after, "UTC") == due
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS.filter(lambda text: ";" not in text), st.sampled_from(ZONES), st.data())
 def test_away_from_changes_of_the_clock_it_equals_cronsim(
     text: str, key: str, data: st.DataObject
@@ -101,7 +100,6 @@ def test_away_from_changes_of_the_clock_it_equals_cronsim(
     assert next_due(text, after, key) == expected
 
 
-@settings(deadline=None)
 @given(
     EXPRESSIONS,
     st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),

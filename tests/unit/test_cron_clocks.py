@@ -133,7 +133,7 @@ def once(day: date, minute: int, zone: ZoneInfo) -> datetime:
     return due
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(EXPRESSIONS, changes(), st.integers(-2880, 1440))
 @example("* * * * *", (ZoneInfo("America/St_Johns"), datetime(2010, 11, 7, 2, 31, tzinfo=UTC)), -60)
 @example(
@@ -152,7 +152,6 @@ def test_around_a_change_every_minute_is_as_the_clocks_on_the_wall_say(
     assert (tally.count, tally.last) == (len(expected), expected[-1] if expected else None)
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS, st.sampled_from(ZONES), st.data())
 def test_the_same_answer_however_it_is_stepped(text: str, key: str, data: st.DataObject) -> None:
     zone = ZoneInfo(key)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from beat.time.timetable import (
@@ -92,7 +92,6 @@ def test_the_grid_never_drifts(anchor: datetime, every: timedelta, after: dateti
     assert due == anchor if after < anchor else after < due <= after + every
 
 
-@settings(deadline=None)
 @given(timings, instants, instants, st.floats(0, 1))
 def test_due_times_are_monotone_and_the_same_however_stepped(
     timing: Timing, anchor: datetime, after: datetime, share: float
@@ -107,7 +106,6 @@ def test_due_times_are_monotone_and_the_same_however_stepped(
     assert following is None or following > due
 
 
-@settings(deadline=None)
 @given(timings, instants, instants, st.integers(0, 40), st.booleans())
 def test_a_span_is_counted_as_if_stepped_through(
     timing: Timing, anchor: datetime, after: datetime, steps: int, ends: bool

@@ -102,7 +102,7 @@ _timings = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_timings, st.datetimes(datetime(2023, 2, 1), datetime(2026, 6, 1), timezones=st.just(UTC)))
 def test_a_calendar_leaves_out_what_it_does_not_hold_and_nothing_else(
     timing: Timing, after: datetime

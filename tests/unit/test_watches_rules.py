@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.watches import checking, evaluation, grammar, patterns, registry
@@ -177,7 +177,6 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(pieces, max_size=9).map("".join))
 def test_a_pattern_that_is_taken_never_hangs(pattern: str) -> None:
     try:
