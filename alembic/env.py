@@ -14,7 +14,8 @@ import beat
 import console
 import tasks
 import workers
-from workers.db import Base, connect_args
+from workers.db import Base
+from workers.postgres import connect_args
 from workers.settings import settings
 
 #: As Alembic makes it, which then finds it there.

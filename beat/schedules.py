@@ -10,11 +10,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
+from beat.time.overlap import CATCH_UPS, OVERLAPS
 from workers.db import Base, DefaultNow
 from workers.ledger.states import quoted
-
-OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
-CATCH_UPS = ("latest", "all", "none")
 
 #: Constraints by name; the name is the message that people read.
 _CHECKS = {

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from workers.output import handle_db_errors, say, show
+from workers.cli import handle_db_errors, say, show
 
 
 @click.group(invoke_without_command=True)

@@ -1,4 +1,7 @@
-"""The Celery application and its configuration."""
+"""The Celery application.
+
+Celery imports it for every command: what workers and beats need is imported when they start.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
-
-from workers import db, logs, metrics, shutdown
-from workers.execution.task import Task, is_kind
-from workers.plain import background, unreadable
-from workers.pool import broker, warm_shutdown
-from workers.pool.autoscaler import ConsumeLimit
-from workers.pool.progress import Progress
-from workers.pool.watchdog import Watchdog
-from workers.settings import settings
-from workers.upstreams import client
-
-broker.patch_kombu()
-#: Connected to Celery's signals by its import.
-SIGNALS = (unreadable,)
 
 
 class Application(Celery):
@@ -31,6 +20,8 @@ class Application(Celery):
             """Register a task: a kind when it declares what only `workers.execution.task.Task` has."""
 
             def register(function: Any) -> Any:
+                from workers.execution.task import Task, is_kind
+
                 chosen = options
                 if "base" not in options and is_kind(function, options):
                     chosen = {"base": Task, "shared": False, **options}
@@ -47,43 +38,21 @@ class Application(Celery):
 
 
 app = Application("watchkeeper", include=["tasks.autoload"])
-app.conf.update(
-    broker_url=settings().broker_url.get_secret_value(),
-    broker_transport_options=broker.TRANSPORT_OPTIONS,
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    result_backend=None,
-    task_queues=broker.queues(),
-    task_default_queue="upkeep",
-    task_default_exchange=broker.EXCHANGE.name,
-    task_default_routing_key="upkeep",
-    task_create_missing_queues=False,
-    task_routes=(broker.route,),
-    task_serializer="json",
-    accept_content=["json"],
-    # Acknowledged when read: lost work is sent again from the ledger, not by Redis.
-    task_acks_late=False,
-    task_time_limit=3600,
-    worker_prefetch_multiplier=1,
-    worker_disable_rate_limits=True,
-    worker_redirect_stdouts=False,
-    worker_autoscaler="workers.pool.autoscaler:DemandScaler",
-    worker_max_tasks_per_child=1000,
-    worker_max_memory_per_child=300_000,
-    worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_send_task_events=True,
-    beat_scheduler="beat.scheduler:DatabaseScheduler",
-    beat_enable_remote_control=True,
-    beat_max_loop_interval=5.0,
-    enable_utc=True,
-    timezone="UTC",
+app.config_from_object("workers.configuration")
+app.steps["consumer"].update(
+    {
+        "workers.pool.autoscaler:ConsumeLimit",
+        "workers.pool.progress:Progress",
+        "workers.pool.watchdog:Watchdog",
+    }
 )
-app.steps["consumer"].update({ConsumeLimit, Progress, Watchdog})
-app.steps["worker"].add(warm_shutdown.WarmShutdown)
+app.steps["worker"].add("workers.pool.warm_shutdown:WarmShutdown")
 
 
 @signals.setup_logging.connect
 def _configure_logs(loglevel: Any = None, logfile: Any = None, **_: Any) -> None:
+    from workers import logs
+
     hijack = bool(app.conf.worker_hijack_root_logger)
     logs.configure_celery(loglevel=loglevel, logfile=logfile, hijack=hijack)
 
@@ -97,6 +66,10 @@ def _configure_early(options: dict[str, Any], **_: Any) -> None:
 @signals.worker_process_init.connect
 def _forked(**_: Any) -> None:
     """A pool process must not share connections with its parent."""
+    from workers import db, metrics, shutdown
+    from workers.plain import background
+    from workers.upstreams import client
+
     db.reset(close=False)
     background.forget()
     client.reset(close=False)
@@ -106,6 +79,8 @@ def _forked(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
+    from workers.pool import warm_shutdown
+
     warm_shutdown.reset()
 
 
@@ -113,10 +88,14 @@ def _starting(**_: Any) -> None:
 @signals.beat_init.connect
 def _logging_works(**_: Any) -> None:
     """Before the pool starts: its processes count where `metrics.serve` says."""
+    from workers import metrics
+
     metrics.serve()
 
 
 @signals.worker_shutting_down.connect
 def _shutting_down(sender: str, **_: Any) -> None:
+    from workers.pool import warm_shutdown
+
     # Before Celery's own steps, which wait while Redis is unreachable.
     warm_shutdown.begin(sender)

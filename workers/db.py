@@ -32,27 +32,15 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
 
+from workers.postgres import connect_args
 from workers.settings import settings
 
-#: Session settings of all connections of the program: no statement waits forever for a lock.
-SESSION_OPTIONS = (
-    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
-    " -c timezone=UTC -c jit=off"
-)
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.
 Driver = psycopg.Connection[Any]
 #: A connection unused for so long is tried before it is used (seconds).
 RESTED = 30.0
 #: How long a thread waits for a connection while others use all of them (seconds).
 MAX_QUEUED = 30.0
-KEEPALIVE = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20000,
-}
 
 
 class Base(DeclarativeBase):
@@ -89,11 +77,6 @@ IS_NEW = literal_column("xmax = 0", Boolean).label("is_new")
 
 def partial_index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, postgresql_where=text(where))
-
-
-def connect_args(application: str) -> dict[str, Any]:
-    """Arguments of libpq for ``application`` (shown in pg_stat_activity and in the audit)."""
-    return {**KEEPALIVE, "application_name": application, "options": SESSION_OPTIONS}
 
 
 #: Two threads that both make the first engine would lose one of them, with its open connection.

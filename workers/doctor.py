@@ -11,7 +11,10 @@ from zoneinfo import available_timezones
 
 import click
 
-from workers.output import FAILED, connect, handle_db_errors, show
+from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
+from workers.cli.database import unreachable
+from workers.postgres import DEFAULT_BROKER_URL, setting
+from workers.redaction import redact
 from workers.text import printable
 
 #: A larger difference between a machine's clock and the database's is reported (seconds).
@@ -78,10 +81,10 @@ select string_agg(s.calendar || coalesce(' until ' || last, ' not at all'), ', '
 """
 
 
-def findings(connection: Any, app: Any) -> Iterator[tuple[str, str | None]]:
+def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
     yield "database", None
     yield "migrations", _migrations(connection)
-    yield "broker", _broker(app)
+    yield "broker", _broker()
     yield "clock", _clock(connection)
     yield "timezones", _timezones(connection)
     yield "due times", _overdue(connection)
@@ -121,11 +124,9 @@ def _named(connection: Any, query: str, sentence: str, *values: Any) -> str | No
 
 
 def _migrations(connection: Any) -> str | None:
-    from alembic.script import ScriptDirectory
+    from workers import installed
 
-    from workers.migrate import alembic_config
-
-    heads = ", ".join(sorted(ScriptDirectory.from_config(alembic_config()).get_heads()))
+    heads = ", ".join(installed.heads())
     exists = connection.execute("select to_regclass('alembic_version') as it").fetchone()["it"]
     query = "select version_num from alembic_version order by 1"
     rows = connection.execute(query).fetchall() if exists else []
@@ -135,12 +136,21 @@ def _migrations(connection: Any) -> str | None:
     return f"database is at {current}, this code at {heads}: run python -m workers.migrate"
 
 
-def _broker(app: Any) -> str | None:
+def _broker() -> str | None:
+    from kombu import Connection
+
+    url = setting("broker_url") or DEFAULT_BROKER_URL
     try:
-        with app.connection_for_write() as broker:
+        broker: Any = Connection(url, connect_timeout=3)
+        where = f"{broker.hostname}, port {broker.port or broker.default_port}"
+    except Exception:
+        return "WATCHKEEPER_BROKER_URL is no address: write redis://:password@host:port/number"
+    try:
+        with broker:
             broker.ensure_connection(max_retries=1, timeout=3)
     except Exception as error:
-        return f"unreachable ({type(error).__name__}); check WATCHKEEPER_BROKER_URL"
+        reason = str(error.__cause__ or error).strip().rstrip(".").partition("\n")[0]
+        return f"Redis at {where} is out of reach: {redact(reason)}; check WATCHKEEPER_BROKER_URL"
     return None
 
 
@@ -179,22 +189,21 @@ def _overdue(connection: Any) -> str | None:
 
 
 def _tasks(connection: Any) -> str | None:
-    from workers.migrate import registered
+    from workers import installed
 
     if unknown := _named(connection, UNKNOWN, "no worker knows the task of: {names}"):
         return unknown
     kinds = {
         row["name"] for row in connection.execute("select name from task_kind where retired_at is null")
     }
-    new = sorted({task.name for task in registered() if task.name.startswith("tasks.")} - kinds)
+    new = sorted(installed.task_names() - kinds)
     return f"not yet in the database: {', '.join(new)}; run python -m workers.migrate" if new else None
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines")
-@click.pass_context
+@click.command(cls=Command)
+@as_json
 @handle_db_errors
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(as_json: bool) -> None:
     """Check the installation and view trouble; exit 1 on errors, not on warnings."""
     import psycopg
 
@@ -207,14 +216,12 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
     try:
         with connect() as connection:
-            for name, trouble in findings(connection, context.obj.app):
+            for name, trouble in findings(connection):
                 report(name, trouble, wrong=trouble is not None)
             for name, trouble, wrong in troubles(connection):
                 report(name, trouble, wrong=wrong)
     except psycopg.Error as error:
-        sentence = str(error).strip().partition("\n")[0]
-        hint = "" if results else "; check WATCHKEEPER_DATABASE_URL"
-        report("database", sentence + hint, wrong=True)
+        report("database", "; ".join(unreachable(str(error))), wrong=True)
     if as_json:
         show(results, (), as_json=True)
     if not all(one["ok"] for one in results):

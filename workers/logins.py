@@ -13,9 +13,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DuplicateObject, UniqueViolation
 
-from workers.db import Driver, connect_args
+from workers.db import Driver
+from workers.postgres import connect_args, libpq_dsn
 from workers.roles import FOREIGN, ROLES
-from workers.settings import libpq_dsn, settings
+from workers.settings import settings
 
 #: Connections that beat and workers leave to people.
 RESERVED = 10

@@ -27,6 +27,7 @@ from workers.calendars import timezones
 from workers.db import transaction
 from workers.domains import domains
 from workers.execution.task import Task
+from workers.installed import MIGRATIONS
 from workers.ledger import kinds
 from workers.settings import settings
 
@@ -60,7 +61,7 @@ def alembic_config() -> Config:
     config = Config(toml_file=str(PYPROJECT))
     brought = [str(one.revisions) for one in domains().values() if one.revisions]
     if brought:
-        folders = [str(PYPROJECT.parent / "alembic" / "versions"), *brought]
+        folders = [str(MIGRATIONS / "versions"), *brought]
         config.set_main_option("path_separator", "os")
         config.set_main_option("version_locations", os.pathsep.join(folders))
     return config

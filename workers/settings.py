@@ -10,13 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import SettingMissing
-
-#: Folder of mounted secrets on container platforms, one file per setting.
-SECRETS_DIR = Path("/run/secrets")
-
-
-def libpq_dsn(url: str) -> str:
-    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+from workers.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 
 
 class Settings(BaseSettings):
@@ -30,7 +24,7 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr = Field(
-        SecretStr("postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"),
+        SecretStr(DEFAULT_URL),
         description="Postgres: postgresql://user:password@host:port/database",
     )
     admin_database_url: SecretStr | None = Field(
@@ -48,7 +42,7 @@ class Settings(BaseSettings):
         description="For the migrate step only: the console's login, which it creates (user: console)",
     )
     broker_url: SecretStr = Field(
-        SecretStr("redis://127.0.0.1:6379/0"),
+        SecretStr(DEFAULT_BROKER_URL),
         description="Redis, for messages only: redis://host:port/number",
     )
     alpha_vantage_api_key: SecretStr | None = Field(

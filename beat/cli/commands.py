@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from beat.cli import control, edit, files, inspect
+from workers.cli import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def schedule() -> None:
     """List, change, pause and run schedules."""
 

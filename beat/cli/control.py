@@ -7,8 +7,21 @@ from uuid import UUID
 
 import click
 
-from beat.cli.shared import as_json, dry_run, length, name_argument, names, parse_options, yes
-from workers.output import NOT_FOUND, confirm, connect, fail, handle_db_errors, say, show
+from beat.cli.shared import length, name_argument, parse_options, runs, schedules
+from workers.cli import (
+    NOT_FOUND,
+    as_json,
+    command,
+    confirm,
+    connect,
+    dry_run,
+    fail,
+    handle_db_errors,
+    say,
+    show,
+    typed,
+    yes,
+)
 
 #: Columns of a backfill's cost, shown before it is confirmed.
 COST = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
@@ -31,7 +44,7 @@ select distinct on (schedule) id, schedule, state, error, finished_at from run
 """
 
 
-@click.command("run")
+@command("run")
 @name_argument
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="for this run only")
 @click.option("--note", help="reason")
@@ -57,8 +70,8 @@ def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here:
             follow(connection, [wait_for_answer(connection, request)])
 
 
-@click.command("stop")
-@click.argument("run_id", metavar="RUN", type=click.UUID)
+@command("stop")
+@click.argument("run_id", metavar="RUN", type=click.UUID, shell_complete=runs)
 @click.option("--note", help="reason")
 @handle_db_errors
 def stop(run_id: UUID, note: str | None) -> None:
@@ -68,11 +81,11 @@ def stop(run_id: UUID, note: str | None) -> None:
     say("stop requested", err=True)
 
 
-@click.command("retry")
-@click.argument("run_id", metavar="RUN", type=click.UUID, required=False)
+@command("retry")
+@click.argument("run_id", metavar="RUN", type=click.UUID, required=False, shell_complete=runs)
 @click.option("--failed", is_flag=True, help="the last failed run of each schedule")
 @click.option("--since", default="24h", show_default=True, help="with --failed, e.g. 1h")
-@click.option("--schedule", "name", help="with --failed, of this one only", shell_complete=names)
+@click.option("--schedule", "name", help="with --failed, of this one only", shell_complete=schedules)
 @click.option("--note", help="reason")
 @dry_run
 @yes
@@ -95,7 +108,7 @@ def retry(
         else:
             rows = connection.execute(ONE, (run_id,)).fetchall()
             if not rows:
-                fail(f"no run with id {run_id}", "celery schedule runs shows their ids", NOT_FOUND)
+                fail(f"no run with id {run_id}", typed("schedule runs") + " shows their ids", NOT_FOUND)
         show(rows, RETRIED)
         if dry_run or not rows:
             say(f"{len(rows)} would run again", err=True)
@@ -107,7 +120,7 @@ def retry(
     say(f"requested {len(rows)} runs", err=True)
 
 
-@click.command("backfill")
+@command("backfill")
 @name_argument
 @click.option("--from", "first", required=True, help="first due time, included")
 @click.option("--to", "last", required=True, help="last due time, included")

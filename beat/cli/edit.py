@@ -9,19 +9,33 @@ from typing import Any
 import click
 
 from beat.cli.shared import (
-    as_json,
-    dry_run,
+    calendars,
     insert_statement,
+    kinds,
     length,
     name_argument,
     parse_options,
+    queues,
     require_schedules,
+    schedules,
     some_names,
     time_of_day,
+    timezones,
     update_statement,
+)
+from beat.time.overlap import CATCH_UPS, OVERLAPS
+from workers.cli import (
+    as_json,
+    command,
+    completion,
+    confirm,
+    connect,
+    dry_run,
+    handle_db_errors,
+    say,
+    show,
     yes,
 )
-from workers.output import confirm, connect, handle_db_errors, say, show
 
 TIMINGS = ("every", "cron", "at", "after")
 
@@ -56,20 +70,35 @@ COLUMNS = {
     "note": "reason for these settings",
 }
 
-Command = Callable[..., None]
+#: Completion of their values.
+VALUES = {
+    "overlap": completion.among(*OVERLAPS),
+    "catch_up": completion.among(*CATCH_UPS),
+    "calendar_hours": completion.among("day", "session"),
+    "priority": completion.among(*"0123456789"),
+    "after": schedules,
+    "timezone": timezones,
+    "calendar": calendars,
+    "queue": queues,
+}
+
+Function = Callable[..., None]
 
 
-def columns(command: Command) -> Command:
+def columns(function: Function) -> Function:
     for column, help_ in reversed(COLUMNS.items()):
-        command = click.option(f"--{column.replace('_', '-')}", column, help=help_)(command)
+        option = click.option(
+            f"--{column.replace('_', '-')}", column, help=help_, shell_complete=VALUES.get(column)
+        )
+        function = option(function)
     options = (
         click.option("--daily", metavar="HH:MM", help="every day at, in the schedule's timezone"),
         click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="task option"),
         click.option("--enabled/--disabled", "enabled", default=None, help="whether it runs at all"),
     )
     for option in options:
-        command = option(command)
-    return command
+        function = option(function)
+    return function
 
 
 def changes_of(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
@@ -105,7 +134,7 @@ def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -
     say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
 
 
-@click.command("set")
+@command("set")
 @name_argument
 @columns
 @dry_run
@@ -131,9 +160,10 @@ def set_(
     write(update_statement(changes, *more), values, dry=dry_run, as_json=as_json)
 
 
-@click.command("add")
+@command("add")
 @click.argument("name")
-@click.option("--task", required=True, help="kind of work, e.g. tasks.prices.refresh")
+@click.option("--task", required=True, shell_complete=kinds,
+              help="kind of work, e.g. tasks.prices.refresh")  # fmt: skip
 @columns
 @dry_run
 @as_json
@@ -149,9 +179,10 @@ def add(
     """Add a schedule."""
     row = {**changes_of(given, daily), "options": json.dumps(parse_options(options))}
     write(insert_statement(row), {**row, "name": name}, dry=dry_run, as_json=as_json)
+    completion.forget("schedule")
 
 
-@click.command("remove")
+@command("remove")
 @some_names
 @yes
 @handle_db_errors
@@ -165,6 +196,7 @@ def remove(wanted: tuple[str, ...], yes: bool) -> None:
         with connection.transaction():
             for name in wanted:
                 connection.execute("delete from schedule where name = %s", (name,))
+    completion.forget("schedule")
     say("removed: " + ", ".join(wanted), err=True)
 
 
@@ -178,7 +210,7 @@ def _name_of(row: dict[str, Any]) -> str:
     return str(row["name"]) if row["enabled"] else f"{row['name']} (stays disabled)"
 
 
-@click.command("pause")
+@command("pause")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="every schedule, by one switch")
 @click.option("--note", help="reason")
@@ -209,7 +241,7 @@ def pause(
     say("paused: " + ("everything" if everything else ", ".join(done)), err=True)
 
 
-@click.command("resume")
+@command("resume")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="end pause --all")
 @handle_db_errors

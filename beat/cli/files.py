@@ -11,14 +11,24 @@ from typing import Any
 import click
 
 from beat.cli.shared import (
-    dry_run,
     insert_statement,
     require_schedules,
     some_names,
     update_statement,
+)
+from workers.cli import (
+    REFUSED,
+    command,
+    completion,
+    confirm,
+    connect,
+    dry_run,
+    fail,
+    handle_db_errors,
+    say,
+    typed,
     yes,
 )
-from workers.output import REFUSED, confirm, connect, fail, handle_db_errors, say
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
 COLUMNS: dict[str, Any] = {
@@ -40,7 +50,7 @@ INTEGER = re.compile(r"[-+]?[0-9]+$")
 DECIMAL = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$")
 
 HEAD = """\
-# Schedules of Watchkeeper; columns left out have their defaults.  celery schedule apply FILE
+# Schedules of Watchkeeper; columns left out have their defaults.  watchkeeper schedule apply FILE
 """
 
 
@@ -90,7 +100,7 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
     found = {} if found is None else found
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         fail("a file of schedules has a name on each first level, and columns under it",
-             "celery schedule export shows the form", REFUSED)  # fmt: skip
+             typed("schedule export") + " shows the form", REFUSED)  # fmt: skip
     for name, row in found.items():
         for column in row:
             if column not in COLUMNS:
@@ -171,7 +181,7 @@ def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bo
     return Difference(sorted(after.keys() - before.keys()), changed, removed, after)
 
 
-@click.command("export")
+@command("export")
 @some_names
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="default: stdout")
 @handle_db_errors
@@ -191,7 +201,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
     say(f"{len(chosen)} schedules written to {path}", err=True)
 
 
-@click.command("apply")
+@command("apply")
 @click.argument("file", type=click.File())
 @click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
 @dry_run
@@ -212,6 +222,7 @@ def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
         confirm(f"Apply {len(found)} changes?", yes=yes)
         with connection.transaction():
             synchronize(connection, wanted, prune=prune)
+    completion.forget("schedule")
     say(f"applied {len(found)} changes", err=True)
 
 

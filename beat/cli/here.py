@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from beat.cli.progress import RUNS, phrase
-from workers.output import FAILED, INTERRUPTED, REFUSED, connect, fail, say
+from workers.cli import FAILED, INTERRUPTED, REFUSED, connect, fail, say, typed
 
 READY = """
 select b.seq, r.task from batch b join run r on r.id = b.run_id
@@ -51,7 +51,7 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
         finally:
             signal.signal(signal.SIGINT, before)
     if row["finished_at"] is None:
-        say(f"handed back; workers go on with it, or: celery schedule stop {run_id}", err=True)
+        say(f"handed back; workers go on with it, or: {typed(f'schedule stop {run_id}')}", err=True)
         sys.exit(INTERRUPTED)
     say(phrase(row))
     if row["state"] not in {"succeeded", "partial"}:
@@ -78,7 +78,7 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
         claim.count([row])
         run = claim.add(row, context.now, "manual", options=given, requested_by=by)
         if run.state != "due":
-            fail(f"not started: {run.reason}", "celery schedule watch shows what runs", REFUSED)
+            fail(f"not started: {run.reason}", typed("schedule watch") + " shows what runs", REFUSED)
         claim.write()
         connection.execute("update run_request set answer_run_id = %s where id = %s", (run.id, request))
         return run.id

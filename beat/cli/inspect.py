@@ -7,9 +7,21 @@ from datetime import timedelta
 
 import click
 
-from beat.cli.shared import as_json, length, name_argument, names
-from beat.time.lengths import length_words
-from workers.output import FAILED, NOT_FOUND, connect, fail, handle_db_errors, plain, say, show
+from beat.cli.shared import length, name_argument, runs, schedules
+from workers.cli import (
+    FAILED,
+    NOT_FOUND,
+    as_json,
+    command,
+    connect,
+    fail,
+    handle_db_errors,
+    plain,
+    say,
+    show,
+    typed,
+)
+from workers.words import duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
 RUNS = ("ago", "name", "trigger", "state", "summary", "took", "id")
@@ -42,7 +54,7 @@ OVERVIEW = {
 }
 
 
-@click.command("list")
+@command("list")
 @click.option("--state", help="on, paused, disabled, late, failing, or a prefix of the state")
 @as_json
 @handle_db_errors
@@ -58,7 +70,7 @@ def list_(state: str | None, as_json: bool) -> None:
     show(rows, STATUS, as_json=as_json)
 
 
-@click.command("show")
+@command("show")
 @name_argument
 @as_json
 @handle_db_errors
@@ -74,7 +86,7 @@ def show_(name: str, as_json: bool) -> None:
         show([{**row, **more}], (), as_json=True)
         return
     settings = [
-        {"setting": k, "value": length_words(v) if isinstance(v, timedelta) else v}
+        {"setting": k, "value": duration_words(v) if isinstance(v, timedelta) else v}
         for k, v in row.items()
         if v is not None
     ]
@@ -84,7 +96,7 @@ def show_(name: str, as_json: bool) -> None:
         show(more[key], columns)
 
 
-@click.command("next")
+@command("next")
 @name_argument
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True)
 @as_json
@@ -96,14 +108,14 @@ def next_(name: str, count: int, as_json: bool) -> None:
     show(rows, AHEAD, as_json=as_json)
 
 
-@click.command("runs")
-@click.argument("name", required=False, shell_complete=names)
+@command("runs")
+@click.argument("name", required=False, shell_complete=schedules)
 @click.option("--failed", is_flag=True, help="only failed and partial ones")
 @click.option("--since", help="e.g. 24h")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @handle_db_errors
-def runs(name: str | None, failed: bool, since: str | None, count: int, as_json: bool) -> None:
+def runs_(name: str | None, failed: bool, since: str | None, count: int, as_json: bool) -> None:
     """Runs, newest first."""
     with connect() as connection:
         rows = connection.execute(
@@ -123,8 +135,8 @@ def runs(name: str | None, failed: bool, since: str | None, count: int, as_json:
     show(rows, RUNS, as_json=as_json)
 
 
-@click.command("changes")
-@click.argument("name", required=False, shell_complete=names)
+@command("changes")
+@click.argument("name", required=False, shell_complete=schedules)
 @as_json
 @handle_db_errors
 def changes(name: str | None, as_json: bool) -> None:
@@ -137,7 +149,7 @@ def changes(name: str | None, as_json: bool) -> None:
     show(rows, CHANGES, as_json=as_json)
 
 
-@click.command("status")
+@command("status")
 @as_json
 @handle_db_errors
 def status(as_json: bool) -> None:
@@ -158,11 +170,11 @@ def status(as_json: bool) -> None:
             show(found[key], columns)
     errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
     if errors:
-        fail("; ".join(errors), "celery doctor says more", FAILED)
+        fail("; ".join(errors), typed("doctor") + " says more", FAILED)
 
 
-@click.command("watch")
-@click.argument("run_id", metavar="RUN", required=False, type=click.UUID)
+@command("watch")
+@click.argument("run_id", metavar="RUN", required=False, type=click.UUID, shell_complete=runs)
 @handle_db_errors
 def watch(run_id: object | None) -> None:
     """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""
@@ -173,8 +185,8 @@ def watch(run_id: object | None) -> None:
             run_id is not None
             and not connection.execute("select id from run where id = %s", (run_id,)).fetchone()
         ):
-            fail(f"no run with id {run_id}", "celery schedule runs shows their ids", NOT_FOUND)
+            fail(f"no run with id {run_id}", typed("schedule runs") + " shows their ids", NOT_FOUND)
         follow(connection, None if run_id is None else [run_id])
 
 
-COMMANDS = (list_, show_, next_, runs, changes, status, watch)
+COMMANDS = (list_, show_, next_, runs_, changes, status, watch)

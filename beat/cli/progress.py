@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.output import FAILED, INTERRUPTED, fail, say
+from workers.cli import FAILED, INTERRUPTED, fail, say, typed
 from workers.text import printable
 
 #: Seconds between two reads.
@@ -45,10 +45,10 @@ def wait_for_answer(connection: Any, request: int) -> Any:
                 fail(row["answer"], None, FAILED)
             if not noticed and time.monotonic() - began > MAX_SILENCE:
                 noticed = True
-                say("no beat has answered yet; check with celery doctor whether one runs", err=True)
+                say(f"no beat has answered yet; {typed('doctor')} says whether one runs", err=True)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        say(f"request {request} stays; beat will handle it: celery schedule runs", err=True)
+        say(f"request {request} stays; beat will handle it: {typed('schedule runs')}", err=True)
         sys.exit(INTERRUPTED)
     return row["answer_run_id"]
 
@@ -140,7 +140,7 @@ def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] 
         view.close()
         active = [run_id for run_id, row in rows.items() if not row["finished_at"]]
         if active and ids is not None:
-            say(f"it goes on; to end it: celery schedule stop {active[0]}", err=True)
+            say(f"it goes on; to end it: {typed(f'schedule stop {active[0]}')}", err=True)
         sys.exit(INTERRUPTED)
     view.close()
     for row in rows.values():

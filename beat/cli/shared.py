@@ -8,32 +8,37 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from workers.output import connect
+from workers.cli import completion
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
-as_json = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
-dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
-yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
+#: Completion of schedules by name.
+schedules = completion.of(
+    "schedule",
+    "select name, schedule_words(s) || case when enabled then '' else ', disabled' end"
+    " from schedule s order by name",
+)
+#: Completion of runs by the first characters of their ids.
+runs = completion.of(
+    "run",
+    "select left(id::text, 8), name || ' ' || state || ', ' || ago_words(created_at)"
+    " from (select id, coalesce(schedule, task) as name, state, created_at from run"
+    " order by created_at desc limit 50) r",
+)
+kinds = completion.of(
+    "kind",
+    "select name, split_part(description, '. ', 1) from task_kind"
+    " where retired_at is null order by name",
+)
+timezones = completion.of("timezone", "select name, null from timezone_name order by name")
+calendars = completion.of("calendar", "select mic, title from market order by mic")
+queues = completion.of(
+    "queue", "select distinct queue, null from task_kind where retired_at is null order by queue"
+)
 
-
-def names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of schedules for the shell's completion; none while the database is unreachable."""
-    try:
-        with connect() as connection:
-            found = connection.execute(
-                "select name, runs, state from schedule_status where starts_with(name, %s)",
-                (incomplete,),
-            )
-            return [CompletionItem(row["name"], help=f"{row['runs']}, {row['state']}") for row in found]
-    except Exception:
-        return []
-
-
-name_argument = click.argument("name", shell_complete=names)
-some_names = click.argument("wanted", metavar="NAME…", nargs=-1, shell_complete=names)
+name_argument = click.argument("name", shell_complete=schedules)
+some_names = click.argument("wanted", metavar="NAME…", nargs=-1, shell_complete=schedules)
 
 
 def require_schedules(connection: Any, wanted: Iterable[str]) -> None:

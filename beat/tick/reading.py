@@ -10,7 +10,8 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
-from workers.db import Driver, connect_args
+from workers.db import Driver
+from workers.postgres import connect_args
 from workers.settings import settings
 
 #: Beat wants few rows of large tables, by their keys.  Its statements are prepared once, perhaps while

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from beat.time.lengths import length_words
 from beat.time.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
+from workers.words import duration_words
 
 #: With catch_up = none a due time up to this late still runs: a slow tick misses none.
 GRACE = timedelta(seconds=60)
@@ -81,7 +81,7 @@ def _reason(catch_up: str, window: timedelta) -> str:
     return (
         "catch_up is none"
         if catch_up == "none"
-        else f"older than catch_up_window {length_words(window)}"
+        else f"older than catch_up_window {duration_words(window)}"
     )
 
 

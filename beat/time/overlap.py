@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "allow_all")
+CATCH_UPS = ("latest", "all", "none")
 #: Maximum of held runs with buffer_all; more are skipped, with that reason.
 MAX_BUFFERED = 1000
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from console.database import Database, act_as
 from console.queries import strip
 from console.queries.strip import Strip
-from workers.db import connect_args
+from workers.postgres import connect_args
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("console")

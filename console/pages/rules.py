@@ -14,7 +14,7 @@ from starlette.responses import Response
 from console.access import Visit, VisitOf
 from console.pages import layout
 from console.refusals import Refusal, refuse
-from tasks.watches import evaluation, rules
+from tasks.watches import evaluation, parsed_rules, rules
 from tasks.watches.grammar import RuleError
 from tasks.watches.registry import by_subject
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
@@ -38,7 +38,7 @@ def refusal_of(error: Exception, expression: str) -> Refusal:
 def check(visit: VisitOf, values: Mapping[str, Any]) -> Refusal | None:
     """The refusal of a rule as a form has it; None when it can be read."""
     try:
-        rules.ready(_row(values), rules.common_filters(visit.connection))
+        parsed_rules.ready(_row(values), rules.common_filters(visit.connection))
     except RuleError as error:
         return refusal_of(error, str(values.get("expression") or ""))
     except (ValueError, TypeError, AttributeError) as error:
@@ -78,7 +78,7 @@ def try_page(
     clauses: list[dict[str, Any]] = []
     number = 0
     if refusal is None:
-        ready = rules.ready(_row(tried), rules.common_filters(visit.connection))
+        ready = parsed_rules.ready(_row(tried), rules.common_filters(visit.connection))
         found, number = _tried(visit, ready, watch, SPANS.get(span, SPANS["7d"]))
         clauses = _explained(visit, ready, watch, key) if key else []
     return layout.page(
@@ -109,7 +109,7 @@ def _rows(visit: VisitOf, watch: Watch, **given: Any) -> list[Any]:
 
 
 def _tried(
-    visit: VisitOf, ready: rules.Ready, watch: Watch, span: timedelta
+    visit: VisitOf, ready: parsed_rules.Ready, watch: Watch, span: timedelta
 ) -> tuple[list[dict[str, Any]], int]:
     hits = []
     rows = _rows(visit, watch, span=span, rule=ready.name)
@@ -121,7 +121,9 @@ def _tried(
     return hits, len(rows)
 
 
-def _explained(visit: VisitOf, ready: rules.Ready, watch: Watch, key: str) -> list[dict[str, Any]]:
+def _explained(
+    visit: VisitOf, ready: parsed_rules.Ready, watch: Watch, key: str
+) -> list[dict[str, Any]]:
     if "cast(:key as bigint)" in watch.rows and not key.isdecimal():
         return []
     for row in _rows(visit, watch, key=key, rule=ready.name):

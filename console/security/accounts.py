@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workers.output import NOT_FOUND, connect, fail
+from workers.cli import NOT_FOUND, connect, fail
 
 _LISTED = """
 select p.name, p.role, p.disabled, count(s.hash) as sessions, max(s.seen_at) as seen_at,

@@ -24,7 +24,7 @@ from tasks.discovery.watch import WATCH, fields_of, title_of
 from tasks.watches import evaluation, matching, nodes, rules
 from tasks.watches.evaluation import Test
 from tasks.watches.matching import CHANGED, NEW, PRICE_DROP, RELISTED, Found
-from tasks.watches.rules import Ready
+from tasks.watches.parsed_rules import Ready
 
 DROPS = ("price_drop", "price_drop_percent")
 #: Threshold of a rule for drops alone that names none (percent).

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from tasks.discovery.pages import PAGES
-from tasks.watches import matches
-from tasks.watches.deletes import rows, rows_with_children
+from tasks.watches.deletes import points_to, rows, rows_with_children
 from tasks.watches.watch import (
     NUMBER,
     Days,
@@ -72,7 +71,7 @@ _NAMED = """
     exists (select from watchlist_item where symbol = upper(token.symbol) and active)
  or array[lower(token.address), lower(coalesce(token.symbol, ''))] && array(
         select lower(jsonb_path_query(options, 'lax $.include[*]') #>> '{}') from schedule)"""
-_KEPT = f"({matches.points_to('token', 'token.id')} or {_NAMED})"
+_KEPT = f"({points_to('token', 'token.id')} or {_NAMED})"
 _TOKEN_UNSEEN = f"""last_seen_at < :before and not exists (
     select from token_pool where token_pool.token_id = token.id and checked_at >= :before)
     and not {_KEPT}"""

@@ -11,31 +11,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.output import (
+from workers.cli import (
     FAILED,
     NOT_FOUND,
     USAGE,
+    Group,
+    as_json,
+    completion,
     connect,
     database,
     fail,
     handle_db_errors,
     say,
     show,
+    typed,
 )
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
     from tasks.listings.sites import Source
 
-as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
-a_site = click.option("--site", help="name of a site, when several have ads")
+sites = completion.of("site", "select name, title from site order by name")
+categories = completion.of(
+    "category", "select slug, min(title) from category group by slug order by slug"
+)
+a_site = click.option("--site", help="name of a site, when several have ads", shell_complete=sites)
 #: Listings that a preview shows.
 MAX_SHOWN = 10
 #: Timeout of a page of a preview (seconds).
 TIMEOUT = 30.0
 
 
-@click.group()
+@click.group(cls=Group)
 def listings() -> None:
     """Classified ads that the scrapes found."""
 
@@ -43,8 +50,12 @@ def listings() -> None:
 @listings.command("list")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @a_site
-@click.option("--category", help="slug of a category")
-@click.option("--status", help="active, sold, closed, traded, expired")
+@click.option("--category", help="slug of a category", shell_complete=categories)
+@click.option(
+    "--status",
+    help="active, sold, closed, traded, expired",
+    shell_complete=completion.among("active", "sold", "closed", "traded", "expired"),
+)
 @click.option("--title", help="part of the title")
 @click.option("--max-price", type=click.FloatRange(0))
 @as_json
@@ -72,7 +83,7 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
         found = queries.by_number(connection, number, site)
         history = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
     if not found:
-        fail(f"no ad with number {number}", "celery -A workers.app listings list", NOT_FOUND)
+        fail(f"no ad with number {number}", typed("listings list"), NOT_FOUND)
     if len(found) > 1:
         fail(f"several sites have an ad {number}", "name one with --site", USAGE)
     if as_json:
@@ -116,8 +127,10 @@ def categories_(as_json: bool) -> None:
 
 
 @listings.command("preview")
-@click.argument("site")
-@click.option("--category", help="slug of a category; default: the site's first")
+@click.argument("site", shell_complete=sites)
+@click.option(
+    "--category", help="slug of a category; default: the site's first", shell_complete=categories
+)
 @click.option(
     "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="read this page instead of fetching one",
@@ -137,7 +150,7 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
             source = sites.find(connection, site)
             wanted = categories.find(connection, site, [category] if category else None)
         if not wanted and path is None:
-            hint = "celery -A workers.app listings categories"
+            hint = typed("listings categories")
             fail(f"no category to read at {site}", hint, NOT_FOUND)
         category_path = wanted[0].path if wanted else "/"
         if path is None:

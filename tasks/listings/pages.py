@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from tasks.watches.watch import Pages, Panel
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _FOUND = """
 select l.id::text as key, l.title, l.price, l.currency, l.status, c.title as category, l.condition,

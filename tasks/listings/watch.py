@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.listings.pages import PAGES
-from tasks.watches import matches
-from tasks.watches.deletes import rows, rows_with_children
+from tasks.watches.deletes import points_to, rows, rows_with_children
 from tasks.watches.watch import (
     NUMBER,
     REGIONS,
@@ -59,7 +58,7 @@ def fields_of(row: Any) -> dict[str, Any]:
     }
 
 
-_UNSEEN = f"last_seen_at < :before and not {matches.points_to('listing', 'listing.id')}"
+_UNSEEN = f"last_seen_at < :before and not {points_to('listing', 'listing.id')}"
 
 WATCH = Watch(
     subject="listing",

@@ -12,19 +12,25 @@ from typing import Any
 
 import click
 
-from workers.output import (
+from workers.cli import (
     FAILED,
     NOT_FOUND,
     USAGE,
+    Group,
+    as_json,
+    completion,
     connect,
     database,
     fail,
     handle_db_errors,
     say,
     show,
+    typed,
 )
 
-as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
+known_symbols = completion.of(
+    "symbol", "select symbol, note from watchlist_item where active order by symbol"
+)
 
 
 def checked(symbols: Sequence[str]) -> list[str]:
@@ -37,12 +43,12 @@ def checked(symbols: Sequence[str]) -> list[str]:
         fail(str(error), None, USAGE)
 
 
-@click.group()
+@click.group(cls=Group)
 def prices() -> None:
     """Stock prices: what is followed, what it costs, what is missing."""
 
 
-@prices.group("watchlist", invoke_without_command=True)
+@prices.group("watchlist", cls=Group, invoke_without_command=True)
 @click.option("--all", "everything", is_flag=True, help="also what was removed")
 @as_json
 @click.pass_context
@@ -54,12 +60,12 @@ def watchlist_(context: click.Context, everything: bool, as_json: bool) -> None:
 
 @handle_db_errors
 def list_watchlist(everything: bool, as_json: bool) -> None:
-    from tasks.prices import quotes, watchlist
+    from tasks.prices import queries
     from tasks.prices.values import shown
 
-    with database() as connection:
-        items = watchlist.listed(connection, everything=everything)
-        latest = {row["symbol"]: row for row in quotes.listed(connection)}
+    with connect() as connection:
+        items = queries.watchlist(connection, everything=everything)
+        latest = {row["symbol"]: row for row in queries.quotes(connection)}
     rows: list[dict[str, Any]] = []
     for item in items:
         quote = latest.get(item["symbol"])
@@ -100,7 +106,7 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
 
 
 @watchlist_.command("remove")
-@click.argument("symbols", nargs=-1, required=True)
+@click.argument("symbols", nargs=-1, required=True, shell_complete=known_symbols)
 @handle_db_errors
 def remove(symbols: tuple[str, ...]) -> None:
     """Follow SYMBOLS no longer; their prices stay."""
@@ -116,16 +122,17 @@ def remove(symbols: tuple[str, ...]) -> None:
 
 
 @prices.command("quotes")
-@click.argument("symbols", nargs=-1)
+@click.argument("symbols", nargs=-1, shell_complete=known_symbols)
 @as_json
 @handle_db_errors
 def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
     """Latest price of each symbol, to two decimals; --json has it exact."""
-    from tasks.prices import quotes
+    from tasks.prices import queries
     from tasks.prices.values import percent_change, shown
 
-    with database() as connection:
-        found = quotes.listed(connection, checked(symbols))
+    wanted = checked(symbols) if symbols else []
+    with connect() as connection:
+        found = queries.quotes(connection, wanted)
     rows = []
     for row in found:
         change = percent_change(row["price"], row["previous_close"], 2)
@@ -140,12 +147,12 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
         )
     show(rows, ("symbol", "price", "change", "session", "source", "fetched"), as_json=as_json)
     if symbols and not rows:
-        hint = "celery -A workers.app call tasks.prices.refresh"
+        hint = typed("schedule run prices-nightly")
         fail("no price is stored of these", hint, NOT_FOUND)
 
 
 @prices.command("gaps")
-@click.argument("symbols", nargs=-1)
+@click.argument("symbols", nargs=-1, shell_complete=known_symbols)
 @click.option("--days", type=click.IntRange(1, 20_000), default=30, show_default=True)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="instead of --days")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="default: today")

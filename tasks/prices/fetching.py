@@ -15,9 +15,9 @@ from pydantic import Field
 
 from tasks.prices import outcomes
 from tasks.prices.bars import Bar
-from tasks.prices.quotes import Price
 from tasks.prices.sources import alpha_vantage, replay, stooq
 from tasks.prices.sources.refusals import NoBars, NotCovered, PremiumOnly
+from tasks.prices.values import Price
 from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tasks.prices.quotes import Price
+from tasks.prices.values import Price
 from tasks.prices.watch import WATCH, fields_of
 from tasks.watches import matching
 from tasks.watches.matching import CHANGED, PRICE_DROP, Found

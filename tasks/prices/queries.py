@@ -1,7 +1,4 @@
-"""Which price schedules are stale: never ran, or not within two of their intervals.
-
-Only a command reads this, so it goes through psycopg.
-"""
+"""What the `prices` commands read, by psycopg; a price schedule is stale after two of its intervals."""
 
 from __future__ import annotations
 
@@ -51,6 +48,30 @@ select s.name as schedule, schedule_words(s) as runs, now_ as now, last.last_goo
                       order by created_at desc limit 1) last on true
  order by s.name
 """
+
+
+_WATCHLIST = """
+select * from watchlist_item where active or %s order by active desc, priority, symbol
+"""
+#: The newest quote of each symbol, from any source.
+_QUOTES = """
+select distinct on (symbol) * from quote where %(symbols)s::text[] is null or symbol = any(%(symbols)s)
+ order by symbol, session_date desc, fetched_at desc
+"""
+
+
+def watchlist(
+    connection: psycopg.Connection[dict[str, Any]], *, everything: bool
+) -> list[dict[str, Any]]:
+    """The watch list, the most urgent first; with ``everything`` also removed symbols, at its end."""
+    return connection.execute(_WATCHLIST, (everything,)).fetchall()
+
+
+def quotes(
+    connection: psycopg.Connection[dict[str, Any]], symbols: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The newest quote of each symbol; without ``symbols`` of all."""
+    return connection.execute(_QUOTES, {"symbols": list(symbols) or None}).fetchall()
 
 
 def states(connection: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any]]:

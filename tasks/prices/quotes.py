@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, RowMapping, Text
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import any_, case, func, literal, select
 from sqlalchemy.types import BigInteger
 
 from tasks.prices.bars import MONEY, Bar
-from tasks.prices.values import percent_change
+from tasks.prices.values import Price
 from workers.db import Base, DefaultNow
 
 
@@ -35,20 +35,6 @@ class Quote(Base):
         MONEY, comment="Last price the session before"
     )
     fetched_at: Mapped[DefaultNow] = mapped_column(comment="Last confirmed")
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    symbol: str
-    price: Decimal
-    session_date: date
-    volume: int | None
-    previous_close: Decimal | None = None
-
-    @property
-    def change_percent(self) -> Decimal | None:
-        """Change since the session before, in percent, to four decimals; None when unknown."""
-        return percent_change(self.price, self.previous_close, 4)
 
 
 def last_close(symbol: str, bars: Sequence[Bar]) -> Price:
@@ -85,15 +71,3 @@ def confirmed(connection: Connection, symbols: Sequence[str]) -> dict[str, datet
         .group_by(Quote.symbol)
     )
     return {row.symbol: row.at for row in connection.execute(statement)}
-
-
-def listed(connection: Connection, symbols: Sequence[str] | None = None) -> Sequence[RowMapping]:
-    """The newest quote of each symbol, from any source, by symbol; without ``symbols`` of all."""
-    statement = (
-        select(Quote.__table__)
-        .ext(distinct_on(Quote.symbol))
-        .order_by(Quote.symbol, Quote.session_date.desc(), Quote.fetched_at.desc())
-    )
-    if symbols:
-        statement = statement.where(Quote.symbol == any_(literal(symbols, ARRAY(Text))))
-    return connection.execute(statement).mappings().all()

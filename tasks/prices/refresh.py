@@ -12,9 +12,10 @@ from tasks.prices import active, bars, fetching, matching, needs, outcomes, quot
 from tasks.prices.active import ActiveOptions, Wanted
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
-from tasks.prices.quotes import Price, last_close
+from tasks.prices.quotes import last_close
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
+from tasks.prices.values import Price
 from workers.app import app
 from workers.execution.work import Item, Work
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -107,3 +108,17 @@ def rows(text: str, source: str) -> Iterator[dict[str, str]]:
             yield dict(zip(names, row, strict=False))
     except csv.Error as error:
         raise BrokenResponse(source, f"sent a table that cannot be read: {words(str(error))}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    symbol: str
+    price: Decimal
+    session_date: date
+    volume: int | None
+    previous_close: Decimal | None = None
+
+    @property
+    def change_percent(self) -> Decimal | None:
+        """Change since the session before, in percent, to four decimals; None when unknown."""
+        return percent_change(self.price, self.previous_close, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.prices.pages import PAGES
-from tasks.prices.quotes import Price
+from tasks.prices.values import Price
 from tasks.watches.deletes import rows
 from tasks.watches.watch import (
     NUMBER,

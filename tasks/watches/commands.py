@@ -6,19 +6,24 @@ Heavy modules are imported inside the commands: Celery loads this module for eve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
+from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
-from kombu.utils.imports import symbol_by_name
+from click.shell_completion import CompletionItem
 
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
-from workers.output import (
+from workers.cli import (
     FAILED,
     NOT_FOUND,
     REFUSED,
+    Group,
+    as_json,
+    completion,
+    connect,
     database,
     fail,
     handle_db_errors,
@@ -27,13 +32,18 @@ from workers.output import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from tasks.watches.parsed_rules import Ready
 
-    from tasks.watches.rules import Ready
-
-as_json = click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
 against = click.option("--against", default="7d", help="period to look back over: 12h, 7d")
+rule_names = completion.of("rule", "select name, expression from rule order by name")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+#: Subjects that rules and matches name, and those that ship: the watches take long to import.
+SUBJECTS = """
+select subject, null from (select subject from rule union select subject from match
+    union values ('listing'), ('token'), ('quote')) subjects order by 1
+"""
 
 
 class Subject(click.ParamType):  # type: ignore[type-arg]
@@ -50,6 +60,12 @@ class Subject(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is none of {', '.join(found)}", param, ctx)
         return found[value]
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Subjects of all watches."""
+        return completion.of("subject", SUBJECTS)(ctx, param, incomplete)
+
 
 subject_option = click.option(
     "--subject", "of", type=Subject(), default=DEFAULT_SUBJECT,
@@ -65,12 +81,12 @@ def span_of(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def rule_of(connection: Connection, given: str, of: Watch) -> tuple[Ready, Watch]:
+def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
     """A rule by its name, or an expression about what ``of`` finds; with its watch."""
-    from tasks.watches import registry, rules
+    from tasks.watches import parsed_rules, queries, registry
     from tasks.watches.grammar import RuleError
 
-    row = rules.find(connection, given)
+    row = queries.rule(connection, given)
     if row is None and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", given):
         fail(f'there is no rule "{given}"', "SELECT * FROM rule_status;", NOT_FOUND)
     if row is None:
@@ -79,26 +95,11 @@ def rule_of(connection: Connection, given: str, of: Watch) -> tuple[Ready, Watch
             currency=None, occasions=[], channels=None, baseline=True,
         )  # fmt: skip
     try:
-        return rules.ready(row, rules.common_filters(connection)), registry.by_subject()[row.subject]
+        common = queries.common_filters(connection)
+        return parsed_rules.ready(row, common), registry.by_subject()[row.subject]
     except RuleError as error:
         where = f"{row.expression[: error.at]} ⟶ {row.expression[error.at :]}"
         fail(str(error), error.hint, REFUSED, why=where)
-
-
-def rows_of(
-    connection: Connection,
-    watch: Watch,
-    *,
-    span: timedelta | None = None,
-    key: str | None = None,
-    rule: str | None = None,
-) -> Sequence[Any]:
-    """Rows of a watch seen within ``span``, or the one with that key, as ``rule`` sees it now."""
-    from sqlalchemy import text
-
-    given = {"span": span, "key": key, "rule": rule}
-    used = {name: value for name, value in given.items() if f":{name}" in watch.rows}
-    return connection.execute(text(watch.rows), used).all()
 
 
 def _described(watch: Watch, row: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _described(watch: Watch, row: Any, fields: Mapping[str, Any]) -> dict[str, A
     return {"key": getattr(row, watch.key), "title": watch.title_of(row), **shown}
 
 
-class WatchGroup(click.Group):
+class WatchGroup(Group):
     """Also has the commands of each watch, which are imported when they are named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -117,7 +118,7 @@ class WatchGroup(click.Group):
         """Its own first."""
         own = super().get_command(ctx, cmd_name)
         path = None if own else _commands().get(cmd_name)
-        return symbol_by_name(path) if path else own
+        return resolve_name(path) if path else own
 
 
 def _commands() -> dict[str, str]:
@@ -157,26 +158,28 @@ def check(as_json: bool) -> None:
 @handle_db_errors
 def found(of: Watch, against: str, as_json: bool) -> None:
     """What a watch has seen of late, newest first."""
-    with database() as connection:
-        rows = rows_of(connection, of, span=span_of(against))
+    from tasks.watches import queries
+
+    with connect() as connection:
+        rows = queries.rows_of(connection, of, span=span_of(against))
     described = [_described(of, row, of.fields_of(row)) for row in rows]
     show(described, ("key", "title", *of.columns, "url"), as_json=as_json)
 
 
 @watch.command("test")
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 @against
 @subject_option
 @as_json
 @handle_db_errors
 def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
     """What a rule (its name, or an expression) would have matched; nothing is written or sent."""
-    from tasks.watches import evaluation
+    from tasks.watches import evaluation, queries
 
     span = span_of(against)
-    with database() as connection:
+    with connect() as connection:
         ready, of = rule_of(connection, rule, of)
-        rows = [(row, of.fields_of(row)) for row in rows_of(connection, of, span=span)]
+        rows = [(row, of.fields_of(row)) for row in queries.rows_of(connection, of, span=span)]
     fitting = [_described(of, row, fields) for row, fields in rows if ready.fits(of, fields)]
     show(fitting, ("key", "title", *of.columns, "url"), as_json=as_json)
     others = sum(
@@ -189,18 +192,18 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
 
 
 @watch.command("explain")
-@click.argument("rule")
+@click.argument("rule", shell_complete=rule_names)
 @click.argument("key")
 @subject_option
 @as_json
 @handle_db_errors
 def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
     """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
-    from tasks.watches import evaluation
+    from tasks.watches import evaluation, queries
 
-    with database() as connection:
+    with connect() as connection:
         ready, of = rule_of(connection, rule, of)
-        rows = rows_of(connection, of, key=key, rule=ready.name)
+        rows = queries.rows_of(connection, of, key=key, rule=ready.name)
     if not rows:
         fail(f"there is no {of.subject} {key}", None, NOT_FOUND)
     fields = of.fields_of(rows[0])

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING
 
 from tasks.watches.watch import Delete
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def points_to(subject: str, key: str) -> str:
+    """SQL condition: a match refers to the row whose key is in column ``key``."""
+    return (
+        f"exists (select from match where match.subject = '{subject}'"
+        f" and match.subject_id = {key}::text)"
+    )
 
 
 def rows(table: str, key: str, where: str, order: str | None = None) -> Delete:
@@ -15,22 +25,29 @@ def rows(table: str, key: str, where: str, order: str | None = None) -> Delete:
     Without ``order`` the table is read until enough rows are found.
     """
     ordered = f"order by {order}" if order else ""
-    statement = text(
+    statement = (
         f"delete from {table} where ({key}) in (select {key} from {table} where {where}"  # noqa: S608 - names from code
         f" {ordered} limit :limit for update skip locked)"
     )
 
     def delete(connection: Connection, before: datetime, limit: int) -> int:
-        return connection.execute(statement, {"before": before, "limit": limit}).rowcount
+        return _execute(connection, statement, before, limit)
 
     return delete
+
+
+def _execute(connection: Connection, statement: str, before: datetime, limit: int) -> int:
+    # Commands read the watches too, and have no use for SQLAlchemy.
+    from sqlalchemy import text
+
+    return connection.execute(text(statement), {"before": before, "limit": limit}).rowcount
 
 
 def rows_with_children(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
     """Delete rows of ``table`` not seen lately, first the rows of ``children`` that refer to them."""
     oldest = f"select id from {table} where {where} order by last_seen_at limit :limit"  # noqa: S608 - names from code
     statements = [
-        text(
+        (
             f"with parent as materialized ({oldest} for update skip locked)"  # noqa: S608
             f" delete from {child} where ctid = any(array(select {child}.ctid from parent"
             f" join {child} on {child}.{key} = parent.id limit :limit))"
@@ -42,8 +59,7 @@ def rows_with_children(table: str, key: str, where: str, children: tuple[str, ..
     def delete(connection: Connection, before: datetime, limit: int) -> int:
         deleted = 0
         for statement in statements:
-            parameters = {"before": before, "limit": limit - deleted}
-            deleted += connection.execute(statement, parameters).rowcount
+            deleted += _execute(connection, statement, before, limit - deleted)
             if deleted == limit:
                 return deleted
         return deleted + parents(connection, before, limit - deleted)

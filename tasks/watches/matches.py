@@ -40,14 +40,6 @@ class Match(Base):
     matched_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
-def points_to(subject: str, key: str) -> str:
-    """SQL condition: a match refers to the row whose key is in column ``key``."""
-    return (
-        f"exists (select from match where match.subject = '{subject}'"
-        f" and match.subject_id = {key}::text)"
-    )
-
-
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[tuple[int, str]]:
     """Store matches; returns (id, rule) of the new ones."""
     if not rows:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tasks.watches import evaluation, matches, notices, rules
-from tasks.watches.rules import Ready
+from tasks.watches.parsed_rules import Ready
 from tasks.watches.watch import Watch
 
 NEW, PRICE_DROP, RELISTED, CHANGED = rules.OCCASIONS

@@ -227,15 +227,3 @@ def resend(connection: Connection, notice: int | None) -> int:
     if number:
         ask_for_sending(connection)
     return number
-
-
-_LISTED = text("""
-select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as what, m.rule, m.occasion,
-       n.attempts, n.answer, n.created_at, n.sent_at
-  from notice n left join match m on m.id = n.match_id order by n.id desc limit :limit
-""")
-
-
-def listed(connection: Connection, limit: int) -> Sequence[Any]:
-    """The newest notices."""
-    return connection.execute(_LISTED, {"limit": limit}).all()

@@ -7,11 +7,28 @@ from __future__ import annotations
 
 import click
 
-from tasks.watches.commands import as_json
-from workers.output import FAILED, NOT_FOUND, database, fail, handle_db_errors, say, show
+from workers.cli import (
+    FAILED,
+    NOT_FOUND,
+    Group,
+    as_json,
+    completion,
+    connect,
+    database,
+    fail,
+    handle_db_errors,
+    say,
+    show,
+    typed,
+)
+
+channel_names = completion.of("channel", "select name, kind from channel order by name")
+notice_ids = completion.of(
+    "notice", "select id::text, state || ' for ' || channel from notice order by id desc limit 50"
+)
 
 
-@click.group()
+@click.group(cls=Group)
 def notify() -> None:
     """Notices to people: channels, test, preview, outbox, resend."""
 
@@ -21,19 +38,10 @@ def notify() -> None:
 @handle_db_errors
 def channels_(as_json: bool) -> None:
     """Where notices go, and what waits for each."""
-    from sqlalchemy import text
+    from tasks.watches import queries
 
-    query = text("""
-        select c.name, c.kind, c.target, c.upstream, c.enabled, c.max_per_hour, c.incidents,
-               count(n.id) filter (where n.state in ('waiting', 'sending')) as waiting,
-               count(n.id) filter (where n.state = 'sent') as sent,
-               count(n.id) filter (where n.state = 'dead') as dead,
-               (select case when free_at > clock_timestamp() then free_at end
-                  from channel_room(c.name)) as held_until
-          from channel c left join notice n on n.channel = c.name group by c.name order by c.name
-    """)
-    with database() as connection:
-        found = [dict(row) for row in connection.execute(query).mappings()]
+    with connect() as connection:
+        found = queries.channels(connection)
     columns = (
         "name",
         "kind",
@@ -50,7 +58,7 @@ def channels_(as_json: bool) -> None:
 
 
 @notify.command("test")
-@click.argument("channel")
+@click.argument("channel", shell_complete=channel_names)
 @handle_db_errors
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
@@ -71,7 +79,7 @@ def test(channel: str) -> None:
 
 
 @notify.command("preview")
-@click.argument("notice", type=int)
+@click.argument("notice", type=int, shell_complete=notice_ids)
 @handle_db_errors
 def preview(notice: int) -> None:
     """The message that a notice makes on its own, for its kind of channel."""
@@ -90,7 +98,7 @@ def preview(notice: int) -> None:
     with database() as connection:
         row = connection.execute(query, {"id": notice}).one_or_none()
     if row is None:
-        fail(f"there is no notice {notice}", "celery -A workers.app notify outbox", NOT_FOUND)
+        fail(f"there is no notice {notice}", typed("notify outbox"), NOT_FOUND)
     notes = [messages.note_of(row)]
     if row.kind in {"discord", "webhook"}:
         body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
@@ -105,16 +113,16 @@ def preview(notice: int) -> None:
 @handle_db_errors
 def outbox(number: int, as_json: bool) -> None:
     """The newest notices: waiting, sent, given up and why."""
-    from tasks.watches import notices
+    from tasks.watches import queries
 
-    with database() as connection:
-        found = [dict(row._mapping) for row in notices.listed(connection, number)]  # noqa: SLF001
+    with connect() as connection:
+        found = queries.notices(connection, number)
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
     show(found, columns, as_json=as_json)
 
 
 @notify.command("resend")
-@click.argument("notice", type=int, required=False)
+@click.argument("notice", type=int, required=False, shell_complete=notice_ids)
 @handle_db_errors
 def resend(notice: int | None) -> None:
     """Try a notice that was given up once more; without a number, all of them."""
@@ -123,5 +131,5 @@ def resend(notice: int | None) -> None:
     with database() as connection:
         number = notices.resend(connection, notice)
     if not number:
-        fail("no such notice was given up", "celery -A workers.app notify outbox", NOT_FOUND)
+        fail("no such notice was given up", typed("notify outbox"), NOT_FOUND)
     say(f"{number} will be sent again")

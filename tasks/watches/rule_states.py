@@ -8,6 +8,7 @@ from sqlalchemy.types import BigInteger
 
 from tasks.watches import rules
 from tasks.watches.grammar import RuleError
+from tasks.watches.parsed_rules import ready
 from workers.db import Base, DefaultNow
 
 
@@ -47,7 +48,7 @@ def check_edited(connection: Connection) -> tuple[int, int]:
         at: int | None = None
         hint: str | None = None
         try:
-            rules.ready(row, common)
+            ready(row, common)
             right += 1
         except RuleError as found:
             error, at, hint = str(found), found.at, found.hint

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tasks.listings import store, text_fields
 from tasks.listings.scrape import ScrapeOptions
-from tasks.watches import evaluation, grammar, nodes, registry, rules, wording
+from tasks.watches import evaluation, grammar, nodes, parsed_rules, registry, wording
 from tasks.watches.filters import Filters
 from tests.support.cases.classifieds import CaseEnvironment, card_html, parsed
 from tests.support.cases.common import cases
@@ -122,9 +122,9 @@ def listing_upsert(given: dict[str, Any], environment: Any) -> dict[str, Any]:
 
 
 def matcher(given: dict[str, Any], _: Any) -> dict[str, Any]:
-    """A rule as `rules.ready` reads it; one that is refused matches nothing."""
+    """A rule as `parsed_rules.ready` reads it; one that is refused matches nothing."""
     try:
-        rule, test = rules.parsed(given["expression"], grammar.ORIGINAL, "listing")
+        rule, test = parsed_rules.parsed(given["expression"], grammar.ORIGINAL, "listing")
     except grammar.RuleError as error:
         return {"error": error.kind, "match": False}
     (clause, *_rest) = nodes.clauses(rule)

@@ -94,21 +94,21 @@ def compiling(bench: BenchEnvironment, number: int) -> float:
 
     Our sessions switch it off; here they switch it on, so that the plans speak for themselves.
     """
-    from workers import db
+    from workers import postgres
 
     version = bench.value("show server_version")
     bench.sql.execute("set jit = on")
     if not bench.value("select pg_jit_available()"):
         say("burst_jit", server=version, skipped="built without LLVM: name a stock one by --postgres")
         return 1.0
-    options, found = db.SESSION_OPTIONS, {}
+    options, found = postgres.SESSION_OPTIONS, {}
     rates: dict[str, list[dict[str, float]]] = {"on": [], "off": []}
     one_beat(bench, number)
     for _ in range(5):
         for jit, done in rates.items():
-            db.SESSION_OPTIONS = f"{options} -c jit={jit}"
+            postgres.SESSION_OPTIONS = f"{options} -c jit={jit}"
             done.append(one_beat(bench, number))
-    db.SESSION_OPTIONS = options
+    postgres.SESSION_OPTIONS = options
     for jit, done in rates.items():
         # The best of five: a machine that is busy with others only makes it slower.
         found[jit] = max(one["per_second"] for one in done)

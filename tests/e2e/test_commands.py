@@ -180,7 +180,7 @@ def test_ctrl_c_hands_a_run_here_back_with_what_is_left(
     _, said = process.communicate(timeout=20)
 
     assert process.returncode == 130, said
-    assert "handed back; workers go on with it, or: celery schedule stop" in said
+    assert "handed back; workers go on with it, or: celery -A workers.app schedule stop" in said
     run = connection.execute("select state, finished_at from run").fetchone()
     assert (run["state"], run["finished_at"]) == ("running", None)
     assert connection.execute("select from batch where state = 'running'").fetchall() == []
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_the_waiting_not_the_run(typed: Any, counting: str, celery_p
     _, said = process.communicate(timeout=20)
 
     assert process.returncode == 130, said
-    assert "it goes on; to end it: celery schedule stop" in said
+    assert "it goes on; to end it: celery -A workers.app schedule stop" in said
     again = typed("watch", said.rsplit("stop ", 1)[1].strip())
     out, said = again.communicate(timeout=60)
     assert again.returncode == 0, said

@@ -102,7 +102,7 @@ def test_a_database_out_of_reach_is_said_in_a_sentence(monkeypatch: pytest.Monke
         db.reset()
         settings.cache_clear()
     assert away.exit_code == 5
-    assert "the database is out of reach" in away.stderr
+    assert "the database at 127.0.0.1, port 1 is out of reach: Connection refused" in away.stderr
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_a_database_out_of_reach_is_exit_code_5(cli: Cli, monkeypatch: pytest.Mo
     done = cli("list")
 
     assert done.exit_code == 5
-    assert "the database is out of reach" in done.stderr
+    assert "the database at 127.0.0.1, port 1 is out of reach: Connection refused" in done.stderr
     assert "secret" not in done.output
 
 
@@ -195,23 +195,6 @@ def test_pause_and_resume_everything(cli: Cli, hourly: str, connection: Any) -> 
     }
     assert cli("enable", "--all").exit_code == 0
     assert only(connection, "select paused from pause_switch") == {"paused": False}
-
-
-def test_completion_offers_names_with_their_timing(cli: Cli, hourly: str) -> None:
-    from beat.cli.shared import names
-
-    (item,) = names(None, None, "hou")  # type: ignore[arg-type]
-    assert (item.value, item.help) == ("hourly", "every 1 hour, on")
-    assert names(None, None, "x") == []  # type: ignore[arg-type]
-
-
-def test_completion_is_silent_without_a_database(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from beat.cli.shared import names
-    from tests.support.postgres import forget_caches
-
-    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://127.0.0.1:1/none")
-    forget_caches()
-    assert names(None, None, "") == []  # type: ignore[arg-type]
 
 
 def test_a_backfill_tells_what_it_takes_and_needs_a_yes(cli: Cli, hourly: str, connection: Any) -> None:

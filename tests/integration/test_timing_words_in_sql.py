@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beat.time.lengths import length_words
+from workers.words import duration_words
 
 MILLI = timedelta(milliseconds=1)
 
@@ -53,7 +53,7 @@ def test_lengths_of_time_are_said_alike(
         " from unnest(%s::interval[]) with ordinality p(span, place) order by place",
         (spans,),
     ).fetchall()
-    assert [row["words"] for row in rows] == [length_words(one) for one in spans]
+    assert [row["words"] for row in rows] == [duration_words(one) for one in spans]
 
 
 def test_what_is_out_of_the_ordinary_or_broken_stays_as_written(

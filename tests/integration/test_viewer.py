@@ -138,14 +138,13 @@ def test_whatever_a_viewer_holds_beat_works_on_and_people_are_told(
 
 
 def test_a_persons_login_has_limits_of_its_own_and_doctor_names_one_without(
-    connection: Any, database: Any, broker_url: str
+    connection: Any, database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers.app import app
     from workers.doctor import findings
 
     made, by_hand = database.name.replace("test_", "made_"), database.name.replace("test_", "hand_")
     at = database.url.partition("@")[2]
-    app.conf.broker_url = app.conf.broker_write_url = broker_url
+    monkeypatch.setenv("WATCHKEEPER_BROKER_URL", broker_url)
     opened = []
     try:
         said = connection.execute("select make_login(%s) as it", (made,)).fetchone()["it"]
@@ -159,13 +158,13 @@ def test_a_persons_login_has_limits_of_its_own_and_doctor_names_one_without(
             assert value not in {"0", "0s"}, name
         with pytest.raises(psycopg.OperationalError, match="too many connections"):
             psycopg.connect(f"postgresql://{made}:kiwi@{at}")
-        told = dict(findings(connection, app))["logins"]
+        told = dict(findings(connection))["logins"]
         assert told is not None
         assert f"SELECT limit_login('{by_hand}');" in told
         assert made not in told
 
         connection.execute("select limit_login(%s)", (by_hand,))
-        assert by_hand not in (dict(findings(connection, app))["logins"] or "")
+        assert by_hand not in (dict(findings(connection))["logins"] or "")
     finally:
         for one in opened:
             one.close()

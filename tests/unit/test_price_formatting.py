@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.prices import values
 from tasks.watches import messages
 from tasks.watches.wording import amount_text, price_text
-from workers import output
+from workers.cli import output
 
 
 @pytest.mark.outside(28)

@@ -147,7 +147,7 @@ def test_the_log_on_a_terminal_holds_one_printable_line(
 
 
 def test_commands_print_by_the_one_function_that_cleans() -> None:
-    """click.echo itself is left to workers/output.py."""
+    """click.echo itself is left to workers/cli."""
     found: dict[str, Any] = {
         str(path.relative_to(ROOT)): len(
             re.findall(r"click\.s?echo\(|(?<![\w.])print\(", path.read_text())
@@ -161,7 +161,7 @@ def test_commands_print_by_the_one_function_that_cleans() -> None:
 def test_a_table_on_a_terminal_holds_no_escape_of_its_values() -> None:
     """Rows that somebody else wrote, printed by `show` on a terminal of its own."""
     program = (
-        "from workers.output import show, say\n"
+        "from workers.cli import show, say\n"
         "show([{'a': 'x\\x1b[2Jy \\u202e[bold]z', 'b': 'failed\\\\'}], ('a', 'b'))\n"
         "say('n\\x9b2J')\n"
     )

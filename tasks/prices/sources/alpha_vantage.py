@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_bar
-from tasks.prices.quotes import Price
 from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
+from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_row
-from tasks.prices.quotes import Price, last_close
+from tasks.prices.quotes import last_close
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
+from tasks.prices.values import Price
 from workers.errors import BrokenResponse, NotFound, SettingMissing
 from workers.settings import settings
 from workers.upstreams import UpstreamClient

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.prices import values
-from tasks.prices.quotes import Price
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.sources.refusals import PremiumOnly
+from tasks.prices.values import Price
 from tests.support.cases.common import only
 from workers.errors import (
     Blocked,

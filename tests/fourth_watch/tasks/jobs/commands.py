@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from workers.output import database, handle_db_errors, show
+from workers.cli import database, handle_db_errors, show
 
 
 @click.group()

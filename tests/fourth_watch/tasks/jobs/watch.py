@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.jobs.job_postings import age_hours
-from tasks.watches import matches
-from tasks.watches.deletes import rows
+from tasks.watches.deletes import points_to, rows
 from tasks.watches.watch import NUMBER, REGIONS, Days, Field, Imitation, Seed, Watch
 
 _ROWS = """
@@ -16,7 +15,7 @@ select p.*, clock_timestamp() as now from job_posting p
    and (cast(:key as text) is null or p.id = cast(:key as bigint))
  order by p.id desc
 """
-_UNSEEN = f"last_seen_at < :before and not {matches.points_to('job', 'job_posting.id')}"
+_UNSEEN = f"last_seen_at < :before and not {points_to('job', 'job_posting.id')}"
 
 
 def fields_of(row: Any) -> dict[str, Any]:

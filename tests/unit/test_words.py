@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beat.time.lengths import length_words
+from workers.words import count_words, duration_words, rate_words, time_words
 
 SECOND = timedelta(seconds=1)
 
@@ -25,12 +25,30 @@ SECOND = timedelta(seconds=1)
     ],
 )
 def test_a_length_of_time_is_said_in_words(span: timedelta, words: str) -> None:
-    assert length_words(span) == words
+    assert duration_words(span) == words
 
 
 @given(st.timedeltas(SECOND, timedelta(days=9999)).map(lambda one: one // SECOND * SECOND))
 def test_words_of_a_length_lose_nothing(span: timedelta) -> None:
     units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
-    words = length_words(span).split(" ")
+    words = duration_words(span).split(" ")
     pairs = zip(words[::2], words[1::2], strict=True)
     assert sum(int(number) * units[unit.rstrip("s")] for number, unit in pairs) * SECOND == span
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (count_words(1, "rule"), "1 rule"),
+        (count_words(2, "rule"), "2 rules"),
+        (count_words(0, "batch", "batches"), "0 batches"),
+        (rate_words(30, timedelta(minutes=1)), "30 calls a minute"),
+        (rate_words(1, timedelta(hours=1)), "1 call an hour"),
+        (rate_words(5, timedelta(minutes=5)), "5 calls in 5 minutes"),
+        (rate_words(500, timedelta(days=1)), "500 calls a day"),
+        (rate_words(2, timedelta(hours=1, minutes=30)), "2 calls in 1 hour 30 minutes"),
+        (time_words(datetime(2026, 12, 24, 17, tzinfo=UTC)), "2026-12-24 17:00:00 UTC"),
+    ],
+)
+def test_counts_rates_and_times_are_said_in_one_way(words: str, said: str) -> None:
+    assert words == said

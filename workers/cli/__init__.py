@@ -1,0 +1,48 @@
+"""What commands are made of: output, connection, options, completion.  Loads nothing large."""
+
+from workers.cli import completion
+from workers.cli.commands import Command, Group, as_json, command, dry_run, yes
+from workers.cli.database import connect, database, handle_db_errors
+from workers.cli.output import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NOT_FOUND,
+    REFUSED,
+    UNREACHABLE,
+    USAGE,
+    confirm,
+    fail,
+    plain,
+    print_json,
+    say,
+    show,
+)
+from workers.cli.surface import command as typed
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "NOT_FOUND",
+    "REFUSED",
+    "UNREACHABLE",
+    "USAGE",
+    "Command",
+    "Group",
+    "as_json",
+    "command",
+    "completion",
+    "confirm",
+    "connect",
+    "database",
+    "dry_run",
+    "fail",
+    "handle_db_errors",
+    "plain",
+    "print_json",
+    "say",
+    "show",
+    "typed",
+    "yes",
+]

@@ -1,0 +1,68 @@
+"""What every command of ours has: options of one meaning, `-q`, and "did you mean"."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import click
+
+QUIET = "watchkeeper.quiet"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
+dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
+yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
+
+
+def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.meta[QUIET] = True
+
+
+class Command(click.Command):
+    """A command with `-q`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        quiet = click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_be_quiet,
+            help="results and errors only, no remarks",
+        )  # fmt: skip
+        self.params.append(quiet)
+
+
+class Group(click.Group):
+    """Commands with `-q`; a mistyped name is answered with similar ones."""
+
+    command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 3, 0.5) if args else []
+            if not near:
+                raise
+            said = f"No such command {args[0]!r}.  Did you mean {' or '.join(near)}?"
+            raise click.UsageError(said, error.ctx) from None
+
+
+command = functools.partial(click.command, cls=Command)
+
+
+def is_quiet() -> bool:
+    """Whether remarks are unwanted: `-q` of the command, or Celery's own."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return False
+    return bool(context.meta.get(QUIET) or getattr(context.find_root().obj, "quiet", False))
+
+
+def is_json() -> bool:
+    """Whether the command's answer is JSON."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("as_json"))

@@ -1,0 +1,35 @@
+"""Which program a person uses, so that hints name it: `watchkeeper …` or `celery -A workers.app …`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+#: Program names; each is also the program in the audit.
+WATCHKEEPER, CELERY = "watchkeeper", "celery schedule"
+
+
+def program() -> str:
+    """The program that runs, for the audit."""
+    return WATCHKEEPER if _is_watchkeeper() else CELERY
+
+
+def prefix() -> str:
+    """What stands before a command's name, as it has to be typed here."""
+    if _is_watchkeeper():
+        return "watchkeeper"
+    return "celery" if os.environ.get("CELERY_APP") else "celery -A workers.app"
+
+
+def command(words: str) -> str:
+    """A command as it has to be typed here: ``schedule runs`` → ``watchkeeper schedule runs``."""
+    return f"{prefix()} {words}"
+
+
+def actor() -> str:
+    """The person, for the audit; empty when nobody is known."""
+    return os.environ.get("WATCHKEEPER_ACTOR") or os.environ.get("USER") or ""
+
+
+def _is_watchkeeper() -> bool:
+    return os.path.basename(sys.argv[0] if sys.argv else "").startswith("watchkeeper")  # noqa: PTH119

@@ -1,0 +1,36 @@
+"""What this code brings, read from its files: importing it all would take `doctor` a second."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+from workers.domains import domains
+
+#: Alembic's folder.
+MIGRATIONS = Path(__file__).parents[1] / "alembic"
+_REVISION = re.compile(r'^(revision|down_revision)(?:: [^=]+)? = (?:"(\w+)"|None)', re.MULTILINE)
+#: A task's name is its module.
+_TASK = re.compile(r"^@app\.task\(\s*name=__name__\b", re.MULTILINE)
+
+
+def heads() -> list[str]:
+    """Revisions that no other follows, of this code and of domains elsewhere."""
+    folders = [MIGRATIONS / "versions", *(one.revisions for one in domains().values() if one.revisions)]
+    made: set[str] = set()
+    followed: set[str] = set()
+    for file in (file for folder in folders for file in folder.glob("*.py")):
+        for name, revision in _REVISION.findall(file.read_text()):
+            (made if name == "revision" else followed).add(revision)
+    return sorted(made - followed)
+
+
+def task_names() -> set[str]:
+    """Names of the tasks under ``tasks``."""
+    return {
+        ".".join(["tasks", *file.relative_to(folder).with_suffix("").parts])
+        for folder in map(Path, import_module("tasks").__path__)
+        for file in folder.rglob("*.py")
+        if _TASK.search(file.read_text())
+    }

@@ -1,0 +1,56 @@
+"""What every connection to Postgres has: its address, session settings and keepalives.
+
+It imports nothing large: a command that only reads starts with this and the driver.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+#: Folder of mounted secrets on container platforms, one file per setting.
+SECRETS_DIR = Path("/run/secrets")
+DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
+DEFAULT_URL = "postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"
+
+#: Session settings of all connections of the program: no statement waits forever for a lock.
+SESSION_OPTIONS = (
+    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    " -c timezone=UTC -c jit=off"
+)
+KEEPALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20000,
+}
+
+
+def libpq_dsn(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def setting(name: str) -> str | None:
+    """A setting as `workers.settings` finds it: the variable in any case, else the mounted file."""
+    wanted = f"watchkeeper_{name}"
+    for key in (wanted.upper(), *os.environ):
+        if key.lower() == wanted and key in os.environ:
+            return os.environ[key]
+    try:
+        file = next(path for path in SECRETS_DIR.iterdir() if path.name.lower() == wanted)
+        return file.read_text().strip()
+    except (OSError, StopIteration):
+        return None
+
+
+def database_dsn() -> str:
+    """The address of the database for libpq (contains the password)."""
+    return libpq_dsn(setting("database_url") or DEFAULT_URL)
+
+
+def connect_args(application: str) -> dict[str, Any]:
+    """Arguments of libpq for ``application`` (shown in pg_stat_activity and in the audit)."""
+    return {**KEEPALIVE, "application_name": application, "options": SESSION_OPTIONS}

@@ -1,0 +1,39 @@
+"""Durations, counts, rates and times in words, as the SQL functions of these names (pure)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def duration_words(span: timedelta) -> str:
+    """A length of time: "5 minutes", "1 hour 30 minutes", "0.5 seconds"."""
+    rest = abs(round(span / timedelta(milliseconds=1)))
+    words = []
+    for seconds, unit in _UNITS:
+        number, rest = divmod(rest, seconds * 1000)
+        if number:
+            words.append(count_words(number, unit))
+    if rest or not words:
+        words.append(f"{rest / 1000:g} second" + ("s" if rest != 1000 else ""))
+    return ("minus " if span < timedelta() and words != ["0 seconds"] else "") + " ".join(words)
+
+
+def count_words(number: int, one: str, several: str | None = None) -> str:
+    """A number of things: "1 rule", "2 rules", "1 batch", "3 batches"."""
+    return f"{number} {one}" if number == 1 else f"{number} {several or f'{one}s'}"
+
+
+def rate_words(calls: int, per: timedelta, one: str = "call") -> str:
+    """So many in a length of time: "30 calls a minute", "1 call in 5 minutes", "2 calls an hour"."""
+    words = duration_words(per)
+    number, _, unit = words.partition(" ")
+    if number == "1" and " " not in unit:
+        return f"{count_words(calls, one)} {'an' if unit == 'hour' else 'a'} {unit}"
+    return f"{count_words(calls, one)} in {words}"
+
+
+def time_words(at: datetime) -> str:
+    """A time to the second: "2026-12-24 17:00:00 UTC"."""
+    return at.strftime("%Y-%m-%d %H:%M:%S ") + (at.tzname() or "")
