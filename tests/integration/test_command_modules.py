@@ -39,7 +39,7 @@ ALLOWED = {
     "watch found quote": EVALUATING,
     "watch test price>5": EVALUATING,
     "doctor": BASE | {"kombu", "amqp", "vine", "redis", "packaging", "tzdata", "tzlocal", "dateutil", "six", "async_timeout",
-               "billiard", "yaml"},
+               "billiard", "yaml", "opentelemetry"},
     "completion bash": HELP,
     "--help": HELP,
 }  # fmt: skip
