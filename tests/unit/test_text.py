@@ -188,7 +188,7 @@ def test_progress_bars_and_questions_show_only_printable_text_and_read_no_markup
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from beat.cli.progress import Bars
-    from workers import output
+    from workers.cli import output
 
     bars = Bars()
     words = "[/x] [red]" + "".join(one for one in HOSTILE if one != "\ud800")
