@@ -181,6 +181,7 @@ declare
     dues timestamptz[];
     per_run record;
     waits interval;
+    now_ constant timestamptz := clock_timestamp();
 begin
     perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
@@ -191,16 +192,17 @@ begin
     select k.upstream into upstream from task_kind k where k.name = s.task;
     -- What its last runs took is what these will take, as far as anybody can know.
     select avg(r.total) as items, avg(c.calls) as calls, avg(r.finished_at - r.started_at) as length into per_run
-      from (select id, total, finished_at, started_at from run
+      from (select id, total, created_at, finished_at, started_at from run
              where run.schedule = s.name and state in ('succeeded', 'partial') order by created_at desc limit 20) r,
-           lateral (select count(*) as calls from permit p where p.run_id = r.id) c;
+           lateral (select count(*) as calls from permit p where p.run_id = r.id and p.granted_at >= r.created_at) c;
     items := ceil(per_run.items * runs);
     calls := ceil(per_run.calls * runs);
     select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
       into quota_left, waits
-      from quota q, lateral (select count(*) as calls from permit p
-                              where p.upstream = q.upstream
-                                and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+      from quota q, lateral window_start(q.per, q.timezone, now_) as begins,
+           lateral (select count(*) as calls from permit p
+                     where p.upstream = q.upstream and p.stamp > begins
+                       and p.granted_at > begins - max_permit_lease()) used
      where q.upstream = backfill.upstream;
     -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
     takes := duration_words(date_trunc('second', greatest(
@@ -844,6 +846,45 @@ $$;
 -- Name: FUNCTION day_start(timezone text, now_ timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.day_start(timezone text, now_ timestamp with time zone) IS 'When the day of a timezone''s calendar began';
 
+-- Name: drop_partition(text, timestamp with time zone, integer); Type: FUNCTION
+CREATE FUNCTION public.drop_partition(of_table text, before timestamp with time zone, max_rows integer, OUT partition text, OUT about_rows bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET lock_timeout TO '100ms'
+    AS $_$
+declare
+    rules partitioned_table;
+    oldest timestamptz := before;
+begin
+    select * into rules from partitioned_table where name = of_table;
+    if not found then
+        raise exception 'no partitioned table named "%"', of_table
+            using errcode = '22023', hint = 'SELECT name FROM partitioned_table;';
+    end if;
+    if of_table = 'permit' then
+        -- What a window may still count stays, whatever was asked.
+        oldest := least(before, clock_timestamp() - (select coalesce(max(per), '0') from quota) - max_permit_lease());
+    end if;
+    select p.name into partition from partitions_of(of_table) p where p.ends <= oldest order by p.ends limit 1;
+    if partition is not null then
+        about_rows := coalesce(pg_stat_get_live_tuples(to_regclass(format('history.%I', partition))), 0);
+        execute format('drop table history.%I', partition);
+        return;
+    end if;
+    execute format('delete from history.%1$I where ctid = any(array('
+                   'select ctid from history.%1$I where %2$I < $1 limit $2 for update skip locked))',
+                   of_table || '_default', rules.key)
+      using oldest, max_rows;
+    get diagnostics about_rows = row_count;
+    if about_rows > 0 then
+        partition := of_table || '_default';
+    end if;
+end
+$_$;
+
+-- Name: FUNCTION drop_partition(of_table text, before timestamp with time zone, max_rows integer, OUT partition text, OUT about_rows bigint); Type: COMMENT
+COMMENT ON FUNCTION public.drop_partition(of_table text, before timestamp with time zone, max_rows integer, OUT partition text, OUT about_rows bigint) IS 'Drops the oldest partition that ends before a time, or else deletes such rows of the default one, and says which; partition is null when there is nothing; waits at most 100 ms for a lock';
+
 -- Name: due_times(public.schedule, timestamp with time zone, timestamp with time zone, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.due_times(s public.schedule, anchor timestamp with time zone, first timestamp with time zone, until timestamp with time zone, most integer) RETURNS timestamp with time zone[]
     LANGUAGE plpgsql STABLE
@@ -1128,6 +1169,52 @@ $$;
 -- Name: FUNCTION make_login(login text, role text); Type: COMMENT
 COMMENT ON FUNCTION public.make_login(login text, role text) IS 'Make a person''s login with its limits; an administrator''s: SELECT make_login(''alice'', ''operator'');';
 
+-- Name: make_partition(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.make_partition(of_table text, now_ timestamp with time zone DEFAULT clock_timestamp()) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET lock_timeout TO '100ms'
+    AS $_$
+declare
+    rules partitioned_table;
+    since timestamptz;
+    part text;
+begin
+    select * into rules from partitioned_table where name = of_table;
+    if not found then
+        raise exception 'no partitioned table named "%"', of_table
+            using errcode = '22023', hint = 'SELECT name FROM partitioned_table;';
+    end if;
+    since := partition_missing(rules, now_);
+    if since is null then
+        return null;
+    end if;
+    part := format('%s_%s', of_table, to_char(since at time zone 'UTC', 'YYYYMMDD'));
+    execute format('create table history.%I (like %I including defaults including constraints including comments'
+                   ' including storage)', part, of_table);
+    execute format('comment on table history.%I is %L', part, format('Partition of %s', of_table));
+    -- Rows that came while there was no partition for them: attaching would be refused while the default
+    -- partition holds them.
+    execute format('with moved as (delete from history.%I where %I >= $1 and %2$I < $2 returning *)'
+                   ' insert into history.%3$I select * from moved', of_table || '_default', rules.key, part)
+      using since, since + rules.width;
+    execute format('alter table %I attach partition history.%I for values from (%L) to (%L)',
+                   of_table, part, since, since + rules.width);
+    return part;
+end
+$_$;
+
+-- Name: FUNCTION make_partition(of_table text, now_ timestamp with time zone); Type: COMMENT
+COMMENT ON FUNCTION public.make_partition(of_table text, now_ timestamp with time zone) IS 'Makes the next partition that a table needs and returns its name, null when none is missing; waits at most 100 ms for a lock';
+
+-- Name: max_permit_lease(); Type: FUNCTION
+CREATE FUNCTION public.max_permit_lease() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ select interval '1 hour' $$;
+
+-- Name: FUNCTION max_permit_lease(); Type: COMMENT
+COMMENT ON FUNCTION public.max_permit_lease() IS 'No permit has a longer lease: a call was let through at most so long before its stamp';
+
 -- Name: next_runs(text, integer); Type: FUNCTION
 CREATE FUNCTION public.next_runs(schedule_name text, n integer DEFAULT 5) RETURNS TABLE(due_at timestamp with time zone, local text, ahead text)
     LANGUAGE plpgsql STABLE
@@ -1339,6 +1426,98 @@ $_$;
 -- Name: FUNCTION options_check(task text, options jsonb, schema jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.options_check(task text, options jsonb, schema jsonb) IS 'Refuses options that the kind''s JSON Schema does not allow (the subset that tests name)';
 
+-- Name: partitioned_table; Type: TABLE
+CREATE TABLE public.partitioned_table (
+    name text NOT NULL,
+    key text NOT NULL,
+    width interval NOT NULL,
+    ahead interval NOT NULL
+);
+
+-- Name: TABLE partitioned_table; Type: COMMENT
+COMMENT ON TABLE public.partitioned_table IS 'Tables partitioned by time: partitions are made ahead and dropped whole.';
+
+-- Name: COLUMN partitioned_table.name; Type: COMMENT
+COMMENT ON COLUMN public.partitioned_table.name IS 'Table; its partitions are tables of schema history';
+
+-- Name: COLUMN partitioned_table.key; Type: COMMENT
+COMMENT ON COLUMN public.partitioned_table.key IS 'Column of the time that a row belongs to';
+
+-- Name: COLUMN partitioned_table.width; Type: COMMENT
+COMMENT ON COLUMN public.partitioned_table.width IS 'Time that one partition is for';
+
+-- Name: COLUMN partitioned_table.ahead; Type: COMMENT
+COMMENT ON COLUMN public.partitioned_table.ahead IS 'How far ahead partitions are made';
+
+-- Name: partition_missing(public.partitioned_table, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.partition_missing(rules public.partitioned_table, now_ timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+    -- A Monday: partitions of a week begin on one.
+    origin constant timestamptz := '2001-01-01 00:00:00+00';
+    outside timestamptz[];
+begin
+    execute format('select array_agg(distinct date_bin($1, %I, $2)) from history.%I', rules.key, rules.name || '_default')
+       into outside using rules.width, origin;
+    return (select min(wanted.begins)
+              from (select generate_series(date_bin(rules.width, now_, origin), now_ + rules.ahead, rules.width)
+                    union select unnest(outside)) wanted(begins)
+             where not exists (select from partitions_of(rules.name) p
+                                where p.begins <= wanted.begins and wanted.begins < p.ends));
+end
+$_$;
+
+-- Name: FUNCTION partition_missing(rules public.partitioned_table, now_ timestamp with time zone); Type: COMMENT
+COMMENT ON FUNCTION public.partition_missing(rules public.partitioned_table, now_ timestamp with time zone) IS 'Where the first partition begins that is wanted and not there: ahead of now, or for rows of the default one';
+
+-- Name: partition_troubles(); Type: FUNCTION
+CREATE FUNCTION public.partition_troubles(OUT table_name text, OUT problem text, OUT severity text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+    rules partitioned_table;
+    outside boolean;
+begin
+    for rules in select * from partitioned_table
+    loop
+        table_name := rules.name;
+        execute format('select exists (select from history.%I)', rules.name || '_default') into outside;
+        severity := 'warning';
+        if outside then
+            problem := 'rows lie in its default partition, because no other is for their time';
+            return next;
+        end if;
+        if not exists (select from partitions_of(rules.name) p where p.ends > clock_timestamp() + rules.ahead / 2) then
+            problem := 'no partition is made for the time ahead';
+            return next;
+        end if;
+    end loop;
+end
+$$;
+
+-- Name: FUNCTION partition_troubles(OUT table_name text, OUT problem text, OUT severity text); Type: COMMENT
+COMMENT ON FUNCTION public.partition_troubles(OUT table_name text, OUT problem text, OUT severity text) IS 'Partitioned tables whose rows lie in the default partition, or that have no partitions ahead';
+
+-- Name: partitions_of(text); Type: FUNCTION
+CREATE FUNCTION public.partitions_of(of_table text, OUT name text, OUT begins timestamp with time zone, OUT ends timestamp with time zone, OUT is_default boolean) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    AS $$
+    select child.relname::text,
+           case when bound.words ~ 'FROM \(MINVALUE\)' then '-infinity'
+                else substring(bound.words from 'FROM \(''([^'']+)''\)')::timestamptz end,
+           substring(bound.words from 'TO \(''([^'']+)''\)')::timestamptz,
+           bound.words = 'DEFAULT'
+      from pg_inherits i
+      join pg_class child on child.oid = i.inhrelid
+     cross join lateral (select pg_get_expr(child.relpartbound, child.oid) as words) bound
+     where i.inhparent = to_regclass(format('public.%I', of_table))
+$$;
+
+-- Name: FUNCTION partitions_of(of_table text, OUT name text, OUT begins timestamp with time zone, OUT ends timestamp with time zone, OUT is_default boolean); Type: COMMENT
+COMMENT ON FUNCTION public.partitions_of(of_table text, OUT name text, OUT begins timestamp with time zone, OUT ends timestamp with time zone, OUT is_default boolean) IS 'Partitions of a table with the times they are for; the default one holds what no other is for';
+
 -- Name: past_words(interval); Type: FUNCTION
 CREATE FUNCTION public.past_words(passed interval) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1545,6 +1724,7 @@ COMMENT ON COLUMN public.upstream_state.spare IS 'Permits to give before wide wi
 -- Name: permit_refusal(public.upstream, public.upstream_state, timestamp with time zone, boolean); Type: FUNCTION
 CREATE FUNCTION public.permit_refusal(rules public.upstream, state public.upstream_state, now_ timestamp with time zone, recount boolean, OUT free_at timestamp with time zone, OUT reason text, OUT cause text, OUT window_length interval, OUT spare integer) RETURNS record
     LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
     limits record;
@@ -1554,6 +1734,8 @@ declare
     spaced interval;
     -- Windows that hold more than this are counted only when what was spare at the last count is used up.
     wide constant integer := 50;
+    -- A stamp lies at most so long after its call was let through: older partitions are not looked at.
+    longest constant interval := max_permit_lease();
     begins timestamptz;
     leaves_at timestamptz;
 begin
@@ -1572,7 +1754,7 @@ begin
     -- again soon.  After a block one call goes first; the others wait for its response.
     places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
-     order by stamp desc offset places - 1 limit 1;
+       and granted_at > now_ - longest order by stamp desc offset places - 1 limit 1;
     if found then
         free_at := now_ + interval '50 milliseconds';
         reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
@@ -1582,7 +1764,7 @@ begin
         (select max(per / calls) from quota where upstream = rules.name and paced));
     if spaced > interval '0' then
         select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
-         order by stamp desc limit 1;
+           and granted_at > now_ - spaced - longest order by stamp desc limit 1;
         if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
             free_at := least(nth, now_) + spaced;
             reason := 'one call per ' || spaced;
@@ -1596,14 +1778,14 @@ begin
             continue when state.spare > 0 and not recount;
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
-                     order by stamp desc limit limits.calls) youngest;
+                       and granted_at > begins - longest order by stamp desc limit limits.calls) youngest;
             if used < limits.calls then
                 spare := least(spare, limits.calls - used);
                 continue;
             end if;
         else
             select stamp into nth from permit where upstream = rules.name and stamp > begins
-             order by stamp desc offset limits.calls - 1 limit 1;
+               and granted_at > begins - longest order by stamp desc offset limits.calls - 1 limit 1;
             continue when not found;
         end if;
         leaves_at := window_free(nth, limits.per, limits.timezone, now_);
@@ -1622,27 +1804,32 @@ COMMENT ON FUNCTION public.permit_refusal(rules public.upstream, state public.up
 
 -- Name: permits_available(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.permits_available(for_upstream text, now_ timestamp with time zone) RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
-    select case
+declare
+    longest constant interval := max_permit_lease();
+begin
+    return (select case
         when not u.enabled or s.blocked_until > now_ then 0
         else greatest(0, least(
             case when s.failures > 0 and s.blocked_until is not null then 1 else u.concurrency end
             - (select count(*) from (select from permit p where p.upstream = u.name
-                                        and p.stamp > now_ limit u.concurrency) flying),
+                                        and p.stamp > now_ and p.granted_at > now_ - longest limit u.concurrency) flying),
             (select min(q.calls - (select count(*) from (
-                 select from permit p where p.upstream = u.name and p.stamp > window_start(q.per, q.timezone, now_)
+                 select from permit p where p.upstream = u.name and p.stamp > begins and p.granted_at > begins - longest
                   limit q.calls) used))
-               from quota q where q.upstream = u.name),
+               from quota q, window_start(q.per, q.timezone, now_) as begins where q.upstream = u.name),
             case when spaced > interval '0'
-                 then 1 - (select count(*) from (select from permit p where p.upstream = u.name
-                                                    and p.stamp > now_ - spaced limit 1) last)
+                 then 1 - (select count(*) from (select from permit p where p.upstream = u.name and p.stamp > now_ - spaced
+                                                    and p.granted_at > now_ - spaced - longest limit 1) last)
             end))::integer
         end
       from upstream u join upstream_state s on s.upstream = u.name
       cross join lateral greatest(u.spacing, case when u.obey_robots then s.crawl_delay end,
           (select max(per / calls) from quota where upstream = u.name and paced)) as spaced
-     where u.name = for_upstream
+     where u.name = for_upstream);
+end
 $$;
 
 -- Name: FUNCTION permits_available(for_upstream text, now_ timestamp with time zone); Type: COMMENT
@@ -2907,14 +3094,21 @@ COMMENT ON FUNCTION public.sessions_changed() IS 'Trigger: schedules of a calend
 
 -- Name: settle_permits(bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
+declare
+    -- Nothing older can be unsettled and still count: older partitions are not looked at.
+    since constant timestamptz := clock_timestamp() - max_permit_lease()
+        - (select coalesce(max(e), 0) from unnest(elapsed) e) * interval '1 second';
+begin
     -- The answer was in `elapsed` seconds before the caller asked: by this clock now less that, never too early.
     update permit
        set settled = true, status = one.status,
            stamp = least(permit.stamp, clock_timestamp() - one.elapsed * interval '1 second')
       from unnest(answered, elapsed, statuses) as one(id, elapsed, status)
-     where permit.id = one.id and not permit.settled
+     where permit.id = one.id and not permit.settled and permit.granted_at > since;
+end
 $$;
 
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
@@ -3019,6 +3213,7 @@ COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run: waiti
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
     rules upstream;
@@ -3027,6 +3222,10 @@ declare
     now_ timestamptz;
     spare_ integer;
 begin
+    if lease > max_permit_lease() then
+        raise exception 'the lease of a permit is at most %, not %', max_permit_lease(), lease
+            using errcode = '22023', hint = 'A call''s total deadline must be shorter.';
+    end if;
     if current_setting('synchronous_commit') = 'off' then
         -- What is granted must outlive a crash, whatever the server is set to.
         perform set_config('synchronous_commit', 'on', true);
@@ -3646,6 +3845,50 @@ COMMENT ON COLUMN console.session.seen_at IS 'Last request, to a few minutes';
 
 -- Name: COLUMN session.expires_at; Type: COMMENT
 COMMENT ON COLUMN console.session.expires_at IS 'Not accepted any more from then on';
+
+-- Name: permit; Type: TABLE
+CREATE TABLE public.permit (
+    id bigint CONSTRAINT permit_id_not_null1 NOT NULL,
+    upstream text CONSTRAINT permit_upstream_not_null1 NOT NULL,
+    granted_at timestamp with time zone CONSTRAINT permit_granted_at_not_null1 NOT NULL,
+    stamp timestamp with time zone CONSTRAINT permit_stamp_not_null1 NOT NULL,
+    settled boolean DEFAULT false CONSTRAINT permit_settled_not_null1 NOT NULL,
+    status smallint,
+    run_id uuid,
+    seq integer,
+    path text
+)
+PARTITION BY RANGE (granted_at);
+
+-- Name: TABLE permit; Type: COMMENT
+COMMENT ON TABLE public.permit IS 'Every call to an upstream: the limiter''s log and the audit trail.';
+
+-- Name: COLUMN permit.id; Type: COMMENT
+COMMENT ON COLUMN public.permit.id IS 'Order of the calls';
+
+-- Name: COLUMN permit.upstream; Type: COMMENT
+COMMENT ON COLUMN public.permit.upstream IS 'The upstream';
+
+-- Name: COLUMN permit.granted_at; Type: COMMENT
+COMMENT ON COLUMN public.permit.granted_at IS 'When the call was let through';
+
+-- Name: COLUMN permit.stamp; Type: COMMENT
+COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, time of the response';
+
+-- Name: COLUMN permit.settled; Type: COMMENT
+COMMENT ON COLUMN public.permit.settled IS 'Whether the response is in';
+
+-- Name: COLUMN permit.status; Type: COMMENT
+COMMENT ON COLUMN public.permit.status IS 'HTTP status of the response';
+
+-- Name: COLUMN permit.run_id; Type: COMMENT
+COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
+
+-- Name: COLUMN permit.seq; Type: COMMENT
+COMMENT ON COLUMN public.permit.seq IS 'The batch that called';
+
+-- Name: COLUMN permit.path; Type: COMMENT
+COMMENT ON COLUMN public.permit.path IS 'Path called, without secrets';
 
 -- Name: alembic_version; Type: TABLE
 CREATE TABLE public.alembic_version (
@@ -4550,48 +4793,39 @@ CREATE VIEW public.notice_log AS
 -- Name: VIEW notice_log; Type: COMMENT
 COMMENT ON VIEW public.notice_log IS 'The outbox: messages to people, through which channel, and what its server answered';
 
--- Name: permit; Type: TABLE
-CREATE TABLE public.permit (
-    id bigint NOT NULL,
-    upstream text NOT NULL,
-    granted_at timestamp with time zone NOT NULL,
-    stamp timestamp with time zone NOT NULL,
-    settled boolean DEFAULT false NOT NULL,
-    status smallint,
-    run_id uuid,
-    seq integer,
-    path text
-);
+-- Name: partition_status; Type: VIEW
+CREATE VIEW public.partition_status AS
+ SELECT t.name AS table_name,
+    p.name AS partition,
+    p.begins,
+    p.ends,
+    p.is_default,
+    COALESCE(pg_stat_get_live_tuples(c.oid), (0)::bigint) AS about_rows
+   FROM ((public.partitioned_table t
+     CROSS JOIN LATERAL public.partitions_of(t.name) p(name, begins, ends, is_default))
+     JOIN pg_class c ON (((c.relname = p.name) AND (c.relnamespace = (to_regnamespace('history'::text))::oid))))
+  ORDER BY t.name, p.begins;
 
--- Name: TABLE permit; Type: COMMENT
-COMMENT ON TABLE public.permit IS 'Every call to an upstream: the limiter''s log and the audit trail.';
+-- Name: VIEW partition_status; Type: COMMENT
+COMMENT ON VIEW public.partition_status IS 'Partitions of the tables that grow: which times each is for and about how many rows it has';
 
--- Name: COLUMN permit.id; Type: COMMENT
-COMMENT ON COLUMN public.permit.id IS 'Order of the calls';
+-- Name: COLUMN partition_status.table_name; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.table_name IS 'Table that is partitioned';
 
--- Name: COLUMN permit.upstream; Type: COMMENT
-COMMENT ON COLUMN public.permit.upstream IS 'The upstream';
+-- Name: COLUMN partition_status.partition; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.partition IS 'The partition, a table of schema history';
 
--- Name: COLUMN permit.granted_at; Type: COMMENT
-COMMENT ON COLUMN public.permit.granted_at IS 'When the call was let through';
+-- Name: COLUMN partition_status.begins; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.begins IS 'First time it is for';
 
--- Name: COLUMN permit.stamp; Type: COMMENT
-COMMENT ON COLUMN public.permit.stamp IS 'End of its lease; once settled, time of the response';
+-- Name: COLUMN partition_status.ends; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.ends IS 'Times before this; a partition is dropped whole once all of it is old';
 
--- Name: COLUMN permit.settled; Type: COMMENT
-COMMENT ON COLUMN public.permit.settled IS 'Whether the response is in';
+-- Name: COLUMN partition_status.is_default; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.is_default IS 'Whether it holds what no other partition is for';
 
--- Name: COLUMN permit.status; Type: COMMENT
-COMMENT ON COLUMN public.permit.status IS 'HTTP status of the response';
-
--- Name: COLUMN permit.run_id; Type: COMMENT
-COMMENT ON COLUMN public.permit.run_id IS 'The run that called';
-
--- Name: COLUMN permit.seq; Type: COMMENT
-COMMENT ON COLUMN public.permit.seq IS 'The batch that called';
-
--- Name: COLUMN permit.path; Type: COMMENT
-COMMENT ON COLUMN public.permit.path IS 'Path called, without secrets';
+-- Name: COLUMN partition_status.about_rows; Type: COMMENT
+COMMENT ON COLUMN public.partition_status.about_rows IS 'Rows, as the statistics say';
 
 -- Name: permit_id_seq; Type: SEQUENCE
 ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4807,13 +5041,15 @@ CREATE VIEW public.quota_status AS
     s.failures,
     q.per AS per_interval,
     q.paced
-   FROM ((((public.upstream u
+   FROM ((((((( SELECT clock_timestamp() AS now_) clock
+     CROSS JOIN public.upstream u)
      JOIN public.upstream_state s ON ((s.upstream = u.name)))
      LEFT JOIN public.quota q ON ((q.upstream = u.name)))
+     CROSS JOIN LATERAL public.window_start(q.per, q.timezone, clock.now_) begins(begins))
      CROSS JOIN LATERAL ( SELECT count(*) AS calls,
             min(p.stamp) AS oldest
            FROM public.permit p
-          WHERE ((p.upstream = u.name) AND (p.stamp > public.window_start(q.per, q.timezone, clock_timestamp())))) used)
+          WHERE ((p.upstream = u.name) AND (p.stamp > begins.begins) AND (p.granted_at > (begins.begins - public.max_permit_lease())))) used)
      CROSS JOIN LATERAL ( SELECT count(*) AS batches,
             string_agg(DISTINCT COALESCE(r.schedule, r.task), ', '::text) AS who
            FROM (public.batch b
@@ -6324,13 +6560,21 @@ UNION ALL
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
-  WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2));
+  WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2))
+UNION ALL
+ SELECT 'partitions'::text AS kind,
+    p.table_name AS subject,
+    (('table '::text || p.table_name) || ' lacks partitions'::text) AS title,
+    (p.problem || '; the schedule retention makes them: SELECT run_now(''retention'');'::text) AS text,
+    p.severity,
+    NULL::timestamp with time zone AS since
+   FROM public.partition_troubles() p(table_name, problem, severity);
 
 -- Name: VIEW trouble; Type: COMMENT
 COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
-COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked';
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, partitions';
 
 -- Name: COLUMN trouble.subject; Type: COMMENT
 COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel or upstream';
@@ -6638,13 +6882,17 @@ ALTER TABLE ONLY public.notice
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_pkey PRIMARY KEY (id);
 
+-- Name: partitioned_table partitioned_table_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.partitioned_table
+    ADD CONSTRAINT partitioned_table_pkey PRIMARY KEY (name);
+
 -- Name: pause_switch pause_switch_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.pause_switch
     ADD CONSTRAINT pause_switch_pkey PRIMARY KEY (single);
 
 -- Name: permit permit_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.permit
-    ADD CONSTRAINT permit_pkey PRIMARY KEY (id);
+    ADD CONSTRAINT permit_pkey PRIMARY KEY (id, granted_at);
 
 -- Name: price_bar price_bar_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_bar
@@ -6878,10 +7126,10 @@ CREATE INDEX notice_by_time ON public.notice USING btree (channel, sent_at);
 CREATE INDEX notice_open ON public.notice USING btree (channel, id) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
 
 -- Name: permit_by_run; Type: INDEX
-CREATE INDEX permit_by_run ON public.permit USING btree (run_id) WHERE (run_id IS NOT NULL);
+CREATE INDEX permit_by_run ON ONLY public.permit USING btree (run_id) WHERE (run_id IS NOT NULL);
 
 -- Name: permit_by_stamp; Type: INDEX
-CREATE INDEX permit_by_stamp ON public.permit USING btree (upstream, stamp DESC);
+CREATE INDEX permit_by_stamp ON ONLY public.permit USING btree (upstream, stamp DESC);
 
 -- Name: price_bar_by_date; Type: INDEX
 CREATE INDEX price_bar_by_date ON public.price_bar USING btree (bar_date);
@@ -7042,6 +7290,9 @@ CREATE TRIGGER audit_deleted AFTER DELETE ON public.global_filter REFERENCING OL
 -- Name: market audit_deleted; Type: TRIGGER
 CREATE TRIGGER audit_deleted AFTER DELETE ON public.market REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
+-- Name: partitioned_table audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.partitioned_table REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
 -- Name: pause_switch audit_deleted; Type: TRIGGER
 CREATE TRIGGER audit_deleted AFTER DELETE ON public.pause_switch REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
@@ -7084,6 +7335,9 @@ CREATE TRIGGER audit_inserted AFTER INSERT ON public.global_filter REFERENCING N
 -- Name: market audit_inserted; Type: TRIGGER
 CREATE TRIGGER audit_inserted AFTER INSERT ON public.market REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
+-- Name: partitioned_table audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.partitioned_table REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
 -- Name: pause_switch audit_inserted; Type: TRIGGER
 CREATE TRIGGER audit_inserted AFTER INSERT ON public.pause_switch REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
@@ -7125,6 +7379,9 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON public.global_filter REFERENCING OL
 
 -- Name: market audit_updated; Type: TRIGGER
 CREATE TRIGGER audit_updated AFTER UPDATE ON public.market REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: partitioned_table audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.partitioned_table REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
 -- Name: pause_switch audit_updated; Type: TRIGGER
 CREATE TRIGGER audit_updated AFTER UPDATE ON public.pause_switch REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
@@ -7215,6 +7472,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.memo FOR EACH S
 
 -- Name: notice guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.notice FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
+-- Name: partitioned_table guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.partitioned_table FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'A migration makes a table a partitioned one.');
 
 -- Name: pause_switch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'SELECT pause_all(''why''); SELECT resume_all();');
@@ -7479,10 +7739,6 @@ ALTER TABLE ONLY public.notice
 -- Name: notice notice_match_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.notice
     ADD CONSTRAINT notice_match_id_fkey FOREIGN KEY (match_id) REFERENCES public.match(id) ON DELETE CASCADE;
-
--- Name: permit permit_upstream_fkey; Type: FK CONSTRAINT
-ALTER TABLE ONLY public.permit
-    ADD CONSTRAINT permit_upstream_fkey FOREIGN KEY (upstream) REFERENCES public.upstream(name) ON DELETE CASCADE;
 
 -- Name: quota quota_upstream_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.quota

@@ -33,7 +33,7 @@ NAMES = re.compile(r"((?:Schedules|Queues|Upstreams|Known tasks|It takes): )([\w
 
 RELATIONS = """
 select c.oid::regclass::text as name, c.relkind::text as kind, obj_description(c.oid, 'pg_class') as comment
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
    and c.relname <> 'alembic_version'
  order by name
 """
@@ -43,7 +43,7 @@ select a.attrelid::regclass::text as relation, a.attname as name, format_type(a.
        pg_get_expr(d.adbin, d.adrelid) as preset
   from pg_attribute a join pg_class c on c.oid = a.attrelid
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
- where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v') and a.attnum > 0 and not a.attisdropped
+ where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') and a.attnum > 0 and not a.attisdropped
  order by relation, a.attnum
 """
 FUNCTIONS = """

@@ -24,7 +24,14 @@ PLACE = re.compile(r"^-- (Name: .*); Schema: [^;]*; Owner: -$")
 def dump(bin_: Path, url: str) -> str:
     """The schema of the database at ``url`` without lines that depend on the server."""
     done = subprocess.run(
-        [bin_ / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", f"--dbname={url}"],
+        [
+            bin_ / "pg_dump",
+            "--schema-only",
+            "--no-owner",
+            "--no-privileges",
+            "--exclude-schema=history",
+            f"--dbname={url}",
+        ],
         check=True,
         capture_output=True,
         text=True,

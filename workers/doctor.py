@@ -29,6 +29,7 @@ TROUBLES = {
     "runs": ("failing",),
     "upstreams": ("blocked", "quota low"),
     "notices": ("notices held", "notices dead"),
+    "partitions": ("partitions",),
 }
 TROUBLE = """
 select kind, severity, title || ': ' || text as sentence from trouble order by severity, kind, since

@@ -54,10 +54,11 @@ _NOT_AUDITED = frozenset({"run_request", "notice"})
 GUARDED = "not pg_has_role(to_regrole('service'), 'usage')"
 
 #: Tables that only an owner may write.
-OWNED = ("allowed_network",)
+OWNED = ("allowed_network", "partitioned_table")
 
 _HINTS = {
     "allowed_network": "An owner decides which private networks calls may reach: ask one.",
+    "partitioned_table": "A migration makes a table a partitioned one.",
     "run": "To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);",
     "batch": "To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);",
     "run_request": "What was asked stays; to end its run: SELECT stop_run(id);",
@@ -72,25 +73,26 @@ _HINTS = {
 }
 
 _TABLES = text("""
-select c.oid::regclass::text as name, c.relkind = 'r' as is_table,
+select c.oid::regclass::text as name, c.relkind in ('r', 'p') as is_table,
        (select t.tgargs from pg_trigger t
          where t.tgrelid = c.oid and t.tgname = 'guard' and t.tgqual is not null) as guard
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')
+  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
    and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
  order by 1
 """)
 
 #: Statements that give objects to the owner.
 FOREIGN = """
-select format('alter schema console owner to owner')
-  from pg_namespace where nspname = 'console' and nspowner <> 'owner'::regrole
+select format('alter schema %I owner to owner', nspname)
+  from pg_namespace where nspname in ('console', 'history') and nspowner <> 'owner'::regrole
 union all
 select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
                                             else 'table' end, c.oid::regclass)
-  from pg_class c where c.relkind in ('r', 'v', 'S')
-   and c.relnamespace::regnamespace::text in ('public', 'console')
+  from pg_class c where c.relkind in ('r', 'p', 'v', 'S')
+   and c.relnamespace::regnamespace::text in ('public', 'console', 'history')
    and c.relowner <> 'owner'::regrole
-   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('e', 'a', 'i'))
+   and not exists (select from pg_depend d where d.objid = c.oid
+                     and (d.deptype = 'e' or c.relkind = 'S' and d.deptype in ('a', 'i')))
 union all
 select format('alter function %s owner to owner', p.oid::regprocedure)
   from pg_proc p where p.proowner <> 'owner'::regrole
@@ -138,6 +140,10 @@ _GRANTS = (
     "grant insert, update, delete, select on console.session, console.api_token to console",
     "grant insert, update, delete, select on console.login_attempt to console",
     "grant select, delete on console.login_link to console",
+    "revoke execute on function make_partition(text, timestamptz) from public",
+    "revoke execute on function drop_partition(text, timestamptz, integer) from public",
+    "grant execute on function make_partition(text, timestamptz) to service",
+    "grant execute on function drop_partition(text, timestamptz, integer) to service",
 )
 
 

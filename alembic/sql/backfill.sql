@@ -107,6 +107,7 @@ declare
     dues timestamptz[];
     per_run record;
     waits interval;
+    now_ constant timestamptz := clock_timestamp();
 begin
     perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
@@ -117,16 +118,17 @@ begin
     select k.upstream into upstream from task_kind k where k.name = s.task;
     -- What its last runs took is what these will take, as far as anybody can know.
     select avg(r.total) as items, avg(c.calls) as calls, avg(r.finished_at - r.started_at) as length into per_run
-      from (select id, total, finished_at, started_at from run
+      from (select id, total, created_at, finished_at, started_at from run
              where run.schedule = s.name and state in ('succeeded', 'partial') order by created_at desc limit 20) r,
-           lateral (select count(*) as calls from permit p where p.run_id = r.id) c;
+           lateral (select count(*) as calls from permit p where p.run_id = r.id and p.granted_at >= r.created_at) c;
     items := ceil(per_run.items * runs);
     calls := ceil(per_run.calls * runs);
     select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
       into quota_left, waits
-      from quota q, lateral (select count(*) as calls from permit p
-                              where p.upstream = q.upstream
-                                and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+      from quota q, lateral window_start(q.per, q.timezone, now_) as begins,
+           lateral (select count(*) as calls from permit p
+                     where p.upstream = q.upstream and p.stamp > begins
+                       and p.granted_at > begins - max_permit_lease()) used
      where q.upstream = backfill.upstream;
     -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
     takes := duration_words(date_trunc('second', greatest(

@@ -3,6 +3,7 @@ create or replace function permit_refusal(
     out free_at timestamptz, out reason text, out cause text, out window_length interval, out spare integer
 )
 language plpgsql stable
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     limits record;
@@ -12,6 +13,8 @@ declare
     spaced interval;
     -- Windows that hold more than this are counted only when what was spare at the last count is used up.
     wide constant integer := 50;
+    -- A stamp lies at most so long after its call was let through: older partitions are not looked at.
+    longest constant interval := max_permit_lease();
     begins timestamptz;
     leaves_at timestamptz;
 begin
@@ -30,7 +33,7 @@ begin
     -- again soon.  After a block one call goes first; the others wait for its response.
     places := case when state.failures > 0 and state.blocked_until is not null then 1 else rules.concurrency end;
     select stamp into nth from permit where upstream = rules.name and stamp > now_
-     order by stamp desc offset places - 1 limit 1;
+       and granted_at > now_ - longest order by stamp desc offset places - 1 limit 1;
     if found then
         free_at := now_ + interval '50 milliseconds';
         reason := places || case places when 1 then ' call' else ' calls' end || ' in flight';
@@ -40,7 +43,7 @@ begin
         (select max(per / calls) from quota where upstream = rules.name and paced));
     if spaced > interval '0' then
         select stamp into nth from permit where upstream = rules.name and stamp > now_ - spaced
-         order by stamp desc limit 1;
+           and granted_at > now_ - spaced - longest order by stamp desc limit 1;
         if found and least(nth, now_) + spaced > coalesce(free_at, now_) then
             free_at := least(nth, now_) + spaced;
             reason := 'one call per ' || spaced;
@@ -54,14 +57,14 @@ begin
             continue when state.spare > 0 and not recount;
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
-                     order by stamp desc limit limits.calls) youngest;
+                       and granted_at > begins - longest order by stamp desc limit limits.calls) youngest;
             if used < limits.calls then
                 spare := least(spare, limits.calls - used);
                 continue;
             end if;
         else
             select stamp into nth from permit where upstream = rules.name and stamp > begins
-             order by stamp desc offset limits.calls - 1 limit 1;
+               and granted_at > begins - longest order by stamp desc offset limits.calls - 1 limit 1;
             continue when not found;
         end if;
         leaves_at := window_free(nth, limits.per, limits.timezone, now_);

@@ -14,12 +14,14 @@ select u.name as upstream,
             when s.failures > 0 and s.blocked_until is not null then 'half open'
             else 'closed' end as breaker,
        s.next_permit_at, s.next_permit_reason, s.failures, q.per as per_interval, q.paced
-  from upstream u
+  from (select clock_timestamp() as now_) clock
+ cross join upstream u
   join upstream_state s on s.upstream = u.name
   left join quota q on q.upstream = u.name
+  cross join lateral window_start(q.per, q.timezone, clock.now_) as begins
   cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                       where p.upstream = u.name
-                         and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+                       where p.upstream = u.name and p.stamp > begins
+                         and p.granted_at > begins - max_permit_lease()) used
   cross join lateral (select count(*) as batches,
                              string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
                         from batch b join run r on r.id = b.run_id

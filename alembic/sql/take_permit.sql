@@ -5,6 +5,8 @@ create or replace function take_permit(
     out trying boolean, out cause text
 )
 language plpgsql
+-- Partitions make a plan for the values of one call look cheaper than it is: it would be made at each call.
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     rules upstream;
@@ -13,6 +15,10 @@ declare
     now_ timestamptz;
     spare_ integer;
 begin
+    if lease > max_permit_lease() then
+        raise exception 'the lease of a permit is at most %, not %', max_permit_lease(), lease
+            using errcode = '22023', hint = 'A call''s total deadline must be shorter.';
+    end if;
     if current_setting('synchronous_commit') = 'off' then
         -- What is granted must outlive a crash, whatever the server is set to.
         perform set_config('synchronous_commit', 'on', true);

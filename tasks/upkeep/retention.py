@@ -1,17 +1,32 @@
-"""`tasks.upkeep.retention`: deletes old rows, a limited number in each transaction."""
+"""`tasks.upkeep.retention`: makes partitions ahead, drops old ones, deletes old rows of other tables.
+
+Each transaction makes or drops one partition, or deletes a limited number of rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import Field, create_model
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from tasks.upkeep.rules import DAYS, RULES
+from workers import partitions
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+
+T = TypeVar("T")
+
+#: The item that makes partitions; the others are names of rules.
+AHEAD = "partitions ahead"
+#: A lock that a partition needs is tried for so often, with so long a pause between (seconds).
+TRIES, PAUSE = 60, 1.0
 
 
 class _SliceOptions(Options):
@@ -28,8 +43,8 @@ RetentionOptions = create_model("RetentionOptions", __base__=_SliceOptions, **_F
 
 
 def plan(_work: Work[Any]) -> Iterable[Item]:
-    """One item a rule."""
-    return [Item(name) for name in RULES]
+    """One item a rule, after the partitions."""
+    return [Item(AHEAD), *(Item(name) for name in RULES)]
 
 
 def summary(counts: Mapping[str, int]) -> str:
@@ -51,7 +66,10 @@ def retention(work: Work[Any]) -> None:
     now = work.now()
     for item in work.items():
         with work.attempt(item):
-            clear(work, item, now)
+            if item.key == AHEAD:
+                make_partitions(work, item)
+            else:
+                clear(work, item, now)
 
 
 def clear(work: Work[Any], item: Item, now: datetime) -> None:
@@ -59,11 +77,39 @@ def clear(work: Work[Any], item: Item, now: datetime) -> None:
     option, delete = RULES[item.key]
     before = now - timedelta(days=getattr(work.options, option))
     limit = work.options.slice_rows
-    deleted = limit
-    while deleted == limit:
-        work.check()
-        with work.save(item) as connection:
-            deleted = delete(connection, before, limit)
-            work.count(deleted=deleted)
+
+    def one_slice(connection: Connection) -> int:
+        deleted = delete(connection, before, limit)
+        work.count(deleted=deleted)
+        return deleted
+
+    while _saved(work, item, one_slice) >= limit:
+        pass
     with work.done(item):
         pass
+
+
+def make_partitions(work: Work[Any], item: Item) -> None:
+    """Make the partitions that are missing of every partitioned table."""
+    with work.read() as connection:
+        tables = partitions.names(connection)
+
+    for table in tables:
+        while _saved(work, item, partial(partitions.make, table=table)):
+            pass
+    with work.done(item):
+        pass
+
+
+def _saved(work: Work[Any], item: Item, act: Callable[[Connection], T]) -> T:
+    """``act`` in a transaction of its own, again while somebody else holds a lock that it needs."""
+    for left in reversed(range(TRIES)):
+        work.check()
+        try:
+            with work.save(item) as connection:
+                return act(connection)
+        except DBAPIError as error:
+            if not left or not partitions.is_locked(error):
+                raise
+            threading.Event().wait(PAUSE)
+    raise AssertionError("the last try returns or raises")

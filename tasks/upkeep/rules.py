@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tasks.watches import registry
-from tasks.watches.deletes import rows
+from tasks.watches.deletes import rows, whole_partitions
 from tasks.watches.watch import Days, Delete
 
 #: Deleting a run deletes its batches.  The newest run of each schedule stays.
@@ -31,7 +31,7 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "runs": ("run_days", rows("run", "id", _GOOD, "created_at")),
     "failed runs": ("failed_run_days", rows("run", "id", _BAD, "created_at")),
     "requests": ("failed_run_days", rows("run_request", "id", "answered_at < :before", "id")),
-    "permits": ("permit_days", rows("permit", "id", "stamp < :before", "id")),
+    "permits": ("permit_days", whole_partitions("permit")),
     "changes": ("change_days", rows("change", "id", "changed_at < :before", "changed_at")),
     "run counts": ("change_days", rows("run_count", "day, task, state", "day < :before")),
     "heartbeats": ("run_days", rows("heartbeat", "name", "seen_at < :before")),

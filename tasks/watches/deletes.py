@@ -1,4 +1,7 @@
-"""Statements of retention: each deletes a limited number of rows and skips those that are locked."""
+"""Statements of retention: each deletes a limited number of rows and skips those that are locked.
+
+Of a partitioned table the partitions are dropped whole.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasks.watches.watch import Delete
+from workers import partitions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,5 +67,18 @@ def rows_with_children(table: str, key: str, where: str, children: tuple[str, ..
             if deleted == limit:
                 return deleted
         return deleted + parents(connection, before, limit - deleted)
+
+    return delete
+
+
+def whole_partitions(table: str) -> Delete:
+    """Drop partitions of ``table`` that are old as a whole, one a transaction."""
+
+    def delete(connection: Connection, before: datetime, limit: int) -> int:
+        name, rows = partitions.drop(connection, table, before, limit)
+        if name is None:
+            return 0
+        # Of the default partition rows are deleted. After one that was dropped there may be another.
+        return rows if name == f"{table}_default" else max(rows, limit)
 
     return delete

@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, list[list[str]]] = {
 
 TABLES = """
 select format('select %L as "table", md5(string_agg(t::text, '''' order by t::text)) from %I t', relname, relname) as query
-  from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
+  from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
 """
 
 

@@ -23,7 +23,7 @@ from workers import migrate
 ROOT = Path(__file__).parents[2]
 
 LEFT = """
-select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'S')
+select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'S')
 union all
 select proname from pg_proc p where pronamespace = 'public'::regnamespace
    and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
@@ -31,11 +31,11 @@ select proname from pg_proc p where pronamespace = 'public'::regnamespace
 
 SILENT = """
 select 'table ' || c.oid::regclass as what from pg_class c
- where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')
+ where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v')
    and obj_description(c.oid, 'pg_class') is null and relname <> 'alembic_version'
 union all
 select 'column ' || c.oid::regclass || '.' || attname from pg_class c join pg_attribute a on attrelid = c.oid
- where relnamespace = 'public'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
+ where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and attnum > 0 and not attisdropped
    and col_description(c.oid, attnum) is null and relname <> 'alembic_version'
 union all
 select 'function ' || p.oid::regprocedure from pg_proc p

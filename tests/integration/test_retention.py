@@ -29,7 +29,8 @@ ROWS: dict[str, tuple[str, str, int]] = {
         "permit",
         (
             "insert into permit (upstream, granted_at, stamp)"
-            " select 'head_fi', now(), now() - n * interval '1 day' from generate_series(0, 19) n"
+            " select 'head_fi', now() - n * interval '1 day', now() - n * interval '1 day'"
+            " from generate_series(0, 19) n"
         ),
         10,
     ),

@@ -169,12 +169,13 @@ def test_set_role_is_guarded_as_a_login_is(connection: Any, hourly: str) -> None
 
 def test_every_table_is_guarded_before_anybody_is_granted_it(connection: Any) -> None:
     open_ones = connection.execute(
-        "select relname from pg_class c where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        "select relname from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
         " and has_table_privilege('operator', c.oid, 'insert, update, delete, truncate')"
         " and not exists (select from pg_trigger where tgrelid = c.oid and tgname = 'guard')"
     ).fetchall()
     tables = {
-        r["relname"] for r in connection.execute("select relname from pg_class where relkind = 'r'")
+        r["relname"]
+        for r in connection.execute("select relname from pg_class where relkind in ('r', 'p')")
     }
 
     assert open_ones == []
@@ -321,7 +322,7 @@ def test_a_migrate_step_takes_back_what_was_granted_and_sets_passwords_unseen(
     assert done.returncode == 0, done.stderr
     left = connection.execute(
         "select relname from pg_class c, unnest(array['insert', 'update', 'delete', 'truncate', 'trigger']) verb"
-        " where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')"
+        " where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v')"
         " and has_table_privilege('viewer', c.oid, verb)"
     ).fetchall()
     assert left == []

@@ -34,7 +34,7 @@ select first.* from (select run_id from head where run_id is not null limit 1000
                        where {PARKED} and run_id = runs.run_id order by updated_at, seq limit 1) first
 """  # noqa: S608 - constants of our own
 
-#: Runs whose calls went longest ago come first; so many calls are looked at.
+#: Runs whose calls went longest ago come first; so many calls of the last day are looked at.
 MAX_REMEMBERED = 200
 
 #: Runs of one priority take turns, and sending keeps their order.
@@ -56,6 +56,7 @@ with let_go as materialized (
 ), served as materialized (
     select run_id, max(granted_at) as at
       from (select run_id, granted_at from permit where upstream = %(upstream)s
+               and granted_at > %(now)s - interval '1 day'
              order by stamp desc limit {MAX_REMEMBERED}) recent
      group by run_id
 ), chosen as materialized (

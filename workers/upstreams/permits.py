@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Identity, Index, SmallInteger, text
+from sqlalchemy import Identity, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
@@ -39,16 +39,19 @@ class Permit(Base):
     __table_args__ = (
         Index("permit_by_stamp", "upstream", text("stamp desc")),
         Index("permit_by_run", "run_id", postgresql_where=text("run_id is not null")),
-        {"comment": "Every call to an upstream: the limiter's log and the audit trail."},
+        {
+            "comment": "Every call to an upstream: the limiter's log and the audit trail.",
+            "postgresql_partition_by": "range (granted_at)",
+        },
     )
 
     id: Mapped[int] = mapped_column(
         BigInteger, Identity(always=True), primary_key=True, comment="Order of the calls"
     )
-    upstream: Mapped[str] = mapped_column(
-        ForeignKey("upstream.name", ondelete="CASCADE"), comment="The upstream"
+    upstream: Mapped[str] = mapped_column(comment="The upstream")
+    granted_at: Mapped[datetime] = mapped_column(
+        primary_key=True, comment="When the call was let through"
     )
-    granted_at: Mapped[datetime] = mapped_column(comment="When the call was let through")
     stamp: Mapped[datetime] = mapped_column(
         comment="End of its lease; once settled, time of the response"
     )
