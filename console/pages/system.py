@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Form
 from sqlalchemy import text
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from console import rows
 from console.access import Visit
+from console.pages import catalog as rows
 from console.pages import layout
 from console.queries import processes, strip, upstreams
 from console.refusals import Refusal, Refused, attempt

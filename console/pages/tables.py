@@ -12,11 +12,12 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection, text
 from starlette.responses import RedirectResponse, Response
 
-from console import forms, rows
+from console import forms
 from console.access import Visit, VisitOf
+from console.pages import catalog as rows
 from console.pages import layout, rules
+from console.pages.catalog import Table
 from console.refusals import Refusal, Refused, attempt, refuse
-from console.rows import Table
 from tasks.watches.registry import by_domain
 
 router = APIRouter(prefix="/tables")
