@@ -11,7 +11,6 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import IntegrityError
 
 import beat
-import console
 import tasks
 import workers
 from workers.db import Base
@@ -37,10 +36,11 @@ set local statement_timeout to default
 
 def import_models() -> None:
     """Fill Base.metadata: every table lives in the module that is named after it."""
-    for package in (workers, beat, tasks, console):
+    for package in (workers, beat, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith((".app", ".__main__", ".commands")):
                 importlib.import_module(module.name)
+    importlib.import_module("console.security.people")
 
 
 def is_ours(name: str | None, type_: str, _: object) -> bool:

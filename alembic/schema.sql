@@ -7185,6 +7185,9 @@ CREATE INDEX schedule_by_after ON public.schedule USING btree (after) WHERE (aft
 -- Name: schedule_by_task; Type: INDEX
 CREATE INDEX schedule_by_task ON public.schedule USING btree (task);
 
+-- Name: schedule_search; Type: INDEX
+CREATE INDEX schedule_search ON public.schedule USING gin (lower(((((name || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text))) public.gin_trgm_ops);
+
 -- Name: schedule_state_by_duration; Type: INDEX
 CREATE INDEX schedule_state_by_duration ON public.schedule_state USING btree (median_duration DESC NULLS LAST, schedule);
 

@@ -61,6 +61,12 @@ class Schedule(Base):
         *(CheckConstraint(condition, name=name) for name, condition in _CHECKS.items()),
         Index("schedule_by_task", "task"),
         Index("schedule_by_after", "after", postgresql_where=text("after is not null")),
+        # Searches of the console: any part of what people call it.
+        Index(
+            "schedule_search",
+            text("lower(name || ' ' || coalesce(title, '') || ' ' || coalesce(note, '')) gin_trgm_ops"),
+            postgresql_using="gin",
+        ),
         {"comment": "What to run and when. Edit it with SQL; an edit is in force at once."},
     )
 
