@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "console_search"
-down_revision = "console_ledger"
+down_revision = "permit_partitions"
 
 UP = """
 -- Writers of schedule, who are people, wait while it is built: a second for 100,000 rows.
