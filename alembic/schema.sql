@@ -2114,6 +2114,32 @@ CREATE FUNCTION public.row_values(one jsonb) RETURNS jsonb
 -- Name: FUNCTION row_values(one jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.row_values(one jsonb) IS 'A whole row for the audit, without nulls';
 
+-- Name: rule_check(); Type: FUNCTION
+CREATE FUNCTION public.rule_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    known subject;
+begin
+    select * into known from subject where name = new.subject;
+    if not found then
+        raise exception 'subject: no watch finds a %', new.subject
+            using errcode = '23514', column = 'subject',
+                  hint = 'Subjects: ' || (select string_agg(name, ', ' order by name) from subject);
+    end if;
+    if new.currency is not null and not known.has_currency then
+        raise exception 'currency: rules on % have none', known.plural
+            using errcode = '23514', column = 'currency',
+                  hint = 'Subjects with one: '
+                         || (select string_agg(name, ', ' order by name) from subject where has_currency);
+    end if;
+    return new;
+end
+$$;
+
+-- Name: FUNCTION rule_check(); Type: COMMENT
+COMMENT ON FUNCTION public.rule_check() IS 'Trigger: refuses a subject that no watch finds, and a currency where there is none';
+
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
     LANGUAGE plpgsql
@@ -4707,7 +4733,7 @@ COMMENT ON COLUMN public.match.id IS 'Key';
 COMMENT ON COLUMN public.match.rule IS 'Rule';
 
 -- Name: COLUMN match.subject; Type: COMMENT
-COMMENT ON COLUMN public.match.subject IS 'listing | token | quote';
+COMMENT ON COLUMN public.match.subject IS 'What was found: a name of table subject';
 
 -- Name: COLUMN match.subject_id; Type: COMMENT
 COMMENT ON COLUMN public.match.subject_id IS 'Key of the listing or token, or the symbol';
@@ -5231,13 +5257,11 @@ CREATE TABLE public.rule (
     revision bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     currency text,
-    CONSTRAINT "currency: only rules on listings have one" CHECK (((currency IS NULL) OR (subject = 'listing'::text))),
     CONSTRAINT "currency: three capitals such as EUR, or null (the site's)" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
     CONSTRAINT "grammar: 1 (as it was) or 2" CHECK ((grammar = ANY (ARRAY[1, 2]))),
     CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT "occasions: new, price_drop, relisted, changed" CHECK ((occasions <@ ARRAY['new'::text, 'price_drop'::text, 'relisted'::text, 'changed'::text])),
-    CONSTRAINT "subject: listing, token or quote" CHECK ((subject = ANY (ARRAY['listing'::text, 'token'::text, 'quote'::text])))
+    CONSTRAINT "occasions: new, price_drop, relisted, changed" CHECK ((occasions <@ ARRAY['new'::text, 'price_drop'::text, 'relisted'::text, 'changed'::text]))
 );
 
 -- Name: TABLE rule; Type: COMMENT
@@ -5247,7 +5271,7 @@ COMMENT ON TABLE public.rule IS 'Rules: an expression over what a watch finds.';
 COMMENT ON COLUMN public.rule.name IS 'Lower-case words joined by hyphens';
 
 -- Name: COLUMN rule.subject; Type: COMMENT
-COMMENT ON COLUMN public.rule.subject IS 'listing | token | quote';
+COMMENT ON COLUMN public.rule.subject IS 'What it is about: a name of table subject';
 
 -- Name: COLUMN rule.expression; Type: COMMENT
 COMMENT ON COLUMN public.rule.expression IS 'E.g. title contains "HD 650" AND price < 300';
@@ -5944,6 +5968,25 @@ CREATE VIEW public.status_bar AS
 -- Name: VIEW status_bar; Type: COMMENT
 COMMENT ON VIEW public.status_bar IS 'One line a schedule, for a status bar: Token discovery: 2h ago (next: 2h)';
 
+-- Name: subject; Type: TABLE
+CREATE TABLE public.subject (
+    name text NOT NULL,
+    plural text NOT NULL,
+    has_currency boolean NOT NULL
+);
+
+-- Name: TABLE subject; Type: COMMENT
+COMMENT ON TABLE public.subject IS 'What rules may be about; written by migrate.';
+
+-- Name: COLUMN subject.name; Type: COMMENT
+COMMENT ON COLUMN public.subject.name IS 'As in rule.subject';
+
+-- Name: COLUMN subject.plural; Type: COMMENT
+COMMENT ON COLUMN public.subject.plural IS 'Several of them';
+
+-- Name: COLUMN subject.has_currency; Type: COMMENT
+COMMENT ON COLUMN public.subject.has_currency IS 'Whether its rules may name a currency';
+
 -- Name: timezone_name; Type: TABLE
 CREATE TABLE public.timezone_name (
     name text NOT NULL
@@ -6136,7 +6179,7 @@ COMMENT ON COLUMN public.token_rule.rule IS 'Rule';
 COMMENT ON COLUMN public.token_rule.token_id IS 'Token';
 
 -- Name: COLUMN token_rule.fits; Type: COMMENT
-COMMENT ON COLUMN public.token_rule.fits IS 'Whether the rule fitted at the last look';
+COMMENT ON COLUMN public.token_rule.fits IS 'Whether the rule fitted at the last look, or the token is still within its margin';
 
 -- Name: COLUMN token_rule.reference_price; Type: COMMENT
 COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) since the last reported drop; drops are counted from it';
@@ -6962,6 +7005,10 @@ ALTER TABLE ONLY public.site
 ALTER TABLE ONLY public.site_turn
     ADD CONSTRAINT site_turn_pkey PRIMARY KEY (site);
 
+-- Name: subject subject_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.subject
+    ADD CONSTRAINT subject_pkey PRIMARY KEY (name);
+
 -- Name: task_kind task_kind_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.task_kind
     ADD CONSTRAINT task_kind_pkey PRIMARY KEY (name);
@@ -7536,6 +7583,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH S
 -- Name: site_turn guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
+-- Name: subject guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: task_kind guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds come with the code: python -m workers.migrate');
 
@@ -7607,6 +7657,9 @@ CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE ON public.quota FOR EACH ROW 
 
 -- Name: quota quota_edited; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER quota_edited AFTER INSERT OR DELETE OR UPDATE ON public.quota DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
+
+-- Name: rule rule_check; Type: TRIGGER
+CREATE TRIGGER rule_check BEFORE INSERT OR UPDATE OF subject, currency ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_check();
 
 -- Name: rule rule_edited; Type: TRIGGER
 CREATE TRIGGER rule_edited BEFORE INSERT OR UPDATE ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_edited();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workers.plain import unreadable
 from workers.pool import broker
-from workers.settings import settings
+from workers.settings import DEFAULT_QUEUE, settings
 
 #: Connected to Celery's signals by its import.
 SIGNALS = (unreadable,)
@@ -18,9 +18,9 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 result_backend = None
 task_queues = broker.queues()
-task_default_queue = "upkeep"
+task_default_queue = DEFAULT_QUEUE
 task_default_exchange = broker.EXCHANGE.name
-task_default_routing_key = "upkeep"
+task_default_routing_key = DEFAULT_QUEUE
 task_create_missing_queues = False
 task_routes = (broker.route,)
 task_serializer = "json"

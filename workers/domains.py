@@ -7,8 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 #: Module whose ``by_domain()`` returns them.
 REGISTRY = "tasks.watches.registry"
+#: Module whose ``register(connection)`` writes what rules may be about.
+SUBJECTS = "tasks.watches.subjects"
 
 
 class Domain(Protocol):
@@ -31,3 +35,8 @@ def domains() -> Mapping[str, Domain]:
     """Folder under ``tasks`` → the domain."""
     found: Mapping[str, Domain] = import_module(REGISTRY).by_domain()
     return found
+
+
+def register(connection: Connection) -> None:
+    """Write what the database itself must know of the domains."""
+    import_module(SUBJECTS).register(connection)

@@ -26,6 +26,7 @@ from workers import logins, logs, roles
 from workers.calendars import timezones
 from workers.db import transaction
 from workers.domains import domains
+from workers.domains import register as register_domains
 from workers.execution.task import Task
 from workers.installed import MIGRATIONS
 from workers.ledger import kinds
@@ -135,6 +136,7 @@ def register() -> tuple[int, list[str]]:
     """Write kinds, time zones and grants: the number of kinds, and what an administrator must run."""
     with transaction() as connection:
         timezones.register(connection)
+        register_domains(connection)
         number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
         tables = {name: may for one in domains().values() for name, may in one.tables.items()}
         return number, roles.register(connection, tables)

@@ -12,6 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from workers.errors import SettingMissing
 from workers.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 
+#: Queue of tasks that name none, and the queue of notices; those of watches are in their ``watch.py``.
+DEFAULT_QUEUE, NOTICES_QUEUE = "upkeep", "notices"
+
 
 class Settings(BaseSettings):
     """Read from the environment (prefix ``WATCHKEEPER_``) or from files named alike in /run/secrets."""

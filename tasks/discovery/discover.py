@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tasks.discovery import lookup
 from tasks.discovery.sources import dexscreener
+from tasks.discovery.watch import WATCH
 from workers.app import app
 from workers.errors import UpstreamError
 from workers.execution.work import Item, Work
@@ -113,7 +114,7 @@ def silent(counts: Mapping[str, int]) -> str:
     options=DiscoverOptions,
     plan=plan,
     summary=summary,
-    queue="discovery",
+    queue=WATCH.queue,
     upstream=dexscreener.UPSTREAM,
     batch_size=90,
     min_every=timedelta(minutes=5),

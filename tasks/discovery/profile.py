@@ -14,6 +14,7 @@ from tasks.discovery import early, token_profiles, wallet_tokens, wallets
 from tasks.discovery.early import Buyer, Reach
 from tasks.discovery.sources import geckoterminal
 from tasks.discovery.sources.geckoterminal import Trades
+from tasks.discovery.watch import WATCH
 from workers.app import app
 from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
@@ -65,7 +66,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=ProfileOptions,
     plan=plan,
     summary=summary,
-    queue="discovery",
+    queue=WATCH.queue,
     upstream=geckoterminal.UPSTREAM,
     batch_size=20,
     min_every=timedelta(minutes=5),

@@ -10,6 +10,7 @@ from pydantic import Field
 from tasks.discovery import discover, lookup, tokens
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.sources import dexscreener
+from tasks.discovery.watch import WATCH
 from workers.app import app
 from workers.execution.work import Item, Work
 
@@ -57,7 +58,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=SurveilOptions,
     plan=plan,
     summary=summary,
-    queue="discovery",
+    queue=WATCH.queue,
     upstream=dexscreener.UPSTREAM,
     batch_size=90,
     allowed_every=tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8)),

@@ -28,7 +28,9 @@ class TokenRule(Base):
         ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
     )
     token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
-    fits: Mapped[bool] = mapped_column(comment="Whether the rule fitted at the last look")
+    fits: Mapped[bool] = mapped_column(
+        comment="Whether the rule fitted at the last look, or the token is still within its margin"
+    )
     reference_price: Mapped[Decimal | None] = mapped_column(
         comment="Highest price (USD) since the last reported drop; drops are counted from it"
     )

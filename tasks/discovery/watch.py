@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
+from sqlalchemy import Connection
+
 from tasks.discovery.pages import PAGES
+from tasks.watches import registry
 from tasks.watches.deletes import points_to, rows, rows_with_children
 from tasks.watches.watch import (
     NUMBER,
     Days,
+    Delete,
     Field,
     Imitation,
     Seed,
@@ -66,17 +71,37 @@ _NOT_LAST_OF_DAY = """taken_at < :before and exists (
     select from token_snapshot later where later.token_id = token_snapshot.token_id
        and later.taken_at > token_snapshot.taken_at
        and later.taken_at < date_trunc('day', token_snapshot.taken_at, 'UTC') + interval '1 day')"""
-#: Kept: tokens on the watch list or in a schedule's ``include``, and tokens of matches.
-_NAMED = """
-    exists (select from watchlist_item where symbol = upper(token.symbol) and active)
- or array[lower(token.address), lower(coalesce(token.symbol, ''))] && array(
-        select lower(jsonb_path_query(options, 'lax $.include[*]') #>> '{}') from schedule)"""
-_KEPT = f"({points_to('token', 'token.id')} or {_NAMED})"
-_TOKEN_UNSEEN = f"""last_seen_at < :before and not exists (
-    select from token_pool where token_pool.token_id = token.id and checked_at >= :before)
-    and not {_KEPT}"""
-_POOL_UNSEEN = f"""checked_at < :before and not exists (
-    select from token where token.id = token_pool.token_id and {_KEPT})"""
+
+
+@cache
+def _deletes() -> tuple[Delete, Delete]:
+    """For tokens and for pools; made late, when all watches are known.
+
+    Kept: tokens of matches, tokens whose symbol people follow, and those in a schedule's ``include``.
+    """
+    kept = f"""({points_to("token", "token.id")}
+     or exists (select from ({registry.followed()}) f (symbol) where f.symbol = upper(token.symbol))
+     or array[lower(token.address), lower(coalesce(token.symbol, ''))] && array(
+            select lower(jsonb_path_query(options, 'lax $.include[*]') #>> '{{}}') from schedule))"""  # noqa: S608 - SQL from code
+    tokens = f"""last_seen_at < :before and not exists (
+        select from token_pool where token_pool.token_id = token.id and checked_at >= :before)
+        and not {kept}"""
+    pools = f"""checked_at < :before and not exists (
+        select from token where token.id = token_pool.token_id and {kept})"""
+    children = ("token_snapshot", "token_sighting", "wallet_token", "token_pool")
+    return (
+        rows_with_children("token", "token_id", tokens, children),
+        rows("token_pool", "id", pools, "checked_at"),
+    )
+
+
+def _delete_tokens(connection: Connection, before: datetime, limit: int) -> int:
+    return _deletes()[0](connection, before, limit)
+
+
+def _delete_pools(connection: Connection, before: datetime, limit: int) -> int:
+    return _deletes()[1](connection, before, limit)
+
 
 _DAYS = {
     "snapshot_days": Days(14, "Token values; then the last a day"),
@@ -87,16 +112,8 @@ _DAYS = {
 _RETENTION = {
     "sightings": ("run_days", rows("token_sighting", "run_id, token_id", _RUN_GONE)),
     "profiles": ("run_days", rows("token_profile", "run_id, token_id", _ASKED_BY_A_RUN_GONE)),
-    "tokens": (
-        "token_days",
-        rows_with_children(
-            "token",
-            "token_id",
-            _TOKEN_UNSEEN,
-            ("token_snapshot", "token_sighting", "wallet_token", "token_pool"),
-        ),
-    ),
-    "pools": ("token_days", rows("token_pool", "id", _POOL_UNSEEN, "checked_at")),
+    "tokens": ("token_days", _delete_tokens),
+    "pools": ("token_days", _delete_pools),
     "wallets": ("wallet_days", rows("wallet", "id", "last_seen_at < :before")),
     "snapshots": ("snapshot_days", rows("token_snapshot", "token_id, run_id", _NOT_LAST_OF_DAY)),
     "old snapshots": (

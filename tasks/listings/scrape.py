@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tasks.listings import categories, fetchers, site_turns, sites
 from tasks.listings.category_reader import CategoryReader
+from tasks.listings.watch import WATCH
 from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
@@ -87,7 +88,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=ScrapeOptions,
     plan=plan,
     summary=summary,
-    queue="listings",
+    queue=WATCH.queue,
     upstream="head_fi",
     # The categories of a site are one batch: their pages are read one after the other anyway.
     batch_size=1000,

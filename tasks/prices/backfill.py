@@ -14,6 +14,7 @@ from tasks.prices.sessions import Calendar
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import market_of
+from tasks.prices.watch import WATCH
 from workers.app import app
 from workers.execution.work import Item, Work
 
@@ -66,7 +67,7 @@ def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
     options=BackfillOptions,
     plan=plan,
     summary=history.summary,
-    queue="prices",
+    queue=WATCH.queue,
     upstream=alpha_vantage.UPSTREAM,
     batch_size=5,
     min_every=timedelta(minutes=1),

@@ -11,6 +11,7 @@ from tasks.prices import fetching, ranges
 from tasks.prices.ranges import RangeOptions
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
+from tasks.prices.watch import WATCH
 from workers.app import app
 from workers.execution.work import Item, Work
 
@@ -39,7 +40,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=HistoryOptions,
     plan=plan,
     summary=summary,
-    queue="prices",
+    queue=WATCH.queue,
     upstream=alpha_vantage.UPSTREAM,
     batch_size=5,
     min_every=timedelta(minutes=1),

@@ -16,6 +16,7 @@ from tasks.prices.quotes import last_close
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from tasks.prices.values import Price
+from tasks.prices.watch import WATCH
 from workers.app import app
 from workers.execution.work import Item, Work
 
@@ -64,7 +65,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=RefreshOptions,
     plan=plan,
     summary=summary,
-    queue="prices",
+    queue=WATCH.queue,
     upstream=alpha_vantage.UPSTREAM,
     batch_size=5,
     min_every=timedelta(minutes=1),

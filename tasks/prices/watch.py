@@ -81,6 +81,7 @@ WATCH = Watch(
         "bars": ("bar_days", rows("price_bar", _BAR_KEY, _SPARE_BAR)),
         "old bars": ("old_bar_days", rows("price_bar", _BAR_KEY, _OLD_BAR, "bar_date")),
     },
+    followed="select symbol from watchlist_item where active",
     commands={"prices": "tasks.prices.commands:prices"},
     imitations=(
         Imitation(

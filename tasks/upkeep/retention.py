@@ -57,7 +57,6 @@ def summary(counts: Mapping[str, int]) -> str:
     options=RetentionOptions,
     plan=plan,
     summary=summary,
-    queue="upkeep",
     batch_size=100,
     min_every=timedelta(minutes=10),
 )

@@ -40,7 +40,6 @@ def summary(counts: Mapping[str, int]) -> str:
     options=SessionsOptions,
     plan=plan,
     summary=summary,
-    queue="upkeep",
     batch_size=100,
     min_every=timedelta(hours=1),
 )

@@ -9,6 +9,7 @@ from tasks.watches import rule_states
 from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
+from workers.settings import NOTICES_QUEUE
 
 
 class CheckOptions(Options):
@@ -24,7 +25,7 @@ def summary(counts: Mapping[str, int]) -> str:
     name=__name__,
     options=CheckOptions,
     summary=summary,
-    queue="notices",
+    queue=NOTICES_QUEUE,
     min_every=timedelta(minutes=1),
 )
 def check(work: Work[CheckOptions]) -> None:

@@ -14,6 +14,7 @@ from tasks.watches import notices, registry
 from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
+from workers.settings import NOTICES_QUEUE
 
 #: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"
@@ -104,7 +105,7 @@ def summary(counts: Mapping[str, int]) -> str:
     name=__name__,
     options=DigestOptions,
     summary=summary,
-    queue="notices",
+    queue=NOTICES_QUEUE,
     min_every=timedelta(hours=1),
 )
 def digest(work: Work[DigestOptions]) -> None:

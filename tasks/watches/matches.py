@@ -26,7 +26,7 @@ class Match(Base):
 
     id: Mapped[RowId]
     rule: Mapped[str] = mapped_column(ForeignKey("rule.name", ondelete="CASCADE"), comment="Rule")
-    subject: Mapped[str] = mapped_column(comment="listing | token | quote")
+    subject: Mapped[str] = mapped_column(comment="What was found: a name of table subject")
     subject_id: Mapped[str] = mapped_column(comment="Key of the listing or token, or the symbol")
     occasion: Mapped[str] = mapped_column(comment="new | price_drop | relisted | changed")
     occasion_key: Mapped[str] = mapped_column(

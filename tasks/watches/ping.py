@@ -19,6 +19,7 @@ from workers.app import app
 from workers.errors import WatchkeeperError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.settings import NOTICES_QUEUE
 from workers.upstreams import CallOptions
 
 TROUBLE = text("select title from trouble where severity = 'error' order by since nulls last limit 1")
@@ -48,7 +49,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=PingOptions,
     plan=plan,
     summary=summary,
-    queue="notices",
+    queue=NOTICES_QUEUE,
     min_every=timedelta(seconds=10),
     max_attempts=3,
 )

@@ -31,6 +31,12 @@ def by_subject() -> Mapping[str, Watch]:
     return {watch.subject: watch for watch in by_domain().values()}
 
 
+def followed() -> str:
+    """SQL of the symbols that people follow in any watch."""
+    queries = [watch.followed for watch in by_domain().values() if watch.followed]
+    return " union all ".join(queries) or "select null::text where false"
+
+
 def fields(subject: str) -> Fields:
     """Fields of a subject; none for a subject that no watch finds any more."""
     watch = by_subject().get(subject)

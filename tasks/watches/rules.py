@@ -26,13 +26,7 @@ class Rule(Base):
     __table_args__ = (
         CheckConstraint(f"name ~ {_SLUG}", name="name: lower-case words and digits joined by hyphens"),
         CheckConstraint(
-            "subject in ('listing', 'token', 'quote')", name="subject: listing, token or quote"
-        ),
-        CheckConstraint(
             "currency ~ '^[A-Z]{3}$'", name="currency: three capitals such as EUR, or null (the site's)"
-        ),
-        CheckConstraint(
-            "currency is null or subject = 'listing'", name="currency: only rules on listings have one"
         ),
         CheckConstraint("grammar in (1, 2)", name="grammar: 1 (as it was) or 2"),
         CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
@@ -45,7 +39,7 @@ class Rule(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Lower-case words joined by hyphens")
     subject: Mapped[str] = mapped_column(
-        server_default=DEFAULT_SUBJECT, comment="listing | token | quote"
+        server_default=DEFAULT_SUBJECT, comment="What it is about: a name of table subject"
     )
     expression: Mapped[str] = mapped_column(comment='E.g. title contains "HD 650" AND price < 300')
     grammar: Mapped[int] = mapped_column(

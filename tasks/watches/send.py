@@ -25,7 +25,7 @@ from workers.errors import (
 from workers.execution.work import Item, Work
 from workers.ledger import faults
 from workers.ledger.kinds import Options
-from workers.settings import settings
+from workers.settings import NOTICES_QUEUE, settings
 from workers.upstreams import block_seconds
 
 #: Time beyond the lease of a batch, so that a hand-over ends before its notices can be taken again.
@@ -57,7 +57,7 @@ def summary(counts: Mapping[str, int]) -> str:
     options=SendOptions,
     plan=plan,
     summary=summary,
-    queue="notices",
+    queue=NOTICES_QUEUE,
     batch_size=1,
     min_every=timedelta(seconds=5),
     max_attempts=3,

@@ -133,6 +133,8 @@ class Watch:
     days: Mapping[str, Days] = field(default_factory=dict)
     #: Name of a retention rule → option that says how many days, and what deletes.
     retention: Mapping[str, tuple[str, Delete]] = field(default_factory=dict)
+    #: SQL of the symbols that people follow here: retention of every watch keeps what bears one.
+    followed: str | None = None
     #: Name of a ``celery`` command → where it is, e.g. ``tasks.prices.commands:prices``.
     commands: Mapping[str, str] = field(default_factory=dict)
     imitations: tuple[Imitation, ...] = ()

@@ -97,6 +97,42 @@ def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
         assert task.options.model_json_schema()
 
 
+def test_a_queue_has_one_home() -> None:
+    """A watch's is in its ``watch.py``; the system's own are in workers/settings.py."""
+    from workers.pool.broker import queue_names
+
+    names = "|".join(queue_names())
+    literal = re.compile(rf"""queue\s*[=:(]\s*["'](?:{names})["']""")
+    homes = {"tasks/discovery/watch.py", "tasks/listings/watch.py", "tasks/prices/watch.py"}
+
+    assert {
+        str(path.relative_to(ROOT)) for path in PRODUCTION if literal.search(path.read_text())
+    } == homes
+
+
+def test_a_domain_names_no_table_of_another() -> None:
+    import workers.migrate
+    from workers.db import Base
+
+    workers.migrate.registered()
+    owners = {
+        mapper.local_table.name: mapper.class_.__module__.split(".")[1]
+        for mapper in Base.registry.mappers
+        if mapper.class_.__module__.startswith("tasks.")
+    }
+    named = {
+        (path.relative_to(ROOT / "tasks").parts[0], table)
+        for path in (ROOT / "tasks").rglob("*.py")
+        for table in re.findall(r"\b(?:from|join|into|update)\s+(\w+)", path.read_text())
+    }
+
+    assert {
+        (domain, table)
+        for domain, table in named
+        if owners.get(table, domain) not in {domain, "watches"}
+    } == set()
+
+
 def test_no_registry_host_and_no_machine_path_is_in_any_file() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True

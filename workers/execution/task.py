@@ -29,7 +29,7 @@ from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ending, Summary
 from workers.ledger.kinds import Options
 from workers.redaction import redact
-from workers.settings import settings
+from workers.settings import DEFAULT_QUEUE, settings
 from workers.text import cleaned
 
 log = structlog.stdlib.get_logger(__name__)
@@ -95,7 +95,7 @@ class Task(celery.Task):  # type: ignore[type-arg]
     summary: Summary | None = None
     upstream: ClassVar[str | None] = None
     #: Queue its runs go to by default; a kind declares it as ``queue``.
-    default_queue: ClassVar[str] = "upkeep"
+    default_queue: ClassVar[str] = DEFAULT_QUEUE
     batch_size: ClassVar[int] = 1
     batch_delay: ClassVar[timedelta] = timedelta(0)
     #: Items of one batch worked at once, by kinds that call ``work.each``.

@@ -15,11 +15,12 @@ from redis.exceptions import DataError
 
 from workers.domains import domains
 from workers.redaction import redact
+from workers.settings import DEFAULT_QUEUE, NOTICES_QUEUE
 
 log = structlog.stdlib.get_logger(__name__)
 
 #: Queues of the system's own tasks.
-OWN_QUEUES = ("notices", "upkeep")
+OWN_QUEUES = (NOTICES_QUEUE, DEFAULT_QUEUE)
 EXCHANGE = Exchange("watchkeeper", type="direct")
 
 #: How much of a broken message is logged (characters).
@@ -50,10 +51,10 @@ def queues() -> list[Queue]:
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:
-    """Queue of a task named on a command line: its domain's, else upkeep."""
+    """Queue of a task named on a command line: its domain's, else one of our own."""
     folder = name.split(".")[1] if name.startswith("tasks.") and name.count(".") >= 2 else ""
     domain = domains().get(folder)
-    own = "notices" if folder == "watches" else "upkeep"
+    own = NOTICES_QUEUE if folder == "watches" else DEFAULT_QUEUE
     return {"queue": domain.queue if domain else own}
 
 

@@ -1,4 +1,4 @@
-"""Job postings: their tables, their upstream, and rules about them."""
+"""Job postings: their tables and their upstream."""
 
 from workers.migrate import run_sql
 
@@ -30,10 +30,6 @@ def upgrade() -> None:
     );
     comment on table ignored_company is 'Companies whose postings are left out; edit with SQL.';
 
-    alter table rule drop constraint "subject: listing, token or quote";
-    alter table rule add constraint "subject: listing, token, quote or job"
-        check (subject in ('listing', 'token', 'quote', 'job'));
-
     insert into upstream (name, base_url, spacing, note)
     values ('job_board', 'https://jobs.example.com', '1 second', 'A JSON feed; no key');
     insert into quota (upstream, per, calls, note)
@@ -45,9 +41,6 @@ def downgrade() -> None:
     run_sql("""
     delete from upstream where name = 'job_board';
     delete from rule where subject = 'job';
-    alter table rule drop constraint "subject: listing, token, quote or job";
-    alter table rule add constraint "subject: listing, token or quote"
-        check (subject in ('listing', 'token', 'quote'));
     drop table ignored_company;
     drop table job_posting;
     """)
