@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "subjects"
-down_revision = "permit_partitions"
+down_revision = "console_search"
 
 UP = """
 create table subject (
