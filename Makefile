@@ -62,7 +62,7 @@ schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv
-	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra apprise --extra browser --group build --group docs --group dev"; do \
+	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra calendars --extra apprise --extra browser --group build --group docs --group dev"; do \
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	pyproject.toml $${spec#*:} -o requirements/$${spec%%:*}.lock; done
 

@@ -6,11 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import available_timezones
 
 import click
 
+from workers.calendars import exchanges
 from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
 from workers.cli.database import unreachable
 from workers.postgres import DEFAULT_BROKER_URL, setting
@@ -102,12 +104,19 @@ def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
             "without a connection limit or time-outs: {names}; an administrator runs {cure}",
         ),
     )
-    yield (
-        "calendars",
-        _named(
-            connection, SESSIONS, "trading days are known for {names}; enable schedule market-sessions"
-        ),
+    yield "calendars", _calendars(connection)
+
+
+def _calendars(connection: Any) -> str | None:
+    missing = _named(
+        connection, SESSIONS, "trading days are known for {names}; enable schedule market-sessions"
     )
+    used = connection.execute(
+        "select distinct calendar from schedule where calendar is not null and enabled order by 1"
+    )
+    today = datetime.now(UTC).date()
+    ending = [exchanges.ends_soon(row["calendar"], today) for row in used]
+    return "; ".join(filter(None, [missing, *ending])) or None
 
 
 def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:

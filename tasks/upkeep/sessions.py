@@ -50,7 +50,7 @@ def sessions(work: Work[SessionsOptions]) -> None:
     last = today + timedelta(days=366 * work.options.years_ahead)
     for item in work.items():
         with work.attempt(item):
-            rows = sessions_of(item.key, first, last)
+            rows = sessions_of(item.key, first, last, newest=True)
             if not rows:
                 raise ValueError(f"no sessions of {item.key} between {first} and {last} are known")
             known_until = rows[-1]["session_date"]

@@ -1,40 +1,38 @@
-"""Sessions of exchanges as the library exchange-calendars knows them, early closes included."""
+"""Sessions of exchanges: from the table that is shipped, or newer ones from the extra ``calendars``."""
 
 from __future__ import annotations
 
-import warnings
 from datetime import date, timedelta
+from importlib.util import find_spec
 from typing import Any
 
+from workers.calendars import library, session_table
 
-def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
-    """Sessions of ``mic``; fewer when the library knows the exchange only for a part of the span."""
-    import exchange_calendars
 
-    # The library refuses a calendar of a single day.
-    after = last + timedelta(days=1)
-    with warnings.catch_warnings():
-        # The library uses pandas in a way that pandas warns of.
-        warnings.simplefilter("ignore")
-        try:
-            calendar = exchange_calendars.get_calendar(mic, start=first, end=after)
-        except exchange_calendars.errors.NoSessionsError:
-            return []
-        except ValueError:
-            known = type(exchange_calendars.get_calendar(mic))
-            earliest, latest = known.bound_min(), known.bound_max()
-            start = first if earliest is None else max(first, earliest.date())
-            end = after if latest is None else min(after, latest.date())
-            if start >= end:
-                return []
-            calendar = exchange_calendars.get_calendar(mic, start=start, end=end)
-        return [
-            {
-                "mic": mic,
-                "session_date": day.date(),
-                "open_at": row["open"].to_pydatetime(),
-                "close_at": row["close"].to_pydatetime(),
-            }
-            for day, row in calendar.schedule.iterrows()
-            if first <= day.date() <= last
-        ]
+def has_library() -> bool:
+    return find_spec("exchange_calendars") is not None
+
+
+def sessions_of(mic: str, first: date, last: date, *, newest: bool = False) -> list[dict[str, Any]]:
+    """Sessions of ``mic`` from ``first`` to ``last``; fewer when only a part of the span is known.
+
+    ``newest``: as the library knows them, where it is installed: holidays announced since the release.
+    """
+    shipped = session_table.exchange(mic)
+    if has_library() and (newest or shipped is None or first < shipped.first or last > shipped.last):
+        return library.sessions_of(mic, first, last)
+    if shipped is None:
+        return []
+    return [
+        {"mic": mic, "session_date": day, "open_at": opens, "close_at": closes}
+        for day, opens, closes in shipped.sessions(first, last)
+    ]
+
+
+def ends_soon(mic: str, today: date) -> str | None:
+    """What to do when the known sessions of ``mic`` end within three months; None when they do not."""
+    shipped = session_table.exchange(mic)
+    if has_library() or (shipped is not None and shipped.last > today + timedelta(days=90)):
+        return None
+    until = f"end on {shipped.last}" if shipped else "are not in the table of this release"
+    return f"sessions of {mic} {until}; install a newer release or the extra watchkeeper[calendars]"
