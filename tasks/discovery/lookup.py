@@ -23,7 +23,6 @@ from workers.upstreams import UpstreamClient
 
 
 def look_up(work: Work[Any]) -> None:
-    """Look up the batch's tokens in their order, up to MAX_ADDRESSES of a chain a call."""
     now = work.now()
     while group := _next_group(work.batch):
         work.check()

@@ -45,7 +45,6 @@ class Seen:
 
 
 def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> tuple[int, int]:
-    """Ask the rules about these tokens; returns the numbers of matches and notices."""
     asked = [_Asked(rule) for rule in rules.active(connection, WATCH.subject)] if seen else []
     if not asked:
         return 0, 0
@@ -104,7 +103,6 @@ class _Asked:
         return after, found
 
     def _reference(self, since: Decimal | None, price: Decimal | None, *, fell: bool) -> Decimal | None:
-        """The price that the next drop is counted from."""
         if not self._drops and not self._drops_alone:
             return None
         if fell or since is None:

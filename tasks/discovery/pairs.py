@@ -100,5 +100,4 @@ def oldest(pairs: Iterable[Pair]) -> datetime | None:
 
 
 def _or_less(value: Decimal | None) -> Decimal:
-    """An unknown value counts as less than 0."""
     return Decimal(-1) if value is None else value

@@ -34,7 +34,6 @@ class ProfileOptions(Options):
 
 
 def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
-    """One item a token that a discovery asked for and that is not yet profiled."""
     options = work.options
     with work.read() as connection:
         rows = token_profiles.still_open(connection, options.max_tokens, options.run_id)

@@ -32,7 +32,6 @@ ONLY_REFRESHED = "no feed names it now: refreshed only"
 
 
 def judge(item: Item, pairs: dict[str, list[Pair]], limits: Limits, now: datetime) -> Found:
-    """A token with its best pair and what the filters say."""
     address = item.data["address"]
     own = [pair for pair in pairs.get(normalise(address), []) if pair.chain == item.data["chain"]]
     pair = best(own)

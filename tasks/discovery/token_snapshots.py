@@ -34,7 +34,6 @@ VALUES = ("pool", "price_usd", "liquidity_usd", "volume_h24", "market_cap")
 
 
 def add(connection: Connection, run_id: UUID, pairs: Iterable[tuple[int, Pair]]) -> None:
-    """Append the values of tokens (id, best pair); a repeated batch adds nothing."""
     rows = [
         {"token_id": token_id, "run_id": run_id} | {name: getattr(pair, name) for name in VALUES}
         for token_id, pair in pairs

@@ -89,17 +89,14 @@ class Amount:
 
     @property
     def left(self) -> int:
-        """Its start, currency included."""
         return self.before.start() if self.before else self.start
 
     @property
     def right(self) -> int:
-        """Its end, currency included."""
         return self.after.end() if self.after else self.end
 
     @property
     def is_named(self) -> bool:
-        """Whether a currency stands beside it."""
         return self.before is not None or self.after is not None
 
     def currency(self, site: str | None) -> str | None:
@@ -143,7 +140,6 @@ class Amount:
 
 
 def _group(found: re.Match[str] | None, *names: str) -> str | None:
-    """The first of these groups that matched."""
     groups = found.groupdict() if found else {}
     return next((groups[name] for name in names if groups.get(name)), None)
 
@@ -218,12 +214,10 @@ def _multiple(power: re.Match[str]) -> int:
 
 
 def _joins(power: re.Match[str], gap: str, digits: str) -> bool:
-    """Whether digits without a power belong to the number before them."""
     return not gap if power["character"] else "," in digits and _multiple(power) > 1000
 
 
 def _belongs_to_first(text: str, one: Amount, other: Amount) -> bool:
-    """Whether a currency between two numbers belongs to the first."""
     at_one = not text[one.end].isspace()
     at_other = not text[other.start - 1].isspace()
     if at_one != at_other:

@@ -52,7 +52,6 @@ class Card:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """``ships_to`` region by region."""
         return text_fields.parse_regions(self.ships_to)
 
 
@@ -191,7 +190,6 @@ def _join(base: str, href: str | None) -> str | None:
 
 
 def _id_in(url: str | None, pattern: re.Pattern[str]) -> str | None:
-    """The listing's number in the path of its address."""
     found = pattern.search(urlsplit(url).path) if url else None
     return found.group(1) if found else None
 

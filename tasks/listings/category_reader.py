@@ -94,7 +94,6 @@ class CategoryReader:
             raise
 
     def _wait(self) -> None:
-        """Keep the delay between pages that the upstream's spacing does not keep."""
         if self._last_page_at is None or not self.delay:
             return
         left = self._last_page_at + self.delay - time.monotonic()
@@ -240,7 +239,6 @@ class CategoryReader:
         scrapes.add_page(connection, self._key(item), {"cards": shown, **counts})
 
     def _key(self, item: Item) -> dict[str, Any]:
-        """Columns of the item's row in `scrape` that its first write sets."""
         return {
             "run_id": self.work.run_id,
             "category_id": item.data["category"],

@@ -28,7 +28,6 @@ class CategoryState(Base):
 
 
 def complete(connection: Connection, category: int) -> None:
-    """Record that a scrape of the category has completed."""
     connection.execute(
         insert(CategoryState)
         .values(category_id=category)

@@ -136,7 +136,6 @@ def resolve(spelling: str, site: str | None) -> str:
 
 
 def _either(words: Iterable[str]) -> str:
-    """A pattern that prefers the longest word."""
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 

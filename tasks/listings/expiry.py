@@ -37,7 +37,6 @@ class Order:
     by_touched: datetime | bool | None = None
 
     def followed_by(self, listings: Iterable[Dated]) -> Order:
-        """The order after these listings, which stand below those seen before."""
         listed, touched = self.by_listed, self.by_touched
         for listing in listings:
             listed = _next(listed, listing.listed_at)
@@ -56,7 +55,6 @@ class Order:
         return next(listed, next(touched, tried[0]))
 
     def stored(self) -> list[str | bool | None]:
-        """As JSON keeps it."""
         return [
             one.isoformat() if isinstance(one, datetime) else one
             for one in (self.by_listed, self.by_touched)
@@ -64,7 +62,6 @@ class Order:
 
     @classmethod
     def restored(cls, stored: Sequence[str | bool | None] | None) -> Order:
-        """The inverse of ``stored()``."""
         return cls(
             *(datetime.fromisoformat(one) if isinstance(one, str) else one for one in stored or ())
         )
@@ -77,7 +74,6 @@ def _next(last: datetime | bool | None, value: datetime | None) -> datetime | bo
 
 
 def touched_at(listing: Dated) -> datetime | None:
-    """When it was listed or last edited, whichever is later."""
     times = [at for at in (listing.listed_at, listing.edited_at) if at is not None]
     return max(times, default=None)
 

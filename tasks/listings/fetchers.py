@@ -31,7 +31,6 @@ def open_fetcher(site: Source, client: UpstreamClient, *, headless: bool = True)
 
 
 def default_pause(site: Source) -> float:
-    """Seconds between two pages beyond the upstream's spacing."""
     return 0.0 if site.spacing >= DEFAULT_PAUSE else DEFAULT_PAUSE.total_seconds()
 
 
@@ -40,6 +39,5 @@ def parse(site: Source, html: str, url: str) -> cards.Page:
 
 
 def refuse_challenge(site: Source, response: Response) -> None:
-    """Raise Blocked for a challenge page with status 200."""
     if is_challenge(response) and not parse(site, response.text, response.url).cards:
         raise Blocked(site.upstream, "answered 200 with a challenge page")

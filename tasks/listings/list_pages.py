@@ -47,7 +47,6 @@ class StoredPage:
 
 
 def find(connection: Connection, category: int, page: int) -> StoredPage | None:
-    """The page as it was last read; None if it never was."""
     row = connection.execute(
         select(
             ListPage.etag,
@@ -68,7 +67,6 @@ def ids_above(connection: Connection, category: int, page: int) -> set[str]:
 
 
 def upsert(connection: Connection, category: int, page: int, read: StoredPage) -> None:
-    """Store the page as it was read now."""
     values = asdict(read)
     connection.execute(
         insert(ListPage)

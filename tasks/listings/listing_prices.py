@@ -29,7 +29,6 @@ class ListingPrice(Base):
 
 
 def record(connection: Connection, ids: list[int]) -> int:
-    """Add the price of each listing whose last recorded price differs; returns how many."""
     latest = (
         select(ListingPrice.price, ListingPrice.currency)
         .where(ListingPrice.listing_id == Listing.id)

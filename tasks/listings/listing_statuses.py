@@ -26,7 +26,6 @@ class ListingStatusChange(Base):
 
 
 def record(connection: Connection, ids: list[int]) -> None:
-    """Add the status of each listing whose last recorded status differs."""
     latest = (
         select(ListingStatusChange.status)
         .where(ListingStatusChange.listing_id == Listing.id)

@@ -110,7 +110,6 @@ def lock(connection: Connection, site: str, ids: list[str]) -> dict[str, dict[st
 def upsert(
     connection: Connection, site: str, category: int, rows: Sequence[dict[str, Any]]
 ) -> dict[str, int]:
-    """Write these listings as they are now; returns their keys by the site's number."""
     keys: dict[str, int] = {}
     for start in range(0, len(rows), MAX_ROWS_PER_STATEMENT):
         part = rows[start : start + MAX_ROWS_PER_STATEMENT]
@@ -142,7 +141,6 @@ def mark_seen(connection: Connection, site: str, category: int, ids: list[str]) 
 
 
 def dates(connection: Connection, site: str, ids: list[str]) -> list[Dated]:
-    """When these listings were listed and edited, in the order given."""
     rows = connection.execute(
         select(Listing.external_id, Listing.listed_at, Listing.edited_at).where(
             Listing.site == site, Listing.external_id == func.any(ids)

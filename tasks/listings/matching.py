@@ -20,7 +20,6 @@ _ROWS = text(f"select {COLUMNS} from {TABLES} where l.id = any(:ids)")  # noqa: 
 def judge(
     connection: Connection, run_id: UUID | None, findings: Sequence[Finding], *, baseline: bool
 ) -> tuple[int, int]:
-    """Ask the rules about these findings; returns the numbers of matches and notices."""
     if not findings:
         return 0, 0
     ids = [finding.listing_id for finding in findings]

@@ -68,7 +68,6 @@ def by_number(connection: Connection, number: str, site: str | None) -> list[Row
 
 
 def history(connection: Connection, listing: int) -> list[Row]:
-    """Prices and statuses of a listing, the oldest first."""
     return connection.execute(_HISTORY, {"listing": listing}).fetchall()
 
 

@@ -82,6 +82,5 @@ def add_page(connection: Connection, key: Mapping[str, Any], counts: Mapping[str
 def end(
     connection: Connection, key: Mapping[str, Any], state: str, reason: str, *, expired: int = 0
 ) -> None:
-    """Store how the scrape of the category ended and why."""
     now = {"state": state, "reason": reason[:500], "ended_at": func.clock_timestamp()}
     _upsert(connection, key, {"expired": expired}, **now)

@@ -98,5 +98,4 @@ def value(node: LexborNode, selector: Selector | None) -> str | None:
 
 
 def fold(text: str | None) -> str | None:
-    """Cleaned text; None when nothing is left."""
     return cleaned(text or "") or None

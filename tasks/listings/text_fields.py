@@ -109,7 +109,6 @@ def parse_seller(text: str | None) -> tuple[str | None, int | None]:
 
 
 def parse_number(text: str | None) -> int | None:
-    """The first whole number in a text, or None."""
     found = _REPUTATION.search(text or "")
     if not found or len(found.group()) > MAX_NUMBER_LENGTH:
         return None

@@ -34,7 +34,6 @@ select {COLUMNS},
 
 
 def fields_of(row: Any) -> dict[str, Any]:
-    """Fields of a listing's row, without those of a drop."""
     age = None if row.listed_at is None else (row.now - row.listed_at).total_seconds() / 3600
     return {
         "title": row.title,

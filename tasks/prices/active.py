@@ -39,7 +39,6 @@ class Wanted:
 
 
 def merge(*lists: Iterable[Wanted]) -> dict[str, Wanted]:
-    """Each symbol once, with its most urgent priority and interval."""
     merged: dict[str, Wanted] = {}
     for wanted in (one for each in lists for one in each):
         known = merged.get(wanted.symbol, wanted)

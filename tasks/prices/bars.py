@@ -121,7 +121,6 @@ def _upsert(connection: Connection, rows: list[dict[str, object]]) -> int:
 
 
 def latest(connection: Connection, symbols: Sequence[str]) -> dict[str, date]:
-    """The latest stored session of each symbol, from any source."""
     wanted = func.unnest(literal(symbols, ARRAY(Text))).table_valued("symbol").render_derived("wanted")
     newest = (
         select(PriceBar.bar_date)

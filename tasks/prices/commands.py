@@ -34,7 +34,6 @@ known_symbols = completion.of(
 
 
 def checked(symbols: Sequence[str]) -> list[str]:
-    """Symbols in capitals, or the end of the command with the reason."""
     from tasks.prices.symbols import check
 
     try:

@@ -23,7 +23,6 @@ class HistoryOptions(RangeOptions):
 
 
 def plan(work: Work[HistoryOptions]) -> Iterable[Item]:
-    """One item a symbol, with its range."""
     fetching.require_ready(work.options.order)
     span = ranges.span_of(work)
     return [ranges.item_of(symbol, span) for symbol in dict.fromkeys(work.options.symbols)]

@@ -13,7 +13,6 @@ from tasks.watches.matching import CHANGED, PRICE_DROP, Found
 
 
 def judge(connection: Connection, run_id: UUID | None, source: str, price: Price) -> tuple[int, int]:
-    """Ask the rules about a price; returns the numbers of matches and notices."""
     fields = fields_of(price, source)
     found = Found(
         subject_id=price.symbol,

@@ -70,7 +70,6 @@ def watchlist(
 def quotes(
     connection: psycopg.Connection[dict[str, Any]], symbols: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """The newest quote of each symbol; without ``symbols`` of all."""
     return connection.execute(_QUOTES, {"symbols": list(symbols) or None}).fetchall()
 
 

@@ -64,7 +64,6 @@ def upsert(connection: Connection, source: str, price: Price) -> bool:
 
 
 def confirmed(connection: Connection, symbols: Sequence[str]) -> dict[str, datetime]:
-    """When each symbol's price was last confirmed, by any source."""
     statement = (
         select(Quote.symbol, func.max(Quote.fetched_at).label("at"))
         .where(Quote.symbol == any_(literal(symbols, ARRAY(Text))))

@@ -109,7 +109,6 @@ class Taken:
 
 
 def fetch_item(work: Work[Any], item: Item) -> None:
-    """Fetch and store one symbol's range with its outcome."""
     symbol, now = item.key, work.now()
     asked = Span(date.fromisoformat(item.data["first"]), date.fromisoformat(item.data["last"]))
     with work.read() as connection:

@@ -76,7 +76,6 @@ def refresh(work: Work[RefreshOptions]) -> None:
 
 
 def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
-    """Ask the sources for one symbol and store what they have, with its outcome."""
     symbol, now = item.key, work.now()
     with work.read() as connection:
         known, calendar = needs.learn(connection, [symbol], now)[symbol]

@@ -52,7 +52,6 @@ class Gap:
 
 
 def find_gaps(sessions: Sequence[date], stored: Collection[date]) -> list[Gap]:
-    """Runs of ``sessions`` (ascending) of which nothing is stored."""
     have, gaps = set(stored), list[Gap]()
     missing: list[date] = []
     for day in [*sessions, None]:

@@ -100,7 +100,6 @@ def percent_change(now: Decimal, before: Decimal | None, places: int) -> Decimal
 
 
 def rows(text: str, source: str) -> Iterator[dict[str, str]]:
-    """Rows of a CSV text by column name in lower case, or BrokenResponse."""
     reader = csv.reader(io.StringIO(text.replace("\x00", ""), newline=""))
     try:
         names = [name.strip().lower() for name in next(reader, [])]
@@ -120,5 +119,4 @@ class Price:
 
     @property
     def change_percent(self) -> Decimal | None:
-        """Change since the session before, in percent, to four decimals; None when unknown."""
         return percent_change(self.price, self.previous_close, 4)

@@ -72,13 +72,11 @@ def add(connection: Connection, entry: Entry) -> None:
 
 
 def remove(connection: Connection, symbol: str) -> bool:
-    """Stop following a symbol; its prices stay.  Returns whether it was followed."""
     followed = WatchlistItem.symbol == symbol, WatchlistItem.active
     return connection.execute(update(WatchlistItem).where(*followed).values(active=False)).rowcount == 1
 
 
 def listed(connection: Connection, *, everything: bool = False) -> Sequence[RowMapping]:
-    """The watch list, the most urgent first; with ``everything`` also removed symbols, at its end."""
     statement = select(WatchlistItem.__table__).order_by(
         WatchlistItem.active.desc(), WatchlistItem.priority, WatchlistItem.symbol
     )

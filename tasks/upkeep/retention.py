@@ -43,7 +43,6 @@ RetentionOptions = create_model("RetentionOptions", __base__=_SliceOptions, **_F
 
 
 def plan(_work: Work[Any]) -> Iterable[Item]:
-    """One item a rule, after the partitions."""
     return [Item(AHEAD), *(Item(name) for name in RULES)]
 
 
@@ -89,7 +88,6 @@ def clear(work: Work[Any], item: Item, now: datetime) -> None:
 
 
 def make_partitions(work: Work[Any], item: Item) -> None:
-    """Make the partitions that are missing of every partitioned table."""
     with work.read() as connection:
         tables = partitions.names(connection)
 

@@ -24,7 +24,6 @@ class SessionsOptions(Options):
 
 
 def plan(work: Work[SessionsOptions]) -> Iterable[Item]:
-    """One item a market."""
     with work.read() as connection:
         return [Item(mic) for mic in connection.execute(select(Market.mic)).scalars()]
 

@@ -57,7 +57,6 @@ class Channel(Base):
 
 
 def resolved(target: str) -> str:
-    """A target with the secret that it names read in."""
     return resolve(target) if is_reference(target) else target
 
 
@@ -71,5 +70,4 @@ def listed(connection: Connection) -> Sequence[Any]:
 
 
 def find(connection: Connection, name: str) -> Any:
-    """The row of a channel with its server's address, None when there is none."""
     return next((row for row in listed(connection) if row.name == name), None)

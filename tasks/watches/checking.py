@@ -37,7 +37,6 @@ _PROBES = ("aaaaaaaa", "ZZZZZZZZ", "00000000", "--------", "éééééééé", "
 
 
 def check(node: Node, fields: Fields) -> None:
-    """Raise RuleError for the first clause that is wrong."""
     for clause in clauses(node):
         _check_clause(clause, fields)
     satisfying.check(node, fields)

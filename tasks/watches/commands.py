@@ -52,7 +52,6 @@ class Subject(click.ParamType):  # type: ignore[type-arg]
     name = "subject"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Watch:
-        """Look the subject up."""
         from tasks.watches import registry
 
         found = registry.by_subject()
@@ -63,7 +62,6 @@ class Subject(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """Subjects of all watches."""
         return completion.of("subject", SUBJECTS)(ctx, param, incomplete)
 
 
@@ -115,7 +113,6 @@ class WatchGroup(Group):
         return [*super().list_commands(ctx), *_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Its own first."""
         own = super().get_command(ctx, cmd_name)
         path = None if own else _commands().get(cmd_name)
         return resolve_name(path) if path else own

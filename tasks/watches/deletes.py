@@ -48,7 +48,6 @@ def _execute(connection: Connection, statement: str, before: datetime, limit: in
 
 
 def rows_with_children(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
-    """Delete rows of ``table`` not seen lately, first the rows of ``children`` that refer to them."""
     oldest = f"select id from {table} where {where} order by last_seen_at limit :limit"  # noqa: S608 - names from code
     statements = [
         (

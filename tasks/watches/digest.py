@@ -67,7 +67,6 @@ select upstream || ': ' || used || ' of ' || allowed || ' per ' || per as line f
 
 
 def composed(connection: Connection, span: timedelta) -> str | None:
-    """The digest's text, None when nothing happened."""
     at = {"span": span}
     runs = connection.execute(_RUNS, {**at, "ours": _OURS}).one()
     parts = [

@@ -79,7 +79,6 @@ def compiled(node: Node, fields: Fields, currency: Currencies = None) -> Test:
 
 
 def is_money(clause: Clause, fields: Fields) -> bool:
-    """Whether the clause compares an amount of some currency."""
     return fields[clause.field].is_money and clause.operator not in _PRESENCE
 
 
@@ -167,7 +166,6 @@ def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
 
 
 def _regions(operator: str, values: list[str]) -> Callable[[str], bool]:
-    """Fit one region of a list, or the whole list as it is written."""
     wanted = values[0]
     if operator == "contains":
         word = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
@@ -211,7 +209,6 @@ class Explained:
 def explain(
     node: Node, found: Mapping[str, Any], fields: Fields, currency: Currencies = None
 ) -> list[Explained]:
-    """Test a rule clause by clause."""
     ready = facts(found, fields)
     return [
         Explained(

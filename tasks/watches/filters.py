@@ -27,7 +27,6 @@ class Filters:
     categories: Sequence[str] = ()
 
     def overridden(self, own: Mapping[str, Any] | None) -> Filters:
-        """These filters with those of a rule in their place."""
         names = {field.name for field in fields(self)}
         unknown = (own or {}).keys() - names
         if unknown:
@@ -73,7 +72,6 @@ class Filters:
 
 
 def _check(name: str, value: Any) -> None:
-    """Raise ValueError unless a filter's value is null, a number, or a list of texts."""
     if value is None:
         return
     if name == "min_seller_reputation":

@@ -38,18 +38,15 @@ def channels(connection: Connection) -> list[Row]:
 
 
 def notices(connection: Connection, limit: int) -> list[Row]:
-    """The newest notices."""
     return connection.execute(_NOTICES, (limit,)).fetchall()
 
 
 def rule(connection: Connection, name: str) -> Any:
-    """The row of a rule, None when there is none."""
     cursor = connection.cursor(row_factory=namedtuple_row)
     return cursor.execute("select * from rule where name = %s", (name,)).fetchone()
 
 
 def common_filters(connection: Connection) -> Filters:
-    """The filters that hold for every rule."""
     row = connection.execute("select filters from global_filter").fetchone()
     return Filters().overridden(row and row["filters"])
 

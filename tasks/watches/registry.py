@@ -27,12 +27,10 @@ def by_domain() -> Mapping[str, Watch]:
 
 @cache
 def by_subject() -> Mapping[str, Watch]:
-    """Subject of rules → its watch."""
     return {watch.subject: watch for watch in by_domain().values()}
 
 
 def followed() -> str:
-    """SQL of the symbols that people follow in any watch."""
     queries = [watch.followed for watch in by_domain().values() if watch.followed]
     return " union all ".join(queries) or "select null::text where false"
 

@@ -75,7 +75,6 @@ _FILTERS = text("select filters from global_filter")
 
 
 def common_filters(connection: Connection) -> Filters:
-    """The filters that hold for every rule."""
     found = connection.execute(_FILTERS).scalar_one_or_none()
     return Filters().overridden(found)
 
@@ -96,7 +95,6 @@ def active(connection: Connection, subject: str) -> list[Ready]:
 
 
 def find(connection: Connection, name: str) -> Any:
-    """The row of a rule, None when there is none."""
     return connection.execute(_ONE, {"name": name}).one_or_none()
 
 
@@ -107,5 +105,4 @@ select r.* from rule r left join rule_state s on s.rule = r.name
 
 
 def unchecked(connection: Connection) -> Sequence[Any]:
-    """Rules edited since their last check."""
     return connection.execute(_UNCHECKED).all()

@@ -26,7 +26,6 @@ class Interval:
         return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
 
     def within(self, other: Interval) -> Interval:
-        """The intersection."""
         low, low_open = max((self.low, self.low_open), (other.low, other.low_open))
         high, closed = min((self.high, not self.high_open), (other.high, not other.high_open))
         return Interval(low, high, low_open, not closed)
@@ -67,7 +66,6 @@ def _check_clause(clause: Clause, fields: Fields) -> None:
 
 
 def _known(field: Field) -> Interval:
-    """The numbers that the field can have."""
     low, high = field.above if field.minimum is None else field.minimum, field.maximum
     return Interval(
         -math.inf if low is None else low, math.inf if high is None else high, field.above is not None
@@ -81,7 +79,6 @@ def _words(known: Interval) -> str:
 
 
 def _interval(clause: Clause, fields: Fields) -> Interval | None:
-    """The interval that a clause demands; None when it demands none."""
     if fields[clause.field].kind != NUMBER:
         return None
     numbers = [number_of(value) or 0.0 for value in clause.values]

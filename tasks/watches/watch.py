@@ -148,7 +148,6 @@ class Watch:
 
 
 def drop_fields(*, is_money: bool = False) -> dict[str, Field]:
-    """The fields that `price_drop` gives."""
     return {
         "price_drop": Field(NUMBER, above=0, is_money=is_money),
         "price_drop_percent": Field(NUMBER, above=0, maximum=100),

@@ -93,7 +93,6 @@ def output_size(first: date | None, today: date) -> Size:
 
 
 def check(response: Response) -> None:
-    """Raise the error that a refusal with HTTP 200 stands for."""
     if response.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
         now = http_date(response.headers.get("date")) or datetime.now(UTC)
         error = classify(response.json(), now)

@@ -75,7 +75,6 @@ class NoData(NotFound):
 
 
 def check(response: Response) -> None:
-    """Raise the error that a refusal with HTTP 200 stands for."""
     if is_challenge(response):
         raise Blocked(UPSTREAM, f"shows a challenge page{_title(response.text)}")
     error = classify(response.text)
@@ -84,7 +83,6 @@ def check(response: Response) -> None:
 
 
 def classify(text: str) -> UpstreamError | None:
-    """The error that the words stand for, or None when the text is a table."""
     start = text[:500].lstrip("\ufeff \t\r\n").lower()
     if start.startswith("date,"):
         return None

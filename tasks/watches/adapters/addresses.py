@@ -13,7 +13,6 @@ from workers.upstreams.channel_secrets import has_control, is_reference
 
 
 def path_of(channel: Any) -> tuple[str, list[str]]:
-    """Path and query of a channel's address, and the secrets in it."""
     target = resolved(channel.target)
     if has_control(target):
         raise BrokenResponse(channel.upstream, "target holds a line break or another control character")

@@ -19,7 +19,6 @@ from workers.upstreams.deadline import in_time
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Send; Apprise reports only success or failure."""
     try:
         import apprise
     except ImportError:

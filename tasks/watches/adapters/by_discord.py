@@ -52,7 +52,6 @@ def _why(body: bytes) -> str:
 
 
 def _reasons(errors: Any) -> Iterator[str]:
-    """The messages in Discord's tree of errors."""
     if not isinstance(errors, dict):
         return
     for name, inner in errors.items():

@@ -33,7 +33,6 @@ _PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
 
 def recipients(channel: Any) -> tuple[list[str], str | None]:
-    """Addresses and where the login is kept."""
     given, _, login = resolved(channel.target).partition(";")
     found = [one.strip() for one in given.split(",") if one.strip()]
     if not found:
@@ -77,7 +76,6 @@ def _id(channel: str, keys: Sequence[str]) -> str:
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
-    """Send; returns what the server answered to the message."""
     to, login = recipients(channel)
     upstream = channel.upstream
     if urlsplit(channel.base_url).scheme not in _PORTS:
@@ -108,7 +106,6 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
 
 
 def _login(reference: str | None) -> tuple[str, str] | None:
-    """User and password, from the secret that is named."""
     if reference is None:
         return None
     user, _, password = resolve(reference).partition(":")
