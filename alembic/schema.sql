@@ -126,6 +126,90 @@ $$;
 -- Name: FUNCTION ahead_words(left_over interval); Type: COMMENT
 COMMENT ON FUNCTION public.ahead_words(left_over interval) IS 'How far ahead, in two units: "in 3h 20m", "soon", or "not scheduled"';
 
+-- Name: argument_check(text, jsonb, jsonb, jsonb); Type: FUNCTION
+CREATE FUNCTION public.argument_check(name text, value jsonb, rule jsonb, defs jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+begin
+    if not option_fits(value, rule, defs) then
+        raise exception 'argument "%" = % is not allowed', name, left(value::text, 100)
+            using errcode = '23514', column = 'options', hint = format('It must be %s.', option_words(rule, defs));
+    end if;
+end
+$$;
+
+-- Name: FUNCTION argument_check(name text, value jsonb, rule jsonb, defs jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.argument_check(name text, value jsonb, rule jsonb, defs jsonb) IS 'Refuses an argument that its part of the schema does not allow';
+
+-- Name: arguments_check(text, jsonb, jsonb, jsonb); Type: FUNCTION
+CREATE FUNCTION public.arguments_check(task text, args jsonb, kwargs jsonb, schema jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+    known text;
+    one jsonb;
+    value jsonb;
+    name text;
+    place integer := 0;
+    places integer;
+    rest jsonb;
+    others jsonb;
+begin
+    -- Each parameter of the task's function: taken by place (positional, either), by name (either, named), or many (rest, others).
+    select count(*) filter (where a ->> 'kind' in ('positional', 'either')),
+           string_agg(a ->> 'name', ', ' order by n) filter (where a ->> 'kind' in ('either', 'named')),
+           (array_agg(a -> 'schema') filter (where a ->> 'kind' = 'rest'))[1],
+           (array_agg(a -> 'schema') filter (where a ->> 'kind' = 'others'))[1]
+      into places, known, rest, others
+      from jsonb_array_elements(schema -> 'arguments') with ordinality as given(a, n);
+    for name, value in select * from jsonb_each(kwargs) loop
+        if not exists (select from jsonb_array_elements(schema -> 'arguments') a
+                        where a ->> 'name' = name and a ->> 'kind' in ('either', 'named')) then
+            if others is null then
+                raise exception '% has no argument "%"', task, name
+                    using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no arguments by name');
+            end if;
+            perform argument_check(name, value, others, schema -> '$defs');
+        end if;
+    end loop;
+    if rest is null and jsonb_array_length(args) > places then
+        raise exception '% takes at most % arguments by place, not %', task, places, jsonb_array_length(args)
+            using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no arguments');
+    end if;
+    for one in select * from jsonb_array_elements(schema -> 'arguments') loop
+        name := one ->> 'name';
+        value := null;
+        if one ->> 'kind' in ('positional', 'either') then
+            value := args -> place;
+            place := place + 1;
+        end if;
+        if one ->> 'kind' in ('either', 'named') and kwargs ? name then
+            if value is not null then
+                raise exception 'argument "%" of % is given twice, in args and in kwargs', name, task
+                    using errcode = '23514', column = 'options', hint = 'Leave it out of one of them.';
+            end if;
+            value := kwargs -> name;
+        end if;
+        if one ->> 'kind' in ('rest', 'others') then
+            continue;
+        elsif value is not null then
+            perform argument_check(name, value, one -> 'schema', schema -> '$defs');
+        elsif (one ->> 'required')::boolean then
+            raise exception '% needs argument "%"', task, name
+                using errcode = '23514', column = 'options',
+                      hint = format('It must be %s, e.g. options = ''{"kwargs": {"%s": …}}''.',
+                                    option_words(one -> 'schema', schema -> '$defs'), name);
+        end if;
+    end loop;
+    for value in select a from jsonb_array_elements(args) with ordinality as given(a, n) where n > places loop
+        perform argument_check('*' , value, rest, schema -> '$defs');
+    end loop;
+end
+$_$;
+
+-- Name: FUNCTION arguments_check(task text, args jsonb, kwargs jsonb, schema jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.arguments_check(task text, args jsonb, kwargs jsonb, schema jsonb) IS 'Refuses arguments that a plain task''s signature does not take';
+
 -- Name: audit(); Type: FUNCTION
 CREATE FUNCTION public.audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -603,17 +687,22 @@ declare
     expressions jsonb[] := '{}';
     day date := (first at time zone zone)::date - 2;
     final date := least((until at time zone zone)::date + 2, day + 18300);
+    meet boolean;
     days_more integer := 2;
     found timestamptz[] := '{}';
 begin
     foreach one in array string_to_array(cron, ';') loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         f := regexp_split_to_array(coalesce(macros ->> one, one), '[' || spaces || ']+');
+        meet := cardinality(f) = 6;
+        if meet then
+            f := f[1:4] || f[6];
+        end if;
         expressions := expressions || jsonb_build_object(
             'minutes', (select array_agg(h * 60 + m order by h, m) from unnest(cron_set(f[1], 1)) m, unnest(cron_set(f[2], 2)) h),
             'days', cron_set(f[3], 3), 'months', cron_set(f[4], 4),
             'weekdays', (select array_agg(distinct d % 7) from unnest(cron_set(f[5], 5)) d),
-            'both', f[3] like '*%' or f[5] like '*%',
+            'both', meet or f[3] like '*%' or f[5] like '*%',
             'fixed', not (f[1] like '*%' or f[2] like '*%'));
     end loop;
     while day <= final loop
@@ -683,6 +772,7 @@ declare
     one text;
     fields text[];
     first_day integer;
+    meet boolean;
 begin
     if length(cron) > 500 then
         message := 'cron is too long';
@@ -694,6 +784,11 @@ begin
     foreach one in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         fields := case when one = '' then '{}' else regexp_split_to_array(one, '[' || spaces || ']+') end;
+        -- With "and" before the weekday both day and weekday must match, as in Celery's crontab.
+        meet := cardinality(fields) = 6 and fields[5] = 'and';
+        if meet then
+            fields := fields[1:4] || fields[6];
+        end if;
         if cardinality(fields) = 1 and one = any (macros) then
             continue;
         end if;
@@ -718,7 +813,7 @@ begin
         end loop;
         -- A first day that no month of the list has (31 February) would never come.  It matters only
         -- when day and weekday must both match.
-        if fields[3] like '*%' or fields[5] like '*%' then
+        if meet or fields[3] like '*%' or fields[5] like '*%' then
             select min(cron_value(substring(item from '^[0-9]+'), 3)) into first_day
               from unnest(string_to_array(fields[3], ',')) item
              where item not like '*%';
@@ -808,6 +903,13 @@ begin
                         when '@weekly' then '0 0 * * 0' when '@monthly' then '0 0 1 * *' else one end;
         f := regexp_split_to_array(one, '[' || spaces || ']+');
         words := null;
+        if cardinality(f) = 6 then
+            words := 'cron ' || one || ' ' || city || ' (day of the month and weekday must both match)';
+            days := named ->> f[6];
+            if f[1] ~ '^[0-9]{1,2}$' and f[2] ~ '^[0-9]{1,2}$' and f[4] = '*' and days like '%s' and f[3] ~ '^[0-9,-]+$' then
+                words := days || ' on day ' || f[3] || ' of the month at ' || lpad(f[2], 2, '0') || ':' || lpad(f[1], 2, '0') || ' ' || city;
+            end if;
+        end if;
         if cardinality(f) = 5 and f[1] ~ '^([0-9]{1,2}|\*|\*/[0-9]{1,2})$' then
             if f[2:5] = array['*', '*', '*', '*'] then
                 words := case
@@ -1270,12 +1372,24 @@ declare
     kind text;
     shape text := jsonb_typeof(value);
     element jsonb;
+    name text;
+    place integer := 0;
 begin
+    if rule = 'true' or rule = 'false' then
+        return rule = 'true';
+    end if;
     if rule ? '$ref' then
         return option_fits(value, defs -> replace(rule ->> '$ref', '#/$defs/', ''), defs);
     end if;
     if rule ? 'anyOf' then
         return exists (select from jsonb_array_elements(rule -> 'anyOf') one where option_fits(option_fits.value, one, option_fits.defs));
+    end if;
+    if rule ? 'oneOf' then
+        return exists (select from jsonb_array_elements(rule -> 'oneOf') one where option_fits(option_fits.value, one, option_fits.defs));
+    end if;
+    if rule ? 'allOf' and exists (select from jsonb_array_elements(rule -> 'allOf') one
+                                   where not option_fits(option_fits.value, one, option_fits.defs)) then
+        return false;
     end if;
     if rule ? 'const' and value <> rule -> 'const' then
         return false;
@@ -1293,7 +1407,8 @@ begin
         return (not rule ? 'minimum' or value::numeric >= (rule -> 'minimum')::numeric)
            and (not rule ? 'maximum' or value::numeric <= (rule -> 'maximum')::numeric)
            and (not rule ? 'exclusiveMinimum' or value::numeric > (rule -> 'exclusiveMinimum')::numeric)
-           and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric);
+           and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric)
+           and (not rule ? 'multipleOf' or mod(value::numeric, (rule -> 'multipleOf')::numeric) = 0);
     elsif shape = 'string' then
         return (not rule ? 'minLength' or length(value #>> '{}') >= (rule -> 'minLength')::int)
            and (not rule ? 'maxLength' or length(value #>> '{}') <= (rule -> 'maxLength')::int)
@@ -1307,7 +1422,17 @@ begin
             return false;
         end if;
         for element in select * from jsonb_array_elements(option_fits.value) loop
-            if rule ? 'items' and not option_fits(element, rule -> 'items', defs) then
+            if coalesce(not option_fits(element, coalesce(rule -> 'prefixItems' -> place, rule -> 'items'), defs), false) then
+                return false;
+            end if;
+            place := place + 1;
+        end loop;
+    elsif shape = 'object' then
+        if exists (select from jsonb_array_elements_text(coalesce(rule -> 'required', '[]')) needed where not option_fits.value ? needed) then
+            return false;
+        end if;
+        for name, element in select * from jsonb_each(option_fits.value) loop
+            if coalesce(not option_fits(element, coalesce(rule -> 'properties' -> name, rule -> 'additionalProperties'), defs), false) then
                 return false;
             end if;
         end loop;
@@ -1330,6 +1455,8 @@ begin
         return value::timestamptz is not null;
     elsif format = 'duration' then
         return value::interval is not null;
+    elsif format = 'uuid' then
+        return value::uuid is not null;
     end if;
     return true;
 exception when others then
@@ -1397,7 +1524,7 @@ declare
     wanted text;
     known text;
 begin
-    if options is null or options = '{}' and not schema ? 'required' then
+    if options is null or options = '{}' and not schema ?| array['required', 'arguments'] then
         return;
     end if;
     select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
@@ -1420,6 +1547,9 @@ begin
                       hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
         end if;
     end loop;
+    if schema ? 'arguments' then
+        perform arguments_check(task, coalesce(options -> 'args', '[]'), coalesce(options -> 'kwargs', '{}'), schema);
+    end if;
 end
 $_$;
 
@@ -2500,10 +2630,12 @@ begin
         perform options_check(new.task, new.options, kind.options_schema);
     end if;
     if new.queue is not null and (is_new or new.queue is distinct from old.queue) then
-        select string_agg(distinct queue, ', ' order by queue) into found_text from task_kind;
-        if not exists (select from task_kind where queue = new.queue) then
+        select string_agg(name, ', ' order by name) into found_text
+          from (select queue.name from queue union select task_kind.queue from task_kind) known;
+        if not exists (select from task_kind where queue = new.queue) and not exists (select from queue where queue.name = new.queue) then
             raise exception 'no worker serves a queue named "%"', new.queue
-                using errcode = '23514', column = 'queue', hint = 'Queues: ' || found_text;
+                using errcode = '23514', column = 'queue',
+                      hint = format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
         end if;
     end if;
     return new;
@@ -2594,7 +2726,9 @@ CREATE TABLE public.task_kind (
     max_attempts integer DEFAULT 3 NOT NULL,
     timeout interval,
     retired_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    plain boolean DEFAULT false NOT NULL,
+    acks_late boolean DEFAULT true NOT NULL
 );
 
 -- Name: TABLE task_kind; Type: COMMENT
@@ -2638,6 +2772,12 @@ COMMENT ON COLUMN public.task_kind.retired_at IS 'Since when no worker knows it'
 
 -- Name: COLUMN task_kind.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.task_kind.updated_at IS 'Last registered';
+
+-- Name: COLUMN task_kind.plain; Type: COMMENT
+COMMENT ON COLUMN public.task_kind.plain IS 'A plain Celery task: its message is its own, with args and kwargs';
+
+-- Name: COLUMN task_kind.acks_late; Type: COMMENT
+COMMENT ON COLUMN public.task_kind.acks_late IS 'Whether a run whose worker died may begin again; false: it fails, unless max_attempts is over 1';
 
 -- Name: schedule_check_every(interval, public.task_kind); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_every(every interval, kind public.task_kind) RETURNS void
@@ -3972,6 +4112,8 @@ CREATE TABLE public.batch (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     leaving boolean DEFAULT false NOT NULL,
+    plain boolean DEFAULT false NOT NULL,
+    retries smallint DEFAULT 0 NOT NULL,
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
 );
 
@@ -4055,6 +4197,47 @@ COMMENT ON COLUMN public.batch.finished_at IS 'Ended';
 
 -- Name: COLUMN batch.leaving; Type: COMMENT
 COMMENT ON COLUMN public.batch.leaving IS 'Its worker has said that it ends: if the lease ends now, that is no death';
+
+-- Name: COLUMN batch.plain; Type: COMMENT
+COMMENT ON COLUMN public.batch.plain IS 'Of a plain Celery task: has a message of its own';
+
+-- Name: COLUMN batch.retries; Type: COMMENT
+COMMENT ON COLUMN public.batch.retries IS 'Celery''s own retries of a plain task so far (task.retry)';
+
+-- Name: beat_entry; Type: TABLE
+CREATE TABLE public.beat_entry (
+    app text NOT NULL,
+    entry text NOT NULL,
+    schedule text NOT NULL,
+    definition jsonb,
+    written jsonb NOT NULL,
+    said text,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE beat_entry; Type: COMMENT
+COMMENT ON TABLE public.beat_entry IS 'Entries of beat_schedule in code and the schedules made of them.';
+
+-- Name: COLUMN beat_entry.app; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.app IS 'Name of the application (app.main)';
+
+-- Name: COLUMN beat_entry.entry; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.entry IS 'Name of the entry in the code';
+
+-- Name: COLUMN beat_entry.schedule; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.schedule IS 'Name of the row made of it';
+
+-- Name: COLUMN beat_entry.definition; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.definition IS 'Columns that the code says; null: it no longer has the entry';
+
+-- Name: COLUMN beat_entry.written; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.written IS 'The same columns as the row had them when beat wrote it last';
+
+-- Name: COLUMN beat_entry.said; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.said IS 'edited | deleted: what people did to the row, said once in the log';
+
+-- Name: COLUMN beat_entry.updated_at; Type: COMMENT
+COMMENT ON COLUMN public.beat_entry.updated_at IS 'Last change by beat';
 
 -- Name: category; Type: TABLE
 CREATE TABLE public.category (
@@ -4944,6 +5127,25 @@ COMMENT ON COLUMN public.price_outcome.detail IS 'More about it';
 
 -- Name: COLUMN price_outcome.at; Type: COMMENT
 COMMENT ON COLUMN public.price_outcome.at IS 'When';
+
+-- Name: queue; Type: TABLE
+CREATE TABLE public.queue (
+    name text NOT NULL,
+    note text,
+    added_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE queue; Type: COMMENT
+COMMENT ON TABLE public.queue IS 'Queues that workers serve besides those of the tasks; a schedule may name them.';
+
+-- Name: COLUMN queue.name; Type: COMMENT
+COMMENT ON COLUMN public.queue.name IS 'As workers name it with -Q';
+
+-- Name: COLUMN queue.note; Type: COMMENT
+COMMENT ON COLUMN public.queue.note IS 'What it is for';
+
+-- Name: COLUMN queue.added_at; Type: COMMENT
+COMMENT ON COLUMN public.queue.added_at IS 'Added at';
 
 -- Name: queue_sample; Type: TABLE
 CREATE TABLE public.queue_sample (
@@ -6837,6 +7039,10 @@ ALTER TABLE ONLY public.allowed_network
 ALTER TABLE ONLY public.batch
     ADD CONSTRAINT batch_pkey PRIMARY KEY (run_id, seq);
 
+-- Name: beat_entry beat_entry_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.beat_entry
+    ADD CONSTRAINT beat_entry_pkey PRIMARY KEY (app, entry);
+
 -- Name: category category_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.category
     ADD CONSTRAINT category_pkey PRIMARY KEY (id);
@@ -6944,6 +7150,10 @@ ALTER TABLE ONLY public.price_bar
 -- Name: price_outcome price_outcome_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_outcome
     ADD CONSTRAINT price_outcome_pkey PRIMARY KEY (run_id, symbol);
+
+-- Name: queue queue_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.queue
+    ADD CONSTRAINT queue_pkey PRIMARY KEY (name);
 
 -- Name: queue_sample queue_sample_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.queue_sample
@@ -7271,6 +7481,9 @@ CREATE INDEX scrape_by_time ON public.scrape USING btree (started_at);
 -- Name: site_by_upstream; Type: INDEX
 CREATE INDEX site_by_upstream ON public.site USING btree (upstream);
 
+-- Name: task_kind_plain; Type: INDEX
+CREATE INDEX task_kind_plain ON public.task_kind USING btree (name) WHERE plain;
+
 -- Name: token_by_check; Type: INDEX
 CREATE INDEX token_by_check ON public.token USING btree (last_checked_at);
 
@@ -7346,6 +7559,9 @@ CREATE TRIGGER audit_deleted AFTER DELETE ON public.partitioned_table REFERENCIN
 -- Name: pause_switch audit_deleted; Type: TRIGGER
 CREATE TRIGGER audit_deleted AFTER DELETE ON public.pause_switch REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
+-- Name: queue audit_deleted; Type: TRIGGER
+CREATE TRIGGER audit_deleted AFTER DELETE ON public.queue REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
 -- Name: quota audit_deleted; Type: TRIGGER
 CREATE TRIGGER audit_deleted AFTER DELETE ON public.quota REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
@@ -7390,6 +7606,9 @@ CREATE TRIGGER audit_inserted AFTER INSERT ON public.partitioned_table REFERENCI
 
 -- Name: pause_switch audit_inserted; Type: TRIGGER
 CREATE TRIGGER audit_inserted AFTER INSERT ON public.pause_switch REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
+-- Name: queue audit_inserted; Type: TRIGGER
+CREATE TRIGGER audit_inserted AFTER INSERT ON public.queue REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
 -- Name: quota audit_inserted; Type: TRIGGER
 CREATE TRIGGER audit_inserted AFTER INSERT ON public.quota REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
@@ -7436,6 +7655,9 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON public.partitioned_table REFERENCIN
 -- Name: pause_switch audit_updated; Type: TRIGGER
 CREATE TRIGGER audit_updated AFTER UPDATE ON public.pause_switch REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
+-- Name: queue audit_updated; Type: TRIGGER
+CREATE TRIGGER audit_updated AFTER UPDATE ON public.queue REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
+
 -- Name: quota audit_updated; Type: TRIGGER
 CREATE TRIGGER audit_updated AFTER UPDATE ON public.quota REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
@@ -7464,7 +7686,7 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON public.worker_group REFERENCING OLD
 CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
 
 -- Name: alembic_version guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: allowed_network guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.allowed_network FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'An owner decides which private networks calls may reach: ask one.');
@@ -7472,56 +7694,59 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.allowed_network
 -- Name: batch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.batch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);');
 
+-- Name: beat_entry guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.beat_entry FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: category guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: category_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.category_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: change guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'The audit is written by triggers alone; to undo one: SELECT undo_change(id);');
 
 -- Name: channel guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.channel FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.channel FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: global_filter guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.global_filter FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.global_filter FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: heartbeat guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.heartbeat FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.heartbeat FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: incident guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.incident FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.incident FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: list_page guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.list_page FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.list_page FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: listing guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: listing_price guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_price FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_price FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: listing_status_change guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_status_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.listing_status_change FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: machine_lock guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.machine_lock FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.machine_lock FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: market guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: market_session guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market_session FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.market_session FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: match guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.match FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.match FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: memo guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.memo FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.memo FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: notice guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.notice FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.notice FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: partitioned_table guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.partitioned_table FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'A migration makes a table a partitioned one.');
@@ -7533,28 +7758,31 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FO
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.permit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota: UPDATE quota SET calls = …;');
 
 -- Name: price_bar guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: price_outcome guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_outcome FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_outcome FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
+-- Name: queue guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.queue FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: queue_sample guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.queue_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.queue_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: quota guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quota FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: quote guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quote FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.quote FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: robots_file guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.robots_file FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.robots_file FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: rule guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: rule_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.rule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: run guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);');
@@ -7566,22 +7794,22 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_count FOR E
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_request FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert', 'What was asked stays; to end its run: SELECT stop_run(id);');
 
 -- Name: schedule guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule_edit guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Edit schedule, beat follows; to end a pause: SELECT resume(name);');
 
 -- Name: scrape guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.scrape FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.scrape FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: site guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: site_turn guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: subject guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -7590,49 +7818,49 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EAC
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds come with the code: python -m workers.migrate');
 
 -- Name: timezone_name guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.timezone_name FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.timezone_name FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token_pool guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_pool FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_pool FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token_profile guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_profile FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_profile FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token_rule guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_rule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token_sighting guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_sighting FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_sighting FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: token_snapshot guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_snapshot FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.token_snapshot FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: transaction guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.transaction FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: upstream guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'To stop calls: UPDATE upstream SET enabled = false, note = ''why'' WHERE name = ''…'';');
 
 -- Name: upstream_sample guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_sample FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: upstream_state guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.upstream_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'A block ends by itself; sooner: SELECT unblock(upstream, ''why''); limits: quota.');
 
 -- Name: wallet guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: wallet_token guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet_token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.wallet_token FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: watchlist_item guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.watchlist_item FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: worker_group guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.worker_group FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.worker_group FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule guard_columns; Type: TRIGGER
 CREATE TRIGGER guard_columns BEFORE UPDATE ON public.schedule FOR EACH ROW WHEN (((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text)) AND ((old.revision IS DISTINCT FROM new.revision) OR (old.updated_at IS DISTINCT FROM new.updated_at) OR (old.updated_by IS DISTINCT FROM new.updated_by)))) EXECUTE FUNCTION public.guard_columns('A trigger writes them; every other column of schedule may be changed but name and task.', 'revision', 'updated_at', 'updated_by');

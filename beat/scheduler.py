@@ -17,7 +17,7 @@ from celery import signals
 from celery.backends.base import DisabledBackend
 from celery.beat import Scheduler, beat_nodename  # type: ignore[attr-defined]
 
-from beat import defaults
+from beat.entries import sync
 from beat.gauges import Gauges
 from beat.tick import outbox, readiness, steps
 from beat.tick.context import ROUND, TickContext
@@ -46,6 +46,8 @@ class DatabaseScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.node = beat_nodename(None)
         self._context: TickContext | None = None
+        #: Entries of the code as the table has them.
+        self._entries: dict[str, Any] = {}
         self._steps = steps.steps()
         self._wakeup = Wakeup()
         self._in_tick = self._closing = False
@@ -123,10 +125,15 @@ class DatabaseScheduler(Scheduler):
         self._wakeup.open()
         if self._context is None:
             connection = connect()
-            defaults.insert_entries(connection, self.schedule)
+            sync.synchronize(connection, self.app, self.schedule)
+            self._entries = dict(self.schedule)
             ready = readiness.ask(connection, now)
             self._context = TickContext(connection, ready, settings().claim_limit)
         else:
+            if self._entries != self.schedule:
+                # Somebody has called `add` or `set_schedule` since.
+                sync.synchronize(self._context.connection, self.app, self.schedule)
+                self._entries = dict(self.schedule)
             self._context.begin(readiness.ask(self._context.connection, now))
         return self._context
 

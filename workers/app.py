@@ -60,7 +60,10 @@ def _configure_logs(loglevel: Any = None, logfile: Any = None, **_: Any) -> None
 @signals.celeryd_init.connect
 def _configure_early(options: dict[str, Any], **_: Any) -> None:
     """Before Celery does: the worker's first lines are lines of its log too."""
+    from workers.plain import install
+
     _configure_logs(options.get("loglevel"))
+    install.install()
 
 
 @signals.worker_process_init.connect

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from workers.plain import unreadable
 from workers.pool import broker
 from workers.settings import DEFAULT_QUEUE, settings
-
-#: Connected to Celery's signals by its import.
-SIGNALS = (unreadable,)
 
 # Here, because every process that uses the broker reads the configuration first.
 broker.patch_kombu()

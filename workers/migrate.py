@@ -30,6 +30,8 @@ from workers.domains import register as register_domains
 from workers.execution.task import Task
 from workers.installed import MIGRATIONS
 from workers.ledger import kinds
+from workers.plain import applications, signatures
+from workers.plain.signatures import PlainKind
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -39,6 +41,13 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 REFUSED = 3
 #: Pause of ``--wait`` between two looks (seconds).
 WAIT_SECONDS = 1.0
+
+
+#: Schedules that the first revision brings, where no application has their tasks.
+WITHOUT_TASKS = """
+update schedule set enabled = false, note = 'no application of WATCHKEEPER_APP has its task'
+ where enabled and task in (select name from task_kind where retired_at is not null)
+"""
 
 
 class UnknownRevision(Exception):
@@ -68,15 +77,17 @@ def alembic_config() -> Config:
     return config
 
 
-def registered() -> list[Task]:
-    from workers.app import app
-
-    app.loader.import_default_modules()
-    return [
-        task
-        for _, task in sorted(app.tasks.items())
-        if isinstance(task, Task) and not task.__module__.startswith(("celery.", "pytest_celery."))
-    ]
+def registered() -> list[Task | PlainKind]:
+    """Every task of the applications, plain ones as `task_kind` shows them."""
+    found: dict[str, Task | PlainKind] = {}
+    for app in applications.applications():
+        found |= {one.name: one for one in signatures.plain_kinds(app)}
+        found |= {
+            task.name: task
+            for _, task in sorted(app.tasks.items())
+            if isinstance(task, Task) and not task.__module__.startswith(("celery.", "pytest_celery."))
+        }
+    return list(found.values())
 
 
 def pending(config: Config) -> list[Script]:

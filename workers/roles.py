@@ -33,6 +33,7 @@ PEOPLE = {
     "channel": "insert update delete",
     "notice": "insert update",
     "worker_group": "insert update delete",
+    "queue": "insert delete",
 }
 
 #: Columns of those tables that an operator may not change, with the hint.

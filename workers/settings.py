@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         None,
         description="For the migrate step only: the console's login, which it creates (user: console)",
     )
+    app: str = Field(
+        "workers.app",
+        description="Celery applications whose tasks the migrate step registers, e.g. shop.celery;"
+        " several with commas",
+    )
     broker_url: SecretStr = Field(
         SecretStr(DEFAULT_BROKER_URL),
         description="Redis, for messages only: redis://host:port/number",

@@ -110,17 +110,22 @@ declare
     expressions jsonb[] := '{}';
     day date := (first at time zone zone)::date - 2;
     final date := least((until at time zone zone)::date + 2, day + 18300);
+    meet boolean;
     days_more integer := 2;
     found timestamptz[] := '{}';
 begin
     foreach one in array string_to_array(cron, ';') loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         f := regexp_split_to_array(coalesce(macros ->> one, one), '[' || spaces || ']+');
+        meet := cardinality(f) = 6;
+        if meet then
+            f := f[1:4] || f[6];
+        end if;
         expressions := expressions || jsonb_build_object(
             'minutes', (select array_agg(h * 60 + m order by h, m) from unnest(cron_set(f[1], 1)) m, unnest(cron_set(f[2], 2)) h),
             'days', cron_set(f[3], 3), 'months', cron_set(f[4], 4),
             'weekdays', (select array_agg(distinct d % 7) from unnest(cron_set(f[5], 5)) d),
-            'both', f[3] like '*%' or f[5] like '*%',
+            'both', meet or f[3] like '*%' or f[5] like '*%',
             'fixed', not (f[1] like '*%' or f[2] like '*%'));
     end loop;
     while day <= final loop

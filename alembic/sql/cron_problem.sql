@@ -58,6 +58,7 @@ declare
     one text;
     fields text[];
     first_day integer;
+    meet boolean;
 begin
     if length(cron) > 500 then
         message := 'cron is too long';
@@ -69,6 +70,11 @@ begin
     foreach one in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         fields := case when one = '' then '{}' else regexp_split_to_array(one, '[' || spaces || ']+') end;
+        -- With "and" before the weekday both day and weekday must match, as in Celery's crontab.
+        meet := cardinality(fields) = 6 and fields[5] = 'and';
+        if meet then
+            fields := fields[1:4] || fields[6];
+        end if;
         if cardinality(fields) = 1 and one = any (macros) then
             continue;
         end if;
@@ -93,7 +99,7 @@ begin
         end loop;
         -- A first day that no month of the list has (31 February) would never come.  It matters only
         -- when day and weekday must both match.
-        if fields[3] like '*%' or fields[5] like '*%' then
+        if meet or fields[3] like '*%' or fields[5] like '*%' then
             select min(cron_value(substring(item from '^[0-9]+'), 3)) into first_day
               from unnest(string_to_array(fields[3], ',')) item
              where item not like '*%';

@@ -19,6 +19,13 @@ begin
                         when '@weekly' then '0 0 * * 0' when '@monthly' then '0 0 1 * *' else one end;
         f := regexp_split_to_array(one, '[' || spaces || ']+');
         words := null;
+        if cardinality(f) = 6 then
+            words := 'cron ' || one || ' ' || city || ' (day of the month and weekday must both match)';
+            days := named ->> f[6];
+            if f[1] ~ '^[0-9]{1,2}$' and f[2] ~ '^[0-9]{1,2}$' and f[4] = '*' and days like '%s' and f[3] ~ '^[0-9,-]+$' then
+                words := days || ' on day ' || f[3] || ' of the month at ' || lpad(f[2], 2, '0') || ':' || lpad(f[1], 2, '0') || ' ' || city;
+            end if;
+        end if;
         if cardinality(f) = 5 and f[1] ~ '^([0-9]{1,2}|\*|\*/[0-9]{1,2})$' then
             if f[2:5] = array['*', '*', '*', '*'] then
                 words := case

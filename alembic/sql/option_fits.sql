@@ -5,12 +5,24 @@ declare
     kind text;
     shape text := jsonb_typeof(value);
     element jsonb;
+    name text;
+    place integer := 0;
 begin
+    if rule = 'true' or rule = 'false' then
+        return rule = 'true';
+    end if;
     if rule ? '$ref' then
         return option_fits(value, defs -> replace(rule ->> '$ref', '#/$defs/', ''), defs);
     end if;
     if rule ? 'anyOf' then
         return exists (select from jsonb_array_elements(rule -> 'anyOf') one where option_fits(option_fits.value, one, option_fits.defs));
+    end if;
+    if rule ? 'oneOf' then
+        return exists (select from jsonb_array_elements(rule -> 'oneOf') one where option_fits(option_fits.value, one, option_fits.defs));
+    end if;
+    if rule ? 'allOf' and exists (select from jsonb_array_elements(rule -> 'allOf') one
+                                   where not option_fits(option_fits.value, one, option_fits.defs)) then
+        return false;
     end if;
     if rule ? 'const' and value <> rule -> 'const' then
         return false;
@@ -28,7 +40,8 @@ begin
         return (not rule ? 'minimum' or value::numeric >= (rule -> 'minimum')::numeric)
            and (not rule ? 'maximum' or value::numeric <= (rule -> 'maximum')::numeric)
            and (not rule ? 'exclusiveMinimum' or value::numeric > (rule -> 'exclusiveMinimum')::numeric)
-           and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric);
+           and (not rule ? 'exclusiveMaximum' or value::numeric < (rule -> 'exclusiveMaximum')::numeric)
+           and (not rule ? 'multipleOf' or mod(value::numeric, (rule -> 'multipleOf')::numeric) = 0);
     elsif shape = 'string' then
         return (not rule ? 'minLength' or length(value #>> '{}') >= (rule -> 'minLength')::int)
            and (not rule ? 'maxLength' or length(value #>> '{}') <= (rule -> 'maxLength')::int)
@@ -42,7 +55,17 @@ begin
             return false;
         end if;
         for element in select * from jsonb_array_elements(option_fits.value) loop
-            if rule ? 'items' and not option_fits(element, rule -> 'items', defs) then
+            if coalesce(not option_fits(element, coalesce(rule -> 'prefixItems' -> place, rule -> 'items'), defs), false) then
+                return false;
+            end if;
+            place := place + 1;
+        end loop;
+    elsif shape = 'object' then
+        if exists (select from jsonb_array_elements_text(coalesce(rule -> 'required', '[]')) needed where not option_fits.value ? needed) then
+            return false;
+        end if;
+        for name, element in select * from jsonb_each(option_fits.value) loop
+            if coalesce(not option_fits(element, coalesce(rule -> 'properties' -> name, rule -> 'additionalProperties'), defs), false) then
                 return false;
             end if;
         end loop;
@@ -63,6 +86,8 @@ begin
         return value::timestamptz is not null;
     elsif format = 'duration' then
         return value::interval is not null;
+    elsif format = 'uuid' then
+        return value::uuid is not null;
     end if;
     return true;
 exception when others then

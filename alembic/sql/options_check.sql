@@ -8,7 +8,7 @@ declare
     wanted text;
     known text;
 begin
-    if options is null or options = '{}' and not schema ? 'required' then
+    if options is null or options = '{}' and not schema ?| array['required', 'arguments'] then
         return;
     end if;
     select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
@@ -31,6 +31,9 @@ begin
                       hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
         end if;
     end loop;
+    if schema ? 'arguments' then
+        perform arguments_check(task, coalesce(options -> 'args', '[]'), coalesce(options -> 'kwargs', '{}'), schema);
+    end if;
 end
 $$;
 

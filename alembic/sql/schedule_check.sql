@@ -69,10 +69,12 @@ begin
         perform options_check(new.task, new.options, kind.options_schema);
     end if;
     if new.queue is not null and (is_new or new.queue is distinct from old.queue) then
-        select string_agg(distinct queue, ', ' order by queue) into found_text from task_kind;
-        if not exists (select from task_kind where queue = new.queue) then
+        select string_agg(name, ', ' order by name) into found_text
+          from (select queue.name from queue union select task_kind.queue from task_kind) known;
+        if not exists (select from task_kind where queue = new.queue) and not exists (select from queue where queue.name = new.queue) then
             raise exception 'no worker serves a queue named "%"', new.queue
-                using errcode = '23514', column = 'queue', hint = 'Queues: ' || found_text;
+                using errcode = '23514', column = 'queue',
+                      hint = format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
         end if;
     end if;
     return new;

@@ -17,7 +17,7 @@ from beat.cli.progress import RUNS, phrase
 from workers.cli import FAILED, INTERRUPTED, REFUSED, connect, fail, say, typed
 
 READY = """
-select b.seq, r.task from batch b join run r on r.id = b.run_id
+select b.seq, r.task, b.plain from batch b join run r on r.id = b.run_id
  where b.run_id = %s and b.state in ('waiting', 'sent')
    and (b.not_before is null or b.not_before <= clock_timestamp())
    and (b.waiting_for is null or permits_available(b.waiting_for, clock_timestamp()) > 0)
@@ -87,10 +87,10 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
 def _work(connection: Any, run_id: str) -> Any:
     """Run the batches one by one until none is left, or until Ctrl-C."""
     from workers import shutdown
-    from workers.app import app
     from workers.execution.task import RunFailed
+    from workers.plain import applications, running
 
-    app.loader.import_default_modules()
+    tasks = {name: task for app in applications.applications() for name, task in app.tasks.items()}
     pause = threading.Event()
     while True:
         row = connection.execute(RUNS, {"ids": [run_id]}).fetchone()
@@ -101,6 +101,9 @@ def _work(connection: Any, run_id: str) -> Any:
             pause.wait(0.2)
             continue
         try:
-            app.tasks[ready["task"]](run_id, ready["seq"])
+            if ready["plain"]:
+                running.run_here(tasks[ready["task"]], run_id)
+                continue
+            tasks[ready["task"]](run_id, ready["seq"])
         except RunFailed:
             continue

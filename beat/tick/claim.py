@@ -92,17 +92,19 @@ class ClaimPlan:
         timing = timing_of(row, self._context.sessions(row.calendar))
         last = due = row.next_run_at
         made = settle(timing, row.anchor_at, due, self._now, row.catch_up, row.catch_up_window)
-        started, following = 0, made.following
+        following = made.following
+        mine: list[NewRun] = []
         if len(made.outcomes) == 1 and made.outcomes[0].count == 1:
             late = (self._now - row.claim_at).total_seconds()
             metrics.LATENESS.labels(row.task).observe(max(late, 0.0))
         for outcome in made.outcomes:
-            if _is_spent(row, started):
+            if _is_spent(row, _started(mine)):
                 break
             run = self._run_of(row, outcome)
-            started += run.state in {"due", "held"}
+            mine.append(run)
             self._runs.append(run)
             last = outcome.due_at
+        started = _started(mine)
         if _is_spent(row, started):
             following = None
         claim_at = claim_time(timing, row.anchor_at, following)
@@ -135,16 +137,18 @@ class ClaimPlan:
 
     def follow(self, row: Row, ended: list[datetime]) -> None:
         """Runs of ``row``, which comes after another schedule, for each success of that one."""
-        started = 0
+        mine: list[NewRun] = []
         for finished_at in ended:
-            if _is_spent(row, started):
+            if _is_spent(row, _started(mine)):
                 break
-            started += self.add(row, finished_at, "after").state in {"due", "held"}
-        self._advanced.append((row.name, None, None, ended[-1], started))
+            mine.append(self.add(row, finished_at, "after"))
+        self._advanced.append((row.name, None, None, ended[-1], _started(mine)))
 
     def _admit(self, row: Row, policy: str) -> tuple[str, str | None]:
         """State and reason of one new run, by overlap policy and the kind's ``max_running``."""
         counts = self._active.setdefault(row.name, [0, 0])
+        if policy == "cancel_other":
+            self._replace_new(row, counts)
         decision = decide(policy, *counts)
         if decision.act is Act.SKIP:
             return "skipped", decision.reason
@@ -160,6 +164,14 @@ class ClaimPlan:
         counts[0] += 1
         self._tasks[row.task] += 1
         return "due", None
+
+    def _replace_new(self, row: Row, counts: list[int]) -> None:
+        """Of several due times at once only the last starts: one that this claim made has not begun."""
+        for run in self._runs:
+            if run.schedule == row.name and run.state == "due":
+                run.state, run.reason = "skipped", REPLACED
+                counts[0] -= 1
+                self._tasks[row.task] -= 1
 
     def _drop_held(self, name: str) -> None:
         self._dropped.append(name)
@@ -201,6 +213,10 @@ class ClaimPlan:
                 for name, column in zip(columns.split(), zip(*rows, strict=True), strict=True)
             }
             self._connection.execute(statement, {**arrays, "now": self._now})
+
+
+def _started(runs: list[NewRun]) -> int:
+    return sum(run.state in {"due", "held"} for run in runs)
 
 
 def _is_spent(row: Row, started: int) -> bool:

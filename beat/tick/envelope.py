@@ -30,8 +30,11 @@ _EMBEDDED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}
 
 
 def message_id(message: Message) -> str:
-    """Celery's id: the run's own for its first message, else derived from run, seq and fence."""
-    if message.seq == 0 and message.fence == 0:
+    """Celery's id: the run's own for its first message, else derived from run, seq and fence.
+
+    A plain task sees it as ``self.request.id``: always the run's.
+    """
+    if message.call is not None or (message.seq == 0 and message.fence == 0):
         return message.run_id
     return str(uuid.uuid5(uuid.UUID(message.run_id), f"{message.seq}:{message.fence}"))
 

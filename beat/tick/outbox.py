@@ -20,11 +20,12 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 
+from beat.tick import calls
+from beat.tick.calls import Calls
 from beat.tick.envelope import Envelopes, message_id, redis_priority
 from workers.db import Driver
 from workers.ledger import faults, sent
 from workers.ledger.sent import Message
-from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat.tick.outbox")
 #: Where Celery's own beat says what it sends.
@@ -52,13 +53,13 @@ class Outbox:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._envelopes = Envelopes(app)
-        url = settings().broker_url.get_secret_value()
+        self._envelopes, self._calls = Envelopes(app), Calls(app)
+        url = str(app.conf.broker_write_url or app.conf.broker_url)
         self._prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
         self._steps = app.conf.broker_transport_options.get("priority_steps", [0, 3, 6, 9])
         self._redis: redis.Redis | None = None
         self._proof, self._proofs = f"{self._prefix}watchkeeper.written.{uuid4()}", 0
-        if url.startswith(("redis://", "rediss://")):
+        if url.startswith(("redis://", "rediss://")) and not app.conf.broker_use_ssl:
             self._redis = redis.Redis.from_url(
                 url, socket_timeout=5, socket_connect_timeout=5, protocol=2
             )
@@ -100,14 +101,22 @@ class Outbox:
             return
         by_key: dict[str, list[str]] = defaultdict(list)
         for message in messages:
-            by_key[self._key(message)].append(self._envelopes.fill(message))
+            by_key[self._key(message)].append(self._fill(message))
         for key, bodies in by_key.items():
             for start in range(0, len(bodies), CHUNK):
                 self._redis.lpush(key, *bodies[start : start + CHUNK])
 
+    def _fill(self, message: Message) -> str:
+        if message.call is None:
+            return self._envelopes.fill(message)
+        return self._calls.fill(message, calls.redis_priority(message.priority, self._steps))
+
     def _publish_slowly(self, messages: Iterable[Message]) -> None:
         with self._app.producer_pool.acquire(block=True) as producer:
             for message in messages:
+                if message.call is not None:
+                    self._calls.send(message, producer)
+                    continue
                 self._app.send_task(
                     message.task,
                     args=(str(message.run_id), message.seq),
@@ -121,6 +130,8 @@ class Outbox:
 
     def _key(self, message: Message) -> str:
         wanted = redis_priority(message.priority)
+        if message.call is not None:
+            wanted = calls.redis_priority(message.priority, self._steps) or 0
         step = max(step for step in self._steps if step <= wanted)
         name = f"{message.queue}{SEPARATOR}{step}" if step else message.queue
         return f"{self._prefix}{name}"

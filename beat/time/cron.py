@@ -2,11 +2,13 @@
 
 Five fields, names of months and weekdays, ``@daily`` and friends, several expressions with ``;``.
 Day of month OR weekday when both are restricted (AND when one begins with ``*``): `cronsim` reads the
-fields and says which dates match.  When a clock changes (Debian's cron(8)): with fixed minute and hour,
-a due time in the skipped hour runs once at its end, one in the repeated hour once (the first); with
-a wildcard it runs by the wall clock, in the repeated hour twice.  From a date to its instants is done
-here: cronsim's own stepping costs milliseconds for "every minute", counts only one by one, and loses
-minutes where a clock changes by half an hour.  Away from changes of the clock both give the same.
+fields and says which dates match.  With the word ``and`` between month and weekday both must match, as
+Celery's crontab means it: ``0 0 1-7 * and mon``.  When a clock changes (Debian's cron(8)): with fixed
+minute and hour, a due time in the skipped hour runs once at its end, one in the repeated hour once (the
+first); with a wildcard it runs by the wall clock, in the repeated hour twice.  From a date to its
+instants is done here: cronsim's own stepping costs milliseconds for "every minute", counts only one by
+one, and loses minutes where a clock changes by half an hour.  Away from changes of the clock both give
+the same.
 ``alembic/sql/cron_problem.sql`` checks texts by the same rules; a property test compares them.
 """
 
@@ -38,8 +40,14 @@ DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 #: Name, minimum and maximum of each field.
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 MAX_LENGTH = 500
+#: Between month and weekday: both day of month and weekday must match.
+AND = "and"
 #: Years that are searched for a date; 29 February on a weekday comes within 40.
 MAX_YEARS = 50
+
+#: Days of each month in a leap year.
+LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+NO_SUCH_DATE = "April, June, September and November have 30 days, February at most 29."
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -99,6 +107,8 @@ def _five_fields(text: str) -> str:
         raise CronError(
             f'cron "{text}": there is no "{fields[0]}"', "Short forms: " + ", ".join(MACROS)
         )
+    if len(fields) == 6 and fields[4] == AND:
+        del fields[4]
     if len(fields) != 5:
         raise CronError(
             f'cron "{text}" has {len(fields)} fields, needs 5',
@@ -123,9 +133,13 @@ class Expression:
             # All fields are valid, so no month has the day.
             raise CronError(
                 f'cron "{text}" would never run: no such date',
-                "April, June, September and November have 30 days, February at most 29.",
+                NO_SUCH_DATE,
             ) from error
         minute, hour, *_ = self.text.split(" ")
+        if AND in text:
+            self._dates.day_and = True
+            if not any(min(self._dates.days) <= LONGEST[month - 1] for month in self._dates.months):
+                raise CronError(f'cron "{text}" would never run: no such date', NO_SUCH_DATE)
         #: Fixed minute and hour: a clock change neither skips nor repeats it.
         self.is_fixed = not minute.startswith("*") and not hour.startswith("*")
         self.minutes = tuple(sorted(h * 60 + m for h in self._dates.hours for m in self._dates.minutes))

@@ -106,6 +106,27 @@ def test_cancel_other_holds_the_new_run_until_the_running_one_has_stopped(drive:
     assert drive.states("long") == ["stopped", "due"]
 
 
+def test_of_several_due_times_at_once_cancel_other_starts_only_the_last(drive: Any) -> None:
+    begin(drive, "long", overlap="cancel_other", catch_up="all", max_runs=3)
+    drive.end("long")
+    drive.work(timedelta(seconds=245))
+
+    runs = drive.runs("long")
+    assert [run["state"] for run in runs] == ["succeeded", "skipped", "skipped", "skipped", "due"]
+    assert {run["reason"] for run in runs[1:4]} == {"a newer run took its place"}
+    assert [run["id"] for run in runs[4:]] == drive.queued_ids()[-1:]
+    assert drive.state("long")["runs_counted"] == 2
+
+
+def test_of_several_due_times_at_once_the_last_waits_for_a_running_one_to_stop(drive: Any) -> None:
+    begin(drive, "long", overlap="cancel_other", catch_up="all")
+    drive.start("long")
+    drive.work(timedelta(seconds=185))
+
+    assert drive.states("long") == ["running", "skipped", "skipped", "held"]
+    assert drive.runs("long")[0]["stop_requested_at"] is not None
+
+
 def test_a_held_run_starts_when_the_last_has_ended(drive: Any) -> None:
     begin(drive, "long", overlap="buffer_one")
     drive.work(timedelta(seconds=65))

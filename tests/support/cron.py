@@ -53,7 +53,13 @@ def _may_run(text: str) -> bool:
 #: One expression, or two with a semicolon, that run on some date.
 EXPRESSIONS = (
     st.lists(
-        st.tuples(*(_field(low, high) for _, low, high in FIELDS)).map(" ".join), min_size=1, max_size=2
+        st.tuples(
+            *(_field(low, high) for _, low, high in FIELDS[:4]),
+            st.sampled_from(["", "", "and "]),
+            _field(*FIELDS[4][1:]),
+        ).map(lambda f: f"{' '.join(f[:4])} {f[4]}{f[5]}"),
+        min_size=1,
+        max_size=2,
     )
     .map("; ".join)
     .filter(_may_run)

@@ -32,6 +32,19 @@ def kinds(database: Any, connection: Any) -> Any:
 
 
 @pytest.fixture
+def plain(kinds: Any, connection: Any) -> Any:
+    """The plain tasks of the tests, registered as the migrate step does."""
+    from tests.support import plain_app
+    from workers.db import transaction
+    from workers.ledger import kinds as registry
+    from workers.migrate import registered
+
+    with transaction() as alchemy:
+        registry.register(alchemy, registered(), relaxed=True)
+    return plain_app
+
+
+@pytest.fixture
 def new_run(kinds: Any, connection: Any) -> Callable[..., uuid.UUID]:
     """``new_run("tests.counting", items=7)`` writes a run and its first batch, as beat would."""
 

@@ -49,6 +49,9 @@ class Batch(Base):
     priority: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("5"), comment="0 to 9, 9 first"
     )
+    plain: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Of a plain Celery task: has a message of its own"
+    )
     state: Mapped[str] = mapped_column(
         server_default=text("'waiting'"),
         comment="waiting | sent | running | done | failed | deferred | stopped",
@@ -73,6 +76,9 @@ class Batch(Base):
     )
     fence: Mapped[Count] = mapped_column(comment="Rises at every claim; an older holder writes nothing")
     attempt: Mapped[SmallCount] = mapped_column(comment="Failures of the task so far")
+    retries: Mapped[SmallCount] = mapped_column(
+        comment="Celery's own retries of a plain task so far (task.retry)"
+    )
     deaths: Mapped[SmallCount] = mapped_column(
         comment="Leases that ended while all but its worker was up"
     )

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
-from workers.db import Base
+from workers.db import Base, partial_index
 
 
 class Options(BaseModel):
@@ -25,7 +25,10 @@ class TaskKind(Base):
     """A registered task; written by the migrate step, retired but never deleted."""
 
     __tablename__ = "task_kind"
-    __table_args__ = {"comment": "Which tasks exist and what they take; written by migrate."}
+    __table_args__ = (
+        partial_index("task_kind_plain", "name", where="plain"),
+        {"comment": "Which tasks exist and what they take; written by migrate."},
+    )
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Path of its module")
     description: Mapped[str] = mapped_column(comment="What it does, in a sentence")
@@ -46,10 +49,24 @@ class TaskKind(Base):
     timeout: Mapped[timedelta | None] = mapped_column(
         comment="Longest time of a run, unless the schedule says otherwise"
     )
+    plain: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="A plain Celery task: its message is its own, with args and kwargs",
+    )
+    acks_late: Mapped[bool] = mapped_column(
+        server_default=text("true"),
+        comment="Whether a run whose worker died may begin again; false: it fails, unless"
+        " max_attempts is over 1",
+    )
     retired_at: Mapped[datetime | None] = mapped_column(comment="Since when no worker knows it")
     updated_at: Mapped[datetime] = mapped_column(
         server_default=text("clock_timestamp()"), comment="Last registered"
     )
+
+
+def _description(task: Any) -> str:
+    text = getattr(task, "description", None) or task.__doc__ or task.name
+    return str(text).strip().partition("\n")[0]
 
 
 #: Columns that a task declares under the same name.
@@ -59,17 +76,20 @@ AS_DECLARED = ("upstream", "max_every", "max_running", "max_attempts", "timeout"
 def register(connection: Connection, tasks: Iterable[Any], *, relaxed: bool = False) -> int:
     """Write every registered task's kind, retire those no longer known; returns how many there are.
 
+    A plain Celery task comes as its `workers.plain.signatures.PlainKind`.
     ``relaxed`` lifts the shortest intervals, so that a sandbox may run often; other limits hold.
     """
     known = []
     for task in tasks:
         kind = {
             "name": task.name,
-            "description": (task.__doc__ or task.name).strip().partition("\n")[0],
+            "description": _description(task),
             "options_schema": task.options.model_json_schema(),
             "queue": task.default_queue,
-            "min_every": timedelta(seconds=1) if relaxed else task.min_every,
+            "min_every": timedelta(seconds=1) if relaxed and task.min_every else task.min_every,
             "allowed_every": list(task.allowed_every) if task.allowed_every else None,
+            "plain": getattr(task, "plain", False),
+            "acks_late": getattr(task, "reruns", True),
             **{name: getattr(task, name) for name in AS_DECLARED},
         }
         now = {"retired_at": None, "updated_at": func.clock_timestamp()}

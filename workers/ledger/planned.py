@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from workers.db import Driver, array, execute
 from workers.ledger.in_flight import ROOM
-from workers.ledger.sent import RESERVED, Message
+from workers.ledger.sent import CALL, RESERVED, Message
 
 log = structlog.stdlib.get_logger("beat.claim")
 
@@ -41,6 +41,10 @@ class NewRun:
 
 
 _COLUMNS = tuple(field.name for field in fields(NewRun))
+
+#: Whether the task of run ``r`` is a plain Celery task, and what its first message then says.
+IS_PLAIN = "exists (select from task_kind k where k.name = r.task and k.plain)"
+FIRST_CALL = f"case when {IS_PLAIN} then {CALL.replace('b.retries', '0')} end"
 
 INSERT_RUNS = f"""
 with given as (
@@ -72,12 +76,13 @@ with given as (
       join schedule s on s.name = g.schedule
       join task_kind k on k.name = s.task
     on conflict do nothing
-    returning id, schedule, task, queue, priority, state
+    returning id, schedule, task, options, queue, priority, timeout, state
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, send_at)
-    select id, 0, task, queue, priority, %(now)s + {RESERVED} from inserted where state = 'due'
+    insert into batch (run_id, seq, task, queue, priority, send_at, plain)
+    select id, 0, task, queue, priority, %(now)s + {RESERVED}, {IS_PLAIN}
+      from inserted r where state = 'due'
 )
-select id::text, 0, 0, task, queue, priority, schedule, state from inserted
+select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL}, state from inserted r
 """  # noqa: S608 - a constant of our own
 
 
@@ -94,7 +99,7 @@ def insert_runs(connection: Driver, runs: list[NewRun], now: datetime) -> list[M
         written = {row[0] for row in rows}
         left = sorted({run.schedule for run in runs if run.id not in written})
         log.warning("run.existed", schedules=left[:10], runs=len(runs) - len(rows))
-    return [Message(*row[:7]) for row in rows if row[7] == "due"]
+    return [Message(*row[:8]) for row in rows if row[8] == "due"]
 
 
 #: One run of each schedule that is locked and still may start one.
@@ -115,13 +120,13 @@ with first as materialized (
     update run set state = 'due', reason = null from numbered
      where run.id = numbered.id and run.state = 'held'
        and (max_running is null or place <= max_running)
-    returning run.id, run.task, run.queue, run.priority, run.schedule
+    returning run.id, run.task, run.options, run.queue, run.priority, run.timeout, run.schedule
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, send_at)
-    select id, 0, task, queue, priority, %(now)s + {RESERVED} from released
+    insert into batch (run_id, seq, task, queue, priority, send_at, plain)
+    select id, 0, task, queue, priority, %(now)s + {RESERVED}, {IS_PLAIN} from released r
     on conflict do nothing
 )
-select id::text, 0, 0, task, queue, priority, schedule from released
+select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL} from released r
 """  # noqa: S608
 
 

@@ -23,13 +23,21 @@ select r.id, b.seq from run r join batch b on b.run_id = r.id
    for update of r skip locked
 """
 
+#: A plain task that Celery would lose with its worker is not begun again, unless people gave the run
+#: more attempts than one.
+IS_ONCE = """
+exists (select from run r join task_kind k on k.name = r.task
+         where r.id = batch.run_id and not k.acks_late and r.max_attempts = 1)
+"""
+
 #: A lease began when it was renewed last.
-TAKE_BACK = """
+TAKE_BACK = f"""
 with lost as materialized (
-    select seq, died, died and deaths + 1 >= %(max)s as aside
+    select seq, died, once, died and deaths + 1 >= %(max)s or once as aside
       from batch
       cross join lateral (select not leaving and lease_until - %(lease)s::interval >= %(since)s)
            _(died)
+      cross join lateral (select plain and {IS_ONCE}) __(once)
      where run_id = %(run_id)s and seq = %(seq)s and state = 'running' and lease_until < %(now)s
        for update of batch
 )
@@ -40,14 +48,16 @@ update batch b
        finished_at = case when aside then %(now)s::timestamptz end,
        items = case when aside then ended_items(items, 'failed', 'its worker died') else items end,
        failed = case when aside then total - done - deferred else failed end,
-       error = case when aside
+       error = case when once
+                    then 'its worker was lost, and the task may not begin again: ' || worker
+                    when aside
                     then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
                     when died then 'its worker went silent: ' || worker
                     when leaving then 'its worker ended before the batch did: ' || worker
                     else 'its lease ended while Postgres or beat was away: ' || worker end
   from lost where b.run_id = %(run_id)s and b.seq = lost.seq
 returning state, error
-"""
+"""  # noqa: S608 - a constant of our own
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -27,7 +27,15 @@ class Message:
     queue: str
     priority: int
     schedule: str | None
+    #: A plain task's own arguments, as JSON; None: a kind, which reads them in the ledger.
+    call: str | None = None
 
+
+#: What the message of a plain task of run ``r`` says.
+CALL = """
+jsonb_build_object('options', r.options, 'retries', b.retries,
+                   'timeout', extract(epoch from r.timeout))::text
+"""
 
 RESERVE = f"""
 with ready as materialized (
@@ -38,7 +46,8 @@ with ready as materialized (
 update batch b set send_at = %(now)s + {RESERVED}
   from ready join run r on r.id = ready.run_id
  where b.run_id = ready.run_id and b.seq = ready.seq
-returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule, ready.state
+returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule,
+          case when b.plain then {CALL} end, ready.state
 """  # noqa: S608 - a constant of our own
 
 

@@ -1,0 +1,1 @@
+"""A small shop: what its Celery application does at night."""

@@ -1,0 +1,40 @@
+"""Installs the ledger into a Celery application: one's own, or somebody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from workers.plain import parent, running, unreadable
+
+#: Connected to Celery's signals by their import.
+SIGNALS = (parent, unreadable)
+
+SCHEDULER = "beat.scheduler:DatabaseScheduler"
+
+
+def install(app: Celery | None = None) -> None:
+    """Keep runs of plain tasks in the ledger; with ``app`` also give its workers what ours have.
+
+    Call it once where the application is made.  Queues, broker options, routes, logging and the base of
+    tasks stay the application's.  A second call changes nothing.
+    """
+    running.install()
+    if app is None:
+        return
+    if app.conf.beat_scheduler == "celery.beat:PersistentScheduler":
+        app.conf.beat_scheduler = SCHEDULER
+    app.steps["consumer"].add("workers.plain.heartbeats:Heartbeats")
+    signals.worker_process_init.connect(_forked)
+
+
+def _forked(**_: Any) -> None:
+    """A pool process must not share connections with its parent."""
+    from workers import db
+    from workers.plain import background
+    from workers.upstreams import client
+
+    db.reset(close=False)
+    background.forget()
+    client.reset(close=False)

@@ -1,0 +1,81 @@
+"""Keeps the leases of the plain tasks in this process alive: one thread for all of them.
+
+It looks once a third of a lease; a task that ends sooner costs it nothing.  A run that is to stop is
+revoked as Celery does it: the worker ends the process that works on it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.db import driver_connect
+from workers.ledger import calls
+from workers.ledger.calls import Call
+from workers.settings import settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class _Keeper:
+    def __init__(self) -> None:
+        self.held: dict[Call, tuple[Any, str]] = {}
+        self._thread: threading.Thread | None = None
+        self._revoked: set[Call] = set()
+
+    def start_once(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._renew_all, name="plain-leases", daemon=True)
+            self._thread.start()
+
+    def forget(self) -> None:
+        """In a forked child: what is held, and the thread, are the parent's."""
+        self.held.clear()
+        self._thread = None
+
+    def _renew_all(self) -> None:
+        length = timedelta(seconds=settings().lease_seconds)
+        pause = threading.Event()
+        while True:
+            pause.wait(length.total_seconds() / 3)
+            self._revoked &= self.held.keys()
+            for call, (app, worker) in list(self.held.items()):
+                try:
+                    with driver_connect() as connection:
+                        found = calls.renew(connection, call, length)
+                except SQLAlchemyError as error:
+                    log.warning("lease.not_renewed", error=type(error).__name__)
+                    continue
+                if found.stopping and call not in self._revoked and call in self.held:
+                    self._revoked.add(call)
+                    _revoke(app, call, worker)
+
+
+_keeper = _Keeper()
+os.register_at_fork(after_in_child=_keeper.forget)
+
+
+@contextmanager
+def kept(call: Call, app: Any, worker: str) -> Iterator[None]:
+    """Renew the lease of ``call`` while the block runs."""
+    _keeper.held[call] = (app, worker)
+    _keeper.start_once()
+    try:
+        yield
+    finally:
+        _keeper.held.pop(call, None)
+
+
+def _revoke(app: Any, call: Call, worker: str) -> None:
+    log.info("run.stopping", run_id=str(call.run_id))
+    try:
+        app.control.revoke(str(call.run_id), terminate=True, destination=[worker])
+    except OSError as error:
+        log.warning("run.not_revoked", run_id=str(call.run_id), error=type(error).__name__)

@@ -1,0 +1,39 @@
+"""What happens to a plain task outside the process that works on it: killed, timed out, revoked.
+
+These signals come in the event loop of the worker, where no statement may wait.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import signals
+
+from workers.db import driver_transaction
+from workers.execution.task import Task, run_id_of
+from workers.ledger import calls
+from workers.plain import background
+from workers.plain.running import HEADER, is_inside, sentence_of
+
+
+@signals.task_failure.connect
+def _lost(sender: Any, task_id: Any, exception: Any, **_: Any) -> None:
+    """A process that could not say it itself: killed, or over its hard time limit."""
+    if isinstance(sender, Task) or is_inside():
+        return
+    run_id, error = run_id_of(str(task_id)), sentence_of(exception)
+    background.later(lambda: _close(run_id, "failed", error))
+
+
+@signals.task_revoked.connect
+def _revoked(request: Any, terminated: Any = False, expired: Any = False, **_: Any) -> None:
+    found = getattr(request, HEADER, None)
+    if found:
+        reason = "expired" if expired else "terminated" if terminated else "revoked"
+        background.later(lambda: _close(UUID(str(found)), "stopped", reason))
+
+
+def _close(run_id: UUID, ended: str, error: str) -> None:
+    with driver_transaction() as connection:
+        calls.close(connection, run_id, ended, error)

@@ -1,0 +1,227 @@
+"""Around a plain task: its run is claimed before, and ended after with what Celery made of it.
+
+Beat's message of a plain task is the task's own, with header `watchkeeper_run`.  Celery runs it by a
+"tracer"; `install` puts this around each.  Other messages pass untouched.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import states
+from celery.app import trace
+from celery.worker.consumer import consumer
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+
+from workers import shutdown
+from workers.backoff import backoff
+from workers.db import driver_connect, driver_transaction
+from workers.execution.task import Task
+from workers.ledger import calls
+from workers.ledger.calls import Call, Outcome
+from workers.plain import leases
+from workers.redaction import redact
+from workers.settings import settings
+from workers.text import cleaned, printable
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Header of a message that has a run.
+HEADER = "watchkeeper_run"
+#: How long a worker tries to write the end of a run when Postgres is away (seconds).
+MAX_WRITING = 120.0
+#: How much is kept of a traceback, of a result, and of its text (characters).
+MAX_TRACEBACK, MAX_RESULT, MAX_SUMMARY = 10_000, 10_000, 200
+
+Tracer = Callable[..., Any]
+#: What a tracer returns for a message that it did not run.
+NOT_RUN = trace.trace_ok_t(None, None, 0.0, None)
+
+_build = trace.build_tracer
+
+
+def install() -> None:
+    """Put this around every plain task of the worker; a second call changes nothing."""
+    for module in (trace, consumer):
+        vars(module)["build_tracer"] = build_tracer
+
+
+_here = threading.local()
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    _here.depth = getattr(_here, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _here.depth -= 1
+
+
+def is_inside() -> bool:
+    """Whether this thread runs a plain task, whose end is written by this module."""
+    return getattr(_here, "depth", 0) > 0
+
+
+def build_tracer(
+    name: str, task: Any, loader: Any = None, hostname: str | None = None, **options: Any
+) -> Any:
+    """Celery's own, with the ledger around it."""
+    run = _build(name, task, loader, hostname, **options)
+    if isinstance(task, Task) or options.get("eager"):
+        return run
+
+    def traced(uuid: str, args: Any, kwargs: Any, request: Any = None, **more: Any) -> Any:
+        run_id = request.get(HEADER) if request else None
+        # A worker that stops waits for it, whoever sent the message.
+        with shutdown.busy(), _noted():
+            if run_id is None:
+                return run(uuid, args, kwargs, request, **more)
+            return _in_ledger(
+                task, request, hostname or "here", lambda: run(uuid, args, kwargs, request, **more)
+            )
+
+    return traced
+
+
+def run_here(task: Any, run_id: str) -> None:
+    """Do a run in this process, without a message: what Celery calls eager."""
+    with driver_connect() as connection:
+        options, retries = calls.options_of(connection, UUID(run_id))
+    request = {HEADER: run_id, "retries": retries}
+
+    def eager() -> Any:
+        done = task.apply(
+            options.get("args"), options.get("kwargs"), task_id=run_id, retries=retries, throw=False
+        )
+        if done.successful():
+            return trace.trace_ok_t(done.result, None, 0.0, None)
+        return trace.trace_ok_t(None, trace.TraceInfo(done.state, done.result), 0.0, None)
+
+    _in_ledger(task, request, "here", eager)
+
+
+def _in_ledger(task: Any, request: Mapping[str, Any], worker: str, run: Tracer) -> Any:
+    call = _claim(UUID(str(request[HEADER])), worker, request.get("retries") or 0)
+    if call is None:
+        return NOT_RUN
+    with structlog.contextvars.bound_contextvars(
+        run_id=str(call.run_id), schedule=call.schedule, task=task.name
+    ):
+        with leases.kept(call, task.app, worker):
+            traced = run()
+        _write_end(call, outcome_of(task, request, call, traced), worker)
+    return traced
+
+
+def _claim(run_id: UUID, worker: str, retries: int) -> Call | None:
+    """The call, leased; None: another has it, it has ended, or nobody can say (it is sent again)."""
+    length = timedelta(seconds=settings().lease_seconds)
+    try:
+        with driver_connect() as connection:
+            call = calls.claim(connection, run_id, worker, length, retries)
+        if call is None:
+            with driver_transaction() as connection:
+                calls.give_up_late(connection, run_id)
+            log.info("batch.duplicate", run_id=str(run_id), seq=0)
+        return call
+    except (OperationalError, InterfaceError) as error:
+        log.warning("batch.unclaimed", run_id=str(run_id), error=type(error).__name__)
+        return None
+
+
+def outcome_of(task: Any, request: Mapping[str, Any], call: Call, traced: Any) -> Outcome:
+    """What Celery's result of a run means for the ledger."""
+    value, info = traced.retval, traced.info
+    if info is None:
+        given = request.get("ignore_result")
+        ignored = task.ignore_result if given is None else given
+        return Outcome("succeeded", result={} if ignored else _result(value))
+    error = info.retval
+    if info.state == states.RETRY:
+        return Outcome("retry", error=sentence_of(error), at=_when(error))
+    if info.state == states.IGNORED:
+        return Outcome("succeeded", result={}, reason=_said("the task raised Ignore", error))
+    if info.state == states.REJECTED:
+        sentence = _said("the task raised Reject", error)
+        if error.requeue and _is_acked_late(task):
+            return Outcome("again", error=sentence)
+        return Outcome("failed", error=sentence)
+    trace_text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+    kept = redact(printable(trace_text, lines=True))[-MAX_TRACEBACK:]
+    if call.attempt + 1 < call.max_attempts:
+        return Outcome("again", error=sentence_of(error), wait=calls.wait_after(call.attempt + 1))
+    return Outcome("failed", error=sentence_of(error), traceback=kept or None)
+
+
+def _is_acked_late(task: Any) -> bool:
+    return bool(task.app.conf.task_acks_late if task.acks_late is None else task.acks_late)
+
+
+def _result(value: Any) -> dict[str, Any]:
+    """A returned value as JSON, when it is not too long."""
+    if value is None:
+        return {}
+    text = redact(json.dumps(value, default=repr)).replace("\\u0000", "")
+    summary = cleaned(text)[:MAX_SUMMARY]
+    return (
+        {"summary": summary, "value": json.loads(text)}
+        if len(text) <= MAX_RESULT
+        else {"summary": summary}
+    )
+
+
+def sentence_of(error: Any) -> str:
+    """An exception in one line."""
+    return redact(cleaned(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"))[:500]
+
+
+def _said(what: str, error: Any) -> str:
+    reason = getattr(error, "reason", None) or str(error)
+    return redact(cleaned(f"{what}: {reason}" if reason else what))[:500]
+
+
+def _when(retry: Any) -> datetime:
+    """When Celery's own message of a retry is due."""
+    when = retry.when
+    if isinstance(when, datetime):
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return datetime.now(UTC) + timedelta(seconds=float(when or 0))
+
+
+def _write_end(call: Call, outcome: Outcome, worker: str) -> None:
+    """Write the end, also when Postgres comes back late; what became of a lost lease is said."""
+    until = time.monotonic() + MAX_WRITING
+    for failures in itertools.count(1):
+        try:
+            with driver_connect() as connection:
+                written = calls.end(connection, call, outcome)
+            if not written and outcome.state != "retry":
+                log.warning("lease.lost", fence=call.fence, outcome=outcome.state)
+                with driver_transaction() as connection:
+                    calls.note_lost(
+                        connection, call, f"{outcome.state} on {worker} after its lease was lost"
+                    )
+            break
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() > until or shutdown.requested():
+                log.error("run.unended", outcome=outcome.state, error=type(error).__name__)
+                return
+            time.sleep(backoff(failures, 0.2, 5.0))
+        except DataError:
+            # A value that JSON has and Postgres has not, e.g. half a surrogate pair.
+            outcome = replace(
+                outcome, result={"summary": "a result that cannot be stored"}, traceback=None
+            )
+    log.info("run.end", state=outcome.state, error=outcome.error)
