@@ -7812,7 +7812,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site FOR EACH S
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: subject guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: task_kind guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds come with the code: python -m workers.migrate');

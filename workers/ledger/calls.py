@@ -109,7 +109,6 @@ def give_up_late(connection: Driver, run_id: UUID) -> None:
         finished.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
 
 
-
 def _ended(whose: str) -> str:
     """Ends the run and its batch in one statement."""
     return f"""

@@ -5,7 +5,7 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "plain_tasks"
-down_revision = "permit_partitions"
+down_revision = "subjects"
 
 HERE = Path(__file__)
 

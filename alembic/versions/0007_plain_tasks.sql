@@ -2,9 +2,12 @@ alter table task_kind add column plain boolean default false not null;
 alter table task_kind add column acks_late boolean default true not null;
 comment on column task_kind.plain is 'A plain Celery task: its message is its own, with args and kwargs';
 comment on column task_kind.acks_late is 'Whether a run whose worker died may begin again; false: it fails, unless max_attempts is over 1';
+-- A small table that only the migrate step writes.
+-- squawk-ignore require-concurrent-index-creation
 create index task_kind_plain on task_kind (name) where plain;
 
 alter table batch add column plain boolean default false not null;
+-- squawk-ignore prefer-bigint-over-smallint
 alter table batch add column retries smallint default 0 not null;
 comment on column batch.plain is 'Of a plain Celery task: has a message of its own';
 comment on column batch.retries is 'Celery''s own retries of a plain task so far (task.retry)';
