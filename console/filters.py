@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -51,6 +52,24 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
 
 
+def parts_of(row: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Column, value before and after of each column that changed; options one by one."""
+    old, new = row["old"] or {}, row["new"] or {}
+    found: list[tuple[str, Any, Any]] = []
+    for column in sorted({*old, *new} - {"revision", "updated_at", "updated_by"}):
+        before, after = old.get(column), new.get(column)
+        if isinstance(before, dict) and isinstance(after, dict):
+            names = sorted({*before, *after})
+            found += [
+                (f"{column}.{n}", before.get(n), after.get(n))
+                for n in names
+                if before.get(n) != after.get(n)
+            ]
+        elif before != after:
+            found.append((column, before, after))
+    return found
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -85,8 +104,10 @@ def install(environment: jinja2.Environment) -> None:
         shares=pictures.shares,
         pages=lambda: PAGES,
         address=address,
+        parts_of=parts_of,
         current_strip=_strip_of,
     )
     # Macros that every template may use, also when one block of it is drawn alone.
-    for name, file in (("m", "macros.html"), ("panels", "panels.html"), ("f", "fields.html")):
-        environment.globals[name] = environment.get_template(file).module
+    macros = {"m": "macros", "panels": "panels", "f": "fields", "changed": "changed", "w": "when"}
+    for name, file in macros.items():
+        environment.globals[name] = environment.get_template(f"{file}.html").module

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from console.words import number, title
+from console.queries import tables
+from console.words import length, number, title
 
 #: Ends of names that say a unit.
 _UNITS = {
@@ -44,18 +46,6 @@ class Field:
     default: Any = None
     #: Names of values that a browser may suggest.
     suggestions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table as the catalog has it."""
-
-    name: str
-    type: str
-    nullable: bool
-    default: str | None
-    comment: str | None
-    generated: bool = False
 
 
 def schema_fields(schema: Mapping[str, Any], options: Mapping[str, Any]) -> list[Field]:
@@ -169,7 +159,9 @@ def _shown(made: Field, value: Any) -> Any:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    if isinstance(value, timedelta):
+        return length(value)
+    return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
 def parse(made: Field, given: Sequence[str]) -> Any:
@@ -239,7 +231,7 @@ def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[F
 _NUMBERS = frozenset({"integer", "bigint", "smallint", "numeric", "double precision", "real"})
 
 
-def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] = ()) -> Field:
+def column_field(column: tables.Column, value: Any, choices: Sequence[tuple[str, str]] = ()) -> Field:
     """The field of a column, by its type; ``value`` as text or as the driver gives it."""
     kind = "text"
     if choices:
@@ -254,11 +246,17 @@ def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] 
         kind = "json"
     elif column.type.startswith("timestamp"):
         kind = "moment"
-    required = not column.nullable and column.default is None and column.type != "boolean"
+    required = not column.nullable and column.preset is None and column.type != "boolean"
     made = Field(
         column.name, title(column.name), kind, column.comment or "", "", tuple(choices), required
     )
     return replace(made, value=_shown(made, value))
+
+
+def default_words(expression: str | None) -> str:
+    """The default of a column as people write it; empty: there is none, or it is computed."""
+    found = re.fullmatch(r"'?([^'()]*)'?(::[a-z ]+(\[\])?)?", expression or "")
+    return found[1] if found else ""
 
 
 def option_refused(message: str) -> str | None:

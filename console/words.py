@@ -70,6 +70,19 @@ def took(length: timedelta | None) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else span(seconds)
 
 
+def length(given: timedelta) -> str:
+    """A length of time as people write it: "1 day 2 hours 30 seconds"."""
+    days, seconds = given.days, given.seconds + given.microseconds / 1_000_000
+    parts = [
+        (days, "day"),
+        (seconds // 3600, "hour"),
+        (seconds % 3600 // 60, "minute"),
+        (seconds % 60, "second"),
+    ]
+    said = [f"{number:g} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
+    return " ".join(said) or "0 seconds"
+
+
 def relative(at: datetime, now: datetime) -> str:
     passed = (now - at).total_seconds()
     if passed < 0:

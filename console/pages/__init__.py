@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.pages import dashboard, events, notices, rules, runs, system, tables, watches
+from console.pages import (
+    changes,
+    dashboard,
+    events,
+    notices,
+    rules,
+    runs,
+    schedule,
+    schedules,
+    system,
+    tables,
+    watches,
+)
 
 router = APIRouter()
-for module in (dashboard, events, notices, rules, runs, system, tables, watches):
+for module in (
+    changes,
+    dashboard,
+    events,
+    notices,
+    rules,
+    runs,
+    schedules,
+    schedule,
+    system,
+    tables,
+    watches,
+):
     router.include_router(module.router)

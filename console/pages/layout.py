@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Depends
 from sqlalchemy import CursorResult
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -51,6 +52,12 @@ def dicts(result: CursorResult[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in result.mappings()]
 
 
+def word(form: Mapping[str, Sequence[str]], name: str) -> str:
+    """The last value of a field; empty when it was not sent."""
+    values = form.get(name)
+    return values[-1] if values else ""
+
+
 async def form_of(request: Request) -> Mapping[str, list[str]]:
     """The form that was sent: name → its values; files are left out."""
     sent = await request.form()
@@ -59,3 +66,6 @@ async def form_of(request: Request) -> Mapping[str, list[str]]:
         if isinstance(value, str):
             found.setdefault(name, []).append(value.replace("\0", ""))
     return found
+
+
+Form = Annotated[Mapping[str, list[str]], Depends(form_of)]

@@ -23,7 +23,7 @@ PAGE = 50
 _TASKS = text("select name from task_kind where retired_at is null order by name")
 _PENDING = text("""
 select id, action, schedule, requested_at, requested_by, answered_at, answer from run_request
-       where answer_run_id = :id
+       where new_run_id = :id
 """)
 
 

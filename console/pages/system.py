@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Form
 from sqlalchemy import text
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from console import rows
 from console.access import Visit
-from console.pages import catalog as rows
 from console.pages import layout
 from console.queries import processes, strip, upstreams
 from console.refusals import Refusal, Refused, attempt
 
 router = APIRouter()
-Fields = Annotated[Mapping[str, list[str]], Depends(layout.form_of)]
 
 
 @router.get("/budgets")
@@ -51,17 +50,13 @@ def unblock(visit: Visit, name: str, reason: Annotated[str, Form()] = "") -> Res
 
 
 @router.post("/budgets/{name}/limit")
-def limit(visit: Visit, name: str, form: Fields) -> Response:
+def limit(visit: Visit, name: str, form: layout.Form) -> Response:
     """Another number of calls in a window, in force at once."""
-    of = rows.table(visit.connection, "quota")
-    key = {"upstream": name, "per": (form.get("per") or [""])[0]}
+    key = {"upstream": name, "per": layout.word(form, "per")}
     try:
         with attempt(visit.connection):
-            rows.update(
-                visit.connection,
-                of,
-                key,
-                {"calls": (form.get("calls") or [""])[0].replace(",", "") or None},
+            rows.update_row(
+                visit.connection, "quota", key, {"calls": layout.word(form, "calls").replace(",", "")}
             )
     except Refused as refused:
         return _budgets(visit, refused.refusal, f"{name} {key['per']}")

@@ -5,50 +5,78 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from sqlalchemy import Connection, text
 from starlette.responses import RedirectResponse, Response
 
-from console import forms
+from console import forms, rows, words
 from console.access import Visit, VisitOf
-from console.pages import catalog as rows
 from console.pages import layout, rules
-from console.pages.catalog import Table
+from console.pages.layout import Form
+from console.queries.runs import pattern
+from console.queries.tables import Table, described, owned
 from console.refusals import Refusal, Refused, attempt, refuse
 from tasks.watches.registry import by_domain
+from workers.roles import FROZEN
 
 router = APIRouter(prefix="/tables")
-Form = Annotated[Mapping[str, list[str]], Depends(layout.form_of)]
 #: A comment lists the words of a column: "waiting | sending | sent".
 _WORDS = re.compile(r"[a-z_]+(?: \| [a-z_]+)+")
 MAX_CHOICES = 300
 
 
+_LIMIT = 200
+#: Edited on pages of their own.
+_ELSEWHERE = frozenset({"schedule", "run_request", "pause_switch", "notice"})
+_MACHINE = frozenset({"revision", "updated_by", "created_by"})
+_POINTS_TO = text("""
+select a.attname as name, r.relname as table, f.attname as key
+  from pg_constraint c join pg_class r on r.oid = c.confrelid
+  join pg_attribute a on a.attrelid = c.conrelid and array[a.attnum] = c.conkey
+  join pg_attribute f on f.attrelid = c.confrelid and f.attnum = c.confkey[1]
+ where c.conrelid = to_regclass('public.' || quote_ident(:name)) and c.contype = 'f'
+""")
+_COMMENT = text("select obj_description(to_regclass('public.' || quote_ident(:name)))")
+
+
+def table_of(visit: VisitOf, name: str) -> Table:
+    """The table of that name, if people own it and it has no page of its own."""
+    if name not in owned() or name in _ELSEWHERE:
+        known = ", ".join(sorted(set(owned()) - _ELSEWHERE))
+        raise refuse(404, f"there is no page for table {name}", f"One of {known}")
+    return described(visit.connection, name)
+
+
 @router.get("/{name}")
 def list_page(visit: Visit, name: str, q: str = "") -> Response:
-    of = rows.table(visit.connection, name)
-    found = rows.listed(visit.connection, of, q)
-    columns = [
-        one.name for one in of.columns if one.name not in {"updated_at", "created_at", "revision"}
-    ]
-    states = _rule_states(visit.connection) if name == "rule" else {}
+    of = table_of(visit, name)
+    order = ", ".join(f'"{one}"' for one in of.key)
+    statement = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {_LIMIT}'  # noqa: S608
+    columns = [one for one in of.columns if one not in {"updated_at", "created_at", "revision"}]
     return layout.page(
         visit,
         "table.html",
         table=of,
-        rows=found,
+        verbs=owned()[name],
+        comment=visit.connection.execute(_COMMENT, {"name": name}).scalar_one(),
+        rows=layout.dicts(visit.connection.execute(text(statement), {"q": pattern(q)})),
         columns=columns[:9],
         q=q,
-        states=states,
+        states=_rule_states(visit.connection) if name == "rule" else {},
         key_of=key_query,
     )
 
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
-    return urlencode({name: str(row[name]) for name in of.key})
+    written = {
+        name: words.length(row[name]) if isinstance(row[name], timedelta) else row[name]
+        for name in of.key
+    }
+    return urlencode(written)
 
 
 def _rule_states(connection: Connection) -> dict[str, Any]:
@@ -57,54 +85,48 @@ def _rule_states(connection: Connection) -> dict[str, Any]:
 
 
 def _fields(visit: VisitOf, of: Table, row: Mapping[str, Any], *, new: bool) -> list[forms.Field]:
+    """Fields of the columns that people fill in; the key is given once, but for a quota's window."""
+    frozen = FROZEN.get(of.name, ("", ()))[1]
+    points = {one.name: one for one in visit.connection.execute(_POINTS_TO, {"name": of.name})}
     made = []
-    for column in of.shown:
-        if column.name in of.key and not new and column.name not in _movable(of):
+    for column in of.columns.values():
+        is_key = column.in_key and (new or column.name == "per")
+        preset = column.preset or ""
+        is_machines = column.numbered or column.name in _MACHINE or "clock_timestamp" in preset
+        if is_machines or (column.in_key and not is_key) or (column.name in frozen and not is_key):
             continue
         value = row.get(column.name)
-        field = forms.column_field(column, value, _choices(visit.connection, of, column.name))
-        words = _WORDS.search(column.comment or "")
-        if field.kind == "text" and words:
-            field = replace(field, suggestions=tuple(words[0].split(" | ")))
-        if new and value is None and column.default and field.kind in {"text", "number"}:
-            field = replace(field, placeholder=_default_words(column.default))
+        choices = _choices(visit.connection, points[column.name]) if column.name in points else []
+        field = forms.column_field(column, value, choices)
+        listed = _WORDS.search(column.comment or "")
+        if field.kind == "text" and listed:
+            field = replace(field, suggestions=tuple(listed[0].split(" | ")))
+        if new and value is None:
+            field = replace(field, placeholder=forms.default_words(column.preset))
         made.append(field)
     return made
 
 
-def _default_words(expression: str) -> str:
-    return re.sub(r"::[a-z ]+(\[\])?$", "", expression).strip("'")
-
-
-def _movable(of: Table) -> tuple[str, ...]:
-    """Columns of a key that an edit may change: a quota's window."""
-    return tuple(name for name in of.key if name == "per")
-
-
-def _choices(connection: Connection, of: Table, column: str) -> list[tuple[str, str]]:
+def _choices(connection: Connection, to: Any) -> list[tuple[str, str]]:
     """Values of the row that a column refers to, if they are few."""
-    if column not in of.points_to:
-        return []
-    table, key = of.points_to[column]
-    words = "coalesce(title, slug) || ' · ' || site" if table == "category" else f"{key}::text"
-    found = connection.execute(
-        text(
-            f"select {key}::text as value, {words} as words from {table}"  # noqa: S608 - names from the catalog
-            f" order by 2 limit {MAX_CHOICES + 1}"
-        )
-    ).all()
+    said = "coalesce(title, slug) || ' · ' || site" if to.table == "category" else f'"{to.key}"::text'
+    statement = (
+        f'select "{to.key}"::text as value, {said} as words'  # noqa: S608 - names from the catalog
+        f' from "{to.table}" order by 2 limit :most'
+    )
+    found = connection.execute(text(statement), {"most": MAX_CHOICES + 1}).all()
     return [] if len(found) > MAX_CHOICES else [(one.value, one.words) for one in found]
 
 
 @router.get("/{name}/new")
 def new_page(visit: Visit, name: str, request: Request) -> Response:
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     return _form_page(visit, of, _fields(visit, of, dict(request.query_params), new=True), key=None)
 
 
 @router.get("/{name}/row")
 def row_page(visit: Visit, name: str, request: Request, saved: str = "") -> Response:
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     key = {part: request.query_params.get(part, "") for part in of.key}
     row = _read(visit, of, key)
     return _form_page(visit, of, _fields(visit, of, row, new=False), key=key, row=row, saved=saved)
@@ -112,10 +134,7 @@ def row_page(visit: Visit, name: str, request: Request, saved: str = "") -> Resp
 
 def _read(visit: VisitOf, of: Table, key: Mapping[str, str]) -> dict[str, Any]:
     with attempt(visit.connection):
-        row = rows.one(visit.connection, of, key)
-    if row is None:
-        raise refuse(404, f"this row of {of.name} does not exist, or no longer")
-    return row
+        return dict(rows.present(rows.get(visit.connection, of.name, key), of.name, key))
 
 
 def _form_page(
@@ -139,7 +158,8 @@ def _form_page(
         key=key,
         key_query=urlencode(key or {}),
         title=title,
-        version=(row or {}).get("version", ""),
+        etag=(row or {}).get("etag", ""),
+        verbs=owned()[of.name],
         refusal=refusal,
         at=at,
         saved=saved,
@@ -164,21 +184,22 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
 
 @router.post("/{name}/new")
 def create(visit: Visit, name: str, form: Form) -> Response:
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     fields = _fields(visit, of, {}, new=True)
     values = _values(fields, form)
     try:
         _check(visit, of, values)
         with attempt(visit.connection):
-            key = rows.insert(visit.connection, of, values)
+            given = {one: value for one, value in values.items() if value is not None}
+            made = rows.insert_row(visit.connection, name, given)
     except Refused as refused:
         return _form_page(visit, of, forms.filled(fields, form), key=None, refusal=refused.refusal)
-    return RedirectResponse(f"/tables/{name}/row?{urlencode(key)}&saved=made", 303)
+    return RedirectResponse(f"/tables/{name}/row?{key_query(of, dict(made))}&saved=made", 303)
 
 
 @router.post("/{name}/row")
 def change(visit: Visit, name: str, request: Request, form: Form) -> Response:
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     key = {part: request.query_params.get(part, "") for part in of.key}
     fields = _fields(visit, of, _read(visit, of, key), new=False)
     values = _values(fields, form)
@@ -187,17 +208,25 @@ def change(visit: Visit, name: str, request: Request, form: Form) -> Response:
             _check(visit, of, {**key, **values})
         with attempt(visit.connection):
             if form.get("delete"):
-                rows.delete(visit.connection, of, key)
+                rows.delete_row(visit.connection, name, key)
                 return RedirectResponse(f"/tables/{name}", 303)
-            rows.update(
-                visit.connection, of, key, values, form["version"][-1] if "version" in form else None
-            )
+            etag = layout.word(form, "etag") or None
+            made = rows.update_row(visit.connection, name, key, _set(of, values), etag)
     except Refused as refused:
-        row = rows.one(visit.connection, of, key)
+        row = rows.get(visit.connection, name, key)
         shown = forms.filled(fields, form)
-        return _form_page(visit, of, shown, key=key, row=row, refusal=refused.refusal)
-    moved = {part: str(values.get(part) or key[part]) for part in of.key}
-    return RedirectResponse(f"/tables/{name}/row?{urlencode(moved)}&saved=saved", 303)
+        return _form_page(visit, of, shown, key=key, row=dict(row or {}), refusal=refused.refusal)
+    return RedirectResponse(f"/tables/{name}/row?{key_query(of, dict(made))}&saved=saved", 303)
+
+
+def _set(of: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """An empty field of a column that has a default, and may not be null, means the default."""
+    return {
+        name: forms.default_words(of.columns[name].preset) or value
+        if value is None and not of.columns[name].nullable
+        else value
+        for name, value in values.items()
+    }
 
 
 def _check(visit: VisitOf, of: Table, values: Mapping[str, Any]) -> None:
@@ -213,7 +242,7 @@ def _values(fields: Sequence[forms.Field], form: Mapping[str, Sequence[str]]) ->
 
 @router.get("/{name}/preview")
 def preview_page(visit: Visit, name: str, request: Request) -> Response:
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     key = {part: request.query_params.get(part, "") for part in of.key}
     return layout.page(
         visit, "table_preview.html", table=of, key=key, found=None, text="", refusal=None
@@ -223,7 +252,7 @@ def preview_page(visit: Visit, name: str, request: Request) -> Response:
 @router.post("/{name}/preview")
 def preview(visit: Visit, name: str, request: Request, form: Form) -> Response:
     """What a row would find in a page that was pasted; nothing is called and nothing stored."""
-    of = rows.table(visit.connection, name)
+    of = table_of(visit, name)
     key = {part: request.query_params.get(part, "") for part in of.key}
     given = (form.get("text") or [""])[0]
     found, refusal = None, None

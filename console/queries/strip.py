@@ -29,15 +29,11 @@ select upstream, used, allowed from quota_status
 """)
 _SIGNS = text("select role, count(*) as number from health where state = 'ok' group by role")
 _ITEMS = text("""
-select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, last.created_at
-       as last_run_at,
-       last.state = 'failed' as failed
+select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, st.last_run_at,
+       st.last_state = 'failed' as failed
   from schedule s
   join task_kind k on k.name = s.task
   left join schedule_state st on st.schedule = s.name
-  left join lateral (select created_at, state from run r
-                      where r.schedule = s.name and r.state not in ('missed', 'skipped')
-                      order by r.created_at desc limit 1) last on true
  where s.enabled and k.queue = any(:queues)
  order by s.name limit :shown
 """)

@@ -102,7 +102,7 @@
     for (const part of form.querySelectorAll("[data-if]")) {
       const [name, value] = part.dataset.if.split("=");
       const field = form.elements[name];
-      part.hidden = Boolean(field) && field.value !== value;
+      part.hidden = Boolean(field) && !value.split(",").includes(field.value);
     }
   }
 
