@@ -44,7 +44,8 @@ select 'run:' || r.id as key, 'schedule:' || r.schedule as also,
  cross join lateral (select sum(done + failed + deferred) as ended, max(waiting_for) as waiting
                        from batch where run_id = r.id) b
 union all
-select c.table_name || ':' || c.name, null, c.id::text from change c where c.changed_at > clock_timestamp() - interval '15 seconds'
+select c.table_name || ':' || c.name, null, c.id::text from change c
+       where c.changed_at > clock_timestamp() - interval '15 seconds'
 union all
 select 'upstream:' || upstream, null, concat_ws(' ', blocked_until, next_permit_at) from upstream_state
 union all

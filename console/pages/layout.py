@@ -20,9 +20,9 @@ from tasks.watches.watch import Watch
 
 def page(visit: VisitOf, template: str, status_code: int = 200, **context: Any) -> Response:
     """A whole page, or only its block ``live`` for a part of it that is fetched again."""
-    if "hx-request" not in visit.request.headers:
-        return render(visit, template, status_code, **context)
     made = environment().get_template(template)
+    if "hx-request" not in visit.request.headers or "live" not in made.blocks:
+        return render(visit, template, status_code, **context)
     given = made.new_context(
         {
             "person": visit.person,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -76,7 +77,7 @@ def _page(
         form=schedule_form.of(visit.connection, row, sent),
         next_runs=schedules.next_runs(visit.connection, name, 5),
         runs=runs.listed(visit.connection, runs.Filter(schedule=name), 10)[:10],
-        strip=runs.strips(visit.connection, [name])[name],
+        last24=runs.strips(visit.connection, [name])[name],
         history=history,
         late=sorted(one["late"] for one in history if one["late"] is not None),
         cost=visit.connection.execute(_COST, {"name": name, "task": row["task"]}).mappings().first(),
@@ -193,7 +194,7 @@ def _ask(
         refusal.status if refusal else 200,
         row=row,
         action=action,
-        given=given,
+        given=defaultdict(str, given),
         cost=cost,
         form=schedule_form.of(visit.connection, row, None) if action == "run" else None,
         refusal=refusal,

@@ -37,7 +37,7 @@ select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter
        duration_words(s.expires) as expires, duration_words(s.batch_delay) as batch_delay
   from schedule s where s.name = :name
 """)
-_MARKETS = text("select mic, mic || ' · ' || coalesce(name, '') as words from market order by mic")
+_MARKETS = text("select mic, mic || coalesce(' · ' || title, '') as words from market order by mic")
 _ZONES = text("select name from timezone_name order by name")
 
 
