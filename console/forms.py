@@ -210,6 +210,8 @@ def options_from(
         name = one.name.removeprefix(OPTION)
         value = parse(one, form.get(one.name, ()))
         is_default = one.kind == "checks" and value == list(one.default or ()) and name not in before
+        if value is None and one.kind == "lines" and before.get(name) == []:
+            value = []  # an empty list that somebody chose is no default
         if value is not None and not is_default:
             options[name] = value
     return options

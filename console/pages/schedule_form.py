@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -38,7 +39,6 @@ select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter
   from schedule s where s.name = :name
 """)
 _MARKETS = text("select mic, mic || coalesce(' · ' || title, '') as words from market order by mic")
-_ZONES = text("select name from timezone_name order by name")
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,12 @@ def of(
     if found is None:
         raise refuse(422, f'no kind of task "{row["task"]}"', column="task")
     kind = dict(found)
-    columns = {one.name: one for one in tables.described(connection, "schedule").columns.values()}
-
-    def field(name: str) -> Field:
-        value = row.get(name)
-        made = forms.column_field(columns[name], None if value == "infinity" else value)
-        default = forms.default_words(columns[name].preset)
-        return replace(made, required=False, placeholder=default if value is None and new else "")
-
+    field = partial(_field, connection, row, new=new)
     when = {name: field(name) for name in _WHEN}
     when["every"] = _every(when["every"], kind)
     when["calendar"] = replace(when["calendar"], kind="select", choices=_pairs(connection, _MARKETS))
-    when["calendar_hours"] = replace(
-        when["calendar_hours"],
-        kind="select",
-        choices=(("day", "any hour"), ("session", "open to close")),
-    )
-    when["timezone"] = replace(
-        when["timezone"], suggestions=tuple(connection.execute(_ZONES).scalars()) if new is None else ()
-    )
+    hours = (("day", "any hour"), ("session", "open to close"))
+    when["calendar_hours"] = replace(when["calendar_hours"], kind="select", choices=hours)
     options = forms.schema_fields(kind["options_schema"], row.get("options") or {})
     given = [field(name) for name in _FIRST]
     rare = [field(name) for name in _RARE]
@@ -99,6 +86,14 @@ def of(
         when = dict(zip(when, forms.filled(list(when.values()), sent), strict=True))
         name = forms.filled([name], sent)[0] if name else None
     return ScheduleForm(kind, timing, given, when, options, rare, name)
+
+
+def _field(connection: Connection, row: Mapping[str, Any], name: str, *, new: bool) -> Field:
+    column = tables.described(connection, "schedule").columns[name]
+    value = row.get(name)
+    made = forms.column_field(column, None if value == "infinity" else value)
+    default = forms.default_words(column.preset) if value is None and new else ""
+    return replace(made, required=False, placeholder=default)
 
 
 def _every(made: Field, kind: Mapping[str, Any]) -> Field:

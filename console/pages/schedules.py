@@ -25,7 +25,7 @@ _KINDS = text("select name, description from task_kind where retired_at is null 
 _QUEUES = text("select distinct queue from task_kind where retired_at is null order by 1")
 _UPKEEP = text("""
 select count(*) as number, count(*) filter (where st.last_state in ('failed', 'partial')) as bad
-  from schedule s join task_kind k on k.name = s.task and k.queue = 'upkeep'
+  from schedule s join task_kind k on k.name = s.task and k.queue = :queue
   left join schedule_state st on st.schedule = s.name where s.enabled
 """)
 
@@ -65,7 +65,7 @@ def list_page(visit: Visit, sort: str = schedules.NEED, after: str = "", done: s
         given={**asdict(chosen), "upkeep": given.get("upkeep"), "sort": sort},
         number=schedules.count(visit.connection, chosen),
         problems=schedules.count(visit.connection, Filter(state="problem")),
-        folded=visit.connection.execute(_UPKEEP).one()
+        folded=visit.connection.execute(_UPKEEP, {"queue": schedules.UPKEEP}).one()
         if chosen.upkeep is False and not after
         else None,
         strips=runs.strips(visit.connection, [row["name"] for row in rows]),
