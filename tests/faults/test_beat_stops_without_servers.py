@@ -11,8 +11,8 @@ import pytest
 from tests.support.beat import Drive
 from tests.support.due_times import beats_up, many
 
-#: Half of the grace that compose and systemd give (seconds).
-GRACE = 10.0
+#: Less than the grace that compose and systemd give (seconds).
+GRACE = 15.0
 
 
 @pytest.mark.parametrize("away", ["redis", "postgres", "redis and postgres"])
