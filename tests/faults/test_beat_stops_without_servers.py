@@ -17,9 +17,8 @@ GRACE = 15.0
 
 @pytest.mark.parametrize("away", ["redis", "postgres", "redis and postgres"])
 @pytest.mark.parametrize("how", ["cut", "freeze"])
-@pytest.mark.parametrize("after", [0.0, 6.0], ids=["at once", "after a while"])
 def test_a_beat_ends_within_its_grace(
-    away: str, how: str, after: float, drive: Drive, celery_process: Any, eventually: Any,
+    away: str, how: str, drive: Drive, celery_process: Any, eventually: Any,
     proxy: Any, valkey_server: Any, postgres_server: Any, database: Any,
 ) -> None:  # fmt: skip
     redis, postgres = proxy(valkey_server.port), proxy(postgres_server.port)
@@ -35,7 +34,8 @@ def test_a_beat_ends_within_its_grace(
         if server in away:
             getattr(between, how)()
     begun = drive.now()
-    eventually(lambda: drive.now() - begun >= timedelta(seconds=after), within=after + 5)
+    # It is in the middle of a statement or of a call, or waits to try again.
+    eventually(lambda: drive.now() - begun >= timedelta(seconds=6), within=11)
     beat.send(signal.SIGTERM)
 
     assert beat.wait(GRACE) is not None, beat.tail(30)
