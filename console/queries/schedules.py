@@ -219,7 +219,7 @@ def _after(order: Order, name: str, after: Place, *, backwards: bool) -> str:
 _ROWS = text("""
 select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s.cron, s.at, s.after,
        s.timezone, s.paused_until, s.pause_reason, s.note, s.revision, s.updated_at, s.updated_by,
-       s.options, coalesce(s.queue, k.queue) as queue, k.queue = 'upkeep' as is_upkeep,
+       s.options, coalesce(s.queue, k.queue) as queue, k.queue = :upkeep as is_upkeep,
        case when st.error is not null then 'set aside: ' || st.error
             when not s.enabled then 'disabled'
             when switch.paused then 'paused (all)'
@@ -243,7 +243,7 @@ select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s
   left join lateral (select r.id, r.state from run r
                       where r.schedule = s.name and r.state in ('due', 'running', 'held')
                       order by r.created_at desc limit 1) active on true
-""")
+""").bindparams(upkeep=UPKEEP)
 _NEXT = text("select * from next_runs(:name, :number)")
 
 
