@@ -34,6 +34,7 @@ from workers.upstreams import (
     allowed_networks,
     circuit_breaker,
     network,
+    permit_holder,
     responses,
     retry,
     robots_files,
@@ -57,6 +58,7 @@ ATTEMPT_SHARE = 0.5
 
 def reset(*, close: bool = True) -> None:
     """Forget what this process knows (after a fork with ``close=False``; between tests)."""
+    permit_holder.forget()
     robots_files.forget()
     upstreams.forget()
     allowed_networks.forget()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from workers import metrics
@@ -13,7 +14,11 @@ from workers.db import Driver, driver_connect, holds_connection
 from workers.errors import Unavailable
 from workers.settings import settings
 from workers.upstreams import permits
-from workers.upstreams.permits import Answered, Grant
+from workers.upstreams.bundles import Abandoned, Bundles
+from workers.upstreams.permits import Answered, Grant, Question
+
+#: A question, and calls of the same caller that are over.
+Asked = tuple[Question, Sequence[Answered]]
 
 
 class NoPermit(Unavailable):
@@ -62,7 +67,9 @@ class PermitHolder:
             began = time.monotonic()
             if began >= deadline:
                 break
-            grant = self._ask(upstream, path)
+            grant = self._ask(upstream, path, deadline)
+            if grant is None:
+                break
             if grant.id is not None:
                 self._on_trial = grant.trying
                 metrics.PERMITS.labels(upstream, "granted").inc()
@@ -79,24 +86,24 @@ class PermitHolder:
             waited += time.monotonic() - began
         raise NoPermit(upstream, "no permit within the time of the call")
 
-    def _ask(self, upstream: str, path: str) -> Grant:
-        """Settle the calls that are over and ask for a permit, in one short transaction."""
+    def _ask(self, upstream: str, path: str, deadline: float) -> Grant | None:
+        """Settle the calls that are over and ask for a permit; None when there was no time for it."""
         self.called = True
         answered, self._unsettled = self._unsettled, []
+        question = Question(self._lease, self._run_id, self._seq, path)
         try:
-            with driver_connect() as connection:
-                return permits.take(
-                    connection,
-                    upstream,
-                    self._lease,
-                    run_id=self._run_id,
-                    seq=self._seq,
-                    path=path,
-                    answered=answered,
-                )
+            grant = _desk(upstream).ask((question, answered), deadline)
+        except Abandoned:
+            self._unsettled[:0] = answered
+            return None
         except BaseException:
             self._unsettled[:0] = answered
             raise
+        if grant.id is not None and time.monotonic() >= deadline:
+            # Too late to call: nothing was sent, and nothing will be.
+            self._answered(grant.id, None)
+            return None
+        return grant
 
     def _answered(self, permit: int, status: int | None) -> None:
         self._unsettled.append(Answered(permit, time.monotonic(), status))
@@ -109,7 +116,48 @@ class PermitHolder:
         permits.settle(connection, answered)
 
     def close(self) -> None:
-        """Settle the calls that are over, in a transaction of its own."""
-        if self._unsettled:
-            with driver_connect() as connection:
-                self.settle(connection)
+        """Settle the calls that are over, in a transaction that other threads may share."""
+        answered, self._unsettled = self._unsettled, []
+        try:
+            if answered:
+                _settling.ask(answered)
+        except BaseException:
+            self._unsettled[:0] = answered
+            raise
+
+
+def _take(upstream: str, asked: Sequence[Asked]) -> list[Grant]:
+    answered = [one for _, calls in asked for one in calls]
+    with driver_connect() as connection:
+        return permits.take_many(connection, upstream, [question for question, _ in asked], answered)
+
+
+def _give_back(_: Asked, grant: Grant) -> None:
+    """Settle a permit whose caller was gone before it came: it made no call."""
+    if grant.id is not None:
+        _settling.ask([Answered(grant.id, time.monotonic(), None)])
+
+
+def _settle(asked: Sequence[Sequence[Answered]]) -> list[None]:
+    with driver_connect() as connection:
+        permits.settle(connection, [one for calls in asked for one in calls])
+    return [None] * len(asked)
+
+
+#: By upstream: questions of all threads of this process, one statement at a time.
+_desks: dict[str, Bundles[Asked, Grant]] = {}
+_settling: Bundles[Sequence[Answered], None] = Bundles(_settle)
+
+
+def _desk(upstream: str) -> Bundles[Asked, Grant]:
+    found = _desks.get(upstream)
+    if found is None:
+        found = _desks.setdefault(upstream, Bundles(partial(_take, upstream), _give_back))
+    return found
+
+
+def forget() -> None:
+    """Forget what threads ask (after a fork; between tests)."""
+    global _settling  # noqa: PLW0603 - a process's memory
+    _desks.clear()
+    _settling = Bundles(_settle)

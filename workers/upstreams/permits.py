@@ -15,14 +15,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Identity, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
-from workers.db import Base, Driver, execute
+from workers.db import Base, Driver, array, execute
 from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A wait so long (seconds) ends in deferral to the next run.
@@ -109,10 +108,41 @@ def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
     return QuotaWait(upstream, grant.wait, reason, blocked=blocked)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a caller asks for: a permit whose stamp lies ``lease`` ahead until it is settled."""
+
+    lease: timedelta
+    run_id: UUID | None = None
+    seq: int | None = None
+    path: str | None = None
+
+
 _TAKE = """
 select permit_id, wait_seconds, reason, window_length, trying, cause
-  from take_permit(%s, %s, %s, %s, %s, %s::bigint[], %s::double precision[], %s::integer[])
+  from take_permits(%s, %s::double precision[], %s::uuid[], %s::integer[], %s::text[],
+                    %s::bigint[], %s::double precision[], %s::integer[])
 """
+
+
+def take_many(
+    connection: Driver,
+    upstream: str,
+    questions: Sequence[Question],
+    answered: Sequence[Answered] = (),
+) -> list[Grant]:
+    """Settle ``answered``, then answer each question, in their order.
+
+    One statement: on a connection in autocommit ``upstream_state`` is locked as briefly as can be.
+    """
+    asked = (
+        [one.lease.total_seconds() for one in questions],
+        array([one.run_id for one in questions]),
+        array([one.seq for one in questions]),
+        array([one.path for one in questions]),
+    )
+    rows = execute(connection, _TAKE, (upstream, *asked, *_columns(answered)))
+    return [Grant(*row) for row in rows]
 
 
 def take(
@@ -125,13 +155,9 @@ def take(
     path: str | None = None,
     answered: Sequence[Answered] = (),
 ) -> Grant:
-    """Settle ``answered``, then ask for a permit whose stamp lies ``lease`` ahead until it is settled.
-
-    One statement: on a connection in autocommit ``upstream_state`` is locked as briefly as can be.
-    """
-    parameters = (upstream, lease, run_id, seq, path, *_columns(answered))
-    row: Any = execute(connection, _TAKE, parameters).fetchone()
-    return Grant(*row)
+    """Settle ``answered``, then ask for one permit."""
+    (grant,) = take_many(connection, upstream, [Question(lease, run_id, seq, path)], answered)
+    return grant
 
 
 _SETTLE = "select settle_permits(%s::bigint[], %s::double precision[], %s::integer[])"
