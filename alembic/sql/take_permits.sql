@@ -7,6 +7,8 @@ returns table (
     trying boolean, cause text
 )
 language plpgsql
+-- Partitions make a plan for the values of one call look cheaper than it is: it would be made at each call.
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     rules upstream;
@@ -19,6 +21,10 @@ declare
     free_at_ timestamptz;
     waits_for text;
 begin
+    if (select max(lease) from unnest(leases) lease) * interval '1 second' > max_permit_lease() then
+        raise exception 'the lease of a permit is at most %', max_permit_lease()
+            using errcode = '22023', hint = 'A call''s total deadline must be shorter.';
+    end if;
     if current_setting('synchronous_commit') = 'off' then
         -- What is granted must outlive a crash, whatever the server is set to.
         perform set_config('synchronous_commit', 'on', true);

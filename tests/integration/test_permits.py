@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.threads import at_once
 from workers.db import driver_connect, driver_transaction
-from workers.upstreams import permits, upstream_states
-from workers.upstreams.permits import Answered, Grant
+from workers.upstreams import CallOptions, UpstreamClient, permits, upstream_states
+from workers.upstreams.permit_holder import NoPermit
+from workers.upstreams.permits import Answered, Grant, Question
 
 #: Stamps lie so far from every window's edge that a slow test decides no question (seconds).
 MARGIN = 2.5
@@ -39,6 +42,12 @@ def upstream(connection: Any) -> Callable[..., None]:
 def take(lease: timedelta = LEASE, **how: Any) -> Grant:
     with driver_connect() as connection:
         return permits.take(connection, "any", lease, **how)
+
+
+def take_many(number: int, *, runs: Sequence[Any] = ()) -> list[Grant]:
+    questions = [Question(LEASE, runs[n] if runs else None, 0, f"/{n}") for n in range(number)]
+    with driver_connect() as connection:
+        return permits.take_many(connection, "any", questions)
 
 
 def settle(*answered: Answered) -> None:
@@ -84,7 +93,13 @@ LIMITS = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 12) | st.integ
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(calls=CALLS, limits=LIMITS, concurrency=st.integers(1, 6), spacing=st.sampled_from([0, 10, 60]))
+@given(
+    calls=CALLS,
+    limits=LIMITS,
+    concurrency=st.integers(1, 6),
+    spacing=st.sampled_from([0, 10, 60]),
+    together=st.booleans(),
+)
 def test_a_permit_is_given_exactly_when_the_definition_says_so(
     database: Any,
     connection: Any,
@@ -92,6 +107,7 @@ def test_a_permit_is_given_exactly_when_the_definition_says_so(
     limits: dict[int, int],
     concurrency: int,
     spacing: int,
+    together: bool,
 ) -> None:
     connection.execute("delete from permit; delete from upstream where name = 'any'")
     connection.execute(
@@ -115,15 +131,14 @@ def test_a_permit_is_given_exactly_when_the_definition_says_so(
     free = flying < concurrency and may_call(0.0, calls, windows)
 
     promised = available()
-    grant = take()
+    asked = promised + 2
+    grant, *others = take_many(asked) if together else [take() for _ in range(asked)]
 
     assert (grant.id is not None) is free
     assert (promised > 0) is free
-    if free:
-        granted = [grant, *(take() for _ in range(promised - 1))]
-        assert all(one.id is not None for one in granted)
-        assert take().id is None
-    else:
+    given = [one.id is not None for one in (grant, *others)]
+    assert given == [True] * promised + [False] * 2
+    if not free:
         expected = max(wait_of(calls, windows), 0.05 if flying >= concurrency else 0.0)
         assert expected - MARGIN < grant.wait <= expected + 0.001
 
@@ -172,6 +187,83 @@ def test_one_statement_settles_what_is_answered_and_takes_the_next(
         True,
         False,
     ]
+
+
+def test_of_several_questions_as_many_are_granted_as_limits_allow(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(quota={"1 hour": 3, "1 day": 60}, concurrency=100)
+
+    grants = take_many(5)
+
+    assert [one.id is not None for one in grants] == [True] * 3 + [False] * 2
+    assert {(one.reason, one.cause) for one in grants[3:]} == {("3 calls per 01:00:00", "quota")}
+    assert [row["path"] for row in connection.execute("select path from permit order by id")] == [
+        "/0", "/1", "/2",
+    ]  # fmt: skip
+    state = connection.execute("select * from upstream_state where upstream = 'any'").fetchone()
+    assert state["next_permit_reason"] == "3 calls per 01:00:00"
+    assert state["spare"] == 57
+
+
+def test_a_run_that_is_to_stop_takes_no_permit_from_those_asked_for_beside_it(
+    upstream: Any, connection: Any, new_run: Any
+) -> None:
+    upstream(quota={"1 hour": 2}, concurrency=100)
+    goes_on, stops = new_run("tests.counting"), new_run("tests.counting")
+    connection.execute("update run set stop_requested_at = now() where id = %s", (stops,))
+
+    grants = take_many(4, runs=[stops, goes_on, stops, goes_on])
+
+    assert [one.cause for one in grants] == ["stop", None, "stop", None]
+    assert [one.id is not None for one in grants] == [False, True, False, True]
+
+
+def test_a_caller_without_time_left_makes_no_call_and_its_permit_is_given_back(
+    upstream: Any, database: Any, connection: Any, eventually: Callable[..., Any]
+) -> None:
+    upstream(concurrency=1)
+    with psycopg.connect(database.admin_url) as holder:
+        holder.execute("select from upstream_state where upstream = 'any' for update")
+        began = time.monotonic()
+
+        def call(_: int) -> None:
+            with pytest.raises(NoPermit):
+                UpstreamClient().get("any", "/", CallOptions(timeout=0.5))
+
+        at_once(2, call, after=holder.rollback)
+
+    assert time.monotonic() - began < 4
+    assert eventually(lambda: take().id)
+    settled = connection.execute("select bool_and(settled) as all from permit where path = '/'")
+    assert settled.fetchone()["all"] is not False
+
+
+def test_64_threads_that_call_one_upstream_ask_in_few_statements(
+    upstream: Any, connection: Any, monkeypatch: pytest.MonkeyPatch, imitation: Any
+) -> None:
+    server = imitation("generic")
+    upstream(concurrency=100, base_url=server.url)
+    UpstreamClient().get("any", "/first")
+    asked: list[int] = []
+    flying = threading.Semaphore(1)
+    ask = permits.take_many
+
+    def counted(session: Any, name: str, questions: Any, answered: Any = ()) -> Any:
+        assert flying.acquire(blocking=False), "two questions in flight"
+        try:
+            asked.append(len(questions))
+            return ask(session, name, questions, answered)
+        finally:
+            flying.release()
+
+    monkeypatch.setattr(permits, "take_many", counted)
+
+    at_once(64, lambda n: UpstreamClient().get("any", f"/{n}"))
+
+    assert sum(asked) == 64
+    assert len(asked) < 40
+    assert len(server.get("/_log")) == 65
 
 
 def test_a_call_whose_caller_died_counts_until_its_lease_and_its_window_are_over(

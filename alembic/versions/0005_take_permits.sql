@@ -1,11 +1,3 @@
-"""Permits are asked for in bundles: one statement answers all threads of a process that wait."""
-
-from workers.migrate import run_sql
-
-revision = "take_permits"
-down_revision = "console_people"
-
-UP = """
 create or replace function take_permits(
     for_upstream text, leases double precision[], for_runs uuid[], for_seqs integer[], for_paths text[],
     answered bigint[], elapsed double precision[], statuses integer[]
@@ -15,6 +7,8 @@ returns table (
     trying boolean, cause text
 )
 language plpgsql
+-- Partitions make a plan for the values of one call look cheaper than it is: it would be made at each call.
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     rules upstream;
@@ -27,6 +21,10 @@ declare
     free_at_ timestamptz;
     waits_for text;
 begin
+    if (select max(lease) from unnest(leases) lease) * interval '1 second' > max_permit_lease() then
+        raise exception 'the lease of a permit is at most %', max_permit_lease()
+            using errcode = '22023', hint = 'A call''s total deadline must be shorter.';
+    end if;
     if current_setting('synchronous_commit') = 'off' then
         -- What is granted must outlive a crash, whatever the server is set to.
         perform set_config('synchronous_commit', 'on', true);
@@ -94,18 +92,18 @@ $$;
 
 comment on function take_permits(text, double precision[], uuid[], integer[], text[], bigint[], double precision[], integer[]) is
     'Settles answered calls, then answers each question for a permit in its order: granted, or how long to wait and for what';
-"""
 
-DOWN = """
-drop function if exists take_permits(
-    text, double precision[], uuid[], integer[], text[], bigint[], double precision[], integer[]
-);
-"""
+create or replace function take_permit(
+    for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text,
+    answered bigint[], elapsed double precision[], statuses integer[],
+    out permit_id bigint, out wait_seconds double precision, out reason text, out window_length interval,
+    out trying boolean, out cause text
+)
+language sql
+as $$
+    select * from take_permits(for_upstream, array[extract(epoch from lease)::double precision], array[for_run],
+                               array[for_seq], array[for_path], answered, elapsed, statuses)
+$$;
 
-
-def upgrade() -> None:
-    run_sql(UP)
-
-
-def downgrade() -> None:
-    run_sql(DOWN)
+comment on function take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]) is
+    'Settles answered calls, then takes a permit for one call, or says how long to wait and for what';
