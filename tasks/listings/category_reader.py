@@ -65,6 +65,7 @@ class CategoryReader:
         self.timeout = float(options.timeout_seconds)
         self.since = work.now() - timedelta(days=options.initial_scrape_days)
         self._last_page_at: float | None = None
+        self._pages: tuple[str, dict[int, StoredPage]] | None = None
 
     def read(self, item: Item) -> None:
         """Read pages until one is the last to read, then end the item."""
@@ -106,8 +107,7 @@ class CategoryReader:
     def _read_page(self, item: Item) -> None:
         number = item.data.get("page", 0) + 1
         began = item.data.get("began") or self.work.now().isoformat()
-        with self.work.read() as connection:
-            before = list_pages.find(connection, item.data["category"], number)
+        before = self._pages_of(item).get(number)
         validators = before.validators(self._reading(item)) if before is not None else None
         try:
             response = self._fetch(item, number, None if item.data["thorough"] else validators)
@@ -123,6 +123,19 @@ class CategoryReader:
             self._store_unchanged(item, cursor, before)
         else:
             self._store_response(item, cursor, response, before)
+
+    def _pages_of(self, item: Item) -> dict[int, StoredPage]:
+        """The category's pages as they were read last, those of this reader included."""
+        if self._pages is None or self._pages[0] != item.key:
+            with self.work.read() as connection:
+                found = list_pages.of_category(connection, item.data["category"], item.data["pages"])
+            self._pages = item.key, found
+        return self._pages[1]
+
+    def _shown_above(self, item: Item, number: int) -> set[str]:
+        """Numbers of the listings on the pages before this one, as they were last read."""
+        pages = self._pages_of(item).items()
+        return {one for page, read in pages if page < number for one in read.external_ids}
 
     def _reading(self, item: Item) -> str:
         return self.site.reading_of(item.data["path"])
@@ -157,10 +170,9 @@ class CategoryReader:
     ) -> None:
         page, number = self._parse(item, cursor["page"], response), cursor["page"]
         ids = [card.external_id for card in page.cards]
-        with self.work.read() as connection:
-            above = list_pages.ids_above(connection, item.data["category"], number)
         blind = self._has_no_links(item)
-        if blind and number > 1 and above.issuperset(ids) and not page.unreadable:
+        looks_read = blind and number > 1 and not page.unreadable
+        if looks_read and self._shown_above(item, number).issuperset(ids):
             item.data["ended"] = ["complete", f"page {number} had no other ads"]
             return
         lost = number == 1 and stop_conditions.lost_next_link(page, before)
@@ -177,6 +189,7 @@ class CategoryReader:
             baseline = item.data["thorough"] and before is None
             new = self._store_cards(connection, item, page, baseline=baseline)
             self._mark_end(item, end, new=new)
+        self._pages_of(item)[number] = read
 
     def _parse(self, item: Item, number: int, response: Response) -> cards.Page:
         page = fetchers.parse(self.site, response.text, response.url)

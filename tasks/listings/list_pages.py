@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import Connection, ForeignKey, func, select
+from sqlalchemy import Connection, Executable, ForeignKey, Table, bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -46,33 +47,31 @@ class StoredPage:
         return found if self.reading == reading and found.headers() else None
 
 
-def find(connection: Connection, category: int, page: int) -> StoredPage | None:
-    row = connection.execute(
-        select(
-            ListPage.etag,
-            ListPage.last_modified,
-            ListPage.reading,
-            ListPage.external_ids,
-            ListPage.has_next,
-        ).where(ListPage.category_id == category, ListPage.page == page)
-    ).first()
-    return StoredPage(*row) if row is not None else None
+_TABLE = cast("Table", ListPage.__table__)
+_READ = ("etag", "last_modified", "reading", "external_ids", "has_next")
+_OF_CATEGORY = select(_TABLE.c.page, *(_TABLE.c[name] for name in _READ)).where(
+    _TABLE.c.category_id == bindparam("category"), _TABLE.c.page <= bindparam("last")
+)
 
 
-def ids_above(connection: Connection, category: int, page: int) -> set[str]:
-    """Numbers of the listings on the pages before this one, as they were last read."""
-    numbers = select(func.unnest(ListPage.external_ids)).distinct()
-    above = numbers.where(ListPage.category_id == category, ListPage.page < page)
-    return set(connection.execute(above).scalars())
+def of_category(connection: Connection, category: int, last: int) -> dict[int, StoredPage]:
+    """The category's pages up to ``last`` as they were last read, by number."""
+    rows = connection.execute(_OF_CATEGORY, {"category": category, "last": last})
+    return {page: StoredPage(*values) for page, *values in rows}
+
+
+def _make_upsert() -> Executable:
+    new = insert(_TABLE)
+    changes: dict[str, Any] = {name: new.excluded[name] for name in _READ}
+    return new.on_conflict_do_update(
+        index_elements=["category_id", "page"],
+        set_={**changes, "read_at": func.clock_timestamp()},
+    )
+
+
+_UPSERT = _make_upsert()
 
 
 def upsert(connection: Connection, category: int, page: int, read: StoredPage) -> None:
-    values = asdict(read)
-    connection.execute(
-        insert(ListPage)
-        .values(category_id=category, page=page, **values)
-        .on_conflict_do_update(
-            index_elements=["category_id", "page"],
-            set_={**values, "read_at": func.clock_timestamp()},
-        )
-    )
+    values = {name: getattr(read, name) for name in _READ}
+    connection.execute(_UPSERT, {"category_id": category, "page": page, **values})

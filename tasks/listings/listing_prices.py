@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import cast
 
-from sqlalchemy import Connection, ForeignKey, Index, func, insert, or_, select, true
+from sqlalchemy import (
+    Connection,
+    Executable,
+    ForeignKey,
+    Index,
+    Table,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Numeric
 
@@ -28,7 +41,7 @@ class ListingPrice(Base):
     seen_at: Mapped[DefaultNow] = mapped_column(comment="Since")
 
 
-def record(connection: Connection, ids: list[int]) -> int:
+def _make_record() -> Executable:
     latest = (
         select(ListingPrice.price, ListingPrice.currency)
         .where(ListingPrice.listing_id == Listing.id)
@@ -40,7 +53,7 @@ def record(connection: Connection, ids: list[int]) -> int:
         select(Listing.id, Listing.price, Listing.currency)
         .outerjoin(latest, true())
         .where(
-            Listing.id == func.any(ids),
+            Listing.id == func.any(bindparam("ids")),
             Listing.price.is_not(None),
             or_(
                 Listing.price.is_distinct_from(latest.c.price),
@@ -50,5 +63,12 @@ def record(connection: Connection, ids: list[int]) -> int:
         .order_by(Listing.id)
     )
     columns = ["listing_id", "price", "currency"]
-    added = insert(ListingPrice).from_select(columns, changed)
-    return connection.execute(added, execution_options={"preserve_rowcount": True}).rowcount
+    added = insert(cast("Table", ListingPrice.__table__)).from_select(columns, changed)
+    return added.execution_options(preserve_rowcount=True)
+
+
+_RECORD = _make_record()
+
+
+def record(connection: Connection, ids: list[int]) -> int:
+    return connection.execute(_RECORD, {"ids": ids}).rowcount if ids else 0

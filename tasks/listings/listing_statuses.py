@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, ForeignKey, Index, func, insert, select, true
+from typing import cast
+
+from sqlalchemy import (
+    Connection,
+    Executable,
+    ForeignKey,
+    Index,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.listings.listings import Listing
@@ -25,7 +38,7 @@ class ListingStatusChange(Base):
     seen_at: Mapped[DefaultNow] = mapped_column(comment="Since")
 
 
-def record(connection: Connection, ids: list[int]) -> None:
+def _make_record() -> Executable:
     latest = (
         select(ListingStatusChange.status)
         .where(ListingStatusChange.listing_id == Listing.id)
@@ -36,8 +49,19 @@ def record(connection: Connection, ids: list[int]) -> None:
     changed = (
         select(Listing.id, Listing.status, latest.c.status)
         .outerjoin(latest, true())
-        .where(Listing.id == func.any(ids), Listing.status.is_distinct_from(latest.c.status))
+        .where(
+            Listing.id == func.any(bindparam("ids")),
+            Listing.status.is_distinct_from(latest.c.status),
+        )
         .order_by(Listing.id)
     )
     columns = ["listing_id", "status", "before"]
-    connection.execute(insert(ListingStatusChange).from_select(columns, changed))
+    return insert(cast("Table", ListingStatusChange.__table__)).from_select(columns, changed)
+
+
+_RECORD = _make_record()
+
+
+def record(connection: Connection, ids: list[int]) -> None:
+    if ids:
+        connection.execute(_RECORD, {"ids": ids})

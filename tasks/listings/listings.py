@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
+    BigInteger,
+    BindParameter,
     CheckConstraint,
+    ColumnElement,
     Connection,
+    Executable,
     ForeignKey,
     Index,
+    Table,
     UniqueConstraint,
+    bindparam,
     case,
+    column,
     func,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import cast as cast_to
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Numeric
 
@@ -91,53 +99,81 @@ CARD_COLUMNS = (
     "negotiability", "ships_to", "regions", "seller", "seller_reputation", "status", "listed_at",
     "edited_at",
 )  # fmt: skip
-#: A row has some 20 parameters, and a statement may have 65,535.
-MAX_ROWS_PER_STATEMENT = 1000
+_TABLE = cast("Table", Listing.__table__)
+#: Statements are built once: with the same object the compiled text is found at once.
+_SITE: BindParameter[str] = bindparam("of_site")
+_IDS: BindParameter[list[str]] = bindparam("of_ids")
+_CATEGORY: BindParameter[int] = bindparam("in_category", type_=BigInteger)
+_LOCK = (
+    select(*(_TABLE.c[name] for name in ("id", "external_id", *CARD_COLUMNS)))
+    .where(_TABLE.c.site == _SITE, _TABLE.c.external_id == func.any(_IDS))
+    .order_by(_TABLE.c.external_id)
+    .with_for_update()
+)
 
 
 def lock(connection: Connection, site: str, ids: list[str]) -> dict[str, dict[str, Any]]:
     """Stored rows of these listings by the site's number; they are locked."""
-    columns = [Listing.__table__.c[name] for name in ("id", "external_id", *CARD_COLUMNS)]
-    rows = connection.execute(
-        select(*columns)
-        .where(Listing.site == site, Listing.external_id == func.any(ids))
-        .order_by(Listing.external_id)
-        .with_for_update()
-    ).mappings()
+    rows = connection.execute(_LOCK, {"of_site": site, "of_ids": ids}).mappings()
     return {row["external_id"]: dict(row) for row in rows}
+
+
+def _moved() -> ColumnElement[int]:
+    """The category of a listing that is seen in another one: that one, unless it is a parent."""
+    is_parent = select(Category.id).where(Category.parent_id == _CATEGORY).exists()
+    return case((is_parent, func.coalesce(_TABLE.c.category_id, _CATEGORY)), else_=_CATEGORY)
+
+
+def _make_upsert() -> Executable:
+    """All rows are one parameter: a statement of a thousand costs more to put together than to run."""
+    columns = [_TABLE.c[name] for name in ("external_id", *CARD_COLUMNS)]
+    given = (
+        func.jsonb_to_recordset(bindparam("rows", type_=JSONB))
+        .table_valued(*(column(one.name, one.type) for one in columns))
+        .render_derived(name="given", with_types=True)
+    )
+    new = insert(_TABLE).from_select(
+        ["site", "category_id", *(one.name for one in columns)],
+        select(_SITE, cast_to(_CATEGORY, BigInteger), *given.c),
+    )
+    changes: dict[str, Any] = {name: new.excluded[name] for name in CARD_COLUMNS}
+    changes |= {name: func.clock_timestamp() for name in ("changed_at", "last_seen_at")}
+    changes |= {"category_id": _moved(), "missed_scrapes": 0}
+    return new.on_conflict_do_update(index_elements=["site", "external_id"], set_=changes).returning(
+        _TABLE.c.external_id, _TABLE.c.id
+    )
+
+
+_UPSERT = _make_upsert()
 
 
 def upsert(
     connection: Connection, site: str, category: int, rows: Sequence[dict[str, Any]]
 ) -> dict[str, int]:
-    keys: dict[str, int] = {}
-    for start in range(0, len(rows), MAX_ROWS_PER_STATEMENT):
-        part = rows[start : start + MAX_ROWS_PER_STATEMENT]
-        new = insert(Listing).values([{"site": site, "category_id": category, **row} for row in part])
-        changes: dict[str, Any] = {name: new.excluded[name] for name in CARD_COLUMNS}
-        changes["category_id"] = func.coalesce(Listing.category_id, new.excluded.category_id)
-        changes["changed_at"] = func.clock_timestamp()
-        written = connection.execute(
-            new.on_conflict_do_update(index_elements=["site", "external_id"], set_=changes).returning(
-                Listing.external_id, Listing.id
-            )
-        )
-        keys |= {row.external_id: row.id for row in written}
-    return keys
+    """Write these listings as they are now and seen now; returns their keys by the site's number."""
+    if not rows:
+        return {}
+    given = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    written = connection.execute(_UPSERT, {"of_site": site, "in_category": category, "rows": given})
+    return {row.external_id: row.id for row in written}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it; Postgres makes a price and a time of its text again."""
+    return str(value) if isinstance(value, Decimal | datetime) else value
+
+
+_MARK_SEEN = (
+    update(_TABLE)
+    .where(_TABLE.c.site == _SITE, _TABLE.c.external_id == func.any(_IDS))
+    .values(last_seen_at=func.clock_timestamp(), missed_scrapes=0, category_id=_moved())
+)
 
 
 def mark_seen(connection: Connection, site: str, category: int, ids: list[str]) -> None:
     """Set these listings as seen now; they move to this category unless it is a parent."""
-    is_parent = select(Category.id).where(Category.parent_id == category).exists()
-    connection.execute(
-        update(Listing)
-        .where(Listing.site == site, Listing.external_id == func.any(ids))
-        .values(
-            last_seen_at=func.clock_timestamp(),
-            missed_scrapes=0,
-            category_id=case((is_parent, func.coalesce(Listing.category_id, category)), else_=category),
-        )
-    )
+    if ids:
+        connection.execute(_MARK_SEEN, {"of_site": site, "in_category": category, "of_ids": ids})
 
 
 def dates(connection: Connection, site: str, ids: list[str]) -> list[Dated]:

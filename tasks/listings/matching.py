@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +22,15 @@ def judge(
 ) -> tuple[int, int]:
     if not findings:
         return 0, 0
+    return matching.judge(connection, run_id, WATCH, _all(connection, findings, baseline=baseline))
+
+
+def _all(connection: Connection, findings: Sequence[Finding], *, baseline: bool) -> Iterator[Found]:
     ids = [finding.listing_id for finding in findings]
     rows = {row.id: row for row in connection.execute(_ROWS, {"ids": ids})}
-    found = [
-        _found(rows[finding.listing_id], finding, baseline=baseline and finding.trigger == NEW)
-        for finding in findings
-    ]
-    return matching.judge(connection, run_id, WATCH, found)
+    for finding in findings:
+        is_first = baseline and finding.trigger == NEW
+        yield _found(rows[finding.listing_id], finding, baseline=is_first)
 
 
 def _found(row: Any, finding: Finding, *, baseline: bool) -> Found:

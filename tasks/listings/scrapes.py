@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     Connection,
+    Executable,
     ForeignKey,
     Index,
+    Table,
     func,
     text,
 )
@@ -63,15 +66,24 @@ class Scrape(Base):
     ended_at: Mapped[datetime | None] = mapped_column(comment="Ended")
 
 
+_TABLE = cast("Table", Scrape.__table__)
+
+
+@cache
+def _make_upsert(counts: tuple[str, ...], now: tuple[str, ...]) -> Executable:
+    new = insert(_TABLE).values(ended_at=func.clock_timestamp()) if "reason" in now else insert(_TABLE)
+    changes: dict[str, Any] = {name: _TABLE.c[name] + new.excluded[name] for name in counts}
+    changes |= {name: new.excluded[name] for name in now}
+    if "reason" in now:
+        changes["ended_at"] = new.excluded.ended_at
+    return new.on_conflict_do_update(index_elements=["run_id", "category_id"], set_=changes)
+
+
 def _upsert(
     connection: Connection, key: Mapping[str, Any], counts: Mapping[str, int], **now: Any
 ) -> None:
     """Add to the counts of a scrape and set its other columns; ``key``: run, category, thorough."""
-    new = insert(Scrape).values(**key, **counts, **now)
-    added = {name: Scrape.__table__.c[name] + new.excluded[name] for name in counts}
-    connection.execute(
-        new.on_conflict_do_update(index_elements=["run_id", "category_id"], set_={**added, **now})
-    )
+    connection.execute(_make_upsert(tuple(counts), tuple(now)), {**key, **counts, **now})
 
 
 def add_page(connection: Connection, key: Mapping[str, Any], counts: Mapping[str, int]) -> None:
@@ -82,5 +94,4 @@ def add_page(connection: Connection, key: Mapping[str, Any], counts: Mapping[str
 def end(
     connection: Connection, key: Mapping[str, Any], state: str, reason: str, *, expired: int = 0
 ) -> None:
-    now = {"state": state, "reason": reason[:500], "ended_at": func.clock_timestamp()}
-    _upsert(connection, key, {"expired": expired}, **now)
+    _upsert(connection, key, {"expired": expired}, state=state, reason=reason[:500])

@@ -63,7 +63,7 @@ def store_page(
         if number not in before or any(before[number][c] != row[c] for c in listings.CARD_COLUMNS)
     }
     keys = listings.upsert(connection, site, category, list(changed.values()))
-    listings.mark_seen(connection, site, category, sorted(kept))
+    listings.mark_seen(connection, site, category, sorted(kept.keys() - changed.keys()))
     written = sorted(keys.values())
     listing_statuses.record(connection, written)
     findings = tuple(

@@ -37,11 +37,13 @@ class Found:
 def judge(
     connection: Connection, run_id: UUID | None, watch: Watch, found: Iterable[Found]
 ) -> tuple[int, int]:
-    """Test every active rule on each finding; returns how many matches and notices that made."""
-    listed = list(found)
-    asked = rules.active(connection, watch.subject) if listed else []
-    fitting = [(rule, one) for one in listed for rule in _fitting(asked, watch, one)]
-    return keep(connection, run_id, watch, fitting)
+    """Test every active rule on each finding; returns how many matches and notices that made.
+
+    Without a rule ``found`` is not looked at.
+    """
+    asked = rules.active(connection, watch.subject)
+    fitting = [(rule, one) for one in found for rule in _fitting(asked, watch, one)] if asked else []
+    return keep(connection, run_id, watch, fitting) if fitting else (0, 0)
 
 
 def keep(

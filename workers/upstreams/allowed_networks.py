@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from ipaddress import ip_network
@@ -38,7 +39,7 @@ class AllowedNetwork(Base):
 
 _LIST = text("select network::text from allowed_network")
 
-_known: tuple[float, tuple[Network, ...]] = (0.0, ())
+_known: tuple[float, tuple[Network, ...]] = (-math.inf, ())
 _reading = threading.Lock()
 
 
@@ -60,4 +61,4 @@ def listed() -> tuple[Network, ...]:
 def forget() -> None:
     """Forget the list (after a fork; between tests)."""
     global _known, _reading
-    _known, _reading = (0.0, ()), threading.Lock()
+    _known, _reading = (-math.inf, ()), threading.Lock()

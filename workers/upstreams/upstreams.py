@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from workers.errors import Unavailable
 MAX_AGE = 1.0
 
 #: When they were read, and all of them.  Replaced as a whole: threads read it without a lock.
-_known: tuple[float, dict[str, Rules]] = (0.0, {})
+_known: tuple[float, dict[str, Rules]] = (-math.inf, {})
 _reading = threading.Lock()
 
 
@@ -116,4 +117,4 @@ def _fresh() -> dict[str, Rules]:
 def forget() -> None:
     """Forget every description (after a fork; between tests)."""
     global _known, _reading
-    _known, _reading = (0.0, {}), threading.Lock()
+    _known, _reading = (-math.inf, {}), threading.Lock()
