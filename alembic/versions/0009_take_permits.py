@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "take_permits"
-down_revision = "permit_partitions"
+down_revision = "code_entries"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0005_take_permits.sql").read_text())
+    run_sql((HERE / "0009_take_permits.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0005_take_permits_down.sql").read_text())
+    run_sql((HERE / "0009_take_permits_down.sql").read_text())
