@@ -2358,7 +2358,8 @@ CREATE TABLE public.run (
     CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
     CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
-);
+)
+WITH (fillfactor='80');
 
 -- Name: TABLE run; Type: COMMENT
 COMMENT ON TABLE public.run IS 'One row a due time or request: what was decided, what happened, and why.';
@@ -4090,6 +4091,83 @@ COMMENT ON COLUMN public.permit.seq IS 'The batch that called';
 -- Name: COLUMN permit.path; Type: COMMENT
 COMMENT ON COLUMN public.permit.path IS 'Path called, without secrets';
 
+-- Name: price_outcome; Type: TABLE
+CREATE TABLE public.price_outcome (
+    run_id uuid CONSTRAINT price_outcome_run_id_not_null1 NOT NULL,
+    symbol text CONSTRAINT price_outcome_symbol_not_null1 NOT NULL,
+    outcome text CONSTRAINT price_outcome_outcome_not_null1 NOT NULL,
+    source text,
+    detail text,
+    at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT price_outcome_at_not_null1 NOT NULL,
+    CONSTRAINT "outcome is one of those in the docs" CHECK ((outcome = ANY (ARRAY['ok'::text, 'not_found'::text, 'stale'::text])))
+)
+PARTITION BY RANGE (at);
+
+-- Name: TABLE price_outcome; Type: COMMENT
+COMMENT ON TABLE public.price_outcome IS 'Outcome of each symbol in each price run.';
+
+-- Name: COLUMN price_outcome.run_id; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.run_id IS 'Run';
+
+-- Name: COLUMN price_outcome.symbol; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.symbol IS 'Symbol';
+
+-- Name: COLUMN price_outcome.outcome; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.outcome IS 'ok | not_found | stale (answered, without its last session)';
+
+-- Name: COLUMN price_outcome.source; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.source IS 'Source that answered';
+
+-- Name: COLUMN price_outcome.detail; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.detail IS 'More about it';
+
+-- Name: COLUMN price_outcome.at; Type: COMMENT
+COMMENT ON COLUMN public.price_outcome.at IS 'When';
+
+-- Name: token_sighting; Type: TABLE
+CREATE TABLE public.token_sighting (
+    run_id uuid CONSTRAINT token_sighting_run_id_not_null1 NOT NULL,
+    token_id bigint CONSTRAINT token_sighting_token_id_not_null1 NOT NULL,
+    is_new boolean CONSTRAINT token_sighting_is_new_not_null1 NOT NULL,
+    chosen boolean CONSTRAINT token_sighting_chosen_not_null1 NOT NULL,
+    rejected_because text,
+    feeds text[] CONSTRAINT token_sighting_feeds_not_null1 NOT NULL,
+    passed boolean CONSTRAINT token_sighting_passed_not_null1 NOT NULL,
+    volume_h24 numeric,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+PARTITION BY RANGE (due_at);
+
+-- Name: TABLE token_sighting; Type: COMMENT
+COMMENT ON TABLE public.token_sighting IS 'Decision of each discovery run about each token it saw.';
+
+-- Name: COLUMN token_sighting.run_id; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.run_id IS 'Run';
+
+-- Name: COLUMN token_sighting.token_id; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.token_id IS 'Token';
+
+-- Name: COLUMN token_sighting.is_new; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.is_new IS 'Seen for the first time';
+
+-- Name: COLUMN token_sighting.chosen; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed, and among the max_tokens of most volume';
+
+-- Name: COLUMN token_sighting.rejected_because; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.rejected_because IS 'Filter that rejected it';
+
+-- Name: COLUMN token_sighting.feeds; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.feeds IS 'Feeds that named it';
+
+-- Name: COLUMN token_sighting.passed; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.passed IS 'Passed every filter';
+
+-- Name: COLUMN token_sighting.volume_h24; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.volume_h24 IS 'Volume of 24 hours (USD) that it was ranked by';
+
+-- Name: COLUMN token_sighting.due_at; Type: COMMENT
+COMMENT ON COLUMN public.token_sighting.due_at IS 'Due time of the run';
+
 -- Name: alembic_version; Type: TABLE
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
@@ -4149,7 +4227,8 @@ CREATE TABLE public.batch (
     plain boolean DEFAULT false NOT NULL,
     retries smallint DEFAULT 0 NOT NULL,
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
-);
+)
+WITH (fillfactor='80');
 
 -- Name: TABLE batch; Type: COMMENT
 COMMENT ON TABLE public.batch IS 'The unit of message, lease and loss: some items of a run.';
@@ -5130,38 +5209,6 @@ COMMENT ON COLUMN public.price_bar.stored_at IS 'First stored';
 -- Name: COLUMN price_bar.revised_at; Type: COMMENT
 COMMENT ON COLUMN public.price_bar.revised_at IS 'Last time the source said something else';
 
--- Name: price_outcome; Type: TABLE
-CREATE TABLE public.price_outcome (
-    run_id uuid NOT NULL,
-    symbol text NOT NULL,
-    outcome text NOT NULL,
-    source text,
-    detail text,
-    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "outcome is one of those in the docs" CHECK ((outcome = ANY (ARRAY['ok'::text, 'not_found'::text, 'stale'::text])))
-);
-
--- Name: TABLE price_outcome; Type: COMMENT
-COMMENT ON TABLE public.price_outcome IS 'Outcome of each symbol in each price run.';
-
--- Name: COLUMN price_outcome.run_id; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.run_id IS 'Run';
-
--- Name: COLUMN price_outcome.symbol; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.symbol IS 'Symbol';
-
--- Name: COLUMN price_outcome.outcome; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.outcome IS 'ok | not_found | stale (answered, without its last session)';
-
--- Name: COLUMN price_outcome.source; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.source IS 'Source that answered';
-
--- Name: COLUMN price_outcome.detail; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.detail IS 'More about it';
-
--- Name: COLUMN price_outcome.at; Type: COMMENT
-COMMENT ON COLUMN public.price_outcome.at IS 'When';
-
 -- Name: queue; Type: TABLE
 CREATE TABLE public.queue (
     name text NOT NULL,
@@ -5796,7 +5843,7 @@ CREATE TABLE public.schedule_state (
     partial_share real,
     median_duration interval
 )
-WITH (fillfactor='75');
+WITH (fillfactor='80');
 
 -- Name: TABLE schedule_state; Type: COMMENT
 COMMENT ON TABLE public.schedule_state IS 'State of each schedule: next run, failures, errors.';
@@ -6422,45 +6469,6 @@ COMMENT ON COLUMN public.token_rule.reference_price IS 'Highest price (USD) sinc
 
 -- Name: COLUMN token_rule.told; Type: COMMENT
 COMMENT ON COLUMN public.token_rule.told IS 'How often a match was reported';
-
--- Name: token_sighting; Type: TABLE
-CREATE TABLE public.token_sighting (
-    run_id uuid NOT NULL,
-    token_id bigint NOT NULL,
-    is_new boolean NOT NULL,
-    chosen boolean NOT NULL,
-    rejected_because text,
-    feeds text[] NOT NULL,
-    passed boolean NOT NULL,
-    volume_h24 numeric
-);
-
--- Name: TABLE token_sighting; Type: COMMENT
-COMMENT ON TABLE public.token_sighting IS 'Decision of each discovery run about each token it saw.';
-
--- Name: COLUMN token_sighting.run_id; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.run_id IS 'Run';
-
--- Name: COLUMN token_sighting.token_id; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.token_id IS 'Token';
-
--- Name: COLUMN token_sighting.is_new; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.is_new IS 'Seen for the first time';
-
--- Name: COLUMN token_sighting.chosen; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed, and among the max_tokens of most volume';
-
--- Name: COLUMN token_sighting.rejected_because; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.rejected_because IS 'Filter that rejected it';
-
--- Name: COLUMN token_sighting.feeds; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.feeds IS 'Feeds that named it';
-
--- Name: COLUMN token_sighting.passed; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.passed IS 'Passed every filter';
-
--- Name: COLUMN token_sighting.volume_h24; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.volume_h24 IS 'Volume of 24 hours (USD) that it was ranked by';
 
 -- Name: token_snapshot; Type: TABLE
 CREATE TABLE public.token_snapshot (
@@ -7183,7 +7191,7 @@ ALTER TABLE ONLY public.price_bar
 
 -- Name: price_outcome price_outcome_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_outcome
-    ADD CONSTRAINT price_outcome_pkey PRIMARY KEY (run_id, symbol);
+    ADD CONSTRAINT price_outcome_pkey PRIMARY KEY (run_id, symbol, at);
 
 -- Name: queue queue_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.queue
@@ -7287,7 +7295,7 @@ ALTER TABLE ONLY public.token_rule
 
 -- Name: token_sighting token_sighting_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.token_sighting
-    ADD CONSTRAINT token_sighting_pkey PRIMARY KEY (run_id, token_id);
+    ADD CONSTRAINT token_sighting_pkey PRIMARY KEY (run_id, token_id, due_at);
 
 -- Name: token_snapshot token_snapshot_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.token_snapshot
@@ -7426,10 +7434,10 @@ CREATE INDEX permit_by_stamp ON ONLY public.permit USING btree (upstream, stamp 
 CREATE INDEX price_bar_by_date ON public.price_bar USING btree (bar_date);
 
 -- Name: price_outcome_by_symbol; Type: INDEX
-CREATE INDEX price_outcome_by_symbol ON public.price_outcome USING btree (symbol, at);
+CREATE INDEX price_outcome_by_symbol ON ONLY public.price_outcome USING btree (symbol, at);
 
 -- Name: price_outcome_by_time; Type: INDEX
-CREATE INDEX price_outcome_by_time ON public.price_outcome USING btree (at);
+CREATE INDEX price_outcome_by_time ON ONLY public.price_outcome USING btree (at);
 
 -- Name: run_active; Type: INDEX
 CREATE INDEX run_active ON public.run USING btree (schedule, created_at) WHERE (state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text]));
@@ -7543,7 +7551,7 @@ CREATE INDEX token_profile_open ON public.token_profile USING btree (asked_at) W
 CREATE INDEX token_rule_by_token ON public.token_rule USING btree (token_id);
 
 -- Name: token_sighting_by_token; Type: INDEX
-CREATE INDEX token_sighting_by_token ON public.token_sighting USING btree (token_id);
+CREATE INDEX token_sighting_by_token ON ONLY public.token_sighting USING btree (token_id);
 
 -- Name: transaction_by_time; Type: INDEX
 CREATE INDEX transaction_by_time ON public.transaction USING btree (traded_at, symbol);
@@ -8111,7 +8119,7 @@ ALTER TABLE ONLY public.token_rule
     ADD CONSTRAINT token_rule_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
 
 -- Name: token_sighting token_sighting_token_id_fkey; Type: FK CONSTRAINT
-ALTER TABLE ONLY public.token_sighting
+ALTER TABLE public.token_sighting
     ADD CONSTRAINT token_sighting_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
 
 -- Name: token_snapshot token_snapshot_token_id_fkey; Type: FK CONSTRAINT

@@ -12,9 +12,10 @@ select u.name, u.base_url, u.concurrency, u.spacing, duration_words(u.spacing) a
        u.obey_robots, s.blocked_until, s.blocked_reason, s.failures, s.next_permit_at,
               s.next_permit_reason,
        s.blocked_until > clock_timestamp() as blocked,
-       (select count(*) from permit p where p.upstream = u.name and p.stamp > clock_timestamp())
-              as in_flight
-  from upstream u join upstream_state s on s.upstream = u.name
+       (select count(*) from permit p where p.upstream = u.name and p.stamp > clock.now
+               and p.granted_at > clock.now - max_permit_lease()) as in_flight
+  from (select clock_timestamp() as now) clock
+ cross join upstream u join upstream_state s on s.upstream = u.name
  order by coalesce(s.blocked_until > clock_timestamp(), false) desc, s.failures > 0 desc, u.name
 """)
 _WINDOWS = text("""
@@ -22,10 +23,12 @@ select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q
        as allowed, used.calls as used,
        case when used.calls = 0 then null when q.timezone is null then used.oldest + q.per
             else window_free(null, q.per, q.timezone, clock_timestamp()) end as resets_at
-  from quota q
+  from (select clock_timestamp() as now) clock
+ cross join quota q
+ cross join lateral window_start(q.per, q.timezone, clock.now) as begins
  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                      where p.upstream = q.upstream and p.stamp > window_start(q.per, q.timezone,
-                             clock_timestamp())) used
+                      where p.upstream = q.upstream and p.stamp > begins
+                        and p.granted_at > begins - max_permit_lease()) used
  order by q.upstream, q.per desc
 """)
 #: Who waits, in the order in which beat releases them.
@@ -43,7 +46,8 @@ select upstream, count(*) as calls, count(*) filter (where status between 200 an
        count(*) filter (where status = 429) as refused, count(*) filter (where status >= 500) as broken,
        count(*) filter (where status between 400 and 499 and status <> 429) as others,
        count(*) filter (where status is null) as unanswered
-  from permit where stamp > clock_timestamp() - interval '24 hours' group by upstream
+  from permit where stamp > now() - interval '24 hours'
+   and granted_at > now() - interval '24 hours' - max_permit_lease() group by upstream
 """)
 _HOURS = text("""
 select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
@@ -53,7 +57,9 @@ select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered
   left join lateral (select count(*) filter (where status between 200 and 399) as answered,
                             count(*) filter (where status is null or status >= 400) as failed
                        from permit where upstream = :name and stamp >= hour
-                              and stamp < hour + interval '1 hour') c on true
+                              and stamp < hour + interval '1 hour'
+                              and granted_at > hour - max_permit_lease()
+                              and granted_at < hour + interval '1 hour') c on true
  order by hour
 """)
 
@@ -86,12 +92,14 @@ select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourl
        end as spent_at,
        case when q.timezone is not null then window_free(null, q.per, q.timezone,
               clock_timestamp()) end as day_ends_at
-  from quota q
+  from (select clock_timestamp() as now) clock
+ cross join quota q
+ cross join lateral window_start(q.per, q.timezone, clock.now) as begins
  cross join lateral (select count(*) as calls from permit p where p.upstream = q.upstream
-                        and p.stamp > window_start(q.per, q.timezone, clock_timestamp())) used
+                        and p.stamp > begins and p.granted_at > begins - max_permit_lease()) used
  cross join lateral (select count(*) as calls from permit p
-                      where p.upstream = q.upstream
-                             and p.stamp > clock_timestamp() - interval '1 hour') hour
+                      where p.upstream = q.upstream and p.stamp > clock.now - interval '1 hour'
+                        and p.granted_at > clock.now - interval '1 hour' - max_permit_lease()) hour
  where q.per = interval '1 day'
 """)
 

@@ -112,7 +112,7 @@ def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
 
 def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
     options = work.options
-    counts = store.store(connection, work.run_id, found, options.max_tokens, now)
+    counts = store.store(connection, work.run_id, found, options.max_tokens, now, work.due_at)
     work.count(found=len(found), **counts)
     if options.profile_immediately:
         token_profiles.ask(

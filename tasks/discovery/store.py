@@ -49,18 +49,25 @@ def failed(item: Item, error: Exception) -> Found:
 
 
 def store(
-    connection: Connection, run_id: UUID, found: Sequence[Found], limit: int, now: datetime
+    connection: Connection,
+    run_id: UUID,
+    found: Sequence[Found],
+    limit: int,
+    now: datetime,
+    due_at: datetime | None = None,
 ) -> dict[str, int]:
     """Store tokens, pools, snapshots and sightings, and ask the rules; counts for the run.
 
-    At most ``limit`` tokens of the run are chosen.
+    At most ``limit`` tokens of the run are chosen.  ``due_at``: the run's; without it ``now``.
     """
     rows = [(_token(one, run_id, now), bool(one.item.data["feeds"])) for one in found]
     before = tokens.lock(connection, [row for row, _ in rows])
     ids: dict[str, tuple[int, bool]] = {}
     for seen in (True, False):
         ids |= tokens.upsert(connection, [row for row, is_seen in rows if is_seen is seen], seen=seen)
-    sightings = [_sighting(one, run_id, *ids[one.item.key]) for one in found]
+    sightings = [
+        {**_sighting(one, run_id, *ids[one.item.key]), "due_at": due_at or now} for one in found
+    ]
     named = [(*ids[one.item.key], one.item.key, one.pair) for one in found if one.pair is not None]
     token_sightings.add(connection, sightings)
     token_snapshots.add(connection, run_id, [(token_id, pair) for token_id, _, _, pair in named])

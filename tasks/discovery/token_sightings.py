@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.discovery.tokens import Token, TokenId
-from workers.db import Base, driver
+from workers.db import Base, DefaultNow, driver
 from workers.ledger import machine_locks
 
 
@@ -20,7 +20,10 @@ class TokenSighting(Base):
     __tablename__ = "token_sighting"
     __table_args__ = (
         Index("token_sighting_by_token", "token_id"),
-        {"comment": "Decision of each discovery run about each token it saw."},
+        {
+            "comment": "Decision of each discovery run about each token it saw.",
+            "postgresql_partition_by": "range (due_at)",
+        },
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")
@@ -33,6 +36,7 @@ class TokenSighting(Base):
         comment="Volume of 24 hours (USD) that it was ranked by"
     )
     feeds: Mapped[list[str]] = mapped_column(comment="Feeds that named it")
+    due_at: Mapped[DefaultNow] = mapped_column(primary_key=True, comment="Due time of the run")
 
 
 def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

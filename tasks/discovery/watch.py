@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from tasks.discovery.pages import PAGES
 from tasks.watches import registry
-from tasks.watches.deletes import points_to, rows, rows_with_children
+from tasks.watches.deletes import points_to, rows, rows_with_children, whole_partitions
 from tasks.watches.watch import (
     NUMBER,
     Days,
@@ -61,9 +61,6 @@ def title_of(row: Any) -> str:
     return str(row.symbol or row.name or f"{row.chain}:{row.address}")
 
 
-#: What a run saw goes after the run itself.
-_RUN_GONE = """not exists (select from run where run.id = token_sighting.run_id)
-    and cast(:before as timestamptz) is not null"""
 _ASKED_BY_A_RUN_GONE = """asked_at < :before
     and not exists (select from run where run.id = token_profile.run_id)"""
 #: The last snapshot of each day is kept longer.
@@ -110,7 +107,7 @@ _DAYS = {
     "wallet_days": Days(365, "Wallets not seen early since"),
 }
 _RETENTION = {
-    "sightings": ("run_days", rows("token_sighting", "run_id, token_id", _RUN_GONE)),
+    "sightings": ("failed_run_days", whole_partitions("token_sighting")),
     "profiles": ("run_days", rows("token_profile", "run_id, token_id", _ASKED_BY_A_RUN_GONE)),
     "tokens": ("token_days", _delete_tokens),
     "pools": ("token_days", _delete_pools),

@@ -7,15 +7,18 @@ up, error when all attempts failed) is in the batches; view `recent_price_outcom
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text
+from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text, delete
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import func, literal, select
 
 from workers.db import Base, DefaultNow
+
+#: A run is over long before; of its outcomes none is older.
+LONGEST_RUN = timedelta(days=7)
 
 
 class PriceOutcome(Base):
@@ -27,7 +30,10 @@ class PriceOutcome(Base):
         ),
         Index("price_outcome_by_symbol", "symbol", "at"),
         Index("price_outcome_by_time", "at"),
-        {"comment": "Outcome of each symbol in each price run."},
+        {
+            "comment": "Outcome of each symbol in each price run.",
+            "postgresql_partition_by": "range (at)",
+        },
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Run")
@@ -37,7 +43,7 @@ class PriceOutcome(Base):
     )
     source: Mapped[str | None] = mapped_column(comment="Source that answered")
     detail: Mapped[str | None] = mapped_column(comment="More about it")
-    at: Mapped[DefaultNow] = mapped_column(comment="When")
+    at: Mapped[DefaultNow] = mapped_column(primary_key=True, comment="When")
 
 
 def put(
@@ -49,13 +55,20 @@ def put(
     source: str | None = None,
     detail: str | None = None,
 ) -> None:
+    """Store what became of ``symbol``, in place of what the run said before."""
+    before = (
+        delete(PriceOutcome)
+        .where(
+            PriceOutcome.run_id == run_id,
+            PriceOutcome.symbol == symbol,
+            # Which partitions may hold it: no run takes so long.
+            PriceOutcome.at > datetime.now(UTC) - LONGEST_RUN,
+        )
+        .cte("before")
+    )
     values = {"outcome": outcome, "source": source, "detail": detail[:500] if detail else None}
     connection.execute(
-        insert(PriceOutcome)
-        .values(run_id=run_id, symbol=symbol, **values)
-        .on_conflict_do_update(
-            index_elements=["run_id", "symbol"], set_={**values, "at": func.clock_timestamp()}
-        )
+        insert(PriceOutcome).values(run_id=run_id, symbol=symbol, **values).add_cte(before)
     )
 
 

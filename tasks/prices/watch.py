@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.prices.pages import PAGES
 from tasks.prices.values import Price
-from tasks.watches.deletes import rows
+from tasks.watches.deletes import rows, whole_partitions
 from tasks.watches.watch import (
     NUMBER,
     Days,
@@ -76,7 +76,7 @@ WATCH = Watch(
         "old_bar_days": Days(7300, "Bars of one source", minimum=30, maximum=36_500),
     },
     retention={
-        "outcomes": ("failed_run_days", rows("price_outcome", "run_id, symbol", "at < :before", "at")),
+        "outcomes": ("failed_run_days", whole_partitions("price_outcome")),
         "quotes": ("quote_days", rows("quote", "symbol, source", "fetched_at < :before", "fetched_at")),
         "bars": ("bar_days", rows("price_bar", _BAR_KEY, _SPARE_BAR)),
         "old bars": ("old_bar_days", rows("price_bar", _BAR_KEY, _OLD_BAR, "bar_date")),

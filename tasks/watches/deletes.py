@@ -52,8 +52,11 @@ def rows_with_children(table: str, key: str, where: str, children: tuple[str, ..
     statements = [
         (
             f"with parent as materialized ({oldest} for update skip locked)"  # noqa: S608
-            f" delete from {child} where ctid = any(array(select {child}.ctid from parent"
-            f" join {child} on {child}.{key} = parent.id limit :limit))"
+            f", child as materialized (select {child}.tableoid, {child}.ctid from parent"
+            f" join {child} on {child}.{key} = parent.id limit :limit)"
+            # A partitioned table has rows of one ctid in several partitions.
+            f" delete from {child} using child"
+            f" where {child}.tableoid = child.tableoid and {child}.ctid = child.ctid"
         )
         for child in children
     ]

@@ -1,7 +1,8 @@
 """Runs from due to succeeded, 2 worker processes: runs a second, and CPU a run of beat, worker and Postgres.
 
 First runs that do nothing, all due at one instant; with ``--events`` once more while Flower listens.
-Then runs that wait 200 ms, with the worker's memory (PSS).  fsync and synchronous_commit are on.
+Then runs that wait 200 ms, with the worker's memory (PSS).  Then other job runners on the same Postgres, unless
+``--no-peers``.  fsync and synchronous_commit are on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.processes import Process, free_port
+from tests.support import bench_peers
 from tests.support.bench_environment import (
     BenchEnvironment,
     arguments,
@@ -77,15 +79,23 @@ class Memory(threading.Thread):
 
 
 def finished(bench: BenchEnvironment) -> int:
-    return int(bench.value("select count(*) from run where finished_at is not null"))
+    return int(
+        bench.value(
+            "select count(*) from run where finished_at is not null and created_at > %s", bench.since
+        )
+    )
+
+
+def begun(bench: BenchEnvironment) -> bool:
+    return bool(bench.value("select exists (select from run where created_at > %s)", bench.since))
 
 
 def measure(bench: BenchEnvironment, worker: Process, task: str, number: int) -> dict[str, Any]:
     """``number`` schedules due at one instant; every one must have succeeded, once."""
-    bench.sql.execute("truncate schedule, run, schedule_edit, change cascade")
+    bench.renew()
     bench.load(number, "interval '2 seconds'", task=task)
     due = bench.value("select min(claim_at) from schedule_state")
-    bench.until(lambda: bench.value("select count(*) from run"), every=0.005)
+    bench.until(lambda: begun(bench), every=0.005)
     before, memory = used(bench, worker), Memory(worker)
     memory.start()
     bench.until(lambda: finished(bench) >= number * MEASURED, within=600, every=0.1)
@@ -93,11 +103,13 @@ def measure(bench: BenchEnvironment, worker: Process, task: str, number: int) ->
     bench.until(lambda: finished(bench) == number, within=120, every=0.1)
     most = memory.stop()
     at = bench.sql.execute(
-        "select finished_at from run order by finished_at limit 1 offset %s", (done - 1,)
+        "select finished_at from run where created_at > %s order by finished_at limit 1 offset %s",
+        (bench.since, done - 1),
     ).fetchall()[0][0]
     good, twice, fences = bench.sql.execute(
         "select count(*) filter (where r.state = 'succeeded'), count(*) - count(distinct schedule),"
-        " max(b.fence) from run r join batch b on b.run_id = r.id"
+        " max(b.fence) from run r join batch b on b.run_id = r.id where r.created_at > %s",
+        (bench.since,),
     ).fetchall()[0]
     assert (good, twice, fences) == (number, 0, 1), f"{good} succeeded, {twice} twice, fence {fences}"
     return {
@@ -171,12 +183,15 @@ def main() -> None:
     )
     parser.add_argument("--waiting-slots", type=int, default=64, help="slots for runs that wait")
     parser.add_argument("--events", action="store_true", help="also while Flower listens")
+    parser.add_argument("--no-peers", action="store_true", help="without other job runners beside")
     given = parse(parser)
     with bench_environment(durable=True) as bench:
         bench.register_kinds()
         noop(bench, given, given.slots)
         if given.waiting_runs:
             waiting(bench, given)
+        if not given.no_peers:
+            bench_peers.compare(bench, given.runs, given.waiting_runs)
 
 
 if __name__ == "__main__":

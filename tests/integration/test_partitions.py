@@ -71,7 +71,7 @@ def service(database: Any) -> Iterator[Any]:
 
 def test_a_new_database_has_partitions_for_the_week_ahead(connection: Any) -> None:
     now = datetime.now(UTC)
-    for table in ("permit",):
+    for table in ("permit", "price_outcome", "token_sighting"):
         spans = sorted(parts(connection, table).values())
         assert spans[0][0] <= now < spans[0][1]
         assert spans[-1][1] > now + 7 * DAY

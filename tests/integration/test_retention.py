@@ -121,14 +121,11 @@ ROWS: dict[str, tuple[str, str, int]] = {
     "sightings": (
         "token_sighting",
         (
-            f"{TOKEN}, r as (insert into run (id, task, trigger, due_at, state, queue, created_at)"
-            " select gen_random_uuid(), 'tests', 'manual', now(), 'succeeded', 'upkeep',"
-            " now() - n * interval '1 day' from generate_series(0, 14) n returning id),"
-            " seen as (select id from r union all select gen_random_uuid() from generate_series(1, 5))"
-            " insert into token_sighting (run_id, token_id, is_new, chosen, feeds, passed)"
-            " select seen.id, t.id, true, true, '{}', true from seen, t"
+            f"{TOKEN} insert into token_sighting (run_id, token_id, is_new, chosen, feeds, passed, due_at)"
+            " select gen_random_uuid(), id, true, true, '{}', true, now() - n * interval '1 day'"
+            " from t, generate_series(0, 19) n"
         ),
-        15,
+        10,
     ),
     "old snapshots": (
         "token_snapshot",

@@ -19,6 +19,7 @@ import psycopg
 from sandbox.postgres import PostgresServer
 from sandbox.processes import Process
 from sandbox.valkey import ValkeyServer
+from tests.support import bench_history_fill
 from tests.support.servers import start_server
 from tests.support.waiting import wait_for
 
@@ -33,23 +34,54 @@ class BenchEnvironment:
     def __init__(self, folder: Path, postgres: PostgresServer, valkey: ValkeyServer) -> None:
         self.folder, self.postgres, self.valkey = folder, postgres, valkey
         self.sql: psycopg.Connection[Any] = psycopg.connect(postgres.url(), autocommit=True)
+        #: Since when runs are the bench's own; None: all are.
+        self.began: Any = None
         self._beats: list[Process] = []
         self._others: list[Process] = []
 
     def empty(self) -> None:
-        """No schedules, no runs, no messages."""
-        self.sql.execute(
-            "truncate schedule, run, schedule_edit, change, run_request, heartbeat cascade"
-        )
+        """No schedules, no heartbeats, no messages; no runs but the history that the bench filled in."""
+        self.sql.execute("truncate heartbeat, run_request")
+        self.renew()
         self.valkey.flush()
 
-    def load(self, number: int, next_in: str, every: str = "1 hour", task: str = KIND) -> None:
+    def renew(self) -> None:
+        """No schedules, and no runs but the history that the bench filled in."""
+        if self.began is None:
+            self.sql.execute("truncate schedule, run, schedule_edit, change cascade")
+            return
+        self.sql.execute("alter table schedule disable trigger user")
+        self.sql.execute("delete from schedule_state")
+        self.sql.execute("delete from schedule")
+        self.sql.execute("alter table schedule enable trigger user")
+        self.sql.execute("truncate schedule_edit, change")
+        self.sql.execute("delete from run where created_at > %s", (self.began,))
+
+    def keep_history(self) -> None:
+        """What there is of runs now is history: ``empty`` and ``renew`` leave it."""
+        self.began = self.value("select clock_timestamp()")
+
+    @property
+    def since(self) -> Any:
+        """No run of the bench itself was made before."""
+        return self.began or "-infinity"
+
+    def age(self) -> None:
+        """Tables as when vacuum lags, and generic plans; nothing is cleaned up from now on."""
+        bench_history_fill.age(self.sql, KIND)
+        self.keep_history()
+
+    def load(
+        self, number: int, next_in: str, every: str = "1 hour", task: str = KIND, **columns: Any
+    ) -> None:
         """``number`` schedules planned already, first due after the SQL interval ``next_in``."""
+        row = {"overlap": "allow_all", "catch_up": "all", "revision": 1, **columns}
         self.sql.execute("alter table schedule disable trigger user")
         self.sql.execute(
-            "insert into schedule (name, task, every, overlap, catch_up, revision)"
-            f" select 's-' || n, '{task}', '{every}', 'allow_all', 'all', 1"
-            f" from generate_series(1, {number}) n"
+            f"insert into schedule (name, task, every, {', '.join(row)})"
+            f" select 's-' || n, '{task}', '{every}', {', '.join(f'%({name})s' for name in row)}"
+            f" from generate_series(1, {number}) n",
+            row,
         )
         self.sql.execute("alter table schedule enable trigger user")
         self.sql.execute(
@@ -57,7 +89,8 @@ class BenchEnvironment:
             f" select name, 1, due, due, due from (select name, clock_timestamp() + {next_in} as due"
             " from (select name, row_number() over () as n from schedule) numbered) s"
         )
-        self.sql.execute("vacuum analyze")
+        # Tables that are to be old are not cleaned up here.
+        self.sql.execute("vacuum analyze" if self.began is None else "analyze schedule, schedule_state")
         self.sql.execute("checkpoint")
 
     def beat(self, **env: str) -> Process:
@@ -148,6 +181,11 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that every bench with servers of its own has."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--postgres", metavar="BIN", help="folder with another server's binaries")
+    parser.add_argument(
+        "--aged",
+        action="store_true",
+        help="on tables that vacuum has not kept up with, and generic plans",
+    )
     return parser
 
 
@@ -156,6 +194,8 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     given = parser.parse_args()
     if given.postgres:
         os.environ["WATCHKEEPER_TEST_POSTGRES"] = given.postgres
+    if given.aged:
+        os.environ["WATCHKEEPER_BENCH_AGED"] = "1"
     return given
 
 
@@ -186,6 +226,8 @@ def bench_environment(*, durable: bool = False) -> Iterator[BenchEnvironment]:
         )
         made.sql.execute("insert into allowed_network values ('127.0.0.0/8', 'this bench')")
         made.empty()
+        if os.environ.get("WATCHKEEPER_BENCH_AGED"):
+            made.age()
         yield made
     finally:
         if made is not None:
