@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "history_partitions"
-down_revision = "code_entries"
+down_revision = "take_permits"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0009_history_partitions.sql").read_text())
+    run_sql((HERE / "0010_history_partitions.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0009_history_partitions_down.sql").read_text())
+    run_sql((HERE / "0010_history_partitions_down.sql").read_text())
