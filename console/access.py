@@ -9,10 +9,12 @@ from typing import Annotated
 
 from fastapi import Depends
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from starlette.requests import HTTPConnection, Request
 
 from console.config import Config
 from console.database import MAX_AT_ONCE, Database, act_as
+from console.refusals import Refused, explained, refusal_of
 from console.security import credentials
 from console.security.credentials import Who
 
@@ -63,13 +65,22 @@ def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:
 @contextmanager
 def visiting(request: Request) -> Iterator[VisitOf]:
     """One transaction for the person who asks; LoginNeeded when there is none."""
-    with database_of(request).transaction() as connection:
-        person = who_asks(request, connection)
-        if person is None:
-            raise LoginNeeded
-        is_api = request.url.path.startswith(API)
-        act_as(connection, person.role, person.name, "console api" if is_api else "console")
-        yield VisitOf(request, person, connection)
+    database, person = database_of(request), None
+    program = "console api" if request.url.path.startswith(API) else "console"
+    try:
+        with database.transaction() as connection:
+            person = who_asks(request, connection)
+            if person is None:
+                raise LoginNeeded
+            act_as(connection, person.role, person.name, program)
+            yield VisitOf(request, person, connection)
+    except DBAPIError as error:
+        if person is None or getattr(error.orig, "sqlstate", None) != "42501":
+            raise
+        # The transaction is over: the reason is asked for in another one.
+        with database.transaction() as connection:
+            act_as(connection, person.role, person.name, program)
+            raise Refused(explained(connection, refusal_of(error))) from error
 
 
 def _visit(request: Request) -> Iterator[VisitOf]:

@@ -81,6 +81,10 @@ def _handle_errors(app: FastAPI) -> None:
             log.error("statement.failed", error=type(error.orig).__name__, sqlstate=refusal.sqlstate)
         return answer(request, refusal)
 
+    @app.exception_handler(UnicodeEncodeError)
+    def _(request: Request, _: Exception) -> Response:
+        return answer(request, Refusal(422, "a text holds half of a character"))
+
     @app.exception_handler(RequestValidationError)
     def _(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]

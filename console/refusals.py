@@ -17,6 +17,7 @@ from workers.redaction import redact
 #: SQLSTATEs, or classes of them, and the HTTP status that says the same.
 _STATUS = {
     "42501": 403,
+    "WK412": 412,
     "P0002": 404,
     "23505": 409,
     "23503": 422,

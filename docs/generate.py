@@ -286,6 +286,18 @@ def pages_of_a_database(url: str) -> Iterator[tuple[str, str]]:
         yield "refusals.md", refusals(connection)
 
 
+def openapi() -> str:
+    """The API of the console, as OpenAPI 3.1."""
+    import json
+
+    from console.api import document
+    from console.app import create_app
+    from console.config import Config
+
+    made = document(create_app(Config("postgresql://nobody@127.0.0.1:1/none")))
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     from sandbox import folders
     from sandbox.postgres import PostgresServer
@@ -293,6 +305,7 @@ def main() -> None:
 
     for name, text in pages():
         (FOLDER / name).write_text(text)
+    (FOLDER / "openapi.json").write_text(openapi())
     with folders.temporary("watchkeeper-docs-") as folder:
         server = PostgresServer(folder / "postgres", free_port(), fast=True)
         server.start()

@@ -141,6 +141,7 @@ _GRANTS = (
     "grant insert, update, delete, select on console.session, console.api_token to console",
     "grant insert, update, delete, select on console.login_attempt to console",
     "grant select, delete on console.login_link to console",
+    "grant insert, update, delete, select on console.idempotency_key to console",
     "revoke execute on function make_partition(text, timestamptz) from public",
     "revoke execute on function drop_partition(text, timestamptz, integer) from public",
     "grant execute on function make_partition(text, timestamptz) to service",

@@ -4,13 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import HTTPBearer
 
 from console.access import Visit
+from console.api import overview, runs, schedules, tables
+from console.api.shapes import Problem
 
-router = APIRouter(prefix="/api/v1")
+_WORDS = {
+    400: "No JSON",
+    401: "Nobody is logged in", 403: "More than this person may do", 404: "Not there",
+    409: "There is one already", 412: "Changed meanwhile", 413: "Too great",
+    422: "Refused, with the reason", 428: "If-Match is missing", 503: "Postgres is away",
+}  # fmt: skip
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": words,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, words in _WORDS.items()
+}
+
+router = APIRouter(
+    prefix="/api/v1",
+    responses=_PROBLEMS,
+    dependencies=[Security(HTTPBearer(auto_error=False, description="An API token: wk_…"))],
+)
+for _module in (schedules, runs, tables, overview):
+    router.include_router(_module.router)
 
 
-@router.get("/me", summary="Who asks, and what they may do")
-def me(visit: Visit) -> dict[str, Any]:
-    return {"name": visit.person.name, "role": visit.person.role}
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(visit: Visit) -> dict[str, Any]:
+    app: FastAPI = visit.request.app
+    return document(app)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI 3.1 of the API."""
+    made = app.openapi()
+    made["components"]["schemas"].setdefault(
+        "Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    )
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -118,3 +119,17 @@ class LoginAttempt(Base):
     )
     failures: Mapped[int] = mapped_column(comment="Since the last success, at most a day ago")
     tried_at: Mapped[datetime] = mapped_column(comment="Last try", index=True)
+
+
+class IdempotencyKey(Base):
+    __tablename__ = "idempotency_key"
+    __table_args__ = (
+        {"schema": SCHEMA, "comment": "Requests that are not done twice, with their answers; a day."},
+    )
+
+    person: Mapped[str] = mapped_column(_person(), primary_key=True, comment="Who asked")
+    key: Mapped[str] = mapped_column(primary_key=True, comment="As given by the program")
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of what was asked")
+    status: Mapped[int | None] = mapped_column(comment="HTTP status of the answer")
+    answer: Mapped[dict[str, Any] | None] = mapped_column(comment="The answer")
+    created_at: Mapped[DefaultNow] = mapped_column(comment="First asked at", index=True)

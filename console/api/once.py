@@ -1,0 +1,65 @@
+"""`Idempotency-Key`: what starts something is started once, however often it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header
+from sqlalchemy import text
+from starlette.responses import JSONResponse, Response
+
+from console.access import Visit
+from console.database import act_as
+from console.refusals import refuse
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key", min_length=1, max_length=200, description="Repeats are not done again"
+    ),
+]
+#: Waits for another request with the same key; its answer is then there.
+_TAKE = text("""
+insert into console.idempotency_key (person, key, fingerprint) values (:person, :key, :fingerprint)
+on conflict do nothing returning true
+""")
+_FOUND = text("""
+select fingerprint, status, answer from console.idempotency_key where person = :person and key = :key
+""")
+_KEEP = text("""
+update console.idempotency_key set status = :status, answer = cast(:answer as jsonb)
+ where person = :person and key = :key
+""")
+_FORGET = text("""
+delete from console.idempotency_key where ctid = any(array(select ctid from console.idempotency_key
+ where created_at < clock_timestamp() - interval '1 day' limit 100))
+""")
+
+
+def once(
+    visit: Visit, key: str | None, asked: Any, act: Callable[[], Any], status: int = 202
+) -> Response:
+    """Do it and answer; with a key that was used, answer as then. The key is kept for a day."""
+    if key is None:
+        return JSONResponse(act(), status)
+    path = visit.request.url.path
+    fingerprint = hashlib.sha256(json.dumps([path, asked], default=str).encode()).digest()
+    given = {"person": visit.person.name, "key": key, "fingerprint": fingerprint}
+    connection = visit.connection
+    connection.exec_driver_sql("set local role none")
+    connection.execute(_FORGET)
+    if connection.execute(_TAKE, given).first() is None:
+        found = connection.execute(_FOUND, given).one()
+        if found.fingerprint != fingerprint:
+            raise refuse(
+                422, "this Idempotency-Key was used for another request", column="idempotency-key"
+            )
+        return JSONResponse(found.answer, found.status, {"idempotent-replayed": "true"})
+    act_as(connection, visit.person.role, visit.person.name, "console api")
+    answer = act()
+    connection.exec_driver_sql("set local role none")
+    connection.execute(_KEEP, {**given, "status": status, "answer": json.dumps(answer, default=str)})
+    return JSONResponse(answer, status)
