@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-#: Kinds of upkeep, which pages fold.
-UPKEEP = "upkeep"
+from workers.settings import DEFAULT_QUEUE
+
 STATES = ("problem", "running", "paused", "disabled", "on")
 #: What nobody counts further than to.
 MAX_COUNTED = 1000
@@ -62,7 +62,9 @@ class Filter:
             given["queue"] = self.queue
         if self.upkeep is not None:
             is_not = "" if self.upkeep else "not "
-            found.append(f"s.task {is_not}in (select name from task_kind where queue = '{UPKEEP}')")  # noqa: S608 - a constant
+            found.append(f"s.task {is_not}in (select name from task_kind where queue = :upkeep)")  # noqa: S608 - a constant
+            # Kinds of the system itself, which pages fold.
+            given["upkeep"] = DEFAULT_QUEUE
         return found, given
 
 
@@ -249,7 +251,7 @@ _NEXT = text("select * from next_runs(:name, :number)")
 
 def rows_of(connection: Connection, wanted: Sequence[str]) -> Sequence[RowMapping]:
     """What a list shows of these schedules, in no order."""
-    return connection.execute(_ROWS, {"names": list(wanted)}).mappings().all()
+    return connection.execute(_ROWS, {"names": list(wanted), "upkeep": DEFAULT_QUEUE}).mappings().all()
 
 
 def one(connection: Connection, name: str) -> RowMapping | None:

@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "console_idempotency"
-down_revision = "console_search"
+down_revision = "code_entries"
 
 UP = """
 create table console.idempotency_key (
