@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "console_idempotency"
-down_revision = "code_entries"
+down_revision = "history_partitions"
 
 UP = """
 create table console.idempotency_key (
