@@ -245,7 +245,7 @@ select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s
   left join lateral (select r.id, r.state from run r
                       where r.schedule = s.name and r.state in ('due', 'running', 'held')
                       order by r.created_at desc limit 1) active on true
-""").bindparams(upkeep=UPKEEP)
+""")
 _NEXT = text("select * from next_runs(:name, :number)")
 
 
