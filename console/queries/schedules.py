@@ -11,6 +11,8 @@ from sqlalchemy import Connection, RowMapping, text
 
 from workers.settings import DEFAULT_QUEUE
 
+#: Queue of the kinds of upkeep, which pages fold.
+UPKEEP = DEFAULT_QUEUE
 STATES = ("problem", "running", "paused", "disabled", "on")
 #: What nobody counts further than to.
 MAX_COUNTED = 1000
@@ -64,7 +66,7 @@ class Filter:
             is_not = "" if self.upkeep else "not "
             found.append(f"s.task {is_not}in (select name from task_kind where queue = :upkeep)")  # noqa: S608 - a constant
             # Kinds of the system itself, which pages fold.
-            given["upkeep"] = DEFAULT_QUEUE
+            given["upkeep"] = UPKEEP
         return found, given
 
 
@@ -251,7 +253,7 @@ _NEXT = text("select * from next_runs(:name, :number)")
 
 def rows_of(connection: Connection, wanted: Sequence[str]) -> Sequence[RowMapping]:
     """What a list shows of these schedules, in no order."""
-    return connection.execute(_ROWS, {"names": list(wanted), "upkeep": DEFAULT_QUEUE}).mappings().all()
+    return connection.execute(_ROWS, {"names": list(wanted), "upkeep": UPKEEP}).mappings().all()
 
 
 def one(connection: Connection, name: str) -> RowMapping | None:
