@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 
 import click
 
-from workers.calendars import exchanges
 from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
 from workers.cli.database import unreachable
 from workers.postgres import DEFAULT_BROKER_URL, setting
@@ -108,6 +107,9 @@ def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def _calendars(connection: Any) -> str | None:
+    # Only where a schedule follows a market.
+    from workers.calendars import exchanges
+
     missing = _named(
         connection, SESSIONS, "trading days are known for {names}; enable schedule market-sessions"
     )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from tasks.discovery.pages import PAGES
 from tasks.watches import registry
@@ -23,6 +21,9 @@ from tasks.watches.watch import (
     drop_fields,
     price_drop,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 #: A token tried on a rule that has no reference price yet: its drop counts from its highest price.
 _ROWS = """

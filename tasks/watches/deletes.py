@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tasks.watches.watch import Delete
-from workers import partitions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -77,6 +76,9 @@ def whole_partitions(table: str) -> Delete:
     """Drop partitions of ``table`` that are old as a whole, one a transaction."""
 
     def delete(connection: Connection, before: datetime, limit: int) -> int:
+        # As in _execute.
+        from workers import partitions
+
         name, rows = partitions.drop(connection, table, before, limit)
         if name is None:
             return 0

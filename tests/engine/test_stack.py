@@ -147,13 +147,11 @@ def test_a_service_whose_processes_are_frozen_is_unhealthy(engine: Engine, servi
     first = engine.inspect(container)["State"]["Pid"]
     # All but the init.
     pids = [pid for pid in engine.processes(container) if pid != first]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    engine.signal(signal.SIGSTOP, pids)
     try:
         engine.eventually(lambda: engine.health(container) == "running unhealthy", 240)
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        engine.signal(signal.SIGCONT, pids)
     engine.eventually(lambda: engine.health(container) == "running healthy", 120)
 
 

@@ -160,11 +160,11 @@ def test_a_rule_is_tried_on_the_fields_that_production_gives_it(told: Told) -> N
 @pytest.mark.outside(12)
 def test_every_field_of_a_token_has_one_mapping(told: Told) -> None:
     from tasks.discovery.watch import WATCH, fields_of
-    from tasks.watches.commands import rows_of
-    from workers.db import transaction
+    from tasks.watches.queries import rows_of
+    from workers.db import driver_transaction
 
     told.look()
-    with transaction() as connection:
+    with driver_transaction() as connection:
         (row,) = rows_of(connection, WATCH)
     found = WATCH.fields_of(row)
 
