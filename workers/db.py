@@ -120,6 +120,9 @@ def _prove(driver: Any, record: Any, _: Any) -> None:
     An idle one has nothing to read until its server ends it: after a restart of Postgres each is
     replaced before a statement fails on it.
     """
+    if not isinstance(driver, psycopg.Connection):
+        # A database of somebody else, which `schedule import` reads.
+        return
     rested = time.monotonic() - record.info.get("rests_since", time.monotonic())
     try:
         says = select.poll()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from beat.cli import control, edit, files, inspect
+from beat.cli import control, edit, files, inspect, moving
 from workers.cli import Group
 
 
@@ -13,7 +13,7 @@ def schedule() -> None:
     """List, change, pause and run schedules."""
 
 
-for _module in (inspect, edit, control, files):
+for _module in (inspect, edit, control, files, moving):
     for _command in _module.COMMANDS:
         schedule.add_command(_command)
 schedule.add_command(edit.pause, "disable")

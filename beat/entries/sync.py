@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -30,11 +30,16 @@ def synchronize(connection: Driver, app: Celery, entries: Mapping[str, ScheduleE
     """Insert new entries, take over changes of untouched ones, disable those that the code dropped."""
     with connection.transaction():
         machine_locks.wait_for(connection, "beat entries")
-        book = _Book(connection, app, entries)
+        place = Place.of(app)
+        book = Book(connection, app.main or "__main__", [str(entry.task) for entry in entries.values()])
         for name in in_order(entries):
+            entry = entries[name]
             try:
                 with connection.transaction():
-                    book.take(name, entries[name])
+                    columns = columns_of(entry, place, plain=book.is_plain(str(entry.task)))
+                    if _makes(app, columns.get("queue")):
+                        book.serve(columns["queue"])
+                    book.put(name, columns)
             except REFUSED as error:
                 reason = str(error).partition("\n")[0]
                 log.error("entry.refused", name=name, error=reason or type(error).__name__)
@@ -43,37 +48,42 @@ def synchronize(connection: Driver, app: Celery, entries: Mapping[str, ScheduleE
                 book.drop(name)
 
 
-class _Book:
-    """What the table knows of the entries of one application."""
+def _makes(app: Celery, queue: str | None) -> bool:
+    """Whether the application serves the queue, or makes queues as they are named."""
+    return bool(queue and (app.conf.task_create_missing_queues or queue in app.amqp.queues))
 
-    def __init__(self, connection: Driver, app: Celery, entries: Mapping[str, ScheduleEntry]) -> None:
-        self._connection, self._app = connection, app
-        self._main = app.main or "__main__"
-        self._place = Place.of(app)
+
+class Book:
+    """What the table knows of the entries of one application, or of another scheduler."""
+
+    def __init__(self, connection: Driver, main: str, tasks: Iterable[str], note: str = NOTE) -> None:
+        self._connection, self._main, self._note = connection, main, note
         self.known = {
-            row.entry: row
-            for row in execute(connection, beat_entries.READ, {"app": self._main}).fetchall()
+            row.entry: row for row in execute(connection, beat_entries.READ, {"app": main}).fetchall()
         }
-        self._taken = {name for (name,) in connection.execute(beat_entries.TAKEN)}
-        tasks = list({str(entry.task) for entry in entries.values()})
-        self._plain = dict(connection.execute(beat_entries.PLAIN, {"names": tasks}).fetchall())
+        self._taken = {row.name for row in execute(connection, beat_entries.TAKEN)}
+        found = execute(connection, beat_entries.PLAIN, {"names": list({str(task) for task in tasks})})
+        self._plain = {row.name: row.plain for row in found}
 
-    def take(self, name: str, entry: ScheduleEntry) -> None:
-        columns = columns_of(entry, self._place, plain=self._plain.get(entry.task, True))
-        self._serve(columns.get("queue"))
+    def is_plain(self, task: str) -> bool:
+        return bool(self._plain.get(task, True))
+
+    def serve(self, queue: str) -> None:
+        self._connection.execute(queues.ADD, {"name": queue, "note": self._note})
+
+    def put(self, name: str, columns: dict[str, Any]) -> str:
+        """Write the row of an entry unless people changed it; returns the row's name."""
         definition = _definition(columns)
         known = self.known.get(name)
         if known is None:
-            self._add(name, columns, definition)
-        elif known.row is None:
+            return self._add(name, columns, definition)
+        if known.row is None:
             self._say(known, "deleted", definition)
-        elif known.definition != definition:
-            if _is_untouched(known):
-                self._change(known, columns, definition)
-            else:
-                self._say(known, "edited", definition)
         elif not _is_untouched(known):
             self._say(known, "edited", definition)
+        elif known.definition != definition:
+            self._change(known, columns, definition)
+        return str(known.schedule)
 
     def drop(self, name: str) -> None:
         """The code no longer has the entry: an untouched row is disabled."""
@@ -89,22 +99,23 @@ class _Book:
         self._remember(known.entry, known.schedule, None, known.written, None)
         log.info("entry.disabled", name=name, schedule=known.schedule, reason=GONE)
 
-    def _add(self, name: str, columns: dict[str, Any], definition: dict[str, Any]) -> None:
+    def _add(self, name: str, columns: dict[str, Any], definition: dict[str, Any]) -> str:
         schedule = row_name(name, ())
-        what = {"name": schedule, "task": columns["task"], "note": NOTE}
+        what = {"name": schedule, "task": columns["task"], "note": self._note}
         if execute(self._connection, beat_entries.ADOPTABLE, what).fetchone():
             # A row of an earlier version: what people did to it cannot be known, so it stays.
             self._remember(name, schedule, definition, {}, "edited")
-            return
+            return schedule
         schedule = row_name(name, self._taken)
         self._insert(name, schedule, columns, definition)
         log.info("entry.added", name=name, schedule=schedule)
+        return schedule
 
     def _insert(
         self, name: str, schedule: str, columns: dict[str, Any], definition: dict[str, Any]
     ) -> None:
         title = name if name != schedule else None
-        row = {"name": schedule, "title": title, "note": NOTE, **columns}
+        row = {"name": schedule, "title": title, "note": self._note, **columns}
         row["options"] = json.dumps(row["options"])
         named = ", ".join(f'"{column}"' for column in row)
         values = ", ".join(f"%({column})s" for column in row)
@@ -121,7 +132,7 @@ class _Book:
             # What the code no longer says goes back to its default.
             unsaid = ", ".join(f'"{name}" = default' for name in known.written if name not in columns)
             row = {**columns, "options": json.dumps(columns["options"]), "name": known.schedule}
-            back = {"enabled": True, "note": NOTE} if known.definition is None else {}
+            back = {"enabled": True, "note": self._note} if known.definition is None else {}
             row |= back
             sets = [f'"{column}" = %({column})s' for column in (*columns, *back)] + [unsaid] * bool(
                 unsaid
@@ -140,11 +151,6 @@ class _Book:
             log.info(f"entry.{what}", name=known.entry, schedule=known.schedule, kept="what people did")
         if known.said != what or known.definition != definition:
             self._remember(known.entry, known.schedule, definition, known.written, what)
-
-    def _serve(self, queue: str | None) -> None:
-        """Where the application makes queues as they are named, an entry names one by right."""
-        if queue and (self._app.conf.task_create_missing_queues or queue in self._app.amqp.queues):
-            self._connection.execute(queues.ADD, {"name": queue, "note": NOTE})
 
     def _written(self, schedule: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         row: Any = execute(self._connection, beat_entries.ROW, {"name": schedule}).fetchone()

@@ -1,0 +1,91 @@
+"""`schedule import`: schedules of another scheduler become rows, shown before anything is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from workers.cli import REFUSED, command, confirm, connect, fail, handle_db_errors, say, typed
+
+#: How long the command waits for beat to plan the rows (seconds).
+PATIENCE = 30.0
+
+
+@command("import")
+@click.argument("source", type=click.Choice(["django-celery-beat", "redbeat"]))
+@click.option("--url", required=True, help="Django's database, or RedBeat's Redis")
+@click.option("--timezone", "zone", help="for redbeat: CELERY_TIMEZONE (default: the application's)")
+@click.option("--prefix", default="redbeat:", show_default=True, help="for redbeat: its key prefix")
+@click.option("--differing", is_flag=True, help="also take what would be due at other times")
+@click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
+@click.option("--yes", "-y", is_flag=True, help="do not ask")
+@handle_db_errors
+def import_(
+    source: str, url: str, zone: str | None, prefix: str, differing: bool, dry_run: bool, yes: bool
+) -> None:
+    """Take over the schedules of another scheduler; stop its beat first, let ours run."""
+    from psycopg.rows import namedtuple_row
+
+    from beat.entries.conversion import Place
+    from beat.moving import overdue, plan
+    from workers.plain import applications
+
+    place = Place.of(applications.applications()[0])
+    found = _read(source, url, zone or place.timezone, prefix, running=dry_run)
+    with connect() as connection:
+        connection.row_factory = namedtuple_row
+        with connection.transaction(force_rollback=True):
+            moved = plan.write(connection, source, found, place, differing=differing)
+        for one in moved:
+            _show(one)
+        taken = [one for one in moved if not one.refused]
+        say(f"{len(taken)} of {len(moved)} can be taken", err=True)
+        if dry_run or not taken:
+            return
+        confirm(f"Write {len(taken)} schedules?", yes=yes)
+        with connection.transaction():
+            done = plan.write(connection, source, found, place, differing=differing)
+        written = [one for one in done if not one.refused]
+        say(f"{len(written)} written", err=True)
+        if not overdue.wait_for_plan(connection, written, PATIENCE):
+            fail(
+                "no beat has planned them: due times since the old beat's last message are open",
+                f"start beat, then again: {typed('schedule import')} {source} …",
+                REFUSED,
+            )
+        missed = overdue.ask_for_missed(connection, written)
+        say(f"{len(missed)} were due meanwhile and run now", err=True)
+
+
+def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> Any:
+    from beat.moving import from_django, from_redbeat
+    from beat.moving.found import Unreadable
+
+    try:
+        if source == "redbeat":
+            return from_redbeat.read(url, zone, prefix=prefix, running=running)
+        return from_django.read(url)
+    except from_redbeat.StillRunning as error:
+        fail(
+            str(error), "stop it, so that nothing is sent twice; --dry-run shows all the same", REFUSED
+        )
+    except Unreadable as error:
+        fail(
+            f"{source} cannot be read: {error}",
+            "--url names where it is",
+            REFUSED,
+        )
+
+
+def _show(one: Any) -> None:
+    if one.refused:
+        say(f"- {one.found.name}: not taken: {one.refused}")
+    else:
+        say(f"+ {one.found.name}: {one.schedule} runs {one.words}")
+    for ours, theirs in zip([*one.ours, *[None] * 5], one.theirs, strict=False):
+        same = ours is not None and abs(ours - theirs).total_seconds() < 1
+        say(f"    {theirs:%Y-%m-%d %H:%M:%S}  {'as before' if same else f'here: {ours}'}")
+
+
+COMMANDS = (import_,)

@@ -1,0 +1,99 @@
+"""django-celery-beat's tables, in any database that SQLAlchemy reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from celery.schedules import crontab, schedule
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from beat.moving.found import Found, Unreadable
+
+#: Its default for headers.
+NO_HEADERS = ("", "{}", None)
+
+READ = text("""
+select p.*, i.every, i.period, c.minute, c.hour, c.day_of_week, c.day_of_month, c.month_of_year,
+       c.timezone, k.clocked_time, s.event
+  from django_celery_beat_periodictask p
+  left join django_celery_beat_intervalschedule i on i.id = p.interval_id
+  left join django_celery_beat_crontabschedule c on c.id = p.crontab_id
+  left join django_celery_beat_clockedschedule k on k.id = p.clocked_id
+  left join django_celery_beat_solarschedule s on s.id = p.solar_id
+ order by p.name
+""")
+
+
+def read(url: str) -> list[Found]:
+    """Every periodic task; ``url`` is that of Django's database."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(READ).mappings().all()
+    except SQLAlchemyError as error:
+        raise Unreadable(str(error).partition("\n")[0]) from None
+    finally:
+        engine.dispose()
+    return [_found(dict(row)) for row in rows]
+
+
+def _found(row: dict[str, Any]) -> Found:
+    timing: dict[str, Any] = {}
+    refused = " ".join(_refusals(row)) or None
+    if row["every"] is not None:
+        timing["schedule"] = schedule(timedelta(**{row["period"]: row["every"]}))
+    elif row["minute"] is not None:
+        timing["schedule"] = crontab(
+            row["minute"],
+            row["hour"],
+            day_of_week=row["day_of_week"],
+            day_of_month=row["day_of_month"],
+            month_of_year=row["month_of_year"],
+        )
+        timing["timezone"] = str(row["timezone"])
+    elif row["clocked_time"] is not None:
+        timing["at"] = _aware(row["clocked_time"])
+    options = {
+        "queue": row["queue"],
+        "priority": row["priority"],
+        "expires": row["expire_seconds"],
+    }
+    columns = {
+        "enabled": bool(row["enabled"]),
+        "ends_at": _aware(row["expires"]),
+        "note": row["description"] or None,
+    }
+    if row["one_off"] and "at" not in timing:
+        columns["max_runs"] = 1
+    last = _aware(row["last_run_at"])
+    start = _aware(row["start_time"])
+    if start is not None and (last is None or last < start):
+        columns["starts_at"] = start
+    return Found(
+        name=row["name"], task=row["task"], args=tuple(json.loads(row["args"] or "[]")),
+        kwargs=json.loads(row["kwargs"] or "{}"), options=options, last_run_at=last,
+        columns={name: value for name, value in columns.items() if value is not None},
+        refused=refused, **timing,
+    )  # fmt: skip
+
+
+def _refusals(row: dict[str, Any]) -> Iterator[str]:
+    if row["event"] is not None:
+        yield f"a row cannot say when the sun is at {row['event']}."
+    for name in ("exchange", "routing_key"):
+        if row[name]:
+            yield f"{name} = {row[name]!r}: a row names a queue."
+    if row["headers"] not in NO_HEADERS:
+        yield "a row keeps no headers."
+
+
+def _aware(given: Any) -> datetime | None:
+    """SQLite gives texts, and with USE_TZ off there is no zone: Django then keeps UTC."""
+    if given is None:
+        return None
+    moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
