@@ -112,6 +112,9 @@ def prices(database: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prices]:
 
     settings.cache_clear()
     alpha_vantage.free_keys.clear()
+    # The vendor's day ends in hours: one that ends within the hour is waited for.
+    noon = timezone(timedelta(hours=12 - datetime.now(UTC).hour))
+    monkeypatch.setattr(alpha_vantage, "DAY_ENDS_IN", noon)
     upstreams = ScriptedUpstream(), ScriptedUpstream()
     driven = Prices(database, *upstreams)
     yield driven
