@@ -139,7 +139,7 @@ class Environment:
         prepare()
         self._launch_system(beats, workers)
         if console:
-            web.launch_console(self, [*CELERY], CONSOLE)
+            web.launch_console(self, CONSOLE)
         self.supervisor.wait_ready()
         self.say(f"upstreams  {', '.join(UPSTREAMS)}, mail (imitations)")
         started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]

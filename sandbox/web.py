@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.request
 from http.client import HTTPException
 from typing import Any, Protocol
@@ -49,11 +50,11 @@ def launch_flower(environment: Environment, command: list[str], stage: int) -> N
     )
 
 
-def launch_console(environment: Environment, command: list[str], stage: int) -> None:
+def launch_console(environment: Environment, stage: int) -> None:
     port = environment.ports["console"]
     environment.launch(
         "console",
-        [*command, "console", f"--port={port}"],
+        [sys.executable, "-m", "sandbox.breaking", f"--port={port}"],
         lambda: answers(f"http://127.0.0.1:{port}/ready"),
         stage,
         grace=2.0,

@@ -17,6 +17,14 @@ select count(*) as total, count(*) filter (where enabled) as enabled,
        count(*) filter (where enabled and paused_until > clock_timestamp()) as paused
   from schedule
 """)
+_TODAY = text("""
+select coalesce(sum(number) filter (where state = 'succeeded'), 0) as succeeded,
+       coalesce(sum(number) filter (where state = 'partial'), 0) as partial,
+       coalesce(sum(number) filter (where state = 'failed'), 0) as failed,
+       coalesce(sum(number) filter (where state in ('succeeded', 'partial', 'failed')), 0) as ended,
+       date_trunc('day', clock_timestamp() at time zone 'UTC') as day
+  from run_count where day = (clock_timestamp() at time zone 'UTC')::date
+""")
 _NEXT = text("""
 select s.name, s.title, st.next_run_at, schedule_words(s) as words
   from (select schedule, next_run_at, claim_at from schedule_state
@@ -32,6 +40,7 @@ def dashboard(visit: Visit) -> Response:
         visit,
         "dashboard.html",
         totals=connection.execute(_TOTALS).mappings().one(),
+        today=connection.execute(_TODAY).mappings().one(),
         wrong=[{**one, "link": system.link_of(one)} for one in strip.trouble(connection)[:8]],
         active=runs.listed(connection, runs.Filter(state="active"), 8),
         problems=runs.listed(connection, runs.Filter(state="problem"), 8),

@@ -79,7 +79,7 @@ def workers(visit: Visit) -> Response:
         processes=processes.listed(visit.connection),
         queues=processes.queues(visit.connection),
         groups=processes.groups(visit.connection),
-        lines={},
+        lines=processes.lines(visit.connection),
     )
 
 

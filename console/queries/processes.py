@@ -38,6 +38,19 @@ select g.name, g.min_processes, g.max_processes, g.note,
 """)
 
 
+_LINES = text("""
+select queue, array_agg(ready order by at) as ready
+  from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready
+          from queue_sample where at > clock_timestamp() - interval '24 hours' group by 1, 2) half
+ group by queue
+""")
+
+
+def lines(connection: Connection) -> dict[str, list[int]]:
+    """Ready batches of each queue over the day."""
+    return {row.queue: row.ready for row in connection.execute(_LINES)}
+
+
 def listed(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(_PROCESSES).mappings()]
 

@@ -1,0 +1,166 @@
+"""An operator's day at the console, in a real browser on a running sandbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import Browser, Site, logged_in, running_site, violations
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("console-browser")]
+
+PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
+PAGES = (
+    "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/new?task=tasks.discovery.surveil",
+    "/schedules/prices-demo/backfill", "/schedules/bulk?action=pause&q=demo", "/runs", "/budgets",
+    "/workers", "/watches", "/watches/tokens", "/watches/quotes", "/watches/listings", "/matches",
+    "/channels", "/outbox", "/tables/rule", "/tables/rule/row?name=demo-rule", "/rules/demo-rule/try",
+    "/tables/site/row?name=head_fi", "/changes", "/account",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("sandbox") / "run.log") as made:
+        made.sql("""
+            insert into schedule (name, title, task, every, enabled, note)
+            select 'many-' || n, 'One of many', 'tasks.upkeep.sessions', '1 day', false, 'made by a test'
+              from generate_series(1, 10000) n""")
+        yield made
+
+
+@pytest.fixture
+def browser(site: Site) -> Iterator[Browser]:
+    with logged_in(site) as made:
+        yield made
+        assert made.wrong == []
+
+
+def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site) -> None:
+    page = browser.page()
+
+    page.goto("/schedules")
+    page.get_by_label("Search name, title or note").press_sequentially("any-7341")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("link", name="many-7341", exact=True)).to_be_visible()
+
+    page.goto("/schedules/discovery-demo")
+    page.get_by_label("Every", exact=True).fill("45 seconds")
+    expect(page.locator("#next")).to_contain_text("every 45 seconds")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#beat")).to_contain_text("beat has it")
+    assert site.sql("select every from schedule where name = 'discovery-demo'") == "00:00:45"
+
+    page.get_by_label("Min price change pct").fill("1500")
+    page.get_by_role("button", name="Save").click()
+    refused = page.locator(".refused").first
+    expect(refused).to_contain_text("must be a number from 0 to 1000")
+    expect(page.get_by_label("Min price change pct")).to_have_attribute("aria-invalid", "true")
+
+    page.goto("/schedules/new?task=tasks.upkeep.sessions")
+    page.get_by_label("Name", exact=True).fill("made-here")
+    page.get_by_label("Every", exact=True).fill("2 days")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("h1")).to_contain_text("made-here")
+    page.get_by_role("link", name="Copy …").click()
+    page.get_by_label("New name").fill("made-here-too")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("h1")).to_contain_text("made-here-too")
+    page.get_by_role("link", name="Delete …").click()
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/schedules")
+    assert site.sql("select count(*) from schedule where name like 'made-here%'") == "1"
+
+    page.goto("/changes?table=schedule&name=discovery-demo")
+    page.get_by_role("button", name="undo").first.click()
+    wait_for(
+        lambda: site.sql("select every from schedule where name = 'discovery-demo'") == "00:00:30", 20
+    )
+
+
+def test_an_operator_pauses_many_by_a_filter_and_resumes_them(browser: Browser, site: Site) -> None:
+    page = browser.page()
+
+    page.goto("/schedules?q=many-991")
+    page.get_by_role("button", name="Pause …").click()
+    expect(page.locator("h1")).to_contain_text("Pause 11 schedules")
+    page.get_by_label("Why").fill("moving house")
+    page.get_by_label("Until", exact=True).fill("2 hours")
+    page.get_by_role("button", name="Pause 11").click()
+    expect(page.locator("h1")).to_contain_text("11 schedules paused")
+    paused = (
+        "select count(*) from schedule where paused_until > now() and pause_reason = 'moving house'"
+    )
+    assert site.sql(paused) == "11"
+    page.get_by_role("button", name="Resume exactly these").click()
+    expect(page.locator(".notice")).to_contain_text("11 schedules resumed")
+    assert site.sql(paused) == "0"
+
+
+def test_an_operator_runs_backfills_raises_a_limit_and_tests_a_channel(
+    browser: Browser, site: Site
+) -> None:
+    page = browser.page()
+
+    page.goto("/schedules/market-sessions")
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url("**/runs/*")
+    expect(page.locator("main")).to_contain_text("succeeded")
+    expect(page.locator("#progress")).to_contain_text("100 %")
+
+    page.goto("/schedules/prices-demo/backfill")
+    page.get_by_label("From").fill("2026-11-20 00:00")
+    page.get_by_label("To", exact=True).fill("2026-11-20 00:02")
+    page.get_by_role("button", name="Count its cost").click()
+    expect(page.locator("#cost")).to_contain_text("3 runs")
+    page.get_by_role("button", name="Start 3 runs").click()
+    page.wait_for_url("**/runs?schedule=prices-demo&trigger=backfill")
+    expect(page.locator("tbody tr")).to_have_count(3)
+
+    page.goto("/budgets")
+    card = page.locator("#geckoterminal")
+    card.get_by_text("change this limit").click()
+    card.get_by_label("calls per 1 minute").fill("31")
+    card.get_by_role("button", name="Save").click()
+    expect(page.locator("#geckoterminal")).to_contain_text("of 31 used")
+    assert site.sql("select calls from quota where upstream = 'geckoterminal'") == "31"
+
+    page.goto("/channels")
+    page.get_by_role("row", name="demo-mailbox").get_by_role("button", name="Send test").click()
+    page.wait_for_url("**/outbox?channel=demo-mailbox")
+    expect(page.get_by_role("row", name="Test").first).to_be_visible()
+
+
+def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> None:
+    page = browser.page()
+    page.goto("/schedules?q=many-5555")
+    expect(page.locator("#row-many-5555")).to_contain_text("made by a test")
+    wait_for(lambda: page.evaluate("document.getElementById('cut').hidden"), 10)
+    # The stream is open once its first look has been taken.
+    page.wait_for_timeout(1500)
+
+    site.sql("update schedule set note = 'written in psql' where name = 'many-5555'")
+    expect(page.locator("#row-many-5555")).to_contain_text("written in psql", timeout=5000)
+
+
+@pytest.mark.parametrize("size", ["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_and_fits(browser: Browser, size: str, scheme: str) -> None:
+    page = browser.page(size, scheme)
+    found = {}
+    for path in PAGES:
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        found[path] = violations(page)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found[path] = [*found[path], "it is wider than the window"]
+        if PICTURES:
+            name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
+            page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}

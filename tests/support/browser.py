@@ -1,0 +1,137 @@
+"""A sandbox with its console, and a browser that is logged in to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from sandbox import folders
+from sandbox.processes import Process
+from tests.support.processes import free_base
+from tests.support.tools import need
+from tests.support.waiting import wait_for
+from workers.upstreams.browser import PROGRAMS
+
+ROOT = Path(__file__).parents[2]
+AXE = Path(__file__).with_name("vendor") / "axe.min.js"
+#: Longest wait for what a page should show (milliseconds).
+PATIENCE = 30_000
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 400, "height": 860}}
+
+
+@dataclass
+class Site:
+    """The running sandbox: its console's address, and SQL on its database."""
+
+    url: str
+    link: str
+    env: dict[str, str]
+    #: The login of the first browser; the link works once.
+    login: Any = None
+
+    def sql(self, statement: str) -> str:
+        done = subprocess.run(
+            ["psql", "-XAtqc", statement], env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@contextmanager
+def running_site(log: Path) -> Iterator[Site]:
+    """A fresh sandbox as `make run` starts it."""
+    with folders.temporary("watchkeeper-browser-") as folder:
+        place = ["--data", str(folder / "data"), "--port-base", str(free_base())]
+        run = Process([sys.executable, "-m", "sandbox", "run", *place], log=log, cwd=ROOT)
+        run.start()
+        try:
+            wait_for(lambda: "Watchkeeper is up." in run.tail(60) or not run.running, 400)
+            found = re.search(r"Console\s+(http://[^/\s]+)(/link/\S+)", run.tail(60))
+            assert found, run.tail(60)
+            wait_for((folder / "data" / "env").exists, 10)
+            yield Site(found[1], found[2], _environment(folder / "data" / "env"))
+        finally:
+            run.stop(grace=15.0)
+
+
+def _environment(file: Path) -> dict[str, str]:
+    found = dict(os.environ)
+    for line in file.read_text().splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        if name == "PATH":
+            found["PATH"] = shlex.split(value)[0].replace("$PATH", os.environ["PATH"])
+        elif name:
+            found[name] = shlex.split(value)[0] if value else ""
+    return found
+
+
+@dataclass
+class Browser:
+    """A browser's pages, and what went wrong in them."""
+
+    site: Site
+    new_page: Any
+    wrong: list[str] = field(default_factory=list)
+
+    def page(self, size: str = "wide", scheme: str = "light") -> Page:
+        made: Page = self.new_page(size, scheme)
+        made.on("console", self._heard)
+        made.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
+        made.on("request", self._asked)
+        return made
+
+    def _heard(self, message: Any) -> None:
+        # What the database refuses comes with a 4xx, which a browser mentions too.
+        if message.type == "error" and not re.search(r"status of 4\d\d", message.text):
+            self.wrong.append(f"console: {message.text}")
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.site.url, "data:")):
+            self.wrong.append(f"another host: {request.url}")
+
+
+@contextmanager
+def logged_in(site: Site) -> Iterator[Browser]:
+    """A browser that has followed the sandbox's link once; all its pages share the login."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    need(program, "Chromium (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+
+        def new_page(size: str, scheme: str) -> Page:
+            context = browser.new_context(
+                viewport=SIZES[size], color_scheme=scheme, base_url=site.url, storage_state=site.login
+            )
+            context.set_default_timeout(PATIENCE)
+            return context.new_page()
+
+        expect.set_options(timeout=PATIENCE)
+        if site.login is None:
+            first = new_page("wide", "light")
+            first.goto(site.link)
+            first.get_by_role("button", name="Log in").click()
+            first.wait_for_url("**/")
+            site.login = first.context.storage_state()
+        yield Browser(site, new_page)
+        browser.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on a page."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run()")
+    return [
+        f"{one['id']}: {[node['html'][:150] for node in one['nodes'][:2]]}"
+        for one in found["violations"]
+    ]

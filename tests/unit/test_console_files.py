@@ -1,0 +1,109 @@
+"""What the console's templates and files of others may and may not hold."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import forms, words
+from console.filters import is_link
+from tasks.watches.registry import by_domain
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = [*(ROOT / "console/templates").glob("*.html"), *(ROOT / "sandbox/templates").glob("*.html")]
+VENDOR = ROOT / "console/static/vendor"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_has_no_inline_script_or_style_and_trusts_no_text(path: Path) -> None:
+    found = path.read_text()
+
+    assert not re.search(
+        r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|\|\s*safe|Markup|autoescape", found
+    )
+    assert all('src="' in tag for tag in re.findall(r"<script[^>]*>", found))
+
+
+def test_files_of_others_are_as_published() -> None:
+    listed = dict(
+        re.findall(r"^\| ([\w.-]+) \|.*\| ([0-9a-f]{64}) \|", (VENDOR / "README.md").read_text(), re.MULTILINE)
+    )
+
+    files = {path.name for path in VENDOR.iterdir() if path.suffix in {".js", ".css"}}
+    assert set(listed) == files
+    assert {name: hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() for name in listed} == listed
+
+
+def test_no_page_names_a_watch() -> None:
+    """A fourth watch gets its pages from its descriptor."""
+    subjects = {name for watch in by_domain().values() for name in (watch.subject, watch.plural)}
+    pages = [*(ROOT / "console/pages").glob("*.py"), *(ROOT / "console/templates").glob("watch*.html")]
+
+    for path in pages:
+        assert not re.search(rf"[\"'/]({'|'.join(subjects)})[\"'/]", path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [("https://a.example/x", True), ("http://a.example", True), ("javascript:alert(1)", False),
+     ("//a.example", False), ("data:text/html,x", False), ("https://", False), (None, False)],
+)  # fmt: skip
+def test_only_http_addresses_become_links(url: object, is_one: bool) -> None:
+    assert is_link(url) is is_one
+
+
+@given(st.integers(0, 10**9))
+def test_a_span_names_at_most_two_units(seconds: int) -> None:
+    assert re.fullmatch(r"\d+[dhms]( \d+[hm])?", words.span(seconds))
+
+
+@given(st.integers(1, 10**8))
+def test_a_length_in_words_is_read_as_the_same_length(seconds: int) -> None:
+    units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+    said = words.length(timedelta(seconds=seconds))
+
+    parts = re.findall(r"(\d+) (day|hour|minute|second)s?", said)
+    assert sum(int(number) * units[unit] for number, unit in parts) == seconds
+
+
+def test_relative_times_say_which_way() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert words.relative(now - timedelta(hours=2, minutes=5), now) == "2h 5m ago"
+    assert words.relative(now + timedelta(seconds=41), now) == "in 41s"
+
+
+def test_options_keep_what_was_chosen_and_leave_out_defaults() -> None:
+    schema = {
+        "properties": {
+            "least": {"type": "integer", "default": 5, "minimum": 1},
+            "chains": {"type": "array", "items": {"type": "string"}, "default": ["a"]},
+            "feeds": {"type": "array", "items": {"enum": ["x", "y"]}, "default": ["x"]},
+            "loud": {"type": "boolean", "default": False},
+        }
+    }
+    fields = forms.schema_fields(schema, {"chains": []})
+    sent = {
+        "option.least": ["1,500"],
+        "option.chains": [""],
+        "option.feeds": ["x"],
+        "option.loud": ["true"],
+    }
+
+    assert forms.options_from(fields, sent, {"chains": []}) == {
+        "least": 1500,
+        "chains": [],
+        "loud": True,
+    }
+
+
+def test_what_is_no_number_goes_to_the_database_as_it_is() -> None:
+    (field,) = forms.schema_fields({"properties": {"least": {"type": "integer"}}}, {})
+
+    assert forms.parse(field, ["many"]) == "many"
