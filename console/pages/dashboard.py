@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from sqlalchemy import text
 from starlette.responses import Response
 
 from console.access import Visit
 from console.pages import layout, system
 from console.queries import runs, strip
+from console.sql import statement
 
 router = APIRouter()
 
-_TOTALS = text("""
-select count(*) as total, count(*) filter (where enabled) as enabled,
-       count(*) filter (where enabled and paused_until > clock_timestamp()) as paused
-  from schedule
-""")
-_TODAY = text("""
-select coalesce(sum(number) filter (where state = 'succeeded'), 0) as succeeded,
-       coalesce(sum(number) filter (where state = 'partial'), 0) as partial,
-       coalesce(sum(number) filter (where state = 'failed'), 0) as failed,
-       coalesce(sum(number) filter (where state in ('succeeded', 'partial', 'failed')), 0) as ended,
-       date_trunc('day', clock_timestamp() at time zone 'UTC') as day
-  from run_count where day = (clock_timestamp() at time zone 'UTC')::date
-""")
-_NEXT = text("""
-select s.name, s.title, st.next_run_at, schedule_words(s) as words
-  from (select schedule, next_run_at, claim_at from schedule_state
-         where claim_at is not null order by claim_at limit 8) st
-  join schedule s on s.name = st.schedule order by st.claim_at
-""")
+_TOTALS = statement("dashboard", "totals")
+_TODAY = statement("dashboard", "today")
+_NEXT = statement("dashboard", "next")
 
 
 @router.get("/")

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 import structlog
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from console.database import Database, act_as
 from console.queries import strip
 from console.queries.strip import Strip
+from console.sql import statement
 from workers.postgres import connect_args
 from workers.settings import settings
 
@@ -31,34 +32,7 @@ EVERYTHING = ["*"]
 #: The strip is read at least so often (seconds).
 STRIP_EVERY = 15.0
 
-#: Each row: a key, and a mark that differs once something about it changed.  What ended in the last
-#: 15 s stays in view, so that no end falls between two looks.
-_MARKS = text("""
-select 'run:' || r.id as key, 'schedule:' || r.schedule as also,
-       concat_ws(' ', r.state, r.stop_requested_at, r.finished_at, b.ended, b.waiting) as mark
-  from (select * from (select * from run where state in ('due', 'running', 'held')
-                        order by created_at desc limit 300) active
-        union
-        select * from (select * from run where created_at > clock_timestamp() - interval '15 seconds'
-                        order by created_at desc limit 300) recent) r
- cross join lateral (select sum(done + failed + deferred) as ended, max(waiting_for) as waiting
-                       from batch where run_id = r.id) b
-union all
-select c.table_name || ':' || c.name, null, c.id::text from change c
-       where c.changed_at > clock_timestamp() - interval '15 seconds'
-union all
-select 'upstream:' || upstream, null, concat_ws(' ', blocked_until, next_permit_at) from upstream_state
-union all
-select 'process:' || name, null,
-       concat_ws(' ', seen_at > clock_timestamp() - interval '30 seconds', detail ->> 'processes',
-              detail ->> 'ended')
-  from heartbeat where seen_at > clock_timestamp() - interval '1 day'
-union all
-select 'notice:*', null, (select concat(max(id), ' ', count(*) filter (where state = 'waiting'))
-                            from (select id, state from notice order by id desc limit 50) n)
-union all
-select 'match:*', null, (select max(id)::text from match)
-""")
+_MARKS = statement("hub", "marks")
 
 
 @dataclass

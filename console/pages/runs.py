@@ -15,16 +15,14 @@ from console.access import Visit, config_of
 from console.pages import layout
 from console.queries import runs
 from console.refusals import attempt, refuse
+from console.sql import statement
 from console.templating import render
 from tasks.watches.registry import by_domain
 
 router = APIRouter()
 PAGE = 50
 _TASKS = text("select name from task_kind where retired_at is null order by name")
-_PENDING = text("""
-select id, action, schedule, requested_at, requested_by, answered_at, answer from run_request
-       where new_run_id = :id
-""")
+_PENDING = statement("run_page", "pending")
 
 
 _GIVEN = ("schedule", "task", "state", "trigger", "q", "since")

@@ -18,35 +18,15 @@ from console.pages.layout import Form
 from console.pages.schedules import look
 from console.queries import changes, runs, schedules
 from console.refusals import Refusal, Refused, attempt, refuse
+from console.sql import statement
 
 router = APIRouter(prefix="/schedules")
 #: Runs of the lines over time.
 MAX_RUNS = 200
 
-_HISTORY = text("""
-select extract(epoch from created_at)::float8 as at, state, extract(epoch
-       from finished_at - started_at)::float8 as seconds,
-       extract(epoch from coalesce(started_at, created_at) - due_at)::float8 as late
-  from (select * from run where schedule = :name and trigger = 'schedule' and started_at is not null
-         order by created_at desc limit :last) last
- order by created_at
-""")
-_COST = text("""
-select k.upstream, round(avg(c.calls), 1) as calls,
-       (select string_agg(q.calls || ' per ' || duration_words(q.per), ', ' order by q.per)
-         from quota q where q.upstream = k.upstream) as limits
-  from task_kind k
-  join lateral (select id from run where schedule = :name and state in ('succeeded', 'partial')
-                 order by created_at desc limit 10) r on true
- cross join lateral (select count(*) as calls from permit where run_id = r.id) c
- where k.name = :task and k.upstream is not null group by k.upstream
-""")
-_BEAT = text("""
-select st.planned_revision, extract(epoch from st.updated_at - s.updated_at)::float8 as seconds,
-       exists (select from heartbeat where role = 'beat'
-              and seen_at > clock_timestamp() - interval '30 seconds') as beats
-  from schedule s left join schedule_state st on st.schedule = s.name where s.name = :name
-""")
+_HISTORY = statement("schedule", "history")
+_COST = statement("schedule", "cost")
+_BEAT = statement("schedule", "beat")
 _PREVIEW = text("select * from next_runs(:name, 5)")
 _WORDS = text("select schedule_words(s) from schedule s where name = :name")
 
@@ -95,7 +75,7 @@ def save(visit: Visit, name: str, form: Form) -> Response:
     try:
         with attempt(visit.connection):
             made = schedule_form.of(visit.connection, row, form)
-            given = schedule_form.values(made, form, row["options"])
+            given = schedule_form.values(visit.connection, made, form, row["options"])
             after = writes.update_schedule(
                 visit.connection, name, given, layout.word(form, "revision") or None
             )
@@ -134,11 +114,13 @@ def _tried(visit: VisitOf, name: str, form: Form) -> dict[str, Any]:
     if name:
         row = schedule_form.row_of(visit.connection, name)
         made = schedule_form.of(visit.connection, row, form)
-        writes.update_schedule(visit.connection, name, schedule_form.values(made, form, row["options"]))
+        writes.update_schedule(
+            visit.connection, name, schedule_form.values(visit.connection, made, form, row["options"])
+        )
     else:
         name, task = layout.word(form, "name") or "preview-of-a-new-one", layout.word(form, "task")
         made = schedule_form.of(visit.connection, {"task": task}, form, new=True)
-        given = schedule_form.values(made, form, {})
+        given = schedule_form.values(visit.connection, made, form, {})
         writes.create_schedule(visit.connection, {**given, "task": task, "name": name})
     rows = layout.dicts(visit.connection.execute(_PREVIEW, {"name": name}))
     return {"rows": rows, "words": visit.connection.execute(_WORDS, {"name": name}).scalar_one()}

@@ -13,6 +13,7 @@ from console import forms
 from console.forms import Field
 from console.queries import tables
 from console.refusals import Refusal, refuse
+from console.sql import statement
 
 #: Ways to say when; trading sessions of an exchange narrow every and cron.
 TIMINGS = ("every", "cron", "at", "after")
@@ -25,19 +26,8 @@ _RARE = (
 )  # fmt: skip
 #: Columns that bulk may set.
 ONE_COLUMN = ("every", "cron", "timezone", "note", *_RARE)
-_KIND = text("""
-select name, description, options_schema, upstream, queue, duration_words(min_every) as min_every,
-       duration_words(max_every) as max_every,
-       (select array_agg(duration_words(one)) from unnest(allowed_every) one) as allowed_every
-  from task_kind where name = :name
-""")
-#: Lengths of time as people write them; times without an end as null.
-_ROW = text("""
-select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter,
-       duration_words(s.catch_up_window) as catch_up_window, duration_words(s.timeout) as timeout,
-       duration_words(s.expires) as expires, duration_words(s.batch_delay) as batch_delay
-  from schedule s where s.name = :name
-""")
+_KIND = statement("schedule_form", "kind")
+_ROW = statement("schedule_form", "row")
 _MARKETS = text("select mic, mic || coalesce(' · ' || title, '') as words from market order by mic")
 
 
@@ -121,12 +111,24 @@ def row_of(connection: Connection, name: str) -> dict[str, Any]:
 
 
 def values(
-    made: ScheduleForm, sent: Mapping[str, Sequence[str]], options: Mapping[str, Any]
+    connection: Connection,
+    made: ScheduleForm,
+    sent: Mapping[str, Sequence[str]],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Columns as the form has them: one way to say when, options, and the rest."""
+    """Columns as the form has them: one way to say when, options, and the rest.
+
+    An empty field means null, or the default of a column that may not be null; a new row has defaults.
+    """
+    columns = tables.described(connection, "schedule").columns
     shown = [*made.first, *made.when.values(), *made.rare, *([made.name] if made.name else [])]
     found = {one.name: forms.parse(one, sent.get(one.name, ())) for one in shown if one.name in sent}
     found |= {name: None for name in TIMINGS if name != made.timing}
+    for name in [name for name, value in found.items() if value is None]:
+        if made.name:
+            del found[name]
+        elif not columns[name].nullable:
+            found[name] = forms.default_words(columns[name].preset)
     return {**found, "options": forms.options_from(made.options, sent, options)}
 
 

@@ -18,16 +18,13 @@ from console.pages.layout import Form
 from console.queries import runs, schedules
 from console.queries.schedules import Filter
 from console.refusals import Refusal, Refused, attempt
+from console.sql import statement
 
 router = APIRouter(prefix="/schedules")
 PAGE = 50
 _KINDS = text("select name, description from task_kind where retired_at is null order by name")
 _QUEUES = text("select distinct queue from task_kind where retired_at is null order by 1")
-_UPKEEP = text("""
-select count(*) as number, count(*) filter (where st.last_state in ('failed', 'partial')) as bad
-  from schedule s join task_kind k on k.name = s.task and k.queue = :queue
-  left join schedule_state st on st.schedule = s.name where s.enabled
-""")
+_UPKEEP = statement("schedules_page", "upkeep")
 
 
 def filter_of(given: Mapping[str, str]) -> Filter:
@@ -101,7 +98,8 @@ def create(visit: Visit, form: Form) -> Response:
         with attempt(visit.connection):
             made = schedule_form.of(visit.connection, {"task": task}, form, new=True)
             row = writes.create_schedule(
-                visit.connection, {"task": task, **schedule_form.values(made, form, {})}
+                visit.connection,
+                {"task": task, **schedule_form.values(visit.connection, made, form, {})},
             )
     except Refused as refused:
         return _new(visit, task, form, refused.refusal)

@@ -20,6 +20,7 @@ from console.pages.layout import Form
 from console.queries.runs import pattern
 from console.queries.tables import Table, described, owned
 from console.refusals import Refusal, Refused, attempt, refuse
+from console.sql import statement
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
 
@@ -33,13 +34,7 @@ _LIMIT = 200
 #: Edited on pages of their own.
 _ELSEWHERE = frozenset({"schedule", "run_request", "pause_switch", "notice"})
 _MACHINE = frozenset({"revision", "updated_by", "created_by"})
-_POINTS_TO = text("""
-select a.attname as name, r.relname as table, f.attname as key
-  from pg_constraint c join pg_class r on r.oid = c.confrelid
-  join pg_attribute a on a.attrelid = c.conrelid and array[a.attnum] = c.conkey
-  join pg_attribute f on f.attrelid = c.confrelid and f.attnum = c.confkey[1]
- where c.conrelid = to_regclass('public.' || quote_ident(:name)) and c.contype = 'f'
-""")
+_POINTS_TO = statement("tables", "points_to")
 _COMMENT = text("select obj_description(to_regclass('public.' || quote_ident(:name)))")
 
 

@@ -14,6 +14,7 @@ from console.access import Visit, VisitOf
 from console.pages import layout
 from console.queries.runs import pattern
 from console.refusals import refuse
+from console.sql import statement
 from tasks.watches.registry import by_domain
 from tasks.watches.watch import Panel, Watch
 
@@ -22,22 +23,9 @@ PAGE = 50
 #: Rows of a watch that declares no page of its own.
 MAX_ROWS = 200
 
-_MATCHES = text("""
-select id, rule, occasion, title, matched_at, run_id from match
- where subject = :subject and subject_id = :key order by id desc limit 20
-""")
-_SCHEDULES = text("""
-select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
- where s.task like :tasks order by s.enabled desc, s.name limit 20
-""")
-_COUNTS = text("""
-select (select count(*) from rule) as rules, (select count(*) from channel) as channels,
-       (select count(*) from (select from match
-              where matched_at > clock_timestamp() - interval '1 day' limit 1000) m)
-           as matches,
-       (select count(*) from (select from notice where state in ('waiting', 'sending')
-              limit 1000) n) as waiting
-""")
+_MATCHES = statement("watches", "matches")
+_SCHEDULES = statement("watches", "schedules")
+_COUNTS = statement("watches", "counts")
 
 
 def named(name: str) -> tuple[str, Watch]:

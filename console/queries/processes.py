@@ -4,46 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-_PROCESSES = text("""
-select h.name, h.role, h.state, h.seen_at, h.started_at, split_part(h.name, '@', 1) as group_name,
-       h.detail,
-       (h.detail ->> 'clock_skew')::float8 as clock_skew, h.detail ->> 'version' as version,
-       (h.detail ->> 'processes')::integer as processes, (h.detail ->> 'min')::integer as min,
-              (h.detail ->> 'max')::integer as max,
-       (h.detail ->> 'wanted')::integer as wanted, (h.detail ->> 'qty')::integer as busy,
-              h.detail ->> 'measure' as measure,
-       (select string_agg(q, ', ' order by q)
-              from jsonb_array_elements_text(h.detail -> 'queues') q) as queues,
-       (select count(*) from batch b where b.state = 'running' and b.worker = h.name) as batches
-  from health h order by h.role, h.state <> 'SILENT', h.name
-""")
-_QUEUES = text("""
-select k.queue, coalesce(q.ready, 0) as ready, coalesce(q.running, 0) as running,
-       coalesce(q.waiting_for_quota, 0) as waiting_for_quota, coalesce(q.later, 0) as later, q.oldest,
-       (select string_agg(h.name, ', ' order by h.name) from health h
-         where h.role = 'worker' and h.state = 'ok' and h.detail -> 'queues' ? k.queue) as workers
-  from (select queue from task_kind where retired_at is null union select queue from schedule
-         where queue is not null
-        union select queue from queue_status) k
-  left join queue_status q on q.queue = k.queue
- order by coalesce(q.ready, 0) > 0 desc, k.queue
-""")
-_GROUPS = text("""
-select g.name, g.min_processes, g.max_processes, g.note,
-       (select count(*) from health h where h.role = 'worker' and h.state = 'ok'
-              and split_part(h.name, '@', 1) = g.name) as alive
-  from worker_group g order by g.name
-""")
+from console.sql import statement
+
+_PROCESSES = statement("processes", "processes")
+_QUEUES = statement("processes", "queues")
+_GROUPS = statement("processes", "groups")
 
 
-_LINES = text("""
-select queue, array_agg(ready order by at) as ready
-  from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready
-          from queue_sample where at > clock_timestamp() - interval '24 hours' group by 1, 2) half
- group by queue
-""")
+_LINES = statement("processes", "lines")
 
 
 def lines(connection: Connection) -> dict[str, list[int]]:

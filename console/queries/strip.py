@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, text
 
+from console.sql import statement
 from tasks.watches.registry import by_domain
 
 #: Schedules named on the strip; the others are counted, at most to this number.
@@ -17,30 +18,12 @@ MAX_AGE = 1.0
 #: Kinds of trouble that have a place of their own on the strip.
 _SILENT = ("beat silent", "worker silent", "queue unserved")
 
-_TROUBLE = text("""
-select kind, subject, title, text, severity, since from trouble
- order by severity, since nulls last limit 500
-""")
+_TROUBLE = statement("strip", "trouble")
 _PAUSED = text("select changed_by, changed_at, note from pause_switch where paused")
-_NEAR = text("""
-select upstream, used, allowed from quota_status
- where per_interval >= interval '1 hour' and used >= 0.8 * allowed and allowed >= 10
- order by used::float8 / allowed desc limit 3
-""")
+_NEAR = statement("strip", "near")
 _SIGNS = text("select role, count(*) as number from health where state = 'ok' group by role")
-_ITEMS = text("""
-select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, st.last_run_at,
-       st.last_state = 'failed' as failed
-  from schedule s
-  join task_kind k on k.name = s.task
-  left join schedule_state st on st.schedule = s.name
- where s.enabled and k.queue = any(:queues)
- order by s.name limit :shown
-""")
-_COUNT = text("""
-select count(*) from (select from schedule s join task_kind k on k.name = s.task
-                       where s.enabled and k.queue = any(:queues) limit :most) found
-""")
+_ITEMS = statement("strip", "items")
+_COUNT = statement("strip", "count")
 
 
 @dataclass(frozen=True)

@@ -4,64 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-_UPSTREAMS = text("""
-select u.name, u.base_url, u.concurrency, u.spacing, duration_words(u.spacing) as spacing_words,
-       u.enabled, u.note,
-       u.obey_robots, s.blocked_until, s.blocked_reason, s.failures, s.next_permit_at,
-              s.next_permit_reason,
-       s.blocked_until > clock_timestamp() as blocked,
-       (select count(*) from permit p where p.upstream = u.name and p.stamp > clock.now
-               and p.granted_at > clock.now - max_permit_lease()) as in_flight
-  from (select clock_timestamp() as now) clock
- cross join upstream u join upstream_state s on s.upstream = u.name
- order by coalesce(s.blocked_until > clock_timestamp(), false) desc, s.failures > 0 desc, u.name
-""")
-_WINDOWS = text("""
-select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q.note, q.calls
-       as allowed, used.calls as used,
-       case when used.calls = 0 then null when q.timezone is null then used.oldest + q.per
-            else window_free(null, q.per, q.timezone, clock_timestamp()) end as resets_at
-  from (select clock_timestamp() as now) clock
- cross join quota q
- cross join lateral window_start(q.per, q.timezone, clock.now) as begins
- cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                      where p.upstream = q.upstream and p.stamp > begins
-                        and p.granted_at > begins - max_permit_lease()) used
- order by q.upstream, q.per desc
-""")
-#: Who waits, in the order in which beat releases them.
-_WAITING = text("""
-select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) as name, b.priority,
-       count(*) as batches,
-       sum(b.total - b.done - b.failed - b.deferred) as items, min(b.updated_at) as since
-  from batch b join run r on r.id = b.run_id
- where b.waiting_for is not null and b.state in ('waiting', 'sent')
- group by b.waiting_for, r.id, name, b.priority
- order by b.waiting_for, b.priority desc, min(b.updated_at) limit 200
-""")
-_OUTCOMES = text("""
-select upstream, count(*) as calls, count(*) filter (where status between 200 and 399) as answered,
-       count(*) filter (where status = 429) as refused, count(*) filter (where status >= 500) as broken,
-       count(*) filter (where status between 400 and 499 and status <> 429) as others,
-       count(*) filter (where status is null) as unanswered
-  from permit where stamp > now() - interval '24 hours'
-   and granted_at > now() - interval '24 hours' - max_permit_lease() group by upstream
-""")
-_HOURS = text("""
-select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
-       0) as failed
-  from generate_series(date_trunc('hour', clock_timestamp()) - interval '23 hours',
-                       date_trunc('hour', clock_timestamp()), interval '1 hour') hour
-  left join lateral (select count(*) filter (where status between 200 and 399) as answered,
-                            count(*) filter (where status is null or status >= 400) as failed
-                       from permit where upstream = :name and stamp >= hour
-                              and stamp < hour + interval '1 hour'
-                              and granted_at > hour - max_permit_lease()
-                              and granted_at < hour + interval '1 hour') c on true
- order by hour
-""")
+from console.sql import statement
+
+_UPSTREAMS = statement("upstreams", "upstreams")
+_WINDOWS = statement("upstreams", "windows")
+_WAITING = statement("upstreams", "waiting")
+_OUTCOMES = statement("upstreams", "outcomes")
+_HOURS = statement("upstreams", "hours")
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
@@ -84,24 +35,7 @@ def by_hour(connection: Connection, name: str) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(_HOURS, {"name": name}).mappings()]
 
 
-_PACE = text("""
-select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourly,
-       hour.calls * 24 as a_day, q.calls as allowed,
-       case when hour.calls > 0 and used.calls < q.calls
-            then clock_timestamp() + interval '1 hour' * ((q.calls - used.calls)::float8 / hour.calls)
-       end as spent_at,
-       case when q.timezone is not null then window_free(null, q.per, q.timezone,
-              clock_timestamp()) end as day_ends_at
-  from (select clock_timestamp() as now) clock
- cross join quota q
- cross join lateral window_start(q.per, q.timezone, clock.now) as begins
- cross join lateral (select count(*) as calls from permit p where p.upstream = q.upstream
-                        and p.stamp > begins and p.granted_at > begins - max_permit_lease()) used
- cross join lateral (select count(*) as calls from permit p
-                      where p.upstream = q.upstream and p.stamp > clock.now - interval '1 hour'
-                        and p.granted_at > clock.now - interval '1 hour' - max_permit_lease()) hour
- where q.per = interval '1 day'
-""")
+_PACE = statement("upstreams", "pace")
 
 
 def forecasts(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,12 @@
+-- name: kind
+select name, description, options_schema, upstream, queue, duration_words(min_every) as min_every,
+       duration_words(max_every) as max_every,
+       (select array_agg(duration_words(one)) from unnest(allowed_every) one) as allowed_every
+  from task_kind where name = :name
+
+-- name: row
+-- Lengths of time as people write them; times without an end as null.
+select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter,
+       duration_words(s.catch_up_window) as catch_up_window, duration_words(s.timeout) as timeout,
+       duration_words(s.expires) as expires, duration_words(s.batch_delay) as batch_delay
+  from schedule s where s.name = :name

@@ -1,0 +1,15 @@
+-- name: matches
+select id, rule, occasion, title, matched_at, run_id from match
+ where subject = :subject and subject_id = :key order by id desc limit 20
+
+-- name: schedules
+select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
+ where s.task like :tasks order by s.enabled desc, s.name limit 20
+
+-- name: counts
+select (select count(*) from rule) as rules, (select count(*) from channel) as channels,
+       (select count(*) from (select from match
+              where matched_at > clock_timestamp() - interval '1 day' limit 1000) m)
+           as matches,
+       (select count(*) from (select from notice where state in ('waiting', 'sending')
+              limit 1000) n) as waiting
