@@ -32,7 +32,9 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_no_text(path: Path)
 
 def test_files_of_others_are_as_published() -> None:
     listed = dict(
-        re.findall(r"^\| ([\w.-]+) \|.*\| ([0-9a-f]{64}) \|", (VENDOR / "README.md").read_text(), re.MULTILINE)
+        re.findall(
+            r"^\| ([\w.-]+) \|.*\| ([0-9a-f]{64}) \|", (VENDOR / "README.md").read_text(), re.MULTILINE
+        )
     )
 
     files = {path.name for path in VENDOR.iterdir() if path.suffix in {".js", ".css"}}
