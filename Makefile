@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock engine-test fuzz bench chaos docs env psql schema lock clean
+.PHONY: help run test check stock engine-test fuzz history bench chaos docs env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,9 @@ engine-test: $(VENV)/.dev ## compose on a real container engine: needs root, Deb
 
 fuzz: $(VENV)/.dev ## 100,000 mutated answers of each upstream
 	@WATCHKEEPER_FUZZ=100000 $(BIN)/python -m pytest -q tests/unit -k mutated --timeout 3600
+
+history: $(VENV)/.dev ## costs with 1 M runs and 5 M permits of history beside those of a small database
+	@$(BIN)/python tests/bench/bench_history.py
 
 bench: $(VENV)/.dev ## figures, one JSON object a line
 	@for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done

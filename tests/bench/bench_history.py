@@ -175,7 +175,7 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
     warm(bench, worker)
     bench.renew()
     bench.load(
-        given.rate * 60, f"interval '2 s' + n * interval '{60 / given.rate} s'", "60 seconds", TASK
+        given.rate * 60, f"interval '2 s' + n * interval '{1 / given.rate} s'", "60 seconds", TASK
     )
     pause = threading.Event()
     pause.wait(32)

@@ -76,7 +76,7 @@ def overload(bench: BenchEnvironment, given: Namespace) -> None:
     rate = int(2 * capacity)
     say("overload_capacity", runs_a_second=capacity, asked_a_second=rate)
     bench.renew()
-    bench.load(rate * 60, f"interval '3 seconds' + n * interval '{60 / rate} seconds'", "60 seconds", TASK,
+    bench.load(rate * 60, f"interval '3 seconds' + n * interval '{1 / rate} seconds'", "60 seconds", TASK,
                expires=f"{EXPIRES} seconds")  # fmt: skip
     threading.Event().wait(5)
     for place in range(given.minutes):

@@ -48,7 +48,7 @@ def steady(
     process = bench.worker(2, 16) if worker else None
     task = "tests.noop_kind" if worker else KIND
     bench.load(
-        rate * 60, f"interval '3 seconds' + n * interval '{60 / rate} seconds'", "60 seconds", task
+        rate * 60, f"interval '3 seconds' + n * interval '{1 / rate} seconds'", "60 seconds", task
     )
     pause = threading.Event()
     pause.wait(5)
