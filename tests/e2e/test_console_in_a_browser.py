@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.animation import apng, frame
 from tests.support.browser import Browser, Site, logged_in, running_site, violations
 from tests.support.waiting import wait_for
 
@@ -107,10 +108,10 @@ def test_an_operator_runs_backfills_raises_a_limit_and_tests_a_channel(
 ) -> None:
     page = browser.page()
 
-    page.goto("/schedules/market-sessions")
+    page.goto("/schedules/send-notices")
     page.get_by_role("button", name="Run now").click()
     page.wait_for_url("**/runs/*")
-    expect(page.locator("main")).to_contain_text("succeeded")
+    expect(page.locator("main")).to_contain_text("succeeded", timeout=90_000)
     expect(page.locator("#progress")).to_contain_text("100 %")
 
     page.goto("/schedules/prices-demo/backfill")
@@ -164,3 +165,47 @@ def test_every_page_is_accessible_and_fits(browser: Browser, size: str, scheme: 
             name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
             page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_a_page_obeys_an_sql_update(browser: Browser, site: Site) -> None:
+    page = browser.page("readme")
+    terminal = browser.page("frame", "dark")
+    page.goto("/schedules?q=discovery-demo")
+    row = page.locator("#row-discovery-demo")
+    expect(row).to_contain_text("every 30 seconds")
+    page.wait_for_timeout(1500)
+    frames = []
+
+    def shown(said: str, seconds: float) -> None:
+        frames.append((frame(terminal, said, page.screenshot()), seconds))
+
+    statement = "UPDATE schedule\n   SET every = '10 seconds'\n WHERE name = 'discovery-demo';"
+    shown("watchkeeper=> ", 1.5)
+    shown(f"watchkeeper=> {statement}", 1.5)
+    site.sql(statement)
+    expect(row).to_contain_text("every 10 seconds", timeout=5000)
+    shown(f"watchkeeper=> {statement}\nUPDATE 1\nwatchkeeper=> ", 2.5)
+    ran = site.sql("select max(created_at) from run where schedule = 'discovery-demo'")
+    wait_for(
+        lambda: (
+            site.sql(
+                f"select count(*) > 1 from run where schedule = 'discovery-demo' and created_at > '{ran}'"
+            )
+            == "t"
+        ),
+        60,
+    )
+    page.wait_for_timeout(1500)
+    shown(f"watchkeeper=> {statement}\nUPDATE 1\nwatchkeeper=> ", 3)
+    site.sql("update schedule set every = '30 seconds' where name = 'discovery-demo'")
+    if PICTURES:
+        (Path(PICTURES) / "obey.png").write_bytes(apng(frames))
+
+
+def test_a_killed_worker_comes_back(browser: Browser, site: Site) -> None:
+    page = browser.page()
+    page.goto("/break")
+    page.get_by_role("button", name="Kill a worker").click()
+    expect(page.locator("#recovered")).to_contain_text("after", timeout=120_000)
+    expect(page.locator("#missing")).to_have_text("0")
+    expect(page.locator("#twice")).to_have_text("0")

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 #: Longest wait for what a page should show (milliseconds).
 PATIENCE = 30_000
-SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 400, "height": 860}}
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 400, "height": 860},
+         "readme": {"width": 860, "height": 560}, "frame": {"width": 1240, "height": 560}}  # fmt: skip
 
 
 @dataclass
