@@ -11,9 +11,10 @@ select k.upstream, round(avg(c.calls), 1) as calls,
        (select string_agg(q.calls || ' per ' || duration_words(q.per), ', ' order by q.per)
          from quota q where q.upstream = k.upstream) as limits
   from task_kind k
-  join lateral (select id from run where schedule = :name and state in ('succeeded', 'partial')
+  join lateral (select id, created_at from run where schedule = :name and state in ('succeeded', 'partial')
                  order by created_at desc limit 10) r on true
- cross join lateral (select count(*) as calls from permit where run_id = r.id) c
+ cross join lateral (select count(*) as calls from permit where run_id = r.id
+                       and granted_at >= r.created_at) c
  where k.name = :task and k.upstream is not null group by k.upstream
 
 -- name: beat
