@@ -47,7 +47,7 @@ def insert(url: str) -> None:
             if not made and seed.every:
                 # Started again: the first run need not wait for its time.
                 connection.execute(
-                    "insert into run_request (action, schedule, note) values ('run', %s, 'the sandbox started again')",
+                    "insert into run_request (action, schedule, by_system, note) values ('run', %s, true, 'the sandbox started again')",
                     (seed.name,),
                 )
         _notices(connection)

@@ -25,14 +25,16 @@ declare
 begin
     if s.every is null and s.cron is null then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
+            using errcode = '23514', hint = 'Only every and cron have them; to run it once: '
+                         || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
             using errcode = '23514', column = 'overlap',
-                  hint = 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
+                  hint = did_you_mean(overlap, array['skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all'])
+                         || 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
     elsif s.calendar is not null and (known is null or first < known) then
         raise exception 'trading days of % are known %', s.calendar,
                         coalesce('from ' || known || ' on, not at ' || to_char(first, 'YYYY-MM-DD'), 'not at all yet')
@@ -83,7 +85,7 @@ begin
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
-            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_runs LIMIT 10;';
+            using errcode = 'P0002', hint = how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
     end if;
     return new;
 end

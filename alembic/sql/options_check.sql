@@ -1,5 +1,5 @@
 create or replace function options_check(task text, options jsonb, schema jsonb) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 declare
     name text;
@@ -16,7 +16,8 @@ begin
         rule := schema -> 'properties' -> name;
         if rule is null then
             raise exception '% has no option "%"', task, name
-                using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no options');
+                using errcode = '23514', column = 'options', 
+                      hint = did_you_mean(name, string_to_array(known, ', ')) || 'It takes: ' || coalesce(known, 'no options');
         end if;
         if not option_fits(value, rule, schema -> '$defs') then
             wanted := option_words(rule, schema -> '$defs');

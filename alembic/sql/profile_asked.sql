@@ -3,8 +3,8 @@ language plpgsql
 as $$
 begin
     -- A follower begins by itself, though only after success: then nothing need be asked for.
-    insert into run_request (action, schedule, note)
-    select 'run', s.name, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', s.name, true, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
       from schedule s
      where s.task = 'tasks.discovery.profile' and s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)
        and exists (select from token_profile p where p.run_id = new.id and p.profiled_at is null)

@@ -30,7 +30,7 @@ begin
     if not exists (select from upstream where name = new.upstream) then
         raise exception 'no upstream named "%"', new.upstream
             using errcode = '23503', column = 'upstream',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+                  hint = did_you_mean(new.upstream, (select array_agg(name) from upstream)) || 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     return new;
 end

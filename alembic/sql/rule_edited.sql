@@ -13,8 +13,8 @@ create or replace function rule_to_check() returns trigger
 language plpgsql
 as $$
 begin
-    insert into run_request (action, schedule, note)
-    select 'run', name, 'rules were edited' from schedule where name = 'check-rules';
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', name, true, 'rules were edited' from schedule where name = 'check-rules';
     return null;
 end
 $$;

@@ -10,7 +10,7 @@ begin
         raise exception 'a schedule cannot be renamed'
             using errcode = '23514', column = 'name',
                   detail = format('Run history is filed under the name "%s".', old.name),
-                  hint = format('Insert a new one, then: DELETE FROM schedule WHERE name = %L;', old.name);
+                  hint = 'Insert a new one, then: ' || how_to(format('DELETE FROM schedule WHERE name = %L;', old.name), 'schedule remove ' || old.name);
     end if;
     if not is_new and new.task is distinct from old.task then
         raise exception 'the task of a schedule cannot be changed'
@@ -23,7 +23,8 @@ begin
     if is_new and (kind is null or kind.retired_at is not null) then
         raise exception 'no worker knows a task named "%"', coalesce(new.task, '')
             using errcode = '23514', column = 'task',
-                  hint = 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
+                  hint = did_you_mean(new.task, (select array_agg(name) from task_kind where retired_at is null))
+                         || 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
                                                         from task_kind where retired_at is null), 'none yet: run the migrate step');
     end if;
 
@@ -44,11 +45,13 @@ begin
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
         raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
+                  hint = 'To pause it: ' || how_to(format('SELECT pause(%L, %L);', new.name, new.pause_reason),
+                                                   format('schedule pause %s --note %L;', new.name, new.pause_reason))
+                         || ' other remarks belong in note.';
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
-            using hint = format('To run it now: SELECT run_now(%L);', new.name);
+            using hint = 'To run it now: ' || how_to(format('SELECT run_now(%L);', new.name), 'schedule run ' || new.name);
     end if;
     if new.every is not null and (is_new or new.every is distinct from old.every) then
         perform schedule_check_every(new.every, kind);
@@ -74,7 +77,8 @@ begin
         if not exists (select from task_kind where queue = new.queue) and not exists (select from queue where queue.name = new.queue) then
             raise exception 'no worker serves a queue named "%"', new.queue
                 using errcode = '23514', column = 'queue',
-                      hint = format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
+                      hint = did_you_mean(new.queue, string_to_array(found_text, ', '))
+                             || format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
         end if;
     end if;
     return new;

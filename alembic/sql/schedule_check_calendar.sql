@@ -7,9 +7,10 @@ begin
     end if;
     raise exception 'unknown calendar "%"', mic
         using errcode = '23514', column = 'calendar',
-              hint = format('An exchange''s MIC: %s … All: SELECT mic, title FROM market;',
+              hint = did_you_mean(mic, (select array_agg(market.mic) from market)) || format('An exchange''s MIC: %s … All: %s',
                             (select string_agg(m.mic, ', ')
-                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m));
+                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m),
+                            'SELECT mic, title FROM market;');
 end
 $$;
 

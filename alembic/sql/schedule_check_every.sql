@@ -1,5 +1,5 @@
 create or replace function schedule_check_every(every interval, kind task_kind) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     if extract(year from every) <> 0 or extract(month from every) <> 0 then
@@ -28,7 +28,7 @@ begin
         raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
-                  hint = 'To stop it for a while: SELECT pause(name, ''why'').';
+                  hint = 'To stop it for a while: ' || how_to('SELECT pause(name, ''why'').', 'schedule pause NAME.');
     end if;
 end
 $$;

@@ -1,10 +1,11 @@
 create or replace function schedule_check_word(name text, given text, known text[]) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     if not given = any (known) then
         raise exception '% = "%" is not known', name, given
-            using errcode = '23514', column = name, hint = 'One of: ' || array_to_string(known, ', ') || '.';
+            using errcode = '23514', column = name, 
+                  hint = did_you_mean(given, known) || 'One of: ' || array_to_string(known, ', ') || '.';
     end if;
 end
 $$;
@@ -12,7 +13,7 @@ $$;
 comment on function schedule_check_word(text, text, text[]) is 'Refuses a word that is not one of those known';
 
 create or replace function schedule_check_values(new schedule) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 declare
     name text;

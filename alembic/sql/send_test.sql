@@ -1,4 +1,4 @@
-create or replace function send_test(channel_name text) returns notice language plpgsql as $$
+create or replace function send_test(channel_name text) returns text language plpgsql as $$
 declare
     target channel;
     written notice;
@@ -7,7 +7,7 @@ begin
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
-            using hint = format('Channels: %s',
+            using hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
                 (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
     end if;
     if not target.enabled then
@@ -19,8 +19,9 @@ begin
             jsonb_build_object('title', 'Test',
                                'text', format('Watchkeeper can reach you through the channel %s.', target.name)))
     returning * into written;
-    perform run_now('send-notices', 'test of ' || target.name);
-    return written;
+    perform request_run('send-notices', 'test of ' || target.name);
+    return format('Notice %s goes to %s; the server''s answer: %s', written.id, target.name,
+                  how_to('SELECT * FROM notice_log LIMIT 5;', 'notify outbox'));
 end
 $$;
 comment on function send_test(text) is

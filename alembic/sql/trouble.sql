@@ -48,7 +48,7 @@ union all
 select 'paused', 'everything', 'everything is paused',
        'by ' || coalesce(p.changed_by, 'somebody')
        || coalesce(' since ' || to_char(p.changed_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', '')
-       || ': ' || coalesce(p.note, 'no reason given') || '; to end it: SELECT resume_all();',
+       || ': ' || coalesce(p.note, 'no reason given') || '; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all'),
        'error', p.changed_at
   from pause_switch p where p.paused
 union all
@@ -106,7 +106,7 @@ select 'notices held', c.name,
 union all
 select 'notices dead', n.channel, 'notices for ' || n.channel || ' were given up',
        count(*) || ' in the last day, the last because: ' || coalesce((array_agg(n.answer order by n.id desc))[1], 'no answer kept')
-       || '; once that is fixed: celery -A workers.app notify resend',
+       || '; once that is fixed: ' || how_to('UPDATE notice SET state = ''waiting'' WHERE state = ''dead'';', 'notify resend'),
        'error', min(n.not_before)
   from notice n where n.state = 'dead' and n.not_before > clock_timestamp() - interval '1 day' group by n.channel
 union all

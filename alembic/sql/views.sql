@@ -25,14 +25,41 @@ select r.schedule, r.task,
  order by r.created_at;
 comment on view running_now is 'Active runs, their progress, and what they wait for';
 
-create or replace view recent_runs as
+create or replace function run_is_idle(r run) returns boolean
+language sql immutable
+as $$
+    select r.state = 'succeeded' and r.task like any ('{tasks.upkeep.%,tasks.watches.%}') and r.result ? 'counts'
+       and not exists (select from jsonb_each(r.result -> 'counts') c(key, value) where c.value not in ('0', 'null', '[]'))
+$$;
+comment on function run_is_idle(run) is 'Whether it is upkeep that found nothing to do';
+
+create or replace view every_run as
 select ago_words(r.created_at) as ago, coalesce(r.schedule, r.task) as name, r.trigger, r.state,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
        duration_words(date_trunc('milliseconds', r.finished_at - r.started_at)) as took,
        r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
-       r.started_at, r.finished_at, r.finished_at - r.started_at as took_interval, r.requested_by
+       r.started_at, r.finished_at, r.finished_at - r.started_at as took_interval, r.requested_by, run_is_idle(r) as idle
   from run r order by r.created_at desc;
-comment on view recent_runs is 'Runs, the newest first; add LIMIT';
+comment on view every_run is 'Runs, the newest first, also upkeep that found nothing to do; add LIMIT';
+comment on column every_run.idle is 'Whether it is upkeep that found nothing to do';
+
+create or replace view recent_runs as
+select r.ago, r.name, r.trigger, r.state, r.summary, r.took, r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
+       r.started_at, r.finished_at, r.took_interval, r.requested_by, 1 as runs
+  from every_run r where r.idle is not true
+union all
+select ago_words(folded.at), s.name, null, 'succeeded', folded.runs || ' × nothing to do within a day', null,
+       0, 0, 0, 0, null, folded.at, folded.id, null, null, null, null, folded.runs
+  from schedule s
+ cross join lateral (
+     select max(r.created_at) as at, count(*)::integer as runs, (array_agg(r.id order by r.created_at desc))[1] as id
+       from run r
+      where r.schedule = s.name and r.created_at > clock_timestamp() - interval '1 day' and run_is_idle(r)) folded
+ where s.task like any ('{tasks.upkeep.%,tasks.watches.%}') and folded.runs > 0
+ order by created_at desc;
+comment on view recent_runs is
+    'Runs, the newest first; upkeep that found nothing to do is one row a schedule; add LIMIT; every_run has all';
+comment on column recent_runs.runs is 'How many runs the row stands for';
 
 create or replace view recent_failures as
 select ago_words(r.finished_at) as ago, coalesce(r.schedule, r.task) as name, r.state, r.error,

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from uuid import UUID
+from typing import Any
 
 import click
 
-from beat.cli.shared import length, name_argument, parse_options, runs, schedules
+from beat.cli.shared import length, name_argument, parse_options, run_argument, run_id, schedules
 from workers.cli import (
-    NOT_FOUND,
     as_json,
     command,
     confirm,
     connect,
     dry_run,
-    fail,
     handle_db_errors,
+    print_json,
     say,
     show,
     typed,
     yes,
 )
+from workers.words import count_words
 
 #: Columns of a backfill's cost, shown before it is confirmed.
 COST = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
@@ -29,6 +29,8 @@ BACKFILL = """
 select * from backfill(%(name)s, %(first)s, %(last)s, %(overlap)s,
                        dry_run => %(dry_run)s, reason => %(note)s)
 """
+
+REQUEST = "select r.* from request_run(%s, %s, %s::jsonb) r"
 
 #: Columns of the runs that a retry would repeat.
 RETRIED = ("schedule", "state", "error", "finished_at", "id")
@@ -50,8 +52,11 @@ select distinct on (schedule) id, schedule, state, error, finished_at from run
 @click.option("--note", help="reason")
 @click.option("--wait", is_flag=True, help="follow the run to its end; exit 1 when it fails")
 @click.option("--here", is_flag=True, help="in this process, without beat, broker and workers")
+@as_json
 @handle_db_errors
-def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool) -> None:
+def run(
+    name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool, as_json: bool
+) -> None:
     """Run a schedule now, by its overlap policy."""
     given = parse_options(options)
     if here:
@@ -60,64 +65,77 @@ def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here:
         run_here(name, given, note)
         return
     with connect() as connection:
-        request = connection.execute(
-            "select (run_now(%s, %s, %s::jsonb)).id", (name, note, json.dumps(given) if given else None)
-        ).fetchone()["id"]
-        say(f"requested (request {request})", err=True)
+        given_options = json.dumps(given) if given else None
+        asked = connection.execute(REQUEST, (name, note, given_options)).fetchone()
+        short = str(asked["new_run_id"])[:8]
+        if as_json:
+            print_json({"request": asked["id"], "run": str(asked["new_run_id"]), "schedule": name})
+        say(
+            f"run {short} of {name} is requested; to see it: {typed(f'schedule watch {short}')}",
+            err=True,
+        )
         if wait:
             from beat.cli.progress import follow, wait_for_answer
 
-            follow(connection, [wait_for_answer(connection, request)])
+            follow(connection, [wait_for_answer(connection, asked["id"])])
 
 
 @command("stop")
-@click.argument("run_id", metavar="RUN", type=click.UUID, shell_complete=runs)
+@run_argument()
 @click.option("--note", help="reason")
+@as_json
 @handle_db_errors
-def stop(run_id: UUID, note: str | None) -> None:
+def stop(run: str, note: str | None, as_json: bool) -> None:
     """Stop a run: waiting batches end at once, running ones at their next call."""
     with connect() as connection:
-        connection.execute("select stop_run(%s, %s)", (run_id, note))
-    say("stop requested", err=True)
+        wanted = run_id(connection, run)
+        said = connection.execute("select stop_run(%s, %s) as it", (wanted, note)).fetchone()["it"]
+    if as_json:
+        print_json({"run": str(wanted), "answer": said})
+    say(said, err=True)
 
 
 @command("retry")
-@click.argument("run_id", metavar="RUN", type=click.UUID, required=False, shell_complete=runs)
+@run_argument(required=False)
 @click.option("--failed", is_flag=True, help="the last failed run of each schedule")
 @click.option("--since", default="24h", show_default=True, help="with --failed, e.g. 1h")
 @click.option("--schedule", "name", help="with --failed, of this one only", shell_complete=schedules)
 @click.option("--note", help="reason")
 @dry_run
 @yes
+@as_json
 @handle_db_errors
 def retry(
-    run_id: UUID | None,
+    run: str | None,
     failed: bool,
     since: str,
     name: str | None,
-    note: str | None,
     dry_run: bool,
     yes: bool,
+    **given: Any,
 ) -> None:
     """Repeat a run, or all that failed lately, with the same options."""
-    if failed == (run_id is not None):
-        raise click.UsageError("give the id of a run, or --failed")
+    if failed == (run is not None):
+        raise click.UsageError("name a run by its id or its schedule, or give --failed")
     with connect() as connection:
         if failed:
             rows = connection.execute(FAILED_SINCE, {"since": length(since), "name": name}).fetchall()
         else:
-            rows = connection.execute(ONE, (run_id,)).fetchall()
-            if not rows:
-                fail(f"no run with id {run_id}", typed("schedule runs") + " shows their ids", NOT_FOUND)
-        show(rows, RETRIED)
+            rows = connection.execute(ONE, (run_id(connection, run or ""),)).fetchall()
+        show(rows, RETRIED, as_json=given["as_json"], empty=f"no run failed within {since}")
         if dry_run or not rows:
-            say(f"{len(rows)} would run again", err=True)
+            say(f"{count_words(len(rows), 'run')} would run again", err=True)
             return
-        confirm(f"Run {len(rows)} again?", yes=yes)
+        confirm(f"Run {count_words(len(rows), 'run')} again?", yes=yes)
         with connection.transaction():
-            for row in rows:
-                connection.execute("select retry_run(%s, %s)", (row["id"], note))
-    say(f"requested {len(rows)} runs", err=True)
+            said = [
+                connection.execute(
+                    "select retry_run(%s, %s) as it", (row["id"], given["note"])
+                ).fetchone()["it"]
+                for row in rows
+            ]
+    for sentence in said:
+        say(sentence, err=True)
 
 
 @command("backfill")
@@ -140,10 +158,12 @@ def backfill(name: str, dry_run: bool, yes: bool, as_json: bool, **given: str | 
             return
         calls, left = cost["calls"], cost["quota_left"]
         if calls is not None and left is not None and calls > left:
-            say(f"notice: it needs {calls} calls, {left} are left in this window", err=True)
-        confirm(f"Start {cost['runs']} runs?", yes=yes)
-        made = connection.execute(BACKFILL, {**values, "dry_run": False}).fetchone()
-    say(f"requested (request {made['request_id']})", err=True)
+            needed = count_words(calls, "call")
+            say(f"notice: it needs {needed}, {left} are left in this window", err=True)
+        runs = count_words(cost["runs"], "run")
+        confirm(f"Start {runs}?", yes=yes)
+        connection.execute(BACKFILL, {**values, "dry_run": False}).fetchone()
+    say(f"requested {runs} of {name}; to see them: {typed(f'schedule runs {name}')}", err=True)
 
 
 COMMANDS = (run, stop, retry, backfill)

@@ -32,6 +32,7 @@ from workers.cli import (
     connect,
     dry_run,
     handle_db_errors,
+    print_json,
     say,
     show,
     yes,
@@ -206,8 +207,16 @@ def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
     return ("%(until)s::timestamptz", {"until": until}) if until else ("'infinity'", {})
 
 
-def _name_of(row: dict[str, Any]) -> str:
-    return str(row["name"]) if row["enabled"] else f"{row['name']} (stays disabled)"
+def _all_or_named(wanted: tuple[str, ...], everything: bool) -> None:
+    if bool(wanted) == everything:
+        raise click.UsageError("give one name or more, or --all")
+
+
+def _tell(answers: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answers)
+    for answer in answers:
+        say(answer, err=True)
 
 
 @command("pause")
@@ -216,47 +225,46 @@ def _name_of(row: dict[str, Any]) -> str:
 @click.option("--note", help="reason")
 @click.option("--for", "for_", help="e.g. 2h")
 @click.option("--until", help="a time")
+@as_json
 @handle_db_errors
 def pause(
-    wanted: tuple[str, ...], everything: bool, note: str | None, for_: str | None, until: str | None
+    wanted: tuple[str, ...],
+    everything: bool,
+    note: str | None,
+    for_: str | None,
+    until: str | None,
+    as_json: bool,
 ) -> None:
     """Pause schedules."""
-    if bool(wanted) == everything:
-        raise click.UsageError("give one name or more, or --all")
+    _all_or_named(wanted, everything)
     if everything and (for_ or until):
         raise click.UsageError("--all takes no end; resume --all ends it")
     expression, values = _until(for_, until)
+    statement = f"select pause(%(name)s, %(note)s, {expression}) as it"
     with connect() as connection, connection.transaction():
         if everything:
-            connection.execute("select pause_all(%s)", (note,))
-        done = [
-            _name_of(
-                connection.execute(
-                    f"select (p).* from pause(%(name)s, %(note)s, {expression}) p",  # noqa: S608 - own texts
-                    {"name": name, "note": note, **values},
-                ).fetchone()
-            )
-            for name in wanted
-        ]
-    say("paused: " + ("everything" if everything else ", ".join(done)), err=True)
+            answers = [connection.execute("select pause_all(%s) as it", (note,)).fetchone()["it"]]
+        else:
+            each = ({"name": name, "note": note, **values} for name in wanted)
+            answers = [connection.execute(statement, one).fetchone()["it"] for one in each]
+    _tell(answers, as_json=as_json)
 
 
 @command("resume")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="end pause --all")
+@as_json
 @handle_db_errors
-def resume(wanted: tuple[str, ...], everything: bool) -> None:
+def resume(wanted: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """End a pause, also an automatic one; missed due times do not all run at once."""
-    if bool(wanted) == everything:
-        raise click.UsageError("give one name or more, or --all")
+    _all_or_named(wanted, everything)
     with connect() as connection, connection.transaction():
         if everything:
-            connection.execute("select resume_all()")
-        done = [
-            _name_of(connection.execute("select (r).* from resume(%s) r", (name,)).fetchone())
-            for name in wanted
-        ]
-    say("resumed: " + ("everything" if everything else ", ".join(done)), err=True)
+            answers = [connection.execute("select resume_all() as it").fetchone()["it"]]
+        else:
+            resumed = "select resume(%s) as it"
+            answers = [connection.execute(resumed, (name,)).fetchone()["it"] for name in wanted]
+    _tell(answers, as_json=as_json)
 
 
 COMMANDS = (add, set_, remove, pause, resume)

@@ -1,56 +1,66 @@
-"""Commands that only read: list, show, next, runs, changes, status, watch."""
+"""Commands that only read: list, show, next, runs, changes, watch."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
+from typing import Any
 
 import click
 
-from beat.cli.shared import length, name_argument, runs, schedules
-from workers.cli import (
-    FAILED,
-    NOT_FOUND,
-    as_json,
-    command,
-    connect,
-    fail,
-    handle_db_errors,
-    plain,
-    say,
-    show,
-    typed,
-)
-from workers.words import duration_words
+from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
+from beat.cli.status import status
+from workers.cli import as_json, command, connect, handle_db_errors, say, show, typed
+from workers.words import count_words, duration_words
 
-STATUS = ("name", "runs", "state", "last_run", "result", "summary", "next_run", "pause_reason", "note")
-RUNS = ("ago", "name", "trigger", "state", "summary", "took", "id")
-CHANGES = ("changed_at", "changed_by", "program", "schedule", "change")
-RUNNING = ("schedule", "task", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by")
-QUOTAS = ("upstream", "per", "used", "allowed", "share", "resets", "waiting", "blocked_because")
-HEALTH = ("name", "role", "seen", "state")
-TROUBLE = ("kind", "title", "text", "severity")
+STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
+#: What a narrow terminal goes without, in this order.
+STATUS_DROP = ("note", "summary", "result", "pause_reason", "last_run")
+RUNS = ("ago", "name", "trigger", "state", "took", "summary", "id")
+RUNS_DROP = ("trigger", "took", "summary")
+CHANGES = ("changed_at", "changed_by", "program", "what", "change")
+CHANGES_DROP = ("program", "changed_by")
 AHEAD = ("local", "due_at", "ahead")
 
+#: Problems first, what does not run last.
+LIST = """
+select * from schedule_detail
+ order by case when state ~ '^(LATE|set aside|paused itself)' then 1
+               when state = 'on' and result = 'failed' then 1
+               when state = 'on' and result = 'partial' then 2
+               when state like 'paused%%' then 3 when state = 'disabled' then 5 else 4 end, name
+"""
+RUNS_OF = """
+select * from every_run where (%(name)s::text is null or name = %(name)s)
+   and (not %(failed)s or state in ('failed', 'partial'))
+   and (%(all)s or idle is not true)
+   and created_at > coalesce(clock_timestamp() - %(since)s::interval, '-infinity')
+ limit %(count)s
+"""
+#: Upkeep that found nothing to do since the oldest run that is shown.
+IDLE = """
+select schedule as name, count(*) as runs from run r
+ where schedule = any(array(select name from schedule
+                             where task like any('{tasks.upkeep.%%,tasks.watches.%%}')))
+   and created_at >= %(since)s and run_is_idle(r) and (%(name)s::text is null or schedule = %(name)s)
+ group by 1 order by 2 desc
+"""
 #: What `show` lists of a schedule: the statement and the columns of each table.
 DETAILS = {
     "next_runs": ("select * from next_runs(%s, 5)", AHEAD),
     "recent_runs": (
-        "select * from recent_runs where name = %s limit 10",
-        ("ago", "trigger", "state", "summary", "took"),
+        "select * from every_run where name = %s limit 10",
+        ("ago", "trigger", "state", "took", "summary", "id"),
     ),
     "recent_changes": (
         "select * from recent_changes where schedule = %s limit 5",
         ("changed_at", "changed_by", "program", "change"),
     ),
 }
-#: What `status` lists, in its order.
-OVERVIEW = {
-    "schedules": ("select * from schedule_status", STATUS),
-    "running": ("select * from running_now limit 20", RUNNING),
-    "quotas": ("select * from quota_status", QUOTAS),
-    "health": ("select * from health", HEALTH),
-    "trouble": ("select * from trouble order by severity, kind", TROUBLE),
+TIMES = "\N{MULTIPLICATION SIGN}"
+EMPTY = {
+    "next_runs": "no run is to come",
+    "recent_runs": "no run yet",
+    "recent_changes": "no change yet",
 }
 
 
@@ -59,15 +69,23 @@ OVERVIEW = {
 @as_json
 @handle_db_errors
 def list_(state: str | None, as_json: bool) -> None:
-    """Every schedule: timing, state, last result, next run."""
+    """Every schedule: timing, state, last result, next run; problems first."""
     with connect() as connection:
-        rows = connection.execute("select * from schedule_status").fetchall()
-    wanted = (state or "").lower()
+        found = connection.execute(LIST).fetchall()
+    wanted, rows = (state or "").lower(), found
     if wanted == "failing":
         rows = [row for row in rows if row["consecutive_failures"] or row["result"] == "failed"]
     elif wanted:
         rows = [row for row in rows if row["state"].lower().startswith(wanted)]
-    show(rows, STATUS, as_json=as_json)
+    nothing = f"no schedule yet: {typed('schedule add')}"
+    if found:
+        nothing = f"none of {count_words(len(found), 'schedule')} is {wanted}: {_states(found)}"
+    show(rows, STATUS, as_json=as_json, drop=STATUS_DROP, empty=nothing)
+
+
+def _states(rows: list[dict[str, Any]]) -> str:
+    words = [row["state"].split()[0].rstrip(":").lower() for row in rows]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
 @command("show")
@@ -90,10 +108,10 @@ def show_(name: str, as_json: bool) -> None:
         for k, v in row.items()
         if v is not None
     ]
-    show(settings, ("setting", "value"))
+    show(settings, ("setting", "value"), lines=9)
     for key, (_, columns) in DETAILS.items():
         say()
-        show(more[key], columns)
+        show(more[key], columns, empty=EMPTY[key], drop=("trigger", "program", "took"))
 
 
 @command("next")
@@ -105,88 +123,89 @@ def next_(name: str, count: int, as_json: bool) -> None:
     """The next runs: local time, UTC, and time left."""
     with connect() as connection:
         rows = connection.execute("select * from next_runs(%s, %s)", (name, count)).fetchall()
-    show(rows, AHEAD, as_json=as_json)
+        row = connection.execute(
+            "select state, next_run from schedule_detail where name = %s", (name,)
+        ).fetchone()
+    show(rows, AHEAD, as_json=as_json, empty=f"{name} is {row['state']}; next run: {row['next_run']}")
 
 
 @command("runs")
 @click.argument("name", required=False, shell_complete=schedules)
 @click.option("--failed", is_flag=True, help="only failed and partial ones")
 @click.option("--since", help="e.g. 24h")
+@click.option("--all", "everything", is_flag=True, help="also upkeep that found nothing to do")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @handle_db_errors
-def runs_(name: str | None, failed: bool, since: str | None, count: int, as_json: bool) -> None:
-    """Runs, newest first."""
+def runs(
+    name: str | None, failed: bool, since: str | None, everything: bool, count: int, as_json: bool
+) -> None:
+    """Runs, newest first; upkeep that found nothing to do is counted."""
+    given: dict[str, Any] = {"name": name, "failed": failed, "all": everything or failed}
+    given |= {"since": length(since) if since else None, "count": count + 1}
     with connect() as connection:
-        rows = connection.execute(
-            "select * from recent_runs where (%(name)s::text is null or name = %(name)s)"
-            " and (not %(failed)s or state in ('failed', 'partial'))"
-            " and created_at > coalesce(clock_timestamp() - %(since)s::interval, '-infinity')"
-            " limit %(count)s",
-            {"name": name, "failed": failed, "count": count, "since": length(since) if since else None},
-        ).fetchall()
+        rows = connection.execute(RUNS_OF, given).fetchall()
         if not rows and name:
-            known = connection.execute(
-                "select from run where schedule = %s limit 1", (name,)
-            ).fetchone()
-            if known is None:
-                # No run yet, or an unknown name, which the database refuses.
-                connection.execute("select schedule_named(%s)", (name,))
-    show(rows, RUNS, as_json=as_json)
+            _require_known(connection, name)
+        more, rows = len(rows) > count, rows[:count]
+        idle = []
+        if rows and not given["all"] and not as_json:
+            oldest = {"since": rows[-1]["created_at"], "name": name}
+            idle = connection.execute(IDLE, oldest).fetchall()
+    show(rows, RUNS, as_json=as_json, drop=RUNS_DROP, empty=_no_runs(name, failed, since))
+    if more:
+        say(f"the newest {count}; older ones: -n {count * 5}, or --since 24h", err=True)
+    if idle:
+        folded = ", ".join(f"{row['runs']} {TIMES} {row['name']}" for row in idle)
+        say(f"{folded}: nothing to do (--all shows them)", err=True)
+
+
+def _require_known(connection: Any, name: str) -> None:
+    known = connection.execute("select from run where schedule = %s limit 1", (name,)).fetchone()
+    if known is None:
+        # No run yet, or an unknown name, which the database refuses.
+        connection.execute("select schedule_named(%s)", (name,))
+
+
+def _no_runs(name: str | None, failed: bool, since: str | None) -> str:
+    which = f"no {'failed ' if failed else ''}run{f' of {name}' if name else ''}"
+    if since:
+        return f"{which} since {since}"
+    if failed:
+        return which
+    coming = typed(f"schedule next {name}" if name else "schedule list")
+    return f"{which} yet; what comes: {coming}"
 
 
 @command("changes")
 @click.argument("name", required=False, shell_complete=schedules)
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=50, show_default=True)
 @as_json
 @handle_db_errors
-def changes(name: str | None, as_json: bool) -> None:
+def changes(name: str | None, count: int, as_json: bool) -> None:
     """Who changed what, with which program."""
     with connect() as connection:
         rows = connection.execute(
-            "select * from recent_changes where %(name)s::text is null or schedule = %(name)s limit 50",
-            {"name": name},
+            "select * from recent_changes where %(name)s::text is null or schedule = %(name)s"
+            " limit %(count)s",
+            {"name": name, "count": count + 1},
         ).fetchall()
-    show(rows, CHANGES, as_json=as_json)
-
-
-@command("status")
-@as_json
-@handle_db_errors
-def status(as_json: bool) -> None:
-    """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
-    with connect() as connection:
-        found = {
-            key: connection.execute(statement).fetchall() for key, (statement, _) in OVERVIEW.items()
-        }
-    if as_json:
-        shown = {
-            key: [{k: plain(v) for k, v in row.items()} for row in rows] for key, rows in found.items()
-        }
-        say(json.dumps(shown, default=str))
-    else:
-        for number, (key, (_, columns)) in enumerate(OVERVIEW.items()):
-            if number:
-                say()
-            show(found[key], columns)
-    errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
-    if errors:
-        fail("; ".join(errors), typed("doctor") + " says more", FAILED)
+        if not rows and name:
+            connection.execute("select schedule_named(%s)", (name,))
+    show(rows[:count], CHANGES, as_json=as_json, drop=CHANGES_DROP, empty="no change yet")
+    if len(rows) > count:
+        say(f"the newest {count}; older ones: -n {count * 5}", err=True)
 
 
 @command("watch")
-@click.argument("run_id", metavar="RUN", required=False, type=click.UUID, shell_complete=runs)
+@run_argument(required=False)
 @handle_db_errors
-def watch(run_id: object | None) -> None:
+def watch(run: str | None) -> None:
     """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""
     from beat.cli.progress import follow
 
     with connect() as connection:
-        if (
-            run_id is not None
-            and not connection.execute("select id from run where id = %s", (run_id,)).fetchone()
-        ):
-            fail(f"no run with id {run_id}", typed("schedule runs") + " shows their ids", NOT_FOUND)
-        follow(connection, None if run_id is None else [run_id])
+        follow(connection, None if run is None else [run_id(connection, run)])
 
 
-COMMANDS = (list_, show_, next_, runs_, changes, status, watch)
+COMMANDS = (list_, show_, next_, runs, changes, status, watch)

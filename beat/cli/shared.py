@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import UUID
 
 import click
+from click.shell_completion import CompletionItem
 
 from workers.cli import completion
 
+Function = Callable[..., None]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 #: Completion of schedules by name.
@@ -36,6 +39,24 @@ calendars = completion.of("calendar", "select mic, title from market order by mi
 queues = completion.of(
     "queue", "select distinct queue, null from task_kind where retired_at is null order by queue"
 )
+
+
+def run_argument(*, required: bool = True) -> Callable[[Function], Function]:
+    """A run: the beginning of its id, or a schedule for its last one."""
+    return click.argument("run", metavar="RUN", required=required, shell_complete=runs_and_schedules)
+
+
+def runs_and_schedules(
+    context: click.Context, param: click.Parameter, begun: str
+) -> list[CompletionItem[str]]:
+    return runs(context, param, begun) + schedules(context, param, begun)
+
+
+def run_id(connection: Any, run: str) -> UUID:
+    """The run that people name by the beginning of its id, or by its schedule."""
+    found: UUID = connection.execute("select run_named(%s) as id", (run,)).fetchone()["id"]
+    return found
+
 
 name_argument = click.argument("name", shell_complete=schedules)
 some_names = click.argument("wanted", metavar="NAME…", nargs=-1, shell_complete=schedules)

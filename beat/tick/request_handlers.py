@@ -30,7 +30,7 @@ MAX_REQUESTS = 50
 
 OPEN = """
 select id, action, schedule, run_id, options, backfill_from, backfill_until, overlap, note,
-       requested_at, requested_by, next_due_at, new_run_id
+       requested_at, requested_by, by_system, next_due_at, new_run_id
   from run_request where answered_at is null order by id limit %(limit)s for update skip locked
 """
 
@@ -114,7 +114,7 @@ def _run(context: TickContext, request: Any) -> list[Message]:
         "options": _options(request),
         "requested_by": request.requested_by,
     }
-    run = claim.add(row, request.requested_at, "manual", **who)
+    run = claim.add(row, request.requested_at, "system" if request.by_system else "manual", **who)
     messages = claim.write()
     _answer(context, request, _describe(run), run.id)
     return messages

@@ -54,6 +54,9 @@ class RunRequest(Base):
         comment="Overlap policy of a backfill; null: buffer_all"
     )
     note: Mapped[str | None] = mapped_column(comment="Why")
+    by_system: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Whether the system asks itself, as for notices that wait"
+    )
     requested_at: Mapped[DefaultNow] = mapped_column(comment="When")
     requested_by: Mapped[str] = mapped_column(
         server_default=text("actor()"),

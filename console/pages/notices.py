@@ -34,7 +34,7 @@ def test(visit: Visit, name: str) -> Response:
     """A test message, sent as every notice is; its answer appears in the outbox."""
     try:
         with attempt(visit.connection):
-            visit.connection.execute(text("select id from send_test(:name)"), {"name": name})
+            visit.connection.execute(text("select send_test(:name)"), {"name": name})
     except Refused as refused:
         rows = layout.dicts(visit.connection.execute(_CHANNELS))
         refusal = refused.refusal

@@ -85,8 +85,8 @@ select c.name, 'match ' || :match, :match from channel c
     on conflict do nothing
 """)
 _ASK = text("""
-insert into run_request (action, schedule, note)
-select 'run', name, :why from schedule where name = :name
+insert into run_request (action, schedule, by_system, note)
+select 'run', name, true, :why from schedule where name = :name
 """)
 
 

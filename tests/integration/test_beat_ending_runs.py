@@ -105,7 +105,7 @@ def test_partial_is_no_success_in_the_views(drive: Any) -> None:
         drive.end("some", state)
     drive.work()
 
-    row = drive.one("select success_rate, partial_rate from schedule_status where name = 'some'")
+    row = drive.one("select success_rate, partial_rate from schedule_detail where name = 'some'")
     assert row == {"success_rate": "25 %", "partial_rate": "50 %"}
 
 

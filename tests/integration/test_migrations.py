@@ -131,7 +131,7 @@ def test_a_restored_dump_works_and_its_bad_rows_are_set_aside(
     drive.work(rounds=3)
 
     assert drive.states("good") == ["due"]
-    shown = drive.one("select state from schedule_status where name = 'bad'")["state"]
+    shown = drive.one("select state from schedule_detail where name = 'bad'")["state"]
     assert shown.startswith("set aside: CronError: cron")
     with pytest.raises(psycopg.errors.CheckViolation, match="has 1 fields, needs 5"):
         drive.sql.execute("update schedule set cron = '17:00' where name = 'bad'")

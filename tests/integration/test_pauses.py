@@ -34,19 +34,21 @@ def row(sql: Any) -> tuple[Any, ...]:
 
 
 def status(sql: Any, *columns: str) -> list[Any]:
-    found = sql.execute(f"select {', '.join(columns)} from schedule_status").fetchone()
+    found = sql.execute(f"select {', '.join(columns)} from schedule_detail").fetchone()
     return list(found.values())
 
 
 def test_the_reason_goes_with_the_pause_and_the_note_stays(cli: Any, sql: Any) -> None:
-    assert cli("pause", "one", "--note", "upstream is down").stderr == "paused: one\n"
+    assert (
+        cli("pause", "one", "--note", "upstream is down").stderr == "one is paused: upstream is down.\n"
+    )
     assert row(sql) == (True, "as asked", "upstream is down")
     assert status(sql, "state", "note", "pause_reason", "paused_by") == [
         "paused", "as asked", "upstream is down", "ada",
     ]  # fmt: skip
     assert "upstream is down" in cli("list").stdout
 
-    assert cli("resume", "one").stderr == "resumed: one\n"
+    assert cli("resume", "one").stderr == "one is resumed.\n"
 
     assert row(sql) == (True, "as asked", None)
     assert status(sql, "note", "pause_reason", "paused_by") == ["as asked", None, None]
@@ -92,11 +94,11 @@ def test_a_disabled_schedule_says_that_it_stays_disabled_and_keeps_its_note(cli:
     resumed = cli("resume", "one")
 
     assert row(sql) == (False, "no key yet", None)
-    for done, verb in ((paused, "paused"), (resumed, "resumed")):
+    for done, said in ((paused, " and is paused: upstream is down"), (resumed, "")):
         assert done.stderr.splitlines() == [
             'notice: "one" is disabled and does not run: no key yet',
-            "hint:   To enable it: UPDATE schedule SET enabled = true WHERE name = 'one';",
-            f"{verb}: one (stays disabled)",
+            "hint:   To enable it: celery -A workers.app schedule set one --enabled",
+            f"one stays disabled{said}.",
         ]
     assert status(sql, "state") == ["disabled"]
 

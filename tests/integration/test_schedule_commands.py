@@ -94,16 +94,16 @@ def test_a_dry_run_shows_the_next_five_runs_and_changes_nothing(
         (("set", "hourly", "--option", "max_tokns=5"), 4, 'has no option "max_tokns"'),
         (("set", "hourly", "--max-runs", "0"), 4, "hint:  It must be 1 or more"),
         (("set", "hourly"), 2, "nothing to change"),
-        (("set", "hourli", "--note", "x"), 3, "hint:  Schedules: hourly"),
+        (("set", "hourli", "--note", "x"), 3, "hint:  Did you mean hourly? Schedules: hourly"),
         (("show", "hourli"), 3, 'error: no schedule named "hourli"'),
         (("next", "hourli"), 3, "hourly"),
         (("runs", "hourli"), 3, "hourly"),
         (("run", "hourli"), 3, "hourly"),
         (("run", "hourly", "--option", "max_tokens=0"), 4, 'option "max_tokens" = 0 is not allowed'),
         (("pause",), 2, "give one name or more, or --all"),
-        (("stop", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
-        (("retry", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
-        (("watch", "00000000-0000-0000-0000-000000000000"), 3, "no run with id"),
+        (("stop", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
+        (("retry", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
+        (("watch", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
         (("backfill", "hourly", "--from", "2026-01-02", "--to", "2026-01-01"), 4, "must end after it starts"),
     ],
 )  # fmt: skip
@@ -221,7 +221,7 @@ def test_retry_of_all_that_failed_of_late(cli: Cli, drive: Any) -> None:
     for name in ("a", "b"):
         drive.end(name, "failed", error="nothing works")
     dry = cli("retry", "--failed", "--since", "1h", "--dry-run")
-    assert dry.stderr == "2 would run again\n"
+    assert dry.stderr == "2 runs would run again\n"
     assert cli("retry", "--failed").exit_code == 2
     assert cli("retry", "--failed", "--schedule", "b", "--yes").exit_code == 0
     drive.work()
@@ -410,15 +410,17 @@ class TestHere:
 
 
 def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connection: Any) -> None:
-    from beat.cli.inspect import CHANGES, DETAILS, OVERVIEW, RUNS
+    from beat.cli.inspect import CHANGES, DETAILS, LIST, RUNS, STATUS
+    from beat.cli.status import SECTIONS
 
     connection.execute(
         "insert into schedule (name, task, every) values ('x', 'tests.counting', '1 hour')"
     )
     shown = [
-        *OVERVIEW.values(),
+        *((one.statement, one.columns) for one in SECTIONS.values()),
+        (LIST, STATUS),
         *DETAILS.values(),
-        ("select * from recent_runs", RUNS),
+        ("select * from every_run", RUNS),
         ("select * from recent_changes", CHANGES),
     ]
     for statement, columns in shown:

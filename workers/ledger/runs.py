@@ -16,7 +16,7 @@ from workers.ledger import machine_locks
 from workers.ledger.states import RUN_ACTIVE, RUN_STATES, RUN_UNFINISHED, quoted
 
 #: Why a run exists.
-TRIGGERS = ("schedule", "manual", "after", "backfill", "retry")
+TRIGGERS = ("schedule", "manual", "system", "after", "backfill", "retry")
 
 
 class Run(Base):
@@ -66,7 +66,9 @@ class Run(Base):
     options: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"), comment="Frozen copy of the options it runs with"
     )
-    trigger: Mapped[str] = mapped_column(comment="schedule | manual | after | backfill | retry")
+    trigger: Mapped[str] = mapped_column(
+        comment="schedule | manual | system | after | backfill | retry"
+    )
     due_at: Mapped[datetime] = mapped_column(
         comment="The due time it stands for (nominal, without jitter)"
     )

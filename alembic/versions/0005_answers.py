@@ -1,0 +1,18 @@
+"""Functions answer in sentences, runs are named by short ids, views fit 120 columns, hints name what the reader uses."""
+
+from pathlib import Path
+
+from workers.migrate import run_sql
+
+revision = "answers"
+down_revision = "permit_partitions"
+
+HERE = Path(__file__).parent
+
+
+def upgrade() -> None:
+    run_sql((HERE / "0005_answers.sql").read_text())
+
+
+def downgrade() -> None:
+    run_sql((HERE / "0005_answers_down.sql").read_text())

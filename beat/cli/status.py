@@ -1,0 +1,115 @@
+"""`schedule status`: one screen of at most 50 lines, what is wrong first."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from workers.cli import FAILED, as_json, command, connect, fail, handle_db_errors, plain, typed
+from workers.cli.output import print_json, say, show, table, terminal_width
+from workers.words import count_words
+
+#: Lines of the screen.
+MAX_LINES = 50
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the screen."""
+
+    statement: str
+    columns: tuple[str, ...]
+    #: Rows that are shown at least, if there are so many.
+    least: int
+    #: What is counted when there are more, and the command that shows all.
+    one: str
+    several: str
+    all_by: str
+    #: What a narrow terminal goes without, in this order.
+    drop: tuple[str, ...] = ()
+
+
+SECTIONS = {
+    "trouble": Section(
+        "select * from trouble order by severity, kind, since",
+        ("severity", "title", "text"), 8, "trouble", "troubles", "doctor",
+    ),
+    "running": Section(
+        "select * from running_now limit 200",
+        ("schedule", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by", "id"), 4,
+        "run", "runs", "schedule watch", ("started_by", "time_left", "failed"),
+    ),
+    "schedules": Section(
+        "select d.* from schedule_detail d join schedule_status s using (name)",
+        ("name", "runs", "state", "last_run", "result", "next_run", "summary", "pause_reason"), 6,
+        "schedule", "schedules", "schedule list", ("pause_reason", "summary", "result", "last_run"),
+    ),
+    "quotas": Section(
+        "select * from quota_status"
+        " order by used::float8 / nullif(allowed, 0) desc nulls last, upstream",
+        ("upstream", "per", "used", "allowed", "share", "resets", "waiting", "blocked_because"), 4,
+        "quota", "quotas", "schedule status --json", ("resets", "share", "blocked_because"),
+    ),
+    "health": Section(
+        "select * from health order by state = 'ok', role, name",
+        ("name", "role", "seen", "state"), 4, "process", "processes", "doctor",
+    ),
+}  # fmt: skip
+
+
+@command("status")
+@as_json
+@handle_db_errors
+def status(as_json: bool) -> None:
+    """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
+    with connect() as connection:
+        found = {key: connection.execute(one.statement).fetchall() for key, one in SECTIONS.items()}
+    if as_json:
+        print_json(
+            {k: [{c: plain(v) for c, v in row.items()} for row in rows] for k, rows in found.items()}
+        )
+    elif sys.stdout.isatty():
+        for line in screen(found, terminal_width()):
+            say(line)
+    else:
+        for number, (key, section) in enumerate(SECTIONS.items()):
+            if number:
+                say()
+            show(found[key], section.columns)
+    errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
+    if errors:
+        fail("; ".join(errors[:3]) + (f"; {len(errors) - 3} more" if len(errors) > 3 else ""),
+             typed("doctor") + " says more", FAILED)  # fmt: skip
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {column: plain(value) for column, value in row.items()}
+
+
+def screen(found: dict[str, Rows], width: int) -> list[str]:
+    """The lines; every section has its least rows, the rest of the screen goes to the first ones."""
+    present = {key: section for key, section in SECTIONS.items() if found[key]}
+    # A heading, a line between sections, one that says how many more, and two of the error.
+    left = MAX_LINES - 3 * len(present) - 4
+    shown = {key: min(len(found[key]), section.least) for key, section in present.items()}
+    left -= sum(shown.values())
+    for key in present:
+        more = max(0, min(left, len(found[key]) - shown[key]))
+        shown[key] += more
+        left -= more
+    lines: list[str] = []
+    for key, section in present.items():
+        lines += [""] if lines else []
+        rows = found[key]
+        lines += table(rows[: shown[key]], section.columns, width, drop=section.drop, lines=1)
+        hidden = len(rows) - shown[key]
+        if hidden:
+            lines.append(
+                f"… {count_words(hidden, section.one, section.several)} more: {typed(section.all_by)}"
+            )
+    if not found["trouble"]:
+        lines = ["no trouble", "", *lines]
+    return lines
