@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
-from beat.cli.status import status
+from beat.cli.status import LIST, status
 from workers.cli import as_json, command, connect, handle_db_errors, say, show, typed
 from workers.words import count_words, duration_words
 
@@ -21,14 +21,6 @@ CHANGES = ("changed_at", "changed_by", "program", "what", "change")
 CHANGES_DROP = ("program", "changed_by")
 AHEAD = ("local", "due_at", "ahead")
 
-#: Problems first, what does not run last.
-LIST = """
-select * from schedule_detail
- order by case when state ~ '^(LATE|set aside|paused itself)' then 1
-               when state = 'on' and result = 'failed' then 1
-               when state = 'on' and result = 'partial' then 2
-               when state like 'paused%%' then 3 when state = 'disabled' then 5 else 4 end, name
-"""
 RUNS_OF = """
 select * from every_run where (%(name)s::text is null or name = %(name)s)
    and (not %(failed)s or state in ('failed', 'partial'))

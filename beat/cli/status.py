@@ -15,6 +15,15 @@ MAX_LINES = 50
 
 Rows = list[dict[str, Any]]
 
+#: Problems first, what does not run last.
+LIST = """
+select * from schedule_detail
+ order by case when state ~ '^(LATE|set aside|paused itself)' then 1
+               when state = 'on' and result = 'failed' then 1
+               when state = 'on' and result = 'partial' then 2
+               when state like 'paused%' then 3 when state = 'disabled' then 5 else 4 end, name
+"""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -43,7 +52,7 @@ SECTIONS = {
         "run", "runs", "schedule watch", ("started_by", "time_left", "failed"),
     ),
     "schedules": Section(
-        "select d.* from schedule_detail d join schedule_status s using (name)",
+        LIST,
         ("name", "runs", "state", "last_run", "result", "next_run", "summary", "pause_reason"), 6,
         "schedule", "schedules", "schedule list", ("pause_reason", "summary", "result", "last_run"),
     ),

@@ -101,9 +101,9 @@ def test_a_dry_run_shows_the_next_five_runs_and_changes_nothing(
         (("run", "hourli"), 3, "hourly"),
         (("run", "hourly", "--option", "max_tokens=0"), 4, 'option "max_tokens" = 0 is not allowed'),
         (("pause",), 2, "give one name or more, or --all"),
-        (("stop", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
-        (("retry", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
-        (("watch", "00000000-0000-0000-0000-000000000000"), 3, "no run \"00000000-0000-0000-0000-000000000000\""),
+        (("stop", "00000000-0000-0000-0000-000000000000"), 3, 'no run "00000000-0000-0000-0000-000000000000"'),
+        (("retry", "00000000-0000-0000-0000-000000000000"), 3, 'no run "00000000-0000-0000-0000-000000000000"'),
+        (("watch", "00000000-0000-0000-0000-000000000000"), 3, 'no run "00000000-0000-0000-0000-000000000000"'),
         (("backfill", "hourly", "--from", "2026-01-02", "--to", "2026-01-01"), 4, "must end after it starts"),
     ],
 )  # fmt: skip
@@ -410,8 +410,8 @@ class TestHere:
 
 
 def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connection: Any) -> None:
-    from beat.cli.inspect import CHANGES, DETAILS, LIST, RUNS, STATUS
-    from beat.cli.status import SECTIONS
+    from beat.cli.inspect import CHANGES, DETAILS, RUNS, STATUS
+    from beat.cli.status import LIST, SECTIONS
 
     connection.execute(
         "insert into schedule (name, task, every) values ('x', 'tests.counting', '1 hour')"
@@ -424,5 +424,5 @@ def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connec
         ("select * from recent_changes", CHANGES),
     ]
     for statement, columns in shown:
-        found = connection.execute(statement, ["x"] * statement.count("%s"))
+        found = connection.execute(statement, ["x"] * statement.count("%s") or None)
         assert set(columns) <= {column.name for column in found.description}, statement
