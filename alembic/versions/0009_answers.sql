@@ -1,20 +1,114 @@
-drop view schedule_status;
-drop view schedule_detail;
-drop view recent_runs;
-drop view every_run;
-drop function run_is_idle(run);
+alter table run_request add column by_system boolean default false not null;
+comment on column run_request.by_system is 'Whether the system asks itself, as for notices that wait';
+-- squawk-ignore ban-drop-constraint
+alter table run drop constraint "trigger is one of those in the docs";
+alter table run add constraint "trigger is one of those in the docs"
+    check (trigger in ('schedule', 'manual', 'system', 'after', 'backfill', 'retry')) not valid;
+-- squawk-ignore constraint-missing-not-valid
+alter table run validate constraint "trigger is one of those in the docs";
+comment on column run.trigger is 'schedule | manual | system | after | backfill | retry';
+-- squawk-ignore ban-drop-function
 drop function run_now(text, text, jsonb);
+-- squawk-ignore ban-drop-function
 drop function pause(text, text, timestamptz);
+-- squawk-ignore ban-drop-function
 drop function resume(text);
+-- squawk-ignore ban-drop-function
 drop function stop_run(uuid, text);
+-- squawk-ignore ban-drop-function
 drop function retry_run(uuid, text);
+-- squawk-ignore ban-drop-function
 drop function pause_all(text);
+-- squawk-ignore ban-drop-function
 drop function resume_all();
+-- squawk-ignore ban-drop-function
 drop function unblock(text, text);
+-- squawk-ignore ban-drop-function
 drop function send_test(text);
-drop function stop_run(text, text);
-drop function retry_run(text, text);
-drop function request_run(text, text, jsonb);
+-- squawk-ignore ban-drop-view
+drop view schedule_status;
+-- squawk-ignore ban-drop-view
+drop view recent_runs;
+create or replace function how_to(in_sql text, as_command text) returns text
+language sql stable
+as $$
+    -- Commands say in app.surface how they are called.
+    select coalesce(nullif(current_setting('app.surface', true), '') || ' ' || as_command, in_sql)
+$$;
+
+comment on function how_to(text, text) is
+    'What to type for it: a command for who uses commands, else SQL';
+
+create or replace function did_you_mean(wanted text, known text[]) returns text
+language sql stable
+as $$
+    select coalesce((select 'Did you mean ' || near || '? ' from unnest(known) near
+                      where similarity(near, wanted) >= 0.3
+                         or length(near) < 5 and lower(left(near, 2)) = lower(left(wanted, 2))
+                      order by near <-> wanted, near limit 1), '')
+$$;
+
+comment on function did_you_mean(text, text[]) is
+    'A question that names the word nearest to a mistyped one; empty when none is near';
+
+create or replace function short_id(id uuid) returns text
+language sql immutable
+as $$ select left(id::text, 8) $$;
+
+comment on function short_id(uuid) is 'The first 8 characters of an id, which tell runs apart';
+
+create or replace function cut_words(words text, width integer) returns text
+language sql immutable
+as $$
+    select case when length(words) <= width then words
+                else rtrim(regexp_replace(left(words, greatest(width - 1, 1)), '\s\S*$', ''), ' ,;:') || '…' end
+$$;
+
+comment on function cut_words(text, integer) is
+    'A text of at most so many characters, cut after a word, with an ellipsis';
+
+create or replace function run_named(wanted text) returns uuid
+language plpgsql stable
+as $$
+declare
+    digits text := replace(lower(btrim(wanted)), '-', '');
+    found uuid[];
+begin
+    -- A schedule's name stands for its last run.
+    select array[r.id] into found from run r
+     where r.schedule = btrim(wanted) and r.state not in ('skipped', 'missed') order by r.created_at desc limit 1;
+    if found is null and digits ~ '^[0-9a-f]{4,32}$' then
+        select array_agg(id) into found from (
+            select r.id from run r
+             where r.id between rpad(digits, 32, '0')::uuid and rpad(digits, 32, 'f')::uuid limit 5) begun;
+    end if;
+    if cardinality(found) = 1 then
+        return found[1];
+    elsif cardinality(found) > 1 then
+        raise exception 'several runs begin with %', wanted
+            using errcode = 'P0002', hint = 'Write more characters: ' || array_to_string(found, ', ');
+    elsif exists (select from schedule where name = btrim(wanted)) then
+        raise exception 'schedule "%" has not run yet', btrim(wanted)
+            using errcode = 'P0002',
+                  hint = format('To run it now: %s', how_to(format('SELECT run_now(%L);', btrim(wanted)), 'schedule run ' || btrim(wanted)));
+    end if;
+    raise exception 'no run "%"', wanted
+        using errcode = 'P0002',
+              hint = did_you_mean(wanted, (select array_agg(name) from schedule))
+                     || 'A run is named by the first 8 characters of its id, or by its schedule for the last one: '
+                     || how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
+end
+$$;
+
+comment on function run_named(text) is
+    'The run with that id, or whose id begins so, or the last one of that schedule; else an error that says how to find it';
+
+create or replace function run_words(run_id uuid) returns text
+language sql stable
+as $$ select 'run ' || short_id(run_id) || coalesce(' of ' || (select coalesce(schedule, task) from run where id = run_id), '') $$;
+
+comment on function run_words(uuid) is 'A run as sentences name it: "run 3f2a9c1b of discovery"';
+
 create or replace function backfill_dues(s schedule, first timestamptz, last timestamptz) returns timestamptz[]
 language plpgsql stable
 as $$
@@ -42,14 +136,16 @@ declare
 begin
     if s.every is null and s.cron is null then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
+            using errcode = '23514', hint = 'Only every and cron have them; to run it once: '
+                         || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
             using errcode = '23514', column = 'overlap',
-                  hint = 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
+                  hint = did_you_mean(overlap, array['skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all'])
+                         || 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
     elsif s.calendar is not null and (known is null or first < known) then
         raise exception 'trading days of % are known %', s.calendar,
                         coalesce('from ' || known || ' on, not at ' || to_char(first, 'YYYY-MM-DD'), 'not at all yet')
@@ -100,7 +196,7 @@ begin
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
-            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_runs LIMIT 10;';
+            using errcode = 'P0002', hint = how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
     end if;
     return new;
 end
@@ -263,8 +359,8 @@ begin
             || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
-        insert into run_request (action, schedule, note)
-        select 'run', name, 'notices wait' from schedule where name = 'send-notices';
+        insert into run_request (action, schedule, by_system, note)
+        select 'run', name, true, 'notices wait' from schedule where name = 'send-notices';
     end if;
     return next;
 end
@@ -283,15 +379,19 @@ begin
     if found.name is null then
         raise exception 'no schedule named "%"', wanted
             using errcode = 'P0002',
-                  hint = 'Schedules: ' || coalesce((select string_agg(name, ', ' order by name) from (
-                      select name from schedule order by name <-> wanted limit 12) near), 'none yet');
+                  hint = did_you_mean(wanted, (select array_agg(name) from schedule))
+                         || 'Schedules: ' || coalesce((select string_agg(name, ', ' order by name) from (
+                      select name from schedule order by name <-> wanted limit 12) near), 'none yet')
+                         || case when (select count(*) from schedule) > 12
+                                 then format(' (12 of %s: %s)', (select count(*) from schedule),
+                                             how_to('SELECT name FROM schedule;', 'schedule list')) else '' end;
     end if;
     return found;
 end
 $$;
 comment on function schedule_named(text) is 'The schedule of that name, or an error that lists the names';
 
-create or replace function run_now(schedule_name text, reason text default null, with_options jsonb default null)
+create or replace function request_run(schedule_name text, reason text default null, with_options jsonb default null)
 returns run_request language plpgsql
 as $$
 declare
@@ -308,10 +408,24 @@ begin
     return asked;
 end
 $$;
-comment on function run_now(text, text, jsonb) is 'Run a schedule now: SELECT run_now(''prices-nightly'', ''why'');';
+comment on function request_run(text, text, jsonb) is 'Request a run of a schedule, for programs: the row of run_request';
+
+create or replace function run_now(schedule_name text, reason text default null, with_options jsonb default null)
+returns text language plpgsql
+as $$
+declare
+    asked run_request := request_run(schedule_name, reason, with_options);
+begin
+    return format('Run %s of %s is requested.%s', short_id(asked.new_run_id), asked.schedule,
+                  case when exists (select from heartbeat where role = 'beat' and seen_at > clock_timestamp() - interval '30 seconds')
+                       then ' Beat starts it now.' else ' No beat runs: it starts when one does.' end);
+end
+$$;
+comment on function run_now(text, text, jsonb) is
+    'Run a schedule now; answers with the id of the run: SELECT run_now(''prices-nightly'', ''why'');';
 
 create or replace function pause(schedule_name text, why text default null, until timestamptz default 'infinity')
-returns schedule language plpgsql
+returns text language plpgsql
 as $$
 declare
     kept schedule := schedule_named(schedule_name);
@@ -320,7 +434,8 @@ begin
     if until is null or until <= clock_timestamp() then
         raise exception 'a pause must end in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
-                  hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
+                  hint = how_to(format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name),
+                                format('schedule pause %s --for 2h; without an end, leave --for out', kept.name));
     end if;
     -- A pause that is made longer keeps its reason.
     update schedule
@@ -328,22 +443,26 @@ begin
            pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
      where name = kept.name returning * into kept;
     perform schedule_says_disabled(kept);
-    return kept;
+    return format('%s %s%s%s.', kept.name, case when kept.enabled then 'is paused' else 'stays disabled and is paused' end,
+                  case when until = 'infinity' then '' else ' until ' || to_char(until at time zone kept.timezone, 'YYYY-MM-DD HH24:MI') || ' ' || kept.timezone end,
+                  coalesce(': ' || kept.pause_reason, ''));
 end
 $$;
 comment on function pause(text, text, timestamptz) is 'Pause a schedule: SELECT pause(''prices-nightly'', ''why'', now() + interval ''2 hours'');';
 
-create or replace function resume(schedule_name text) returns schedule language plpgsql
+create or replace function resume(schedule_name text) returns text language plpgsql
 as $$
 declare
     kept schedule := schedule_named(schedule_name);
+    was_paused boolean := kept.paused_until > clock_timestamp()
+        or exists (select from schedule_state where schedule = kept.name and tripped_at is not null);
 begin
     perform require_operator('schedule', 'change');
     -- Clears an automatic pause too: beat plans anew whatever was edited.
     update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
      where name = kept.name returning * into kept;
     perform schedule_says_disabled(kept);
-    return kept;
+    return kept.name || case when not kept.enabled then ' stays disabled.' when was_paused then ' is resumed.' else ' was not paused.' end;
 end
 $$;
 comment on function resume(text) is 'End a pause, also an automatic one; plans from now on, without a backlog';
@@ -353,63 +472,78 @@ as $$
 begin
     if not s.enabled then
         raise notice '"%" is disabled and does not run%', s.name, coalesce(': ' || s.note, '')
-            using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
+            using hint = 'To enable it: ' || how_to(format('UPDATE schedule SET enabled = true WHERE name = %L;', s.name),
+                                                    format('schedule set %s --enabled', s.name));
     elsif (select paused from pause_switch) then
-        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
+        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: ' || how_to('SELECT resume_all();', 'schedule resume --all');
     end if;
 end
 $$;
 comment on function schedule_says_disabled(schedule) is 'Notice to whoever pauses or resumes a schedule that is disabled';
 
-create or replace function stop_run(run uuid, reason text default null) returns run_request language plpgsql
+create or replace function stop_run(run text, reason text default null) returns text language plpgsql
 as $$
 declare
+    wanted uuid;
+    ended text;
+begin
+    perform require_operator('run_request', 'insert into');
+    wanted := run_named(run);
+    select r.state into ended from run r where r.id = wanted and r.finished_at is not null;
+    insert into run_request (action, run_id, note) values ('stop', wanted, reason);
+    return upper(left(run_words(wanted), 1)) || substr(run_words(wanted), 2)
+           || coalesce(' has ended already: ' || ended || '.', ' is asked to stop.');
+end
+$$;
+comment on function stop_run(text, text) is
+    'Stop a run: waiting batches end at once, running ones at their next call; a schedule''s name stands for its last run';
+
+create or replace function retry_run(run text, reason text default null) returns text language plpgsql
+as $$
+declare
+    wanted uuid;
     asked run_request;
 begin
     perform require_operator('run_request', 'insert into');
-    if not exists (select from run r where r.id = stop_run.run) then
-        raise exception 'no run with id %', run
-            using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
-    end if;
-    insert into run_request (action, run_id, note) values ('stop', run, reason) returning * into asked;
-    return asked;
+    wanted := run_named(run);
+    insert into run_request (action, run_id, note) values ('retry', wanted, reason) returning * into asked;
+    return format('Run %s is requested: %s again, with the same options.', short_id(asked.new_run_id), run_words(wanted));
 end
 $$;
-comment on function stop_run(uuid, text) is 'Stop a run: waiting batches end at once, running ones at their next call';
+comment on function retry_run(text, text) is 'Run a run again with the same options; a schedule''s name stands for its last run';
 
-create or replace function retry_run(run uuid, reason text default null) returns run_request language plpgsql
+create or replace function stop_run(run uuid, reason text default null) returns text language sql
+as $$ select stop_run(run::text, reason) $$;
+comment on function stop_run(uuid, text) is 'Stop a run, by the id that a column holds: SELECT stop_run(id) FROM running_now;';
+
+create or replace function retry_run(run uuid, reason text default null) returns text language sql
+as $$ select retry_run(run::text, reason) $$;
+comment on function retry_run(uuid, text) is 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
+
+create or replace function pause_all(why text default null) returns text language plpgsql
 as $$
-declare
-    asked run_request;
 begin
-    perform require_operator('run_request', 'insert into');
-    if not exists (select from run r where r.id = retry_run.run) then
-        raise exception 'no run with id %', run
-            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
-    end if;
-    insert into run_request (action, run_id, note) values ('retry', run, reason) returning * into asked;
-    return asked;
+    perform require_operator('pause_switch', 'change');
+    update pause_switch set paused = true, note = coalesce(why, case when paused then note end);
+    return 'Everything is paused; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all');
 end
-$$;
-comment on function retry_run(uuid, text) is 'Run a run again with the same options';
-
-
-create or replace function pause_all(why text default null) returns pause_switch language sql
-as $$
-    select require_operator('pause_switch', 'change');
-    update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
 $$;
 comment on function pause_all(text) is 'Pause everything with one switch; pauses of single schedules stay';
 
-create or replace function resume_all() returns pause_switch language sql
+create or replace function resume_all() returns text language plpgsql
 as $$
-    select require_operator('pause_switch', 'change');
-    update pause_switch set paused = false, note = null returning *
+declare
+    still bigint := (select count(*) from schedule where paused_until > clock_timestamp());
+begin
+    perform require_operator('pause_switch', 'change');
+    update pause_switch set paused = false, note = null;
+    return 'The pause of everything is over' || case when still > 0 then '; paused by themselves: ' || still else '' end || '.';
+end
 $$;
 comment on function resume_all() is 'Undo pause_all; plans from now on, without a backlog';
 
 create or replace function options_check(task text, options jsonb, schema jsonb) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 declare
     name text;
@@ -418,7 +552,7 @@ declare
     wanted text;
     known text;
 begin
-    if options is null or options = '{}' and not schema ? 'required' then
+    if options is null or options = '{}' and not schema ?| array['required', 'arguments'] then
         return;
     end if;
     select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
@@ -426,7 +560,8 @@ begin
         rule := schema -> 'properties' -> name;
         if rule is null then
             raise exception '% has no option "%"', task, name
-                using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no options');
+                using errcode = '23514', column = 'options', 
+                      hint = did_you_mean(name, string_to_array(known, ', ')) || 'It takes: ' || coalesce(known, 'no options');
         end if;
         if not option_fits(value, rule, schema -> '$defs') then
             wanted := option_words(rule, schema -> '$defs');
@@ -441,6 +576,9 @@ begin
                       hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
         end if;
     end loop;
+    if schema ? 'arguments' then
+        perform arguments_check(task, coalesce(options -> 'args', '[]'), coalesce(options -> 'kwargs', '{}'), schema);
+    end if;
 end
 $$;
 
@@ -452,8 +590,8 @@ language plpgsql
 as $$
 begin
     -- A follower begins by itself, though only after success: then nothing need be asked for.
-    insert into run_request (action, schedule, note)
-    select 'run', s.name, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', s.name, true, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
       from schedule s
      where s.task = 'tasks.discovery.profile' and s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)
        and exists (select from token_profile p where p.run_id = new.id and p.profiled_at is null)
@@ -506,7 +644,7 @@ begin
     if not exists (select from upstream where name = new.upstream) then
         raise exception 'no upstream named "%"', new.upstream
             using errcode = '23503', column = 'upstream',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+                  hint = did_you_mean(new.upstream, (select array_agg(name) from upstream)) || 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     return new;
 end
@@ -533,8 +671,8 @@ create or replace function rule_to_check() returns trigger
 language plpgsql
 as $$
 begin
-    insert into run_request (action, schedule, note)
-    select 'run', name, 'rules were edited' from schedule where name = 'check-rules';
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', name, true, 'rules were edited' from schedule where name = 'check-rules';
     return null;
 end
 $$;
@@ -580,7 +718,7 @@ begin
         raise exception 'a schedule cannot be renamed'
             using errcode = '23514', column = 'name',
                   detail = format('Run history is filed under the name "%s".', old.name),
-                  hint = format('Insert a new one, then: DELETE FROM schedule WHERE name = %L;', old.name);
+                  hint = 'Insert a new one, then: ' || how_to(format('DELETE FROM schedule WHERE name = %L;', old.name), 'schedule remove ' || old.name);
     end if;
     if not is_new and new.task is distinct from old.task then
         raise exception 'the task of a schedule cannot be changed'
@@ -593,7 +731,8 @@ begin
     if is_new and (kind is null or kind.retired_at is not null) then
         raise exception 'no worker knows a task named "%"', coalesce(new.task, '')
             using errcode = '23514', column = 'task',
-                  hint = 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
+                  hint = did_you_mean(new.task, (select array_agg(name) from task_kind where retired_at is null))
+                         || 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
                                                         from task_kind where retired_at is null), 'none yet: run the migrate step');
     end if;
 
@@ -614,11 +753,13 @@ begin
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
         raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
+                  hint = 'To pause it: ' || how_to(format('SELECT pause(%L, %L);', new.name, new.pause_reason),
+                                                   format('schedule pause %s --note %L;', new.name, new.pause_reason))
+                         || ' other remarks belong in note.';
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
-            using hint = format('To run it now: SELECT run_now(%L);', new.name);
+            using hint = 'To run it now: ' || how_to(format('SELECT run_now(%L);', new.name), 'schedule run ' || new.name);
     end if;
     if new.every is not null and (is_new or new.every is distinct from old.every) then
         perform schedule_check_every(new.every, kind);
@@ -639,10 +780,13 @@ begin
         perform options_check(new.task, new.options, kind.options_schema);
     end if;
     if new.queue is not null and (is_new or new.queue is distinct from old.queue) then
-        select string_agg(distinct queue, ', ' order by queue) into found_text from task_kind;
-        if not exists (select from task_kind where queue = new.queue) then
+        select string_agg(name, ', ' order by name) into found_text
+          from (select queue.name from queue union select task_kind.queue from task_kind) known;
+        if not exists (select from task_kind where queue = new.queue) and not exists (select from queue where queue.name = new.queue) then
             raise exception 'no worker serves a queue named "%"', new.queue
-                using errcode = '23514', column = 'queue', hint = 'Queues: ' || found_text;
+                using errcode = '23514', column = 'queue',
+                      hint = did_you_mean(new.queue, string_to_array(found_text, ', '))
+                             || format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
         end if;
     end if;
     return new;
@@ -687,16 +831,17 @@ begin
     end if;
     raise exception 'unknown calendar "%"', mic
         using errcode = '23514', column = 'calendar',
-              hint = format('An exchange''s MIC: %s … All: SELECT mic, title FROM market;',
+              hint = did_you_mean(mic, (select array_agg(market.mic) from market)) || format('An exchange''s MIC: %s … All: %s',
                             (select string_agg(m.mic, ', ')
-                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m));
+                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m),
+                            'SELECT mic, title FROM market;');
 end
 $$;
 
 comment on function schedule_check_calendar(text) is 'Refuses an exchange that is not in table market';
 
 create or replace function schedule_check_every(every interval, kind task_kind) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     if extract(year from every) <> 0 or extract(month from every) <> 0 then
@@ -725,7 +870,7 @@ begin
         raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
-                  hint = 'To stop it for a while: SELECT pause(name, ''why'').';
+                  hint = 'To stop it for a while: ' || how_to('SELECT pause(name, ''why'').', 'schedule pause NAME.');
     end if;
 end
 $$;
@@ -734,12 +879,13 @@ comment on function schedule_check_every(interval, task_kind) is
     'Refuses an interval with months, or outside what its kind allows';
 
 create or replace function schedule_check_word(name text, given text, known text[]) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     if not given = any (known) then
         raise exception '% = "%" is not known', name, given
-            using errcode = '23514', column = name, hint = 'One of: ' || array_to_string(known, ', ') || '.';
+            using errcode = '23514', column = name, 
+                  hint = did_you_mean(given, known) || 'One of: ' || array_to_string(known, ', ') || '.';
     end if;
 end
 $$;
@@ -747,7 +893,7 @@ $$;
 comment on function schedule_check_word(text, text, text[]) is 'Refuses a word that is not one of those known';
 
 create or replace function schedule_check_values(new schedule) returns void
-language plpgsql immutable
+language plpgsql stable
 as $$
 declare
     name text;
@@ -801,7 +947,7 @@ $$;
 comment on function schedule_check_values(schedule) is
     'Refuses impossible values before the CHECK constraints do, with a hint';
 
-create or replace view schedule_status as
+create or replace view schedule_detail as
 select s.name,
        schedule_words(s) as runs,
        case
@@ -848,15 +994,54 @@ select s.name,
                order by r.created_at desc limit 20) ended) recent on true
  order by s.name;
 
-comment on view schedule_status is 'Start here: every schedule, when it runs, how it went, when it runs next';
-comment on column schedule_status.seen_by_beat is 'Whether beat has planned the latest edit';
-comment on column schedule_status.success_rate is 'Of the last 20 runs; a partial one is no success';
-comment on column schedule_status.partial_rate is 'Of the last 20 runs: those of which some items failed or were deferred';
-comment on column schedule_status.pause_reason is 'Why it is paused now, or why everything is';
-comment on column schedule_status.paused_by is 'Who paused it, or everything';
-comment on column schedule_status.median_duration is 'Of the last 20 runs';
+comment on view schedule_detail is 'Every schedule with all that is known of it, for programs; schedule_status is for people';
+comment on column schedule_detail.seen_by_beat is 'Whether beat has planned the latest edit';
+comment on column schedule_detail.success_rate is 'Of the last 20 runs; a partial one is no success';
+comment on column schedule_detail.partial_rate is 'Of the last 20 runs: those of which some items failed or were deferred';
+comment on column schedule_detail.pause_reason is 'Why it is paused now, or why everything is';
+comment on column schedule_detail.paused_by is 'Who paused it, or everything';
+comment on column schedule_detail.median_duration is 'Of the last 20 runs';
 
-create or replace function send_test(channel_name text) returns notice language plpgsql as $$
+create or replace view schedule_status as
+with known as materialized (
+    select d.name, cut_words(d.runs, 26) as runs,
+           case when d.state like 'paused itself%' then 'paused itself'
+                when d.state like 'paused%' then 'paused'
+                when d.state like 'set aside%' then 'set aside'
+                when d.state like 'LATE%' then 'LATE'
+                else d.state end as state,
+           case when d.last_run_at is null then 'never'
+                when d.result in ('due', 'held', 'running') then d.result
+                else d.result || ' ' || d.last_run end as last_run,
+           case when d.next_run = 'not scheduled' then '' else d.next_run end as next_run,
+           case when d.state like 'paused until%' then concat_ws(': ', substr(d.state, 8), d.pause_reason)
+                when d.state like 'paused itself%' then substr(d.state, 16)
+                when d.state like 'paused%' then coalesce(d.pause_reason, 'no reason given')
+                when d.state like 'set aside%' then substr(d.state, 12)
+                when d.state like 'LATE%' then substr(d.state, 6)
+                when d.state = 'disabled' then d.note
+                else coalesce(d.summary, d.note) end as about,
+           case when d.state like any (array['LATE%', 'set aside%', 'paused itself%']) or d.result = 'failed' and d.state = 'on' then 1
+                when d.result = 'partial' and d.state = 'on' then 2
+                when d.state like 'paused%' then 3
+                when d.state = 'disabled' then 5
+                else 4 end as place
+      from schedule_detail d
+), room as (
+    -- What the other columns leave of 120, with borders and blanks.
+    select greatest(12, 120 - 17 - max(length(name)) - max(length(runs)) - max(length(state))
+                            - max(length(last_run)) - max(length(next_run))) as width
+      from known
+)
+select k.name, k.runs, k.state, k.last_run, k.next_run, cut_words(k.about, room.width) as about
+  from known k cross join room
+ order by k.place, k.name;
+
+comment on view schedule_status is
+    'Start here: every schedule, problems first, at most 120 columns wide; schedule_detail has everything';
+comment on column schedule_status.about is 'Why it is paused or failed, or what its last run found';
+
+create or replace function send_test(channel_name text) returns text language plpgsql as $$
 declare
     target channel;
     written notice;
@@ -865,7 +1050,7 @@ begin
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
-            using hint = format('Channels: %s',
+            using hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
                 (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
     end if;
     if not target.enabled then
@@ -877,8 +1062,9 @@ begin
             jsonb_build_object('title', 'Test',
                                'text', format('Watchkeeper can reach you through the channel %s.', target.name)))
     returning * into written;
-    perform run_now('send-notices', 'test of ' || target.name);
-    return written;
+    perform request_run('send-notices', 'test of ' || target.name);
+    return format('Notice %s goes to %s; the server''s answer: %s', written.id, target.name,
+                  how_to('SELECT * FROM notice_log LIMIT 5;', 'notify outbox'));
 end
 $$;
 comment on function send_test(text) is
@@ -934,7 +1120,7 @@ union all
 select 'paused', 'everything', 'everything is paused',
        'by ' || coalesce(p.changed_by, 'somebody')
        || coalesce(' since ' || to_char(p.changed_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', '')
-       || ': ' || coalesce(p.note, 'no reason given') || '; to end it: SELECT resume_all();',
+       || ': ' || coalesce(p.note, 'no reason given') || '; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all'),
        'error', p.changed_at
   from pause_switch p where p.paused
 union all
@@ -992,7 +1178,7 @@ select 'notices held', c.name,
 union all
 select 'notices dead', n.channel, 'notices for ' || n.channel || ' were given up',
        count(*) || ' in the last day, the last because: ' || coalesce((array_agg(n.answer order by n.id desc))[1], 'no answer kept')
-       || '; once that is fixed: celery -A workers.app notify resend',
+       || '; once that is fixed: ' || how_to('UPDATE notice SET state = ''waiting'' WHERE state = ''dead'';', 'notify resend'),
        'error', min(n.not_before)
   from notice n where n.state = 'dead' and n.not_before > clock_timestamp() - interval '1 day' group by n.channel
 union all
@@ -1016,7 +1202,7 @@ comment on column trouble.subject is 'Schedule, process, queue, channel or upstr
 comment on column trouble.severity is 'error: schedule status and doctor exit 1; warning: it ends by itself';
 comment on column trouble.since is 'Since when, as far as is known';
 
-create or replace function unblock(upstream_name text, why text default null) returns upstream
+create or replace function unblock(upstream_name text, why text default null) returns text
 language plpgsql
 as $$
 declare
@@ -1027,18 +1213,18 @@ begin
     if kept.name is null then
         raise exception 'no upstream named "%"', upstream_name
             using errcode = 'P0002',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+                  hint = did_you_mean(upstream_name, (select array_agg(name) from upstream)) || 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     if not kept.enabled then
         raise exception 'upstream "%" is disabled, not blocked', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'Upstream % is not blocked.', kept.name;
+        return format('Upstream %s is not blocked.', kept.name);
     end if;
     update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
-    return kept;
+    return format('%s is unblocked; one call tries first.', kept.name);
 end
 $$;
 comment on function unblock(text, text) is
@@ -1071,14 +1257,41 @@ select r.schedule, r.task,
  order by r.created_at;
 comment on view running_now is 'Active runs, their progress, and what they wait for';
 
-create or replace view recent_runs as
+create or replace function run_is_idle(r run) returns boolean
+language sql immutable
+as $$
+    select r.state = 'succeeded' and r.task like any ('{tasks.upkeep.%,tasks.watches.%}') and r.result ? 'counts'
+       and not exists (select from jsonb_each(r.result -> 'counts') c(key, value) where c.value not in ('0', 'null', '[]'))
+$$;
+comment on function run_is_idle(run) is 'Whether it is upkeep that found nothing to do';
+
+create or replace view every_run as
 select ago_words(r.created_at) as ago, coalesce(r.schedule, r.task) as name, r.trigger, r.state,
        coalesce(r.error, r.reason, r.result ->> 'summary') as summary,
        duration_words(date_trunc('milliseconds', r.finished_at - r.started_at)) as took,
        r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
-       r.started_at, r.finished_at, r.finished_at - r.started_at as took_interval, r.requested_by
+       r.started_at, r.finished_at, r.finished_at - r.started_at as took_interval, r.requested_by, run_is_idle(r) as idle
   from run r order by r.created_at desc;
-comment on view recent_runs is 'Runs, the newest first; add LIMIT';
+comment on view every_run is 'Runs, the newest first, also upkeep that found nothing to do; add LIMIT';
+comment on column every_run.idle is 'Whether it is upkeep that found nothing to do';
+
+create or replace view recent_runs as
+select r.ago, r.name, r.trigger, r.state, r.summary, r.took, r.done, r.failed, r.deferred, r.total, r.due_at, r.created_at, r.id,
+       r.started_at, r.finished_at, r.took_interval, r.requested_by, 1 as runs
+  from every_run r where r.idle is not true
+union all
+select ago_words(folded.at), s.name, null, 'succeeded', folded.runs || ' × nothing to do within a day', null,
+       0, 0, 0, 0, null, folded.at, folded.id, null, null, null, null, folded.runs
+  from schedule s
+ cross join lateral (
+     select max(r.created_at) as at, count(*)::integer as runs, (array_agg(r.id order by r.created_at desc))[1] as id
+       from run r
+      where r.schedule = s.name and r.created_at > clock_timestamp() - interval '1 day' and run_is_idle(r)) folded
+ where s.task like any ('{tasks.upkeep.%,tasks.watches.%}') and folded.runs > 0
+ order by created_at desc;
+comment on view recent_runs is
+    'Runs, the newest first; upkeep that found nothing to do is one row a schedule; add LIMIT; every_run has all';
+comment on column recent_runs.runs is 'How many runs the row stands for';
 
 create or replace view recent_failures as
 select ago_words(r.finished_at) as ago, coalesce(r.schedule, r.task) as name, r.state, r.error,
@@ -1128,16 +1341,3 @@ select c.changed_at, c.changed_by, c.program,
        c.table_name || ' ' || c.name as what, c.id, c.old, c.new
   from change c order by c.id desc;
 comment on view recent_changes is 'Who changed what, the newest first; add LIMIT; to undo one: SELECT undo_change(id);';
-drop function run_words(uuid);
-drop function run_named(text);
-drop function cut_words(text, integer);
-drop function short_id(uuid);
-drop function did_you_mean(text, text[]);
-drop function how_to(text, text);
-update run set trigger = 'manual' where trigger = 'system';
-alter table run drop constraint "trigger is one of those in the docs";
-alter table run add constraint "trigger is one of those in the docs"
-    check (trigger in ('schedule', 'manual', 'after', 'backfill', 'retry')) not valid;
-alter table run validate constraint "trigger is one of those in the docs";
-comment on column run.trigger is 'schedule | manual | after | backfill | retry';
-alter table run_request drop column by_system;
