@@ -490,14 +490,16 @@ declare
 begin
     if s.every is null and s.cron is null then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = format('Only every and cron have them; to run it once: SELECT run_now(%L);', s.name);
+            using errcode = '23514', hint = 'Only every and cron have them; to run it once: '
+                         || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
             using errcode = '23514', column = 'overlap',
-                  hint = 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
+                  hint = did_you_mean(overlap, array['skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all'])
+                         || 'One of skip, buffer_one, buffer_all, cancel_other, allow_all.';
     elsif s.calendar is not null and (known is null or first < known) then
         raise exception 'trading days of % are known %', s.calendar,
                         coalesce('from ' || known || ' on, not at ' || to_char(first, 'YYYY-MM-DD'), 'not at all yet')
@@ -934,6 +936,17 @@ $_$;
 -- Name: FUNCTION cron_words(cron text, timezone text); Type: COMMENT
 COMMENT ON FUNCTION public.cron_words(cron text, timezone text) IS 'A cron text in words: "weekdays at 00:00 New York"; what is out of the ordinary stays as it is written';
 
+-- Name: cut_words(text, integer); Type: FUNCTION
+CREATE FUNCTION public.cut_words(words text, width integer) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    select case when length(words) <= width then words
+                else rtrim(regexp_replace(left(words, greatest(width - 1, 1)), '\s\S*$', ''), ' ,;:') || '…' end
+$_$;
+
+-- Name: FUNCTION cut_words(words text, width integer); Type: COMMENT
+COMMENT ON FUNCTION public.cut_words(words text, width integer) IS 'A text of at most so many characters, cut after a word, with an ellipsis';
+
 -- Name: day_start(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.day_start(timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -947,6 +960,19 @@ $$;
 
 -- Name: FUNCTION day_start(timezone text, now_ timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.day_start(timezone text, now_ timestamp with time zone) IS 'When the day of a timezone''s calendar began';
+
+-- Name: did_you_mean(text, text[]); Type: FUNCTION
+CREATE FUNCTION public.did_you_mean(wanted text, known text[]) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce((select 'Did you mean ' || near || '? ' from unnest(known) near
+                      where similarity(near, wanted) >= 0.3
+                         or length(near) < 5 and lower(left(near, 2)) = lower(left(wanted, 2))
+                      order by near <-> wanted, near limit 1), '')
+$$;
+
+-- Name: FUNCTION did_you_mean(wanted text, known text[]); Type: COMMENT
+COMMENT ON FUNCTION public.did_you_mean(wanted text, known text[]) IS 'A question that names the word nearest to a mistyped one; empty when none is near';
 
 -- Name: drop_partition(text, timestamp with time zone, integer); Type: FUNCTION
 CREATE FUNCTION public.drop_partition(of_table text, before timestamp with time zone, max_rows integer, OUT partition text, OUT about_rows bigint) RETURNS record
@@ -1093,8 +1119,8 @@ begin
             || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
-        insert into run_request (action, schedule, note)
-        select 'run', name, 'notices wait' from schedule where name = 'send-notices';
+        insert into run_request (action, schedule, by_system, note)
+        select 'run', name, true, 'notices wait' from schedule where name = 'send-notices';
     end if;
     return next;
 end
@@ -1171,6 +1197,17 @@ $$;
 
 -- Name: FUNCTION guarded_role(relation oid); Type: COMMENT
 COMMENT ON FUNCTION public.guarded_role(relation oid) IS 'operator or viewer when the present role is one and no more; null for those who may write everything';
+
+-- Name: how_to(text, text); Type: FUNCTION
+CREATE FUNCTION public.how_to(in_sql text, as_command text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    -- Commands say in app.surface how they are called.
+    select coalesce(nullif(current_setting('app.surface', true), '') || ' ' || as_command, in_sql)
+$$;
+
+-- Name: FUNCTION how_to(in_sql text, as_command text); Type: COMMENT
+COMMENT ON FUNCTION public.how_to(in_sql text, as_command text) IS 'What to type for it: a command for who uses commands, else SQL';
 
 -- Name: in_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
@@ -1515,7 +1552,7 @@ COMMENT ON FUNCTION public.option_words(rule jsonb, defs jsonb) IS 'What an opti
 
 -- Name: options_check(text, jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.options_check(task text, options jsonb, schema jsonb) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     AS $_$
 declare
     name text;
@@ -1532,7 +1569,8 @@ begin
         rule := schema -> 'properties' -> name;
         if rule is null then
             raise exception '% has no option "%"', task, name
-                using errcode = '23514', column = 'options', hint = 'It takes: ' || coalesce(known, 'no options');
+                using errcode = '23514', column = 'options', 
+                      hint = did_you_mean(name, string_to_array(known, ', ')) || 'It takes: ' || coalesce(known, 'no options');
         end if;
         if not option_fits(value, rule, schema -> '$defs') then
             wanted := option_words(rule, schema -> '$defs');
@@ -1665,7 +1703,7 @@ $$;
 COMMENT ON FUNCTION public.past_words(passed interval) IS 'How long ago, in the greatest unit: "just now", "3m ago", or "never"';
 
 -- Name: pause(text, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone) RETURNS public.schedule
+CREATE FUNCTION public.pause(schedule_name text, why text DEFAULT NULL::text, until timestamp with time zone DEFAULT 'infinity'::timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1675,7 +1713,8 @@ begin
     if until is null or until <= clock_timestamp() then
         raise exception 'a pause must end in the future, not at %', coalesce(until::text, 'null')
             using errcode = '23514', column = 'paused_until',
-                  hint = format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name);
+                  hint = how_to(format('SELECT pause(%L, ''why'', now() + interval ''2 hours''); without an end: SELECT pause(%L, ''why'');', kept.name, kept.name),
+                                format('schedule pause %s --for 2h; without an end, leave --for out', kept.name));
     end if;
     -- A pause that is made longer keeps its reason.
     update schedule
@@ -1683,47 +1722,24 @@ begin
            pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
      where name = kept.name returning * into kept;
     perform schedule_says_disabled(kept);
-    return kept;
+    return format('%s %s%s%s.', kept.name, case when kept.enabled then 'is paused' else 'stays disabled and is paused' end,
+                  case when until = 'infinity' then '' else ' until ' || to_char(until at time zone kept.timezone, 'YYYY-MM-DD HH24:MI') || ' ' || kept.timezone end,
+                  coalesce(': ' || kept.pause_reason, ''));
 end
 $$;
 
 -- Name: FUNCTION pause(schedule_name text, why text, until timestamp with time zone); Type: COMMENT
 COMMENT ON FUNCTION public.pause(schedule_name text, why text, until timestamp with time zone) IS 'Pause a schedule: SELECT pause(''prices-nightly'', ''why'', now() + interval ''2 hours'');';
 
--- Name: pause_switch; Type: TABLE
-CREATE TABLE public.pause_switch (
-    single boolean DEFAULT true NOT NULL,
-    paused boolean DEFAULT false NOT NULL,
-    note text,
-    changed_by text,
-    changed_at timestamp with time zone,
-    CONSTRAINT "there is one switch only" CHECK (single)
-);
-
--- Name: TABLE pause_switch; Type: COMMENT
-COMMENT ON TABLE public.pause_switch IS 'One row: whether everything is paused.';
-
--- Name: COLUMN pause_switch.single; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.single IS 'Always true: one row';
-
--- Name: COLUMN pause_switch.paused; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.paused IS 'Nothing is claimed';
-
--- Name: COLUMN pause_switch.note; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.note IS 'Why';
-
--- Name: COLUMN pause_switch.changed_by; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.changed_by IS 'Who';
-
--- Name: COLUMN pause_switch.changed_at; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.changed_at IS 'When';
-
 -- Name: pause_all(text); Type: FUNCTION
-CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS public.pause_switch
-    LANGUAGE sql
+CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
     AS $$
-    select require_operator('pause_switch', 'change');
-    update pause_switch set paused = true, note = coalesce(why, case when paused then note end) returning *
+begin
+    perform require_operator('pause_switch', 'change');
+    update pause_switch set paused = true, note = coalesce(why, case when paused then note end);
+    return 'Everything is paused; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all');
+end
 $$;
 
 -- Name: FUNCTION pause_all(why text); Type: COMMENT
@@ -1997,8 +2013,8 @@ CREATE FUNCTION public.profile_asked() RETURNS trigger
     AS $$
 begin
     -- A follower begins by itself, though only after success: then nothing need be asked for.
-    insert into run_request (action, schedule, note)
-    select 'run', s.name, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', s.name, true, 'early buyers of tokens chosen by ' || coalesce(new.schedule, 'run ' || new.id)
       from schedule s
      where s.task = 'tasks.discovery.profile' and s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)
        and exists (select from token_profile p where p.run_id = new.id and p.profiled_at is null)
@@ -2047,7 +2063,7 @@ begin
     if not exists (select from upstream where name = new.upstream) then
         raise exception 'no upstream named "%"', new.upstream
             using errcode = '23503', column = 'upstream',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+                  hint = did_you_mean(new.upstream, (select array_agg(name) from upstream)) || 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     return new;
 end
@@ -2055,57 +2071,6 @@ $$;
 
 -- Name: FUNCTION quota_check(); Type: COMMENT
 COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses an invalid limit, with a hint';
-
--- Name: require_operator(regclass, text); Type: FUNCTION
-CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
-    LANGUAGE plpgsql STABLE
-    AS $$
-begin
-    if guarded_role(relation) = 'viewer' then
-        raise exception 'a viewer cannot % %', verb, relation
-            using errcode = '42501',
-                  detail = format('"%s" may read everything and change nothing.',
-                                  case when session_user = 'console' then actor() else current_user::text end),
-                  hint = 'Ask an operator; or an owner, for: '
-                         || case when session_user = 'console'
-                                 then format('celery -A workers.app console person change %s --role operator', actor())
-                                 else format('GRANT operator TO %I;', session_user) end;
-    end if;
-end
-$$;
-
--- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
-COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why; without a grant no trigger could';
-
--- Name: resume(text); Type: FUNCTION
-CREATE FUNCTION public.resume(schedule_name text) RETURNS public.schedule
-    LANGUAGE plpgsql
-    AS $$
-declare
-    kept schedule := schedule_named(schedule_name);
-begin
-    perform require_operator('schedule', 'change');
-    -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
-     where name = kept.name returning * into kept;
-    perform schedule_says_disabled(kept);
-    return kept;
-end
-$$;
-
--- Name: FUNCTION resume(schedule_name text); Type: COMMENT
-COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now on, without a backlog';
-
--- Name: resume_all(); Type: FUNCTION
-CREATE FUNCTION public.resume_all() RETURNS public.pause_switch
-    LANGUAGE sql
-    AS $$
-    select require_operator('pause_switch', 'change');
-    update pause_switch set paused = false, note = null returning *
-$$;
-
--- Name: FUNCTION resume_all(); Type: COMMENT
-COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now on, without a backlog';
 
 -- Name: run_request; Type: TABLE
 CREATE TABLE public.run_request (
@@ -2126,6 +2091,7 @@ CREATE TABLE public.run_request (
     answer text,
     answer_run_id uuid,
     new_run_id uuid,
+    by_system boolean DEFAULT false NOT NULL,
     CONSTRAINT "a backfill ends no earlier than it begins" CHECK ((backfill_until >= backfill_from)),
     CONSTRAINT "a backfill, and only it, has a range" CHECK (((action = 'backfill'::text) = ((backfill_from IS NOT NULL) AND (backfill_until IS NOT NULL)))),
     CONSTRAINT "action: run, backfill, stop, retry" CHECK ((action = ANY (ARRAY['run'::text, 'backfill'::text, 'stop'::text, 'retry'::text]))),
@@ -2187,25 +2153,114 @@ COMMENT ON COLUMN public.run_request.answer_run_id IS 'The run it led to';
 -- Name: COLUMN run_request.new_run_id; Type: COMMENT
 COMMENT ON COLUMN public.run_request.new_run_id IS 'Id that the run will have: of run and retry';
 
--- Name: retry_run(uuid, text); Type: FUNCTION
-CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETURNS public.run_request
+-- Name: COLUMN run_request.by_system; Type: COMMENT
+COMMENT ON COLUMN public.run_request.by_system IS 'Whether the system asks itself, as for notices that wait';
+
+-- Name: request_run(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.request_run(schedule_name text, reason text DEFAULT NULL::text, with_options jsonb DEFAULT NULL::jsonb) RETURNS public.run_request
     LANGUAGE plpgsql
     AS $$
 declare
     asked run_request;
+    kept schedule := schedule_named(schedule_name);
 begin
     perform require_operator('run_request', 'insert into');
-    if not exists (select from run r where r.id = retry_run.run) then
-        raise exception 'no run with id %', run
-            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_failures LIMIT 10;';
+    if with_options is not null then
+        perform options_check(kept.task, kept.options || with_options,
+                              (select options_schema from task_kind where name = kept.task));
     end if;
-    insert into run_request (action, run_id, note) values ('retry', run, reason) returning * into asked;
+    insert into run_request (action, schedule, options, note) values ('run', kept.name, with_options, reason)
+    returning * into asked;
     return asked;
 end
 $$;
 
+-- Name: FUNCTION request_run(schedule_name text, reason text, with_options jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.request_run(schedule_name text, reason text, with_options jsonb) IS 'Request a run of a schedule, for programs: the row of run_request';
+
+-- Name: require_operator(regclass, text); Type: FUNCTION
+CREATE FUNCTION public.require_operator(relation regclass, verb text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    if guarded_role(relation) = 'viewer' then
+        raise exception 'a viewer cannot % %', verb, relation
+            using errcode = '42501',
+                  detail = format('"%s" may read everything and change nothing.',
+                                  case when session_user = 'console' then actor() else current_user::text end),
+                  hint = 'Ask an operator; or an owner, for: '
+                         || case when session_user = 'console'
+                                 then format('celery -A workers.app console person change %s --role operator', actor())
+                                 else format('GRANT operator TO %I;', session_user) end;
+    end if;
+end
+$$;
+
+-- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why; without a grant no trigger could';
+
+-- Name: resume(text); Type: FUNCTION
+CREATE FUNCTION public.resume(schedule_name text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+    kept schedule := schedule_named(schedule_name);
+    was_paused boolean := kept.paused_until > clock_timestamp()
+        or exists (select from schedule_state where schedule = kept.name and tripped_at is not null);
+begin
+    perform require_operator('schedule', 'change');
+    -- Clears an automatic pause too: beat plans anew whatever was edited.
+    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
+     where name = kept.name returning * into kept;
+    perform schedule_says_disabled(kept);
+    return kept.name || case when not kept.enabled then ' stays disabled.' when was_paused then ' is resumed.' else ' was not paused.' end;
+end
+$$;
+
+-- Name: FUNCTION resume(schedule_name text); Type: COMMENT
+COMMENT ON FUNCTION public.resume(schedule_name text) IS 'End a pause, also an automatic one; plans from now on, without a backlog';
+
+-- Name: resume_all(); Type: FUNCTION
+CREATE FUNCTION public.resume_all() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+    still bigint := (select count(*) from schedule where paused_until > clock_timestamp());
+begin
+    perform require_operator('pause_switch', 'change');
+    update pause_switch set paused = false, note = null;
+    return 'The pause of everything is over' || case when still > 0 then '; paused by themselves: ' || still else '' end || '.';
+end
+$$;
+
+-- Name: FUNCTION resume_all(); Type: COMMENT
+COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now on, without a backlog';
+
+-- Name: retry_run(text, text); Type: FUNCTION
+CREATE FUNCTION public.retry_run(run text, reason text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+    wanted uuid;
+    asked run_request;
+begin
+    perform require_operator('run_request', 'insert into');
+    wanted := run_named(run);
+    insert into run_request (action, run_id, note) values ('retry', wanted, reason) returning * into asked;
+    return format('Run %s is requested: %s again, with the same options.', short_id(asked.new_run_id), run_words(wanted));
+end
+$$;
+
+-- Name: FUNCTION retry_run(run text, reason text); Type: COMMENT
+COMMENT ON FUNCTION public.retry_run(run text, reason text) IS 'Run a run again with the same options; a schedule''s name stands for its last run';
+
+-- Name: retry_run(uuid, text); Type: FUNCTION
+CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql
+    AS $$ select retry_run(run::text, reason) $$;
+
 -- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again with the same options';
+COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
 
 -- Name: row_difference(jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.row_difference(one jsonb, other jsonb) RETURNS jsonb
@@ -2289,8 +2344,8 @@ CREATE FUNCTION public.rule_to_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    insert into run_request (action, schedule, note)
-    select 'run', name, 'rules were edited' from schedule where name = 'check-rules';
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', name, true, 'rules were edited' from schedule where name = 'check-rules';
     return null;
 end
 $$;
@@ -2357,7 +2412,7 @@ CREATE TABLE public.run (
     finished_at timestamp with time zone,
     CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
-    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
+    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'system'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
 )
 WITH (fillfactor='80');
 
@@ -2377,7 +2432,7 @@ COMMENT ON COLUMN public.run.task IS 'Name of the kind, which is its module''s p
 COMMENT ON COLUMN public.run.options IS 'Frozen copy of the options it runs with';
 
 -- Name: COLUMN run.trigger; Type: COMMENT
-COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | after | backfill | retry';
+COMMENT ON COLUMN public.run.trigger IS 'schedule | manual | system | after | backfill | retry';
 
 -- Name: COLUMN run.due_at; Type: COMMENT
 COMMENT ON COLUMN public.run.due_at IS 'The due time it stands for (nominal, without jitter)';
@@ -2487,27 +2542,69 @@ $$;
 -- Name: FUNCTION run_is_failure(r public.run, share numeric); Type: COMMENT
 COMMENT ON FUNCTION public.run_is_failure(r public.run, share numeric) IS 'Whether a run counts as failed, by the share of failed items that makes a partial one fail (schedule.alert_on_partial); null: neither as failed nor as good';
 
+-- Name: run_is_idle(public.run); Type: FUNCTION
+CREATE FUNCTION public.run_is_idle(r public.run) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select r.state = 'succeeded' and r.task like any ('{tasks.upkeep.%,tasks.watches.%}') and r.result ? 'counts'
+       and not exists (select from jsonb_each(r.result -> 'counts') c(key, value) where c.value not in ('0', 'null', '[]'))
+$$;
+
+-- Name: FUNCTION run_is_idle(r public.run); Type: COMMENT
+COMMENT ON FUNCTION public.run_is_idle(r public.run) IS 'Whether it is upkeep that found nothing to do';
+
+-- Name: run_named(text); Type: FUNCTION
+CREATE FUNCTION public.run_named(wanted text) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+    digits text := replace(lower(btrim(wanted)), '-', '');
+    found uuid[];
+begin
+    -- A schedule's name stands for its last run.
+    select array[r.id] into found from run r
+     where r.schedule = btrim(wanted) and r.state not in ('skipped', 'missed') order by r.created_at desc limit 1;
+    if found is null and digits ~ '^[0-9a-f]{4,32}$' then
+        select array_agg(id) into found from (
+            select r.id from run r
+             where r.id between rpad(digits, 32, '0')::uuid and rpad(digits, 32, 'f')::uuid limit 5) begun;
+    end if;
+    if cardinality(found) = 1 then
+        return found[1];
+    elsif cardinality(found) > 1 then
+        raise exception 'several runs begin with %', wanted
+            using errcode = 'P0002', hint = 'Write more characters: ' || array_to_string(found, ', ');
+    elsif exists (select from schedule where name = btrim(wanted)) then
+        raise exception 'schedule "%" has not run yet', btrim(wanted)
+            using errcode = 'P0002',
+                  hint = format('To run it now: %s', how_to(format('SELECT run_now(%L);', btrim(wanted)), 'schedule run ' || btrim(wanted)));
+    end if;
+    raise exception 'no run "%"', wanted
+        using errcode = 'P0002',
+              hint = did_you_mean(wanted, (select array_agg(name) from schedule))
+                     || 'A run is named by the first 8 characters of its id, or by its schedule for the last one: '
+                     || how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
+end
+$_$;
+
+-- Name: FUNCTION run_named(wanted text); Type: COMMENT
+COMMENT ON FUNCTION public.run_named(wanted text) IS 'The run with that id, or whose id begins so, or the last one of that schedule; else an error that says how to find it';
+
 -- Name: run_now(text, text, jsonb); Type: FUNCTION
-CREATE FUNCTION public.run_now(schedule_name text, reason text DEFAULT NULL::text, with_options jsonb DEFAULT NULL::jsonb) RETURNS public.run_request
+CREATE FUNCTION public.run_now(schedule_name text, reason text DEFAULT NULL::text, with_options jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
-    asked run_request;
-    kept schedule := schedule_named(schedule_name);
+    asked run_request := request_run(schedule_name, reason, with_options);
 begin
-    perform require_operator('run_request', 'insert into');
-    if with_options is not null then
-        perform options_check(kept.task, kept.options || with_options,
-                              (select options_schema from task_kind where name = kept.task));
-    end if;
-    insert into run_request (action, schedule, options, note) values ('run', kept.name, with_options, reason)
-    returning * into asked;
-    return asked;
+    return format('Run %s of %s is requested.%s', short_id(asked.new_run_id), asked.schedule,
+                  case when exists (select from heartbeat where role = 'beat' and seen_at > clock_timestamp() - interval '30 seconds')
+                       then ' Beat starts it now.' else ' No beat runs: it starts when one does.' end);
 end
 $$;
 
 -- Name: FUNCTION run_now(schedule_name text, reason text, with_options jsonb); Type: COMMENT
-COMMENT ON FUNCTION public.run_now(schedule_name text, reason text, with_options jsonb) IS 'Run a schedule now: SELECT run_now(''prices-nightly'', ''why'');';
+COMMENT ON FUNCTION public.run_now(schedule_name text, reason text, with_options jsonb) IS 'Run a schedule now; answers with the id of the run: SELECT run_now(''prices-nightly'', ''why'');';
 
 -- Name: run_request_check(); Type: FUNCTION
 CREATE FUNCTION public.run_request_check() RETURNS trigger
@@ -2539,7 +2636,7 @@ begin
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
-            using errcode = 'P0002', hint = 'SELECT id, name FROM recent_runs LIMIT 10;';
+            using errcode = 'P0002', hint = how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
     end if;
     return new;
 end
@@ -2561,6 +2658,14 @@ $$;
 -- Name: FUNCTION run_requested(); Type: COMMENT
 COMMENT ON FUNCTION public.run_requested() IS 'Trigger: wakes every beat at a request for a run';
 
+-- Name: run_words(uuid); Type: FUNCTION
+CREATE FUNCTION public.run_words(run_id uuid) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ select 'run ' || short_id(run_id) || coalesce(' of ' || (select coalesce(schedule, task) from run where id = run_id), '') $$;
+
+-- Name: FUNCTION run_words(run_id uuid); Type: COMMENT
+COMMENT ON FUNCTION public.run_words(run_id uuid) IS 'A run as sentences name it: "run 3f2a9c1b of discovery"';
+
 -- Name: schedule_check(); Type: FUNCTION
 CREATE FUNCTION public.schedule_check() RETURNS trigger
     LANGUAGE plpgsql
@@ -2574,7 +2679,7 @@ begin
         raise exception 'a schedule cannot be renamed'
             using errcode = '23514', column = 'name',
                   detail = format('Run history is filed under the name "%s".', old.name),
-                  hint = format('Insert a new one, then: DELETE FROM schedule WHERE name = %L;', old.name);
+                  hint = 'Insert a new one, then: ' || how_to(format('DELETE FROM schedule WHERE name = %L;', old.name), 'schedule remove ' || old.name);
     end if;
     if not is_new and new.task is distinct from old.task then
         raise exception 'the task of a schedule cannot be changed'
@@ -2586,7 +2691,8 @@ begin
     if is_new and (kind is null or kind.retired_at is not null) then
         raise exception 'no worker knows a task named "%"', coalesce(new.task, '')
             using errcode = '23514', column = 'task',
-                  hint = 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
+                  hint = did_you_mean(new.task, (select array_agg(name) from task_kind where retired_at is null))
+                         || 'Known tasks: ' || coalesce((select string_agg(name, ', ' order by name)
                                                         from task_kind where retired_at is null), 'none yet: run the migrate step');
     end if;
     if is_new or row(new.every, new.cron, new.at, new.after, new.starts_at, new.ends_at, new.paused_until, new.options,
@@ -2606,11 +2712,13 @@ begin
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
         raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
-                  hint = format('To pause it: SELECT pause(%L, %L); other remarks belong in note.', new.name, new.pause_reason);
+                  hint = 'To pause it: ' || how_to(format('SELECT pause(%L, %L);', new.name, new.pause_reason),
+                                                   format('schedule pause %s --note %L;', new.name, new.pause_reason))
+                         || ' other remarks belong in note.';
     end if;
     if new.enabled and new.at < clock_timestamp() - interval '1 minute' and (is_new or new.at is distinct from old.at) then
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
-            using hint = format('To run it now: SELECT run_now(%L);', new.name);
+            using hint = 'To run it now: ' || how_to(format('SELECT run_now(%L);', new.name), 'schedule run ' || new.name);
     end if;
     if new.every is not null and (is_new or new.every is distinct from old.every) then
         perform schedule_check_every(new.every, kind);
@@ -2636,7 +2744,8 @@ begin
         if not exists (select from task_kind where queue = new.queue) and not exists (select from queue where queue.name = new.queue) then
             raise exception 'no worker serves a queue named "%"', new.queue
                 using errcode = '23514', column = 'queue',
-                      hint = format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
+                      hint = did_you_mean(new.queue, string_to_array(found_text, ', '))
+                             || format('Queues: %s. If workers serve it: INSERT INTO queue VALUES (%L);', found_text, new.queue);
         end if;
     end if;
     return new;
@@ -2687,9 +2796,10 @@ begin
     end if;
     raise exception 'unknown calendar "%"', mic
         using errcode = '23514', column = 'calendar',
-              hint = format('An exchange''s MIC: %s … All: SELECT mic, title FROM market;',
+              hint = did_you_mean(mic, (select array_agg(market.mic) from market)) || format('An exchange''s MIC: %s … All: %s',
                             (select string_agg(m.mic, ', ')
-                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m));
+                               from (select market.mic from market order by market.mic <-> schedule_check_calendar.mic, 1 limit 4) m),
+                            'SELECT mic, title FROM market;');
 end
 $$;
 
@@ -2782,7 +2892,7 @@ COMMENT ON COLUMN public.task_kind.acks_late IS 'Whether a run whose worker died
 
 -- Name: schedule_check_every(interval, public.task_kind); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_every(every interval, kind public.task_kind) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     AS $$
 begin
     if extract(year from every) <> 0 or extract(month from every) <> 0 then
@@ -2811,7 +2921,7 @@ begin
         raise exception 'every = % is not often enough for %', every, kind.name
             using errcode = '23514', column = 'every',
                   detail = format('The longest interval allowed for this task is %s', kind.max_every),
-                  hint = 'To stop it for a while: SELECT pause(name, ''why'').';
+                  hint = 'To stop it for a while: ' || how_to('SELECT pause(name, ''why'').', 'schedule pause NAME.');
     end if;
 end
 $$;
@@ -2908,7 +3018,7 @@ COMMENT ON FUNCTION public.schedule_check_timing(new public.schedule) IS 'Refuse
 
 -- Name: schedule_check_values(public.schedule); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_values(new public.schedule) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     AS $_$
 declare
     name text;
@@ -2964,12 +3074,13 @@ COMMENT ON FUNCTION public.schedule_check_values(new public.schedule) IS 'Refuse
 
 -- Name: schedule_check_word(text, text, text[]); Type: FUNCTION
 CREATE FUNCTION public.schedule_check_word(name text, given text, known text[]) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     AS $$
 begin
     if not given = any (known) then
         raise exception '% = "%" is not known', name, given
-            using errcode = '23514', column = name, hint = 'One of: ' || array_to_string(known, ', ') || '.';
+            using errcode = '23514', column = name, 
+                  hint = did_you_mean(given, known) || 'One of: ' || array_to_string(known, ', ') || '.';
     end if;
 end
 $$;
@@ -3046,8 +3157,12 @@ begin
     if found.name is null then
         raise exception 'no schedule named "%"', wanted
             using errcode = 'P0002',
-                  hint = 'Schedules: ' || coalesce((select string_agg(name, ', ' order by name) from (
-                      select name from schedule order by name <-> wanted limit 12) near), 'none yet');
+                  hint = did_you_mean(wanted, (select array_agg(name) from schedule))
+                         || 'Schedules: ' || coalesce((select string_agg(name, ', ' order by name) from (
+                      select name from schedule order by name <-> wanted limit 12) near), 'none yet')
+                         || case when (select count(*) from schedule) > 12
+                                 then format(' (12 of %s: %s)', (select count(*) from schedule),
+                                             how_to('SELECT name FROM schedule;', 'schedule list')) else '' end;
     end if;
     return found;
 end
@@ -3063,9 +3178,10 @@ CREATE FUNCTION public.schedule_says_disabled(s public.schedule) RETURNS void
 begin
     if not s.enabled then
         raise notice '"%" is disabled and does not run%', s.name, coalesce(': ' || s.note, '')
-            using hint = format('To enable it: UPDATE schedule SET enabled = true WHERE name = %L;', s.name);
+            using hint = 'To enable it: ' || how_to(format('UPDATE schedule SET enabled = true WHERE name = %L;', s.name),
+                                                    format('schedule set %s --enabled', s.name));
     elsif (select paused from pause_switch) then
-        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: SELECT resume_all();';
+        raise notice 'everything is paused, and "%" with it', s.name using hint = 'To end that: ' || how_to('SELECT resume_all();', 'schedule resume --all');
     end if;
 end
 $$;
@@ -3148,68 +3264,8 @@ $_$;
 -- Name: FUNCTION selector_fits(css text); Type: COMMENT
 COMMENT ON FUNCTION public.selector_fits(css text) IS 'Whether a text looks like a CSS selector; what is left is checked when it is used';
 
--- Name: notice; Type: TABLE
-CREATE TABLE public.notice (
-    id bigint NOT NULL,
-    channel text NOT NULL,
-    key text NOT NULL,
-    match_id bigint,
-    content jsonb,
-    state text DEFAULT 'waiting'::text NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    not_before timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    message_id uuid,
-    answer text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    sent_at timestamp with time zone,
-    together smallint,
-    CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
-);
-
--- Name: TABLE notice; Type: COMMENT
-COMMENT ON TABLE public.notice IS 'The outbox: messages to people, one row a channel.';
-
--- Name: COLUMN notice.id; Type: COMMENT
-COMMENT ON COLUMN public.notice.id IS 'Order';
-
--- Name: COLUMN notice.channel; Type: COMMENT
-COMMENT ON COLUMN public.notice.channel IS 'Channel';
-
--- Name: COLUMN notice.key; Type: COMMENT
-COMMENT ON COLUMN public.notice.key IS 'What it is about; once for each channel';
-
--- Name: COLUMN notice.match_id; Type: COMMENT
-COMMENT ON COLUMN public.notice.match_id IS 'The match it is about';
-
--- Name: COLUMN notice.content; Type: COMMENT
-COMMENT ON COLUMN public.notice.content IS 'Title and text of a notice that is not about a match';
-
--- Name: COLUMN notice.state; Type: COMMENT
-COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
-
--- Name: COLUMN notice.attempts; Type: COMMENT
-COMMENT ON COLUMN public.notice.attempts IS 'Times it was handed over';
-
--- Name: COLUMN notice.not_before; Type: COMMENT
-COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
-
--- Name: COLUMN notice.message_id; Type: COMMENT
-COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
-
--- Name: COLUMN notice.answer; Type: COMMENT
-COMMENT ON COLUMN public.notice.answer IS 'Last response of the server';
-
--- Name: COLUMN notice.created_at; Type: COMMENT
-COMMENT ON COLUMN public.notice.created_at IS 'Written';
-
--- Name: COLUMN notice.sent_at; Type: COMMENT
-COMMENT ON COLUMN public.notice.sent_at IS 'When the server took it';
-
--- Name: COLUMN notice.together; Type: COMMENT
-COMMENT ON COLUMN public.notice.together IS 'Most notices of its message; halved when a server refuses one; null: no limit';
-
 -- Name: send_test(text); Type: FUNCTION
-CREATE FUNCTION public.send_test(channel_name text) RETURNS public.notice
+CREATE FUNCTION public.send_test(channel_name text) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
@@ -3220,7 +3276,7 @@ begin
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
-            using hint = format('Channels: %s',
+            using hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
                 (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
     end if;
     if not target.enabled then
@@ -3232,8 +3288,9 @@ begin
             jsonb_build_object('title', 'Test',
                                'text', format('Watchkeeper can reach you through the channel %s.', target.name)))
     returning * into written;
-    perform run_now('send-notices', 'test of ' || target.name);
-    return written;
+    perform request_run('send-notices', 'test of ' || target.name);
+    return format('Notice %s goes to %s; the server''s answer: %s', written.id, target.name,
+                  how_to('SELECT * FROM notice_log LIMIT 5;', 'notify outbox'));
 end
 $$;
 
@@ -3280,6 +3337,14 @@ $$;
 
 -- Name: FUNCTION settle_permits(answered bigint[], elapsed double precision[], statuses integer[]); Type: COMMENT
 COMMENT ON FUNCTION public.settle_permits(answered bigint[], elapsed double precision[], statuses integer[]) IS 'Lowers the stamps of answered calls from the end of their lease to the time of the response';
+
+-- Name: short_id(uuid); Type: FUNCTION
+CREATE FUNCTION public.short_id(id uuid) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ select left(id::text, 8) $$;
+
+-- Name: FUNCTION short_id(id uuid); Type: COMMENT
+COMMENT ON FUNCTION public.short_id(id uuid) IS 'The first 8 characters of an id, which tell runs apart';
 
 -- Name: sign_words(interval); Type: FUNCTION
 CREATE FUNCTION public.sign_words(passed interval) RETURNS text
@@ -3357,25 +3422,33 @@ $_$;
 -- Name: FUNCTION site_check(); Type: COMMENT
 COMMENT ON FUNCTION public.site_check() IS 'Trigger: refuses selectors that cannot be used, in words a person understands';
 
--- Name: stop_run(uuid, text); Type: FUNCTION
-CREATE FUNCTION public.stop_run(run uuid, reason text DEFAULT NULL::text) RETURNS public.run_request
+-- Name: stop_run(text, text); Type: FUNCTION
+CREATE FUNCTION public.stop_run(run text, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
-    asked run_request;
+    wanted uuid;
+    ended text;
 begin
     perform require_operator('run_request', 'insert into');
-    if not exists (select from run r where r.id = stop_run.run) then
-        raise exception 'no run with id %', run
-            using errcode = 'P0002', hint = 'SELECT id, schedule FROM running_now;';
-    end if;
-    insert into run_request (action, run_id, note) values ('stop', run, reason) returning * into asked;
-    return asked;
+    wanted := run_named(run);
+    select r.state into ended from run r where r.id = wanted and r.finished_at is not null;
+    insert into run_request (action, run_id, note) values ('stop', wanted, reason);
+    return upper(left(run_words(wanted), 1)) || substr(run_words(wanted), 2)
+           || coalesce(' has ended already: ' || ended || '.', ' is asked to stop.');
 end
 $$;
 
+-- Name: FUNCTION stop_run(run text, reason text); Type: COMMENT
+COMMENT ON FUNCTION public.stop_run(run text, reason text) IS 'Stop a run: waiting batches end at once, running ones at their next call; a schedule''s name stands for its last run';
+
+-- Name: stop_run(uuid, text); Type: FUNCTION
+CREATE FUNCTION public.stop_run(run uuid, reason text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql
+    AS $$ select stop_run(run::text, reason) $$;
+
 -- Name: FUNCTION stop_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run: waiting batches end at once, running ones at their next call';
+COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run, by the id that a column holds: SELECT stop_run(id) FROM running_now;';
 
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record
@@ -3498,7 +3571,7 @@ $$;
 COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every enabled channel with incidents, once for each key; returns how many';
 
 -- Name: unblock(text, text); Type: FUNCTION
-CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS public.upstream
+CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
@@ -3509,18 +3582,18 @@ begin
     if kept.name is null then
         raise exception 'no upstream named "%"', upstream_name
             using errcode = 'P0002',
-                  hint = 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
+                  hint = did_you_mean(upstream_name, (select array_agg(name) from upstream)) || 'Upstreams: ' || coalesce((select string_agg(name, ', ' order by name) from upstream), 'none yet') || '.';
     end if;
     if not kept.enabled then
         raise exception 'upstream "%" is disabled, not blocked', kept.name
             using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
-        raise notice 'Upstream % is not blocked.', kept.name;
+        return format('Upstream %s is not blocked.', kept.name);
     end if;
     update upstream set unblocked_at = clock_timestamp(), note = coalesce(why, note) where name = kept.name
     returning * into kept;
-    return kept;
+    return format('%s is unblocked; one call tries first.', kept.name);
 end
 $$;
 
@@ -4621,6 +4694,35 @@ CREATE VIEW public.discovery_stats AS
 -- Name: VIEW discovery_stats; Type: COMMENT
 COMMENT ON VIEW public.discovery_stats IS 'Results of each discovery schedule: runs, new and updated tokens, new ones a run';
 
+-- Name: every_run; Type: VIEW
+CREATE VIEW public.every_run AS
+ SELECT public.ago_words(created_at) AS ago,
+    COALESCE(schedule, task) AS name,
+    trigger,
+    state,
+    COALESCE(error, reason, (result ->> 'summary'::text)) AS summary,
+    public.duration_words(date_trunc('milliseconds'::text, (finished_at - started_at))) AS took,
+    done,
+    failed,
+    deferred,
+    total,
+    due_at,
+    created_at,
+    id,
+    started_at,
+    finished_at,
+    (finished_at - started_at) AS took_interval,
+    requested_by,
+    public.run_is_idle(r.*) AS idle
+   FROM public.run r
+  ORDER BY created_at DESC;
+
+-- Name: VIEW every_run; Type: COMMENT
+COMMENT ON VIEW public.every_run IS 'Runs, the newest first, also upkeep that found nothing to do; add LIMIT';
+
+-- Name: COLUMN every_run.idle; Type: COMMENT
+COMMENT ON COLUMN public.every_run.idle IS 'Whether it is upkeep that found nothing to do';
+
 -- Name: global_filter; Type: TABLE
 CREATE TABLE public.global_filter (
     single boolean DEFAULT true NOT NULL,
@@ -5116,6 +5218,66 @@ COMMENT ON COLUMN public.memo.value IS 'The result';
 -- Name: COLUMN memo.seq; Type: COMMENT
 COMMENT ON COLUMN public.memo.seq IS 'Its batch';
 
+-- Name: notice; Type: TABLE
+CREATE TABLE public.notice (
+    id bigint NOT NULL,
+    channel text NOT NULL,
+    key text NOT NULL,
+    match_id bigint,
+    content jsonb,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message_id uuid,
+    answer text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    together smallint,
+    CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
+);
+
+-- Name: TABLE notice; Type: COMMENT
+COMMENT ON TABLE public.notice IS 'The outbox: messages to people, one row a channel.';
+
+-- Name: COLUMN notice.id; Type: COMMENT
+COMMENT ON COLUMN public.notice.id IS 'Order';
+
+-- Name: COLUMN notice.channel; Type: COMMENT
+COMMENT ON COLUMN public.notice.channel IS 'Channel';
+
+-- Name: COLUMN notice.key; Type: COMMENT
+COMMENT ON COLUMN public.notice.key IS 'What it is about; once for each channel';
+
+-- Name: COLUMN notice.match_id; Type: COMMENT
+COMMENT ON COLUMN public.notice.match_id IS 'The match it is about';
+
+-- Name: COLUMN notice.content; Type: COMMENT
+COMMENT ON COLUMN public.notice.content IS 'Title and text of a notice that is not about a match';
+
+-- Name: COLUMN notice.state; Type: COMMENT
+COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
+
+-- Name: COLUMN notice.attempts; Type: COMMENT
+COMMENT ON COLUMN public.notice.attempts IS 'Times it was handed over';
+
+-- Name: COLUMN notice.not_before; Type: COMMENT
+COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
+
+-- Name: COLUMN notice.message_id; Type: COMMENT
+COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
+
+-- Name: COLUMN notice.answer; Type: COMMENT
+COMMENT ON COLUMN public.notice.answer IS 'Last response of the server';
+
+-- Name: COLUMN notice.created_at; Type: COMMENT
+COMMENT ON COLUMN public.notice.created_at IS 'Written';
+
+-- Name: COLUMN notice.sent_at; Type: COMMENT
+COMMENT ON COLUMN public.notice.sent_at IS 'When the server took it';
+
+-- Name: COLUMN notice.together; Type: COMMENT
+COMMENT ON COLUMN public.notice.together IS 'Most notices of its message; halved when a server refuses one; null: no limit';
+
 -- Name: notice_id_seq; Type: SEQUENCE
 ALTER TABLE public.notice ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.notice_id_seq
@@ -5179,6 +5341,34 @@ COMMENT ON COLUMN public.partition_status.is_default IS 'Whether it holds what n
 
 -- Name: COLUMN partition_status.about_rows; Type: COMMENT
 COMMENT ON COLUMN public.partition_status.about_rows IS 'Rows, as the statistics say';
+
+-- Name: pause_switch; Type: TABLE
+CREATE TABLE public.pause_switch (
+    single boolean DEFAULT true NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    note text,
+    changed_by text,
+    changed_at timestamp with time zone,
+    CONSTRAINT "there is one switch only" CHECK (single)
+);
+
+-- Name: TABLE pause_switch; Type: COMMENT
+COMMENT ON TABLE public.pause_switch IS 'One row: whether everything is paused.';
+
+-- Name: COLUMN pause_switch.single; Type: COMMENT
+COMMENT ON COLUMN public.pause_switch.single IS 'Always true: one row';
+
+-- Name: COLUMN pause_switch.paused; Type: COMMENT
+COMMENT ON COLUMN public.pause_switch.paused IS 'Nothing is claimed';
+
+-- Name: COLUMN pause_switch.note; Type: COMMENT
+COMMENT ON COLUMN public.pause_switch.note IS 'Why';
+
+-- Name: COLUMN pause_switch.changed_by; Type: COMMENT
+COMMENT ON COLUMN public.pause_switch.changed_by IS 'Who';
+
+-- Name: COLUMN pause_switch.changed_at; Type: COMMENT
+COMMENT ON COLUMN public.pause_switch.changed_at IS 'When';
 
 -- Name: permit_id_seq; Type: SEQUENCE
 ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -5510,28 +5700,59 @@ COMMENT ON VIEW public.recent_price_outcomes IS 'Outcome of each symbol in each 
 
 -- Name: recent_runs; Type: VIEW
 CREATE VIEW public.recent_runs AS
- SELECT public.ago_words(created_at) AS ago,
-    COALESCE(schedule, task) AS name,
-    trigger,
-    state,
-    COALESCE(error, reason, (result ->> 'summary'::text)) AS summary,
-    public.duration_words(date_trunc('milliseconds'::text, (finished_at - started_at))) AS took,
-    done,
-    failed,
-    deferred,
-    total,
-    due_at,
-    created_at,
-    id,
-    started_at,
-    finished_at,
-    (finished_at - started_at) AS took_interval,
-    requested_by
-   FROM public.run r
-  ORDER BY created_at DESC;
+ SELECT r.ago,
+    r.name,
+    r.trigger,
+    r.state,
+    r.summary,
+    r.took,
+    r.done,
+    r.failed,
+    r.deferred,
+    r.total,
+    r.due_at,
+    r.created_at,
+    r.id,
+    r.started_at,
+    r.finished_at,
+    r.took_interval,
+    r.requested_by,
+    1 AS runs
+   FROM public.every_run r
+  WHERE (r.idle IS NOT TRUE)
+UNION ALL
+ SELECT public.ago_words(folded.at) AS ago,
+    s.name,
+    NULL::text AS trigger,
+    'succeeded'::text AS state,
+    (folded.runs || ' × nothing to do within a day'::text) AS summary,
+    NULL::text AS took,
+    0 AS done,
+    0 AS failed,
+    0 AS deferred,
+    0 AS total,
+    NULL::timestamp with time zone AS due_at,
+    folded.at AS created_at,
+    folded.id,
+    NULL::timestamp with time zone AS started_at,
+    NULL::timestamp with time zone AS finished_at,
+    NULL::interval AS took_interval,
+    NULL::text AS requested_by,
+    folded.runs
+   FROM (public.schedule s
+     CROSS JOIN LATERAL ( SELECT max(r.created_at) AS at,
+            (count(*))::integer AS runs,
+            (array_agg(r.id ORDER BY r.created_at DESC))[1] AS id
+           FROM public.run r
+          WHERE ((r.schedule = s.name) AND (r.created_at > (clock_timestamp() - '1 day'::interval)) AND public.run_is_idle(r.*))) folded)
+  WHERE ((s.task ~~ ANY ('{tasks.upkeep.%,tasks.watches.%}'::text[])) AND (folded.runs > 0))
+  ORDER BY 12 DESC;
 
 -- Name: VIEW recent_runs; Type: COMMENT
-COMMENT ON VIEW public.recent_runs IS 'Runs, the newest first; add LIMIT';
+COMMENT ON VIEW public.recent_runs IS 'Runs, the newest first; upkeep that found nothing to do is one row a schedule; add LIMIT; every_run has all';
+
+-- Name: COLUMN recent_runs.runs; Type: COMMENT
+COMMENT ON COLUMN public.recent_runs.runs IS 'How many runs the row stands for';
 
 -- Name: robots_file; Type: TABLE
 CREATE TABLE public.robots_file (
@@ -5811,46 +6032,6 @@ COMMENT ON VIEW public.schedule_change IS 'Changes of schedules, and of the swit
 -- Name: COLUMN schedule_change.changes; Type: COMMENT
 COMMENT ON COLUMN public.schedule_change.changes IS 'Only what changed: {"every": ["04:00:00", "02:00:00"]}';
 
--- Name: schedule_edit; Type: TABLE
-CREATE TABLE public.schedule_edit (
-    id bigint NOT NULL,
-    schedule text NOT NULL,
-    edited_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-);
-
--- Name: TABLE schedule_edit; Type: COMMENT
-COMMENT ON TABLE public.schedule_edit IS 'Edits that beat has not planned yet; appended by trigger.';
-
--- Name: COLUMN schedule_edit.id; Type: COMMENT
-COMMENT ON COLUMN public.schedule_edit.id IS 'Order of the edits';
-
--- Name: COLUMN schedule_edit.schedule; Type: COMMENT
-COMMENT ON COLUMN public.schedule_edit.schedule IS 'Name of the schedule edited';
-
--- Name: COLUMN schedule_edit.edited_at; Type: COMMENT
-COMMENT ON COLUMN public.schedule_edit.edited_at IS 'Edited at';
-
--- Name: schedule_edit_id_seq; Type: SEQUENCE
-ALTER TABLE public.schedule_edit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.schedule_edit_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
--- Name: schedule_revision; Type: SEQUENCE
-CREATE SEQUENCE public.schedule_revision
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
--- Name: SEQUENCE schedule_revision; Type: COMMENT
-COMMENT ON SEQUENCE public.schedule_revision IS 'Revisions of schedules: a sequence, so that no edit is lost to a clock';
-
 -- Name: schedule_state; Type: TABLE
 CREATE TABLE public.schedule_state (
     schedule text NOT NULL,
@@ -5939,8 +6120,8 @@ COMMENT ON COLUMN public.schedule_state.partial_share IS 'Of its last 20 runs: t
 -- Name: COLUMN schedule_state.median_duration; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.median_duration IS 'Of its last 20 runs';
 
--- Name: schedule_status; Type: VIEW
-CREATE VIEW public.schedule_status AS
+-- Name: schedule_detail; Type: VIEW
+CREATE VIEW public.schedule_detail AS
  SELECT s.name,
     public.schedule_words(s.*) AS runs,
         CASE
@@ -6051,26 +6232,124 @@ CREATE VIEW public.schedule_status AS
                  LIMIT 20) ended) recent ON (true))
   ORDER BY s.name;
 
+-- Name: VIEW schedule_detail; Type: COMMENT
+COMMENT ON VIEW public.schedule_detail IS 'Every schedule with all that is known of it, for programs; schedule_status is for people';
+
+-- Name: COLUMN schedule_detail.seen_by_beat; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.seen_by_beat IS 'Whether beat has planned the latest edit';
+
+-- Name: COLUMN schedule_detail.success_rate; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.success_rate IS 'Of the last 20 runs; a partial one is no success';
+
+-- Name: COLUMN schedule_detail.partial_rate; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.partial_rate IS 'Of the last 20 runs: those of which some items failed or were deferred';
+
+-- Name: COLUMN schedule_detail.median_duration; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.median_duration IS 'Of the last 20 runs';
+
+-- Name: COLUMN schedule_detail.pause_reason; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.pause_reason IS 'Why it is paused now, or why everything is';
+
+-- Name: COLUMN schedule_detail.paused_by; Type: COMMENT
+COMMENT ON COLUMN public.schedule_detail.paused_by IS 'Who paused it, or everything';
+
+-- Name: schedule_edit; Type: TABLE
+CREATE TABLE public.schedule_edit (
+    id bigint NOT NULL,
+    schedule text NOT NULL,
+    edited_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+-- Name: TABLE schedule_edit; Type: COMMENT
+COMMENT ON TABLE public.schedule_edit IS 'Edits that beat has not planned yet; appended by trigger.';
+
+-- Name: COLUMN schedule_edit.id; Type: COMMENT
+COMMENT ON COLUMN public.schedule_edit.id IS 'Order of the edits';
+
+-- Name: COLUMN schedule_edit.schedule; Type: COMMENT
+COMMENT ON COLUMN public.schedule_edit.schedule IS 'Name of the schedule edited';
+
+-- Name: COLUMN schedule_edit.edited_at; Type: COMMENT
+COMMENT ON COLUMN public.schedule_edit.edited_at IS 'Edited at';
+
+-- Name: schedule_edit_id_seq; Type: SEQUENCE
+ALTER TABLE public.schedule_edit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.schedule_edit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: schedule_revision; Type: SEQUENCE
+CREATE SEQUENCE public.schedule_revision
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+-- Name: SEQUENCE schedule_revision; Type: COMMENT
+COMMENT ON SEQUENCE public.schedule_revision IS 'Revisions of schedules: a sequence, so that no edit is lost to a clock';
+
+-- Name: schedule_status; Type: VIEW
+CREATE VIEW public.schedule_status AS
+ WITH known AS MATERIALIZED (
+         SELECT d.name,
+            public.cut_words(d.runs, 26) AS runs,
+                CASE
+                    WHEN (d.state ~~ 'paused itself%'::text) THEN 'paused itself'::text
+                    WHEN (d.state ~~ 'paused%'::text) THEN 'paused'::text
+                    WHEN (d.state ~~ 'set aside%'::text) THEN 'set aside'::text
+                    WHEN (d.state ~~ 'LATE%'::text) THEN 'LATE'::text
+                    ELSE d.state
+                END AS state,
+                CASE
+                    WHEN (d.last_run_at IS NULL) THEN 'never'::text
+                    WHEN (d.result = ANY (ARRAY['due'::text, 'held'::text, 'running'::text])) THEN d.result
+                    ELSE ((d.result || ' '::text) || d.last_run)
+                END AS last_run,
+                CASE
+                    WHEN (d.next_run = 'not scheduled'::text) THEN ''::text
+                    ELSE d.next_run
+                END AS next_run,
+                CASE
+                    WHEN (d.state ~~ 'paused until%'::text) THEN concat_ws(': '::text, substr(d.state, 8), d.pause_reason)
+                    WHEN (d.state ~~ 'paused itself%'::text) THEN substr(d.state, 16)
+                    WHEN (d.state ~~ 'paused%'::text) THEN COALESCE(d.pause_reason, 'no reason given'::text)
+                    WHEN (d.state ~~ 'set aside%'::text) THEN substr(d.state, 12)
+                    WHEN (d.state ~~ 'LATE%'::text) THEN substr(d.state, 6)
+                    WHEN (d.state = 'disabled'::text) THEN d.note
+                    ELSE COALESCE(d.summary, d.note)
+                END AS about,
+                CASE
+                    WHEN ((d.state ~~ ANY (ARRAY['LATE%'::text, 'set aside%'::text, 'paused itself%'::text])) OR ((d.result = 'failed'::text) AND (d.state = 'on'::text))) THEN 1
+                    WHEN ((d.result = 'partial'::text) AND (d.state = 'on'::text)) THEN 2
+                    WHEN (d.state ~~ 'paused%'::text) THEN 3
+                    WHEN (d.state = 'disabled'::text) THEN 5
+                    ELSE 4
+                END AS place
+           FROM public.schedule_detail d
+        ), room AS (
+         SELECT GREATEST(12, ((((((120 - 17) - max(length(known.name))) - max(length(known.runs))) - max(length(known.state))) - max(length(known.last_run))) - max(length(known.next_run)))) AS width
+           FROM known
+        )
+ SELECT k.name,
+    k.runs,
+    k.state,
+    k.last_run,
+    k.next_run,
+    public.cut_words(k.about, room.width) AS about
+   FROM (known k
+     CROSS JOIN room)
+  ORDER BY k.place, k.name;
+
 -- Name: VIEW schedule_status; Type: COMMENT
-COMMENT ON VIEW public.schedule_status IS 'Start here: every schedule, when it runs, how it went, when it runs next';
+COMMENT ON VIEW public.schedule_status IS 'Start here: every schedule, problems first, at most 120 columns wide; schedule_detail has everything';
 
--- Name: COLUMN schedule_status.seen_by_beat; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.seen_by_beat IS 'Whether beat has planned the latest edit';
-
--- Name: COLUMN schedule_status.success_rate; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.success_rate IS 'Of the last 20 runs; a partial one is no success';
-
--- Name: COLUMN schedule_status.partial_rate; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.partial_rate IS 'Of the last 20 runs: those of which some items failed or were deferred';
-
--- Name: COLUMN schedule_status.median_duration; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.median_duration IS 'Of the last 20 runs';
-
--- Name: COLUMN schedule_status.pause_reason; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.pause_reason IS 'Why it is paused now, or why everything is';
-
--- Name: COLUMN schedule_status.paused_by; Type: COMMENT
-COMMENT ON COLUMN public.schedule_status.paused_by IS 'Who paused it, or everything';
+-- Name: COLUMN schedule_status.about; Type: COMMENT
+COMMENT ON COLUMN public.schedule_status.about IS 'Why it is paused or failed, or what its last run found';
 
 -- Name: scrape; Type: TABLE
 CREATE TABLE public.scrape (
@@ -6750,7 +7029,7 @@ UNION ALL
  SELECT 'paused'::text AS kind,
     'everything'::text AS subject,
     'everything is paused'::text AS title,
-    ((((('by '::text || COALESCE(p.changed_by, 'somebody'::text)) || COALESCE(((' since '::text || to_char((p.changed_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text), ''::text)) || ': '::text) || COALESCE(p.note, 'no reason given'::text)) || '; to end it: SELECT resume_all();'::text) AS text,
+    (((((('by '::text || COALESCE(p.changed_by, 'somebody'::text)) || COALESCE(((' since '::text || to_char((p.changed_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC'::text), ''::text)) || ': '::text) || COALESCE(p.note, 'no reason given'::text)) || '; to end it: '::text) || public.how_to('SELECT resume_all();'::text, 'schedule resume --all'::text)) AS text,
     'error'::text AS severity,
     p.changed_at AS since
    FROM public.pause_switch p
@@ -6855,7 +7134,7 @@ UNION ALL
  SELECT 'notices dead'::text AS kind,
     n.channel AS subject,
     (('notices for '::text || n.channel) || ' were given up'::text) AS title,
-    (((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is fixed: celery -A workers.app notify resend'::text) AS text,
+    ((((count(*) || ' in the last day, the last because: '::text) || COALESCE((array_agg(n.answer ORDER BY n.id DESC))[1], 'no answer kept'::text)) || '; once that is fixed: '::text) || public.how_to('UPDATE notice SET state = ''waiting'' WHERE state = ''dead'';'::text, 'notify resend'::text)) AS text,
     'error'::text AS severity,
     min(n.not_before) AS since
    FROM public.notice n
