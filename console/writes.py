@@ -16,20 +16,26 @@ _TIMINGS = ("every", "cron", "at", "after")
 #: Columns that a trigger or the machine writes, or that a copy does not take over.
 _NOT_COPIED = ("etag", "name", "revision", "updated_at", "updated_by", "paused_until", "pause_reason")
 _NAMED = text("select name from schedule_named(:name)")
-_PAUSE = text("select * from pause(:name, :why, coalesce(cast(:until as timestamptz), 'infinity'))")
-_RESUME = text("select * from resume(:name)")
-_PAUSE_ALL = text("select * from pause_all(:why)")
-_RESUME_ALL = text("select * from resume_all()")
-_RUN = text("select * from run_now(:name, :why, cast(:options as jsonb))")
+_PAUSE = text("select pause(:name, :why, coalesce(cast(:until as timestamptz), 'infinity'))")
+_RESUME = text("select resume(:name)")
+_PAUSE_ALL = text("select pause_all(:why)")
+_RESUME_ALL = text("select resume_all()")
+_RUN = text("select * from request_run(:name, :why, cast(:options as jsonb))")
 _BACKFILL = text("""
 select * from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz), :overlap,
                        dry_run => :dry_run, reason => :why)
 """)
-_STOP = text("select * from stop_run(:run, :why)")
-_RETRY = text("select * from retry_run(:run, :why)")
+_STOP = text("select stop_run(:run, :why)")
+_RETRY = text("select retry_run(:run, :why)")
 _UNDO = text("select * from undo_change(:number)")
-_TEST = text("select * from send_test(:channel)")
-_UNBLOCK = text("select * from unblock(:upstream, :why)")
+_TEST = text("select send_test(:channel)")
+_UNBLOCK = text("select unblock(:upstream, :why)")
+#: The row that an answer in a sentence is about.
+_SCHEDULE = text("select * from schedule where name = :name")
+_SWITCH = text("select * from pause_switch")
+_REQUEST = text("select * from run_request where run_id = :run order by id desc limit 1")
+_NOTICE = text("select * from notice where channel = :channel order by id desc limit 1")
+_UPSTREAM = text("select * from upstream where name = :upstream")
 _RESEND = text("""
 update notice set state = 'waiting', not_before = clock_timestamp()
  where id = :number and state = 'dead'
@@ -76,19 +82,19 @@ def require_schedule(connection: Connection, name: str) -> None:
 
 
 def pause(connection: Connection, name: str, why: str | None, until: str | None = None) -> RowMapping:
-    return _one(connection, _PAUSE, name=name, why=why or None, until=until or None)
+    return _after(connection, _PAUSE, _SCHEDULE, name=name, why=why or None, until=until or None)
 
 
 def resume(connection: Connection, name: str) -> RowMapping:
-    return _one(connection, _RESUME, name=name)
+    return _after(connection, _RESUME, _SCHEDULE, name=name)
 
 
 def pause_all(connection: Connection, why: str | None) -> RowMapping:
-    return _one(connection, _PAUSE_ALL, why=why or None)
+    return _after(connection, _PAUSE_ALL, _SWITCH, why=why or None)
 
 
 def resume_all(connection: Connection) -> RowMapping:
-    return _one(connection, _RESUME_ALL)
+    return _after(connection, _RESUME_ALL, _SWITCH)
 
 
 def run_now(
@@ -119,11 +125,11 @@ def backfill(
 
 
 def stop_run(connection: Connection, run: UUID, why: str | None = None) -> RowMapping:
-    return _one(connection, _STOP, run=run, why=why or None)
+    return _after(connection, _STOP, _REQUEST, run=run, why=why or None)
 
 
 def retry_run(connection: Connection, run: UUID, why: str | None = None) -> RowMapping:
-    return _one(connection, _RETRY, run=run, why=why or None)
+    return _after(connection, _RETRY, _REQUEST, run=run, why=why or None)
 
 
 def undo(connection: Connection, number: int) -> RowMapping:
@@ -131,11 +137,11 @@ def undo(connection: Connection, number: int) -> RowMapping:
 
 
 def send_test(connection: Connection, channel: str) -> RowMapping:
-    return _one(connection, _TEST, channel=channel)
+    return _after(connection, _TEST, _NOTICE, channel=channel)
 
 
 def unblock(connection: Connection, upstream: str, why: str | None = None) -> RowMapping:
-    return _one(connection, _UNBLOCK, upstream=upstream, why=why or None)
+    return _after(connection, _UNBLOCK, _UPSTREAM, upstream=upstream, why=why or None)
 
 
 def resend(connection: Connection, number: int) -> RowMapping:
@@ -144,6 +150,12 @@ def resend(connection: Connection, number: int) -> RowMapping:
     if found is None:
         raise refuse(404, f"no notice {number} that was given up")
     return found
+
+
+def _after(connection: Connection, action: Any, row: Any, **given: Any) -> RowMapping:
+    """Do something that answers in a sentence; returns the row that it was about."""
+    connection.execute(action, given)
+    return _one(connection, row, **given)
 
 
 def _one(connection: Connection, statement: Any, **given: Any) -> RowMapping:

@@ -43,13 +43,14 @@ def test_the_state_of_a_schedule_says_how_its_last_runs_went(drive: Any) -> None
 def test_a_request_carries_the_id_that_its_run_has(drive: Any) -> None:
     drive.schedule("often", every=timedelta(hours=1), starts_at=drive.now() + timedelta(hours=1))
     drive.work()
-    asked = drive.one("select * from run_now('often')")
+    asked = drive.one("select * from request_run('often')")
     drive.work(rounds=2)
     run = drive.one("select id, state from run")
     assert (run["id"], run["state"]) == (asked["new_run_id"], "due")
     end(drive, "failed")
     drive.work(rounds=2)
-    again = drive.one("select * from retry_run(%s)", run["id"])
+    drive.sql.execute("select retry_run(%s)", (run["id"],))
+    again = drive.one("select * from run_request where run_id = %s", run["id"])
     drive.work(rounds=2)
 
     assert drive.one("select retry_of from run where id = %s", again["new_run_id"]) == {
