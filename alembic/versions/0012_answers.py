@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "answers"
-down_revision = "history_partitions"
+down_revision = "console_idempotency"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0011_answers.sql").read_text())
+    run_sql((HERE / "0012_answers.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0011_answers_down.sql").read_text())
+    run_sql((HERE / "0012_answers_down.sql").read_text())
