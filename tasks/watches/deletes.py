@@ -76,10 +76,7 @@ def whole_partitions(table: str) -> Delete:
     """Drop partitions of ``table`` that are old as a whole, one a transaction."""
 
     def delete(connection: Connection, before: datetime, limit: int) -> int:
-<<<<<<< HEAD
         # As in _execute.
-=======
->>>>>>> 492fd6f (Watches are read without SQLAlchemy again; the list's order stands once)
         from workers import partitions
 
         name, rows = partitions.drop(connection, table, before, limit)
