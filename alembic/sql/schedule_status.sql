@@ -25,7 +25,7 @@ with known as materialized (
       from schedule_detail d
 ), room as (
     -- What the other columns leave of 120, with borders and blanks.
-    select greatest(12, 120 - 17 - max(length(name)) - max(length(runs)) - max(length(state))
+    select greatest(12, 120 - 19 - max(length(name)) - max(length(runs)) - max(length(state))
                             - max(length(last_run)) - max(length(next_run))) as width
       from known
 )

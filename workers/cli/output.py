@@ -45,7 +45,7 @@ def has_colour() -> bool:
 def fail(message: str, hint: str | None, status: int, *, why: str | None = None) -> NoReturn:
     """Print an error, its reason and what to do about it; exit."""
     error = printable(f"error: {message}", lines=True)
-    click.secho(error, fg=None if "NO_COLOR" in os.environ else "red", err=True)
+    click.echo(error if "NO_COLOR" in os.environ else click.style(error, fg="red"), err=True)
     for word, text in (("why", why), ("hint", hint)):
         if text:
             click.echo(printable(f"{word + ':':<6} {text}", lines=True), err=True)
