@@ -21,6 +21,7 @@ from beat.time.timetable import Timing, dues, next_due
 from tasks.prices import spans
 from tasks.prices.history import HistoryOptions
 from tasks.prices.spans import Span
+from tests.support.cases.api import jobs_api
 from tests.support.cases.common import cases, only
 
 DAY = timedelta(days=1)
@@ -212,6 +213,7 @@ ADAPTERS: dict[str, Adapter] = {
     "history": history,
     "overlap": overlap,
     "dst": dst,
+    "api": jobs_api,
 }
 
 

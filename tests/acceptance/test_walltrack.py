@@ -13,6 +13,7 @@ import pytest
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
+from tests.support.cases.api import discovery_api
 from tests.support.cases.common import cases, only
 from tests.support.cases.schedules import config, config_range, next_run, stats
 from tests.support.cases.upstreams import answer, breaker, http_retry
@@ -281,6 +282,7 @@ ADAPTERS: dict[str, Adapter] = {
     "relative-time": relative,
     "http-retry": http_retry,
     "circuit-breaker": breaker,
+    "api": discovery_api,
 }
 
 

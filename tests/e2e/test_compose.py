@@ -55,7 +55,7 @@ def test_two_beats_and_every_queue_is_served() -> None:
 
 def test_what_listens_does_so_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
     open_ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert open_ports.keys() == {"flower", "prometheus", "grafana"}
+    assert open_ports.keys() == {"console", "flower", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in open_ports.values() for port in ports)
     words = SERVICES["redis"]["command"]
     assert words[words.index("--appendonly") + 1] == "yes"
@@ -194,9 +194,9 @@ def test_each_part_logs_in_as_its_own_role_and_only_migrate_knows_the_administra
     def login(name: str) -> dict[str, Any]:
         return conninfo_to_dict((made / "secrets" / name).read_text().strip())
 
-    logins = {role: login(f"{role}-database-url") for role in ("admin", "owner", "operator")} | {
-        "service": login("service/WATCHKEEPER_DATABASE_URL")
-    }
+    logins = {
+        role: login(f"{role}-database-url") for role in ("admin", "owner", "operator", "console")
+    } | {"service": login("service/WATCHKEEPER_DATABASE_URL")}
     given = {one["target"]: one["source"] for one in SERVICES["migrate"]["secrets"]}
 
     assert given == {
@@ -204,6 +204,7 @@ def test_each_part_logs_in_as_its_own_role_and_only_migrate_knows_the_administra
         "WATCHKEEPER_DATABASE_URL": "owner-database-url",
         "WATCHKEEPER_SERVICE_DATABASE_URL": "service-database-url",
         "WATCHKEEPER_OPERATOR_DATABASE_URL": "operator-database-url",
+        "WATCHKEEPER_CONSOLE_DATABASE_URL": "console-database-url",
     }
     assert (
         COMPOSE["secrets"]["service-database-url"]["file"]
@@ -212,7 +213,8 @@ def test_each_part_logs_in_as_its_own_role_and_only_migrate_knows_the_administra
     assert logins["admin"]["user"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
     for role in ("owner", "operator", "service"):
         assert logins[role]["user"] == f"watchkeeper_{role}"
-    assert len({one["password"] for one in logins.values()}) == 4
+    assert len({one["password"] for one in logins.values()}) == 5
+    assert logins["console"]["user"] == "console"
     assert SERVICES["sql"]["environment"]["PGUSER"] == logins["operator"]["user"]
     assert (made / "secrets/operator-password").read_text().strip() == logins["operator"]["password"]
     for name, service in SERVICES.items():

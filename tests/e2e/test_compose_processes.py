@@ -40,11 +40,12 @@ class Stack:
     """Our services as processes: the commands, the environment and the checks are those of the file."""
 
     def __init__(self, folder: Path, database: str, broker: str, migrate: dict[str, str]) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.console_port = folder, free_port(), free_port()
         self.metrics = {name: free_port() for name in OURS}
         self.processes: dict[str, Process] = {}
         self._secrets = {"WATCHKEEPER_DATABASE_URL": database, "WATCHKEEPER_BROKER_URL": broker}
         self._migrate = migrate
+        self._console = migrate["WATCHKEEPER_CONSOLE_DATABASE_URL"]
 
     def env(self, name: str) -> dict[str, str]:
         said = {
@@ -57,6 +58,7 @@ class Stack:
             **self._secrets,
             **(self._migrate if name == "migrate" else {}),
             **({"WATCHKEEPER_DATABASE_URL": NOBODY} if name == "flower" else {}),
+            **({"WATCHKEEPER_DATABASE_URL": self._console} if name == "console" else {}),
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.folder / name),
             "WATCHKEEPER_METRICS_PORT": str(self.metrics[name]),
             "FLOWER_BASIC_AUTH": "operator:secret",
@@ -69,7 +71,9 @@ class Stack:
 
     def start(self, name: str) -> None:
         words = [
-            word.replace("0.0.0.0", "127.0.0.1").replace("5555", str(self.port))
+            word.replace("0.0.0.0", "127.0.0.1")
+            .replace("5555", str(self.port))
+            .replace("8080", str(self.console_port))
             for word in SERVICES[name]["command"]
         ]
         log = self.folder / f"{name}.log"
@@ -79,7 +83,10 @@ class Stack:
     def healthy(self, name: str) -> bool:
         kind, *check = SERVICES[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        words = [word.replace(":5555/", f":{self.port}/") for word in check]
+        words = [
+            word.replace(":5555/", f":{self.port}/").replace(":8080/", f":{self.console_port}/")
+            for word in check
+        ]
         return self.run(name, words).returncode == 0
 
     def log(self, name: str) -> list[str]:
@@ -126,7 +133,7 @@ def test_every_command_comes_up_is_healthy_and_logs_json_alone_from_its_start_to
         assert process.running, process.tail()
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"http://127.0.0.1:{stack.port}/", timeout=5)
-    for name in set(stack.processes) - {"flower"}:
+    for name in set(stack.processes) - {"flower", "console"}:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{stack.metrics[name]}/metrics", timeout=5
         ) as told:

@@ -10,21 +10,12 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "acceptance" / "cases"
-#: Areas of cases whose part of the system is not there yet, and what that part is.
-NOT_YET = {"api": "the API is not there yet"}
 
 
 def cases(name: str) -> list[Any]:
-    """The cases of a system as parameters; a case whose part is not there yet is an expected failure."""
+    """The cases of a system as parameters."""
     return [
-        pytest.param(
-            case,
-            id=case["id"],
-            marks=[pytest.mark.xfail(reason=f"{case['id']}: {why}", raises=KeyError, strict=True)]
-            if (why := NOT_YET.get(case["area"]))
-            else [],
-        )
-        for case in json.loads((FOLDER / f"{name}.json").read_text())
+        pytest.param(case, id=case["id"]) for case in json.loads((FOLDER / f"{name}.json").read_text())
     ]
 
 
