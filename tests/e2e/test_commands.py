@@ -218,18 +218,18 @@ def test_flowers_page_of_a_run_shows_how_far_it_is_and_how_it_ended(
 ) -> None:
     port = free_port()
     celery_process("flower", "--address=127.0.0.1", f"--port={port}")
-    eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthcheck"), within=30)
+    eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthcheck"), within=60)
     celery_process("beat")
     celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds")
     connection.execute(
         "insert into schedule (name, task, every, options) values ('far', 'tests.counting', '1 hour', %s)",
         ('{"items": 12, "seconds": 0.5, "broken": ["i1"]}',),
     )
-    run = eventually(lambda: connection.execute("select id from run").fetchone(), within=20)["id"]
+    run = eventually(lambda: connection.execute("select id from run").fetchone(), within=60)["id"]
 
     eventually(
         lambda: re.search(r"\b\d+/12 items, 1 failed, about \d+ seconds? left", page_of(port, run)),
-        within=30,
+        within=60,
     )
-    ended = eventually(lambda: re.search(r"partial: [^<]*", page_of(port, run)), within=30)
+    ended = eventually(lambda: re.search(r"partial: [^<]*", page_of(port, run)), within=60)
     assert ended.group() == "partial: 11 counted; i1: ValueError: this one is broken"

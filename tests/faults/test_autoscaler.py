@@ -26,7 +26,7 @@ def test_the_pool_follows_the_work_and_edited_bounds_and_ends_no_running_batch(
     slow = [new_run("tests.counting", items=1, seconds=20) for _ in range(2)]
     for _ in range(10):
         new_run("tests.counting", items=1, seconds=0.5)
-    eventually(lambda: size() == 6, within=15)
+    eventually(lambda: size() == 6, within=45)
 
     # Two run on while the others end: only idle processes go.
     eventually(lambda: size() == 2, within=40)
@@ -42,7 +42,7 @@ def test_the_pool_follows_the_work_and_edited_bounds_and_ends_no_running_batch(
         "g"
     ]
     connection.execute("insert into worker_group values (%s, 3, 5)", (group,))
-    eventually(lambda: size() == 3, within=15)
+    eventually(lambda: size() == 3, within=45)
 
     connection.execute("delete from worker_group")
     eventually(lambda: size() == 1, within=30)

@@ -17,6 +17,7 @@ from tests.support.due_times import every_run_has_a_message, many
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(600)
 def test_a_beat_killed_at_any_step_between_claim_and_mark_loses_nothing(
     drive: Drive, database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,12 +19,12 @@ def test_an_item_whose_upstream_never_answers_fails_alone_and_in_time(
         "insert into upstream (name, base_url) values ('generic', %s)",
         (f"http://127.0.0.1:{odd_server(treat)}",),
     )
-    run_id = new_run("tests.calling", items=2, timeout=1.0)
+    run_id = new_run("tests.calling", items=2, timeout=3.0)
 
     began = time.monotonic()
     work(run_id, task="tests.calling")
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     ended = row(run_id)
     assert (ended["state"], ended["failed"], ended["total"]) == ("failed", 2, 2)
     assert "no whole answer in time" in ended["error"]
