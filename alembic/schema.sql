@@ -6468,11 +6468,13 @@ CREATE TABLE public.site (
     note text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     fetch_by text DEFAULT 'http'::text NOT NULL,
+    page_pause interval,
     CONSTRAINT "currency is three capitals, such as USD" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT "expire_after is from 1 to 100" CHECK (((expire_after >= 1) AND (expire_after <= 100))),
     CONSTRAINT "fetch_by is http, or browser (pages that scripts draw)" CHECK ((fetch_by = ANY (ARRAY['http'::text, 'browser'::text]))),
     CONSTRAINT "id_pattern needs a group: (...)" CHECK ((id_pattern ~~ '%(%)%'::text)),
     CONSTRAINT "page_path must contain {page}" CHECK ((page_path ~~ '%{page}%'::text)),
+    CONSTRAINT "page_pause is from 0 to 1 hour" CHECK (((page_pause >= '00:00:00'::interval) AND (page_pause <= '01:00:00'::interval))),
     CONSTRAINT "site name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text))
 );
 
@@ -6514,6 +6516,9 @@ COMMENT ON COLUMN public.site.updated_at IS 'Last edit';
 
 -- Name: COLUMN site.fetch_by; Type: COMMENT
 COMMENT ON COLUMN public.site.fetch_by IS 'http, or browser if scripts render the ads (slower; needs the extra browser)';
+
+-- Name: COLUMN site.page_pause; Type: COMMENT
+COMMENT ON COLUMN public.site.page_pause IS 'Least time between two pages where a run names none; null: 2 seconds';
 
 -- Name: site_turn; Type: TABLE
 CREATE TABLE public.site_turn (

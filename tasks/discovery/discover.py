@@ -117,6 +117,7 @@ def silent(counts: Mapping[str, int]) -> str:
     queue=WATCH.queue,
     upstream=dexscreener.UPSTREAM,
     batch_size=90,
+    in_flight=3,
     min_every=timedelta(minutes=5),
     max_every=timedelta(days=1),
 )

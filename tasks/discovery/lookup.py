@@ -24,11 +24,8 @@ from workers.upstreams import UpstreamClient
 
 def look_up(work: Work[Any]) -> None:
     now = work.now()
-    while group := _next_group(work.batch):
-        work.check()
-        with work.attempt(*group):
-            _look_at(work, group, now)
-    _ask_for_orders(work)
+    work.each_group(_next_group, lambda part, group: _look_at(part, group, now))
+    work.each(_ask_for_orders)
 
 
 def _group_size(item: Item) -> int:
@@ -37,7 +34,7 @@ def _group_size(item: Item) -> int:
 
 
 def _next_group(batch: Sequence[Item]) -> list[Item]:
-    waiting = [item for item in batch if item.state == "waiting" and not item.data.get("stored")]
+    waiting = [item for item in batch if not item.data.get("stored")]
     if not waiting:
         return []
     chain, size = waiting[0].data["chain"], _group_size(waiting[0])
@@ -123,17 +120,15 @@ def _store(work: Work[Any], connection: Connection, found: list[Found], now: dat
         )
 
 
-def _ask_for_orders(work: Work[Any]) -> None:
-    """Ask for the orders of the tokens that are chosen so far, a call a token."""
-    for item in work.items():
-        with work.read() as connection:
-            chosen = item.key in token_sightings.chosen(connection, work.run_id)
-        with work.attempt(item):
-            orders = _orders(work.client, item) if chosen else None
-            with work.done(item) as connection:
-                if orders is not None:
-                    chain, address = item.data["chain"], item.data["address"]
-                    tokens.store_orders(connection, chain, normalise(address), orders)
+def _ask_for_orders(work: Work[Any], item: Item) -> None:
+    """Ask for the orders of a token that is among the chosen ones so far: a call a token."""
+    with work.read() as connection:
+        chosen = item.key in token_sightings.chosen(connection, work.run_id)
+    orders = _orders(work.client, item) if chosen else None
+    with work.done(item) as connection:
+        if orders is not None:
+            chain, address = item.data["chain"], item.data["address"]
+            tokens.store_orders(connection, chain, normalise(address), orders)
 
 
 def _orders(client: UpstreamClient, item: Item) -> Orders:

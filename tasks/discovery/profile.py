@@ -68,21 +68,24 @@ def summary(counts: Mapping[str, int]) -> str:
     queue=WATCH.queue,
     upstream=geckoterminal.UPSTREAM,
     batch_size=20,
+    in_flight=5,
     min_every=timedelta(minutes=5),
 )
 def profile(work: Work[ProfileOptions]) -> None:
     """Find who bought the tokens that discoveries chose early, and with what gain."""
-    for item in work.items():
-        with work.attempt(item):
-            try:
-                reach, trades = _look(work, item)
-            except (RateLimited, Blocked):
-                raise
-            except UpstreamError as error:
-                with work.failing(item, error=str(error)) as connection:
-                    token_profiles.put_last(connection, *_key(item))
-            else:
-                _finish(work, item, reach, trades)
+    work.each(_profile)
+
+
+def _profile(work: Work[ProfileOptions], item: Item) -> None:
+    try:
+        reach, trades = _look(work, item)
+    except (RateLimited, Blocked):
+        raise
+    except UpstreamError as error:
+        with work.failing(item, error=str(error)) as connection:
+            token_profiles.put_last(connection, *_key(item))
+    else:
+        _finish(work, item, reach, trades)
 
 
 def _key(item: Item) -> tuple[UUID, int]:

@@ -61,6 +61,7 @@ def summary(counts: Mapping[str, int]) -> str:
     queue=WATCH.queue,
     upstream=dexscreener.UPSTREAM,
     batch_size=90,
+    in_flight=3,
     allowed_every=tuple(timedelta(hours=hours) for hours in (1, 2, 4, 8)),
 )
 def surveil(work: Work[SurveilOptions]) -> None:

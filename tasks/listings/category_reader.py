@@ -57,11 +57,9 @@ MAX_HALF_DRAWN = 5
 class CategoryReader:
     """Reads the categories of one batch, one after the other."""
 
-    def __init__(self, work: Work[Any], site: Source, fetch: Fetch) -> None:
-        self.work, self.site, self.fetch = work, site, fetch
+    def __init__(self, work: Work[Any], site: Source, fetch: Fetch, delay: float) -> None:
+        self.work, self.site, self.fetch, self.delay = work, site, fetch, delay
         options = work.options
-        delay: float | None = options.rate_limit_delay_seconds
-        self.delay = fetchers.default_pause(site) if delay is None else delay
         self.timeout = float(options.timeout_seconds)
         self.since = work.now() - timedelta(days=options.initial_scrape_days)
         self._last_page_at: float | None = None

@@ -12,7 +12,7 @@ from tasks.listings.sites import Source
 from workers.errors import Blocked
 from workers.upstreams import Browser, CallOptions, Response, UpstreamClient, is_challenge
 
-#: Time between two pages, unless the upstream's spacing is longer or a run names another.
+#: Time between two pages, unless the upstream's spacing is longer or a run or the site names another.
 DEFAULT_PAUSE = timedelta(seconds=2)
 
 
@@ -31,7 +31,8 @@ def open_fetcher(site: Source, client: UpstreamClient, *, headless: bool = True)
 
 
 def default_pause(site: Source) -> float:
-    return 0.0 if site.spacing >= DEFAULT_PAUSE else DEFAULT_PAUSE.total_seconds()
+    pause = DEFAULT_PAUSE if site.page_pause is None else site.page_pause
+    return 0.0 if site.spacing >= pause else pause.total_seconds()
 
 
 def parse(site: Source, html: str, url: str) -> cards.Page:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 
 from pydantic import Field
 
 from tasks.listings import categories, fetchers, site_turns, sites
 from tasks.listings.category_reader import CategoryReader
+from tasks.listings.sites import Source
 from tasks.listings.watch import WATCH
 from workers.app import app
 from workers.errors import HandBack, OptionsError
@@ -38,7 +40,8 @@ class ScrapeOptions(Options):
         None,
         ge=0.5,
         le=30,
-        description="Least seconds between two pages; left out: 2, or the upstream's spacing if longer",
+        description="Least seconds between two pages; left out: the site's page_pause (2 if null),"
+        " or the upstream's spacing if longer",
     )
     headless: bool = Field(
         True,
@@ -90,8 +93,9 @@ def summary(counts: Mapping[str, int]) -> str:
     summary=summary,
     queue=WATCH.queue,
     upstream="head_fi",
-    # The categories of a site are one batch: their pages are read one after the other anyway.
+    # The categories of a site are one batch: it has the turn at its site.
     batch_size=1000,
+    in_flight=8,
     min_every=timedelta(minutes=1),
     max_every=timedelta(minutes=60),
 )
@@ -99,8 +103,18 @@ def scrape(work: Work[ScrapeOptions]) -> None:
     """Scrape classified ads: new ones, changed ones, their prices over time."""
     with work.read() as connection:
         site = sites.find(connection, work.options.site)
+    pause: float | None = work.options.rate_limit_delay_seconds
+    pause = fetchers.default_pause(site) if pause is None else pause
+    if site.fetch_by == "http" and not pause and not site.spacing:
+        # Nothing is to pass between two pages: categories need not wait for one another's.
+        work.each(partial(_read_alone, site, pause), at_once=site.concurrency)
+        return
     with fetchers.open_fetcher(site, work.client, headless=work.options.headless) as fetch:
-        reader = CategoryReader(work, site, fetch)
-        for item in work.items():
-            with work.attempt(item):
-                reader.read(item)
+        reader = CategoryReader(work, site, fetch, pause)
+        work.each(lambda _, item: reader.read(item), at_once=1)
+
+
+def _read_alone(site: Source, pause: float, work: Work[ScrapeOptions], item: Item) -> None:
+    """Read one category beside others; its pages stay in order."""
+    with fetchers.open_fetcher(site, work.client) as fetch:
+        CategoryReader(work, site, fetch, pause).read(item)

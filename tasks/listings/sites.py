@@ -34,6 +34,10 @@ class Site(Base):
             name="fetch_by is http, or browser (pages that scripts draw)",
         ),
         CheckConstraint("expire_after between 1 and 100", name="expire_after is from 1 to 100"),
+        CheckConstraint(
+            "page_pause between interval '0' and interval '1 hour'",
+            name="page_pause is from 0 to 1 hour",
+        ),
         CheckConstraint("id_pattern like '%(%)%'", name="id_pattern needs a group: (...)"),
         Index("site_by_upstream", "upstream"),
         {"comment": "Sites with classified ads; add one with SQL alone."},
@@ -67,6 +71,9 @@ class Site(Base):
         server_default=text("3"),
         comment="Complete scrapes in a row without an ad, that should show it, before it expires",
     )
+    page_pause: Mapped[timedelta | None] = mapped_column(
+        comment="Least time between two pages where a run names none; null: 2 seconds"
+    )
     active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not scraped")
     note: Mapped[str | None] = mapped_column(comment="Remarks")
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit")
@@ -81,6 +88,10 @@ class Source:
     base_url: str
     #: Minimum time between two calls.
     spacing: timedelta
+    #: Calls in flight at once, at most.
+    concurrency: int
+    #: Least time between two pages; None: the default.
+    page_pause: timedelta | None
     fetch_by: str
     page_path: str
     id_pattern: str
@@ -113,7 +124,7 @@ def find(connection: Connection, name: str) -> Source:
         Site.selectors, Site.id_pattern, Site.currency, Site.fetch_by, Site.page_path, Upstream.base_url
     )  # fmt: skip
     reading = func.md5(func.concat_ws(" ", *decisive)).label("reading")
-    joined = select(Site, Upstream.base_url, Upstream.spacing, reading).join(
+    joined = select(Site, Upstream.base_url, Upstream.spacing, Upstream.concurrency, reading).join(
         Upstream, Upstream.name == Site.upstream
     )
     row: Any = connection.execute(joined.where(Site.name == name)).first()
@@ -130,6 +141,7 @@ def find(connection: Connection, name: str) -> Source:
     except (ValueError, LookupError, re.error) as error:
         raise OptionsError(f'site "{name}" cannot be read: {error}') from None
     return Source(
-        row.name, row.upstream, row.base_url, row.spacing, row.fetch_by, row.page_path, row.id_pattern,
-        selectors, row.currency, row.expire_after, row.reading,
+        row.name, row.upstream, row.base_url, row.spacing, row.concurrency, row.page_pause,
+        row.fetch_by, row.page_path, row.id_pattern, selectors, row.currency, row.expire_after,
+        row.reading,
     )  # fmt: skip

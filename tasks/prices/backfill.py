@@ -70,6 +70,7 @@ def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
     queue=WATCH.queue,
     upstream=alpha_vantage.UPSTREAM,
     batch_size=5,
+    in_flight=5,
     min_every=timedelta(minutes=1),
 )
 def backfill(work: Work[BackfillOptions]) -> None:

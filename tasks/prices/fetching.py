@@ -81,19 +81,21 @@ def require_ready(order: Sequence[str]) -> None:
 
 def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
     """Fetch every item; an item that must wait for its only source left delays no other."""
-    held: QuotaWait | None = None
-    for item in work.items():
+    held: list[QuotaWait] = []
+
+    def do(part: Work[Any], item: Item) -> None:
         try:
-            with work.attempt(item):
-                _fetch(work, item, fetch)
+            _fetch(part, item, fetch)
         except QuotaWait as wait:
-            if not wait.blocked or len(work.options.order) == 1:
+            if not wait.blocked or len(part.options.order) == 1:
                 raise
-            held = held or wait
-    if held is not None:
+            held.append(wait)
+
+    work.each(do)
+    if held:
         # A QuotaWait would hold back the run's other batches too.
-        until = work.now() + timedelta(seconds=held.seconds)
-        raise HandBack(str(held), not_before=until)
+        until = work.now() + timedelta(seconds=held[0].seconds)
+        raise HandBack(str(held[0]), not_before=until)
 
 
 def summary(counts: Mapping[str, int], done: str, *others: str) -> str:

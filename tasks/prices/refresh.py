@@ -68,6 +68,7 @@ def summary(counts: Mapping[str, int]) -> str:
     queue=WATCH.queue,
     upstream=alpha_vantage.UPSTREAM,
     batch_size=5,
+    in_flight=5,
     min_every=timedelta(minutes=1),
 )
 def refresh(work: Work[RefreshOptions]) -> None:

@@ -1,14 +1,17 @@
 """Several items of one batch at once, each in a thread with a client and outcomes of its own.
 
 What waits for a permit does not end the batch while other items go on: its thread ends, and the item is
-taken again.  So no more threads stay than the upstream serves.
+taken again.  So no more threads stay than the upstream serves.  Items that take no time stay in order:
+another thread begins only when one of them is slow.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
@@ -42,6 +45,8 @@ class Work(Protocol):
 
 Pick = Callable[[list[Any]], list[Any]]
 Do = Callable[[Any, list[Any]], None]
+#: An item that takes longer is waiting for somebody else: others need not wait with it (seconds).
+SLOW = 0.1
 #: Of several errors the one that says most about the batch is raised: the first kind that fits.
 FIRST = (LeaseLost, Stopped, DBAPIError, ControlFlow, Exception)
 
@@ -80,10 +85,13 @@ class _Groups:
     def __init__(self, work: Work, pick: Pick, do: Do, *, once: bool) -> None:
         self._work, self._pick, self._do, self._once = work, pick, do, once
         self._changed = threading.Condition()
-        self._taken: set[int] = set()
+        #: Items in hand, and since when.
+        self._taken: dict[int, float] = {}
         #: Items that are not taken again.
         self._tried: set[int] = set()
         self._errors: list[BaseException] = []
+        #: Whether the batch's own thread has left.
+        self._deserted = False
         self.threads = 1
 
     def waiting(self) -> list[Item]:
@@ -91,12 +99,12 @@ class _Groups:
         return [
             item
             for item in self._work.batch
-            if item.state == "waiting" and id(item) not in self._taken | self._tried
+            if item.state == "waiting" and id(item) not in self._taken and id(item) not in self._tried
         ]
 
-    def step(self, part: Work) -> bool:
-        """Do one group; False when there is none."""
-        group = self._take()
+    def step(self, part: Work, *, patient: bool = False) -> bool:
+        """Do one group; False when there is none.  ``patient``: only when others are slow."""
+        group = self._take(patient=patient)
         if not group:
             return False
         done = False
@@ -115,37 +123,46 @@ class _Groups:
         with contextlib.ExitStack() as stack:
             if part is not self._work:
                 stack.enter_context(contextlib.closing(part.client))
+            wait, patient = None, part is not self._work
             try:
-                while not self._errors and self.step(part):
-                    pass
-            except QuotaWait as wait:
-                self._leave(wait)
-                return
+                while self.step(part, patient=patient):
+                    patient = False
+            except QuotaWait as refused:
+                wait = refused
             except BaseException as error:
                 self._fail(error)
-        self._leave()
+        self._leave(wait, own=part is self._work)
 
-    def _take(self) -> list[Item]:
+    def _take(self, *, patient: bool) -> list[Any]:
         with self._changed:
-            while True:
-                group = [] if self._errors else self._pick(self.waiting())
-                # What others have in hand may come back, to be done in smaller groups.
-                if group or not self._taken or self._errors:
-                    self._taken |= set(map(id, group))
+            while not self._errors:
+                group = self._pick(self.waiting())
+                if group and (not patient or self._deserted or self._is_slow()):
+                    now = time.monotonic()
+                    self._taken |= {id(item): now for item in group}
                     return group
-                self._changed.wait()
+                # What others have in hand may come back, to be done in smaller groups.
+                if not group and not self._taken:
+                    return []
+                self._changed.wait(SLOW if group else None)
+            return []
+
+    def _is_slow(self) -> bool:
+        return min(self._taken.values(), default=math.inf) < time.monotonic() - SLOW
 
     def _put_down(self, group: list[Item], *, tried: bool) -> None:
         with self._changed:
-            self._taken -= set(map(id, group))
+            for item in group:
+                del self._taken[id(item)]
             if tried:
                 self._tried |= set(map(id, group))
             self._changed.notify_all()
 
-    def _leave(self, wait: QuotaWait | None = None) -> None:
+    def _leave(self, wait: QuotaWait | None, *, own: bool) -> None:
         """This thread ends; what it waited for ends the batch only when no other goes on."""
         with self._changed:
             self.threads -= 1
+            self._deserted |= own
             if wait is not None and not self.threads:
                 self._errors.append(wait)
             self._changed.notify_all()

@@ -73,8 +73,6 @@ class Rules:
     #: Whether a second attempt may go while one that hangs holds its permit: the upstream takes several
     #: calls at once, and not spaced.
     repeats: bool
-    #: Calls at once that do not wait for one another's answers.
-    at_once: int
 
 
 _DESCRIBE = """
@@ -83,10 +81,7 @@ select name, base_url, obey_robots,
        and not exists (select from quota q where q.upstream = u.name and q.paced)
        and not (obey_robots and exists (
            select from upstream_state s where s.upstream = u.name and s.crawl_delay > interval '0'))
-       as repeats,
-       case when spacing = interval '0'
-            and not exists (select from quota q where q.upstream = u.name and q.paced)
-            then concurrency else 1 end as at_once
+       as repeats
   from upstream u
 """
 
