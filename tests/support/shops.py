@@ -1,7 +1,8 @@
 """Shops that answer slowly: ``python -m tests.support.shops --port 8000 --seconds 0.5 --pages 10``.
 
 Address ``/s7/c1/page-3`` is page 3 of category c1 of shop s7: 20 ads in Head-Fi's markup, the same at each
-call; page 1 is ``/s7/c1/``.  ``/_seen`` tells how many pages were served and how many were open at once.
+call; page 1 is ``/s7/c1/``; any other address of a shop is answered with "ok".  ``/_seen`` tells how many
+answers were given, how many were open at once, and by shop the same and when each call came.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 import contextlib
 import json
 import re
+import time
+from collections import Counter, defaultdict
 from typing import Any
 
 from tests.support.listings import Ad
@@ -23,7 +26,10 @@ class Shops:
     def __init__(self, seconds: float, pages: int) -> None:
         self._seconds, self._pages = seconds, pages
         self._made: dict[str, bytes] = {}
-        self._served = self._open = self._most = 0
+        self._served = self._most = 0
+        self._open: Counter[str] = Counter()
+        self._most_of: Counter[str] = Counter()
+        self._came: dict[str, list[float]] = defaultdict(list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -38,15 +44,26 @@ class Shops:
         if path == "/robots.txt":
             return _response("text/plain", b"User-agent: *\nDisallow: /private\n")
         if path == "/_seen":
-            seen = {"served": self._served, "most": self._most}
+            seen = {
+                "served": self._served,
+                "most": self._most,
+                "most_of": self._most_of,
+                "came": self._came,
+            }
+            answer = _response("application/json", json.dumps(seen).encode())
             self._served = self._most = 0
-            return _response("application/json", json.dumps(seen).encode())
-        self._open += 1
-        self._most = max(self._most, self._open)
+            self._most_of.clear()
+            self._came.clear()
+            return answer
+        shop = path.split("/")[1]
+        self._came[shop].append(time.monotonic())
+        self._open[shop] += 1
+        self._most_of[shop] = max(self._most_of[shop], self._open[shop])
+        self._most = max(self._most, self._open.total())
         try:
             await asyncio.sleep(self._seconds)
         finally:
-            self._open -= 1
+            self._open[shop] -= 1
         self._served += 1
         if path not in self._made:
             self._made[path] = self._page(path)
@@ -55,7 +72,7 @@ class Shops:
     def _page(self, path: str) -> bytes:
         found = PAGE.match(path)
         if found is None:
-            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            return _response("text/plain", b"ok")
         shop, category, page = (int(part or 1) for part in found.groups())
         first = ((shop * 100 + category) * 1000 + page) * 100
         more = f'<a class="pageNav-jump--next" href="/s{shop}/c{category}/page-{page + 1}">Next</a>'
