@@ -15,7 +15,9 @@ PEERS = {
     "oban": ("oban", "psycopg[binary,pool]"),
     "awa": ("awa-pg",),
     "procrastinate": ("procrastinate", "psycopg[binary,pool]"),
+    "scrapy": ("scrapy", "psycopg[binary]"),
 }
+RUNNERS = ("oban", "awa", "procrastinate")
 #: Jobs at once: what makes the peers fastest.
 SLOTS = 100
 MAX_SECONDS = 600.0
@@ -84,7 +86,7 @@ def measure(bench: BenchEnvironment, name: str, python: Path, number: int, secon
 
 def compare(bench: BenchEnvironment, noop: int, waiting: int) -> None:
     """Each peer with jobs that do nothing and with jobs that wait 200 ms; a reason where one cannot be had."""
-    for name in PEERS:
+    for name in RUNNERS:
         try:
             python = install(bench, name)
             measure(bench, name, python, noop, 0.0)

@@ -20,12 +20,12 @@ on conflict (shop, number) do update
    set title = excluded.title, price = excluded.price, kind = excluded.kind, seller = excluded.seller,
        listed = excluded.listed, seen_at = clock_timestamp()
 """
-stored = 0
 
 
 class Shops(scrapy.Spider):
     name = "shops"
-    custom_settings = {  # noqa: RUF012
+    stored = 0
+    custom_settings = {
         "CONCURRENT_REQUESTS": AT_ONCE,
         "CONCURRENT_REQUESTS_PER_DOMAIN": AT_ONCE,
         "DOWNLOAD_DELAY": 0,
@@ -40,7 +40,6 @@ class Shops(scrapy.Spider):
                 yield scrapy.Request(f"{URL}/s{shop}/c{category}/", cb_kwargs={"shop": f"s{shop}"})
 
     def parse(self, response, shop):
-        global stored
         rows = [
             (
                 shop,
@@ -54,7 +53,7 @@ class Shops(scrapy.Spider):
             for ad in response.css("a.hfcUserListing")
         ]
         database.execute(UPSERT, [list(column) for column in zip(*rows, strict=True)])
-        stored += 1
+        Shops.stored += 1
         following = response.css("a.pageNav-jump--next::attr(href)").get()
         if following:
             yield response.follow(following, cb_kwargs={"shop": shop})
@@ -68,5 +67,5 @@ sys.stdin.readline()
 began = time.monotonic()
 process.crawl(Shops)
 process.start()
-print("done", stored, time.monotonic() - began, flush=True)
+print("done", Shops.stored, time.monotonic() - began, flush=True)
 sys.stdin.readline()

@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "site_page_pause"
-down_revision = "take_permits"
+down_revision = "history_partitions"
 
 UP = """
 alter table site add column page_pause interval;
