@@ -6,10 +6,8 @@ revision = "site_page_pause"
 down_revision = "history_partitions"
 
 UP = """
-alter table site add column page_pause interval;
-alter table site add constraint "page_pause is from 0 to 1 hour"
-    check (page_pause between interval '0' and interval '1 hour') not valid;
-alter table site validate constraint "page_pause is from 0 to 1 hour";
+alter table site add column page_pause interval
+    constraint "page_pause is from 0 to 1 hour" check (page_pause between interval '0' and interval '1 hour');
 comment on column site.page_pause is 'Least time between two pages where a run names none; null: 2 seconds';
 """
 

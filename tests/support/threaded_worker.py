@@ -11,8 +11,11 @@ import queue
 import sys
 import threading
 
+from workers import logs
+
 
 def main(application: str, task: str, threads: int) -> None:
+    logs.configure()
     app = importlib.import_module(application).app
     app.loader.import_default_modules()
     work = app.tasks[task]
