@@ -79,6 +79,10 @@ def require_ready(order: Sequence[str]) -> None:
     raise missing[0]
 
 
+#: Symbols wait so long for the one before (seconds).
+SLOW = 1.0
+
+
 def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
     """Fetch every item; an item that must wait for its only source left delays no other."""
     held: list[QuotaWait] = []
@@ -91,7 +95,8 @@ def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
                 raise
             held.append(wait)
 
-    work.each(do)
+    # In the order of their priorities, as long as the sources answer.
+    work.each(do, slow=SLOW)
     if held:
         # A QuotaWait would hold back the run's other batches too.
         until = work.now() + timedelta(seconds=held[0].seconds)

@@ -51,12 +51,14 @@ SLOW = 0.1
 FIRST = (LeaseLost, Stopped, DBAPIError, ControlFlow, Exception)
 
 
-def work_groups(work: Work, pick: Pick, do: Do, at_once: int, *, once: bool) -> None:
+def work_groups(
+    work: Work, pick: Pick, do: Do, at_once: int, *, once: bool, slow: float = SLOW
+) -> None:
     """``do`` what ``pick`` takes from the waiting items until none is left, ``at_once`` at most.
 
     ``once``: an item that is left without an outcome is not taken again.
     """
-    groups = _Groups(work, pick, do, once=once)
+    groups = _Groups(work, pick, do, once=once, slow=slow)
     if at_once <= 1 or len(groups.waiting()) <= 1:
         while groups.step(work):
             pass
@@ -82,8 +84,9 @@ def work_groups(work: Work, pick: Pick, do: Do, at_once: int, *, once: bool) -> 
 
 
 class _Groups:
-    def __init__(self, work: Work, pick: Pick, do: Do, *, once: bool) -> None:
-        self._work, self._pick, self._do, self._once = work, pick, do, once
+    def __init__(self, work: Work, pick: Pick, do: Do, *, once: bool, slow: float) -> None:
+        self._work, self._pick, self._do = work, pick, do
+        self._once, self._slow = once, slow
         self._changed = threading.Condition()
         #: Items in hand, and since when.
         self._taken: dict[int, float] = {}
@@ -144,11 +147,11 @@ class _Groups:
                 # What others have in hand may come back, to be done in smaller groups.
                 if not group and not self._taken:
                     return []
-                self._changed.wait(SLOW if group else None)
+                self._changed.wait(self._slow if group else None)
             return []
 
     def _is_slow(self) -> bool:
-        return min(self._taken.values(), default=math.inf) < time.monotonic() - SLOW
+        return min(self._taken.values(), default=math.inf) < time.monotonic() - self._slow
 
     def _put_down(self, group: list[Item], *, tried: bool) -> None:
         with self._changed:

@@ -117,10 +117,17 @@ class Work(Generic[O]):
             self.yield_worker()
             yield group
 
-    def each(self, do: Callable[[Work[O], Item], None], *, at_once: int | None = None) -> None:
+    def each(
+        self,
+        do: Callable[[Work[O], Item], None],
+        *,
+        at_once: int | None = None,
+        slow: float = concurrency.SLOW,
+    ) -> None:
         """``do`` every waiting item, up to the kind's ``in_flight`` at once, or ``at_once`` if less.
 
-        ``do`` gets a Work of its own for the item; an error that is the item's fails it alone.
+        ``do`` gets a Work of its own for the item; an error that is the item's fails it alone.  Another
+        item is begun beside one that has taken ``slow`` seconds.
         """
         concurrency.work_groups(
             self,
@@ -128,6 +135,7 @@ class Work(Generic[O]):
             lambda part, items: do(part, items[0]),
             self._at_once(at_once),
             once=True,
+            slow=slow,
         )
 
     def each_group(
