@@ -126,8 +126,7 @@ class Work(Generic[O]):
     ) -> None:
         """``do`` every waiting item, up to the kind's ``in_flight`` at once, or ``at_once`` if less.
 
-        ``do`` gets a Work of its own for the item; an error that is the item's fails it alone.  Another
-        item is begun beside one that has taken ``slow`` seconds.
+        ``do`` gets a Work of its own for it.  Another is begun beside one that takes ``slow`` seconds.
         """
         concurrency.work_groups(
             self,
@@ -189,7 +188,6 @@ class Work(Generic[O]):
         return self.memoized[name]
 
     def store_items(self, connection: Connection) -> None:
-        """Store the whole plan; no outcome is being written by another thread."""
         claimed.write_items(driver(connection), self.lease, [item.row() for item in self.batch])
 
     @contextmanager
