@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "site_page_pause"
-down_revision = "console_idempotency"
+down_revision = "answers"
 
 UP = """
 alter table site add column page_pause interval
