@@ -25,7 +25,7 @@ async def main(dsn: str, number: int, seconds: float, slots: int) -> None:
         if finished == number:
             over.set()
 
-    await client.enqueue_many_copy([Job(seconds) for _ in range(number)], queue="bench")
+    await client.insert_many_copy([Job(seconds) for _ in range(number)], queue="bench")
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await client.start([("bench", slots)])
