@@ -82,6 +82,7 @@ class Environment:
             "WATCHKEEPER_RELAX_INTERVALS": "true",
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.data / "heartbeats"),
             "CELERY_APP": "workers.app",
+            "PSQLRC": str(ROOT / "deploy" / "psqlrc"),
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.ports["postgres"]),
             "PGUSER": login_name("operator"),

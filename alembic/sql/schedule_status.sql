@@ -26,7 +26,7 @@ with known as materialized (
 ), room as (
     -- What the other columns leave of 120, with borders and blanks.
     select greatest(12, 120 - 19 - max(length(name)) - max(length(runs)) - max(length(state))
-                            - max(length(last_run)) - max(length(next_run))) as width
+                            - greatest(8, max(length(last_run))) - greatest(8, max(length(next_run)))) as width
       from known
 )
 select k.name, k.runs, k.state, k.last_run, k.next_run, cut_words(k.about, room.width) as about
