@@ -6332,7 +6332,7 @@ CREATE VIEW public.schedule_status AS
                 END AS place
            FROM public.schedule_detail d
         ), room AS (
-         SELECT GREATEST(12, ((((((120 - 19) - max(length(known.name))) - max(length(known.runs))) - max(length(known.state))) - max(length(known.last_run))) - max(length(known.next_run)))) AS width
+         SELECT GREATEST(12, ((((((120 - 19) - max(length(known.name))) - max(length(known.runs))) - max(length(known.state))) - GREATEST(8, max(length(known.last_run)))) - GREATEST(8, max(length(known.next_run))))) AS width
            FROM known
         )
  SELECT k.name,
