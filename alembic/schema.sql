@@ -4330,6 +4330,8 @@ CREATE TABLE public.batch (
     leaving boolean DEFAULT false NOT NULL,
     plain boolean DEFAULT false NOT NULL,
     retries smallint DEFAULT 0 NOT NULL,
+    suspect boolean DEFAULT false NOT NULL,
+    alone boolean DEFAULT false NOT NULL,
     CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
 )
 WITH (fillfactor='80');
@@ -4374,10 +4376,10 @@ COMMENT ON COLUMN public.batch.deferred IS 'Items deferred';
 COMMENT ON COLUMN public.batch.not_before IS 'No worker takes it earlier (batch delay, back-off)';
 
 -- Name: COLUMN batch.send_at; Type: COMMENT
-COMMENT ON COLUMN public.batch.send_at IS 'When a message for it is to be sent, or looked for again; null: not until released';
+COMMENT ON COLUMN public.batch.send_at IS 'Ready from then on (waiting: not announced yet); with a message of its own: looked for again; null: not until released';
 
 -- Name: COLUMN batch.sends; Type: COMMENT
-COMMENT ON COLUMN public.batch.sends IS 'Messages sent since it was last claimed';
+COMMENT ON COLUMN public.batch.sends IS 'Messages of its own since it was last claimed; 0: its queue''s doorbell';
 
 -- Name: COLUMN batch.waiting_for; Type: COMMENT
 COMMENT ON COLUMN public.batch.waiting_for IS 'Upstream whose quota it waits for, until a worker has it';
@@ -4389,7 +4391,7 @@ COMMENT ON COLUMN public.batch.fence IS 'Rises at every claim; an older holder w
 COMMENT ON COLUMN public.batch.attempt IS 'Failures of the task so far';
 
 -- Name: COLUMN batch.deaths; Type: COMMENT
-COMMENT ON COLUMN public.batch.deaths IS 'Leases that ended while all but its worker was up';
+COMMENT ON COLUMN public.batch.deaths IS 'Times its worker died while it was the only batch in hand';
 
 -- Name: COLUMN batch.lease_until; Type: COMMENT
 COMMENT ON COLUMN public.batch.lease_until IS 'Its worker is believed alive until then';
@@ -4420,6 +4422,12 @@ COMMENT ON COLUMN public.batch.plain IS 'Of a plain Celery task: has a message o
 
 -- Name: COLUMN batch.retries; Type: COMMENT
 COMMENT ON COLUMN public.batch.retries IS 'Celery''s own retries of a plain task so far (task.retry)';
+
+-- Name: COLUMN batch.suspect; Type: COMMENT
+COMMENT ON COLUMN public.batch.suspect IS 'Its worker died with several batches in hand: it runs alone from now on';
+
+-- Name: COLUMN batch.alone; Type: COMMENT
+COMMENT ON COLUMN public.batch.alone IS 'Whether its worker''s process has no other batch in hand';
 
 -- Name: beat_entry; Type: TABLE
 CREATE TABLE public.beat_entry (
@@ -7674,20 +7682,20 @@ CREATE INDEX session_expires_at ON console.session USING btree (expires_at);
 -- Name: session_person; Type: INDEX
 CREATE INDEX session_person ON console.session USING btree (person);
 
--- Name: batch_by_queue; Type: INDEX
-CREATE INDEX batch_by_queue ON public.batch USING btree (queue, state, send_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text]));
-
 -- Name: batch_leased; Type: INDEX
 CREATE INDEX batch_leased ON public.batch USING btree (lease_until) WHERE (state = 'running'::text);
 
+-- Name: batch_ready; Type: INDEX
+CREATE INDEX batch_ready ON public.batch USING btree (queue, task, priority DESC, send_at) WHERE (state = 'sent'::text);
+
 -- Name: batch_to_send; Type: INDEX
-CREATE INDEX batch_to_send ON public.batch USING btree (send_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text]));
+CREATE INDEX batch_to_send ON public.batch USING btree (send_at) WHERE ((state = 'waiting'::text) OR ((state = 'sent'::text) AND (sends > 0)));
 
 -- Name: batch_waiting_for_upstream; Type: INDEX
 CREATE INDEX batch_waiting_for_upstream ON public.batch USING btree (waiting_for, priority DESC, updated_at) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
 
 -- Name: batch_waiting_run; Type: INDEX
-CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
+CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text]));
 
 -- Name: category_by_parent; Type: INDEX
 CREATE INDEX category_by_parent ON public.category USING btree (parent_id);

@@ -8,7 +8,7 @@ Postgres or the broker is away it logs that once, and tries again.
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -27,6 +27,7 @@ from beat.tick.wakeup import Wakeup
 from workers import metrics
 from workers.backoff import backoff
 from workers.db import reset
+from workers.doorbells import UNREACHABLE
 from workers.ledger import sent
 from workers.ledger.sent import Message
 from workers.settings import settings
@@ -138,37 +139,45 @@ class DatabaseScheduler(Scheduler):
         return self._context
 
     def _send(self, context: TickContext) -> bool:
-        """Send what this tick committed and what is ready in the ledger; True when there was any."""
+        """Announce what this tick committed and what the ledger has ready; True when there was any."""
         messages, context.messages = context.messages, []
         if self._broker.is_pausing():
-            sent.unreserve(context.connection, messages)
+            sent.take_back(context.connection, messages)
             return False
         try:
-            lost = False
-            if time.monotonic() > context.next_loss_check:
-                context.next_loss_check = time.monotonic() + ROUND
-                lost = self._outbox.has_lost()
-            if lost:
-                sent.look_for_all(context.connection, context.now)
-            outbox.send(context.connection, self._outbox, messages)
-            # In a burst new messages go before those that are only looked for again.
-            limit = context.limit // 5 if messages else context.limit
-            looked_at, ready = 0, list[Message]()
-            if lost or context.is_sending():
-                looked_at, ready = outbox.take_ready(
-                    context.connection, self._outbox, context.now, max(limit, 1)
-                )
-            outbox.send(context.connection, self._outbox, ready)
-            metrics.MESSAGES.labels("claimed").inc(len(messages))
-            metrics.MESSAGES.labels("ready").inc(len(ready))
-            self._heartbeat.count(len(messages) + len(ready))
+            more = self._announce(context, messages)
             if not steps.are_stuck(self._steps):
                 self._heartbeat.beat(self.node)
-        except outbox.UNREACHABLE as error:
+        except UNREACHABLE as error:
             self._broker.failed(error)
             return False
         self._broker.answered()
-        return looked_at > 0
+        return more
+
+    def _announce(self, context: TickContext, messages: list[Message]) -> bool:
+        connection, old = context.connection, context.ready.old_queues
+        lost = False
+        if time.monotonic() > context.next_loss_check:
+            context.next_loss_check = time.monotonic() + ROUND
+            lost = self._outbox.has_lost()
+        if lost:
+            sent.look_for_all(connection, context.now)
+        # In a burst new batches go before those that are only looked for again.
+        limit = max(context.limit // 5 if messages else context.limit, 1)
+        ready, again = list[Message](), list[Message]()
+        if lost or context.is_sending():
+            ready = sent.announce(connection, context.now, limit)
+            again = outbox.find_lost(connection, self._outbox, context.now, limit)
+        outbox.send(connection, self._outbox, messages + ready, old)
+        outbox.send(connection, self._outbox, again, {*old, *(one.queue for one in again)})
+        if lost or (context.ready.announced and time.monotonic() > context.next_ring):
+            context.next_ring = time.monotonic() + ROUND
+            age = timedelta(seconds=0 if lost else settings().resend_after_seconds)
+            outbox.ring_again(connection, self._outbox, context.now - age, limit, old)
+        metrics.MESSAGES.labels("claimed").inc(len(messages))
+        metrics.MESSAGES.labels("ready").inc(len(ready) + len(again))
+        self._heartbeat.count(len(messages) + len(ready) + len(again))
+        return len(ready) + len(again) > 0
 
     def _pause(self, seconds: float) -> None:
         if not self._closing:
@@ -210,7 +219,7 @@ class Outage:
         if self._since is None:
             self._since = time.monotonic()
             said = f"{type(error).__name__}: {str(error).strip()[:300]}"
-            known = isinstance(error, (psycopg.Error, *outbox.UNREACHABLE))
+            known = isinstance(error, (psycopg.Error, *UNREACHABLE))
             log.error("beat.away", what=self._what, error=said, exc_info=None if known else error)
         self._failures += 1
         rest = backoff(self._failures, INITIAL_BACKOFF, MAX_BACKOFF)

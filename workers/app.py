@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import click
 from celery import Celery, signals
 
 
@@ -37,16 +38,31 @@ class Application(Celery):
             return self.subclass_with_self("beat.service:Beat")
 
 
-app = Application("watchkeeper", include=["tasks.autoload"])
+app = Application("watchkeeper", include=["tasks.autoload", "workers.execution.session"])
 app.config_from_object("workers.configuration")
 app.steps["consumer"].update(
     {
         "workers.pool.autoscaler:ConsumeLimit",
+        "workers.pool.batch_events:BatchEvents",
         "workers.pool.progress:Progress",
+        "workers.pool.slot_watch:SlotWatch",
         "workers.pool.watchdog:Watchdog",
     }
 )
-app.steps["worker"].add("workers.pool.warm_shutdown:WarmShutdown")
+app.steps["worker"].update(
+    {
+        "workers.pool.revoke:Revoke",
+        "workers.pool.slots_option:SlotsOption",
+        "workers.pool.warm_shutdown:WarmShutdown",
+    }
+)
+app.user_options["worker"].add(
+    click.Option(
+        ("--slots",),
+        type=click.IntRange(1, 256),
+        help="Batches that one process works at once (default: WATCHKEEPER_SLOTS).",
+    )
+)
 
 
 @signals.setup_logging.connect
@@ -82,9 +98,11 @@ def _forked(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
+    from workers import slots
     from workers.pool import warm_shutdown
 
     warm_shutdown.reset()
+    slots.forget()
 
 
 @signals.celeryd_after_setup.connect

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(
         45.0, ge=1, le=3600, description="Time limit of a worker's warm shutdown (seconds)"
     )
+    slots: int = Field(
+        16, ge=1, le=256, description="Batches that one process of a worker works at once"
+    )
     resend_after_seconds: float = Field(
         10.0,
         ge=0.5,

@@ -29,6 +29,8 @@ class TickContext:
     seen_at: float = field(default_factory=time.monotonic)
     #: When to ask again whether the broker has lost anything.
     next_loss_check: float = 0.0
+    #: When to look for announced batches that nobody takes.
+    next_ring: float = 0.0
     session_cache: SessionCache = field(default_factory=SessionCache)
     next_reconcile: float = 0.0
     #: The minute of the last sample.

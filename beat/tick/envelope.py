@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import Celery
 
+from workers.doorbells import batch_id, redis_priority
 from workers.ledger.sent import Message
 from workers.pool.broker import EXCHANGE
 
@@ -30,18 +31,10 @@ _EMBEDDED = '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}
 
 
 def message_id(message: Message) -> str:
-    """Celery's id: the run's own for its first message, else derived from run, seq and fence.
-
-    A plain task sees it as ``self.request.id``: always the run's.
-    """
-    if message.call is not None or (message.seq == 0 and message.fence == 0):
+    if message.call is not None:
+        # A plain task sees it as ``self.request.id``.
         return message.run_id
-    return str(uuid.uuid5(uuid.UUID(message.run_id), f"{message.seq}:{message.fence}"))
-
-
-def redis_priority(priority: int) -> int:
-    """Ours counts up (9 goes first), Redis's steps count down (0 goes first)."""
-    return 9 - priority
+    return batch_id(uuid.UUID(message.run_id), message.seq, message.fence)
 
 
 class Envelopes:

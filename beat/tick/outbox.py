@@ -1,38 +1,35 @@
-"""Sends what is committed, and sends it again until a worker has it.
+"""Announces what is committed, and again until a worker has it.
 
-A batch is committed first, with ``send_at`` a few seconds ahead: reserved for the beat that wrote it.
-After the commit its message is pushed, then the batch is marked ``sent``.  Whatever dies in between,
-``send_at`` comes, and any beat sends it.  A sent batch that no worker has begun is looked for in the
-queue after a while, and sent again only when it is missing there.
+A batch is committed as ``sent``, which means announced; after the commit its queue's doorbell is rung,
+unless one waits there.  Whatever dies in between, a batch that nobody takes is noticed after a while,
+and the doorbell is rung again.  A worker of an older release knows no doorbells: in its queues each
+batch has a message of its own, which is looked for after a while.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import cast
 from uuid import uuid4
 
-import redis
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError as BrokerError
 
 from beat.tick import calls
 from beat.tick.calls import Calls
-from beat.tick.envelope import Envelopes, message_id, redis_priority
+from beat.tick.envelope import Envelopes, message_id
+from workers import doorbells
 from workers.db import Driver
+from workers.doorbells import UNREACHABLE, Doorbells
 from workers.ledger import faults, sent
 from workers.ledger.sent import Message
 
 log = structlog.stdlib.get_logger("beat.tick.outbox")
 #: Where Celery's own beat says what it sends.
 celery_log = logging.getLogger("celery.beat")
-
-#: What a broker that cannot be reached raises.
-UNREACHABLE = (redis.RedisError, BrokerError, OSError)
 #: More messages than this at once are logged in one line.
 MAX_LINES = 20
 #: Messages in one push.
@@ -44,8 +41,6 @@ MAX_SCANNED = 5_000
 MAX_WAIT_IN_QUEUE, MAX_WAIT_RESENT = 600.0, 60.0
 #: A beat that has ended leaves its proof in Redis for so long (seconds).
 PROOF_TTL = 3600
-#: kombu's separator between a queue's name and its priority step.
-SEPARATOR = "\x06\x16"
 
 
 class Outbox:
@@ -54,15 +49,11 @@ class Outbox:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._envelopes, self._calls = Envelopes(app), Calls(app)
-        url = str(app.conf.broker_write_url or app.conf.broker_url)
-        self._prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
         self._steps = app.conf.broker_transport_options.get("priority_steps", [0, 3, 6, 9])
-        self._redis: redis.Redis | None = None
+        self._prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
         self._proof, self._proofs = f"{self._prefix}watchkeeper.written.{uuid4()}", 0
-        if url.startswith(("redis://", "rediss://")) and not app.conf.broker_use_ssl:
-            self._redis = redis.Redis.from_url(
-                url, socket_timeout=5, socket_connect_timeout=5, protocol=2
-            )
+        self._redis = doorbells.client(app)
+        self._doorbells = Doorbells(app, self._redis)
 
     def ping(self) -> None:
         """Raise when the broker does not answer, or takes nothing (full, or a replica)."""
@@ -94,8 +85,19 @@ class Outbox:
             sign, number = both.execute()
         return sign is None if expected == 0 else number != str(expected).encode()
 
+    def ring(self, messages: Iterable[Message]) -> None:
+        """Ring for the queues of these batches; raises when the broker is away."""
+        queues: dict[str, int] = {}
+        for message in messages:
+            queues[message.queue] = max(message.priority, queues.get(message.queue, 0))
+        if queues:
+            self._doorbells.ring(queues)
+
+    def ring_for(self, queues: Mapping[str, int]) -> int:
+        return self._doorbells.ring(queues) if queues else 0
+
     def publish(self, messages: Iterable[Message]) -> None:
-        """Push the messages; raises when the broker is away (they stay in the ledger)."""
+        """Push a message for each of these batches; raises when the broker is away."""
         if self._redis is None:
             self._publish_slowly(messages)
             return
@@ -129,12 +131,10 @@ class Outbox:
                 )
 
     def _key(self, message: Message) -> str:
-        wanted = redis_priority(message.priority)
-        if message.call is not None:
-            wanted = calls.redis_priority(message.priority, self._steps) or 0
-        step = max(step for step in self._steps if step <= wanted)
-        name = f"{message.queue}{SEPARATOR}{step}" if step else message.queue
-        return f"{self._prefix}{name}"
+        if message.call is None:
+            return self._doorbells.key(message.queue, message.priority)
+        wanted = calls.redis_priority(message.priority, self._steps) or 0
+        return self._doorbells.list_of(message.queue, wanted)
 
     def missing(self, messages: list[Message]) -> list[Message]:
         """Those whose message is in no queue any more.
@@ -166,21 +166,28 @@ def _id_of(body: bytes) -> str:
     return body[start : start + 36].decode("ascii", "replace")
 
 
-def send(connection: Driver, outbox: Outbox, messages: list[Message]) -> None:
-    """Push, then mark; not in a transaction while it pushes.
+def send(
+    connection: Driver, outbox: Outbox, messages: list[Message], old: Collection[str] = ()
+) -> None:
+    """Announce these batches, which the ledger has as announced; not in a transaction meanwhile.
 
-    When the broker is away the messages stay in the ledger, ready for whoever reaches it first.
+    ``old``: queues whose workers know no doorbells.  When the broker is away the batches are taken
+    back, ready for whoever reaches it first.
     """
     if not messages:
         return
+    own = [one for one in messages if one.queue in old or one.call is not None]
+    kinds = [one for one in messages if one.queue not in old and one.call is None]
     try:
-        outbox.publish(messages)
+        outbox.ring(kinds)
+        outbox.publish(own)
     except UNREACHABLE:
-        sent.unreserve(connection, messages)
+        sent.take_back(connection, messages)
         raise
     faults.point("after-publish")
     _log_sent(messages)
-    sent.mark(connection, messages, MAX_WAIT_RESENT if outbox.sees_queues else MAX_WAIT_IN_QUEUE)
+    if own:
+        sent.mark(connection, own, MAX_WAIT_RESENT if outbox.sees_queues else MAX_WAIT_IN_QUEUE)
     faults.point("after-mark")
 
 
@@ -194,16 +201,9 @@ def _log_sent(messages: list[Message]) -> None:
         log.info("batch.sent", messages=len(messages))
 
 
-def take_ready(
-    connection: Driver, outbox: Outbox, now: datetime, limit: int
-) -> tuple[int, list[Message]]:
-    """Reserve batches whose time has come: new ones, handed back ones, and those gone missing.
-
-    Returns how many were looked at, and what to send. A sent one that still lies in its queue is only
-    marked again, so that it is looked for later and later.
-    """
-    with connection.transaction():
-        fresh, again = sent.reserve(connection, now, limit)
+def find_lost(connection: Driver, outbox: Outbox, now: datetime, limit: int) -> list[Message]:
+    """Batches whose own message has gone missing; one that lies in its queue is looked for later."""
+    again = sent.look_for(connection, now, limit)
     lost = outbox.missing(again) if again else []
     if lost:
         log.info("batch.resent", batches=len(lost))
@@ -211,4 +211,17 @@ def take_ready(
     queued = [message for message in again if message_id(message) not in gone]
     if queued:
         sent.mark(connection, queued, MAX_WAIT_IN_QUEUE)
-    return len(fresh) + len(again), fresh + lost
+    return lost
+
+
+def ring_again(
+    connection: Driver, outbox: Outbox, before: datetime, limit: int, old: Collection[str] = ()
+) -> None:
+    """Ring where batches announced before that time are left, and no doorbell waits."""
+    left = sent.left(connection, before)
+    rung = outbox.ring_for({queue: left[queue] for queue in left if queue not in old})
+    if rung:
+        log.info("queue.rung_again", queues=rung)
+    deaf = [queue for queue in left if queue in old]
+    if deaf:
+        send(connection, outbox, sent.left_in(connection, deaf, before, limit), old)

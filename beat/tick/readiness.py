@@ -28,6 +28,11 @@ select clock.now, claim_at, send_at, permit_at,
        exists (select from run_request where answered_at is null) as requests,
        exists (select from run where finished_at is not null and not counted) as ended,
        exists (select from run where state = 'held') as held,
+       exists (select from batch where state = 'sent') as announced,
+       array(select distinct queue
+               from heartbeat cross join jsonb_array_elements_text(detail -> 'queues') as queue
+              where role = 'worker' and not detail ?| array['slots', 'ended']
+                and seen_at > clock.now - interval '30 seconds') as old_queues,
        exists (select from batch where state in ('waiting', 'sent') and waiting_for is not null
                                    and send_at is null) as parked,
        exists (select from run where state in ('due', 'running', 'held')
@@ -50,6 +55,10 @@ class Ready:
     requests: bool
     ended: bool
     held: bool
+    #: Whether batches are announced that nobody has taken.
+    announced: bool
+    #: Queues that a worker of an older release serves, which knows no doorbells.
+    old_queues: list[str]
     parked: bool
     stopping: bool
     overdue: bool

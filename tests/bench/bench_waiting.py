@@ -78,7 +78,7 @@ def due_checks(bench: BenchEnvironment) -> None:
     now = bench.value("select now()")
     asked = {
         "next_send": (sent.NEXT_SEND, {}),
-        "to_send": (sent.RESERVE, {"now": now, "limit": 250}),
+        "to_send": (sent.ANNOUNCE, {"now": now, "limit": 250}),
         "next_permit": (waiting.NEXT_PERMIT, {}),
         "upstreams": (waiting.UPSTREAMS, {"now": now}),
         "hopeless": (waiting.BLOCKED, {"now": now, "long": timedelta(hours=1)}),
@@ -105,7 +105,7 @@ def take(url: str, now: Any, begin: float, out: Any) -> None:
     taken: list[tuple[str, int]] = []
     with psycopg.connect(url, autocommit=True) as connection:
         time.sleep(max(0.0, begin - time.monotonic()))
-        while rows := connection.execute(sent.RESERVE, {"now": now, "limit": 1000}).fetchall():
+        while rows := connection.execute(sent.ANNOUNCE, {"now": now, "limit": 1000}).fetchall():
             taken += [(row[0], row[1]) for row in rows]
     out.put((taken, time.monotonic()))
 

@@ -11,7 +11,9 @@ def test_three_workers_share_twelve_ready_batches_evenly_and_log_how_they_grew(
     celery_process: Any, new_run: Any, connection: Any, eventually: Any
 ) -> None:
     workers = [
-        celery_process("worker", "-Q", "upkeep", "--autoscale=12,1", "-O", "fair", app=KINDS)
+        celery_process(
+            "worker", "-Q", "upkeep", "--autoscale=12,1", "--slots", "1", "-O", "fair", app=KINDS
+        )
         for _ in range(3)
     ]
     signs = "select count(*) as n from heartbeat where role = 'worker'"

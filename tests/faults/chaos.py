@@ -88,9 +88,9 @@ def _value(sql: Any, query: str) -> Any:
     return next(iter(sql.execute(query).fetchone().values()))
 
 
-def run(minutes: float, seed: int, rule: str | None, folder: Path) -> dict[str, Any]:
+def run(minutes: float, seed: int, rule: str | None, folder: Path, slots: int) -> dict[str, Any]:
     """One whole trial; returns its summary."""
-    cluster = Cluster(folder, rule)
+    cluster = Cluster(folder, rule, slots)
     try:
         cluster.start()
         cluster.wait_for_work()
@@ -108,6 +108,7 @@ def run(minutes: float, seed: int, rule: str | None, folder: Path) -> dict[str, 
             "chaos": "held" if not found else "broken",
             "minutes": minutes,
             "seed": seed,
+            "slots": slots,
             "rule_broken": rule,
             "seconds": round(time.monotonic() - chaos.began, 1),
             "quiet_after_s": None if quiet is None else round(quiet, 1),
@@ -128,13 +129,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--break", dest="rule", choices=sorted(RULES))
+    parser.add_argument("--slots", type=int, default=16, help="slots of a worker's process")
     parser.add_argument("--keep", type=Path, help="keep logs in this folder")
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        summary = run(given.minutes, given.seed, given.rule, folder)
+        summary = run(given.minutes, given.seed, given.rule, folder, given.slots)
     print(json.dumps(summary, default=str), flush=True)
     return 1 if summary["chaos"] == "broken" else 0
 

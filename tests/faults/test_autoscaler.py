@@ -20,7 +20,17 @@ def test_the_pool_follows_the_work_and_edited_bounds_and_ends_no_running_batch(
     celery_process: Any, new_run: Any, connection: Any, eventually: Any, size: Any
 ) -> None:
     celery_process("beat")
-    celery_process("worker", "-Q", "upkeep", "--autoscale=6,1", "-O", "fair", app="tests.support.kinds")
+    celery_process(
+        "worker",
+        "-Q",
+        "upkeep",
+        "--autoscale=6,1",
+        "--slots",
+        "1",
+        "-O",
+        "fair",
+        app="tests.support.kinds",
+    )
     eventually(lambda: size() == 1, within=60)
 
     slow = [new_run("tests.counting", items=1, seconds=20) for _ in range(2)]

@@ -28,8 +28,9 @@ def chaos(*options: str, within: float) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(400)
-def test_a_minute_of_chaos_breaks_no_promise() -> None:
-    summary = chaos("--minutes", "1", "--seed", "1", within=380)
+@pytest.mark.parametrize("slots", [1, 16])
+def test_a_minute_of_chaos_breaks_no_promise(slots: int) -> None:
+    summary = chaos("--minutes", "1", "--seed", "1", "--slots", str(slots), within=380)
 
     assert summary["chaos"] == "held", json.dumps(summary, indent=1)
     assert summary["faults"] >= 10

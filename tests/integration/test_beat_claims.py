@@ -22,7 +22,7 @@ def begin(drive: Any, name: str, **columns: Any) -> None:
     drive.work(rounds=2)
 
 
-def test_a_due_time_becomes_a_run_a_batch_and_a_message_of_one_id(drive: Any) -> None:
+def test_a_due_time_becomes_a_run_and_an_announced_batch_of_one_id(drive: Any) -> None:
     drive.schedule("one", priority=9, timeout=timedelta(minutes=5), max_attempts=7)
     drive.work()
     (run,) = drive.runs("one")
@@ -30,8 +30,16 @@ def test_a_due_time_becomes_a_run_a_batch_and_a_message_of_one_id(drive: Any) ->
     assert (run["priority"], run["max_attempts"], run["timeout"]) == (9, 7, timedelta(minutes=5))
     assert (run["batch_count"], run["open_batches"]) == (1, 1)
     (batch,) = drive.all("select * from batch")
-    assert (batch["run_id"], batch["seq"], batch["state"], batch["sends"]) == (run["id"], 0, "sent", 1)
+    assert (batch["run_id"], batch["seq"], batch["state"], batch["sends"]) == (run["id"], 0, "sent", 0)
     assert drive.queued_ids() == [run["id"]]
+    assert drive.doorbells() == ["upkeep"]
+
+
+def test_a_message_of_its_own_names_the_schedule(drive: Any) -> None:
+    drive.old_worker("upkeep")
+    drive.schedule("one")
+    drive.work()
+    assert drive.queued_ids() == [drive.runs("one")[0]["id"]]
     headers = drive.queued()[0]["headers"]
     assert headers["celery_beat_task"] is True
     assert headers["periodic_task_name"] == "one"

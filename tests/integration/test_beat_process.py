@@ -99,6 +99,7 @@ def test_beat_gives_signs_of_use_answers_ping_and_ends_when_asked(
 def test_a_stock_worker_takes_beats_messages(
     drive: Drive, broker_url: str, eventually: Any, tmp_path: Path
 ) -> None:
+    drive.old_worker("upkeep")
     for number in range(50):
         drive.schedule(f"s-{number}", priority=number % 10)
     drive.work()

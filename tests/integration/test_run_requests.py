@@ -62,7 +62,7 @@ def test_a_backfill_runs_every_due_time_of_its_range_ends_included(drive: Any) -
     runs = drive.runs("asked")
     assert [run["due_at"] for run in runs] == [first + n * HOUR for n in range(5)]
     assert {run["trigger"] for run in runs} == {"backfill"}
-    assert len(drive.queued()) == 5
+    assert len(drive.queued_ids()) == 5
 
 
 def test_a_long_backfill_goes_on_from_tick_to_tick(drive: Any) -> None:

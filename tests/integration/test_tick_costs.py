@@ -54,15 +54,15 @@ def test_an_idle_tick_is_one_statement(drive: Any, tick: Callable[..., list[str]
     assert 0 < steps.pause(drive.scheduler._context) <= ROUND
 
 
-def test_a_due_time_costs_its_claim_and_its_mark(drive: Any, tick: Callable[..., list[str]]) -> None:
+def test_a_due_time_costs_its_claim_alone(drive: Any, tick: Callable[..., list[str]]) -> None:
     drive.schedule("due", every=timedelta(hours=1), overlap="allow_all")
     settle(drive)
     drive.sql.execute("update batch set state = 'running', send_at = null")
 
     one = tick(timedelta(minutes=61))
     drive.sql.execute("update batch set state = 'running', send_at = null")
-    # The question, the lock, the row, the run with its batch, the next due time, the mark.
-    assert len(one) == 6, one
+    # The question, the lock, the row, the run with its announced batch, the next due time.
+    assert len(one) == 5, one
 
 
 def test_ten_due_times_cost_the_statements_of_one(drive: Any, tick: Callable[..., list[str]]) -> None:
@@ -71,4 +71,4 @@ def test_ten_due_times_cost_the_statements_of_one(drive: Any, tick: Callable[...
     settle(drive)
     drive.sql.execute("update batch set state = 'running', send_at = null")
 
-    assert len(tick(timedelta(minutes=61))) == 6
+    assert len(tick(timedelta(minutes=61))) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ import psycopg
 import pytest
 import redis
 from psycopg.rows import dict_row
+
+from beat.tick.claim_rate import ClaimRate
+from workers.doorbells import SESSION, batch_id
 
 KIND = "tests.noop"
 
@@ -63,7 +67,8 @@ class Drive:
             for step in self.scheduler._steps:
                 step.not_before = 0.0
             if self.scheduler._context is not None:
-                self.scheduler._context.next_loss_check = 0.0
+                self.scheduler._context.next_loss_check = self.scheduler._context.next_ring = 0.0
+                self.scheduler._context.rate = ClaimRate(0.0)
             self.scheduler.work(None if after is None else self.now() + after)
 
     def one(self, query: str, *values: Any) -> dict[str, Any]:
@@ -87,7 +92,7 @@ class Drive:
         """Begin the due runs of ``name``, as workers would."""
         self.sql.execute(
             "update batch set state = 'running', fence = fence + 1, send_at = null, sends = 0,"
-            " worker = 'w', lease_until = clock_timestamp() + interval '30 seconds'"
+            " worker = 'w', alone = true, lease_until = clock_timestamp() + interval '30 seconds'"
             " where run_id in (select id from run where schedule = %s and state = 'due')",
             (name,),
         )
@@ -120,12 +125,40 @@ class Drive:
         return [json.loads(body) for body in bodies]
 
     def queued_ids(self) -> list[uuid.UUID]:
-        return [uuid.UUID(message["headers"]["id"]) for message in self.queued()]
+        """Celery's ids of the batches that a message of their own or a doorbell announces."""
+        messages = self.queued()
+        rung = {name for one in messages if (name := _rings_for(one))}
+        announced = self.all(
+            "select run_id, seq, fence from batch where state = 'sent' and sends = 0 and queue = any(%s)"
+            " order by priority desc, send_at",
+            sorted(rung),
+        )
+        own = [uuid.UUID(one["headers"]["id"]) for one in messages if not _rings_for(one)]
+        return own + [uuid.UUID(batch_id(*row.values())) for row in announced]
+
+    def doorbells(self) -> list[str]:
+        """The queues whose doorbells nobody has heard yet."""
+        return [name for one in self.queued() if (name := _rings_for(one))]
+
+    def old_worker(self, *queues: str) -> None:
+        """From now on a worker of an older release, which knows no doorbells, serves these queues."""
+        self.sql.execute(
+            "insert into heartbeat (name, role, seen_at, detail)"
+            " values ('old@host', 'worker', '2199-01-01', jsonb_build_object('queues', %s::text[]))",
+            (list(queues),),
+        )
 
     def close(self) -> None:
         self.scheduler.close()
         self.sql.close()
         self.redis.close()
+
+
+def _rings_for(message: dict[str, Any]) -> str | None:
+    if message["headers"]["task"] != SESSION:
+        return None
+    ((queue,), _, _) = json.loads(base64.b64decode(message["body"]))
+    return str(queue)
 
 
 QUEUES = ("discovery", "prices", "listings", "notices", "upkeep")

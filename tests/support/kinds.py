@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from sqlalchemy import text
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.pool import watchdog
+from workers.pool import slot_watch, watchdog
 from workers.upstreams import CallOptions
 
 __all__ = ["app"]
@@ -88,6 +89,12 @@ def hanging(work: Work[Options]) -> None:
     threading.Event().wait()
 
 
+@app.task(name="tests.backtracking", options=Options, queue="upkeep", max_attempts=5)
+def backtracking(work: Work[Options]) -> None:
+    """Hold the interpreter's lock for good: a pattern that goes back and forth."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
 @app.task(name="tests.growing", options=CountingOptions, plan=plan, queue="upkeep", batch_size=5)
 def growing(work: Work[CountingOptions]) -> None:
     """Do items in a process that takes more and more memory."""
@@ -98,6 +105,9 @@ def growing(work: Work[CountingOptions]) -> None:
 
 
 _kept: list[bytearray] = []
+slot_watch.MAX_STANDSTILL = float(
+    os.environ.get("WATCHKEEPER_X_CLOCK_STANDSTILL", slot_watch.MAX_STANDSTILL)
+)
 watchdog.MAX_STANDSTILL = float(os.environ.get("WATCHKEEPER_X_STANDSTILL", watchdog.MAX_STANDSTILL))
 
 

@@ -59,7 +59,7 @@ def test_a_statement_finds_and_sets_the_states_that_the_table_says(name: str) ->
         for one, several in CONDITION.findall(ASSIGNMENTS.sub("", text))
         for state in ([one] if one else re.findall(r"\w+", several))
     }
-    if "%(state)s" not in text and "insert into" not in text:
+    if "%(state)s" not in text and "given.state" not in text and "insert into" not in text:
         assert {state for one in assigned for state in RESULT.findall(one)} == after
     if name not in LOOKS_AROUND:
         assert conditions == before

@@ -31,6 +31,7 @@ from workers.errors import (
     SettingMissing,
     Stopped,
 )
+from workers.execution import ends
 from workers.execution.lease import LeaseKeeper
 from workers.execution.work import Item, Work
 from workers.ledger import claimed, ended, handed_back, memo, planned, runs
@@ -63,6 +64,8 @@ class Kind(Protocol):
     @property
     def batch_delay(self) -> timedelta: ...
     @property
+    def ends_late(self) -> bool: ...
+    @property
     def in_flight(self) -> int: ...
     def read_options(self, options: Mapping[str, Any]) -> Options: ...
 
@@ -87,11 +90,16 @@ def _attempt(kind: Kind, lease: BatchLease, length: timedelta) -> Ended | None:
             with contextlib.closing(new_client()) as client:
                 items = [Item(**row) for row in lease.items or []]
                 work = Work(
-                    lease, options, client, keeper, log, items, new_client, in_flight=kind.in_flight
-                )
+                    lease, options, client, keeper, log, items, new_client, in_flight=kind.in_flight,
+                    summary=kind.summary, ends_with_items=not kind.ends_late,
+                )  # fmt: skip
                 try:
                     return _do(kind, work)
                 except Exception as error:
+                    if work.end.is_written:
+                        # All of it is done, and stored as done.
+                        log.error("batch.failed_after_end", exc_info=error)
+                        return work.end.run
                     _store_plan(work, error)
                     raise
         except ControlFlow as order:
@@ -147,14 +155,14 @@ def _do(kind: Kind, work: Work[Any]) -> Ended | None:
     left = [item.key for item in work.batch if item.state == "waiting"]
     if left:
         raise RuntimeError(f"{kind.name} left items without an outcome: {', '.join(left[:5])}")
-    with driver_transaction() as connection:
-        work.client.settle(connection)
-        return ended.end(connection, work.lease, "done", Ending(summary=kind.summary))
+    if work.end.is_written:
+        return work.end.run
+    return ends.end(work)
 
 
 def _store_plan(work: Work[Any], error: BaseException) -> None:
     """Store a plan that no outcome has stored yet, so that what comes next knows what is left."""
-    if work.planned_only and not isinstance(error, (LeaseLost, DBAPIError)):
+    if (work.planned_only or work.end.is_pending) and not isinstance(error, (LeaseLost, DBAPIError)):
         with work.fenced() as connection:
             work.store_items(connection)
 
@@ -189,6 +197,7 @@ def _accept_plan(kind: Kind, work: Work[Any], items: list[Item]) -> list[Item]:
         rows = [item.row() for item in items]
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
         work.store_items(connection)
+        work.end.is_split = True
         delay = run["batch_delay"] if run["batch_delay"] is not None else kind.batch_delay
         planned.split(below, work.run_id, batches, delay)
     log.info("run.planned", items=len(items), batches=len(batches))

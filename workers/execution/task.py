@@ -41,7 +41,7 @@ Plan = Callable[[Work[Any]], Iterable[Item]]
 DECLARED = frozenset(
     {
         "options", "plan", "summary", "upstream", "batch_size", "batch_delay", "min_every", "max_every",
-        "allowed_every", "max_running", "max_attempts", "timeout",
+        "allowed_every", "ends_late", "max_running", "max_attempts", "timeout",
     }
 )  # fmt: skip
 
@@ -104,6 +104,8 @@ class Task(celery.Task):  # type: ignore[type-arg]
     max_every: ClassVar[timedelta | None] = None
     allowed_every: ClassVar[tuple[timedelta, ...] | None] = None
     max_running: ClassVar[int | None] = None
+    #: It writes after the outcome of its last item: that does not end the batch, its return does.
+    ends_late: ClassVar[bool] = False
     max_attempts: ClassVar[int] = 3
     timeout: ClassVar[timedelta | None] = timedelta(hours=6)
     #: Celery's own limit behind the ledger's deadline, a batch, in seconds; never None.
@@ -166,8 +168,12 @@ class Task(celery.Task):  # type: ignore[type-arg]
         if lease is None:
             log.info("batch.duplicate", run_id=str(run_id), seq=seq)
             return None
+        return self.work_lease(lease, length)
+
+    def work_lease(self, lease: BatchLease, length: timedelta) -> str | None:
+        """Work a leased batch to its end; a sentence for Flower, or RunFailed."""
         with structlog.contextvars.bound_contextvars(
-            run_id=str(run_id), schedule=lease.run["schedule"], seq=seq, task=self.name
+            run_id=str(lease.run_id), schedule=lease.run["schedule"], seq=lease.seq, task=self.name
         ):
             return self._work(lease, length)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import structlog
@@ -18,9 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from workers.db import Driver, driver, driver_transaction, is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.execution import concurrency
+from workers.execution.lazy import LazyTransaction
 from workers.execution.lease import LeaseKeeper
-from workers.ledger import claimed, memo
+from workers.ledger import claimed, memo, runs
 from workers.ledger.claimed import BatchLease
+from workers.ledger.ended import end_locked
+from workers.ledger.finished import Ended, Ending, Summary
 from workers.ledger.kinds import Options
 from workers.redaction import redact
 from workers.text import cleaned
@@ -53,6 +56,24 @@ class Item:
 
 
 @dataclass(slots=True)
+class BatchEnd:
+    """Whether the outcome of the last item has ended the batch, or waits to be written with the end."""
+
+    is_written: bool = False
+    is_pending: bool = False
+    #: The batch has planned others: it is not all of its run.
+    is_split: bool = False
+    #: The run, when this was its last batch; its row, locked while the batch ends.
+    run: Ended | None = None
+    locked: Mapping[str, Any] | None = None
+
+    def note(self, run: Ended | None, *, last: bool, written: bool) -> None:
+        if last and written:
+            self.is_written, self.run = True, run
+        self.is_pending = last and not written
+
+
+@dataclass(slots=True)
 class Work(Generic[O]):
     """One batch in a worker's hands; every write goes through ``done`` or ``save``."""
 
@@ -70,6 +91,11 @@ class Work(Generic[O]):
     planned_only: bool = False
     #: What each ``memoize`` of the plan returned; None before the first.
     memoized: dict[str, Any] | None = None
+    #: A kind's words for its counts; whether it writes nothing after the outcome of its last item.
+    summary: Summary | None = None
+    ends_with_items: bool = True
+    #: What the outcome of the last item did; all parts of the batch share it.
+    end: BatchEnd = field(default_factory=BatchEnd)
     #: The first item of the outcome that is being written, as it will be.
     _draft: Item | None = None
 
@@ -164,7 +190,10 @@ class Work(Generic[O]):
     def fenced(self) -> Iterator[Connection]:
         """One transaction for the caller's rows; it commits only while the lease is valid."""
         with transaction() as connection:
-            if claimed.check_fence(driver(connection), self.lease):
+            if self.end.is_written:
+                # By its own last outcome: the fence is nobody else's any more.
+                claimed.check_ended(driver(connection), self.lease)
+            elif claimed.check_fence(driver(connection), self.lease):
                 self.keeper.stop()
             yield connection
 
@@ -263,7 +292,11 @@ class Work(Generic[O]):
         data: dict[str, Any] | None = None,
         error: str | None = None,
     ) -> Iterator[Connection]:
-        """The items change in memory when they have changed in the database, not before."""
+        """The items change in memory when they have changed in the database, not before.
+
+        The outcome of the last items ends the batch; without rows of the caller's it is written when
+        the kind is through, with the ends of other batches.
+        """
         error = error[:MAX_ERROR] if error else None
         drafts = [
             Item(item.key, {**item.data, **(data or {})}, state, {**item.counts}, error)
@@ -272,16 +305,46 @@ class Work(Generic[O]):
         self._draft = drafts[0] if drafts else None
         if drafts:
             _add(drafts[0].counts, counts)
+        last = state != "waiting" and self._are_last(items)
+        ended: Ended | None = None
         try:
-            with self.fenced() as connection:
-                yield connection
-                self._store(driver(connection), dict(zip(map(id, items), drafts, strict=True)))
-                self.client.settle(driver(connection))
+            with LazyTransaction(lambda: self._begin_outcome(last=last)) as lazy:
+                yield cast("Connection", lazy)
+                written = lazy.is_open or not last or self.client.unsettled
+                if written:
+                    below = driver(lazy.open())
+                    self._store(below, dict(zip(map(id, items), drafts, strict=True)))
+                    self.client.settle(below)
+                    if last:
+                        ending = Ending(summary=self.summary)
+                        ended = end_locked(below, self.lease, self.end.locked, "done", ending)
         finally:
             self._draft = None
-        self.planned_only = False
+        if written:
+            self.planned_only = False
+        self.end.note(ended, last=last, written=written)
         for item, draft in zip(items, drafts, strict=True):
             item.become(draft)
+
+    def _are_last(self, items: tuple[Item, ...]) -> bool:
+        """Whether every other item has its outcome: the kind has nothing more to write after these."""
+        mine = {id(item) for item in items}
+        return self.ends_with_items and not any(
+            item.state == "waiting" for item in self.batch if id(item) not in mine
+        )
+
+    @contextmanager
+    def _begin_outcome(self, *, last: bool) -> Iterator[Connection]:
+        """A fenced transaction; one that ends the batch locks its run first, as all do."""
+        if not last:
+            with self.fenced() as connection:
+                yield connection
+            return
+        with transaction() as connection:
+            self.end.locked = runs.lock_briefly(driver(connection), self.run_id)
+            if claimed.check_fence(driver(connection), self.lease):
+                self.keeper.stop()
+            yield connection
 
     def _store(self, connection: Driver, drafts: dict[int, Item]) -> None:
         """Write these items as they will be; with the first outcome of a small run its whole plan."""

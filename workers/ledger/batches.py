@@ -10,14 +10,24 @@ from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, Count, DefaultNow, SmallCount, partial_index
-from workers.ledger.states import BATCH_OPEN, BATCH_READY, BATCH_STATES, quoted
+from workers.ledger.states import BATCH_READY, BATCH_STATES, quoted
 
 
 class Batch(Base):
     __tablename__ = "batch"
     __table_args__ = (
         CheckConstraint(f"state in ({quoted(BATCH_STATES)})", name="state is one of those in the docs"),
-        partial_index("batch_to_send", "send_at", where=f"state in ({quoted(BATCH_READY)})"),
+        partial_index(
+            "batch_to_send", "send_at", where="state = 'waiting' or state = 'sent' and sends > 0"
+        ),
+        partial_index(
+            "batch_ready",
+            "queue",
+            "task",
+            text("priority desc"),
+            "send_at",
+            where="state = 'sent'",
+        ),
         partial_index(
             "batch_waiting_for_upstream",
             "waiting_for",
@@ -29,12 +39,9 @@ class Batch(Base):
             "batch_waiting_run",
             "waiting_for",
             "run_id",
-            where=f"state in ({quoted(BATCH_READY)}) and waiting_for is not null",
+            where=f"state in ({quoted(BATCH_READY)})",
         ),
         partial_index("batch_leased", "lease_until", where="state = 'running'"),
-        partial_index(
-            "batch_by_queue", "queue", "state", "send_at", where=f"state in ({quoted(BATCH_OPEN)})"
-        ),
         {"comment": "The unit of message, lease and loss: some items of a run."},
     )
 
@@ -68,9 +75,12 @@ class Batch(Base):
     )
     send_at: Mapped[datetime | None] = mapped_column(
         server_default=text("clock_timestamp()"),
-        comment="When a message for it is to be sent, or looked for again; null: not until released",
+        comment="Ready from then on (waiting: not announced yet); with a message of its own:"
+        " looked for again; null: not until released",
     )
-    sends: Mapped[SmallCount] = mapped_column(comment="Messages sent since it was last claimed")
+    sends: Mapped[SmallCount] = mapped_column(
+        comment="Messages of its own since it was last claimed; 0: its queue's doorbell"
+    )
     waiting_for: Mapped[str | None] = mapped_column(
         comment="Upstream whose quota it waits for, until a worker has it"
     )
@@ -80,7 +90,15 @@ class Batch(Base):
         comment="Celery's own retries of a plain task so far (task.retry)"
     )
     deaths: Mapped[SmallCount] = mapped_column(
-        comment="Leases that ended while all but its worker was up"
+        comment="Times its worker died while it was the only batch in hand"
+    )
+    suspect: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Its worker died with several batches in hand: it runs alone from now on",
+    )
+    alone: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Whether its worker's process has no other batch in hand",
     )
     leaving: Mapped[bool] = mapped_column(
         server_default=text("false"),

@@ -48,7 +48,8 @@ CLAIM = """
 with claimed as (
     update batch
        set state = 'running', fence = fence + 1, worker = %(worker)s, sends = 0, send_at = null,
-           waiting_for = null, leaving = false, lease_until = %(now)s::timestamptz + %(lease)s,
+           waiting_for = null, leaving = false, alone = %(alone)s,
+           lease_until = %(now)s::timestamptz + %(lease)s,
            started_at = coalesce(started_at, %(now)s), updated_at = %(now)s
      where run_id = %(run_id)s and seq = %(seq)s and state in ('waiting', 'sent')
        and (not_before is null or not_before <= %(now)s)
@@ -71,10 +72,12 @@ def claim(
     worker: str,
     length: timedelta,
     delay: timedelta = timedelta(0),
+    alone: bool = True,
 ) -> BatchLease | None:
     """Lease the batch to ``worker``; None when it is taken, ended, or may not run now.
 
     ``delay``: least time between the starts of two batches, unless the run has its own.
+    ``alone``: the worker's process has no other batch in hand.
     """
     run = runs.lock(connection, run_id)
     if run is None or run["state"] not in {"due", "running"}:
@@ -86,7 +89,14 @@ def claim(
         return None
     if in_flight.put_back(connection, run, seq, delay):
         return None
-    what = {"run_id": run_id, "seq": seq, "worker": worker, "lease": length, "now": now}
+    what = {
+        "run_id": run_id,
+        "seq": seq,
+        "worker": worker,
+        "lease": length,
+        "now": now,
+        "alone": alone,
+    }
     row = execute(connection, CLAIM, what).fetchone()
     return row and BatchLease(run_id, seq, row.fence, row.attempt, run, row.items, now)
 
@@ -96,6 +106,8 @@ select (select stop_requested_at is not null from run where id = %(run_id)s) as 
  where run_id = %(run_id)s and seq = %(seq)s and fence = %(fence)s and state = 'running'
    for update
 """
+#: Ended by the outcome of its last item: its fence is nobody else's any more.
+CHECK_ENDED = CHECK_FENCE.replace("state = 'running'", "state = 'done'")
 
 
 def check_fence(connection: Driver, lease: BatchLease) -> bool:
@@ -107,6 +119,12 @@ def check_fence(connection: Driver, lease: BatchLease) -> bool:
     if row is None:
         raise lease.lost()
     return bool(row.stopping)
+
+
+def check_ended(connection: Driver, lease: BatchLease) -> None:
+    """The same for a batch that its worker has ended, whose kind still has something to write."""
+    if execute(connection, CHECK_ENDED, lease.key).fetchone() is None:
+        raise lease.lost()
 
 
 WRITE_ITEMS = """

@@ -5,12 +5,17 @@ Lock order is run, then batch, everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from workers.db import Driver, execute
-from workers.ledger import in_flight, runs
+from workers.ledger import finished, in_flight, runs
 from workers.ledger.claimed import BatchLease
-from workers.ledger.finished import Ended, Ending, close_batches
+from workers.ledger.finished import Ended, Ending, Summary, close_batches
 
 CLOSE = """
 update batch
@@ -39,6 +44,13 @@ PLAIN = Ending()
 def end(connection: Driver, lease: BatchLease, state: str, ending: Ending = PLAIN) -> Ended | None:
     """End the batch; the last one of a run ends the run, which is then returned."""
     run = runs.lock_briefly(connection, lease.run_id)
+    return end_locked(connection, lease, run, state, ending)
+
+
+def end_locked(
+    connection: Driver, lease: BatchLease, run: Mapping[str, Any] | None, state: str, ending: Ending
+) -> Ended | None:
+    """The same, when the ``run`` is locked already."""
     if not execute(connection, END, {**lease.key, "state": state, "error": ending.error}).rowcount:
         raise lease.lost()
     in_flight.let_go(connection, run)
@@ -79,3 +91,76 @@ def close_late(connection: Driver, run_id: UUID, ending: Ending, *, running: boo
     ended = _defer_waiting(connection, run_id, ending, parked=True)
     ended += close_open(connection, run_id, "failed", ending.error or "", running=running)
     return close_batches(connection, run_id, ended, ending) if ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch that is all of its run and done, so that its items say how the run ends."""
+
+    lease: BatchLease
+    items: list[dict[str, Any]]
+    #: Whether its items are stored as they are.
+    stored: bool
+    summary: Summary | None
+
+
+#: Batches that are all of their runs: both end in one statement, the runs locked first.
+END_WHOLE = """
+with given as (
+    select one ->> 'run_id' as id, (one ->> 'seq')::int as seq, (one ->> 'fence')::int as fence,
+           nullif(one -> 'items', 'null') as items,
+           (one ->> 'total')::int as total, (one ->> 'done')::int as done,
+           (one ->> 'failed')::int as failed, (one ->> 'deferred')::int as deferred,
+           one ->> 'state' as state, one -> 'result' as result, one ->> 'error' as error,
+           one ->> 'reason' as reason
+      from jsonb_array_elements(%(ends)s) as one
+), locked as materialized (
+    select id from run where id = any(select id::uuid from given) and batch_count = 1
+     order by id for no key update
+), ended as (
+    update batch b
+       set state = 'done', items = coalesce(given.items, b.items), total = given.total,
+           done = given.done, failed = given.failed, deferred = given.deferred,
+           error = null, lease_until = null,
+           send_at = null, waiting_for = null, finished_at = clock_timestamp(),
+           updated_at = clock_timestamp()
+      from given join locked on locked.id = given.id::uuid
+     where (select count(*) from locked) > 0
+       and b.run_id = given.id::uuid and b.seq = given.seq and b.fence = given.fence
+       and b.state = 'running'
+    returning b.run_id
+), finished as (
+    update run r
+       set state = given.state, open_batches = 0, total = given.total, done = given.done,
+           failed = given.failed, deferred = given.deferred, result = given.result,
+           error = case when given.state <> 'succeeded' then coalesce(r.error, given.error) end,
+           reason = coalesce(r.reason, given.reason), finished_at = clock_timestamp()
+      from given join ended on ended.run_id = given.id::uuid
+     where r.id = given.id::uuid
+    returning r.id, r.error
+)
+select id, error from finished
+"""
+
+
+_OUTCOME = ("state", "total", "done", "failed", "deferred", "result", "error", "reason")
+
+
+def end_whole(connection: Driver, ends: Sequence[Done]) -> list[Ended | None]:
+    """End batches that are all of their runs, and these; None for one whose lease is lost.
+
+    One statement, so that a connection in autocommit commits once for all.
+    """
+    outcomes = [finished.of_items(end.lease.run_id, end.items, end.summary) for end in ends]
+    rows = [
+        {
+            "run_id": str(end.lease.run_id),
+            "seq": end.lease.seq,
+            "fence": end.lease.fence,
+            "items": None if end.stored else end.items,
+            **{name: getattr(outcome, name) for name in _OUTCOME},
+        }
+        for end, outcome in zip(ends, outcomes, strict=True)
+    ]
+    errors = dict(execute(connection, END_WHOLE, {"ends": Jsonb(rows)}).fetchall())
+    return [outcome if outcome.run_id in errors else None for outcome in outcomes]

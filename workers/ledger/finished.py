@@ -30,6 +30,7 @@ class Ended:
     deferred: int
     result: dict[str, Any]
     error: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +110,52 @@ def state_of(tally: Mapping[str, Any]) -> str:
     return "partial" if unfinished or left else "succeeded"
 
 
-def _finish(connection: Driver, run_id: UUID, error: str | None, summary: Summary) -> Ended:
-    tally: Any = execute(connection, TALLY, {"run_id": run_id}, dict_row).fetchone()
+def of_items(run_id: UUID, items: list[dict[str, Any]], summary: Summary | None) -> Ended:
+    """How a run ends whose only batch is done, by its items."""
+    states = [item.get("state") for item in items]
+    counts: dict[str, int] = {}
+    for item in items:
+        for name, number in item.get("counts", {}).items():
+            counts[name] = counts.get(name, 0) + number
+    failed = [item for item in items if item.get("state") == "failed"]
+    tally = {
+        "total": len(items),
+        **{name: states.count(name) for name in ("done", "failed", "deferred")},
+        "counts": counts,
+        "first_error": f"{failed[0]['key']}: {failed[0].get('error')}" if failed else None,
+        "failed_batches": 0,
+        "stopped_batches": 0,
+        "deferred_batches": 0,
+        "deferred_reason": None,
+    }
+    return _ended(run_id, tally, None, summary or plain_summary)
+
+
+def _ended(run_id: UUID, tally: Mapping[str, Any], error: str | None, summary: Summary) -> Ended:
     counts = tally["counts"] or {}
-    result = {"counts": counts, "summary": summary(counts)}
     state = state_of(tally)
     error = (error or tally["first_error"] or "")[:MAX_ERROR] or None
     reason = None
     if tally["deferred"] or tally["deferred_batches"]:
         reason = f"{tally['deferred']} deferred: {tally['deferred_reason']}"
     numbers = {name: int(tally[name]) for name in ("total", "done", "failed", "deferred")}
+    result = {"counts": counts, "summary": summary(counts)}
+    return Ended(run_id, state, result=result, error=error, reason=reason, **numbers)
+
+
+def _finish(connection: Driver, run_id: UUID, error: str | None, summary: Summary) -> Ended:
+    tally: Any = execute(connection, TALLY, {"run_id": run_id}, dict_row).fetchone()
+    ended = _ended(run_id, tally, error, summary)
     what = {
         "run_id": run_id,
-        "state": state,
-        "result": Jsonb(result),
-        "error": error if state != "succeeded" else None,
-        "reason": reason,
-        **numbers,
+        "state": ended.state,
+        "result": Jsonb(ended.result),
+        "error": ended.error if ended.state != "succeeded" else None,
+        "reason": ended.reason,
+        **{name: getattr(ended, name) for name in ("total", "done", "failed", "deferred")},
     }
     execute(connection, FINISH, what)
-    return Ended(run_id, state, result=result, error=error, **numbers)
+    return ended
 
 
 GIVE_UP = """

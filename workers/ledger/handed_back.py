@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from workers.backoff import backoff
-from workers.db import Driver, execute
+from workers.db import Driver, array, execute
 from workers.ledger import runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.ended import end
@@ -51,6 +52,28 @@ def hand_back(
     if not execute(connection, HAND_BACK, what).rowcount:
         raise lease.lost()
     connection.execute("notify watchkeeper, 'batch'")
+
+
+HAND_BACK_ALL = """
+update batch b
+   set state = 'waiting', lease_until = null, error = %(reason)s, not_before = null,
+       send_at = clock_timestamp(), updated_at = clock_timestamp()
+  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as mine(run_id, seq, held)
+ where b.run_id = mine.run_id and b.seq = mine.seq and b.fence = mine.held and b.state = 'running'
+"""
+
+
+def hand_back_all(connection: Driver, leases: Sequence[BatchLease], reason: str) -> int:
+    """Give back batches that have not begun, or that end with their process; returns how many."""
+    what = {
+        "reason": reason,
+        "ids": array([lease.run_id for lease in leases]),
+        "seqs": array([lease.seq for lease in leases]),
+        "fences": array([lease.fence for lease in leases]),
+    }
+    given = execute(connection, HAND_BACK_ALL, what).rowcount
+    connection.execute("notify watchkeeper, 'batch'")
+    return given
 
 
 def retry_or_fail(connection: Driver, lease: BatchLease, ending: Ending) -> Ended | None:

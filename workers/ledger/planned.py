@@ -45,6 +45,9 @@ _COLUMNS = tuple(field.name for field in fields(NewRun))
 #: Whether the task of run ``r`` is a plain Celery task, and what its first message then says.
 IS_PLAIN = "exists (select from task_kind k where k.name = r.task and k.plain)"
 FIRST_CALL = f"case when {IS_PLAIN} then {CALL.replace('b.retries', '0')} end"
+#: A doorbell announces a kind; a plain task is marked when its own message is out.
+FIRST_STATE = f"case when {IS_PLAIN} then 'waiting' else 'sent' end"
+FIRST_SEND = f"%(now)s + case when {IS_PLAIN} then {RESERVED} else interval '0' end"
 
 INSERT_RUNS = f"""
 with given as (
@@ -78,12 +81,12 @@ with given as (
     on conflict do nothing
     returning id, schedule, task, options, queue, priority, timeout, state
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, send_at, plain)
-    select id, 0, task, queue, priority, %(now)s + {RESERVED}, {IS_PLAIN}
+    insert into batch (run_id, seq, task, queue, priority, state, send_at, plain)
+    select id, 0, task, queue, priority, {FIRST_STATE}, {FIRST_SEND}, {IS_PLAIN}
       from inserted r where state = 'due'
 )
 select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL}, state from inserted r
-"""  # noqa: S608 - a constant of our own
+"""  # noqa: S608 - constants of our own
 
 
 def insert_runs(connection: Driver, runs: list[NewRun], now: datetime) -> list[Message]:
@@ -122,8 +125,8 @@ with first as materialized (
        and (max_running is null or place <= max_running)
     returning run.id, run.task, run.options, run.queue, run.priority, run.timeout, run.schedule
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, send_at, plain)
-    select id, 0, task, queue, priority, %(now)s + {RESERVED}, {IS_PLAIN} from released r
+    insert into batch (run_id, seq, task, queue, priority, state, send_at, plain)
+    select id, 0, task, queue, priority, {FIRST_STATE}, {FIRST_SEND}, {IS_PLAIN} from released r
     on conflict do nothing
 )
 select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL} from released r

@@ -1,18 +1,23 @@
-"""A lease that is renewed while its worker works, or marked because its worker is about to end."""
+"""Leases that are renewed while their worker works, or marked because their worker is about to end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from workers.db import Driver, execute
+from workers.db import Driver, array, execute
 from workers.ledger.claimed import BatchLease
 
+#: All leases of a process in one statement; what a stop or a deadline asks comes back with it.
 RENEW = """
-update batch set lease_until = clock_timestamp() + %(length)s
- where run_id = %(run_id)s and seq = %(seq)s and fence = %(fence)s and state = 'running'
-returning (select stop_requested_at is not null from run where id = %(run_id)s) as stopping,
-          (select deadline_at from run where id = %(run_id)s) < clock_timestamp() as late
+update batch b set lease_until = clock_timestamp() + %(length)s
+  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as mine(run_id, seq, held)
+  join run r on r.id = mine.run_id
+ where b.run_id = mine.run_id and b.seq = mine.seq and b.fence = mine.held and b.state = 'running'
+returning b.run_id, b.seq, r.stop_requested_at is not null as stopping,
+          r.deadline_at < clock_timestamp() as late
 """
 
 
@@ -25,11 +30,19 @@ class Renewal:
     late: bool = False
 
 
-def renew(connection: Driver, lease: BatchLease, length: timedelta) -> Renewal:
-    row = execute(connection, RENEW, {**lease.key, "length": length}).fetchone()
-    if row is None:
-        return Renewal(held=False)
-    return Renewal(held=True, stopping=bool(row.stopping), late=bool(row.late))
+def renew(connection: Driver, leases: Sequence[BatchLease], length: timedelta) -> list[Renewal]:
+    """Renew these leases; one that is lost is a row that is missing."""
+    what = {
+        "length": length,
+        "ids": array([lease.run_id for lease in leases]),
+        "seqs": array([lease.seq for lease in leases]),
+        "fences": array([lease.fence for lease in leases]),
+    }
+    found = {
+        (row.run_id, row.seq): Renewal(held=True, stopping=bool(row.stopping), late=bool(row.late))
+        for row in execute(connection, RENEW, what)
+    }
+    return [found.get((lease.run_id, lease.seq), Renewal(held=False)) for lease in leases]
 
 
 LEAVE = "update batch set leaving = true where state = 'running' and worker = %s and not leaving"
@@ -38,3 +51,15 @@ LEAVE = "update batch set leaving = true where state = 'running' and worker = %s
 def leave(connection: Driver, worker: str) -> None:
     """Note that ``worker`` is about to end: what it does not hand back in time is not its death."""
     execute(connection, LEAVE, (worker,))
+
+
+def running(connection: Driver) -> list[tuple[UUID, int, int]]:
+    """Run, number and fence of every batch that a worker has in hand."""
+    found = connection.execute("select run_id, seq, fence from batch where state = 'running'")
+    return found.fetchall()
+
+
+def clock(connection: Driver) -> datetime:
+    row = connection.execute("select clock_timestamp()").fetchall()[0]
+    now: datetime = row[0]
+    return now

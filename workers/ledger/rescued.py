@@ -7,6 +7,7 @@ there for the whole of it, and the worker has not said that it ends.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from workers.db import Driver, execute
@@ -30,34 +31,52 @@ exists (select from run r join task_kind k on k.name = r.task
          where r.id = batch.run_id and not k.acks_late and r.max_attempts = 1)
 """
 
-#: A lease began when it was renewed last.
-TAKE_BACK = f"""
+_template = """
 with lost as materialized (
-    select seq, died, once, died and deaths + 1 >= %(max)s or once as aside
+    select seq, died, once, died and counts as counted,
+           died and counts and deaths + 1 >= %(max)s or once as aside
       from batch
-      cross join lateral (select not leaving and lease_until - %(lease)s::interval >= %(since)s)
-           _(died)
-      cross join lateral (select plain and {IS_ONCE}) __(once)
-     where run_id = %(run_id)s and seq = %(seq)s and state = 'running' and lease_until < %(now)s
+      cross join lateral (select {died}, {counts}) _(died, counts)
+      cross join lateral (select plain and {once}) __(once)
+     where run_id = %(run_id)s and seq = %(seq)s and state = 'running' and {lost}
        for update of batch
 )
 update batch b
-   set deaths = deaths + died::int, updated_at = %(now)s, lease_until = null, waiting_for = null,
+   set deaths = deaths + counted::int, suspect = suspect or died and not counted,
+       updated_at = clock_timestamp(), lease_until = null, waiting_for = null,
        state = case when aside then 'failed' else 'waiting' end,
-       send_at = case when aside then null else %(now)s::timestamptz end,
-       finished_at = case when aside then %(now)s::timestamptz end,
+       send_at = case when aside then null else clock_timestamp() end,
+       finished_at = case when aside then clock_timestamp() end,
        items = case when aside then ended_items(items, 'failed', 'its worker died') else items end,
        failed = case when aside then total - done - deferred else failed end,
        error = case when once
                     then 'its worker was lost, and the task may not begin again: ' || worker
                     when aside
                     then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
-                    when died then 'its worker went silent: ' || worker
+                    when counted then 'its worker went silent: ' || worker
+                    when died then 'its worker went silent with several batches in hand: ' || worker
                     when leaving then 'its worker ended before the batch did: ' || worker
-                    else 'its lease ended while Postgres or beat was away: ' || worker end
+                    else {blameless} end
   from lost where b.run_id = %(run_id)s and b.seq = lost.seq
 returning state, error
-"""  # noqa: S608 - a constant of our own
+"""
+
+#: A lease began when it was renewed last.  Several in one process: any of them may have ended it.
+TAKE_BACK = _template.format(
+    died="not leaving and lease_until - %(lease)s::interval >= %(since)s",
+    counts="alone or suspect",
+    lost="lease_until < %(now)s",
+    once=IS_ONCE,
+    blameless="'its lease ended while Postgres or beat was away: ' || worker",
+)
+#: Its process has ended: whoever reaped it knows what it had in hand.
+TAKE_OVER = _template.format(
+    died="%(died)s and not leaving",
+    counts="%(counts)s::boolean",
+    lost="fence = %(fence)s",
+    once=IS_ONCE,
+    blameless="'its process ended because of another batch: ' || worker",
+)
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -73,11 +92,35 @@ def rescue(
     length = timedelta(seconds=settings().lease_seconds)
     what = {"now": now, "limit": limit, "max": MAX_DEATHS, "since": since, "lease": length}
     for run_id, seq in execute(connection, LOST, what).fetchall():
-        row = execute(connection, TAKE_BACK, {**what, "run_id": run_id, "seq": seq}).fetchone()
-        if row is None:
-            continue
-        if row.state == "failed":
-            in_flight.let_go(connection, runs.lock_briefly(connection, run_id))
-            finished.close_batches(connection, run_id, 1, finished.Ending(row.error))
-        rescued.append((run_id, seq, row.state))
+        state = _take_back(connection, TAKE_BACK, {**what, "run_id": run_id, "seq": seq})
+        if state is not None:
+            rescued.append((run_id, seq, state))
     return rescued
+
+
+def take_over(
+    connection: Driver, run_id: UUID, seq: int, fence: int, *, died: bool, counts: bool
+) -> str | None:
+    """Take back a batch whose process has ended; returns its new state, None when it had ended.
+
+    ``died``: it may be what ended the process; ``counts``: nothing else can be.
+    """
+    if runs.lock_briefly(connection, run_id) is None:
+        return None
+    key = {"run_id": run_id, "seq": seq, "fence": fence}
+    what = {**key, "died": died, "counts": counts, "max": MAX_DEATHS}
+    state = _take_back(connection, TAKE_OVER, what)
+    if state == "waiting":
+        connection.execute("notify watchkeeper, 'batch'")
+    return state
+
+
+def _take_back(connection: Driver, statement: str, what: dict[str, Any]) -> str | None:
+    row = execute(connection, statement, what).fetchone()
+    if row is None:
+        return None
+    if row.state == "failed":
+        run_id = what["run_id"]
+        in_flight.let_go(connection, runs.lock_briefly(connection, run_id))
+        finished.close_batches(connection, run_id, 1, finished.Ending(row.error))
+    return str(row.state)

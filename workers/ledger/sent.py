@@ -1,10 +1,13 @@
-"""Batches whose message is sent: reserved by one beat, marked once sent, looked for again later.
+"""Batches that are announced: by a doorbell of their queue, or by a message of their own.
 
-``send_at`` says when a message is to be sent, or looked for again.
+``sent`` means announced.  A doorbell says only that a queue has batches that are ready: such a batch
+has ``sends`` 0, and ``send_at`` says since when it is ready.  A batch whose queue a worker of an older
+release serves has a message of its own: ``sends`` counts them, ``send_at`` says when it is looked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,13 +15,10 @@ from typing import Any
 from workers.db import Driver, array, execute
 from workers.settings import settings
 
-#: Between the commit of a batch and the mark that it was sent, other beats leave it alone.
-RESERVED = "interval '5 seconds'"
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a message says: which batch of which run, of what task, to which queue."""
+    """A batch to announce: of which run, of what task, in which queue."""
 
     run_id: str
     seq: int
@@ -37,27 +37,54 @@ jsonb_build_object('options', r.options, 'retries', b.retries,
                    'timeout', extract(epoch from r.timeout))::text
 """
 
-RESERVE = f"""
+#: Between the commit of a batch and its own message, other beats leave it alone.
+RESERVED = "interval '5 seconds'"
+
+#: What is to be announced, or looked for: `batch_to_send` is its index.
+TO_SEND = "(state = 'waiting' or state = 'sent' and sends > 0)"
+
+#: A batch of a plain task is marked when its own message is out.
+ANNOUNCE = f"""
 with ready as materialized (
-    select run_id, seq, state from batch
-     where state in ('waiting', 'sent') and send_at <= %(now)s
-     order by send_at limit %(limit)s for update skip locked
+    select run_id, seq from batch
+     where (state = 'waiting' or state = 'sent' and sends > 0) and state = 'waiting'
+       and send_at <= %(now)s
+     order by send_at limit %(limit)s for no key update skip locked
+)
+update batch b
+   set state = case when b.plain then 'waiting' else 'sent' end, sends = 0,
+       send_at = case when b.plain then %(now)s + {RESERVED} else b.send_at end,
+       updated_at = clock_timestamp()
+  from ready join run r on r.id = ready.run_id
+ where b.run_id = ready.run_id and b.seq = ready.seq
+returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule,
+          case when b.plain then {CALL} end
+"""  # noqa: S608 - constants of our own
+
+#: Between the look for a message and what becomes of it, other beats leave its batch alone.
+LOOKED_FOR = f"""
+with ready as materialized (
+    select run_id, seq from batch
+     where (state = 'waiting' or state = 'sent' and sends > 0) and state = 'sent'
+       and send_at <= %(now)s
+     order by send_at limit %(limit)s for no key update skip locked
 )
 update batch b set send_at = %(now)s + {RESERVED}
   from ready join run r on r.id = ready.run_id
  where b.run_id = ready.run_id and b.seq = ready.seq
 returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule,
-          case when b.plain then {CALL} end, ready.state
-"""  # noqa: S608 - a constant of our own
+          case when b.plain then {CALL} end
+"""  # noqa: S608
 
 
-def reserve(connection: Driver, now: datetime, limit: int) -> tuple[list[Message], list[Message]]:
-    """Reserve batches whose ``send_at`` has come: those to send, and those sent before."""
-    fresh: list[Message] = []
-    again: list[Message] = []
-    for *message, state in connection.execute(RESERVE, {"now": now, "limit": limit}):
-        (again if state == "sent" else fresh).append(Message(*message))
-    return fresh, again
+def announce(connection: Driver, now: datetime, limit: int) -> list[Message]:
+    """Mark as announced what is ready: before the doorbell, so that whoever hears it finds it."""
+    return [Message(*row) for row in connection.execute(ANNOUNCE, {"now": now, "limit": limit})]
+
+
+def look_for(connection: Driver, now: datetime, limit: int) -> list[Message]:
+    """Batches whose own message is to be looked for now."""
+    return [Message(*row) for row in connection.execute(LOOKED_FOR, {"now": now, "limit": limit})]
 
 
 #: By key: the state is written so that no index of states is read for it, however small it looks.
@@ -81,23 +108,25 @@ update batch b
 {_GIVEN}"""  # noqa: S608
 
 
-def mark(connection: Driver, messages: list[Message], max_wait: float) -> None:
-    """The messages were sent; each is looked for later and later, at most ``max_wait`` seconds."""
+def mark(connection: Driver, messages: Sequence[Message], max_wait: float) -> None:
+    """Each was sent a message of its own, looked for later and later (at most ``max_wait`` seconds)."""
     after = settings().resend_after_seconds
     connection.execute(MARK, {**_given(messages), "after": after, "max": max_wait})
 
 
-UNRESERVE = f"update batch b set send_at = clock_timestamp() {_GIVEN}"  # noqa: S608
+TAKE_BACK = f"""
+update batch b set state = 'waiting', sends = 0, send_at = clock_timestamp() {_GIVEN}"""  # noqa: S608
 
 
-def unreserve(connection: Driver, messages: list[Message]) -> None:
+def take_back(connection: Driver, messages: Sequence[Message]) -> None:
+    """Nothing could be announced: the batches wait for whoever reaches the broker first."""
     if messages:
-        connection.execute(UNRESERVE, _given(messages))
+        connection.execute(TAKE_BACK, _given(messages))
 
 
 LOOK_FOR_ALL = """
 update batch b set send_at = %(now)s
-  from (select run_id, seq from batch where state = 'sent' and send_at > %(now)s
+  from (select run_id, seq from batch where state = 'sent' and sends > 0 and send_at > %(now)s
            for no key update skip locked) sent
  where b.run_id = sent.run_id and b.seq = sent.seq
 """
@@ -108,10 +137,46 @@ def look_for_all(connection: Driver, now: datetime) -> None:
     execute(connection, LOOK_FOR_ALL, {"now": now})
 
 
-NEXT_SEND = "select min(send_at) from batch where state in ('waiting', 'sent') and send_at is not null"
+NEXT_SEND = f"select min(send_at) from batch where {TO_SEND} and send_at is not null"  # noqa: S608
+
+#: Queues in which an announced batch has waited for long, found by skipping from queue to queue.
+LEFT = """
+with recursive served as (
+    (select queue from batch where state = 'sent' order by queue limit 1)
+    union all
+    select (select queue from batch where state = 'sent' and queue > served.queue
+             order by queue limit 1)
+      from served where served.queue is not null
+)
+select served.queue, oldest.priority
+  from served
+  cross join lateral (
+       select priority from batch
+        where state = 'sent' and queue = served.queue and sends = 0 and send_at <= %(before)s
+        limit 1) oldest
+"""
 
 
-def _given(messages: list[Message]) -> dict[str, Any]:
+def left(connection: Driver, before: datetime) -> dict[str, int]:
+    """Queues with batches announced by a doorbell before that nobody has taken; with a priority."""
+    return dict(execute(connection, LEFT, {"before": before}).fetchall())
+
+
+LEFT_IN = """
+select b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedule
+  from batch b join run r on r.id = b.run_id
+ where b.state = 'sent' and b.queue = any(%(queues)s) and b.sends = 0 and b.send_at <= %(before)s
+ limit %(limit)s
+"""
+
+
+def left_in(connection: Driver, queues: Sequence[str], before: datetime, limit: int) -> list[Message]:
+    """The same, batch by batch, of queues whose workers know no doorbells."""
+    what = {"queues": list(queues), "before": before, "limit": limit}
+    return [Message(*row) for row in connection.execute(LEFT_IN, what)]
+
+
+def _given(messages: Sequence[Message]) -> dict[str, Any]:
     return {
         "ids": array([message.run_id for message in messages]),
         "seqs": array([message.seq for message in messages]),

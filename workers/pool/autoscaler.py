@@ -19,6 +19,7 @@ from celery.worker.autoscale import Autoscaler
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers import slots
 from workers.db import driver_connect
 from workers.pool import demand
 from workers.pool.demand import Demand
@@ -108,6 +109,7 @@ class DemandScaler(Autoscaler):
         return {
             **super().info(),
             "wanted": self._wanted,
+            "slots": slots.count(),
             "ready": reading.ready if reading else None,
             "measure": self.measure,
         }
@@ -160,7 +162,9 @@ class _Reader(threading.Thread):
             return
         queues = [queue.name for queue in tasks.queues]
         with driver_connect() as connection:
-            self._read = demand.read(connection, worker.hostname, queues, self._scaler.max_concurrency)
+            self._read = demand.read(
+                connection, worker.hostname, queues, self._scaler.max_concurrency, slots.count()
+            )
         self._at = time.monotonic()
 
 

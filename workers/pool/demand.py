@@ -6,6 +6,7 @@ needs no process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -16,22 +17,26 @@ from workers.pool.scaling import Server
 
 #: A worker counts as alive for this long after its last heartbeat (seconds).
 MAX_SILENCE = 10.0
-#: More ready batches per queue and state are not counted: no pool has as many processes.
-MAX_COUNTED = 500
+#: So many ready batches of a queue are counted at least, and at most.
+MIN_COUNTED, MAX_COUNTED = 500, 10_000
 
 DEMAND = """
 select (select jsonb_object_agg(queue, number)
           from (select queue,
-                       (select count(*) from (select from batch b
-                           where b.queue = served.queue and b.state = 'sent'
-                           limit %(max_counted)s) sent)
-                     + (select count(*) from (select from batch b
-                           where b.queue = served.queue and b.state = 'waiting'
-                             and b.send_at <= statement_timestamp() limit %(max_counted)s) due)
+                       (select count(*) + (%(slots)s - 1) * count(*) filter (where plain)
+                          from (select plain from batch b
+                           where b.state = 'sent' and b.queue = served.queue
+                           limit %(max_counted)s) announced)
+                     + (select count(*) + (%(slots)s - 1) * count(*) filter (where plain)
+                          from (select plain from batch b
+                           where (b.state = 'waiting' or b.state = 'sent' and b.sends > 0)
+                             and b.state = 'waiting' and b.send_at <= statement_timestamp()
+                             and b.queue = served.queue limit %(max_counted)s) due)
                        as number
                   from unnest(%(queues)s::text[]) as served(queue)) counted) as ready,
        (select jsonb_object_agg(worker, number)
-          from (select worker, count(*) as number from batch
+          from (select worker, count(*) + (%(slots)s - 1) * count(*) filter (where plain) as number
+                  from batch
                  where queue = any(%(queues)s) and state = 'running' group by worker) held) as busy,
        (select jsonb_object_agg(name, detail) from heartbeat
          where role = 'worker' and name <> %(me)s and not detail ? 'ended'
@@ -51,21 +56,23 @@ class Demand:
     bounds: tuple[int, int] | None
 
 
-def read(connection: Driver, me: str, queues: Collection[str], high: int) -> Demand:
-    """What worker ``me`` should have of what the living workers of its queues share."""
+def read(connection: Driver, me: str, queues: Collection[str], high: int, slots: int = 1) -> Demand:
+    """What worker ``me``, with so many ``slots`` a process, should have of what the workers share."""
     values = {
         "me": me,
         "queues": sorted(queues),
         "group": me.partition("@")[0],
         "max_silence": MAX_SILENCE,
-        "max_counted": MAX_COUNTED,
+        # A plain task holds a process by itself.
+        "slots": slots,
+        "max_counted": min(max(MIN_COUNTED, high * slots), MAX_COUNTED),
     }
     row: Any = execute(connection, DEMAND, values).fetchone()
     busy, ready = row.busy or {}, row.ready or {}
     bounds = tuple(row.bounds) if row.bounds else None
-    servers = [Server(me, queues, busy.get(me, 0), bounds[0] if bounds else high)]
+    servers = [Server(me, queues, busy.get(me, 0), slots * (bounds[0] if bounds else high))]
     for name, detail in (row.others or {}).items():
-        limit = detail.get("max", detail.get("processes", 1))
+        limit = detail.get("slots", 1) * detail.get("max", detail.get("processes", 1))
         servers.append(Server(name, detail.get("queues", ()), busy.get(name, 0), limit))
-    wanted = scaling.divide(ready, servers)[me]
+    wanted = math.ceil(scaling.divide(ready, servers)[me] / slots)
     return Demand(sum(ready.values()), busy.get(me, 0), wanted, bounds)

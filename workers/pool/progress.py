@@ -21,7 +21,9 @@ from kombu.exceptions import OperationalError
 from psycopg.rows import dict_row
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers import slots
 from workers.db import driver_connect, execute
+from workers.doorbells import batch_id
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -131,7 +133,11 @@ class _Publisher(threading.Thread):
 
 def _in_hand() -> dict[str, UUID]:
     """The messages in hand, by Celery's id, each with its run."""
-    found: dict[str, UUID] = {}
+    found: dict[str, UUID] = {
+        batch_id(one.run_id, one.seq, one.fence - 1): one.run_id
+        for region in slots.regions()
+        for one in region.in_hand()
+    }
     with suppress(RuntimeError):
         # The event loop may add one meanwhile; the next read finds it.
         for request in list(state.active_requests):

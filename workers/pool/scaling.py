@@ -17,7 +17,7 @@ COOL_DOWN = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A living worker: its queues, its running batches, its maximum of processes."""
+    """A living worker: its queues, its running batches, how many it can hold at most."""
 
     name: str
     queues: Collection[str]
@@ -26,7 +26,7 @@ class Server:
 
 
 def divide(ready: Mapping[str, int], servers: Collection[Server]) -> dict[str, int]:
-    """How many processes each server should have: its busy ones and its share of the ready batches.
+    """How many batches each server should hold: those that run and its share of the ready ones.
 
     Each ready batch goes to the least loaded server of its queue that has room; queues with the fewest
     servers come first.  The order of ``servers`` changes nothing.

@@ -20,8 +20,9 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers import slots
 from workers.ledger import heartbeats
-from workers.pool import warm_shutdown
+from workers.pool import slot_watch, warm_shutdown
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -143,7 +144,10 @@ class _Thread(threading.Thread):
             "pid": os.getpid(),
             "queues": self._queues(),
             "processes": getattr(consumer.pool, "num_processes", 1),
+            # Says also that this worker knows doorbells.
+            "slots": slots.count(),
         }
+        slot_watch.tell_queues(consumer)
         scaler = getattr(consumer.controller, "autoscaler", None)
         if scaler is not None:
             detail.update(scaler.info())

@@ -110,6 +110,10 @@ class PermitHolder:
         if not self._settle_later:
             self.close()
 
+    @property
+    def unsettled(self) -> bool:
+        return bool(self._unsettled)
+
     def settle(self, connection: Driver) -> None:
         """Settle the calls that are over, in the caller's transaction."""
         answered, self._unsettled = self._unsettled, []

@@ -105,8 +105,9 @@ class Network:
 class Cluster:
     """All parts, and the database that tells what became of the work."""
 
-    def __init__(self, folder: Path, broken: str | None) -> None:
+    def __init__(self, folder: Path, broken: str | None, slots: int = 16) -> None:
         self.folder = folder
+        self._slots = slots
         self.postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=True))
         self.valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
         self.ports = {name: free_port() for name in UPSTREAMS}
@@ -151,7 +152,7 @@ class Cluster:
             self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], self._env(f"beat{number}", env))
         for number in (1, 2, 3):
             self._add(f"worker{number}", [*celery, "worker", "-Q", "upkeep", "-n", "NODE", "--autoscale=3,1",
-                                          "-O", "fair", "--without-gossip", "--without-mingle"],
+                                          "--slots", str(self._slots), "-O", "fair", "--without-gossip", "--without-mingle"],
                       self._env(f"worker{number}", env))  # fmt: skip
 
     def _env(self, part: str, env: dict[str, str]) -> dict[str, str]:

@@ -194,7 +194,7 @@ def moving(_: Cluster, sql: Any) -> Iterator[str]:
     """What could run now is not forgotten."""
     for row in sql.execute(
         "select run_id, seq, state, clock_timestamp() - updated_at as since from batch"
-        " where state in ('waiting', 'sent') and waiting_for is null and sends between 1 and 3"
+        " where state in ('waiting', 'sent') and waiting_for is null and sends <= 3 and send_at <= clock_timestamp()"
         "   and updated_at < clock_timestamp() - %s * interval '1 second'", (FORGOTTEN,)
     ):  # fmt: skip
         yield f"batch {row['run_id']}/{row['seq']} is {row['state']} since {row['since']}"

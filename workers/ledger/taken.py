@@ -1,0 +1,214 @@
+"""Batches that a session takes: candidates are read without a lock, then the chosen ones are leased.
+
+Lock order is run, then batch: the runs in order of id, those that others have locked skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row, dict_row
+
+from workers.db import Driver, array, execute
+from workers.ledger.claimed import BatchLease
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A batch that is ready, as it was when it was read."""
+
+    run_id: UUID
+    seq: int
+    task: str
+    priority: int
+    #: Upstream that it waited for, or that its kind calls most.
+    upstream: str | None
+    suspect: bool
+    #: Its upstream serves nobody for longer than a worker waits: it is not taken.
+    shut: bool
+    #: Its run limits its batches in flight or their distance, or expires: it is claimed by itself.
+    limited: bool
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        return self.run_id, self.seq
+
+
+#: An upstream that serves nobody for longer than a worker waits, by what is known of it.
+_SHUT = """
+    select u.name from upstream u join upstream_state d on d.upstream = u.name
+     where not u.enabled or d.blocked_until > statement_timestamp()
+        or d.next_permit_at > statement_timestamp() + %(patience)s
+"""
+
+#: Pairs of queue and task with ready batches, found by skipping from one to the next.
+_KINDS = """
+with recursive found as (
+    (select queue, task from batch where state = 'sent' order by queue, task limit 1)
+    union all
+    select next.queue, next.task
+      from found cross join lateral (
+           select queue, task from batch
+            where state = 'sent' and (queue, task) > (found.queue, found.task)
+            order by queue, task limit 1) next
+), served as materialized (
+    select found.queue, found.task, k.upstream, k.upstream in ({shut}) as shut
+      from found left join task_kind k on k.name = found.task
+     where found.queue = any(%(queues)s) and found.task = any(%(tasks)s)
+)
+""".replace("{shut}", _SHUT)
+
+#: What waits for an upstream was let go by beat, one for each free permit: it is taken.
+_READY = """
+        select run_id, seq, task, priority, send_at, waiting_for, suspect from batch
+         where state = 'sent' and queue = served.queue and task = served.task
+           and (not_before is null or not_before <= statement_timestamp())
+"""
+_COLUMNS = """
+select b.run_id, b.seq, b.task, b.priority, coalesce(b.waiting_for, served.upstream) as upstream,
+       b.suspect, served.shut is true and b.waiting_for is null as shut,
+       r.max_in_flight is not null or coalesce(r.batch_delay > interval '0', false)
+                  or r.state = 'due' and r.expires_at is not null as limited
+"""
+
+CANDIDATES = f"""{_KINDS}{_COLUMNS}
+  from served cross join lateral ({_READY}
+         order by priority desc, send_at limit %(limit)s) b
+  join run r on r.id = b.run_id
+ order by shut, b.priority desc, b.send_at limit %(limit)s
+"""
+
+#: Behind a run with very many batches, others come to their turn too.
+OTHER_RUNS = f"""{_KINDS}{_COLUMNS}
+  from served cross join lateral ({_READY} and run_id <> all(%(runs)s::uuid[])
+         order by priority desc, send_at limit %(limit)s) b
+  join run r on r.id = b.run_id
+ order by shut, b.priority desc, b.send_at limit %(limit)s
+"""
+
+
+def candidates(
+    connection: Driver,
+    queues: Sequence[str],
+    tasks: Sequence[str],
+    limit: int,
+    patience: float,
+    *,
+    besides: Sequence[UUID] = (),
+) -> list[Candidate]:
+    """Ready batches of these queues and kinds, the most urgent and oldest first.
+
+    Shut is what would wait longer than ``patience`` (seconds) for its kind's upstream.
+    """
+    what: dict[str, Any] = {
+        "queues": list(queues),
+        "tasks": list(tasks),
+        "limit": limit,
+        "patience": timedelta(seconds=patience),
+    }
+    if besides:
+        statement, what["runs"] = OTHER_RUNS, array(besides)
+    else:
+        statement = CANDIDATES
+    return execute(connection, statement, what, class_row(Candidate)).fetchall()
+
+
+#: What is not taken because its upstream is shut waits for it, as if a worker had been refused.
+PARK_SHUT = f"""{_KINDS}, ready as materialized (
+    select b.run_id, b.seq, served.upstream
+      from served cross join lateral (
+           select run_id, seq from batch
+            where state = 'sent' and queue = served.queue and task = served.task
+              and waiting_for is null
+              and (not_before is null or not_before <= statement_timestamp())
+            order by priority desc, send_at limit %(limit)s
+              for no key update skip locked) b
+     where served.shut
+)
+update batch b set state = 'waiting', waiting_for = ready.upstream, send_at = null, sends = 0,
+       updated_at = clock_timestamp()
+  from ready where b.run_id = ready.run_id and b.seq = ready.seq
+"""  # noqa: S608
+
+
+def park_shut(
+    connection: Driver, queues: Sequence[str], tasks: Sequence[str], limit: int, patience: float
+) -> int:
+    what = {
+        "queues": list(queues),
+        "tasks": list(tasks),
+        "limit": limit,
+        "patience": timedelta(seconds=patience),
+    }
+    return execute(connection, PARK_SHUT, what).rowcount
+
+
+#: A run that somebody has locked is left for the next time; one that has ended meanwhile is not found.
+#: All by key: states are written so that no index of states is read.
+TAKE = """
+with given as (
+    select * from unnest(%(ids)s::uuid[], %(seqs)s::int[]) as g(run_id, seq)
+), locked as materialized (
+    select r.* from run r
+     where r.id = any(%(ids)s::uuid[]) and r.state || '' in ('due', 'running')
+       and (r.state = 'running' or r.expires_at is null or r.expires_at >= statement_timestamp())
+     order by r.id for no key update skip locked
+), claimed as (
+    update batch b
+       set state = 'running', fence = b.fence + 1, worker = %(worker)s, sends = 0, send_at = null,
+           waiting_for = null, leaving = false, alone = %(alone)s,
+           lease_until = statement_timestamp() + %(lease)s,
+           started_at = coalesce(b.started_at, statement_timestamp()),
+           updated_at = statement_timestamp()
+      from given join locked on locked.id = given.run_id
+     where b.run_id = given.run_id and b.seq = given.seq and b.state || '' in ('waiting', 'sent')
+       and (b.not_before is null or b.not_before <= statement_timestamp())
+       and (b.waiting_for is null or b.send_at is not null)
+    returning b.run_id, b.seq, b.fence, b.attempt, b.items
+), started as (
+    update run
+       set state = 'running', started_at = coalesce(started_at, statement_timestamp()),
+           deadline_at = coalesce(deadline_at, statement_timestamp() + timeout)
+     where id in (select run_id from claimed) and state || '' in ('due', 'running')
+       and (state = 'due' or started_at is null)
+)
+select claimed.seq as batch_seq, claimed.fence as batch_fence, claimed.attempt as batch_attempt,
+       claimed.items as batch_items, statement_timestamp() as now, locked.*
+  from claimed join locked on locked.id = claimed.run_id
+"""
+
+
+def take(
+    connection: Driver,
+    chosen: Sequence[tuple[UUID, int]],
+    worker: str,
+    length: timedelta,
+    *,
+    alone: bool,
+) -> list[BatchLease]:
+    """Lease those of these batches that are still ready, in one statement of its own."""
+    what = {
+        "ids": array([run_id for run_id, _ in chosen]),
+        "seqs": array([seq for _, seq in chosen]),
+        "worker": worker,
+        "lease": length,
+        "alone": alone,
+    }
+    return [_lease(row) for row in execute(connection, TAKE, what, dict_row)]
+
+
+def _lease(row: Mapping[str, Any]) -> BatchLease:
+    now: datetime = row["now"]
+    return BatchLease(
+        row["id"],
+        row["batch_seq"],
+        row["batch_fence"],
+        row["batch_attempt"],
+        row,
+        row["batch_items"],
+        now,
+    )

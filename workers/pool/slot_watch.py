@@ -1,0 +1,162 @@
+"""The parent of a pool looks after its processes: what they have in hand, and whether their clocks run.
+
+A thread that hangs while it holds the interpreter's lock stops its whole process, so that nobody inside
+can tell.  A process whose clock stands is killed; of one that has ended the batches in hand are taken
+back at once.  Had it one alone, that one counts a death; of several each may be the cause: suspects run
+alone from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers import doorbells, shutdown, slots
+from workers.db import driver_transaction
+from workers.doorbells import batch_id
+from workers.ledger import rescued
+from workers.reports import report
+from workers.settings import settings
+from workers.slots import InHand, Region
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: Seconds between two looks.
+POLL_SECONDS = 0.5
+#: A session's clock may stand for so long at least (seconds); a longer lease is waited for.
+MAX_STANDSTILL = 20.0
+#: A session ends its process itself when a batch hangs; the parent does after so long (seconds).
+GRACE = 30.0
+
+
+class SlotWatch(bootsteps.StartStopStep):
+    """Bootstep of the consumer: its threads outlive lost connections."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        self._threads: list[threading.Thread] = []
+        super().__init__(consumer, **kwargs)
+
+    def start(self, consumer: Any) -> None:
+        tell_queues(consumer)
+        if not self._threads:
+            self._threads = [_Watch(), _Ear(consumer)]
+            for thread in self._threads:
+                thread.start()
+
+
+def tell_queues(consumer: Any) -> None:
+    """Tell the pool's processes which queues this worker consumes now."""
+    tasks = consumer.task_consumer
+    if tasks is not None:
+        slots.set_queues([queue.name for queue in tasks.queues])
+
+
+class _Ear(threading.Thread):
+    """Hears of doorbells for sessions that run already, and tells them."""
+
+    def __init__(self, consumer: Any) -> None:
+        super().__init__(name="ear", daemon=True)
+        self._app = consumer.app
+
+    def run(self) -> None:
+        pause = threading.Event()
+        while True:
+            connection = doorbells.client(self._app)
+            if connection is None:
+                return
+            with suppress(*doorbells.UNREACHABLE), connection.pubsub() as heard:  # type: ignore[no-untyped-call]
+                heard.subscribe(doorbells.channel(self._app))
+                while True:
+                    if heard.get_message(timeout=5.0):
+                        slots.ring()
+            # Sessions look by themselves once a second.
+            pause.wait(1.0)
+
+
+class _Watch(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(name="slot-watch", daemon=True)
+        #: By process: its clock as it was last, and for how long it has stood.
+        self._clocks: dict[int, tuple[float, float]] = {}
+
+    def run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(POLL_SECONDS)
+            for region in slots.regions():
+                try:
+                    self._look(region)
+                except (SQLAlchemyError, OSError) as error:
+                    # Looked at again; beat takes the batches back when their leases end.
+                    log.warning("slots.not_taken_back", error=type(error).__name__)
+
+    def _look(self, region: Region) -> None:
+        pid = region.pid
+        if not is_alive(pid):
+            take_back(region.in_hand(), pid)
+            region.clear()
+            self._clocks.pop(pid, None)
+        elif region.in_session and (reason := self._stuck(region)):
+            log.error("process.killed", pid=pid, reason=reason)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _stuck(self, region: Region) -> str | None:
+        """Standing is counted by looks, so that a machine that stood still kills nobody."""
+        before, stood = self._clocks.get(region.pid, (0.0, 0.0))
+        stood = stood + POLL_SECONDS if region.clock == before else 0.0
+        self._clocks[region.pid] = (region.clock, stood)
+        if stood > max(MAX_STANDSTILL, settings().lease_seconds):
+            return f"its clock stood for {stood:.0f} s"
+        late = time.monotonic() - GRACE
+        if any(one.until < late for one in region.in_hand()):
+            return "a batch hangs, and its process does not end"
+        return None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return stat.rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        if Path("/proc/self").is_dir():
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def take_back(in_hand: Sequence[InHand], pid: int) -> None:
+    """End the leases of a process that has ended."""
+    if not in_hand:
+        return
+    hung = any(one.hung for one in in_hand)
+    blamed = [one for one in in_hand if one.hung or not hung]
+    for one in sorted(in_hand):
+        died = one in blamed and not shutdown.requested()
+        with driver_transaction() as connection:
+            state = rescued.take_over(
+                connection, one.run_id, one.seq, one.fence, died=died, counts=len(blamed) == 1
+            )
+        uuid = batch_id(one.run_id, one.seq, one.fence - 1)
+        report("failed", uuid=uuid, exception=f"WorkerLostError('process {pid} ended')", traceback="")
+        if state is not None:
+            log.warning(
+                "batch.taken_back", run_id=str(one.run_id), seq=one.seq, pid=pid, state=state,
+                died=died, with_others=len(in_hand) - 1,
+            )  # fmt: skip
