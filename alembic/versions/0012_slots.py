@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "slots"
-down_revision = "code_entries"
+down_revision = "console_idempotency"
 
 UP = """
 alter table batch add column suspect boolean default false not null;
