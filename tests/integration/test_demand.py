@@ -98,7 +98,7 @@ def test_a_million_waiting_batches_make_the_read_no_dearer(batches: Any, connect
     batches(20_000, state="waiting", send_at="2199-01-01")
     connection.execute("analyze batch")
     values = {
-        "max_counted": 500, "queues": ["upkeep"], "me": "a", "max_silence": 10.0, "group": "a",
+        "max_counted": 500, "slots": 16, "queues": ["upkeep"], "me": "a", "max_silence": 10.0, "group": "a",
     }  # fmt: skip
 
     (row,) = connection.execute(

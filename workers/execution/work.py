@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from workers.db import Driver, driver, driver_transaction, is_passing, transaction
 from workers.errors import Blocked, ControlFlow, RateLimited, SettingMissing, WatchkeeperError
 from workers.execution import concurrency
+from workers.execution.items import BatchEnd, Item, are_last, rows_of
 from workers.execution.lazy import LazyTransaction
 from workers.execution.lease import LeaseKeeper
 from workers.ledger import claimed, memo, runs
@@ -29,48 +30,9 @@ from workers.redaction import redact
 from workers.text import cleaned
 from workers.upstreams.client import UpstreamClient
 
+__all__ = ["Item", "Work"]
+
 O = TypeVar("O", bound=Options)  # noqa: E741
-
-#: An item's error is kept for people to read, not to store pages in (characters).
-MAX_ERROR = 500
-#: What is kept of an item in `batch.items`.
-STORED = ("key", "state", "data", "counts", "error")
-
-
-@dataclass(slots=True)
-class Item:
-    """One thing to do: a symbol, a token, a page; kept with its outcome in `batch.items`."""
-
-    key: str
-    data: dict[str, Any] = field(default_factory=dict)
-    state: str = "waiting"
-    counts: dict[str, int] = field(default_factory=dict)
-    error: str | None = None
-
-    def row(self) -> dict[str, Any]:
-        return {name: value for name in STORED if (value := getattr(self, name))}
-
-    def become(self, other: Item) -> None:
-        self.state, self.error = other.state, other.error
-        self.data, self.counts = other.data, other.counts
-
-
-@dataclass(slots=True)
-class BatchEnd:
-    """Whether the outcome of the last item has ended the batch, or waits to be written with the end."""
-
-    is_written: bool = False
-    is_pending: bool = False
-    #: The batch has planned others: it is not all of its run.
-    is_split: bool = False
-    #: The run, when this was its last batch; its row, locked while the batch ends.
-    run: Ended | None = None
-    locked: Mapping[str, Any] | None = None
-
-    def note(self, run: Ended | None, *, last: bool, written: bool) -> None:
-        if last and written:
-            self.is_written, self.run = True, run
-        self.is_pending = last and not written
 
 
 @dataclass(slots=True)
@@ -272,7 +234,7 @@ class Work(Generic[O]):
 
     def count(self, **counts: int) -> None:
         """Add to the counts of the outcome being written (inside ``done`` or ``save``)."""
-        _add(self._written().counts, counts)
+        self._written().add(counts)
 
     def note(self, **data: Any) -> None:
         """Add to the data of the outcome being written (inside ``save``)."""
@@ -297,15 +259,11 @@ class Work(Generic[O]):
         The outcome of the last items ends the batch; without rows of the caller's it is written when
         the kind is through, with the ends of other batches.
         """
-        error = error[:MAX_ERROR] if error else None
-        drafts = [
-            Item(item.key, {**item.data, **(data or {})}, state, {**item.counts}, error)
-            for item in items
-        ]
+        drafts = [item.draft(state, data or {}, error) for item in items]
         self._draft = drafts[0] if drafts else None
         if drafts:
-            _add(drafts[0].counts, counts)
-        last = state != "waiting" and self._are_last(items)
+            drafts[0].add(counts)
+        last = self.ends_with_items and state != "waiting" and are_last(items, self.batch)
         ended: Ended | None = None
         try:
             with LazyTransaction(lambda: self._begin_outcome(last=last)) as lazy:
@@ -314,10 +272,7 @@ class Work(Generic[O]):
                 if written:
                     below = driver(lazy.open())
                     self._store(below, dict(zip(map(id, items), drafts, strict=True)))
-                    self.client.settle(below)
-                    if last:
-                        ending = Ending(summary=self.summary)
-                        ended = end_locked(below, self.lease, self.end.locked, "done", ending)
+                    ended = self._end(below) if last else None
         finally:
             self._draft = None
         if written:
@@ -325,13 +280,6 @@ class Work(Generic[O]):
         self.end.note(ended, last=last, written=written)
         for item, draft in zip(items, drafts, strict=True):
             item.become(draft)
-
-    def _are_last(self, items: tuple[Item, ...]) -> bool:
-        """Whether every other item has its outcome: the kind has nothing more to write after these."""
-        mine = {id(item) for item in items}
-        return self.ends_with_items and not any(
-            item.state == "waiting" for item in self.batch if id(item) not in mine
-        )
 
     @contextmanager
     def _begin_outcome(self, *, last: bool) -> Iterator[Connection]:
@@ -346,18 +294,12 @@ class Work(Generic[O]):
                 self.keeper.stop()
             yield connection
 
+    def _end(self, connection: Driver) -> Ended | None:
+        ending = Ending(summary=self.summary)
+        return end_locked(connection, self.lease, self.end.locked, "done", ending)
+
     def _store(self, connection: Driver, drafts: dict[int, Item]) -> None:
-        """Write these items as they will be; with the first outcome of a small run its whole plan."""
-        if self.planned_only:
-            plan = [drafts.get(id(item), item).row() for item in self.batch]
-            claimed.write_items(connection, self.lease, plan)
-            return
-        rows = {
-            place: drafts[id(item)].row() for place, item in enumerate(self.batch) if id(item) in drafts
-        }
+        """Write these items as they will be, with the first outcome of a small run its whole plan."""
+        self.client.settle(connection)
+        rows = rows_of(self.batch, drafts, whole=self.planned_only)
         claimed.write_items(connection, self.lease, rows)
-
-
-def _add(counts: dict[str, int], more: dict[str, int]) -> None:
-    for name, number in more.items():
-        counts[name] = counts.get(name, 0) + number
