@@ -28,6 +28,7 @@ COPY deploy deploy
 ENV PATH=/venv/bin:$PATH \
     CELERY_APP=workers.app \
     PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
     WATCHKEEPER_LOG_FORMAT=json \
     WATCHKEEPER_HEARTBEAT_DIR=/run/watchkeeper
 USER watchkeeper
