@@ -3,7 +3,7 @@
 from workers.migrate import run_sql
 
 revision = "slots"
-down_revision = "console_idempotency"
+down_revision = "site_page_pause"
 
 UP = """
 alter table batch add column suspect boolean default false not null;
