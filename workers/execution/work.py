@@ -56,7 +56,6 @@ class Work(Generic[O]):
     #: A kind's words for its counts; whether it writes nothing after the outcome of its last item.
     summary: Summary | None = None
     ends_with_items: bool = True
-    #: What the outcome of the last item did; all parts of the batch share it.
     end: BatchEnd = field(default_factory=BatchEnd)
     #: The first item of the outcome that is being written, as it will be.
     _draft: Item | None = None
@@ -242,7 +241,7 @@ class Work(Generic[O]):
 
     def _written(self) -> Item:
         if self._draft is None:
-            raise RuntimeError("count() and note() belong inside a done() or save() block")
+            raise RuntimeError("count() and note() belong in a done() or save() block")
         return self._draft
 
     @contextmanager
@@ -254,10 +253,9 @@ class Work(Generic[O]):
         data: dict[str, Any] | None = None,
         error: str | None = None,
     ) -> Iterator[Connection]:
-        """The items change in memory when they have changed in the database, not before.
+        """The items change in memory after the commit; the last ones end the batch with it.
 
-        The outcome of the last items ends the batch; without rows of the caller's it is written when
-        the kind is through, with the ends of other batches.
+        Without rows of the caller's that end is written when the kind is through, with others.
         """
         drafts = [item.draft(state, data or {}, error) for item in items]
         self._draft = drafts[0] if drafts else None
@@ -272,7 +270,9 @@ class Work(Generic[O]):
                 if written:
                     below = driver(lazy.open())
                     self._store(below, dict(zip(map(id, items), drafts, strict=True)))
-                    ended = self._end(below) if last else None
+                    if last:
+                        say = Ending(summary=self.summary)
+                        ended = end_locked(below, self.lease, self.end.locked, "done", say)
         finally:
             self._draft = None
         if written:
@@ -293,10 +293,6 @@ class Work(Generic[O]):
             if claimed.check_fence(driver(connection), self.lease):
                 self.keeper.stop()
             yield connection
-
-    def _end(self, connection: Driver) -> Ended | None:
-        ending = Ending(summary=self.summary)
-        return end_locked(connection, self.lease, self.end.locked, "done", ending)
 
     def _store(self, connection: Driver, drafts: dict[int, Item]) -> None:
         """Write these items as they will be, with the first outcome of a small run its whole plan."""
