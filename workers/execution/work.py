@@ -253,10 +253,7 @@ class Work(Generic[O]):
         data: dict[str, Any] | None = None,
         error: str | None = None,
     ) -> Iterator[Connection]:
-        """The items change in memory after the commit; the last ones end the batch with it.
-
-        Without rows of the caller's that end is written when the kind is through, with others.
-        """
+        """The items change in memory after the commit; the last ones end the batch with it."""
         drafts = [item.draft(state, data or {}, error) for item in items]
         self._draft = drafts[0] if drafts else None
         if drafts:
