@@ -108,7 +108,7 @@ def test_an_operator_runs_backfills_raises_a_limit_and_tests_a_channel(
 ) -> None:
     page = browser.page()
 
-    page.goto("/schedules/send-notices")
+    page.goto("/schedules/discovery-demo")
     page.get_by_role("button", name="Run now").click()
     page.wait_for_url("**/runs/*")
     expect(page.locator("main")).to_contain_text("succeeded", timeout=90_000)
