@@ -56,8 +56,8 @@ def tell(what: str, program: str, arguments: list[str], env: dict[str, str] | No
 def fill(bench: BenchEnvironment) -> None:
     bench.load(20, "interval '1 hour'")
     bench.sql.execute(
-        "insert into run (id, schedule, task, trigger, due_at, state, finished_at)"
-        " select gen_random_uuid(), 's-' || n % 20 + 1, 'tests.noop', 'schedule', now(), 'succeeded', now()"
+        "insert into run (id, schedule, task, trigger, due_at, state, finished_at, queue)"
+        " select gen_random_uuid(), 's-' || n % 20 + 1, 'tests.noop', 'schedule', now() - n * interval '1 s', 'succeeded', now(), 'upkeep'"
         " from generate_series(1, 2000) n"
     )
 
