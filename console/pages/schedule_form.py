@@ -136,7 +136,7 @@ def other_options(
     made: ScheduleForm, sent: Mapping[str, Sequence[str]], before: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """Options of one run that differ from the schedule's; None: none does."""
-    given = forms.options_from(made.options, sent, before)
+    given = forms.options_from([one for one in made.options if one.name in sent], sent, before)
     return {name: value for name, value in given.items() if before.get(name) != value} or None
 
 
