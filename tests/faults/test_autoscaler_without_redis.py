@@ -16,7 +16,8 @@ def test_a_pool_that_lost_redis_ends_no_running_batch_and_grows_again_when_it_is
     celery_process("beat", **QUICK)
     worker = celery_process(
         "worker", "-Q", "upkeep", "--autoscale=4,1", "-O", "fair", app=KINDS,
-        **{**QUICK, "WATCHKEEPER_BROKER_URL": f"redis://127.0.0.1:{between.port}/0"},
+        # With a slot a process, so that the pool has to grow.
+        **{**QUICK, "WATCHKEEPER_SLOTS": "1", "WATCHKEEPER_BROKER_URL": f"redis://127.0.0.1:{between.port}/0"},
     )  # fmt: skip
     eventually(lambda: connection.execute("select 1 as one from scaling_status").fetchone(), within=60)
     slow = [new_run("tests.counting", items=1, seconds=25) for _ in range(3)]

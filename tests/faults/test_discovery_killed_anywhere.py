@@ -17,7 +17,7 @@ DISCOVER, PROFILE = "tasks.discovery.discover", "tasks.discovery.profile"
 #: What differs from run to run: keys and times.
 NAMES = (
     "id", "token_id", "wallet_id", "run_id", "first_run_id", "profile_run_id", "first_seen_at", "last_seen_at",
-    "last_checked_at", "checked_at", "taken_at", "asked_at", "profiled_at",
+    "last_checked_at", "checked_at", "taken_at", "asked_at", "profiled_at", "due_at",
 )  # fmt: skip
 OTHERS = f"array{list(NAMES)}"
 TABLES = ("token_pool", "token_snapshot", "token_sighting", "token_profile")

@@ -15,9 +15,9 @@ def test_processes_that_take_too_much_memory_are_replaced_and_nothing_is_lost(
     celery_process(
         "worker", "-Q", "upkeep", "-c", "1", "--max-memory-per-child", "90000", app=KINDS, **QUICK
     )
-    runs = [new_run("tests.growing", items=10) for _ in range(2)]
-
-    for run_id in runs:
+    # A process is replaced when its session ends, so the second run begins after that of the first.
+    for _ in range(2):
+        run_id = new_run("tests.growing", items=10)
         eventually(lambda run_id=run_id: row(run_id)["state"] == "succeeded", within=90)
     counts = connection.execute("select count(distinct pid) as p, count(*) as n from effect").fetchone()
     assert counts["n"] == 20
