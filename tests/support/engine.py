@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "tests" / "engine"
-OURS = ("beat", "discovery", "prices", "listings", "flower")
+OURS = ("beat", "discovery", "prices", "listings", "flower", "console")
 
 
 class Engine:
