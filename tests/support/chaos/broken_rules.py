@@ -22,8 +22,10 @@ def _fence() -> None:
     from workers.ledger import claimed, ended, handed_back, renewed
 
     claimed.check_fence = lambda *_: False
-    for module, name in ((renewed, "RENEW"), (handed_back, "HAND_BACK"), (ended, "END")):
+    for module, name in ((handed_back, "HAND_BACK"), (ended, "END")):
         _rewrite(module, name, " and fence = %(fence)s", " and %(fence)s > 0")
+    _rewrite(renewed, "RENEW", " and b.fence = mine.held", "")
+    _rewrite(ended, "END_WHOLE", " and b.fence = given.fence", "")
 
 
 def _outcome() -> None:
@@ -56,12 +58,12 @@ def _settled() -> None:
 
 
 def _resend() -> None:
-    """What was sent is never looked for again."""
-    from beat.tick import readiness
+    """What was announced is never looked for, and no doorbell is rung again."""
+    from beat.tick.outbox import Outbox
     from workers.ledger import sent
 
-    for module, name in ((sent, "RESERVE"), (readiness, "STATEMENT")):
-        _rewrite(module, name, "state in ('waiting', 'sent')", "state in ('waiting')")
+    sent.look_for = lambda *_: []
+    Outbox.ring_for = lambda *_: 0  # type: ignore[method-assign]
 
 
 def _deadline() -> None:
@@ -109,11 +111,13 @@ def _order() -> None:
 
 def _state() -> None:
     """A batch is taken whatever its state: a second message takes it from whoever works on it."""
-    from workers.ledger import claimed
+    from workers.ledger import claimed, taken
 
     _rewrite(
         claimed, "CLAIM", "state in ('waiting', 'sent')\n", "state in ('waiting', 'sent', 'running')\n"
     )
+    _rewrite(taken, "TAKE", "b.state || '' in ('waiting', 'sent')", "b.state <> 'done'")
+    _rewrite(taken, "CANDIDATES", "where state = 'sent'", "where state in ('sent', 'running')")
 
 
 def _commit() -> None:
