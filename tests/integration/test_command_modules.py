@@ -69,7 +69,9 @@ def test_a_command_loads_no_more_than_it_may(words: str, connection: Any, broker
         [sys.executable, "-c", PROGRAM, json.dumps(words.split())], capture_output=True, text=True
     )
     status, loaded = json.loads(done.stdout.splitlines()[-1])
-    modules = {name for name in loaded if not name.startswith(("_", "__editable"))}
+    # celery and kombu look whether Django is there, which only tests of moving from it install.
+    optional = {"django"}
+    modules = {name for name in loaded if not name.startswith(("_", "__editable"))} - optional
 
     assert status in (0, None) or words in {"doctor", "schedule status", "prices health"}, done.stderr
     assert modules <= ALLOWED[words]

@@ -125,7 +125,8 @@ def test_runs_are_offered_by_the_beginning_of_their_ids(complete: Complete, conn
         " returning id"
     ).fetchone()
 
-    assert complete("schedule", "stop", "") == [f"plain,{str(row['id'])[:8]}"]
+    # A schedule's name stands for its last run.
+    assert complete("schedule", "stop", "") == [f"plain,{str(row['id'])[:8]}", "plain,hourly"]
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

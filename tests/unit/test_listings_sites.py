@@ -13,7 +13,7 @@ from tasks.listings.sites import Source
 SITE = Source(
     name="shop", upstream="shop", base_url="https://shop.example", spacing=timedelta(0), fetch_by="http",
     page_path="page-{page}", id_pattern=head_fi.ID_PATTERN, selectors=selectors.parse(head_fi.SELECTORS),
-    currency="USD", expire_after=3, reading="1",
+    currency="USD", expire_after=3, reading="1", concurrency=1, page_pause=None,
 )  # fmt: skip
 
 

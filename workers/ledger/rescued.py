@@ -34,7 +34,8 @@ exists (select from run r join task_kind k on k.name = r.task
 _template = """
 with lost as materialized (
     select seq, died, once, died and counts as counted,
-           died and counts and deaths + 1 >= %(max)s or once as aside
+           died and counts and deaths + 1 >= %(max)s or once as aside,
+           (select stop_requested_at is not null from run where id = %(run_id)s) as stopping
       from batch
       cross join lateral (select {died}, {counts}) _(died, counts)
       cross join lateral (select plain and {once}) __(once)
@@ -44,12 +45,13 @@ with lost as materialized (
 update batch b
    set deaths = deaths + counted::int, suspect = suspect or died and not counted,
        updated_at = clock_timestamp(), lease_until = null, waiting_for = null,
-       state = case when aside then 'failed' else 'waiting' end,
+       state = case when aside and stopping then 'stopped' when aside then 'failed' else 'waiting' end,
        send_at = case when aside then null else clock_timestamp() end,
        finished_at = case when aside then clock_timestamp() end,
        items = case when aside then ended_items(items, 'failed', 'its worker died') else items end,
        failed = case when aside then total - done - deferred else failed end,
-       error = case when once
+       error = case when aside and stopping then 'stopped with its worker: ' || worker
+                    when once
                     then 'its worker was lost, and the task may not begin again: ' || worker
                     when aside
                     then 'set aside: its worker died ' || (deaths + 1) || ' times, last ' || worker
@@ -119,7 +121,7 @@ def _take_back(connection: Driver, statement: str, what: dict[str, Any]) -> str 
     row = execute(connection, statement, what).fetchone()
     if row is None:
         return None
-    if row.state == "failed":
+    if row.state in {"failed", "stopped"}:
         run_id = what["run_id"]
         in_flight.let_go(connection, runs.lock_briefly(connection, run_id))
         finished.close_batches(connection, run_id, 1, finished.Ending(row.error))
