@@ -7715,6 +7715,9 @@ CREATE INDEX change_by_undo_of ON public.change USING btree (undo_of) WHERE (und
 -- Name: channel_by_upstream; Type: INDEX
 CREATE INDEX channel_by_upstream ON public.channel USING btree (upstream);
 
+-- Name: heartbeat_by_role; Type: INDEX
+CREATE INDEX heartbeat_by_role ON public.heartbeat USING btree (role);
+
 -- Name: incident_by_time; Type: INDEX
 CREATE INDEX incident_by_time ON public.incident USING btree (opened_at);
 

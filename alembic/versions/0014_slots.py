@@ -27,9 +27,13 @@ drop index batch_waiting_run;
 create index batch_waiting_run on batch (waiting_for, run_id) where state in ('waiting', 'sent');
 -- squawk-ignore require-concurrent-index-deletion
 drop index batch_by_queue;
+-- Beat asks at each tick which queues an older worker serves; a heartbeat a process, so built at once.
+-- squawk-ignore require-concurrent-index-creation
+create index heartbeat_by_role on heartbeat (role);
 """
 
 DOWN = """
+drop index heartbeat_by_role;
 create index batch_by_queue on batch (queue, state, send_at) where state in ('waiting', 'sent', 'running');
 drop index batch_waiting_run;
 create index batch_waiting_run on batch (waiting_for, run_id) where state in ('waiting', 'sent') and waiting_for is not null;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -61,9 +62,13 @@ class Book:
         self.known = {
             row.entry: row for row in execute(connection, beat_entries.READ, {"app": main}).fetchall()
         }
-        self._taken = {row.name for row in execute(connection, beat_entries.TAKEN)}
         found = execute(connection, beat_entries.PLAIN, {"names": list({str(task) for task in tasks})})
         self._plain = {row.name: row.plain for row in found}
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        """Names of rows and entries: read for a new entry alone, because it reads the whole table."""
+        return {row.name for row in execute(self._connection, beat_entries.TAKEN)}
 
     def is_plain(self, task: str) -> bool:
         return bool(self._plain.get(task, True))

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import text
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow, driver_transaction, execute
@@ -19,6 +19,7 @@ class Heartbeat(Base):
 
     __tablename__ = "heartbeat"
     __table_args__ = (
+        Index("heartbeat_by_role", "role"),
         {"comment": "Last heartbeat of each beat and worker; silent ones show in health."},
     )
 
