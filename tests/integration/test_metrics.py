@@ -100,6 +100,8 @@ def test_a_killed_child_takes_no_count_with_it_and_an_ended_worker_leaves_nothin
 
     os.kill(int(child), signal.SIGKILL)
     eventually(lambda: samples(port) and processes(tmp_path / "tmp") == {"0"}, within=30)
+    # What is sent to the dead process before its parent has noticed is lost for as long as Celery waits.
+    eventually(lambda: set(_children(worker.pid)) - {int(child)}, within=30)
     new_run("tests.calling", items=5)
     eventually(lambda: samples(port).get("watchkeeper_upstream_calls_total") == 10, within=60)
 
