@@ -63,8 +63,6 @@ FILL = (
 
 #: "Far below" what Postgres's jit_above_cost is by default, 100,000.
 HIGHEST_COST = 20_000
-#: Looked at once a second at most, and only while batches are announced: half of jit_above_cost.
-HIGHEST_COSTS = {"left": 50_000}
 #: No table of a tick is read as a whole, not even one of a single row: before Postgres 18 a scan that
 #: cannot be avoided is thought to cost 10^10.
 ANY = (*LARGE, "pause_switch", "upstream", "upstream_state", "task_kind", "quota", "machine_lock")
@@ -194,7 +192,7 @@ def unfit(name: str, plan: dict[str, Any], tables: tuple[str, ...]) -> Iterator[
         yield f"{name} touches {buffers(plan)} pages"
     if thrown_away(plan) > 10 * MANY:
         yield f"{name} compares {thrown_away(plan):,.0f} rows in vain"
-    if plan["Total Cost"] > HIGHEST_COSTS.get(name, HIGHEST_COST):
+    if plan["Total Cost"] > HIGHEST_COST:
         yield f"{name} is thought to cost {plan['Total Cost']:,.0f}"
 
 

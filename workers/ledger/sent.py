@@ -139,21 +139,32 @@ def look_for_all(connection: Driver, now: datetime) -> None:
 
 NEXT_SEND = f"select min(send_at) from batch where {TO_SEND} and send_at is not null"  # noqa: S608
 
-#: Queues in which an announced batch has waited for long, found by skipping from queue to queue.
+#: Queues in which an announced batch has waited for long.  Queue, task and priority are found by
+#: skipping from one to the next in the index `batch_ready`, which holds the oldest of each first.
 LEFT = """
 with recursive served as (
-    (select queue from batch where state = 'sent' order by queue limit 1)
+    (select queue, task, priority from batch where state = 'sent'
+      order by queue, task, priority desc limit 1)
     union all
-    select (select queue from batch where state = 'sent' and queue > served.queue
-             order by queue limit 1)
-      from served where served.queue is not null
+    select next.queue, next.task, next.priority
+      from served cross join lateral (
+           (select 1 as place, queue, task, priority from batch
+             where state = 'sent' and queue = served.queue and task = served.task
+               and priority < served.priority
+             order by priority desc limit 1)
+           union all
+           (select 2, queue, task, priority from batch
+             where state = 'sent' and (queue, task) > (served.queue, served.task)
+             order by queue, task, priority desc limit 1)
+           order by place limit 1) next
 )
-select served.queue, oldest.priority
-  from served
-  cross join lateral (
-       select priority from batch
-        where state = 'sent' and queue = served.queue and sends = 0 and send_at <= %(before)s
-        limit 1) oldest
+select served.queue, max(served.priority)
+  from served cross join lateral (
+       select from batch
+        where state = 'sent' and queue = served.queue and task = served.task
+          and priority = served.priority and sends = 0 and send_at <= %(before)s
+        order by send_at limit 1) oldest
+ group by served.queue
 """
 
 
