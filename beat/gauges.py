@@ -27,24 +27,26 @@ MAX_AGE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A metric and the statement that returns its labels, as text, and its value: a row a sample."""
+    """Metrics (name, meaning), and the statement that returns their labels, then a value of each."""
 
-    name: str
-    documentation: str
+    metrics: tuple[tuple[str, str], ...]
     labels: tuple[str, ...]
     statement: str
 
 
 GAUGES = (
     Gauge(
-        "watchkeeper_paused",
-        "1 while everything is paused (pause_all)",
+        (("watchkeeper_paused", "1 while everything is paused (pause_all)"),),
         (),
         "select paused::int from pause_switch",
     ),
     Gauge(
-        "watchkeeper_schedules_paused",
-        "Enabled schedules that are paused, by a person or by themselves after failures",
+        (
+            (
+                "watchkeeper_schedules_paused",
+                "Enabled schedules that are paused, by a person or by themselves after failures",
+            ),
+        ),
         ("by",),
         """
         select who, count(s.name) from (values ('person'), ('failures')) as reason(who)
@@ -55,8 +57,12 @@ GAUGES = (
         """,
     ),
     Gauge(
-        "watchkeeper_incidents",
-        "What is broken at the moment, by kind: the open rows of table incident",
+        (
+            (
+                "watchkeeper_incidents",
+                "What is broken at the moment, by kind: the open rows of table incident",
+            ),
+        ),
         ("kind",),
         """
         select known.kind, count(i.id)
@@ -68,14 +74,17 @@ GAUGES = (
         """,
     ),
     Gauge(
-        "watchkeeper_beats",
-        "Beats with a heartbeat in the last 30 seconds",
+        (("watchkeeper_beats", "Beats with a heartbeat in the last 30 seconds"),),
         (),
         "select count(*) from health where role = 'beat' and state = 'ok'",
     ),
     Gauge(
-        "watchkeeper_workers",
-        "Workers with a heartbeat in the last 30 seconds, by each queue that they serve",
+        (
+            (
+                "watchkeeper_workers",
+                "Workers with a heartbeat in the last 30 seconds, by each queue that they serve",
+            ),
+        ),
         ("queue",),
         """
         select k.queue, count(distinct h.name)
@@ -85,38 +94,29 @@ GAUGES = (
         """,
     ),
     Gauge(
-        "watchkeeper_ready_batches",
-        "Batches that a worker could take now, by queue",
+        (
+            ("watchkeeper_ready_batches", "Batches that a worker could take now, by queue"),
+            ("watchkeeper_running_batches", "Batches that workers work on, by queue"),
+            (
+                "watchkeeper_oldest_ready_age_seconds",
+                "Age of the oldest ready batch, by queue, in seconds; 0 without one",
+            ),
+        ),
         ("queue",),
         """
-        select k.queue, coalesce(q.ready, 0)
+        select k.queue, coalesce(q.ready, 0), coalesce(q.running, 0),
+               coalesce(extract(epoch from clock_timestamp() - q.oldest), 0)
           from (select distinct queue from task_kind where retired_at is null) k
           left join queue_status q on q.queue = k.queue
         """,
     ),
     Gauge(
-        "watchkeeper_running_batches",
-        "Batches that workers work on, by queue",
-        ("queue",),
-        """
-        select k.queue, coalesce(q.running, 0)
-          from (select distinct queue from task_kind where retired_at is null) k
-          left join queue_status q on q.queue = k.queue
-        """,
-    ),
-    Gauge(
-        "watchkeeper_oldest_ready_age_seconds",
-        "Age of the oldest batch that a worker could take now, by queue, in seconds; 0 without one",
-        ("queue",),
-        """
-        select k.queue, coalesce(extract(epoch from clock_timestamp() - q.oldest), 0)
-          from (select distinct queue from task_kind where retired_at is null) k
-          left join queue_status q on q.queue = k.queue
-        """,
-    ),
-    Gauge(
-        "watchkeeper_outbox_oldest_age_seconds",
-        "Age of the oldest work that beat has not announced to a worker yet, in seconds; 0 without any",
+        (
+            (
+                "watchkeeper_outbox_oldest_age_seconds",
+                "Age of the oldest work that beat has not announced yet, in seconds; 0 without any",
+            ),
+        ),
         (),
         """
         select coalesce(extract(epoch from clock_timestamp() - min(send_at)), 0) from batch
@@ -124,20 +124,22 @@ GAUGES = (
         """,
     ),
     Gauge(
-        "watchkeeper_permits_left",
-        "Calls that a window of an upstream's quota has left",
+        (("watchkeeper_permits_left", "Calls that a window of an upstream's quota has left"),),
         ("upstream", "window"),
         "select upstream, per, greatest(allowed - used, 0) from quota_status where allowed is not null",
     ),
     Gauge(
-        "watchkeeper_upstream_blocked",
-        "1 while an upstream is blocked",
+        (("watchkeeper_upstream_blocked", "1 while an upstream is blocked"),),
         ("upstream",),
         "select upstream, coalesce((blocked_until > clock_timestamp())::int, 0) from upstream_state",
     ),
     Gauge(
-        "watchkeeper_notices_held",
-        "Notices waiting for over 5 minutes, or because of their channel's limit of messages an hour",
+        (
+            (
+                "watchkeeper_notices_held",
+                "Notices waiting for over 5 minutes, or because of their channel's limit an hour",
+            ),
+        ),
         ("channel",),
         """
         select c.name, count(n.id) from channel c
@@ -185,7 +187,8 @@ class Gauges:
                 self._connection = psycopg.connect(
                     settings().libpq_dsn, autocommit=True, **connect_args("beat-metrics")
                 )
-            return [GaugeMetricFamily(*UP, 1), *(sample(self._connection, one) for one in GAUGES)]
+            found = [metric for one in GAUGES for metric in samples(self._connection, one)]
+            return [GaugeMetricFamily(*UP, 1), *found]
         except psycopg.Error as error:
             log.warning("metrics.database_unreadable", error=str(error).strip()[:300])
             if self._connection is not None:
@@ -193,9 +196,11 @@ class Gauges:
             return [GaugeMetricFamily(*UP, 0)]
 
 
-def sample(connection: Driver, gauge: Gauge) -> Metric:
-    """The present figures of ``gauge``."""
-    family = GaugeMetricFamily(gauge.name, gauge.documentation, labels=gauge.labels)
-    for *labels, value in connection.execute(gauge.statement):
-        family.add_metric(labels, float(value))
-    return family
+def samples(connection: Driver, gauge: Gauge) -> list[Metric]:
+    """The present figures of ``gauge``'s metrics."""
+    families = [GaugeMetricFamily(*metric, labels=gauge.labels) for metric in gauge.metrics]
+    for row in connection.execute(gauge.statement):
+        labels, values = row[: len(gauge.labels)], row[len(gauge.labels) :]
+        for family, value in zip(families, values, strict=True):
+            family.add_metric(labels, float(value))
+    return list(families)

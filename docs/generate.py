@@ -120,7 +120,7 @@ def metrics() -> str:
             rows.append((f"`{name}`", kind, labels, metric._documentation))
     for gauge in gauges.GAUGES:
         labels = ", ".join(f"`{label}`" for label in gauge.labels)
-        rows.append((f"`{gauge.name}`", "gauge (beat)", labels, gauge.documentation))
+        rows += [(f"`{name}`", "gauge (beat)", labels, meaning) for name, meaning in gauge.metrics]
     for name, documentation in (gauges.UP, gauges.TICK):
         rows.append((f"`{name}`", "gauge (beat)", "", documentation))
     return (
