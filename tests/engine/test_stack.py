@@ -62,9 +62,12 @@ def test_everything_becomes_healthy(engine: Engine) -> None:
             assert engine.health(container) == "running healthy", service
 
 
-def test_a_second_start_is_quick(engine: Engine) -> None:
+def test_down_and_up_keeps_the_data_and_becomes_healthy_again(engine: Engine) -> None:
+    began = engine.sql("select min(created_at) from run")
     engine.compose("down")
     engine.figures["healthy after down and up, s"] = engine.up()
+    assert engine.sql("select min(created_at) from run") == began
+    assert {engine.health(one) for one in engine.containers(*OURS)} == {"running healthy"}
 
 
 def test_the_image_runs_as_nobody_special_and_is_small(engine: Engine) -> None:
