@@ -30,6 +30,8 @@ def open_pipe() -> None:
         _pipe = os.pipe()
         for end in _pipe:
             os.set_blocking(end, False)
+        # What begins before the parent has looked for the first time is not lost to those who listen.
+        set_listened(listened=True)
 
 
 def set_listened(*, listened: bool) -> None:

@@ -214,16 +214,17 @@ def page_of(port: int, task_id: str) -> str:
 
 
 def test_flowers_page_of_a_run_shows_how_far_it_is_and_how_it_ended(
-    celery_process: Any, kinds: Any, connection: Any, eventually: Any
+    celery_process: Any, kinds: Any, connection: Any, eventually: Any, tmp_path: Path
 ) -> None:
     port = free_port()
+    gate = tmp_path / "gate"
     celery_process("flower", "--address=127.0.0.1", f"--port={port}")
     eventually(lambda: is_up(f"http://127.0.0.1:{port}/healthcheck"), within=60)
     celery_process("beat")
     celery_process("worker", "-Q", "upkeep", "-c", "1", app="tests.support.kinds")
     connection.execute(
         "insert into schedule (name, task, every, options) values ('far', 'tests.counting', '1 hour', %s)",
-        ('{"items": 12, "seconds": 0.5, "broken": ["i1"]}',),
+        (json.dumps({"items": 12, "seconds": 0.5, "broken": ["i1"], "gate": str(gate)}),),
     )
     run = eventually(lambda: connection.execute("select id from run").fetchone(), within=60)["id"]
 
@@ -231,5 +232,6 @@ def test_flowers_page_of_a_run_shows_how_far_it_is_and_how_it_ended(
         lambda: re.search(r"\b\d+/12 items, 1 failed, about \d+ seconds? left", page_of(port, run)),
         within=60,
     )
+    gate.touch()
     ended = eventually(lambda: re.search(r"partial: [^<]*", page_of(port, run)), within=60)
     assert ended.group() == "partial: 11 counted; i1: ValueError: this one is broken"

@@ -283,7 +283,7 @@ def test_permits_of_a_database_from_before_become_one_partition(
         here.execute(
             "insert into permit (upstream, granted_at, stamp, settled)"
             " select 'head_fi', t, t, true from (select clock_timestamp() - n * interval '1 day' as t"
-            " from generate_series(0, 49) n) at"
+            " from generate_series(1, 50) n) at"
         )
     alembic("upgrade", "head")
 

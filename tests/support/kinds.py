@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from celery import Task as PlainTask
@@ -15,6 +16,7 @@ from celery.worker.control import control_command
 from pydantic import Field
 from sqlalchemy import text
 
+from tests.support.waiting import wait_for
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
@@ -31,6 +33,8 @@ class CountingOptions(Options):
     timeout: float = Field(30, gt=0, le=60)
     note: str | None = None
     upstream: str = "generic"
+    #: The last item waits until this file is there.
+    gate: str | None = None
 
 
 def plan(work: Work[CountingOptions]) -> Iterable[Item]:
@@ -54,6 +58,8 @@ def counting(work: Work[CountingOptions]) -> None:
     for item in work.items():
         with work.attempt(item):
             threading.Event().wait(work.options.seconds)
+            if work.options.gate and item.key == f"i{work.options.items - 1}":
+                wait_for(Path(work.options.gate).exists, within=120)
             if item.key in work.options.broken:
                 raise ValueError("this one is broken")
             with work.done(item, counted=1) as connection:

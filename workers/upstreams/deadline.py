@@ -59,15 +59,16 @@ def in_time(key: Hashable, ask: Callable[[], T]) -> T:
 
 
 def _do(key: Hashable, future: Future[Any], ask: Callable[[], Any]) -> None:
+    room = _room
     try:
         future.set_result(ask())
     except BaseException as error:
         future.set_exception(error)
     finally:
-        with _room:
+        with room:
             if _running.get(key) is future:
                 del _running[key]
-            _room.notify_all()
+            room.notify_all()
 
 
 def reset() -> None:
