@@ -7172,6 +7172,16 @@ UNION ALL
    FROM public.upstream_state u
   WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2))
 UNION ALL
+ SELECT 'rule wrong'::text AS kind,
+    r.name AS subject,
+    (('rule '::text || r.name) || ' cannot be read and matches nothing'::text) AS title,
+    (s.error || COALESCE(('; '::text || s.hint), ''::text)) AS text,
+    'error'::text AS severity,
+    s.checked_at AS since
+   FROM (public.rule r
+     JOIN public.rule_state s ON (((s.rule = r.name) AND (s.revision = r.revision))))
+  WHERE (r.enabled AND (s.error IS NOT NULL))
+UNION ALL
  SELECT 'partitions'::text AS kind,
     p.table_name AS subject,
     (('table '::text || p.table_name) || ' lacks partitions'::text) AS title,
@@ -7184,10 +7194,10 @@ UNION ALL
 COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
-COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, partitions';
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
 
 -- Name: COLUMN trouble.subject; Type: COMMENT
-COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel or upstream';
+COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel, upstream or rule';
 
 -- Name: COLUMN trouble.severity; Type: COMMENT
 COMMENT ON COLUMN public.trouble.severity IS 'error: schedule status and doctor exit 1; warning: it ends by itself';

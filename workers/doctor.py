@@ -30,6 +30,7 @@ TROUBLES = {
     "runs": ("failing",),
     "upstreams": ("blocked", "quota low"),
     "notices": ("notices held", "notices dead"),
+    "rules": ("rule wrong",),
     "partitions": ("partitions",),
 }
 TROUBLE = """

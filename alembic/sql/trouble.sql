@@ -119,13 +119,18 @@ select 'blocked', u.upstream, u.upstream || ' is blocked',
        || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; sooner: SELECT unblock(''' || u.upstream || ''', ''why'');', 'error', null
   from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2
 union all
+select 'rule wrong', r.name, 'rule ' || r.name || ' cannot be read and matches nothing',
+       s.error || coalesce('; ' || s.hint, ''), 'error', s.checked_at
+  from rule r join rule_state s on s.rule = r.name and s.revision = r.revision
+ where r.enabled and s.error is not null
+union all
 select 'partitions', p.table_name, 'table ' || p.table_name || ' lacks partitions',
        p.problem || '; the schedule retention makes them: SELECT run_now(''retention'');', p.severity, null
   from partition_troubles() p;
 comment on view trouble is
     'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 comment on column trouble.kind is
-    'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, partitions';
-comment on column trouble.subject is 'Schedule, process, queue, channel or upstream';
+    'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
+comment on column trouble.subject is 'Schedule, process, queue, channel, upstream or rule';
 comment on column trouble.severity is 'error: schedule status and doctor exit 1; warning: it ends by itself';
 comment on column trouble.since is 'Since when, as far as is known';

@@ -96,6 +96,7 @@ _LINKS = {
     "notices dead": "/outbox?channel={}&state=dead",
     "quota low": "/budgets",
     "blocked": "/budgets#{}",
+    "rule wrong": "/tables/rule/row?name={}",
     "paused": "/",
 }
 

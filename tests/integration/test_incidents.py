@@ -310,3 +310,18 @@ def test_the_digest_tells_a_day_and_an_empty_day_tells_nothing(here: Any) -> Non
         "1 runs well, 1 partial, 1 failed, 0 missed, 0 late; 9 new tokens, 0 new ads\n\nFailed\n- discovery: no answer"
         "\n\nPartial\n- discovery: 499 of 500 items failed: no answer"
     )
+
+
+def test_a_rule_that_cannot_be_read_is_told_until_it_is_corrected(here: Any) -> None:
+    here.sql.execute("insert into rule (name, expression) values ('cheap', 'pric < 3')")
+    here.sql.execute(
+        "insert into rule_state (rule, revision, error, hint)"
+        " values ('cheap', 1, 'there is no field \"pric\"', 'did you mean \"price\"?')"
+    )
+    assert follow(here) == (1, 0)
+    row = here.one("select title, text from trouble where kind = 'rule wrong'")
+    assert row["title"] == "rule cheap cannot be read and matches nothing"
+    assert row["text"] == 'there is no field "pric"; did you mean "price"?'
+
+    here.sql.execute("update rule set expression = 'price < 3'")
+    assert follow(here) == (0, 1)
