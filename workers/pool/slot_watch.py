@@ -25,6 +25,7 @@ from workers import doorbells, shutdown, slots
 from workers.db import driver_transaction
 from workers.doorbells import batch_id
 from workers.ledger import rescued
+from workers.pool.reaping import reap_at_once
 from workers.reports import report
 from workers.settings import settings
 from workers.slots import InHand, Region
@@ -50,6 +51,7 @@ class SlotWatch(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:
         tell_queues(consumer)
+        reap_at_once(consumer.pool)
         if not self._threads:
             self._threads = [_Watch(), _Ear(consumer)]
             for thread in self._threads:
