@@ -27,9 +27,9 @@ from beat.tick.wakeup import Wakeup
 from workers import metrics
 from workers.backoff import backoff
 from workers.db import reset
-from workers.doorbells import UNREACHABLE
 from workers.ledger import sent
 from workers.ledger.sent import Message
+from workers.processes.doorbells import UNREACHABLE
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")

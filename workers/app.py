@@ -85,8 +85,9 @@ def _configure_early(options: dict[str, Any], **_: Any) -> None:
 @signals.worker_process_init.connect
 def _forked(**_: Any) -> None:
     """A pool process must not share connections with its parent."""
-    from workers import db, metrics, shutdown
+    from workers import db, metrics
     from workers.plain import background
+    from workers.processes import shutdown
     from workers.upstreams import client
 
     db.reset(close=False)
@@ -98,8 +99,8 @@ def _forked(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _starting(**_: Any) -> None:
-    from workers import slots
     from workers.pool import warm_shutdown
+    from workers.processes import slots
 
     warm_shutdown.reset()
     slots.forget()

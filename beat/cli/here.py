@@ -34,7 +34,8 @@ returning id, requested_by
 
 def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
     """Run schedule ``name`` to its end in this process; exit status 1 when it fails."""
-    from workers import logs, shutdown
+    from workers import logs
+    from workers.processes import shutdown
 
     logs.configure()
     with connect() as connection:
@@ -86,9 +87,9 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
 
 def _work(connection: Any, run_id: str) -> Any:
     """Run the batches one by one until none is left, or until Ctrl-C."""
-    from workers import shutdown
     from workers.execution.task import RunFailed
     from workers.plain import applications, running
+    from workers.processes import shutdown
 
     tasks = {name: task for app in applications.applications() for name, task in app.tasks.items()}
     pause = threading.Event()

@@ -14,9 +14,9 @@ from typing import Any
 
 from celery import Celery
 
-from workers.doorbells import batch_id, redis_priority
 from workers.ledger.sent import Message
 from workers.pool.broker import EXCHANGE
+from workers.processes.doorbells import batch_id, redis_priority
 
 #: Stands where the id will be; nothing else in a message looks like it.
 _ID = "00000000-aaaa-4aaa-8aaa-000000000000"

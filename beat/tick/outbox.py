@@ -21,11 +21,11 @@ from celery import Celery
 from beat.tick import calls
 from beat.tick.calls import Calls
 from beat.tick.envelope import Envelopes, message_id
-from workers import doorbells
 from workers.db import Driver
-from workers.doorbells import UNREACHABLE, Doorbells
 from workers.ledger import faults, sent
 from workers.ledger.sent import Message
+from workers.processes import doorbells
+from workers.processes.doorbells import UNREACHABLE, Doorbells
 
 log = structlog.stdlib.get_logger("beat.tick.outbox")
 #: Where Celery's own beat says what it sends.

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tasks.upkeep.rules import DAYS, RULES
-from workers import partitions
+from tasks.watches import partitions
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options

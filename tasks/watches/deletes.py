@@ -77,7 +77,7 @@ def whole_partitions(table: str) -> Delete:
 
     def delete(connection: Connection, before: datetime, limit: int) -> int:
         # As in _execute.
-        from workers import partitions
+        from tasks.watches import partitions
 
         name, rows = partitions.drop(connection, table, before, limit)
         if name is None:

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from workers.app import app
-from workers.doorbells import Doorbells
 from workers.ledger import taken
+from workers.processes.doorbells import Doorbells
 
 SECOND = timedelta(seconds=1)
 

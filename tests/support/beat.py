@@ -15,7 +15,7 @@ import redis
 from psycopg.rows import dict_row
 
 from beat.tick.claim_rate import ClaimRate
-from workers.doorbells import SESSION, batch_id
+from workers.processes.doorbells import SESSION, batch_id
 
 KIND = "tests.noop"
 

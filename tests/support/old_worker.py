@@ -10,8 +10,8 @@ from typing import Any
 from celery import signals
 
 from tests.support.kinds import app
-from workers.doorbells import SESSION
 from workers.ledger import heartbeats
+from workers.processes.doorbells import SESSION
 
 __all__ = ["app"]
 

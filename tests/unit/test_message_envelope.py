@@ -12,8 +12,8 @@ from celery import Celery
 from kombu.transport.redis import Channel
 
 from beat.tick.envelope import Envelopes, message_id, redis_priority
-from workers.doorbells import SEPARATOR
 from workers.ledger.sent import Message
+from workers.processes.doorbells import SEPARATOR
 
 RUN = "6f3c1c7e-6f0b-4a5e-9a3e-1d5f0b7c2a10"
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from workers import shutdown
 from workers.backoff import backoff
 from workers.db import driver, driver_transaction, is_lost, transaction
 from workers.errors import (
@@ -38,6 +37,7 @@ from workers.ledger import claimed, ended, handed_back, memo, planned, runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ended, Ending, Summary
 from workers.ledger.kinds import Options
+from workers.processes import shutdown
 from workers.redaction import redact
 from workers.text import cleaned, printable
 from workers.upstreams.client import UpstreamClient

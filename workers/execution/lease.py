@@ -18,12 +18,12 @@ from typing import Self
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from workers import shutdown
 from workers.db import driver_connect, is_lost
 from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
 from workers.ledger import renewed
 from workers.ledger.claimed import BatchLease
 from workers.ledger.renewed import Renewal
+from workers.processes import shutdown
 
 #: A batch has its worker for so long, then it is queued again (seconds).
 TIME_SLICE = 300.0

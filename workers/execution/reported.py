@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import structlog
 
-from workers.doorbells import batch_id
 from workers.execution.task import RunFailed, Task
 from workers.ledger.claimed import BatchLease
+from workers.processes.doorbells import batch_id
+from workers.processes.reports import report
 from workers.redaction import redact
-from workers.reports import report
 
 log = structlog.stdlib.get_logger(__name__)
 

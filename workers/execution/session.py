@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from celery import shared_task
 
-from workers import shutdown
-from workers.doorbells import SESSION
 from workers.execution.session_loop import LENGTH, Session
+from workers.processes import shutdown
+from workers.processes.doorbells import SESSION
 
 #: Celery's limit is behind those of the batches (``time_limit`` of their kinds) and of the session.
 TIME_LIMIT = int(LENGTH) + 1800

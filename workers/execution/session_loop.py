@@ -22,10 +22,8 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import doorbells, shutdown, slots
 from workers.backoff import backoff
 from workers.db import driver_connect, driver_transaction
-from workers.doorbells import Doorbells
 from workers.execution import choice, lease
 from workers.execution.choice import Load
 from workers.execution.reported import work_reported
@@ -33,6 +31,8 @@ from workers.execution.task import Task
 from workers.ledger import claimed, handed_back, taken
 from workers.ledger.claimed import BatchLease
 from workers.ledger.taken import Candidate
+from workers.processes import doorbells, shutdown, slots
+from workers.processes.doorbells import Doorbells
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)

@@ -18,7 +18,6 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from workers import shutdown
 from workers.db import driver_transaction, is_lost
 from workers.errors import OptionsError
 from workers.execution import engine
@@ -28,6 +27,7 @@ from workers.ledger import ended as ended_batch
 from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ending, Summary
 from workers.ledger.kinds import Options
+from workers.processes import shutdown
 from workers.redaction import redact
 from workers.settings import DEFAULT_QUEUE, settings
 from workers.text import cleaned

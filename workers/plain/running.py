@@ -24,13 +24,13 @@ from celery.app import trace
 from celery.worker.consumer import consumer
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 
-from workers import shutdown
 from workers.backoff import backoff
 from workers.db import driver_connect, driver_transaction
 from workers.execution.task import Task
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
 from workers.plain import leases
+from workers.processes import shutdown
 from workers.redaction import redact
 from workers.settings import settings
 from workers.text import cleaned, printable

@@ -19,11 +19,11 @@ from celery.worker.autoscale import Autoscaler
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import slots
 from workers.db import driver_connect
 from workers.pool import demand
 from workers.pool.demand import Demand
 from workers.pool.scaling import Peak, clamp
+from workers.processes import slots
 
 log = structlog.stdlib.get_logger(__name__)
 

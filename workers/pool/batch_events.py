@@ -14,8 +14,8 @@ import structlog
 from celery import bootsteps
 from kombu.utils.json import dumps
 
-from workers import reports
-from workers.doorbells import UNREACHABLE
+from workers.processes import reports
+from workers.processes.doorbells import UNREACHABLE
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -21,9 +21,9 @@ from kombu.exceptions import OperationalError
 from psycopg.rows import dict_row
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import slots
 from workers.db import driver_connect, execute
-from workers.doorbells import batch_id
+from workers.processes import slots
+from workers.processes.doorbells import batch_id
 
 log = structlog.stdlib.get_logger(__name__)
 

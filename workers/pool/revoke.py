@@ -17,8 +17,8 @@ from kombu.utils.functional import maybe_list
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.db import driver_transaction
-from workers.doorbells import batch_id
 from workers.ledger import renewed, stopped
+from workers.processes.doorbells import batch_id
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -21,14 +21,14 @@ import structlog
 from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import doorbells, shutdown, slots
 from workers.db import driver_transaction
-from workers.doorbells import batch_id
 from workers.ledger import rescued
 from workers.pool.reaping import reap_at_once
-from workers.reports import report
+from workers.processes import doorbells, shutdown, slots
+from workers.processes.doorbells import batch_id
+from workers.processes.reports import report
+from workers.processes.slots import InHand, Region
 from workers.settings import settings
-from workers.slots import InHand, Region
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from workers import reports, slots
+from workers.processes import reports, slots
 
 
 class SlotsOption(bootsteps.Step):

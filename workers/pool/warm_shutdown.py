@@ -19,9 +19,9 @@ from billiard import active_children
 from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import shutdown
 from workers.db import driver_transaction
 from workers.ledger import heartbeats, renewed
+from workers.processes import shutdown
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)

@@ -20,9 +20,9 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers import slots
 from workers.ledger import heartbeats
 from workers.pool import slot_watch, warm_shutdown
+from workers.processes import slots
 
 log = structlog.stdlib.get_logger(__name__)
 
