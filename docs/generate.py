@@ -31,40 +31,12 @@ insert into schedule (name, task, after) values ('follower', 'tasks.prices.refre
 #: A list of names in a hint is longer in each installation: the page keeps its first name.
 NAMES = re.compile(r"((?:Schedules|Queues|Upstreams|Known tasks|It takes): )([\w./-]+), .*")
 
-RELATIONS = """
-select c.oid::regclass::text as name, c.relkind::text as kind, obj_description(c.oid, 'pg_class') as comment
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
-   and c.relname <> 'alembic_version'
- order by name
-"""
-COLUMNS = """
-select a.attrelid::regclass::text as relation, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
-       a.attnotnull as needed, col_description(a.attrelid, a.attnum) as comment,
-       pg_get_expr(d.adbin, d.adrelid) as preset
-  from pg_attribute a join pg_class c on c.oid = a.attrelid
-  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
- where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') and a.attnum > 0 and not a.attisdropped
- order by relation, a.attnum
-"""
-FUNCTIONS = """
-select p.proname as name, pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result,
-       obj_description(p.oid, 'pg_proc') as comment, p.prorettype = 'trigger'::regtype as is_trigger
-  from pg_proc p where p.pronamespace = 'public'::regnamespace
-   and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
- order by name, arguments
-"""
-KINDS = """
-select name, description, queue, upstream, duration_words(min_every) as min_every,
-       duration_words(max_every) as max_every,
-       (select string_agg(duration_words(e), ', ') from unnest(allowed_every) e) as allowed_every
-  from task_kind where name like 'tasks.%' and retired_at is null order by name
-"""
-OPTIONS = """
-select o.key as name, coalesce(o.value ->> 'default', '') as preset, o.value ->> 'description' as meaning,
-       option_words(o.value, coalesce(options_schema -> '$defs', '{}')) as words
-  from task_kind, json_each(options_schema::json -> 'properties') x(key, raw), lateral (select x.key, x.raw::jsonb as value) o
- where task_kind.name = %s
-"""
+#: Statements of generate.sql by name.
+STATEMENTS = {
+    name.strip(): statement
+    for part in (ROOT / "docs" / "generate.sql").read_text().split("-- name: ")[1:]
+    for name, _, statement in [part.partition("\n")]
+}
 #: Columns of task_kind that bound its interval, with the word for each side.
 BOUNDS = (("min_every", "longer"), ("max_every", "shorter"))
 
@@ -167,40 +139,34 @@ def sql(connection: psycopg.Connection[dict[str, Any]]) -> str:
     from workers.domains import domains
     from workers.roles import OWNED, PEOPLE
 
-    relations = connection.execute(RELATIONS).fetchall()
-    columns = connection.execute(COLUMNS).fetchall()
-    functions = connection.execute(FUNCTIONS).fetchall()
+    relations = connection.execute(STATEMENTS["relations"]).fetchall()
+    columns = connection.execute(STATEMENTS["columns"]).fetchall()
+    functions = connection.execute(STATEMENTS["functions"]).fetchall()
     plain = {row["name"]: row for row in relations if row["kind"] == "r"}
     people = {*PEOPLE, *OWNED, *(name for one in domains().values() for name in one.tables)}
     own = [name for name in plain if name.strip('"') in people]
-    parts = [
-        f"{GENERATED}# SQL\n\nThe texts are the comments of the database; `\\d+ schedule` shows them in psql.\n"
-    ]
+    called = [(f"`{f['name']}({f['arguments']})`", f"`{f['result']}`", f["comment"])
+              for f in functions if not f["is_trigger"]]  # fmt: skip
+    triggers = [(f"`{f['name']}`", f["comment"]) for f in functions if f["is_trigger"]]
+    return "".join([
+        f"{GENERATED}# SQL\n\nThe texts are the comments of the database; `\\d+ schedule` shows them in psql.\n",
+        "\n## Views\n\nRead these first. `SELECT * FROM schedule_status;` is the overview.\n",
+        *(of_relation(row, columns) for row in relations if row["kind"] == "v"),
+        "\n## Functions\n\n", table(("function", "result", "meaning"), called),
+        "\n## Tables that people edit\n\nOperators edit these; `allowed_network` is an owner's alone.\n",
+        *(of_relation(plain[name], columns) for name in own),
+        "\n## Tables that the machine writes\n\nRead them; a trigger refuses an operator's changes.\n",
+        *(of_relation(row, columns) for name, row in plain.items() if name not in own),
+        "\n## Triggers\n\n", table(("trigger function", "meaning"), triggers),
+    ])  # fmt: skip
 
-    def chapter(title: str, says: str, rows: list[dict[str, Any]]) -> None:
-        parts.append(f"\n## {title}\n\n{says}\n")
-        for row in rows:
-            mine = [column for column in columns if column["relation"] == row["name"]]
-            parts.append(f"\n### {row['name'].strip(chr(34))}\n\n{row['comment']}\n\n")
-            if row["kind"] == "v":
-                parts.append("Columns: " + ", ".join(f"`{column['name']}`" for column in mine) + ".\n")
-            else:
-                parts.append(
-                    table(("column", "type", "default", "meaning"), [of_table(c) for c in mine])
-                )
 
-    chapter("Views", "Read these first. `SELECT * FROM schedule_status;` is the overview.",
-            [row for row in relations if row["kind"] == "v"])  # fmt: skip
-    rows = [(f"`{f['name']}({f['arguments']})`", f"`{f['result']}`", f["comment"])
-            for f in functions if not f["is_trigger"]]  # fmt: skip
-    parts.append("\n## Functions\n\n" + table(("function", "result", "meaning"), rows))
-    chapter("Tables that people edit", "Operators edit these; `allowed_network` is an owner's alone.",
-            [plain[name] for name in own])  # fmt: skip
-    chapter("Tables that the machine writes", "Read them; a trigger refuses an operator's changes.",
-            [row for name, row in plain.items() if name not in own])  # fmt: skip
-    rows = [(f"`{f['name']}`", f["comment"]) for f in functions if f["is_trigger"]]
-    parts.append("\n## Triggers\n\n" + table(("trigger function", "meaning"), rows))
-    return "".join(parts)
+def of_relation(row: dict[str, Any], columns: list[dict[str, Any]]) -> str:
+    mine = [column for column in columns if column["relation"] == row["name"]]
+    heading = f"\n### {row['name'].strip(chr(34))}\n\n{row['comment']}\n\n"
+    if row["kind"] == "v":
+        return heading + "Columns: " + ", ".join(f"`{column['name']}`" for column in mine) + ".\n"
+    return heading + table(("column", "type", "default", "meaning"), [of_table(c) for c in mine])
 
 
 def of_table(column: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -213,13 +179,13 @@ def tasks(connection: psycopg.Connection[dict[str, Any]]) -> str:
     parts = [
         f"{GENERATED}# Tasks\n\nWhat `schedule.task` may name, and what `schedule.options` of that task may hold.\n"
     ]
-    for kind in connection.execute(KINDS).fetchall():
+    for kind in connection.execute(STATEMENTS["kinds"]).fetchall():
         facts = [f"queue `{kind['queue']}`"]
         facts += [f"calls `{kind['upstream']}` most"] if kind["upstream"] else []
         facts += [f"every {kind[key]} or {word}" for key, word in BOUNDS if kind[key]]
         facts += [f"every {kind['allowed_every']}"] if kind["allowed_every"] else []
         parts.append(f"\n## {kind['name']}\n\n{kind['description']}\n\n{'; '.join(facts)}.\n")
-        options = connection.execute(OPTIONS, (kind["name"],)).fetchall()
+        options = connection.execute(STATEMENTS["options"], (kind["name"],)).fetchall()
         if options:
             rows = [
                 (f"`{o['name']}`", o["preset"] and f"`{o['preset']}`", o["words"], o["meaning"])

@@ -74,6 +74,17 @@ def test_every_page_is_in_the_menu() -> None:
     assert [page for page in TEXT if page.startswith("docs/") and page[5:] not in menu] == []
 
 
+def test_the_table_of_packages_names_every_folder_of_the_code() -> None:
+    folders = {
+        str(file.parent.relative_to(ROOT))
+        for package in ("workers", "beat", "tasks", "console", "sandbox")
+        for file in (*(ROOT / package).glob("__init__.py"), *(ROOT / package).glob("*/__init__.py"))
+    }
+    page = TEXT["docs/architecture.md"]
+
+    assert [name for name in sorted(folders) if f"`{name}/`" not in page] == []
+
+
 def test_every_kind_of_incident_is_explained() -> None:
     view = (ROOT / "alembic" / "sql" / "trouble.sql").read_text()
     kinds = set(re.findall(r"select '([a-z ]+)'(?: as kind)?, ", view))

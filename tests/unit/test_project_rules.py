@@ -13,7 +13,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CODE = sorted(
     path
-    for folder in ("workers", "beat", "tasks", "console", "sandbox", "alembic")
+    for folder in (
+        "workers",
+        "beat",
+        "tasks",
+        "console",
+        "sandbox",
+        "alembic",
+        "docs",
+        "deploy",
+        "examples",
+    )
     for path in (ROOT / folder).rglob("*.py")
 )
 
