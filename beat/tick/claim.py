@@ -239,12 +239,15 @@ def claim_or_plan(
 ) -> list[Message]:
     """Claim or plan locked ``rows`` within the caller's transaction.
 
-    All at once when Postgres takes them; else one by one, so that only the one it refuses is set aside.
+    All at once when Postgres takes them; else one by one, so that only the one it refuses is set aside,
+    and only the one that would wait for a lock is left for the next tick.
     """
     if not rows and not unreadable:
         return []
     try:
         return _write(context, rows, [(row, row.error) for row in unreadable], replan=replan)
+    except psycopg.errors.LockNotAvailable as error:
+        log.warning("claim.one_by_one", rows=len(rows), error=str(error).partition("\n")[0])
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -255,6 +258,9 @@ def claim_or_plan(
     for row in rows:
         try:
             messages += _write(context, [row], [], replan=replan)
+        except psycopg.errors.LockNotAvailable:
+            # Somebody has locked a run that this one replaces: the due time stays due.
+            context.retry_soon = True
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:

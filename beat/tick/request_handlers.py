@@ -47,7 +47,7 @@ EXISTS = "select from schedule where name = %(name)s"
 
 
 class Locked(Exception):
-    """Somebody holds the schedule; the request is looked at again in the next tick."""
+    """Somebody holds the schedule or the run; the request is looked at again in the next tick."""
 
 
 def answer_requests(context: TickContext) -> bool:
@@ -152,7 +152,10 @@ def _backfill(context: TickContext, request: Any) -> list[Message]:
 
 def _stop(context: TickContext, request: Any) -> list[Message]:
     reason = f"stopped by {request.requested_by}" + (f": {request.note}" if request.note else "")
-    found = stopped.request_stop(context.connection, request.run_id, reason, context.now)
+    try:
+        found = stopped.request_stop(context.connection, request.run_id, reason, context.now)
+    except psycopg.errors.LockNotAvailable:
+        raise Locked from None
     return _answer(
         context, request, "asked to stop" if found else "it had ended already", request.run_id
     )

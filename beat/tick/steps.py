@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import psycopg
 import structlog
 
 from beat.tick import claim, conclude, release, replan, request_handlers, samples
@@ -27,6 +28,9 @@ SILENT_AFTER = 30.0
 INCIDENTS_EVERY = 10.0
 #: Pause before rows that another beat has locked are tried again (seconds).
 LOCKED_PAUSE = 0.05
+#: Longest pause before a step that failed is tried again (seconds).
+MAX_BACKOFF = 30.0
+PASSING = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 def rescue(context: TickContext) -> bool:
@@ -120,7 +124,9 @@ class Step:
         if self.failed_at is None:
             self.failed_at = time.monotonic()
         self.failures += 1
-        self.not_before = time.monotonic() + backoff(self.failures, ROUND, 30.0)
+        # What somebody has locked for a moment is tried again soon.
+        longest = ROUND if isinstance(error, PASSING) else MAX_BACKOFF
+        self.not_before = time.monotonic() + backoff(self.failures, ROUND, longest)
 
 
 def are_stuck(steps: Iterable[Step]) -> bool:

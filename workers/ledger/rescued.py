@@ -40,7 +40,7 @@ with lost as materialized (
       cross join lateral (select {died}, {counts}) _(died, counts)
       cross join lateral (select plain and {once}) __(once)
      where run_id = %(run_id)s and seq = %(seq)s and state = 'running' and {lost}
-       for update of batch
+       for update of batch {locked}
 )
 update batch b
    set deaths = deaths + counted::int, suspect = suspect or died and not counted,
@@ -68,6 +68,8 @@ TAKE_BACK = _template.format(
     died="not leaving and lease_until - %(lease)s::interval >= %(since)s",
     counts="alone or suspect",
     lost="lease_until < %(now)s",
+    # Its worker sleeps in a transaction: the others are taken back without it.
+    locked="skip locked",
     once=IS_ONCE,
     blameless="'its lease ended while Postgres or beat was away: ' || worker",
 )
@@ -76,6 +78,7 @@ TAKE_OVER = _template.format(
     died="%(died)s and not leaving",
     counts="%(counts)s::boolean",
     lost="fence = %(fence)s",
+    locked="",
     once=IS_ONCE,
     blameless="'its process ended because of another batch: ' || worker",
 )

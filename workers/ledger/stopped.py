@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 
 from workers.db import Driver, execute
@@ -13,6 +17,12 @@ from workers.ledger import ended, finished, runs
 from workers.ledger.finished import Ending
 
 log = structlog.stdlib.get_logger("beat.end")
+
+#: How long beat waits for a row that somebody has locked, and for all that it ends in a tick (seconds):
+#: a worker that sleeps in a transaction holds up its own run alone, which is tried again.
+MAX_LOCKED, MAX_WAITED = 0.1, 0.5
+LOCK_BRIEFLY = f"set local lock_timeout = '{MAX_LOCKED}s'"
+LOCK_AGAIN = "set local lock_timeout = '5s'"
 
 REQUEST_STOP = """
 update run set stop_requested_at = coalesce(stop_requested_at, %(now)s),
@@ -27,12 +37,21 @@ update run set stop_requested_at = coalesce(stop_requested_at, %(now)s), reason 
 
 
 def request_stop(connection: Driver, run_id: UUID, reason: str, now: datetime) -> bool:
+    """In a transaction; LockNotAvailable when somebody has the run locked for longer than a moment."""
     what = {"run_id": run_id, "reason": reason, "now": now}
-    return execute(connection, REQUEST_STOP, what).rowcount > 0
+    return _briefly(connection, REQUEST_STOP, what) > 0
 
 
 def replace_active(connection: Driver, names: list[str], reason: str, now: datetime) -> None:
-    execute(connection, REPLACE_ACTIVE, {"names": names, "reason": reason, "now": now})
+    """In a transaction; LockNotAvailable when somebody has a run locked for longer than a moment."""
+    _briefly(connection, REPLACE_ACTIVE, {"names": names, "reason": reason, "now": now})
+
+
+def _briefly(connection: Driver, statement: str, what: dict[str, Any]) -> int:
+    connection.execute(LOCK_BRIEFLY)
+    changed = execute(connection, statement, what).rowcount
+    connection.execute(LOCK_AGAIN)
+    return changed
 
 
 STOPPING = """
@@ -51,11 +70,30 @@ select id, timeout from run
 
 def stop_requested(connection: Driver, limit: int) -> int:
     """End what has not begun of runs that were asked to stop; what runs ends at its next call."""
-    found = connection.execute(STOPPING, {"limit": limit}).fetchall()
-    for (run_id,) in found:
-        with connection.transaction():
-            _stop(connection, run_id)
-    return len(found)
+    found = execute(connection, STOPPING, {"limit": limit}).fetchall()
+    return _end_each(connection, found, lambda row: _stop(connection, row.id))
+
+
+def _end_each(connection: Driver, found: list[Any], end: Callable[[Any], None]) -> int:
+    """End each of these runs in a transaction of its own; one that is locked waits for the next tick.
+
+    In any order, so that no number of locked ones keeps the others from their turn.
+    """
+    ended, waited = 0, 0.0
+    random.shuffle(found)
+    for row in found:
+        began = time.monotonic()
+        try:
+            with connection.transaction():
+                connection.execute(LOCK_BRIEFLY)
+                end(row)
+            ended += 1
+        except psycopg.errors.LockNotAvailable:
+            log.warning("run.locked", run_id=str(row.id))
+            waited += time.monotonic() - began
+            if waited > MAX_WAITED:
+                break
+    return ended
 
 
 def _stop(connection: Driver, run_id: UUID) -> None:
@@ -73,15 +111,16 @@ def _stop(connection: Driver, run_id: UUID) -> None:
 
 def end_overdue(connection: Driver, now: datetime, limit: int) -> int:
     """End runs whose time is over, whoever still works on them: the fence keeps that out."""
-    found = connection.execute(OVERDUE, {"now": now, "limit": limit}).fetchall()
-    for run_id, timeout in found:
-        with connection.transaction():
-            run = _lock_unfinished(connection, run_id)
-            if run is not None:
-                ending = Ending(f"not finished within its timeout of {timeout}")
-                ended.close_late(connection, run_id, ending, running=True)
-                log.warning("run.overdue", run_id=str(run_id), schedule=run["schedule"])
-    return len(found)
+    found = execute(connection, OVERDUE, {"now": now, "limit": limit}).fetchall()
+    return _end_each(connection, found, lambda row: _end_late(connection, row))
+
+
+def _end_late(connection: Driver, found: Any) -> None:
+    run = _lock_unfinished(connection, found.id)
+    if run is not None:
+        ending = Ending(f"not finished within its timeout of {found.timeout}")
+        ended.close_late(connection, found.id, ending, running=True)
+        log.warning("run.overdue", run_id=str(found.id), schedule=run["schedule"])
 
 
 def _lock_unfinished(connection: Driver, run_id: UUID) -> Any:

@@ -79,8 +79,9 @@ update batch b set send_at = %(now)s + place * interval '1 microsecond'
 """  # noqa: S608
 
 #: Nothing could be let go: when the upstream can serve again, by what is known now; a call in flight is
-#: not watched all the time.  The upstream's state is locked, so that no edit is overwritten.
-LOCK_STATE = "select from upstream_state where upstream = %(upstream)s for update"
+#: not watched all the time.  The upstream's state is locked, so that no edit is overwritten; one that
+#: somebody has locked is looked at in the next tick.
+LOCK_STATE = "select from upstream_state where upstream = %(upstream)s for update skip locked"
 LOOK_AGAIN = """
 update upstream_state s
    set next_permit_at = greatest(refused.free_at, %(now)s + interval '0.2 s'),
@@ -143,8 +144,7 @@ def release(connection: Driver, now: datetime) -> int:
             if not machine_locks.try_for(connection, f"release {upstream}"):
                 continue
             done = execute(connection, RELEASE, what).rowcount
-            if not done:
-                execute(connection, LOCK_STATE, what)
+            if not done and execute(connection, LOCK_STATE, what).rowcount:
                 execute(connection, LOOK_AGAIN, what)
             released += done
     return released
