@@ -6948,7 +6948,7 @@ CREATE VIEW public.trouble AS
             s.alert_after,
             s.alert_on_partial
            FROM public.schedule s
-          WHERE (s.enabled AND (NOT COALESCE((s.paused_until > clock_timestamp()), false)))
+          WHERE (s.enabled AND (NOT COALESCE((s.paused_until > statement_timestamp()), false)))
         )
  SELECT 'failing'::text AS kind,
     s.name AS subject,
@@ -7027,7 +7027,7 @@ UNION ALL
    FROM (at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
   WHERE ((st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
-           FROM public.pause_switch)) AND (st.claim_at < (clock_timestamp() - '00:01:00'::interval)))
+           FROM public.pause_switch)) AND (st.claim_at < (statement_timestamp() - '00:01:00'::interval)))
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
@@ -7785,6 +7785,9 @@ CREATE INDEX price_outcome_by_time ON ONLY public.price_outcome USING btree (at)
 -- Name: run_active; Type: INDEX
 CREATE INDEX run_active ON public.run USING btree (schedule, created_at) WHERE (state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text]));
 
+-- Name: run_asked_for; Type: INDEX
+CREATE INDEX run_asked_for ON public.run USING btree (trigger, created_at DESC, id DESC) WHERE (trigger = ANY (ARRAY['after'::text, 'backfill'::text, 'manual'::text, 'retry'::text]));
+
 -- Name: run_by_creation; Type: INDEX
 CREATE INDEX run_by_creation ON public.run USING btree (created_at);
 
@@ -7793,6 +7796,9 @@ CREATE INDEX run_by_schedule ON public.run USING btree (schedule, created_at);
 
 -- Name: run_deadline; Type: INDEX
 CREATE INDEX run_deadline ON public.run USING btree (deadline_at) WHERE ((state = ANY (ARRAY['due'::text, 'running'::text])) AND (deadline_at IS NOT NULL));
+
+-- Name: run_ended_otherwise; Type: INDEX
+CREATE INDEX run_ended_otherwise ON public.run USING btree (state, created_at DESC, id DESC) WHERE (state = ANY (ARRAY['expired'::text, 'failed'::text, 'missed'::text, 'partial'::text, 'skipped'::text, 'stopped'::text]));
 
 -- Name: run_failures; Type: INDEX
 CREATE INDEX run_failures ON public.run USING btree (finished_at) WHERE (state = ANY (ARRAY['failed'::text, 'partial'::text]));
@@ -7823,6 +7829,9 @@ CREATE INDEX run_uncounted ON public.run USING btree (finished_at) WHERE ((finis
 
 -- Name: schedule_by_after; Type: INDEX
 CREATE INDEX schedule_by_after ON public.schedule USING btree (after) WHERE (after IS NOT NULL);
+
+-- Name: schedule_by_queue; Type: INDEX
+CREATE INDEX schedule_by_queue ON public.schedule USING btree (queue) WHERE (queue IS NOT NULL);
 
 -- Name: schedule_by_task; Type: INDEX
 CREATE INDEX schedule_by_task ON public.schedule USING btree (task);

@@ -60,6 +60,7 @@ class Schedule(Base):
     __table_args__ = (
         *(CheckConstraint(condition, name=name) for name, condition in _CHECKS.items()),
         Index("schedule_by_task", "task"),
+        Index("schedule_by_queue", "queue", postgresql_where=text("queue is not null")),
         Index("schedule_by_after", "after", postgresql_where=text("after is not null")),
         # Searches of the console: any part of what people call it.
         Index(

@@ -17,7 +17,9 @@ MAX_AT_ONCE = 12
 #: The role, the audit's actor and its program end with the transaction, behind a pooler too.
 _ACT = text(
     "select set_config('role', :role, true), set_config('app.actor', :actor, true),"
-    " set_config('application_name', :program, true)"
+    " set_config('application_name', :program, true),"
+    # Filters of lists differ too much for one plan.
+    " set_config('plan_cache_mode', 'force_custom_plan', true)"
 ).bindparams(bindparam("role"), bindparam("actor"), bindparam("program"))
 _NOT_OURS = text("""
 select session_user::text as login, pg_has_role(session_user, to_regrole('service'), 'member')

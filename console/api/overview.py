@@ -15,6 +15,7 @@ from console.api import shapes
 from console.api.once import Key, once
 from console.api.shapes import Cursor, Limit, Page, Row
 from console.queries import changes, processes, runs, schedules, strip, upstreams
+from console.queries.lists import like
 from console.refusals import refuse
 from tasks.watches.registry import by_domain
 from tasks.watches.watch import Watch
@@ -64,14 +65,15 @@ def dashboard(visit: Visit) -> Row:
             "success_share": today.get("succeeded", 0) / ended if ended else None,
         },
         "next_due": [shapes.row(one) for one in coming if one["next_run_at"] is not None],
-        "problems": shapes.value(list(runs.listed(connection, runs.Filter(state="problem"), 10))),
+        "problems": shapes.value(list(runs.listed(connection, runs.Filter(state="problem"), 10).rows)),
     }  # fmt: skip
 
 
 @router.get("/strip", response_model=Row)
 def read_strip(visit: Visit) -> Row:
     """What every page says at its top."""
-    return shapes.row(asdict(strip.current(visit.connection)))
+    found = asdict(strip.current(visit.connection))
+    return shapes.row({name: value for name, value in found.items() if name != "wrong"})
 
 
 @router.get("/health", response_model=Row, responses={503: {"model": Row}})
@@ -111,7 +113,7 @@ def list_changes(visit: Visit, asked: Annotated[shapes.ChangeFilter, Query()]) -
     """Who changed what, the newest first."""
     chosen = changes.Filter(**asked.model_dump(exclude={"limit", "cursor"}))
     found = changes.listed(visit.connection, chosen, asked.limit, _before(asked.cursor))
-    return shapes.page(found, asked.limit, lambda one: (one["id"],))
+    return shapes.piece(found)
 
 
 @router.post("/changes/{number}/undo", response_model=Row)
@@ -169,7 +171,7 @@ def _watch(watch: Watch, plural: str) -> None:
     ) -> Page:
         place = cursors.decode(cursor, 1)
         given: dict[str, Any] = {
-            "q": schedules.pattern(q) if q else None,
+            "q": like(q) if q else None,
             "limit": limit + 1,
             "after": str(place[0]) if place else None,
         }

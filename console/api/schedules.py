@@ -27,13 +27,12 @@ def list_schedules(visit: Visit, asked: Annotated[shapes.ScheduleFilter, Query()
             raise refuse(422, f'"{given}" is not known', f"One of {', '.join(known)}.")
     chosen = Filter(asked.q, asked.state, asked.task, asked.queue, asked.upkeep)
     after = cursors.decode(asked.cursor, 3)
-    if after is not None and not isinstance(after[0], int):
-        raise refuse(422, "this cursor is not one of ours", column="cursor")
-    found, last = schedules.page(visit.connection, chosen, asked.sort, asked.limit, after)
+    which = schedules.choose(visit.connection, chosen)
+    found, last = schedules.page(visit.connection, which, asked.sort, asked.limit, after)
     return Page(
         items=[shapes.row(one) for one in found],
         next=cursors.encode(*last) if last else None,
-        total=_total(schedules.count(visit.connection, chosen)) if asked.count else None,
+        total=_total(which.count) if asked.count else None,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from console import cursors
+from console.queries.lists import Piece
 from console.queries.schedules import SORTS, STATES, Filter
 from console.refusals import refuse
 from workers.cli.output import plain
@@ -45,7 +46,8 @@ class Problem(BaseModel):
 class Page(BaseModel):
     items: list[Row]
     next: str | None = Field(
-        default=None, description="Cursor of the next page; null: this was the last"
+        default=None,
+        description="Cursor of the next page, also behind a page of few; null: this was the last",
     )
     total: str | None = Field(default=None, description='How many, when asked: "37", or "1,000+"')
 
@@ -171,6 +173,14 @@ def page(
     more = len(found) > limit
     shown = [row(one) for one in found[:limit]]
     return Page(items=shown, next=cursors.encode(*place(found[limit - 1])) if more else None)
+
+
+def piece(found: Piece) -> Page:
+    """A page of a list that is read piece by piece: it may hold few, and go on."""
+    return Page(
+        items=[row(one) for one in found.rows],
+        next=cursors.encode(*found.after) if found.after else None,
+    )
 
 
 def one(found: Found | None, missing: str) -> Row:

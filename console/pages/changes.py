@@ -30,12 +30,12 @@ def _page(visit: VisitOf, before: int | None, refusal: Refusal | None) -> Respon
     with suppress(ValueError):
         operation = UUID(given["operation"])
     words = {name: given[name] or None for name in ("table", "name", "by")}
-    chosen = changes.Filter(**words, since=layout.moment(given["since"]), operation=operation)  # type: ignore[arg-type]
+    chosen = changes.Filter(**words, since=layout.moment(given["since"]), operation=operation)
     found = changes.listed(visit.connection, chosen, PAGE, before)
-    more = found[PAGE - 1]["id"] if len(found) > PAGE else None
+    more = found.after[0] if found.after else None
     status = refusal.status if refusal else 200
     return layout.page(
-        visit, "changes.html", status, rows=found[:PAGE], given=given, more=more, refusal=refusal
+        visit, "changes.html", status, rows=found.rows, given=given, more=more, refusal=refusal
     )
 
 

@@ -25,8 +25,8 @@ def dashboard(visit: Visit) -> Response:
         "dashboard.html",
         totals=connection.execute(_TOTALS).mappings().one(),
         today=connection.execute(_TODAY).mappings().one(),
-        wrong=[{**one, "link": system.link_of(one)} for one in strip.trouble(connection)[:8]],
-        active=runs.listed(connection, runs.Filter(state="active"), 8),
-        problems=runs.listed(connection, runs.Filter(state="problem"), 8),
+        wrong=[{**one, "link": system.link_of(one)} for one in strip.current(connection).wrong[:8]],
+        active=runs.listed(connection, runs.Filter(state="active"), 8).rows,
+        problems=runs.listed(connection, runs.Filter(state="problem"), 8).rows,
         due=layout.dicts(connection.execute(_NEXT)),
     )

@@ -58,10 +58,9 @@ async def _stream(request: Request, hub: Hub) -> AsyncIterator[str]:
             except TimeoutError:
                 yield ": still here\n\n"
             else:
-                if news.keys:
-                    yield message(
-                        "changed", json.dumps(news.keys if len(news.keys) <= MAX_KEYS else EVERYTHING)
-                    )
+                for event, keys in (("edited", news.edited), ("changed", news.keys)):
+                    if keys:
+                        yield message(event, json.dumps(keys if len(keys) <= MAX_KEYS else EVERYTHING))
                 if news.strip:
                     yield message("strip", news.strip)
             if time.monotonic() - asked > LOGIN_EVERY:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import structlog
@@ -27,10 +28,15 @@ MIN_GAP, MAX_GAP = 0.3, 1.0
 RETRY_DELAY = 10.0
 #: Messages that wait for a slow browser; beyond it, "everything changed" takes their place.
 MAX_WAITING = 20
-CHANNEL = "watchkeeper"
-EVERYTHING = ["*"]
-#: The strip is read at least so often (seconds).
-STRIP_EVERY = 15.0
+EVERYTHING = ("*",)
+#: The key of the list of changes.
+CHANGES = "change:*"
+#: Edits of what people own; a NOTIFY of each run would cost its commit.
+CHANNEL = "watchkeeper_change"
+#: The strip is read at least, and without an edit at most, so often (seconds).
+STRIP_EVERY, STRIP_GAP = 15.0, 2.0
+#: First words of marks whose end is a change, too.
+_OPEN = frozenset({"due", "running", "held", "unplanned"})
 
 _MARKS = statement("hub", "marks")
 
@@ -39,22 +45,26 @@ _MARKS = statement("hub", "marks")
 class Looker:
     """Compares what it sees with what it saw before."""
 
-    seen: dict[str, str] | None = None
-    also: dict[str, str] = field(default_factory=dict)
+    seen: dict[Any, Any] | None = None
     strip: Strip | None = None
     strip_at: float = float("-inf")
 
-    def look(self, connection: Connection) -> list[str]:
-        rows = connection.execute(_MARKS).all()
-        marks = {row.key: row.mark or "" for row in rows}
-        before, self.seen = self.seen, marks
-        others = {row.key: row.also for row in rows if row.also}
-        known, self.also = {**self.also, **others}, others
+    def look(self, connection: Connection) -> tuple[set[str], set[str]]:
+        """Keys of what changed, and of what people edited."""
+        before, self.seen = self.seen, {(row.key, row.edit): row for row in connection.execute(_MARKS)}
         if before is None:
-            return []
-        keys = {key for key, mark in marks.items() if before.get(key) != mark}
-        keys |= {key for key, mark in before.items() if key not in marks and _was_active(mark)}
-        return sorted(keys | {known[key] for key in keys if key in known})
+            return set(), set()
+        changed = [
+            row for key, row in self.seen.items() if key not in before or before[key].mark != row.mark
+        ]
+        changed += [
+            row
+            for key, row in before.items()
+            if key not in self.seen and (row.mark or "").split(" ", 1)[0] in _OPEN
+        ]
+        edited = {row.key for row in changed if row.edit}
+        keys = {key for row in changed if not row.edit for key in (row.key, row.also) if key}
+        return keys - edited, edited | ({CHANGES} if edited else set())
 
 
 def look(database: Database, draw: Callable[[Strip], str]) -> Callable[[Looker], News]:
@@ -63,26 +73,24 @@ def look(database: Database, draw: Callable[[Strip], str]) -> Callable[[Looker],
     def once(looker: Looker) -> News:
         with database.transaction() as connection:
             act_as(connection, "viewer", "console", "console")
-            keys = looker.look(connection)
-            if not keys and time.monotonic() - looker.strip_at < STRIP_EVERY:
-                return News([])
+            keys, edited = looker.look(connection)
+            age = time.monotonic() - looker.strip_at
+            if not edited and age < (STRIP_GAP if keys else STRIP_EVERY):
+                return News(sorted(keys))
             found, looker.strip_at = strip.read(connection), time.monotonic()
         drawn = None if found == looker.strip else draw(found)
         looker.strip = found
-        return News(keys, drawn)
+        return News(sorted(keys), sorted(edited), drawn)
 
     return once
 
 
-def _was_active(mark: str) -> bool:
-    return mark.split(" ", 1)[0] in {"due", "running", "held"}
-
-
 @dataclass(frozen=True)
 class News:
-    """The keys that changed, and the strip where it is another one."""
+    """The keys of what changed and of what people edited, and the strip where it is another one."""
 
-    keys: list[str]
+    keys: Sequence[str] = ()
+    edited: Sequence[str] = ()
     strip: str | None = None
 
 
@@ -118,12 +126,12 @@ class Hub:
             try:
                 news = await asyncio.to_thread(self._look, looker)
                 if lost:
-                    news, lost = News(EVERYTHING, news.strip), False
+                    news, lost = News(EVERYTHING, EVERYTHING, news.strip), False
             except Exception as error:  # the database is away: the strip says so once it is back
                 if not lost:
                     log.warning("console.look_failed", error=type(error).__name__)
-                news, lost, looker = News([]), True, Looker()
-            if news.keys or news.strip:
+                news, lost, looker = News(), True, Looker()
+            if news != News():
                 self._tell(news)
             await asyncio.sleep(MIN_GAP)
             with contextlib.suppress(TimeoutError):
@@ -135,7 +143,7 @@ class Hub:
             if queue.full():
                 while not queue.empty():
                     queue.get_nowait()
-                queue.put_nowait(News(EVERYTHING, news.strip))
+                queue.put_nowait(News(EVERYTHING, EVERYTHING, news.strip))
             else:
                 queue.put_nowait(news)
 

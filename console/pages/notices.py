@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console.access import Visit
 from console.pages import layout
-from console.queries.runs import pattern
+from console.queries.lists import like
 from console.refusals import Refused, attempt, refuse
 from console.sql import statement
 from tasks.watches import notices
@@ -64,7 +64,7 @@ def resend(visit: Visit, number: int) -> Response:
 
 @router.get("/matches")
 def matches(visit: Visit, rule: str = "", q: str = "", before: int | None = None) -> Response:
-    given = {"rule": rule or None, "q": pattern(q) if q else None, "before": before, "limit": PAGE + 1}
+    given = {"rule": rule or None, "q": like(q) if q else None, "before": before, "limit": PAGE + 1}
     rows = layout.dicts(visit.connection.execute(_MATCHES, given))
     more = rows[PAGE - 1]["id"] if len(rows) > PAGE else None
     slugs = {subject: layout.slug(watch) for subject, watch in by_subject().items()}

@@ -34,11 +34,17 @@ def run_list(visit: Visit, before: str = "") -> Response:
     words = {name: value or None for name, value in given.items() if name != "since"}
     chosen = runs.Filter(**words, since=layout.moment(given["since"]))  # type: ignore[arg-type]
     found = runs.listed(visit.connection, chosen, PAGE, _cursor(before))
-    shown = found[:PAGE]
-    more = f"{shown[-1]['created_at'].isoformat()}~{shown[-1]['id']}" if len(found) > PAGE else None
+    more = f"{found.after[0].isoformat()}~{found.after[1]}" if found.after else None
     tasks = visit.connection.execute(_TASKS).scalars().all()
     return layout.page(
-        visit, "runs.html", rows=shown, given=given, more=more, before=before, tasks=tasks
+        visit,
+        "runs.html",
+        rows=found.rows,
+        given=given,
+        more=more,
+        back_to=found.after[0] if found.after else None,
+        before=before,
+        tasks=tasks,
     )
 
 

@@ -18,13 +18,11 @@ from console.pages.layout import Form
 from console.queries import runs, schedules
 from console.queries.schedules import Filter
 from console.refusals import Refusal, Refused, attempt
-from console.sql import statement
 
 router = APIRouter(prefix="/schedules")
 PAGE = 50
 _KINDS = text("select name, description from task_kind where retired_at is null order by name")
 _QUEUES = text("select distinct queue from task_kind where retired_at is null order by 1")
-_UPKEEP = statement("schedules_page", "upkeep")
 
 
 def filter_of(given: Mapping[str, str]) -> Filter:
@@ -51,7 +49,8 @@ def list_page(visit: Visit, sort: str = schedules.NEED, after: str = "", done: s
     given = dict(visit.request.query_params)
     chosen = filter_of(given)
     sort = sort if sort in schedules.SORTS else schedules.NEED
-    found, place = schedules.page(visit.connection, chosen, sort, PAGE, cursors.decode(after, 3))
+    known = schedules.choose(visit.connection, chosen)
+    found, place = schedules.page(visit.connection, known, sort, PAGE, cursors.decode(after, 3))
     rows = [{**row, "look": look(dict(row))} for row in found]
     return layout.page(
         visit,
@@ -60,11 +59,9 @@ def list_page(visit: Visit, sort: str = schedules.NEED, after: str = "", done: s
         more=cursors.encode(*place) if place else None,
         after=after,
         given={**asdict(chosen), "upkeep": given.get("upkeep"), "sort": sort},
-        number=schedules.count(visit.connection, chosen),
-        problems=schedules.count(visit.connection, Filter(state="problem")),
-        folded=visit.connection.execute(_UPKEEP, {"queue": schedules.UPKEEP}).one()
-        if chosen.upkeep is False and not after
-        else None,
+        number=known.count,
+        problems=len(schedules.problems(visit.connection)),
+        folded=schedules.folded(visit.connection) if chosen.upkeep is False and not after else None,
         strips=runs.strips(visit.connection, [row["name"] for row in rows]),
         queues=visit.connection.execute(_QUEUES).scalars().all(),
         actions=bulk.ACTIONS,

@@ -17,7 +17,7 @@ from console import forms, rows, words
 from console.access import Visit, VisitOf
 from console.pages import layout, rules
 from console.pages.layout import Form
-from console.queries.runs import pattern
+from console.queries.lists import like
 from console.queries.tables import Table, described, owned
 from console.refusals import Refusal, Refused, attempt, refuse
 from console.sql import statement
@@ -58,7 +58,7 @@ def list_page(visit: Visit, name: str, q: str = "") -> Response:
         table=of,
         verbs=owned()[name],
         comment=visit.connection.execute(_COMMENT, {"name": name}).scalar_one(),
-        rows=layout.dicts(visit.connection.execute(text(statement), {"q": pattern(q)})),
+        rows=layout.dicts(visit.connection.execute(text(statement), {"q": like(q)})),
         columns=columns[:9],
         q=q,
         states=_rule_states(visit.connection) if name == "rule" else {},

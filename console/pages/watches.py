@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from console.access import Visit, VisitOf
 from console.pages import layout
-from console.queries.runs import pattern
+from console.queries.lists import like
 from console.refusals import refuse
 from console.sql import statement
 from tasks.watches.registry import by_domain
@@ -144,7 +144,7 @@ def _found(visit: VisitOf, watch: Watch, q: str, after: str) -> tuple[list[dict[
         return _from_descriptor(visit, watch, q), None
     if after and not _fits(watch, after):
         raise refuse(422, "this is no cursor of this list")
-    given = {"q": pattern(q) if q else None, "after": after or None, "limit": PAGE + 1}
+    given = {"q": like(q) if q else None, "after": after or None, "limit": PAGE + 1}
     rows = layout.dicts(visit.connection.execute(text(watch.pages.found), given))
     return rows[:PAGE], rows[PAGE - 1]["key"] if len(rows) > PAGE else None
 

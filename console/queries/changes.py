@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection
+
+from console.queries.lists import Piece, newest
+from console.sql import statement
+
+_ROWS = statement("changes", "rows")
 
 
 @dataclass(frozen=True)
 class Filter:
+    """Which changes; None: any."""
+
     table: str | None = None
     name: str | None = None
     by: str | None = None
     since: datetime | None = None
-    until: datetime | None = None
     operation: UUID | None = None
 
 
-_CONDITIONS = {
-    "table": "c.table_name = :table",
-    "name": "c.name = :name",
-    "by": "c.changed_by = :by",
-    "since": "c.changed_at >= :since",
-    "until": "c.changed_at < :until",
-    "operation": "c.operation = :operation",
-}
-
-
-def listed(
-    connection: Connection, chosen: Filter, limit: int = 50, before: int | None = None
-) -> Sequence[RowMapping]:
-    """Changes that pass, the newest first; one more than ``limit`` if there are."""
-    given: dict[str, Any] = {
-        name: value for name in _CONDITIONS if (value := getattr(chosen, name)) is not None
+def listed(connection: Connection, chosen: Filter, limit: int = 50, before: int | None = None) -> Piece:
+    """Changes that pass, the newest first, from before a number."""
+    others = {"table": "table_name = :table", "name": "name = :name", "by": "changed_by = :by",
+              "operation": "operation = :operation"}  # fmt: skip
+    others = {
+        name: condition for name, condition in others.items() if getattr(chosen, name) is not None
     }
-    conditions = [_CONDITIONS[name] for name in given]
+    # An index finds those of an operation, and those of a row.
+    by_index = (
+        ("operation",)
+        if chosen.operation
+        else ("table", "name")
+        if chosen.table and chosen.name
+        else ()
+    )
+    bounds = [others.pop(name) for name in by_index]
+    if chosen.since:
+        # Numbers rise with the time.
+        bounds.append(
+            "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
+        )
     if before is not None:
-        conditions.append("c.id < :before")
-        given["before"] = before
-    statement = text(f"""
-select c.id, c.changed_at, c.changed_by, c.program, c.table_name as table, c.key, c.name, c.action,
-       c.old, c.new, c.operation, c.undo_of,
-       exists (select from change u where u.undo_of = c.id) as undone
-  from change c where {" and ".join(conditions) or "true"} order by c.id desc limit :limit
-""")  # noqa: S608 - conditions from above
-    return connection.execute(statement, {**given, "limit": limit + 1}).mappings().all()
-
-
-def one(connection: Connection, number: int) -> RowMapping | None:
-    found = listed(connection, Filter(), 1, number + 1)
-    return found[0] if found and found[0]["id"] == number else None
+        bounds.append("id < :before")
+    read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
+    given: dict[str, Any] = {**vars(chosen), "before": before}
+    found = newest(connection, [read], ("id",), list(others.values()), given, limit)
+    ids = [row["id"] for row in found.rows]
+    return Piece(connection.execute(_ROWS, {"ids": ids}).mappings().all() if ids else [], found.after)

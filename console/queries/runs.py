@@ -8,14 +8,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, RowMapping
 
+from console.queries.lists import Piece, like, newest
 from console.sql import statement
 
-ACTIVE = ("due", "running", "held")
-TROUBLED = ("failed", "partial")
 #: Words of the filter → states.
-GROUPS: dict[str, tuple[str, ...]] = {"active": ACTIVE, "problem": TROUBLED}
+GROUPS = {"active": ("due", "running", "held"), "problem": ("failed", "partial")}
+#: States and triggers of which there are few: each has its place in an index.
+_FEW_STATES = frozenset({"failed", "partial", "stopped", "skipped", "missed", "expired"})
+_FEW_TRIGGERS = frozenset({"manual", "after", "backfill", "retry"})
+
+_ROWS = statement("runs", "rows")
+_ONE = statement("runs", "one")
+_BATCHES = statement("runs", "batches")
+_FAILURES = statement("runs", "failures")
+_ITEMS = statement("runs", "items")
+_REQUESTED = statement("runs", "requested")
+_STRIPS = statement("runs", "strips")
 
 
 @dataclass(frozen=True)
@@ -31,93 +41,56 @@ class Filter:
     q: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    retry_of: UUID | None = None
 
-    def conditions(self) -> tuple[list[str], dict[str, Any]]:
-        found: list[str] = []
-        values: dict[str, Any] = {}
-        if self.state:
-            found.append("r.state = any(:states)")
-            values["states"] = list(GROUPS.get(self.state, (self.state,)))
-        for name in ("schedule", "task", "trigger", "retry_of"):
-            value = getattr(self, name)
-            if value is not None:
-                found.append(f"r.{name} = :{name}")
-                values[name] = value
-        if self.q:
-            found.append("coalesce(r.error, r.reason, r.result ->> 'summary') ilike :q")
-            values["q"] = pattern(self.q)
-        if self.since:
-            found.append("r.created_at >= :since")
-            values["since"] = self.since
-        if self.until:
-            found.append("r.created_at < :until")
-            values["until"] = self.until
-        return found, values
+    @property
+    def states(self) -> tuple[str, ...]:
+        return GROUPS.get(self.state, (self.state,)) if self.state else ()
 
-
-def pattern(part: str) -> str:
-    """A LIKE pattern for "contains"."""
-    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-_COLUMNS = """
-r.id, r.schedule, r.task, r.trigger, r.state, r.due_at, r.created_at, r.started_at, r.finished_at,
-coalesce(r.error, r.reason, r.result ->> 'summary') as summary, r.requested_by, r.covers_count,
-coalesce(b.total, r.total) as total, coalesce(b.done, r.done) as done, coalesce(b.failed,
-       r.failed) as failed,
-coalesce(b.deferred, r.deferred) as deferred, b.waiting_for
-"""
-#: Counts of a run that has ended stand in its row; those of one under way in its batches.
-_LIVE = """
-left join lateral (
-    select greatest(sum(total), r.total) as total, sum(done) as done, sum(failed) as failed,
-           sum(deferred) as deferred,
-                  array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
-      from batch where run_id = r.id and r.state in ('due', 'running',
-             'held') having count(*) > 0) b on true
-"""
+    def sources(self) -> tuple[list[str], list[str]]:
+        """Conditions of what an index gives, in words of its predicate, and the others."""
+        others = {
+            "schedule": "schedule = :schedule",
+            "state": "state = any(:states)",
+            "trigger": "trigger = :trigger",
+            "task": "task = :task",
+            "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
+        }
+        others = {name: condition for name, condition in others.items() if getattr(self, name)}
+        found = ["true"]
+        if self.state == "active" or self.state in GROUPS["active"]:
+            found = [f"state in ('due', 'running', 'held') and {others.pop('state')}"]
+        elif self.schedule:
+            found = [others.pop("schedule")]
+        elif self.states and _FEW_STATES.issuperset(self.states):
+            del others["state"]
+            few = ", ".join(f"'{one}'" for one in sorted(_FEW_STATES))
+            found = [f"state in ({few}) and state = '{one}'" for one in self.states]
+        elif self.trigger in _FEW_TRIGGERS:
+            del others["trigger"]
+            few = ", ".join(f"'{one}'" for one in sorted(_FEW_TRIGGERS))
+            found = [f"trigger in ({few}) and trigger = '{self.trigger}'"]
+        return found, list(others.values())
 
 
 def listed(
     connection: Connection, chosen: Filter, limit: int = 50, before: tuple[datetime, UUID] | None = None
-) -> Sequence[RowMapping]:
-    """Runs that pass, the newest first, from before a cursor; one more than ``limit`` if there are."""
-    conditions, values = chosen.conditions()
+) -> Piece:
+    """Runs that pass, the newest first, from before a place."""
+    sources, others = chosen.sources()
+    given: dict[str, Any] = {
+        **vars(chosen), "states": list(chosen.states), "q": like(chosen.q or ""),
+    }  # fmt: skip
+    bounds = ""
+    for name, sign in (("since", ">="), ("until", "<")):
+        bounds += f" and created_at {sign} :{name}" if getattr(chosen, name) else ""
     if before is not None:
-        conditions.append("(r.created_at, r.id) < (:before_at, :before_id)")
-        values |= {"before_at": before[0], "before_id": before[1]}
-    where = " and ".join(conditions) or "true"
-    if chosen.state in GROUPS and set(GROUPS[chosen.state]) == set(ACTIVE):
-        # The words of the partial index.
-        where = where.replace("r.state = any(:states)", "r.state in ('due', 'running', 'held')")
-        values.pop("states")
-    statement = f"""
-select {_COLUMNS} from (
-    select * from run r where {where} order by r.created_at desc, r.id desc limit :limit) r {_LIVE}
- order by r.created_at desc, r.id desc"""  # noqa: S608 - conditions from code
-    return connection.execute(text(statement), {**values, "limit": limit + 1}).mappings().all()
-
-
-_ONE = text(f"""
-select r.*, coalesce(r.error, r.reason, r.result ->> 'summary') as summary, b.waiting_for,
-       coalesce(b.total, r.total) as all_items, coalesce(b.done, r.done) as all_done,
-       coalesce(b.failed, r.failed) as all_failed, coalesce(b.deferred, r.deferred) as all_deferred,
-       exists (select from schedule s where s.name = r.schedule) as has_schedule,
-       (select max(deaths) from batch where run_id = r.id) as deaths,
-       (select max(w.next_permit_at) from upstream_state w
-              where w.upstream = any(b.waiting_for)) as waits_until,
-       (select max(w.blocked_until) from upstream_state w where w.upstream = any(b.waiting_for)
-           and w.blocked_until > clock_timestamp()) as blocked_until,
-       (select min(not_before) from batch where run_id = r.id and state in ('waiting', 'sent')
-           and not_before > clock_timestamp()) as later_at
-  from run r {_LIVE} where r.id = :id
-""")  # noqa: S608 - text from above
-_BATCHES = statement("runs", "batches")
-_FAILURES = statement("runs", "failures")
-_ITEMS = statement("runs", "items")
-_REQUESTED = statement("runs", "requested")
+        bounds += " and (created_at, id) < (:before_at, :before_id)"
+        given |= {"before_at": before[0], "before_id": before[1]}
+    read = [f"select * from run where {one}{bounds}" for one in sources]  # noqa: S608 - texts from above
+    found = newest(connection, read, ("created_at", "id"), others, given, limit)
+    ids = [row["id"] for row in found.rows]
+    rows = connection.execute(_ROWS, {"ids": ids}).mappings().all() if ids else []
+    return Piece(rows, found.after)
 
 
 def one(connection: Connection, number: UUID) -> RowMapping | None:
@@ -149,14 +122,9 @@ def requests(connection: Connection, number: UUID) -> Sequence[RowMapping]:
     return connection.execute(_REQUESTED, {"id": number}).mappings().all()
 
 
-_STRIPS = statement("runs", "strips")
-
-
 def strips(
     connection: Connection, names: Sequence[str], last: int = 24
 ) -> dict[str, list[dict[str, Any]]]:
     """The last runs of each schedule, the oldest first."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for row in connection.execute(_STRIPS, {"names": list(names), "last": last}).mappings():
-        found[row["name"]].append(dict(row))
-    return {name: runs[::-1] for name, runs in found.items()}
+    rows = connection.execute(_STRIPS, {"names": list(names), "last": last})
+    return {row.name: row.runs for row in rows}

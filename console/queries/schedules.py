@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, text
 
+from console.queries.lists import like
+from console.refusals import refuse
+from console.sql import statement
 from workers.settings import DEFAULT_QUEUE
 
 #: Queue of the kinds of upkeep, which pages fold.
 UPKEEP = DEFAULT_QUEUE
-STATES = ("problem", "running", "paused", "disabled", "on")
 #: What nobody counts further than to.
 MAX_COUNTED = 1000
-
-_PROBLEM = """s.name in (
-select schedule from schedule_state where error is not null
-union select schedule from schedule_state where consecutive_failures > 0
-union select schedule from schedule_state where tripped_at is not null
-union select schedule from schedule_state where claim_at < clock_timestamp() - interval '1 minute'
-union select schedule from schedule_edit e
-       where not exists (select from schedule_state st where st.schedule = e.schedule))"""
-_STATE = {
-    "problem": _PROBLEM,
+#: Words of the filter → their condition.
+STATES = {
+    "problem": "(st.error is not null or st.consecutive_failures > 0 or st.tripped_at is not null"
+    " or st.claim_at < now() - interval '1 minute' or st.schedule is null)",
     "running": "s.name in (select schedule from run where state in ('due', 'running', 'held'))",
-    "paused": "s.paused_until > clock_timestamp()",
+    "paused": "s.paused_until > now()",
     "disabled": "not s.enabled",
-    "on": "s.enabled and coalesce(s.paused_until <= clock_timestamp(), true)",
+    "on": "s.enabled and coalesce(s.paused_until <= now(), true)",
 }
-#: As the expression of the index says it.
-SEARCHED = "lower((((s.name || ' ') || coalesce(s.title, '')) || ' ') || coalesce(s.note, ''))"
+#: As the expression of the index of trigrams says it; shorter terms have none.
+_SEARCHED = "lower((((s.name || ' ') || coalesce(s.title, '')) || ' ') || coalesce(s.note, '')) like :q"
+_SHORT = "(s.name like :q or lower(s.title) like :q or lower(s.note) like :q)"
+_TABLES = "schedule s left join schedule_state st on st.schedule = s.name"
+_UPKEEP_KINDS = "(select name from task_kind where queue = :upkeep)"
+
+_PROBLEMS = statement("schedules", "problems")
+_ROWS = statement("schedules", "rows")
+_NEXT = statement("schedules", "next_runs")
+_FOLDED = statement("schedules", "upkeep")
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,33 @@ class Filter:
 
     def conditions(self) -> tuple[list[str], dict[str, Any]]:
         found: list[str] = []
-        given: dict[str, Any] = {}
-        if self.q and self.q.strip():
-            found.append(f"{SEARCHED} like :q")
-            given["q"] = pattern(self.q.strip().lower())
-        if self.state in _STATE:
-            found.append(_STATE[self.state])
+        given = {"task": self.task, "queue": self.queue, "upkeep": UPKEEP}
+        term = (self.q or "").strip().lower()
+        if term:
+            found.append(_SEARCHED if len(term) > 2 else _SHORT)
+            given["q"] = like(term)
+        if self.state in STATES:
+            found.append(STATES[self.state])
         if self.task:
             found.append("s.task = :task")
-            given["task"] = self.task
         if self.queue:
             found.append(
-                "coalesce(s.queue, (select k.queue from task_kind k where k.name = s.task)) = :queue"
+                "(s.queue = :queue or s.queue is null"
+                " and s.task in (select name from task_kind where queue = :queue))"
             )
-            given["queue"] = self.queue
         if self.upkeep is not None:
-            is_not = "" if self.upkeep else "not "
-            found.append(f"s.task {is_not}in (select name from task_kind where queue = :upkeep)")  # noqa: S608 - a constant
-            # Kinds of the system itself, which pages fold.
-            given["upkeep"] = UPKEEP
+            found.append(f"s.task {'' if self.upkeep else 'not '}in {_UPKEEP_KINDS}")
         return found, given
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What passes a filter: all of it by name where it is not much, else the conditions."""
+
+    filter: Filter
+    count: int
+    conditions: list[str] = field(default_factory=list)
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,120 +101,133 @@ ORDERS = {
 NEED = "need"
 SORTS = (NEED, *ORDERS, *(f"-{name}" for name in ORDERS))
 
+#: Number of a segment, value and name of the last row of a page.
 Place = tuple[Any, ...]
 
 
-def pattern(part: str) -> str:
-    """A LIKE pattern for "contains"."""
-    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+class Segment(NamedTuple):
+    """A part of a list with an order of its own."""
+
+    order: Order
+    conditions: Sequence[str] = ()
+    backwards: bool = False
+
+
+def choose(connection: Connection, chosen: Filter) -> Chosen:
+    """Look whether more than `MAX_COUNTED` pass."""
+    conditions, given = chosen.conditions()
+    if chosen.state == "problem" and len(troubled := problems(connection)) <= MAX_COUNTED:
+        conditions[conditions.index(STATES["problem"])] = "s.name = any(:problems)"
+        given["problems"] = troubled
+    found = _matching(connection, conditions, given, "limit :limit", MAX_COUNTED + 1)
+    if len(found) > MAX_COUNTED:
+        return Chosen(chosen, len(found), conditions, given)
+    return Chosen(chosen, len(found), ["s.name = any(:chosen)"], {"chosen": found})
+
+
+def names(connection: Connection, chosen: Filter, limit: int = 100_000) -> list[str]:
+    """Names of all that pass, for what is done to many at once."""
+    return _matching(connection, *chosen.conditions(), "order by s.name limit :limit", limit)
+
+
+def _matching(
+    connection: Connection, conditions: Sequence[str], given: dict[str, Any], end: str, limit: int
+) -> list[str]:
+    where = " and ".join(conditions) or "true"
+    asked = text(f"select s.name from {_TABLES} where {where} {end}")  # noqa: S608 - texts from above
+    return list(connection.execute(asked, {**given, "limit": limit}).scalars())
+
+
+def problems(connection: Connection) -> list[str]:
+    """Names of those with problems, `MAX_COUNTED` + 1 at most."""
+    return list(connection.execute(_PROBLEMS, {"most": MAX_COUNTED + 1}).scalars())
+
+
+def folded(connection: Connection) -> RowMapping:
+    """How many schedules of upkeep there are, and how many of them have problems."""
+    return connection.execute(_FOLDED, {"queue": UPKEEP, "most": MAX_COUNTED + 1}).mappings().one()
 
 
 def page(
     connection: Connection,
-    chosen: Filter,
+    chosen: Filter | Chosen,
     sort: str = NEED,
     limit: int = 50,
     after: Place | None = None,
 ) -> tuple[list[RowMapping], Place | None]:
     """Rows of a page, and the place after which the next one begins (None: it was the last)."""
-    found = _names(connection, chosen, sort, limit + 1, after)
-    last = found[limit - 1] if len(found) > limit else None
-    rows = {row["name"]: row for row in rows_of(connection, [place[-1] for place in found[:limit]])}
-    listed = [rows[place[-1]] for place in found[:limit] if place[-1] in rows]
-    return listed, last
-
-
-def names(connection: Connection, chosen: Filter, limit: int = 100_000) -> list[str]:
-    """Names of all that pass, for what is done to many at once."""
-    conditions, given = chosen.conditions()
-    where = " and ".join(conditions) or "true"
-    statement = f"select s.name from schedule s where {where} order by s.name limit :limit"  # noqa: S608
-    return list(connection.execute(text(statement), {**given, "limit": limit}).scalars())
-
-
-def count(connection: Connection, chosen: Filter) -> int:
-    """How many pass; `MAX_COUNTED` + 1 stands for more."""
-    return len(names(connection, chosen, MAX_COUNTED + 1))
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Part of a page: of one segment, from after a place in it."""
-
-    chosen: Filter
-    number: int
-    limit: int
-    after: Place | None
-
-
-_Segment = Callable[[Connection, _Asked], list[Place]]
-
-
-def _names(
-    connection: Connection, chosen: Filter, sort: str, limit: int, after: Place | None
-) -> list[Place]:
-    """(segment, value, name) in order: segments are read one after the other until there are enough."""
+    known = choose(connection, chosen) if isinstance(chosen, Filter) else chosen
     found: list[Place] = []
+    given = dict(known.given)
+    segments = _segments(connection, known, sort, given)
     first = after[0] if after is not None else 0
-    for number, segment in enumerate(_segments(sort)):
-        if number < first:
-            continue
-        begins = after if after is not None and number == first else None
-        found += segment(connection, _Asked(chosen, number, limit - len(found), begins))
-        if len(found) >= limit:
+    if not isinstance(first, int):
+        raise refuse(422, "this cursor is not one of ours", "Begin without one.", "cursor")
+    for number, segment in list(enumerate(segments))[first:]:
+        begins = after if number == first else None
+        conditions = [*known.conditions, *segment.conditions]
+        rows = _read(
+            connection, segment, conditions, begins, {**given, "limit": limit + 1 - len(found)}
+        )
+        found += [(number, row.value, row.name) for row in rows]
+        if len(found) > limit:
             break
-    return found
+    rows_by_name = {row["name"]: row for row in rows_of(connection, [one[-1] for one in found[:limit]])}
+    listed = [rows_by_name[one[-1]] for one in found[:limit] if one[-1] in rows_by_name]
+    return listed, found[limit - 1] if len(found) > limit else None
 
 
-def _segments(sort: str) -> list[_Segment]:
+def _segments(
+    connection: Connection, chosen: Chosen, sort: str, given: dict[str, Any]
+) -> list[Segment]:
+    """The parts of a list, which are read one after the other until there are enough."""
     if sort == NEED:
-        calm = f"not ({_STATE['problem']})"
-        return [
-            partial(_read, order=ORDERS["name"], extra=[_STATE["problem"]]),
-            partial(_read, order=ORDERS["next"], extra=[calm, "st.next_run_at is not null"]),
-            partial(_read, order=ORDERS["next"], extra=[calm, "st.next_run_at is null"]),
-        ]
+        return _by_need(connection, chosen, given)
     order, backwards = ORDERS[sort.removeprefix("-")], sort.startswith("-")
     if order.column == "s.name":
-        return [partial(_read, order=order, extra=[], backwards=backwards)]
-    parts = [
-        partial(_read, order=order, extra=[f"{order.column} is {nulls}"], backwards=backwards)
-        for nulls in ("not null", "null")
-    ]
-    return [*reversed(parts)] if backwards else [*parts]
+        return [Segment(order, (), backwards)]
+    parts = [Segment(order, (f"{order.column} is {one}",), backwards) for one in ("not null", "null")]
+    return parts[::-1] if backwards else parts
+
+
+def _by_need(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> list[Segment]:
+    by_name, by_next = ORDERS["name"], ORDERS["next"]
+    if chosen.filter.state == "problem":
+        return [Segment(by_name)]
+    troubled = problems(connection)
+    given["problems"] = troubled
+    few = len(troubled) <= MAX_COUNTED
+    wrong = "s.name = any(:problems)" if few else STATES["problem"]
+    calm = "s.name <> all(:problems)" if few else f"not {STATES['problem']}"
+    if chosen.filter.state == "disabled":
+        return [Segment(by_name, (wrong,)), Segment(by_name, (calm,))]
+    dated = [Segment(by_next, (calm, f"st.next_run_at is {one}")) for one in ("not null", "null")]
+    return [Segment(by_name, (wrong,)), *dated]
 
 
 def _read(
     connection: Connection,
-    asked: _Asked,
-    *,
-    order: Order,
-    extra: Sequence[str],
-    backwards: bool = False,
-) -> list[Place]:
-    conditions, given = asked.chosen.conditions()
-    conditions += extra
-    is_name = order.column == "s.name"
-    name = "s.name" if is_name else "st.schedule"
-    if asked.after is not None:
-        conditions.append(_after(order, name, asked.after, backwards=backwards))
-        given |= {"value": asked.after[1], "name": asked.after[2]}
-    by = f"{name} {'desc' if backwards else 'asc'}"
-    if not is_name:
-        falls, nulls = order.descending != backwards, "first" if backwards else "last"
+    segment: Segment,
+    conditions: list[str],
+    after: Place | None,
+    given: dict[str, Any],
+) -> Sequence[Any]:
+    order = segment.order
+    name = "s.name" if order.column == "s.name" else "st.schedule"
+    if after is not None:
+        conditions.append(_after(order, name, after, backwards=segment.backwards))
+        given |= {"value": after[1], "name": after[2]}
+    by, tables = f"{name} {'desc' if segment.backwards else 'asc'}", _TABLES
+    if order.column != "s.name":
+        falls = order.descending != segment.backwards
+        nulls = "first" if segment.backwards else "last"
         by = f"{order.column} {'desc' if falls else 'asc'} nulls {nulls}, {by}"
-    tables = (
-        "schedule s left join schedule_state st on st.schedule = s.name"
-        if is_name
-        else "schedule_state st join schedule s on s.name = st.schedule"
-    )
-    statement = (
+        tables = "schedule_state st join schedule s on s.name = st.schedule"
+    asked = (
         f"select cast({order.column} as text) as value, s.name from {tables}"  # noqa: S608 - texts from above
         f" where {' and '.join(conditions) or 'true'} order by {by} limit :limit"
     )
-    rows = connection.execute(text(statement), {**given, "limit": asked.limit})
-    return [(asked.number, row.value, row.name) for row in rows]
+    return connection.execute(text(asked), given).all()
 
 
 def _after(order: Order, name: str, after: Place, *, backwards: bool) -> str:
@@ -218,37 +241,6 @@ def _after(order: Order, name: str, after: Place, *, backwards: bool) -> str:
     compared, step = ("<=", "<") if falls else (">=", ">")
     further = f"{name} {'<' if names_fall else '>'} :name"
     return f"{order.column} {compared} {value} and ({order.column} {step} {value} or {further})"
-
-
-_ROWS = text("""
-select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s.cron, s.at, s.after,
-       s.timezone, s.paused_until, s.pause_reason, s.note, s.revision, s.updated_at, s.updated_by,
-       s.options, coalesce(s.queue, k.queue) as queue, k.queue = :upkeep as is_upkeep,
-       case when st.error is not null then 'set aside: ' || st.error
-            when not s.enabled then 'disabled'
-            when switch.paused then 'paused (all)'
-            when s.paused_until = 'infinity' then 'paused'
-            when s.paused_until > clock_timestamp() then 'paused until '
-                || to_char(s.paused_until at time zone s.timezone, 'MM-DD HH24:MI') || ' ' || s.timezone
-            when st.tripped_at is not null then 'paused itself: ' || st.tripped_reason
-            when st.claim_at < clock_timestamp() - interval '1 minute'
-                then 'LATE by ' || duration_words(date_trunc('second', clock_timestamp() - st.claim_at))
-            else 'on' end as state,
-       st.planned_revision is not distinct from s.revision as seen_by_beat,
-       st.last_run_id, st.last_run_at, st.last_state, st.last_summary, st.success_share,
-       st.partial_share, st.median_duration, st.consecutive_failures, st.tripped_at, st.error,
-       case when s.enabled then st.next_run_at end as next_run_at, active.id as active_run_id,
-       active.state as active_state, active.id is not null as is_running
-  from unnest(cast(:names as text[])) as wanted(name)
-  join schedule s on s.name = wanted.name
-  cross join pause_switch switch
-  left join task_kind k on k.name = s.task
-  left join schedule_state st on st.schedule = s.name
-  left join lateral (select r.id, r.state from run r
-                      where r.schedule = s.name and r.state in ('due', 'running', 'held')
-                      order by r.created_at desc limit 1) active on true
-""")
-_NEXT = text("select * from next_runs(:name, :number)")
 
 
 def rows_of(connection: Connection, wanted: Sequence[str]) -> Sequence[RowMapping]:

@@ -39,6 +39,8 @@ class Strip:
     more: str
     beats: int
     workers: int
+    #: All that is wrong.
+    wrong: list[dict[str, Any]]
 
 
 @dataclass
@@ -53,7 +55,7 @@ _cache = _Cache()
 def current(connection: Connection) -> Strip:
     """The strip as it was at most a second ago: it is the same for everybody."""
     if _cache.strip is None or time.monotonic() - _cache.at > MAX_AGE:
-        _cache.strip, _cache.at = read(connection), time.monotonic()
+        return read(connection)
     return _cache.strip
 
 
@@ -76,18 +78,27 @@ def read(connection: Connection) -> Strip:
     if len(items) == SHOWN:
         most = MAX_COUNTED + SHOWN + 1
         counted = connection.execute(_COUNT, {"queues": queues, "most": most}).scalar_one() - SHOWN
-    return Strip(
-        trouble=len(errors),
-        worst=_worst(errors),
-        paused=next(iter(_dicts(connection.execute(_PAUSED))), None),
-        silent=[one["title"] for one in wrong if one["kind"] in _SILENT][:3],
-        held=_held(wrong),
-        near=_dicts(connection.execute(_NEAR)),
-        items=items,
-        more="" if counted <= 0 else f"{counted:,}" if counted <= MAX_COUNTED else f"{MAX_COUNTED:,}+",
-        beats=signs.get("beat", 0),
-        workers=signs.get("worker", 0),
+    _cache.at, _cache.strip = (
+        time.monotonic(),
+        Strip(
+            trouble=len(errors),
+            worst=_worst(errors),
+            paused=next(iter(_dicts(connection.execute(_PAUSED))), None),
+            silent=[one["title"] for one in wrong if one["kind"] in _SILENT][:3],
+            held=_held(wrong),
+            near=_dicts(connection.execute(_NEAR)),
+            items=items,
+            more=""
+            if counted <= 0
+            else f"{counted:,}"
+            if counted <= MAX_COUNTED
+            else f"{MAX_COUNTED:,}+",
+            beats=signs.get("beat", 0),
+            workers=signs.get("worker", 0),
+            wrong=wrong,
+        ),
     )
+    return _cache.strip
 
 
 def _dicts(rows: CursorResult[Any]) -> list[dict[str, Any]]:

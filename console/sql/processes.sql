@@ -31,5 +31,5 @@ select g.name, g.min_processes, g.max_processes, g.note,
 -- name: lines
 select queue, array_agg(ready order by at) as ready
   from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready
-          from queue_sample where at > clock_timestamp() - interval '24 hours' group by 1, 2) half
+          from queue_sample where at > now() - interval '24 hours' group by 1, 2) half
  group by queue

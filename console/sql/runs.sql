@@ -1,3 +1,37 @@
+-- name: rows
+-- Counts of a run that has ended stand in its row; those of one under way in its batches.
+select r.id, r.schedule, r.task, r.trigger, r.state, r.due_at, r.created_at, r.started_at, r.finished_at,
+       coalesce(r.error, r.reason, r.result ->> 'summary') as summary, r.requested_by, r.covers_count,
+       coalesce(b.total, r.total) as total, coalesce(b.done, r.done) as done,
+       coalesce(b.failed, r.failed) as failed, coalesce(b.deferred, r.deferred) as deferred, b.waiting_for
+  from run r
+  left join lateral (
+    select greatest(sum(total), r.total) as total, sum(done) as done, sum(failed) as failed,
+           sum(deferred) as deferred,
+           array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
+      from batch where run_id = r.id and r.state in ('due', 'running', 'held') having count(*) > 0) b on true
+ where r.id = any(:ids) order by r.created_at desc, r.id desc
+
+-- name: one
+select r.*, coalesce(r.error, r.reason, r.result ->> 'summary') as summary, b.waiting_for,
+       coalesce(b.total, r.total) as all_items, coalesce(b.done, r.done) as all_done,
+       coalesce(b.failed, r.failed) as all_failed, coalesce(b.deferred, r.deferred) as all_deferred,
+       exists (select from schedule s where s.name = r.schedule) as has_schedule,
+       (select max(deaths) from batch where run_id = r.id) as deaths,
+       (select max(w.next_permit_at) from upstream_state w
+         where w.upstream = any(b.waiting_for)) as waits_until,
+       (select max(w.blocked_until) from upstream_state w where w.upstream = any(b.waiting_for)
+           and w.blocked_until > clock_timestamp()) as blocked_until,
+       (select min(not_before) from batch where run_id = r.id and state in ('waiting', 'sent')
+           and not_before > clock_timestamp()) as later_at
+  from run r
+  left join lateral (
+    select greatest(sum(total), r.total) as total, sum(done) as done, sum(failed) as failed,
+           sum(deferred) as deferred,
+           array_agg(distinct waiting_for) filter (where waiting_for is not null) as waiting_for
+      from batch where run_id = r.id and r.state in ('due', 'running', 'held') having count(*) > 0) b on true
+ where r.id = :id
+
 -- name: batches
 select seq, state, total, done, failed, deferred, attempt, deaths, worker, waiting_for, not_before,
        error,
@@ -29,10 +63,14 @@ select id, action, schedule, note, requested_at, requested_by, answered_at, answ
   from run_request where run_id = :id or answer_run_id = :id order by id desc limit 10
 
 -- name: strips
-select name, found.* from unnest(cast(:names as text[])) name
+-- The oldest first.
+select name, coalesce(found.runs, '[]') as runs from unnest(cast(:names as text[])) name
  cross join lateral (
-     select r.id::text, r.state, extract(epoch from r.finished_at - r.started_at)::float8 as seconds,
-            to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as at,
-            left(coalesce(r.error, r.reason, r.result ->> 'summary'), 120) as said
-       from run r where r.schedule = name and r.created_at <= clock_timestamp()
-      order by r.created_at desc limit :last) found
+     select jsonb_agg(last.run order by last.created_at) as runs
+       from (select r.created_at,
+                    jsonb_build_object('id', r.id, 'state', r.state,
+                        'seconds', extract(epoch from r.finished_at - r.started_at)::float8,
+                        'at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
+                        'said', left(coalesce(r.error, r.reason, r.result ->> 'summary'), 120)) as run
+               from run r where r.schedule = name and r.created_at <= clock_timestamp()
+              order by r.created_at desc limit :last) last) found

@@ -9,7 +9,7 @@ select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
 -- name: counts
 select (select count(*) from rule) as rules, (select count(*) from channel) as channels,
        (select count(*) from (select from match
-              where matched_at > clock_timestamp() - interval '1 day' limit 1000) m)
+              where matched_at > now() - interval '1 day' limit 1000) m)
            as matches,
        (select count(*) from (select from notice where state in ('waiting', 'sending')
               limit 1000) n) as waiting

@@ -20,10 +20,23 @@ select t.id::text as key, coalesce(t.symbol, t.name, t.chain || ':' || t.address
    and (cast(:after as text) is null or t.id < cast(:after as bigint))
  order by t.id desc limit :limit
 """
+# The view reads every run: the last are those of the schedules that ran last, or among the newest.
 _RUNS = """
-select run_id, schedule, state, started_at as started, found, new, updated, chosen,
-       profiled_wallets as wallets
-  from discovery_runs order by started_at desc nulls last limit 8
+with kind(task) as (values ('tasks.discovery.discover'), ('tasks.discovery.surveil')),
+latest as (
+    (select r.id from (select st.schedule from schedule_state st join schedule s on s.name = st.schedule
+                        where s.task in (table kind) order by st.last_run_at desc nulls last limit 8) st
+      cross join lateral (select id, created_at from run where schedule = st.schedule
+                           order by created_at desc limit 8) r
+      order by r.created_at desc limit 8)
+    union
+    (select id from (select id, task, created_at from run order by created_at desc limit 5000) newest
+      where task in (table kind) order by created_at desc limit 8)
+)
+select d.run_id, d.schedule, d.state, d.started_at as started, d.found, d.new, d.updated, d.chosen,
+       d.profiled_wallets as wallets
+  from discovery_runs d where d.run_id = any(array(select id from latest))
+ order by d.started_at desc nulls last limit 8
 """
 _FACTS = """
 select symbol, name, chain, address, price_usd, market_cap, volume_h24, liquidity_usd, price_change_h24,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,50 +22,67 @@ from console.config import Config
 from console.security.credentials import new_secret
 from console.serving import server_of
 from sandbox.processes import free_port
-from tests.support.bench_environment import bench_environment, say
+from tests.support.bench_console_fill import fill
+from tests.support.bench_environment import BenchEnvironment, bench_environment, say
 from tests.support.waiting import wait_for
 
-REQUESTS = {
-    **{f"schedules by {sort}": f"/api/v1/schedules?sort={sort}" for sort in
-       ("need", "name", "-name", "next", "last", "-last", "result", "-result", "success", "duration")},
-    **{f"schedules {state}": f"/api/v1/schedules?state={state}&sort=name"
-       for state in ("problem", "running", "paused", "disabled", "on")},
-    **{f"search {q!r}": f"/api/v1/schedules?sort=name&q={q}"
-       for q in ("9", "99", "zq", "777", "schedule-99999", "no such thing", "note 4")},
-    "runs": "/api/v1/runs",
-    "runs of one": "/api/v1/runs?schedule=schedule-00042",
-    "runs that failed": "/api/v1/runs?state=problem",
-    "runs at work": "/api/v1/runs?state=active",
-    "one schedule": "/api/v1/schedules/schedule-00042",
-    "strip of one": "/api/v1/schedules/schedule-00042/strip",
-    "changes": "/api/v1/changes",
-    "dashboard": "/api/v1/dashboard",
-    "strip": "/api/v1/strip",
-}  # fmt: skip
-FILL = (
-    "alter table schedule disable trigger user",
-    """insert into schedule (name, task, every, note, revision)
-       select 'schedule-' || lpad(n::text, 5, '0'), 'tests.noop', '1 hour', 'note ' || n % 1000, 1
-         from generate_series(0, {schedules} - 1) n""",
-    "alter table schedule enable trigger user",
-    """insert into schedule_state (schedule, planned_revision, anchor_at, next_run_at, claim_at, last_run_id,
-              last_run_at, last_state, last_summary, success_share, median_duration, consecutive_failures)
-       select name, 1, now(), now() + n * interval '1 second', now() + interval '1 hour' + n * interval '1 second',
-              gen_random_uuid(), now() - n * interval '1 second',
-              case when n % 50 = 0 then 'failed' else 'succeeded' end, n || ' found', 1 - n % 7 / 20.0,
-              n % 90 * interval '1 second', case when n % 5000 = 0 then 1 else 0 end
-         from (select name, row_number() over () as n from schedule) s""",
-    "alter table run disable trigger user",
-    """insert into run (id, schedule, task, trigger, due_at, state, queue, max_attempts, created_at, started_at,
-              finished_at, counted, result, total, done)
-       select gen_random_uuid(), 'schedule-' || lpad((n % {schedules})::text, 5, '0'), 'tests.noop', 'manual', at,
-              case when n % 50 = 0 then 'failed' else 'succeeded' end, 'upkeep', 1, at, at, at + interval '3 seconds',
-              true, '{{"summary": "3 found"}}', 3, 3
-         from (select n, now() - interval '1 hour' - n * interval '0.4 seconds' as at
-                 from generate_series(1, {runs}) n) g""",
-    "alter table run enable trigger user",
-    "vacuum analyze",
+SORTS = (
+    "need",
+    "name",
+    "-name",
+    "next",
+    "-next",
+    "last",
+    "-last",
+    "result",
+    "-result",
+    "success",
+    "duration",
 )
+STATES = ("problem", "running", "paused", "disabled", "on")
+#: One, two and more letters, that many, few and none have.
+TERMS = (
+    "9",
+    "e",
+    "x",
+    "99",
+    "zq",
+    "le",
+    "777",
+    "Title",
+    "schedule-99999",
+    "schedule",
+    "no such thing",
+    "note 4",
+)
+API = {
+    **{f"schedules by {sort}": f"/schedules?sort={sort}" for sort in SORTS},
+    **{f"schedules {state}": f"/schedules?state={state}&sort={sort}" for state in STATES for sort in ("name", "need")},
+    **{f"search {q!r} by {sort}": f"/schedules?sort={sort}&q={q}" for q in TERMS for sort in ("name", "need")},
+    "schedules of a kind": "/schedules?task=tasks.prices.refresh",
+    "schedules of a queue": "/schedules?queue=listings&sort=last",
+    "schedules counted": "/schedules?count=true",
+    "search counted": "/schedules?count=true&q=note 4",
+    "runs": "/runs", "runs of one": "/runs?schedule=schedule-00042", "runs of a rare one": "/runs?schedule=schedule-99999",
+    **{f"runs {state}": f"/runs?state={state}"
+       for state in ("problem", "active", "failed", "partial", "missed", "expired", "stopped", "running", "succeeded")},
+    "runs failed of one": "/runs?state=problem&schedule=schedule-00042",
+    "runs retried": "/runs?trigger=retry", "runs of a kind": "/runs?task=tasks.prices.refresh",
+    "runs missed of a kind": "/runs?task=tasks.prices.refresh&state=missed",
+    "runs that say": "/runs?q=HTTP 418", "runs that say nothing of it": "/runs?q=no such words",
+    "one schedule": "/schedules/schedule-00042", "strip of one": "/schedules/schedule-00042/strip",
+    "changes": "/changes", "changes by one": "/changes?by=person-3", "changes by nobody": "/changes?by=nobody",
+    "changes of one": "/changes?table=schedule&name=schedule-00042",
+    "dashboard": "/dashboard", "strip": "/strip", "health": "/health", "upstreams": "/upstreams", "queues": "/queues",
+}  # fmt: skip
+PAGES = (
+    "/", "/trouble", "/schedules", "/schedules?sort=last", "/schedules?q=e", "/schedules?q=zq", "/schedules?q=note 4",
+    "/schedules?state=problem", "/schedules?state=on", "/schedules/schedule-00001", "/schedules/schedule-00001/run",
+    "/schedules/schedule-00001/chart", "/schedules/bulk?action=pause&q=note 4", "/schedules/new", "/runs", "/runs?state=problem",
+    "/runs?state=missed", "/runs?q=HTTP 418", "/runs?schedule=schedule-00001", "/budgets", "/workers", "/watches", "/watches/tokens",
+    "/watches/quotes", "/watches/listings", "/matches", "/channels", "/outbox", "/tables/rule", "/changes", "/changes?by=person-3",
+    "/changes?by=nobody", "/account",
+)  # fmt: skip
 
 
 @contextmanager
@@ -79,15 +97,20 @@ def serving(url: str) -> Iterator[str]:
     thread.join(20)
 
 
-def measured(client: httpx2.Client, path: str, repeat: int) -> dict[str, Any]:
+def measured(bench: BenchEnvironment, client: httpx2.Client, path: str, repeat: int) -> dict[str, Any]:
+    """Milliseconds of the clock, which other programs lengthen, and of CPU, with those of the client."""
     took = []
+    used = (time.process_time(), bench.postgres_cpu())
     for _ in range(repeat):
         began = time.perf_counter()
         answer = client.get(path)
         took.append((time.perf_counter() - began) * 1000)
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code in {200, 503}, f"{path}: {answer.status_code} {answer.text[:500]}"
     took.sort()
+    console, postgres = time.process_time() - used[0], bench.postgres_cpu() - used[1]
     return {
+        "cpu_ms": round(1000 * console / repeat, 1),
+        "postgres_cpu_ms": round(1000 * postgres / repeat, 1),
         "p50_ms": round(took[len(took) // 2], 1),
         "p95_ms": round(took[int(len(took) * 0.95)], 1),
         "kb_gzipped": round(len(gzip.compress(answer.content)) / 1024, 1),
@@ -99,29 +122,35 @@ def main() -> None:
     parser.add_argument("--schedules", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5_000_000)
     parser.add_argument("--repeat", type=int, default=40)
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the database, used again by the next run"
+    )
+    parser.add_argument("--only", default="", help="requests whose name or path holds this")
     given = parser.parse_args()
-    with bench_environment() as bench:
-        bench.sql.execute("truncate schedule, run, schedule_edit, change cascade")
-        for statement in FILL:
-            bench.sql.execute(statement.format(schedules=given.schedules, runs=given.runs))
+    with bench_environment(keep=given.keep) as bench:
+        if not bench.value("select exists (select from run)"):
+            fill(bench.sql, given.schedules, given.runs)
         secret, hashed = new_secret()
-        bench.sql.execute("insert into console.person (name, role) values ('bench', 'operator')")
+        bench.sql.execute(
+            "insert into console.person (name, role) values ('bench', 'operator') on conflict do nothing"
+        )
         bench.sql.execute(
             "insert into console.session (hash, person, expires_at)"
             " values (%s, 'bench', now() + interval '1 hour')",
             (hashed,),
         )
+        asked = {**{name: f"/api/v1{path}" for name, path in API.items()},
+                 **{f"page {path}": path for path in PAGES}}  # fmt: skip
+        run = bench.value("select id from run where state = 'running' limit 1")
+        asked |= {"page of a run": f"/runs/{run}", "run": f"/api/v1/runs/{run}"}
         with (
             serving(bench.postgres.login("console")) as address,
             httpx2.Client(base_url=address, cookies={"watchkeeper": secret}, timeout=60) as client,
         ):
-            for name, path in {
-                **REQUESTS,
-                "first page": "/",
-                "page of schedules": "/schedules",
-            }.items():
-                measured(client, path, 3)
-                say("console", what=name, **measured(client, path, given.repeat))
+            for name, path in asked.items():
+                if given.only in f"{name} {path}":
+                    measured(bench, client, path, 3)
+                    say("console", what=name, **measured(bench, client, path, given.repeat))
 
 
 if __name__ == "__main__":

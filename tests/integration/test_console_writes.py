@@ -73,7 +73,7 @@ def test_a_search_finds_any_part_of_name_title_and_note(ada: Connection) -> None
     assert found("0 % of it_") == ["alpha-one"]
     assert found("%") == ["alpha-one"]
     assert found("m") == ["gamma"]
-    assert schedules.count(ada, Filter(q="a")) == 3
+    assert schedules.choose(ada, Filter(q="a")).count == 3
 
 
 def test_a_stale_edit_is_refused(ada: Connection) -> None:
@@ -131,7 +131,7 @@ def test_a_bulk_pause_is_resumed_exactly(ada: Connection) -> None:
     assert resumed[1] == 2
     paused = schedules.names(ada, Filter(state="paused"))
     assert paused == ["many-0", "many-2"]
-    assert len(changes.listed(ada, changes.Filter(operation=operation))) == 3
+    assert len(changes.listed(ada, changes.Filter(operation=operation)).rows) == 3
 
 
 def test_a_bulk_action_on_a_filter_that_grew_is_refused(ada: Connection) -> None:

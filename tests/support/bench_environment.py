@@ -200,13 +200,16 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def bench_environment(*, durable: bool = False) -> Iterator[BenchEnvironment]:
+def bench_environment(*, durable: bool = False, keep: Path | None = None) -> Iterator[BenchEnvironment]:
     """Postgres and Valkey in a temporary folder; gone at the end.
 
-    ``durable``: fsync and synchronous_commit are on, as in production.
+    ``durable``: fsync and synchronous_commit are on, as in production. ``keep``: a folder that stays, with
+    what the database holds, for the next run.
     """
-    folder = Path(tempfile.mkdtemp(prefix="watchkeeper-bench-"))
+    folder = keep or Path(tempfile.mkdtemp(prefix="watchkeeper-bench-"))
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
+    is_known = (folder / "postgres").exists()
     postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=not durable))
     valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
     os.environ["WATCHKEEPER_DATABASE_URL"] = postgres.login("service")
@@ -223,9 +226,11 @@ def bench_environment(*, durable: bool = False) -> Iterator[BenchEnvironment]:
         made.sql.execute(
             "insert into task_kind (name, description, options_schema, queue, max_attempts)"
             f" values ('{KIND}', 'Does nothing', '{{\"type\": \"object\"}}', 'upkeep', 3)"
+            " on conflict do nothing"
         )
-        made.sql.execute("insert into allowed_network values ('127.0.0.0/8', 'this bench')")
-        made.empty()
+        if not is_known:
+            made.sql.execute("insert into allowed_network values ('127.0.0.0/8', 'this bench')")
+            made.empty()
         if os.environ.get("WATCHKEEPER_BENCH_AGED"):
             made.age()
         yield made
@@ -236,7 +241,8 @@ def bench_environment(*, durable: bool = False) -> Iterator[BenchEnvironment]:
             made.sql.close()
         valkey.stop()
         postgres.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def say(bench: str, **figures: Any) -> None:
