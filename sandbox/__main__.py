@@ -7,18 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from sandbox import folders
-from sandbox.environment import ROOT
+from sandbox import folders, places
 from sandbox.processes import NotStarted
 
 
 def _folder(given: argparse.Namespace) -> Path:
-    if given.data is not None:
-        return Path(given.data).resolve()
-    folder, why = folders.default(ROOT)
-    if why:
-        print(why, file=sys.stderr)
-    return folder
+    return places.data_of(given.data)
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -42,27 +41,33 @@ select coalesce(schedule, task) as name, state, coalesce(error, reason, result->
 """
 
 
-def welcome(console: Console, environment: Environment, env_file: Path) -> None:
-    env = environment.env
-    address = f"postgresql://{env['PGUSER']}:{env['PGPASSWORD']}@127.0.0.1:{env['PGPORT']}/{env['PGDATABASE']}"
-    psql = shlex.quote(str(environment.postgres.psql or "psql"))
-    with contextlib.suppress(ValueError):
-        env_file = env_file.relative_to(Path.cwd())
+def welcome(console: Console, environment: Environment) -> None:
+    """Addresses, the console first; then what to try, as it works in any directory of any terminal."""
+    data = environment.data
+    watchkeeper, psql, env = (shlex.quote(str(data / name)) for name in ("watchkeeper", "psql", "env"))
     for line in (
         "",
         "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over).",
         f"  Console  {web.login_link(environment)}",
         f"  Flower   http://127.0.0.1:{environment.ports['flower']}",
-        f"  psql     {escape(psql)} {address}",
-        f"  logs     {escape(str(environment.data / 'logs'))}",
-        f"  mailbox  {escape(str(environment.data / MAILBOX))}  (matches of the rule demo-rule)",
-        f"[bold]Try[/] in another terminal, after  [bold]. {escape(shlex.quote(str(env_file)))}[/]",
-        "  1  psql -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
-        "  2  celery -A workers.app schedule list",
-        '  3  celery -A workers.app call tasks.prices.refresh --kwargs \'{"symbols": \\["AAPL"]}\'',
+        f"  psql     {escape(psql)}",
+        f"  shell    {escape(f'. {env}')}  (then watchkeeper, psql and celery are on the path)",
+        f"  logs     {escape(str(data / 'logs'))}",
+        f"  mailbox  {escape(str(data / MAILBOX))}  (matches of the rule demo-rule)",
+        "[bold]Try[/] in another terminal:",
+        *(f"  {escape(command)}" for command in to_try(watchkeeper, psql)),
         "",
     ):
         console.print(line)
+
+
+def to_try(watchkeeper: str, psql: str) -> tuple[str, ...]:
+    """Three commands that are worth trying first."""
+    return (
+        f"{watchkeeper} schedule status",
+        f"{watchkeeper} schedule run prices-demo --wait",
+        f"{psql} -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
+    )
 
 
 class Runs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import psycopg
 
 from sandbox import web
+from sandbox.places import CHECKOUT, DEPLOY
 from sandbox.postgres import USER, PostgresServer, login_name
 from sandbox.processes import NotStarted, Process, free_ports, is_taken
 from sandbox.supervisor import Part, Supervisor
@@ -24,7 +24,6 @@ from tasks.watches.registry import by_domain
 from workers.migrate import REFUSED
 from workers.pool.broker import OWN_QUEUES
 
-ROOT = Path(__file__).parents[1]
 #: What the watches bring, by name of the upstream.
 IMITATIONS = {one.upstream: one for watch in by_domain().values() for one in watch.imitations}
 UPSTREAMS = (*IMITATIONS, "discord")
@@ -82,7 +81,7 @@ class Environment:
             "WATCHKEEPER_RELAX_INTERVALS": "true",
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.data / "heartbeats"),
             "CELERY_APP": "workers.app",
-            "PSQLRC": str(ROOT / "deploy" / "psqlrc"),
+            "PSQLRC": str(DEPLOY / "psqlrc"),
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.ports["postgres"]),
             "PGUSER": login_name("operator"),
@@ -91,22 +90,15 @@ class Environment:
         }
 
     @property
+    def cwd(self) -> Path:
+        """Where its processes run."""
+        return CHECKOUT or self.data
+
+    @property
     def path(self) -> str:
         return os.pathsep.join(
             [str(Path(sys.executable).parent), str(self.postgres.bin), os.environ.get("PATH", "")]
         )
-
-    def write_env(self) -> Path:
-        """A file for ``. FILE`` in a shell, readable by its owner only."""
-        file = self.data / "env"
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        # Heartbeat files are for the sandbox's own processes.
-        own = {name: value for name, value in self.env.items() if name != "WATCHKEEPER_HEARTBEAT_DIR"}
-        front = self.path.removesuffix(os.environ.get("PATH", ""))
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
-        file.write_text("\n".join([*lines, f'export PATH={shlex.quote(front)}"$PATH"', ""]))
-        return file
 
     def check_ports(self, names: Iterable[str]) -> None:
         taken = [name for name in names if is_taken(self.ports[name])]
@@ -143,7 +135,8 @@ class Environment:
             web.launch_console(self, CONSOLE)
         self.supervisor.wait_ready()
         self.say(f"upstreams  {', '.join(UPSTREAMS)}, mail (imitations)")
-        started = [part.name for part in self.supervisor.parts if part.stage > UPSTREAM]
+        parts = sorted(self.supervisor.parts, key=lambda part: part.stage != CONSOLE)
+        started = [part.name for part in parts if part.stage > UPSTREAM]
         if started:
             self.say(f"system     {', '.join(started)}")
 
@@ -161,7 +154,7 @@ class Environment:
 
     def _run_migrate(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "workers.migrate"], cwd=ROOT,
+            [sys.executable, "-m", "workers.migrate"], cwd=self.cwd,
             env={**os.environ, **self.env, **self.postgres.migrate_env()},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
@@ -266,7 +259,7 @@ class Environment:
         env, metrics = {**self.env, **(settings or {})}, self.ports.get(f"metrics_{name}")
         if metrics is not None:
             env["WATCHKEEPER_METRICS_PORT"] = str(metrics)
-        process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=ROOT)
+        process = Process(command, log=self.data / "logs" / f"{name}.log", env=env, cwd=self.cwd)
         process.start()
         self.supervisor.add(Part(name, process, ready, stage, grace=grace))
 

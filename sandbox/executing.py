@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from sandbox import folders
-from sandbox.environment import ROOT, Environment
+from sandbox.environment import Environment
+from sandbox.places import DEPLOY
 from sandbox.processes import NotStarted, is_port_lost
 from workers.pool.broker import queue_names
 
@@ -112,7 +113,7 @@ def _run(command: Sequence[str], env: dict[str, str]) -> int:
 
 def psql(folder: Path, arguments: Sequence[str]) -> int:
     """Run psql on the sandbox in ``folder``, else on a temporary one."""
-    rc = {"PSQLRC": str(ROOT / "deploy" / "psqlrc")}
+    rc = {"PSQLRC": str(DEPLOY / "psqlrc")}
     file = folder / "env"
     if not (folders.is_used(folder) and file.exists()):
         _say("no sandbox runs here; starting a temporary one without demo schedules")

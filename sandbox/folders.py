@@ -17,21 +17,31 @@ from sandbox.processes import NotStarted, unprivileged
 #: File whose lock the sandbox holds while it uses the folder; the kernel frees it when the owner dies.
 LOCK = "lock"
 #: What a sandbox makes in its folder, and alone removes from it.
-OWN_FILES = ("postgres-[0-9]*", "postgres-password", "postgres.log", "valkey", "logs", "upstreams",
-        "heartbeats", "env")  # fmt: skip
+OWN_FILES = (
+    "postgres-[0-9]*",
+    "postgres-password",
+    "postgres.log",
+    "valkey",
+    "logs",
+    "upstreams",
+    "heartbeats",
+    "env",
+)
+#: Programs that it writes there.
+OWN_PROGRAMS = ("watchkeeper", "psql")  # fmt: skip
 #: A file system in memory, and the space that must be free in it (bytes).
 MEMORY, MIN_FREE = Path("/dev/shm"), 4 << 30
 
 
-def default(root: Path) -> tuple[Path, str | None]:
-    """``.sandbox`` beside the code; another, with the reason, when Postgres' user cannot enter it."""
-    folder = root / ".sandbox"
+def default(folder: Path) -> tuple[Path, str | None]:
+    """``folder``; another, with the reason, when Postgres' user cannot enter it."""
     if unprivileged() is None:
         return folder, None
-    closed = [path for path in folder.parents if not path.stat().st_mode & 0o001]
+    there = [path for path in folder.parents if path.exists()]
+    closed = [path for path in there if not path.stat().st_mode & 0o001]
     if not closed:
         return folder, None
-    name = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
     other = Path(tempfile.gettempdir()) / f"watchkeeper-sandbox-{name}"
     return other, f"{closed[-1]} is closed to other users, so the data lives in {other}"
 
@@ -76,6 +86,10 @@ def delete_data(folder: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+    for program in (folder / name for name in OWN_PROGRAMS):
+        # A folder of that name is somebody else's.
+        if program.is_file():
+            program.unlink()
 
 
 def _candidates() -> tuple[Path, ...]:

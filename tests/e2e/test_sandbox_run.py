@@ -18,6 +18,7 @@ from sandbox import folders
 from sandbox.environment import PORTS
 from sandbox.processes import Process
 from tests.support.processes import free_base
+from tests.support.sandboxes import things_to_try, type_in_another_terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +59,7 @@ def using(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     folder: Path, sandbox: Callable[..., Process], eventually: Any
 ) -> None:
@@ -69,7 +70,12 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     shown = run.tail(60)
     assert "Watchkeeper is up." in shown, shown
     assert f"Flower   http://127.0.0.1:{first + list(PORTS).index('flower')}" in shown
-    assert "UPDATE schedule SET every" in shown
+    assert shown.index("Console") < shown.index("Flower ")
+    said = [type_in_another_terminal(thing) for thing in things_to_try(shown)]
+    assert len(said) == 3
+    assert "discovery-demo" in said[0]
+    assert "succeeded" in said[1]
+    assert said[2].strip() == "UPDATE 1"
 
     other = subprocess.run(
         [sys.executable, "-m", "sandbox", "reset", "--data", str(folder)],

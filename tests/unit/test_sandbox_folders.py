@@ -68,10 +68,10 @@ def test_a_checkout_that_others_may_not_enter_keeps_its_data_below_the_temporary
     (tmp_path / "home").chmod(0o700)
     monkeypatch.setattr(folders, "unprivileged", lambda: Identity(65534, 65534))
 
-    folder, why = folders.default(checkout)
+    folder, why = folders.default(checkout / ".sandbox")
 
     assert folder.name.startswith("watchkeeper-sandbox-")
     assert why is not None
     assert str(folder) in why
     monkeypatch.setattr(folders, "unprivileged", lambda: None)
-    assert folders.default(checkout) == (checkout / ".sandbox", None)
+    assert folders.default(checkout / ".sandbox") == (checkout / ".sandbox", None)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from workers.cli.commands import Group
+from workers.cli.output import FAILED, fail
 
 #: Name → where its command is, and what it is for: help needs no import.
 COMMANDS = {
@@ -19,6 +20,7 @@ COMMANDS = {
     "watch": ("tasks.watches.commands:watch", "Rules over what the watches find."),
     "notify": ("tasks.watches.notify_commands:notify", "Notices to people: channels, outbox."),
     "console": ("console.commands:console", "Serve the console; say who may log in."),
+    "demo": ("sandbox.commands:demo", "All of it on this machine, with imitation upstreams."),
     "completion": ("workers.cli.completion:completion", "Print the completion of a shell."),
 }
 
@@ -32,7 +34,15 @@ class Commands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = resolve_name(COMMANDS[cmd_name][0])
+        try:
+            found: click.Command = resolve_name(COMMANDS[cmd_name][0])
+        except ModuleNotFoundError as error:
+            # An image of production has no sandbox.
+            fail(
+                f"{cmd_name} is not installed here: no module {error.name}",
+                "pip install 'watchkeeper[sandbox]'",
+                FAILED,
+            )
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -49,3 +59,7 @@ def watchkeeper() -> None:
 def main() -> Any:
     sys.argv[0] = "watchkeeper"
     return watchkeeper(prog_name="watchkeeper")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,8 @@ def program() -> str:
 def prefix() -> str:
     """What stands before a command's name, as it has to be typed here."""
     if _is_watchkeeper():
-        return "watchkeeper"
+        # The sandbox's own `watchkeeper` says where it is.
+        return os.environ.get("WATCHKEEPER_PROGRAM") or WATCHKEEPER
     return "celery" if os.environ.get("CELERY_APP") else "celery -A workers.app"
 
 

@@ -1,0 +1,49 @@
+"""What a shell gets from the running sandbox: a file to load, and programs that load it themselves."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.environment import Environment
+
+PROGRAM = """\
+#!/bin/sh
+# Written by the sandbox: works on its servers from any directory.
+. {env}
+WATCHKEEPER_PROGRAM=$0 exec {command} "$@"
+"""
+
+
+def write(environment: Environment) -> None:
+    """Write ``env``, which its owner alone can read, and the programs ``watchkeeper`` and ``psql``."""
+    data = environment.data
+    _write(data / "env", _variables(environment), 0o600)
+    commands = {
+        # -P: a folder named like a package of ours where it is called is not that package.
+        "watchkeeper": [sys.executable, "-P", "-m", "workers.cli.main"],
+        "psql": [str(environment.postgres.psql or "psql")],
+    }
+    for name, command in commands.items():
+        text = PROGRAM.format(env=shlex.quote(str(data / "env")), command=shlex.join(command))
+        _write(data / name, text, 0o700)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(mode=mode)
+    file.write_text(text)
+
+
+def _variables(environment: Environment) -> str:
+    # Heartbeat files are for the sandbox's own processes.
+    own = {
+        name: value for name, value in environment.env.items() if name != "WATCHKEEPER_HEARTBEAT_DIR"
+    }
+    front = environment.path.removesuffix(os.environ.get("PATH", ""))
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
+    return "\n".join([*lines, f'export PATH={shlex.quote(front)}"$PATH"', ""])
