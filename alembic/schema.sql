@@ -644,6 +644,16 @@ $$;
 -- Name: FUNCTION channel_room(channel_name text); Type: COMMENT
 COMMENT ON FUNCTION public.channel_room(channel_name text) IS 'Messages of a channel in the last hour, whether the next takes all that waits, and when it may go';
 
+-- Name: count_words(bigint, text, text); Type: FUNCTION
+CREATE FUNCTION public.count_words(number bigint, one text, several text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case when number = 1 then '1 ' || one else to_char(number, 'FM999,999,999,999,999,990') || ' ' || coalesce(several, one || 's') end
+$$;
+
+-- Name: FUNCTION count_words(number bigint, one text, several text); Type: COMMENT
+COMMENT ON FUNCTION public.count_words(number bigint, one text, several text) IS 'A number of things: "1 rule", "2 rules", "1 batch", "3 batches"';
+
 -- Name: cron_day(date, text, integer[], boolean); Type: FUNCTION
 CREATE FUNCTION public.cron_day(day date, zone text, minutes integer[], fixed boolean) RETURNS SETOF timestamp with time zone
     LANGUAGE plpgsql STABLE
@@ -800,7 +810,7 @@ begin
             return;
         end if;
         if cardinality(fields) <> 5 then
-            message := format('cron "%s" has %s fields, needs 5', one, cardinality(fields));
+            message := format('cron "%s" has %s, needs 5', one, count_words(cardinality(fields), 'field'));
             hint := 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.';
             return;
         end if;
@@ -1937,7 +1947,7 @@ begin
         leaves_at := window_free(nth, limits.per, limits.timezone, now_);
         if leaves_at > coalesce(free_at, now_) then
             free_at := leaves_at;
-            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            reason := rate_words(limits.calls, limits.per) || coalesce(' of ' || limits.timezone, '');
             cause := 'quota';
             window_length := limits.per;
         end if;
@@ -2071,6 +2081,19 @@ $$;
 
 -- Name: FUNCTION quota_check(); Type: COMMENT
 COMMENT ON FUNCTION public.quota_check() IS 'Trigger: refuses an invalid limit, with a hint';
+
+-- Name: rate_words(bigint, interval); Type: FUNCTION
+CREATE FUNCTION public.rate_words(calls bigint, per interval) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    select count_words(calls, 'call')
+           || case when said ~ '^1 [a-z]+$' then case said when '1 hour' then ' an ' else ' a ' end || substr(said, 3)
+                   else ' in ' || said end
+      from (select duration_words(per) as said) length_
+$_$;
+
+-- Name: FUNCTION rate_words(calls bigint, per interval); Type: COMMENT
+COMMENT ON FUNCTION public.rate_words(calls bigint, per interval) IS 'So many calls in a length of time: "30 calls a minute", "1 call in 5 minutes"';
 
 -- Name: run_request; Type: TABLE
 CREATE TABLE public.run_request (
@@ -5733,7 +5756,7 @@ UNION ALL
     s.name,
     NULL::text AS trigger,
     'succeeded'::text AS state,
-    (folded.runs || ' × nothing to do within a day'::text) AS summary,
+    (((folded.runs || ' × '::text) || COALESCE(folded.words, 'nothing to do'::text)) || ' within a day'::text) AS summary,
     NULL::text AS took,
     0 AS done,
     0 AS failed,
@@ -5750,7 +5773,8 @@ UNION ALL
    FROM (public.schedule s
      CROSS JOIN LATERAL ( SELECT max(r.created_at) AS at,
             (count(*))::integer AS runs,
-            (array_agg(r.id ORDER BY r.created_at DESC))[1] AS id
+            (array_agg(r.id ORDER BY r.created_at DESC))[1] AS id,
+            (array_agg((r.result ->> 'summary'::text) ORDER BY r.created_at DESC))[1] AS words
            FROM public.run r
           WHERE ((r.schedule = s.name) AND (r.created_at > (clock_timestamp() - '1 day'::interval)) AND public.run_is_idle(r.*))) folded)
   WHERE ((s.task ~~ ANY ('{tasks.upkeep.%,tasks.watches.%}'::text[])) AND (folded.runs > 0))
@@ -6959,7 +6983,7 @@ CREATE VIEW public.trouble AS
         END) AS title,
     COALESCE((
         CASE
-            WHEN (last.state = 'partial'::text) THEN (((last.failed || ' of '::text) || last.total) || ' items failed: '::text)
+            WHEN (last.state = 'partial'::text) THEN (((last.failed || ' of '::text) || public.count_words((last.total)::bigint, 'item'::text)) || ' failed: '::text)
             ELSE ''::text
         END || COALESCE(last.error, last.reason)), 'no reason kept'::text) AS text,
     'error'::text AS severity,
@@ -7157,7 +7181,11 @@ UNION ALL
  SELECT 'quota low'::text AS kind,
     ((q.upstream || ' per '::text) || q.per) AS subject,
     (('quota of '::text || q.upstream) || ' is nearly spent'::text) AS title,
-    (((((q.used || ' of '::text) || q.allowed) || ' calls per '::text) || q.per) || ' used'::text) AS text,
+    (((q.used || ' of '::text) ||
+        CASE
+            WHEN (q.per ~~ 'day of %'::text) THEN ((public.count_words((q.allowed)::bigint, 'call'::text) || ' a '::text) || q.per)
+            ELSE public.rate_words((q.allowed)::bigint, q.per_interval)
+        END) || ' used'::text) AS text,
     'warning'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.quota_status q

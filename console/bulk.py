@@ -12,6 +12,7 @@ from console import writes
 from console.queries import schedules
 from console.queries.schedules import Filter
 from console.refusals import refuse
+from workers.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
 MAX_AT_ONCE = 100_000
@@ -96,7 +97,7 @@ def apply(
     if expected is not None and expected != len(names):
         raise refuse(
             412,
-            f"{len(names)} schedules would change by now, not {expected}",
+            f"{count_words(len(names), 'schedule')} would change by now, not {expected}",
             "Look at the preview again.",
         )
     operation = uuid.uuid4()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from console import pictures, words
 from console.queries import strip
+from workers.words import count_words
 
 #: Address and name of each page, in the order of the menu.
 PAGES = (
@@ -97,7 +98,7 @@ def install(environment: jinja2.Environment) -> None:
         relative=words.relative,
         utc_now=utc_now,
         look=words.state_look,
-        plural=words.plural,
+        plural=count_words,
         query=query,
         strip24=pictures.strip,
         points=pictures.line,

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.queries import tables
-from console.words import length, number, title
+from console.words import number, title
+from workers.words import duration_words
 
 #: Ends of names that say a unit.
 _UNITS = {
@@ -160,7 +161,7 @@ def _shown(made: Field, value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, timedelta):
-        return length(value)
+        return duration_words(value)
     return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
 
 

@@ -70,19 +70,6 @@ def took(length: timedelta | None) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else span(seconds)
 
 
-def length(given: timedelta) -> str:
-    """A length of time as people write it: "1 day 2 hours 30 seconds"."""
-    days, seconds = given.days, given.seconds + given.microseconds / 1_000_000
-    parts = [
-        (days, "day"),
-        (seconds // 3600, "hour"),
-        (seconds % 3600 // 60, "minute"),
-        (seconds % 60, "second"),
-    ]
-    said = [f"{number:g} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]
-    return " ".join(said) or "0 seconds"
-
-
 def relative(at: datetime, now: datetime) -> str:
     passed = (now - at).total_seconds()
     if passed < 0:
@@ -115,10 +102,6 @@ def number(value: Any) -> str:
         text = f"{plain:,.{digits}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return str(value)
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def title(column: str) -> str:

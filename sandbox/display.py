@@ -1,4 +1,4 @@
-"""The terminal output of ``run``: addresses, three commands to try, each run as it ends."""
+"""The terminal output of ``run``: addresses, three commands to try, runs as they end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ GLYPHS = {
 #: Five seconds back, because a run's end is stamped before its transaction is visible.
 ENDED = """
 select id, coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary') as summary,
-       extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at
+       extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at,
+       coalesce(run_is_idle(run), false) as idle
   from run where finished_at > %s - interval '5 seconds'
  order by finished_at limit 200
 """
@@ -141,5 +142,6 @@ def notice(row: dict[str, Any]) -> str:
 def line(row: dict[str, Any]) -> str:
     took = f"{row['seconds']:.1f} s" if row["seconds"] is not None else ""
     at = row["finished_at"].astimezone().strftime("%H:%M:%S")
-    summary = escape(printable(" ".join((row["summary"] or "").split())))
+    times = f"{row['times']} × " if row.get("times", 1) > 1 else ""
+    summary = times + escape(printable(" ".join((row["summary"] or "").split())))
     return f"{at}  {GLYPHS.get(row['state'], row['state'])} {escape(printable(row['name'])):<16} {summary}  [dim]{took}[/]"

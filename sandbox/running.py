@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from sandbox import demo, display, folders, shell
 from sandbox.environment import PORTS, Environment, worker_groups
+from sandbox.folding import Repeats
 from sandbox.processes import NotStarted
 from workers.text import printable
 
@@ -47,6 +48,7 @@ class Session:
         self.output = Output(highlight=False, soft_wrap=True)
         self.environment = Environment(folder, ports, faults="mild", say=self.output.plain)
         self.runs = display.Runs(lambda: self.environment.postgres.login("owner"))
+        self.repeats = Repeats(self._began)
         self._interrupted = self._stopping = False
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
@@ -94,7 +96,8 @@ class Session:
     def _show(self) -> int:
         while True:
             self.environment.supervisor.watch()
-            for row in self.runs.fresh():
+            ended = [line for row in self.runs.fresh() for line in self.repeats.take(row)]
+            for row in (*ended, *self.repeats.due(time.monotonic())):
                 self.output.print(display.line(row))
             for row in self.runs.sent():
                 self.output.print(display.notice(row))

@@ -14,7 +14,8 @@ def duration_words(span: timedelta) -> str:
     for seconds, unit in _UNITS:
         number, rest = divmod(rest, seconds * 1000)
         if number:
-            words.append(count_words(number, unit))
+            # Without a comma in a thousand days: Postgres reads these words.
+            words.append(f"{number} {unit}" + ("s" if number > 1 else ""))
     if rest or not words:
         words.append(f"{rest / 1000:g} second" + ("s" if rest != 1000 else ""))
     return ("minus " if span < timedelta() and words != ["0 seconds"] else "") + " ".join(words)
@@ -22,7 +23,7 @@ def duration_words(span: timedelta) -> str:
 
 def count_words(number: int, one: str, several: str | None = None) -> str:
     """A number of things: "1 rule", "2 rules", "1 batch", "3 batches"."""
-    return f"{number} {one}" if number == 1 else f"{number} {several or f'{one}s'}"
+    return f"{number} {one}" if number == 1 else f"{number:,} {several or f'{one}s'}"
 
 
 def rate_words(calls: int, per: timedelta, one: str = "call") -> str:

@@ -84,7 +84,7 @@ begin
             return;
         end if;
         if cardinality(fields) <> 5 then
-            message := format('cron "%s" has %s fields, needs 5', one, cardinality(fields));
+            message := format('cron "%s" has %s, needs 5', one, count_words(cardinality(fields), 'field'));
             hint := 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.';
             return;
         end if;

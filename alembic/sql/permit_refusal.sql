@@ -70,7 +70,7 @@ begin
         leaves_at := window_free(nth, limits.per, limits.timezone, now_);
         if leaves_at > coalesce(free_at, now_) then
             free_at := leaves_at;
-            reason := limits.calls || ' calls per ' || limits.per || coalesce(' of ' || limits.timezone, '');
+            reason := rate_words(limits.calls, limits.per) || coalesce(' of ' || limits.timezone, '');
             cause := 'quota';
             window_length := limits.per;
         end if;

@@ -23,7 +23,7 @@ with sign as materialized (
 )
 select 'failing' as kind, s.name as subject,
        s.name || ' failed' || case when st.consecutive_failures > 1 then ' ' || st.consecutive_failures || ' times in a row' else '' end as title,
-       coalesce(case when last.state = 'partial' then last.failed || ' of ' || last.total || ' items failed: ' else '' end
+       coalesce(case when last.state = 'partial' then last.failed || ' of ' || count_words(last.total, 'item') || ' failed: ' else '' end
                 || coalesce(last.error, last.reason), 'no reason kept') as text,
        'error' as severity, last.finished_at as since
   from at_work s join schedule_state st on st.schedule = s.name
@@ -111,7 +111,8 @@ select 'notices dead', n.channel, 'notices for ' || n.channel || ' were given up
   from notice n where n.state = 'dead' and n.not_before > clock_timestamp() - interval '1 day' group by n.channel
 union all
 select 'quota low', q.upstream || ' per ' || q.per, 'quota of ' || q.upstream || ' is nearly spent',
-       q.used || ' of ' || q.allowed || ' calls per ' || q.per || ' used', 'warning', null
+       q.used || ' of ' || case when q.per like 'day of %' then count_words(q.allowed, 'call') || ' a ' || q.per
+                             else rate_words(q.allowed, q.per_interval) end || ' used', 'warning', null
   from quota_status q where q.per_interval >= interval '1 hour' and q.used >= 0.9 * q.allowed and q.allowed >= 10
 union all
 select 'blocked', u.upstream, u.upstream || ' is blocked',

@@ -48,11 +48,12 @@ select r.ago, r.name, r.trigger, r.state, r.summary, r.took, r.done, r.failed, r
        r.started_at, r.finished_at, r.took_interval, r.requested_by, 1 as runs
   from every_run r where r.idle is not true
 union all
-select ago_words(folded.at), s.name, null, 'succeeded', folded.runs || ' × nothing to do within a day', null,
+select ago_words(folded.at), s.name, null, 'succeeded', folded.runs || ' × ' || coalesce(folded.words, 'nothing to do') || ' within a day', null,
        0, 0, 0, 0, null, folded.at, folded.id, null, null, null, null, folded.runs
   from schedule s
  cross join lateral (
-     select max(r.created_at) as at, count(*)::integer as runs, (array_agg(r.id order by r.created_at desc))[1] as id
+     select max(r.created_at) as at, count(*)::integer as runs, (array_agg(r.id order by r.created_at desc))[1] as id,
+            (array_agg(r.result ->> 'summary' order by r.created_at desc))[1] as words
        from run r
       where r.schedule = s.name and r.created_at > clock_timestamp() - interval '1 day' and run_is_idle(r)) folded
  where s.task like any ('{tasks.upkeep.%,tasks.watches.%}') and folded.runs > 0

@@ -95,3 +95,22 @@ as $$
 $$;
 
 comment on function schedule_words(schedule) is 'When a schedule runs, in words';
+
+create or replace function count_words(number bigint, one text, several text default null) returns text
+language sql immutable
+as $$
+    select case when number = 1 then '1 ' || one else to_char(number, 'FM999,999,999,999,999,990') || ' ' || coalesce(several, one || 's') end
+$$;
+
+comment on function count_words(bigint, text, text) is 'A number of things: "1 rule", "2 rules", "1 batch", "3 batches"';
+
+create or replace function rate_words(calls bigint, per interval) returns text
+language sql immutable
+as $$
+    select count_words(calls, 'call')
+           || case when said ~ '^1 [a-z]+$' then case said when '1 hour' then ' an ' else ' a ' end || substr(said, 3)
+                   else ' in ' || said end
+      from (select duration_words(per) as said) length_
+$$;
+
+comment on function rate_words(bigint, interval) is 'So many calls in a length of time: "30 calls a minute", "1 call in 5 minutes"';

@@ -29,6 +29,7 @@ from workers.cli import (
     typed,
     yes,
 )
+from workers.words import count_words
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
 COLUMNS: dict[str, Any] = {
@@ -198,7 +199,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
         say(text, nl=False)
         return
     path.write_text(text)
-    say(f"{len(chosen)} schedules written to {path}", err=True)
+    say(f"{count_words(len(chosen), 'schedule')} written to {path}", err=True)
 
 
 @command("apply")
@@ -219,11 +220,11 @@ def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
         if not found or dry_run:
             say(f"{len(found)} would change" if found else "nothing differs", err=True)
             return
-        confirm(f"Apply {len(found)} changes?", yes=yes)
+        confirm(f"Apply {count_words(len(found), 'change')}?", yes=yes)
         with connection.transaction():
             synchronize(connection, wanted, prune=prune)
     completion.forget("schedule")
-    say(f"applied {len(found)} changes", err=True)
+    say(f"applied {count_words(len(found), 'change')}", err=True)
 
 
 COMMANDS = (export, apply)

@@ -30,7 +30,9 @@ select * from every_run where (%(name)s::text is null or name = %(name)s)
 """
 #: Upkeep that found nothing to do since the oldest run that is shown.
 IDLE = """
-select schedule as name, count(*) as runs from run r
+select schedule as name, count(*) as runs,
+       coalesce((array_agg(result ->> 'summary' order by created_at desc))[1], 'nothing to do') as found
+  from run r
  where schedule = any(array(select name from schedule
                              where task like any('{tasks.upkeep.%%,tasks.watches.%%}')))
    and created_at >= %(since)s and run_is_idle(r) and (%(name)s::text is null or schedule = %(name)s)
@@ -148,8 +150,8 @@ def runs(
     if more:
         say(f"the newest {count}; older ones: -n {count * 5}, or --since 24h", err=True)
     if idle:
-        folded = ", ".join(f"{row['runs']} {TIMES} {row['name']}" for row in idle)
-        say(f"{folded}: nothing to do (--all shows them)", err=True)
+        folded = "; ".join(f"{row['runs']} {TIMES} {row['name']}, {row['found']}" for row in idle)
+        say(f"{folded} (--all shows them)", err=True)
 
 
 def _require_known(connection: Any, name: str) -> None:

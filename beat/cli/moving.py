@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from workers.cli import REFUSED, command, confirm, connect, fail, handle_db_errors, say, typed
+from workers.words import count_words
 
 #: How long the command waits for beat to plan the rows (seconds).
 PATIENCE = 30.0
@@ -43,7 +44,7 @@ def import_(
         say(f"{len(taken)} of {len(moved)} can be taken", err=True)
         if dry_run or not taken:
             return
-        confirm(f"Write {len(taken)} schedules?", yes=yes)
+        confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
         with connection.transaction():
             done = plan.write(connection, source, found, place, differing=differing)
         written = [one for one in done if not one.refused]

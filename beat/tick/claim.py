@@ -25,6 +25,7 @@ from workers.db import array
 from workers.ledger import faults, finished, planned, runs, stopped
 from workers.ledger.planned import NewRun
 from workers.ledger.sent import Message
+from workers.words import count_words
 
 log = structlog.stdlib.get_logger("beat.claim")
 
@@ -160,7 +161,8 @@ class ClaimPlan:
         full = row.max_running is not None and self._tasks[row.task] >= row.max_running
         if decision.act is Act.HOLD or full:
             counts[1] += 1
-            return "held", decision.reason or f"{row.max_running} runs of {row.task} are active"
+            busy = f"{row.task} has {count_words(row.max_running, 'active run')}" if full else None
+            return "held", decision.reason or busy
         counts[0] += 1
         self._tasks[row.task] += 1
         return "due", None

@@ -16,6 +16,7 @@ from workers import metrics
 from workers.db import array
 from workers.ledger import finished, stopped
 from workers.ledger.sent import Message
+from workers.words import count_words
 
 log = structlog.stdlib.get_logger("beat.end")
 
@@ -118,7 +119,9 @@ def _count_failures(context: TickContext, ended: list[Any], locked: dict[str, Ro
 
 
 def _reason(run: Any) -> str:
-    some = f"{run.failed} of {run.total} items failed: " if run.state == "partial" else ""
+    some = (
+        f"{run.failed} of {count_words(run.total, 'item')} failed: " if run.state == "partial" else ""
+    )
     return some + (run.error or "no reason kept")
 
 

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from beat.time.walltime import begins, is_ordinary, stretches
+from workers.words import count_words
 
 MACROS = {
     "@hourly": "0 * * * *",
@@ -111,7 +112,7 @@ def _five_fields(text: str) -> str:
         del fields[4]
     if len(fields) != 5:
         raise CronError(
-            f'cron "{text}" has {len(fields)} fields, needs 5',
+            f'cron "{text}" has {count_words(len(fields), "field")}, needs 5',
             "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays.",
         )
     for number, (name, low, high) in enumerate(FIELDS):

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection, text
 from starlette.responses import RedirectResponse, Response
 
-from console import forms, rows, words
+from console import forms, rows
 from console.access import Visit, VisitOf
 from console.pages import layout, rules
 from console.pages.layout import Form
@@ -23,6 +23,7 @@ from console.refusals import Refusal, Refused, attempt, refuse
 from console.sql import statement
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
+from workers.words import duration_words
 
 router = APIRouter(prefix="/tables")
 #: A comment lists the words of a column: "waiting | sending | sent".
@@ -68,7 +69,7 @@ def list_page(visit: Visit, name: str, q: str = "") -> Response:
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
     written = {
-        name: words.length(row[name]) if isinstance(row[name], timedelta) else row[name]
+        name: duration_words(row[name]) if isinstance(row[name], timedelta) else row[name]
         for name in of.key
     }
     return urlencode(written)

@@ -19,6 +19,7 @@ from workers.app import app
 from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.words import count_words
 
 #: GeckoTerminal gives no older trades.
 DEPTH = timedelta(hours=24)
@@ -53,11 +54,13 @@ def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
 
 
 def summary(counts: Mapping[str, int]) -> str:
-    """Counts as in: 5 tokens analysed, 12 wallets new, 3 updated, 2 tokens out of reach."""
+    """Counts as in: 5 tokens analysed, 12 new wallets, 3 updated, 2 tokens out of reach."""
     analysed, new, updated = (counts.get(name, 0) for name in ("analysed", "new", "updated"))
-    text = f"{analysed} tokens analysed, {new} wallets new, {updated} updated"
-    missed = counts.get("out_of_reach")
-    return text + (f", {missed} tokens out of reach" if missed else "")
+    parts = [f"{count_words(analysed, 'token')} analysed", count_words(new, "new wallet")]
+    parts.append(f"{updated} updated")
+    if missed := counts.get("out_of_reach"):
+        parts.append(f"{count_words(missed, 'token')} out of reach")
+    return ", ".join(parts)
 
 
 @app.task(

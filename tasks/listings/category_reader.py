@@ -47,6 +47,7 @@ from workers.execution.work import Item, Work
 from workers.redaction import redact
 from workers.text import cleaned
 from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators
+from workers.words import count_words
 
 #: A longer pause hands the batch back (seconds).
 MAX_SLEEP = 2.0
@@ -193,7 +194,11 @@ class CategoryReader:
         page = fetchers.parse(self.site, response.text, response.url)
         if page.cards or number > 1:
             return page
-        seen = f"{page.unreadable} cards, none readable" if page.unreadable else "no ad found"
+        seen = (
+            f"{count_words(page.unreadable, 'card')}, none readable"
+            if page.unreadable
+            else "no ad found"
+        )
         raise BrokenResponse(
             self.site.upstream, f"{seen} on the first page of {item.key}: its layout has changed?"
         )
@@ -265,7 +270,9 @@ class CategoryReader:
         if unreadable := item.counts.get("unreadable", 0):
             # A listing that was not seen may be one of these.
             covered = None
-            reason += f"; {unreadable} cards not readable, so that no ad counts as missed"
+            reason += (
+                f"; {count_words(unreadable, 'card')} not readable, so that no ad counts as missed"
+            )
         began = datetime.fromisoformat(item.data["began"])
         expired: list[int] = []
         with self.work.done(item) as connection:

@@ -26,6 +26,7 @@ from workers.cli import (
     show,
     typed,
 )
+from workers.words import count_words
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
@@ -35,6 +36,7 @@ sites = completion.of("site", "select name, title from site order by name")
 categories = completion.of(
     "category", "select slug, min(title) from category group by slug order by slug"
 )
+
 a_site = click.option("--site", help="name of a site, when several have ads", shell_complete=sites)
 #: Listings that a preview shows.
 MAX_SHOWN = 10
@@ -206,7 +208,9 @@ def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:
 def _compared(source: Source, first: Page, second: Page, url: str) -> str:
     known = {card.external_id for card in first.cards}
     others = sum(card.external_id not in known for card in second.cards)
-    said = f"page 2: {len(second.cards)} ads read, {others} of them not on page 1 ({url})"
+    said = (
+        f"page 2: {count_words(len(second.cards), 'ad')} read, {others} of them not on page 1 ({url})"
+    )
     if second.cards and not others:
         return f"{said}: check page_path in the site's row"
     if others and first.next_url is None and "next" in source.selectors:
@@ -225,8 +229,8 @@ def _show_page(page: Page, size: int, *, as_json: bool) -> None:
     show(rows if as_json else rows[:MAX_SHOWN], columns, as_json=as_json)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
     say(
-        f"{len(rows)} ads read, {page.unreadable} not readable, {size:,} characters,"
-        f" next page: {page.next_url or 'none'}"
+        f"{count_words(len(rows), 'ad')} read, {page.unreadable} not readable,"
+        f" {count_words(size, 'character')}, next page: {page.next_url or 'none'}"
         + (f"; never found: {', '.join(never)}" if never else ""),
         err=True,
     )

@@ -16,6 +16,7 @@ from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.words import count_words
 
 #: Delay before a run looks again whether another run still scrapes its site.
 TURN_RETRY_DELAY = timedelta(seconds=15)
@@ -80,10 +81,13 @@ def _take_turn(work: Work[ScrapeOptions]) -> None:
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 7 pages, 140 ads, 5 new, 2 changed, 1 expired."""
-    text = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("pages", "ads", "new", "changed"))
-    for name in ("expired", "unreadable", "matches"):
-        text += f", {counts[name]} {name}" if counts.get(name) else ""
-    return text
+    pages, ads = counts.get("pages", 0), counts.get("ads", 0)
+    parts = [count_words(pages, "page"), count_words(ads, "ad")]
+    parts += [f"{counts.get(name, 0)} {name}" for name in ("new", "changed")]
+    parts += [f"{counts[name]} {name}" for name in ("expired", "unreadable") if counts.get(name)]
+    if matches := counts.get("matches"):
+        parts.append(count_words(matches, "match", "matches"))
+    return ", ".join(parts)
 
 
 @app.task(

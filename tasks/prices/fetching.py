@@ -22,6 +22,7 @@ from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMis
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
 from workers.upstreams import UpstreamClient
+from workers.words import count_words
 
 T = TypeVar("T")
 SourceName = Literal["alpha_vantage", "stooq", "replay"]
@@ -105,7 +106,7 @@ def each(work: Work[Any], fetch: Callable[[Work[Any], Item], None]) -> None:
 
 def summary(counts: Mapping[str, int], done: str, *others: str) -> str:
     """Counts as in: 5 refreshed, 12 new bars, 1 not found."""
-    text = f"{counts.get(done, 0)} {done}, {counts.get('bars', 0)} new bars"
+    text = f"{counts.get(done, 0)} {done}, {count_words(counts.get('bars', 0), 'new bar')}"
     shown = (name for name in others if counts.get(name))
     return text + "".join(f", {counts[name]} {name.replace('_', ' ')}" for name in shown)
 

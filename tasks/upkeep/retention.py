@@ -20,6 +20,7 @@ from tasks.watches import partitions
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.words import count_words
 
 T = TypeVar("T")
 
@@ -48,7 +49,8 @@ def plan(_work: Work[Any]) -> Iterable[Item]:
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 1,204 rows deleted."""
-    return f"{counts.get('deleted', 0):,} rows deleted"
+    deleted = counts.get("deleted", 0)
+    return f"{count_words(deleted, 'row')} deleted" if deleted else "nothing to delete"
 
 
 @app.task(

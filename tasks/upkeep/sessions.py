@@ -14,6 +14,7 @@ from workers.calendars.exchanges import sessions_of
 from workers.calendars.markets import Market
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.words import count_words
 
 
 class SessionsOptions(Options):
@@ -31,7 +32,8 @@ def plan(work: Work[SessionsOptions]) -> Iterable[Item]:
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 1,500 sessions of 3 markets, 2 changed."""
     sessions, markets = counts.get("sessions", 0), counts.get("markets", 0)
-    return f"{sessions:,} sessions of {markets} markets, {counts.get('changed', 0):,} changed"
+    known = f"{count_words(sessions, 'session')} of {count_words(markets, 'market')}"
+    return f"{known}, {counts.get('changed', 0):,} changed"
 
 
 @app.task(

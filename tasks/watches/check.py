@@ -10,6 +10,7 @@ from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE
+from workers.words import count_words
 
 
 class CheckOptions(Options):
@@ -18,7 +19,9 @@ class CheckOptions(Options):
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 3 rules right, 1 wrong."""
-    return f"{counts.get('right', 0)} rules right, {counts.get('wrong', 0)} wrong"
+    if not any(counts.values()):
+        return "no rule was edited"
+    return f"{count_words(counts.get('right', 0), 'rule')} right, {counts.get('wrong', 0)} wrong"
 
 
 @app.task(

@@ -15,6 +15,7 @@ from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE
+from workers.words import count_words
 
 #: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"
@@ -81,8 +82,8 @@ def composed(connection: Connection, span: timedelta) -> str | None:
     ):
         return None
     head = (
-        f"{runs.good} runs well, {runs.partial} partial, {runs.failed} failed, {runs.missed} missed,"
-        f" {runs.late} late; {_new(connection, span)}"
+        f"{count_words(runs.good, 'run')} well, {runs.partial} partial, {runs.failed} failed,"
+        f" {runs.missed} missed, {runs.late} late; {_new(connection, span)}"
     )
     rest = [f"{title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in parts if lines]
     return "\n\n".join([head, *rest])
@@ -97,7 +98,8 @@ def _new(connection: Connection, span: timedelta) -> str:
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: told on 2 channels."""
-    return f"told on {counts.get('told', 0)} channels"
+    told = counts.get("told", 0)
+    return f"told on {count_words(told, 'channel')}" if told else "nothing to tell"
 
 
 @app.task(

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tasks.watches import registry
 from tasks.watches.watch import Fields
 from tasks.watches.wording import UNKNOWN, price_text
+from workers.words import count_words
 
 #: Discord's limits (developers/docs/resources/message, "Embed Limits").  They count code points, as
 #: Python does (its maintainers in discord-api-docs #1315), of titles, descriptions, names and values,
@@ -90,7 +91,7 @@ def subject_of(notes: Sequence[Note]) -> str:
     if len(notes) == 1:
         return f"{notes[0].text}: {notes[0].title}" if notes[0].rule else notes[0].title
     rules = sorted({note.rule for note in notes if note.rule})
-    return f"{len(notes)} notices" + (f" for: {', '.join(rules)}" if rules else "")
+    return count_words(len(notes), "notice") + (f" for: {', '.join(rules)}" if rules else "")
 
 
 def plain_text(notes: Sequence[Note]) -> str:

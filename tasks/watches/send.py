@@ -27,6 +27,7 @@ from workers.ledger import faults
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE, settings
 from workers.upstreams import block_seconds
+from workers.words import count_words
 
 #: Time beyond the lease of a batch, so that a hand-over ends before its notices can be taken again.
 MARGIN = timedelta(seconds=5)
@@ -48,7 +49,10 @@ def plan(work: Work[SendOptions]) -> Iterable[Item]:
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 3 messages, 9 notices."""
-    words = f"{counts.get('messages', 0)} messages, {counts.get('sent', 0)} notices"
+    if not any(counts.values()):
+        return "nothing to send"
+    messages, notices = counts.get("messages", 0), counts.get("sent", 0)
+    words = f"{count_words(messages, 'message')}, {count_words(notices, 'notice')}"
     return words + (f", {counts['refused']} refused" if counts.get("refused") else "")
 
 

@@ -52,7 +52,7 @@ def test_a_refusal_is_a_problem_in_the_databases_words(api: httpx2.Client) -> No
 
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
-    assert (told["status"], told["title"]) == (422, 'cron "17:00" has 1 fields, needs 5')
+    assert (told["status"], told["title"]) == (422, 'cron "17:00" has 1 field, needs 5')
     assert (told["column"], told["sqlstate"]) == ("cron", "23514")
     assert "minute hour day month weekday" in told["hint"]
     make(api, "mine")

@@ -94,7 +94,7 @@ def test_a_refusal_is_the_databases_with_its_hint_at_its_column(ada: Connection)
         writes.update_schedule(ada, "mine", {"every": "", "cron": "17:00"})
     told = refused.value.refusal
     assert (told.status, told.column, told.sqlstate) == (422, "cron", "23514")
-    assert told.message == 'cron "17:00" has 1 fields, needs 5'
+    assert told.message == 'cron "17:00" has 1 field, needs 5'
     assert "minute hour day month weekday" in (told.hint or "")
     with pytest.raises(Refused) as refused, attempt(ada):
         rows.insert_row(ada, "rule", {"name": "x", "expression": "price < 1", "grammar": "3"})

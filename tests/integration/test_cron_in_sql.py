@@ -162,7 +162,7 @@ def test_both_judge_any_text_alike(
     [
         (
             "17:00",
-            'cron "17:00" has 1 fields, needs 5',
+            'cron "17:00" has 1 field, needs 5',
             "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays.",
         ),
         (

@@ -43,7 +43,7 @@ def test_early_buyers_with_the_gain_asked_for_become_wallets_with_a_score(two_to
 
     run = two_tokens.run(PROFILE)
 
-    assert run["result"]["summary"] == "2 tokens analysed, 1 wallets new, 1 updated"
+    assert run["result"]["summary"] == "2 tokens analysed, 1 new wallet, 1 updated"
     (wallet,) = two_tokens.all("select * from wallet")
     assert (wallet["address"], wallet["early_tokens"], wallet["score"]) == ("ann", 2, 75)
     assert [row["gain_pct"] for row in two_tokens.all("select gain_pct from wallet_token")] == [
@@ -92,7 +92,7 @@ def test_a_discovery_that_does_not_ask_leaves_nothing_to_profile(two_tokens: Any
 
     run = two_tokens.run(PROFILE)
 
-    assert run["result"]["summary"] == "0 tokens analysed, 0 wallets new, 0 updated"
+    assert run["result"]["summary"] == "0 tokens analysed, 0 new wallets, 0 updated"
     assert two_tokens.gecko.paths == []
 
 

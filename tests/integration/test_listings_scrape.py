@@ -34,7 +34,7 @@ def test_the_first_scrape_is_thorough_and_later_ones_stop_where_nothing_is_new(
     assert run["result"]["summary"] == "4 pages, 7 ads, 7 new, 0 changed"
     assert scrapes.site_server.pages() == [FULL, f"{FULL}page-2", f"{FULL}page-3", f"{FULL}page-4"]
     again = scrapes.run()
-    assert again["result"]["summary"] == "1 pages, 2 ads, 0 new, 0 changed"
+    assert again["result"]["summary"] == "1 page, 2 ads, 0 new, 0 changed"
     assert scrapes.site_server.pages() == [FULL]
     scrapes.site_server.ads["full-size"].insert(0, make_listing(90, listed=at(0.5)))
     third = scrapes.run()

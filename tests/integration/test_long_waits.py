@@ -74,7 +74,7 @@ def test_runs_that_wait_are_told_that_the_day_is_spent(
     for run_id, deferred in ((one, 10), (other, 15)):
         work(run_id, 1, task="tests.calling")
         assert (row(run_id)["state"], row(run_id)["deferred"]) == ("partial", deferred)
-        assert "3 calls per 1 day" in row(run_id)["reason"]
+        assert "3 calls a day" in row(run_id)["reason"]
 
 
 def test_runs_that_wait_for_a_disabled_upstream_are_told(

@@ -133,7 +133,7 @@ def test_a_restored_dump_works_and_its_bad_rows_are_set_aside(
     assert drive.states("good") == ["due"]
     shown = drive.one("select state from schedule_detail where name = 'bad'")["state"]
     assert shown.startswith("set aside: CronError: cron")
-    with pytest.raises(psycopg.errors.CheckViolation, match="has 1 fields, needs 5"):
+    with pytest.raises(psycopg.errors.CheckViolation, match="has 1 field, needs 5"):
         drive.sql.execute("update schedule set cron = '17:00' where name = 'bad'")
     drive.sql.execute("update schedule set cron = '@hourly' where name = 'bad'")
     drive.work()

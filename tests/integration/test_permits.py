@@ -197,12 +197,12 @@ def test_of_several_questions_as_many_are_granted_as_limits_allow(
     grants = take_many(5)
 
     assert [one.id is not None for one in grants] == [True] * 3 + [False] * 2
-    assert {(one.reason, one.cause) for one in grants[3:]} == {("3 calls per 01:00:00", "quota")}
+    assert {(one.reason, one.cause) for one in grants[3:]} == {("3 calls an hour", "quota")}
     assert [row["path"] for row in connection.execute("select path from permit order by id")] == [
         "/0", "/1", "/2",
     ]  # fmt: skip
     state = connection.execute("select * from upstream_state where upstream = 'any'").fetchone()
-    assert state["next_permit_reason"] == "3 calls per 01:00:00"
+    assert state["next_permit_reason"] == "3 calls an hour"
     assert state["spare"] == 57
 
 
@@ -291,7 +291,7 @@ def test_a_limit_lowered_holds_for_the_next_permit_and_a_raised_one_is_used_at_o
     connection.execute("update quota set calls = 8")
     raised = [take().id for _ in range(3)]
 
-    assert (lowered.id, lowered.reason) == (None, "4 calls per 01:00:00")
+    assert (lowered.id, lowered.reason) == (None, "4 calls an hour")
     assert [one is not None for one in raised] == [True, True, False]
 
 
@@ -299,7 +299,7 @@ def test_a_wide_window_is_exact_too_and_so_is_its_edit(upstream: Any, connection
     upstream(quota={"1 hour": 60, "10 minutes": 56}, concurrency=100)
     granted = [take() for _ in range(57)]
     assert [one.id is not None for one in granted] == [True] * 56 + [False]
-    assert granted[-1].reason == "56 calls per 00:10:00"
+    assert granted[-1].reason == "56 calls in 10 minutes"
     connection.execute("update permit set stamp = stamp - interval '20 minutes', settled = true")
 
     again = [take() for _ in range(5)]
@@ -308,7 +308,7 @@ def test_a_wide_window_is_exact_too_and_so_is_its_edit(upstream: Any, connection
     connection.execute("update quota set calls = 55 where per = '1 hour'")
 
     assert [one.id is not None for one in again] == [True] * 4 + [False]
-    assert again[-1].reason == "60 calls per 01:00:00"
+    assert again[-1].reason == "60 calls an hour"
     assert all(one.id is not None for one in more)
     assert (take().id, available()) == (None, 0)
 
@@ -323,7 +323,7 @@ def test_an_editors_open_transaction_stops_no_call(
 
         assert take().id is not None
 
-    assert take().reason == "1 calls per 01:00:00"
+    assert take().reason == "1 call an hour"
 
 
 def test_an_edit_makes_beat_look_again(upstream: Any, connection: Any) -> None:
@@ -366,7 +366,7 @@ def test_the_longest_wait_is_the_one_told(upstream: Any) -> None:
 
     grant = take()
 
-    assert (grant.reason, grant.window) == ("1 calls per 1 day", timedelta(days=1))
+    assert (grant.reason, grant.window) == ("1 call a day", timedelta(days=1))
     assert 86390 < grant.wait <= 86400
 
 

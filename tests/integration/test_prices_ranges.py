@@ -168,7 +168,7 @@ def test_retention_deletes_what_is_old_in_slices_and_keeps_the_rest(prices: Any)
     }
     assert bars == {"stooq": 11, "alpha_vantage": 20}
     assert prices.one("select count(*) as n from token_snapshot")["n"] == 1
-    assert prices.run("tasks.upkeep.retention")["result"]["summary"] == "0 rows deleted"
+    assert prices.run("tasks.upkeep.retention")["result"]["summary"] == "nothing to delete"
 
 
 def test_a_range_whose_sessions_have_not_ended_costs_no_call(prices: Any) -> None:

@@ -88,7 +88,7 @@ def test_a_spent_calendar_quota_is_free_at_midnight(upstream: Any, connection: A
 
     grant = take()
 
-    assert grant.reason == f"1 calls per 1 day of {zone}"
+    assert grant.reason == f"1 call a day of {zone}"
     assert grant.window == timedelta(days=1)
     expected = connection.execute(
         "select extract(epoch from ((clock_timestamp() at time zone %s)::date + 1)"

@@ -320,7 +320,7 @@ def test_apply_shows_the_difference_and_does_all_or_nothing(
     broken = file.replace("0 9 * * *", "17:00")
     done = cli("apply", "-", "--yes", given=broken)
     assert done.exit_code == 4
-    assert 'cron "17:00" has 1 fields, needs 5' in done.stderr
+    assert 'cron "17:00" has 1 field, needs 5' in done.stderr
     assert only(connection)["every"] == timedelta(hours=1)
     done = cli(
         "apply",

@@ -276,7 +276,7 @@ def test_the_days_quota_is_spent_not_waited_for(upstream: Any) -> None:
     UpstreamClient().get("generic", "/1")
     UpstreamClient().get("generic", "/2")
 
-    with pytest.raises(QuotaSpent, match="2 calls per 1 day"):
+    with pytest.raises(QuotaSpent, match="2 calls a day"):
         UpstreamClient().get("generic", "/3")
 
 

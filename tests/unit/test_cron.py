@@ -19,7 +19,7 @@ FORMS = "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("17:00", 'cron "17:00" has 1 fields, needs 5', FORMS),
+        ("17:00", 'cron "17:00" has 1 field, needs 5', FORMS),
         ("", 'cron "" has 0 fields, needs 5', FORMS),
         ("0 0 * * *;", 'cron "" has 0 fields, needs 5', FORMS),
         ("0 0 0 * * *", 'cron "0 0 0 * * *" has 6 fields, needs 5', FORMS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 from importlib.metadata import packages_distributions
@@ -171,3 +172,24 @@ def test_every_finding_from_outside_has_a_test() -> None:
     )
 
     assert {int(number) for number in marks} == set(range(1, 34))
+
+
+#: What people count.  A number before one of these words is said by `count_words`.
+COUNTED = re.compile(
+    r"^ (?:more |new )?(?:runs(?= (?:of|are|will|well))|schedules|rules|rows|items|batches|notices|messages|changes|channels|ads|cards|calls"
+    r"|tokens|wallets|sessions|markets|fields|files|pages|bars|quotas|processes|troubles)\b"
+)
+
+
+def test_a_number_of_things_is_said_by_the_one_formatter() -> None:
+    wrong = []
+    for path in PRODUCTION:
+        for text in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(text, ast.JoinedStr):
+                continue
+            for number, after in itertools.pairwise(text.values):
+                counts = isinstance(number, ast.FormattedValue) and isinstance(after, ast.Constant)
+                constant = counts and isinstance(number.value, ast.Name) and number.value.id.isupper()
+                if counts and not constant and COUNTED.match(str(after.value)):
+                    wrong.append((str(path.relative_to(ROOT)), ast.unparse(text)))
+    assert wrong == []

@@ -15,6 +15,7 @@ from rich.console import Console
 from sandbox import display
 from sandbox.__main__ import main
 from sandbox.executing import _run, extras
+from sandbox.folding import Repeats
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,37 @@ def test_a_runs_line_shows_words_of_others_as_they_are() -> None:
 
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "✘ prices-demo      KeyError: ['a'] [/red] [bold]  1.2 s" in shown
+
+
+def ended(name: str, summary: str, *, idle: bool = False) -> dict[str, Any]:
+    return {"name": name, "state": "succeeded", "summary": summary, "seconds": 0.1, "idle": idle}
+
+
+def test_runs_that_say_nothing_new_are_counted_and_printed_once_a_minute() -> None:
+    repeats = Repeats(0.0)
+    idle = ended("send-notices", "nothing to send", idle=True)
+
+    assert [len(repeats.take(idle)) for _ in range(312)] == [0] * 312
+    assert [len(repeats.take(ended("prices-demo", "all fresh"))) for _ in range(3)] == [1, 0, 0]
+    assert repeats.due(59.0) == []
+    assert [(row["name"], row["times"]) for row in repeats.due(60.0)] == [
+        ("prices-demo", 2),
+        ("send-notices", 312),
+    ]
+    assert repeats.due(120.0) == []
+
+
+def test_what_was_counted_is_printed_before_a_run_that_ends_otherwise() -> None:
+    repeats = Repeats(0.0)
+    for summary in ("all fresh", "all fresh"):
+        repeats.take(ended("prices-demo", summary))
+
+    shown = repeats.take(ended("prices-demo", "5 refreshed"))
+
+    assert [(row["summary"], row.get("times")) for row in shown] == [
+        ("all fresh", 1),
+        ("5 refreshed", None),
+    ]
 
 
 @pytest.fixture

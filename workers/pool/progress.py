@@ -47,7 +47,8 @@ def sentence(row: Mapping[str, Any]) -> str:
     """A run's progress, e.g. ``12/500 items, 1 failed, about 9 minutes left``."""
     if row["ended"]:
         return f"{row['state']}: {row['summary'] or ''}".rstrip(": ")
-    parts = [f"{row['items']} items"]
+    total = int(row["items"].rpartition("/")[2])
+    parts = [f"{row['items']} {'item' if total == 1 else 'items'}"]
     if row["failed"]:
         parts.append(f"{row['failed']} failed")
     if row["time_left"]:

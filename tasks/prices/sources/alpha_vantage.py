@@ -20,6 +20,7 @@ from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.settings import settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
+from workers.words import count_words
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
@@ -208,7 +209,9 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
         _require(symbol, about.get("2. Symbol"))
     bars = [bar for day, row in series.items() if (bar := _bar(day, row)) is not None]
     if series and not bars:
-        raise BrokenResponse(UPSTREAM, f"none of the {len(series)} rows of {symbol} is a bar")
+        raise BrokenResponse(
+            UPSTREAM, f"none of {count_words(len(series), 'row')} of {symbol} is a bar"
+        )
     return sorted(bars, key=lambda bar: bar.date)
 
 

@@ -17,6 +17,7 @@ from tasks.prices.symbols import NEW_YORK, market_of
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
+from workers.words import count_words
 
 UPSTREAM = NAME = "stooq"
 #: Ending of Stooq's symbols by exchange.
@@ -112,5 +113,5 @@ def parse(text: str, symbol: str) -> list[Bar]:
     table = list(values.rows(text, UPSTREAM))
     bars = [bar for row in table if (bar := parse_row(row)) is not None]
     if table and not bars:
-        raise BrokenResponse(UPSTREAM, f"none of the {len(table)} rows of {symbol} is a bar")
+        raise BrokenResponse(UPSTREAM, f"none of {count_words(len(table), 'row')} of {symbol} is a bar")
     return sorted(bars, key=lambda bar: bar.date)
