@@ -93,7 +93,8 @@ def _new(connection: Connection, span: timedelta) -> str:
     """What the watches found, as in: 3 new tokens, 12 new ads."""
     found = {row.domain: row.new for row in connection.execute(_NEW, {"span": span})}
     watches = registry.by_domain().items()
-    return ", ".join(f"{found.get(name) or 0} {one.digest}" for name, one in watches if one.digest)
+    each = ((found.get(name) or 0, one.digest) for name, one in watches if one.digest)
+    return ", ".join(count_words(new, words.removesuffix("s"), words) for new, words in each)
 
 
 def summary(counts: Mapping[str, int]) -> str:

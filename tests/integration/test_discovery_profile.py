@@ -228,7 +228,7 @@ def test_a_pool_that_is_not_listed_is_out_of_reach_and_not_asked_for_again(two_t
     run = profiled(two_tokens)
 
     assert (run["state"], run["done"]) == ("succeeded", 2)
-    assert run["result"]["summary"].endswith(", 1 tokens out of reach")
+    assert run["result"]["summary"].endswith(", 1 token out of reach")
     notes = two_tokens.all("select note from token_profile where note is not null")
     assert notes == [{"note": "GeckoTerminal does not know the chain or the pool"}]
     two_tokens.gecko.paths.clear()
@@ -260,7 +260,7 @@ def test_trades_of_which_none_is_the_token_s_tell_nothing_and_say_so(
 
     run = profiled(discovery)
 
-    assert run["result"]["summary"].endswith(", 1 tokens out of reach")
+    assert run["result"]["summary"].endswith(", 1 token out of reach")
     note = discovery.one("select note from token_profile")["note"]
     assert note == f"none of {count} trades is one of the token"
 
@@ -349,7 +349,7 @@ def test_a_token_older_than_a_day_is_out_of_reach_and_costs_no_call(discovery: A
     run = discovery.run(PROFILE)
 
     assert discovery.gecko.paths == []
-    assert run["result"]["summary"].endswith(", 1 tokens out of reach")
+    assert run["result"]["summary"].endswith(", 1 token out of reach")
     note = discovery.one("select note from token_profile")["note"]
     assert note.startswith("early trades are out of reach: none before ")
 

@@ -293,7 +293,7 @@ def test_the_digest_tells_a_day_and_an_empty_day_tells_nothing(here: Any) -> Non
         return str(row["summary"])
 
     here.sql.execute("truncate change")
-    assert digest() == "told on 0 channels"
+    assert digest() == "nothing to tell"
     here.sql.execute(
         "insert into run (id, schedule, task, trigger, due_at, state, queue, started_at, finished_at, result, error,"
         " total, failed)"
@@ -303,11 +303,11 @@ def test_the_digest_tells_a_day_and_an_empty_day_tells_nothing(here: Any) -> Non
         " from unnest(array['succeeded', 'partial', 'failed']) s"
     )
 
-    assert digest() == "told on 1 channels"
+    assert digest() == "told on 1 channel"
 
     text = here.one("select content ->> 'text' as text from notice")["text"]
     assert text == (
-        "1 runs well, 1 partial, 1 failed, 0 missed, 0 late; 9 new tokens, 0 new ads\n\nFailed\n- discovery: no answer"
+        "1 run well, 1 partial, 1 failed, 0 missed, 0 late; 9 new tokens, 0 new ads\n\nFailed\n- discovery: no answer"
         "\n\nPartial\n- discovery: 499 of 500 items failed: no answer"
     )
 

@@ -133,7 +133,7 @@ def test_an_ad_that_may_be_one_of_those_not_readable_is_not_missed(strict: Any, 
         assert strict.run()["result"]["counts"].get("unchanged_pages", 0) == 0
         assert strict.ad(2)["status"] == "active"
     assert reason(strict) == (
-        "complete: last page; 1 cards not readable, so that no ad counts as missed"
+        "complete: last page; 1 card not readable, so that no ad counts as missed"
     )
     del shown[1]
     strict.run()

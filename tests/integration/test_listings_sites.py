@@ -151,7 +151,7 @@ def test_another_site_is_added_by_sql_alone(scrapes: Any) -> None:
     )
     preview = typed("preview", "flea", "--json")
     assert preview.exit_code == 0, preview.output
-    assert "page 2: 1 ads read, 0 of them not on page 1" in preview.stderr
+    assert "page 2: 1 ad read, 0 of them not on page 1" in preview.stderr
     assert "check page_path" in preview.stderr
     assert json.loads(preview.stdout)[0]["external_id"] == "a-7"
     run = scrapes.run(site="flea", max_pages=1, initial_scrape_days=365)
