@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "words"
-down_revision = "rule_trouble"
+down_revision = "console_scale"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0016_words.sql").read_text())
+    run_sql((HERE / "0017_words.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0016_words_down.sql").read_text())
+    run_sql((HERE / "0017_words_down.sql").read_text())
