@@ -9,8 +9,12 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 
+# From an edited row to a finished run and a sent notice; people at the console.
+WHOLE_PATH := tests/e2e/test_row_to_run.py tests/e2e/test_fourth_watch.py tests/e2e/test_many_slots.py \
+	tests/e2e/test_workers_share_demand.py tests/e2e/test_notice_latency.py tests/integration/test_console_writes.py
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock engine-test fuzz history bench chaos docs env psql schema lock clean
+.PHONY: help run test check stock whole-path audit engine-test fuzz history bench chaos docs env psql schema lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +38,14 @@ stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
 	tests/integration/test_advisory_locks_and_notify.py
 	@$(BIN)/python tests/bench/bench_burst.py --short --postgres "$$WATCHKEEPER_TEST_POSTGRES"
+
+whole-path: $(VENV)/.dev ## the whole path and a minute of chaos on other servers: PG=pgbouncer, REDIS=sentinel or a program
+	@WATCHKEEPER_TEST_POOLER=$(PG) WATCHKEEPER_TEST_SENTINEL=$(filter sentinel,$(REDIS)) \
+	WATCHKEEPER_TEST_REDIS=$(filter-out sentinel valkey,$(REDIS)) \
+	sh -c '$(BIN)/python -m pytest -q $(WHOLE_PATH) && $(BIN)/python tests/faults/chaos.py --minutes 1 --seed 1'
+
+audit: $(VENV)/.dev ## the image's SBOM, and known vulnerabilities of what is in it, into .audit/
+	@$(BIN)/python .ci/audit.py .audit
 
 chaos: $(VENV)/.dev ## kills, restarts, wrong clocks, and each safety rule broken on purpose
 	@$(BIN)/python -m pytest -q tests/faults
@@ -65,7 +77,7 @@ schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
 
 lock: $(VENV)/.dev ## renew the lock files
 	@$(PIP) install uv
-	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra calendars --extra apprise --extra browser --group build --group docs --group dev"; do \
+	@set -e; for spec in "production:--group build" "browser:--extra browser --group build" "calendars:--extra calendars --group build" "run:--extra sandbox --group build" "dev:--extra sandbox --extra calendars --extra apprise --extra browser --group build --group docs --group dev"; do \
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	pyproject.toml $${spec#*:} -o requirements/$${spec%%:*}.lock; done
 

@@ -26,8 +26,11 @@ def binary() -> Path:
 
 
 class ValkeyServer:
-    def __init__(self, folder: Path, port: int, *, durable: bool = False) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, durable: bool = False, program: Path | None = None
+    ) -> None:
         self.folder = folder
+        self._program = program
         self.port = port
         self._durable = durable
         self.process: Process | None = None
@@ -39,7 +42,7 @@ class ValkeyServer:
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = Process(
-            [str(binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            [str(self._program or binary()), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "yes" if self._durable else "no", "--dir", str(self.folder),
              "--maxmemory-policy", "noeviction"],
             log=self.folder / "valkey.log",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers import sentinel
 from workers.pool import broker
 from workers.settings import DEFAULT_QUEUE, settings
 
@@ -9,7 +10,7 @@ from workers.settings import DEFAULT_QUEUE, settings
 broker.patch_kombu()
 
 broker_url = settings().broker_url.get_secret_value()
-broker_transport_options = broker.TRANSPORT_OPTIONS
+broker_transport_options = {**broker.TRANSPORT_OPTIONS, **sentinel.transport_options()}
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 result_backend = None

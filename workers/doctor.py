@@ -152,9 +152,11 @@ def _migrations(connection: Any) -> str | None:
 def _broker() -> str | None:
     from kombu import Connection
 
+    from workers import sentinel
+
     url = setting("broker_url") or DEFAULT_BROKER_URL
     try:
-        broker: Any = Connection(url, connect_timeout=3)
+        broker: Any = Connection(url, connect_timeout=3, transport_options=sentinel.transport_options())
         where = f"{broker.hostname}, port {broker.port or broker.default_port}"
     except Exception:
         return "WATCHKEEPER_BROKER_URL is no address: write redis://:password@host:port/number"
@@ -220,12 +222,18 @@ def doctor(as_json: bool) -> None:
     """Check the installation and view trouble; exit 1 on errors, not on warnings."""
     import psycopg
 
+    from workers.calendars import exchanges
+
     results: list[dict[str, Any]] = []
+    notes = {"calendars": exchanges.shipped_until()}
 
     def report(name: str, trouble: str | None, *, wrong: bool) -> None:
-        results.append({"check": name, "ok": not wrong, "trouble": trouble})
+        note = notes.get(name)
+        results.append({"check": name, "ok": not wrong, "trouble": trouble, "note": note})
         if not as_json:
             _print(name, trouble, wrong=wrong)
+            if note:
+                click.echo(f"  {name:<11} {note}")
 
     try:
         with connect() as connection:

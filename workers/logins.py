@@ -28,12 +28,10 @@ select format('revoke execute on function %s from public', oid::regprocedure) fr
    and has_function_privilege('public', oid, 'execute')
 """
 #: Settings of a login, for poolers, which pass no start-up options on.
-_TIMEOUTS = {
-    "console": {
-        "lock_timeout": "5s",
-        "statement_timeout": "30s",
-        "idle_in_transaction_session_timeout": "60s",
-    }
+_SESSION = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "timezone": "UTC"}
+_SETTINGS = {
+    "console": {**_SESSION, "statement_timeout": "30s"},
+    "service": {**_SESSION, "statement_timeout": "60s"},
 }
 _UNLIMITED = "select name from login_without_limits"
 
@@ -110,7 +108,7 @@ def _login(connection: Driver, group: str, name: str, password: str) -> None:
     )
     # A role's settings do not pass to its members: each login has its own.
     connection.execute(sql.SQL("alter role {} set jit = off").format(sql.Identifier(name)))
-    for setting, value in _TIMEOUTS.get(group, {}).items():
+    for setting, value in _SETTINGS.get(group, {}).items():
         connection.execute(
             sql.SQL("alter role {} set {} = {}").format(
                 sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)

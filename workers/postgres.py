@@ -51,6 +51,17 @@ def database_dsn() -> str:
     return libpq_dsn(setting("database_url") or DEFAULT_URL)
 
 
+def is_pooled() -> bool:
+    """Whether the address is a transaction pooler's: each transaction may have another session."""
+    return (setting("listen") or "").lower() in {"0", "off", "f", "false", "n", "no"}
+
+
 def connect_args(application: str) -> dict[str, Any]:
-    """Arguments of libpq for ``application`` (shown in pg_stat_activity and in the audit)."""
-    return {**KEEPALIVE, "application_name": application, "options": SESSION_OPTIONS}
+    """Arguments of libpq for ``application`` (shown in pg_stat_activity and in the audit).
+
+    Behind a pooler the settings of the session are those of the login, and nothing is prepared.
+    """
+    session: dict[str, Any] = (
+        {"prepare_threshold": None} if is_pooled() else {"options": SESSION_OPTIONS}
+    )
+    return {**KEEPALIVE, "application_name": application, **session}

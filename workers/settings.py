@@ -51,7 +51,14 @@ class Settings(BaseSettings):
     )
     broker_url: SecretStr = Field(
         SecretStr(DEFAULT_BROKER_URL),
-        description="Redis, for messages only: redis://host:port/number",
+        description="Redis, for messages only: redis://host:port/number; with Sentinel"
+        " sentinel://host:26379/number;sentinel://…",
+    )
+    broker_master: str | None = Field(
+        None, description="Name under which Sentinel watches the Redis of sentinel:// addresses"
+    )
+    sentinel_password: SecretStr | None = Field(
+        None, description="Password of the Sentinels themselves, where they have one"
     )
     alpha_vantage_api_key: SecretStr | None = Field(
         None, description="Key for Alpha Vantage; without it price runs fail with a hint"
@@ -97,7 +104,9 @@ class Settings(BaseSettings):
         description="How long due times are gathered while over 50 a second come due (seconds)",
     )
     listen: bool = Field(
-        True, description="LISTEN for edits; false: poll only (behind a transaction pooler)"
+        True,
+        description="LISTEN for edits; false behind a transaction pooler (PgBouncer): beat looks"
+        " ten times a second, no statement is prepared",
     )
     relax_intervals: bool = Field(
         False,

@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
 from workers.db import Driver
-from workers.postgres import connect_args
+from workers.postgres import connect_args, is_pooled
 from workers.settings import settings
 
 #: Beat wants few rows of large tables, by their keys.  Its statements are prepared once, perhaps while
@@ -40,7 +40,9 @@ class Unreadable:
 def connect() -> Driver:
     """A connection for beat's own statements, each of which commits by itself outside a transaction."""
     connection: Driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
-    connection.execute(FAVOUR_INDEXES)
+    # Behind a pooler the session is not beat's own, and each statement is planned when it is executed.
+    if not is_pooled():
+        connection.execute(FAVOUR_INDEXES)
     return connection
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,26 @@ def test_the_image_runs_as_a_user_without_rights_and_has_no_compiler() -> None:
     text = (ROOT / "Dockerfile").read_text()
     last = text[text.rindex("FROM ") :]
 
-    assert re.search(r"^USER watchkeeper$", last, re.MULTILINE)
+    assert re.search(r"^USER 10001$", last, re.MULTILINE)
     assert "gcc" not in text
     assert "build-essential" not in text
     assert "pip install" not in last
+
+
+def test_the_base_of_the_image_is_pinned_by_an_argument() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}", "${PYTHON_IMAGE}"]
+    assert SERVICES["migrate"]["build"]["args"]["PYTHON_IMAGE"] == "${PYTHON_IMAGE:-python:3.13-slim}"
+
+
+def test_hadolint_has_nothing_to_say_about_the_image() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), "--no-color", ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.fixture

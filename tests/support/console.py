@@ -93,14 +93,17 @@ class Console:
 
 @pytest.fixture
 def new_console(
-    database: Any, connection: Any, postgres_server: Any
+    database: Any, connection: Any, postgres_server: Any, pooler: Any
 ) -> Iterator[Callable[..., Console]]:
     """``new_console(url="https://…")`` serves the console of this test's database on a free port."""
     ends: list[Callable[[], None]] = []
 
     def make(**settings: Any) -> Console:
         port = free_port()
-        config = Config(postgres_server.login("console", database.name), port=port, **settings)
+        login = postgres_server.login("console", database.name)
+        if pooler is not None:
+            login = pooler.through(login)
+        config = Config(login, port=port, **settings)
         app = create_app(config)
         server = server_of(app, config)
         thread = threading.Thread(target=server.run, daemon=True)

@@ -70,7 +70,7 @@ class Engine:
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-        self.run("make", "env")
+        self.recipe("Compose", lines=slice(0, 1))
 
     def build(self) -> None:
         """Build the image in the host's network, from which the package index is reached."""
@@ -164,10 +164,21 @@ class Engine:
             )
         )  # fmt: skip
 
-    def recipe(self, heading: str, block: int = 0) -> None:
-        """Run each line of a code block of docs/production.md."""
-        page = (ROOT / "docs" / "production.md").read_text()
-        section = page.split(f"### {heading}\n")[1].split("\n### ")[0]
-        blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-        for line in blocks[block].strip().splitlines():
+    def recipe(self, heading: str, block: int = 0, *, lines: slice = slice(None)) -> None:
+        """Run the lines of a code block of docs/production.md; a test compares calls and page."""
+        for line in blocks(heading)[block].strip().splitlines()[lines]:
             self.run("bash", "-ec", line)
+
+    def recipes(self, heading: str) -> None:
+        """Run all blocks below this heading."""
+        for block in range(len(blocks(heading))):
+            self.recipe(heading, block)
+
+
+def blocks(heading: str) -> list[str]:
+    """The blocks of shell below a heading of docs/production.md."""
+    page = (ROOT / "docs" / "production.md").read_text()
+    (section,) = re.findall(
+        rf"^#+ {re.escape(heading)}\n(.*?)(?=^##+ |\Z)", page, re.MULTILINE | re.DOTALL
+    )
+    return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)

@@ -1,4 +1,7 @@
-"""Real Postgres: one server a session, one migrated template, a clone of it a test."""
+"""Real Postgres: one server a session, one migrated template, a clone of it a test.
+
+With WATCHKEEPER_TEST_POOLER=pgbouncer beat and workers reach it through PgBouncer in transaction mode.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from psycopg.rows import dict_row
 
 from sandbox import folders
 from sandbox.postgres import PostgresServer
+from tests.support.pgbouncer import PgBouncer
 from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +56,17 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
     server = start_server(lambda port: PostgresServer(scratch / "postgres", port, fast=True))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pooler(scratch: Path, postgres_server: PostgresServer) -> Iterator[PgBouncer | None]:
+    """Between beat or workers and Postgres, where the environment wants it."""
+    if not os.environ.get("WATCHKEEPER_TEST_POOLER"):
+        yield None
+        return
+    server = start_server(lambda port: PgBouncer(scratch / "pgbouncer", port, postgres_server))
     yield server
     server.stop()
 
@@ -102,12 +117,18 @@ def forget_caches() -> None:
 
 @pytest.fixture
 def database(
-    postgres_server: PostgresServer, migrated_template: str, monkeypatch: pytest.MonkeyPatch
+    postgres_server: PostgresServer,
+    migrated_template: str,
+    pooler: PgBouncer | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} template {migrated_template} owner owner")
     url = postgres_server.login("service", name)
+    if pooler is not None:
+        url = pooler.through(url)
+        monkeypatch.setenv("WATCHKEEPER_LISTEN", "false")
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", url)
     forget_caches()
     yield Database(url, name, postgres_server.url(name))

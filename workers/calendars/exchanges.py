@@ -36,3 +36,14 @@ def ends_soon(mic: str, today: date) -> str | None:
         return None
     until = f"end on {shipped.last}" if shipped else "are not in the table of this release"
     return f"sessions of {mic} {until}; install a newer release or the extra watchkeeper[calendars]"
+
+
+def shipped_until() -> str:
+    """When the shipped table ends, exchange by exchange where they differ."""
+    ends: dict[date, list[str]] = {}
+    for mic in session_table.exchanges():
+        if shipped := session_table.exchange(mic):
+            ends.setdefault(shipped.last, []).append(mic)
+    last = max(ends)
+    early = [f"of {', '.join(ends[day])} on {day}" for day in sorted(ends) if day != last]
+    return "; ".join([f"the shipped sessions end on {last}", *early])

@@ -13,7 +13,7 @@ import click
 
 from workers.cli import surface
 from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, fail, say
-from workers.postgres import connect_args, database_dsn
+from workers.postgres import connect_args, database_dsn, is_pooled
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -49,6 +49,8 @@ def connect() -> Any:
     from psycopg.rows import dict_row
 
     arguments = {**connect_args(surface.program()), "connect_timeout": 5}
+    if is_pooled():
+        arguments["cursor_factory"] = _telling_cursor()
     try:
         connection = psycopg.connect(database_dsn(), autocommit=True, row_factory=dict_row, **arguments)
     except psycopg.ProgrammingError:
@@ -58,8 +60,22 @@ def connect() -> Any:
         )  # fmt: skip
     connection.add_notice_handler(_print_notice)
     _read_infinity(connection)
-    connection.execute(SESSION, _who(local=False))
+    if not is_pooled():
+        connection.execute(SESSION, _who(local=False))
     return connection
+
+
+def _telling_cursor() -> Any:
+    """Behind a pooler the session is everybody's: each transaction is told who asks."""
+    import psycopg
+
+    class Telling(psycopg.Cursor[Any]):
+        def execute(self, *args: Any, **how: Any) -> Any:
+            with self.connection.transaction():
+                super().execute(SESSION, _who(local=True))
+                return super().execute(*args, **how)
+
+    return Telling
 
 
 def _who(*, local: bool) -> dict[str, Any]:

@@ -10,10 +10,13 @@ import base64
 import json
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
+
+from workers import sentinel
 
 #: The task that a doorbell starts; its argument is the queue.
 SESSION = "workers.execution.session"
@@ -24,6 +27,7 @@ MAX_SCANNED = 200
 #: What a broker that cannot be reached raises.
 UNREACHABLE = (redis.RedisError, BrokerError, OSError)
 
+_CONNECTION: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 5, "protocol": 2}
 _MARK = f'"{SESSION}"'.encode()
 
 
@@ -52,9 +56,13 @@ def channel(app: Celery) -> str:
 def client(app: Celery) -> redis.Redis | None:
     """Redis by itself; None when the broker is another, or has settings that only Celery knows."""
     url = str(app.conf.broker_write_url or app.conf.broker_url)
-    if not url.startswith(("redis://", "rediss://")) or app.conf.broker_use_ssl:
+    if app.conf.broker_use_ssl:
         return None
-    return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, protocol=2)
+    if url.startswith(sentinel.SCHEME):
+        return sentinel.master(url, app.conf.broker_transport_options, **_CONNECTION)
+    if not url.startswith(("redis://", "rediss://")):
+        return None
+    return redis.Redis.from_url(url, **_CONNECTION)
 
 
 class Doorbells:

@@ -20,7 +20,6 @@ from psycopg.rows import dict_row
 
 from sandbox.postgres import PostgresServer
 from sandbox.processes import Process, free_port
-from sandbox.valkey import ValkeyServer
 from tests.support.chaos.plan import (
     BEHIND_NETWORKS,
     DAY_FIRST,
@@ -30,9 +29,12 @@ from tests.support.chaos.plan import (
     TRACES,
     UPSTREAMS,
 )
+from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import forget_caches
 from tests.support.proxy import Proxy
+from tests.support.sentinel import SentinelServers
 from tests.support.servers import start_server
+from tests.support.valkey import broker, settings_of
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -109,7 +111,10 @@ class Cluster:
         self.folder = folder
         self._slots = slots
         self.postgres = start_server(lambda port: PostgresServer(folder / "postgres", port, fast=True))
-        self.valkey = start_server(lambda port: ValkeyServer(folder / "valkey", port))
+        self.valkey = broker(folder / "valkey")
+        self.pooler: PgBouncer | None = None
+        if os.environ.get("WATCHKEEPER_TEST_POOLER"):
+            self.pooler = start_server(lambda port: PgBouncer(folder / "pooler", port, self.postgres))
         self.ports = {name: free_port() for name in UPSTREAMS}
         self._broken = broken
         self.parts: dict[str, Part] = {}
@@ -128,12 +133,15 @@ class Cluster:
         """Tables, schedules, then the parts."""
         env = {
             "WATCHKEEPER_DATABASE_URL": self.postgres.login("service"),
-            "WATCHKEEPER_BROKER_URL": self.valkey.url,
+            **settings_of(self.valkey),
             "WATCHKEEPER_LEASE_SECONDS": str(LEASE),
             "WATCHKEEPER_RESEND_AFTER_SECONDS": "3",
             "WATCHKEEPER_SWEEP_SECONDS": "3",
             "WATCHKEEPER_RELAX_INTERVALS": "true",
         }
+        if self.pooler is not None:
+            url = self.pooler.through(env["WATCHKEEPER_DATABASE_URL"])
+            env.update(WATCHKEEPER_DATABASE_URL=url, WATCHKEEPER_LISTEN="false")
         os.environ.update({**env, **self.postgres.migrate_env()})
         self._fill()
         for name in self.postgres.migrate_env():
@@ -160,10 +168,11 @@ class Cluster:
         if part not in BEHIND_NETWORKS:
             return env
         changed = dict(env)
-        for what, port, name in (
-            ("Postgres", self.postgres.port, "WATCHKEEPER_DATABASE_URL"),
-            ("Redis", self.valkey.port, "WATCHKEEPER_BROKER_URL"),
-        ):
+        ways = [("Postgres", (self.pooler or self.postgres).port, "WATCHKEEPER_DATABASE_URL")]
+        # Sentinel names the server itself, so that there is no way around it to break.
+        if not isinstance(self.valkey, SentinelServers):
+            ways.append(("Redis", self.valkey.port, "WATCHKEEPER_BROKER_URL"))
+        for what, port, name in ways:
             network = Network(part, what, port)
             self.networks.append(network)
             changed[name] = env[name].replace(f":{port}/", f":{network.port}/")
@@ -263,6 +272,8 @@ class Cluster:
         """End every fault."""
         if not self.postgres.answers():
             self.postgres.start()
+        if self.pooler is not None and not self.pooler.answers():
+            self.pooler.start()
         if not self.valkey.answers():
             self.valkey.start()
         for part in self.parts.values():
@@ -283,5 +294,7 @@ class Cluster:
                 part.process.stop(grace=4.0)
         for network in self.networks:
             network.stop()
+        if self.pooler is not None:
+            self.pooler.stop()
         self.valkey.stop()
         self.postgres.stop()

@@ -38,6 +38,8 @@ class Faults:
             (2, self.ask), (3, self.cut_network), (2, self.freeze_network), (3, self.raise_quota),
             (2, self.ring_again),
         ]  # fmt: skip
+        if cluster.pooler is not None:
+            self.faults.append((3, self.kill_pooler))
 
     def strike(self) -> None:
         """One fault, or an edit as people make them."""
@@ -124,6 +126,16 @@ class Faults:
             self.cluster.postgres.kill()
             self.let_pass(seconds)
             self.cluster.postgres.start()
+        return f"for {seconds:.1f} s"
+
+    def kill_pooler(self) -> str:
+        """Every session ends, and there is none for a while."""
+        seconds = self.rng.choice([0.0, 1.6 * LEASE])
+        assert self.cluster.pooler is not None
+        with self._without_postgres():
+            self.cluster.pooler.kill()
+            self.let_pass(seconds)
+            self.cluster.pooler.start()
         return f"for {seconds:.1f} s"
 
     def restart_postgres(self) -> str:
