@@ -38,9 +38,9 @@ ALLOWED = {
     "watch found token": EVALUATING,
     "watch found quote": EVALUATING,
     "watch test price>5": EVALUATING,
-    # kombu loads Django where it is installed, as the tests of moving from it have it.
+    # kombu loads Django and msgpack where they are installed, as development has them.
     "doctor": BASE | {"kombu", "amqp", "vine", "redis", "packaging", "tzdata", "tzlocal", "dateutil", "six", "async_timeout",
-               "billiard", "yaml", "opentelemetry", "django"},
+               "billiard", "yaml", "opentelemetry", "django", "msgpack"},
     "completion bash": HELP,
     "--help": HELP,
 }  # fmt: skip
