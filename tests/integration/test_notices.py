@@ -49,6 +49,20 @@ def test_a_new_ad_that_fits_reaches_webhook_and_mailbox_once(
     assert "Subject: [Watchkeeper] New match for: hd650: Sennheiser HD 650" in mail["text"]
 
 
+def test_a_mail_that_the_server_took_counts_as_an_answered_call(
+    watched: Any, people: Any, make_listing: Any
+) -> None:
+    people.channel("email")
+    people.rule("hd650", 'title contains "HD 650" and price < 300')
+    add(watched, make_listing(2, title="Sennheiser HD 650", price="220 USD"))
+    watched.run()
+    people.send()
+
+    assert people.in_mailbox()
+    (call,) = people.all("select status from permit where upstream = 'smtp'")
+    assert call["status"] == 200
+
+
 def test_whoever_writes_notices_asks_for_the_sender_in_the_same_transaction(
     watched: Any, people: Any, make_listing: Any
 ) -> None:

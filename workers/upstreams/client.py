@@ -165,13 +165,15 @@ class UpstreamClient(PermitHolder):
     def permit(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
         """Acquire a permit for a call that is not HTTP; yields the seconds left.
 
-        Inside it an OSError becomes Unavailable.
+        Inside it an OSError becomes Unavailable. What ends without an error counts as answered, as 200.
         """
         deadline = self._begin(timeout)
         permit = self._acquire(upstream, deadline, what)
+        status: int | None = None
         try:
             with until(deadline):
                 yield deadline - time.monotonic()
+            status = 200
             self._recovered(upstream)
         except network.Refused as refused:
             raise AddressRefused(upstream, str(refused)) from None
@@ -182,7 +184,7 @@ class UpstreamClient(PermitHolder):
         finally:
             # A call that ran out of time may still be in flight: its permit ends with its lease.
             if time.monotonic() < deadline:
-                self._answered(permit, None)
+                self._answered(permit, status)
 
     def _follow(self, request: Request, deadline: float, site: str | None = None) -> Response:
         """Follow redirects to the final response; raise the error that it stands for.
