@@ -102,7 +102,7 @@ with sign as materialized (
                where not o.alive and o.role = s.role and (o."group" = s."group" or o.queues @> s.queues) and o.seen_at >= s.seen_at)
 ), at_work as not materialized (
     select s.* from schedule s
-     where s.enabled and not coalesce(s.paused_until > clock_timestamp(), false)
+     where s.enabled and not coalesce(s.paused_until > statement_timestamp(), false)
 )
 select 'failing' as kind, s.name as subject,
        s.name || ' failed' || case when st.consecutive_failures > 1 then ' ' || st.consecutive_failures || ' times in a row' else '' end as title,
@@ -123,7 +123,7 @@ select 'late', s.name, s.name || ' is late',
        'error', st.claim_at
   from at_work s join schedule_state st on st.schedule = s.name
  where st.tripped_at is null and st.error is null
-   and not (select paused from pause_switch) and st.claim_at < clock_timestamp() - interval '1 minute'
+   and not (select paused from pause_switch) and st.claim_at < statement_timestamp() - interval '1 minute'
 union all
 select 'set aside', s.name, s.name || ' is set aside: beat cannot plan it', st.error, 'error', st.error_at
   from at_work s join schedule_state st on st.schedule = s.name where st.error is not null
