@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     run.set_defaults(do=_run)
     execute = commands.add_parser("exec", help="run one command with servers and upstreams of its own")
     execute.add_argument(
-        "--with", dest="with_", default="", metavar="PARTS", help="also beat=2,worker=1,flower=1"
+        "--with", dest="with_", default="", metavar="PARTS", help="also beat=2,worker=1,console,flower"
     )
     execute.add_argument("command", nargs=argparse.REMAINDER)
     execute.set_defaults(do=_execute)

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from sandbox import folders
+from sandbox import folders, web
 from sandbox.environment import Environment
 from sandbox.places import DEPLOY
 from sandbox.processes import NotStarted, is_port_lost
 from workers.pool.broker import queue_names
 
 #: What ``--with`` may start besides the services and the imitations.
-EXTRAS = ("beat", "worker", "flower")
+EXTRAS = ("beat", "worker", "console", "flower")
 PREFIX = "watchkeeper-exec-"
 #: Attempts with other ports when another program took one first.
 MAX_ATTEMPTS = 5
@@ -83,11 +83,14 @@ def execute(command: Sequence[str], wanted: dict[str, int]) -> int:
 def _start(environment: Environment, wanted: dict[str, int]) -> None:
     queues = ",".join(queue_names())
     workers = {f"worker{number}": queues for number in range(1, wanted["worker"] + 1)}
-    environment.start(wanted["beat"], workers, flower=bool(wanted["flower"]))
+    flower, console = bool(wanted["flower"]), bool(wanted["console"])
+    environment.start(wanted["beat"], workers, flower=flower, console=console)
 
 
 def _environment(environment: Environment, wanted: dict[str, int]) -> dict[str, str]:
     env = {**os.environ, **environment.env, "PATH": environment.path}
+    if wanted["console"]:
+        env["WATCHKEEPER_SANDBOX_CONSOLE"] = web.login_link(environment)
     if wanted["flower"]:
         env["WATCHKEEPER_SANDBOX_FLOWER"] = f"http://127.0.0.1:{environment.ports['flower']}"
     return env

@@ -26,7 +26,7 @@ def test_the_page_shows_the_file(path: Path) -> None:
 def seen() -> dict[str, Any]:
     """What happened in a system that runs with the folder."""
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "exec", "--with", "beat=1,worker=1", "--",
+        [sys.executable, "-m", "sandbox", "exec", "--with", "beat,worker,console", "--",
          sys.executable, str(FOLDER / "journey.py"), str(PAGE)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(FOLDER)}, capture_output=True, text=True,
         timeout=170,
@@ -73,6 +73,18 @@ def test_commands_know_it(seen: dict[str, Any]) -> None:
     assert [row["fits"] for row in seen["explained"]] == [True, True, True, True]
     companies = {row["company"]: row["ignored"] for row in seen["companies"]}
     assert companies == {"Acme": False, "Dull & Co": True, "Elephant GmbH": False, "Green Ltd": False}
+
+
+def test_the_console_draws_it_from_its_descriptor(seen: dict[str, Any]) -> None:
+    watches, found, searched, one = seen["pages"]
+
+    assert 'href="/watches/job-postings"' in watches
+    assert "Database engineer at Acme" in found
+    assert "110,000" in found or "110000" in found
+    assert "Python developer at Acme" in searched
+    assert "Database engineer" not in searched
+    assert "Database engineer at Acme" in one
+    assert "good-jobs" in one
 
 
 def test_its_rows_are_forgotten_but_those_of_matches(seen: dict[str, Any]) -> None:

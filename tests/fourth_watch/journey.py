@@ -1,6 +1,6 @@
 """What happens to the fourth watch in a running system; prints what it saw as JSON.
 
-Runs under ``python -m sandbox exec --with beat=1,worker=1`` with this folder on PYTHONPATH.
+Runs under ``python -m sandbox exec --with beat,worker,console`` with this folder on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
+import httpx2
 import psycopg
 from psycopg.rows import dict_row
 
@@ -60,6 +62,13 @@ class Journey:
             raise AssertionError(done.stderr)
         return json.loads(done.stdout)
 
+    def pages(self, *paths: str) -> list[str]:
+        """Pages of the console, as somebody sees them who is logged in."""
+        link = os.environ["WATCHKEEPER_SANDBOX_CONSOLE"]
+        with httpx2.Client(headers={"sec-fetch-site": "same-origin"}, timeout=30) as browser:
+            browser.post(link)
+            return [browser.get(urljoin(link, path)).raise_for_status().text for path in paths]
+
 
 def main(page: str) -> dict[str, Any]:
     with psycopg.connect("", autocommit=True, row_factory=dict_row) as operator:
@@ -92,6 +101,12 @@ def main(page: str) -> dict[str, Any]:
         seen["tested"] = journey.command("watch", "test", "salary > 100000", "--subject", "job")
         seen["explained"] = journey.command("watch", "explain", "good-jobs", "1")
         seen["companies"] = journey.command("watch", "jobs", "companies")
+        seen["pages"] = journey.pages(
+            "/watches",
+            "/watches/job-postings",
+            "/watches/job-postings?q=python",
+            "/watches/job-postings/1",
+        )
         operator.execute("update schedule set enabled = false where name = 'jobs'")
         journey.until("select from (select count(*) from run where state in ('due', 'running')"
                       " and task = 'tasks.jobs.scrape') open where count = 0")  # fmt: skip

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from workers.backoff import backoff
-from workers.db import driver, driver_transaction, is_lost, transaction
+from workers.db import driver, driver_connect, driver_transaction, is_lost, transaction
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -30,16 +30,17 @@ from workers.errors import (
     SettingMissing,
     Stopped,
 )
-from workers.execution import ends
 from workers.execution.lease import LeaseKeeper
 from workers.execution.work import Item, Work
 from workers.ledger import claimed, ended, handed_back, memo, planned, runs
 from workers.ledger.claimed import BatchLease
+from workers.ledger.ended import Done
 from workers.ledger.finished import Ended, Ending, Summary
 from workers.ledger.kinds import Options
 from workers.processes import shutdown
 from workers.redaction import redact
 from workers.text import cleaned, printable
+from workers.upstreams.bundles import Bundles
 from workers.upstreams.client import UpstreamClient
 
 log = structlog.stdlib.get_logger(__name__)
@@ -157,7 +158,7 @@ def _do(kind: Kind, work: Work[Any]) -> Ended | None:
         raise RuntimeError(f"{kind.name} left items without an outcome: {', '.join(left[:5])}")
     if work.end.is_written:
         return work.end.run
-    return ends.end(work)
+    return _end_done(work)
 
 
 def _store_plan(work: Work[Any], error: BaseException) -> None:
@@ -258,3 +259,30 @@ def hand_back_when_possible(lease: BatchLease, reason: str) -> None:
             time.sleep(backoff(failures, 0.2, 5.0))
         else:
             return
+
+
+def _end_done(work: Work[Any]) -> Ended | None:
+    """End a batch as done, with its items as they are; the run, when it ends with it."""
+    lease, items = work.lease, [item.row() for item in work.batch]
+    stored = not (work.planned_only or work.end.is_pending)
+    is_whole = lease.run["batch_count"] == 1 and not work.end.is_split
+    if is_whole and not work.client.unsettled:
+        found = _ends.ask(Done(lease, items, stored, work.summary))
+        if found is not None:
+            return found
+    with driver_transaction() as connection:
+        run = runs.lock_briefly(connection, lease.run_id)
+        claimed.check_fence(connection, lease)
+        if not stored:
+            claimed.write_items(connection, lease, items)
+        work.client.settle(connection)
+        return ended.end_locked(connection, lease, run, "done", Ending(summary=work.summary))
+
+
+def _end_all(ends: Sequence[Done]) -> list[Ended | None]:
+    """The ends of many threads' batches in one statement."""
+    with driver_connect() as connection:
+        return ended.end_whole(connection, ends)
+
+
+_ends: Bundles[Done, Ended | None] = Bundles(_end_all)

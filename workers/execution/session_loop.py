@@ -26,7 +26,6 @@ from workers.backoff import backoff
 from workers.db import driver_connect, driver_transaction
 from workers.execution import choice, lease
 from workers.execution.choice import Load
-from workers.execution.reported import work_reported
 from workers.execution.task import Task
 from workers.ledger import claimed, handed_back, taken
 from workers.ledger.claimed import BatchLease
@@ -209,7 +208,7 @@ class Session:
     def _work(self, slot: int, kind: Task, leased: BatchLease) -> None:
         """In a slot's thread, with context variables of its own."""
         try:
-            contextvars.Context().run(work_reported, kind, leased, self._length)
+            contextvars.Context().run(kind.work_reported, leased, self._length)
         finally:
             self._region.leave(slot)
             self._ended.put(slot)

@@ -7,6 +7,7 @@ gets a run of its own first. Whatever happens is written to the ledger before it
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import FunctionType
@@ -28,6 +29,8 @@ from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ending, Summary
 from workers.ledger.kinds import Options
 from workers.processes import shutdown
+from workers.processes.doorbells import batch_id
+from workers.processes.reports import report
 from workers.redaction import redact
 from workers.settings import DEFAULT_QUEUE, settings
 from workers.text import cleaned
@@ -176,6 +179,23 @@ class Task(celery.Task):  # type: ignore[type-arg]
             run_id=str(lease.run_id), schedule=lease.run["schedule"], seq=lease.seq, task=self.name
         ):
             return self._work(lease, length)
+
+    def work_reported(self, lease: BatchLease, length: timedelta) -> None:
+        """The same in a slot's thread: the parent tells Flower; what cannot end ends with its lease."""
+        began = time.monotonic()
+        uuid, run_id = batch_id(lease.run_id, lease.seq, lease.fence - 1), str(lease.run_id)
+        message = {"args": f"('{run_id}', {lease.seq})", "kwargs": "{}", "root_id": run_id}
+        report("received", uuid=uuid, name=self.name, retries=lease.attempt, **message)
+        report("started", uuid=uuid)
+        try:
+            said = self.work_lease(lease, length)
+        except RunFailed as failed:
+            report("failed", uuid=uuid, exception=repr(failed), traceback="")
+        except Exception as error:
+            log.error("batch.lost", run_id=run_id, seq=lease.seq, exc_info=error)
+            report("failed", uuid=uuid, exception=redact(repr(error)), traceback="")
+        else:
+            report("succeeded", uuid=uuid, result=repr(said), runtime=time.monotonic() - began)
 
     def _work(self, lease: BatchLease, length: timedelta) -> str | None:
         log.info("run.start" if lease.seq == 0 else "batch.start", fence=lease.fence)
