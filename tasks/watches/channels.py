@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow
 from workers.upstreams.channel_secrets import is_reference, resolve
+from workers.upstreams.upstreams import Upstream
 
 KINDS = ("discord", "email", "webhook", "apprise")
 
@@ -60,14 +60,9 @@ def resolved(target: str) -> str:
     return resolve(target) if is_reference(target) else target
 
 
-_ALL = text("""
-select c.*, u.base_url from channel c join upstream u on u.name = c.upstream order by c.name
-""")
-
-
-def listed(connection: Connection) -> Sequence[Any]:
-    return connection.execute(_ALL).all()
-
-
 def find(connection: Connection, name: str) -> Any:
-    return next((row for row in listed(connection) if row.name == name), None)
+    """The channel with its server's ``base_url``; None when there is none."""
+    joined = select(Channel.__table__, Upstream.base_url).join(
+        Upstream, Upstream.name == Channel.upstream
+    )
+    return connection.execute(joined.where(Channel.name == name)).one_or_none()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -120,7 +119,7 @@ def digest(work: Work[DigestOptions]) -> None:
 
 
 def _notify(connection: Connection, work: Work[Any], words: str) -> int:
-    content = json.dumps({"title": "Watchkeeper: the last day", "text": words})
+    content = {"title": "Watchkeeper: the last day", "text": words}
     told = notices.add_for_incidents(connection, f"digest {work.run_id}", content)
     if told:
         notices.ask_for_sending(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,16 +12,20 @@ from sqlalchemy import (
     Connection,
     ForeignKey,
     Index,
+    Select,
     UniqueConstraint,
     case,
     func,
+    literal,
+    select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, SmallInteger
 
+from tasks.watches.channels import Channel
 from workers.db import Base, DefaultNow, RowId
 from workers.redaction import redact
 
@@ -31,6 +35,8 @@ SENDER = "send-notices"
 MAX_TOGETHER = 10
 #: Notices that a gathering message holds at most.
 MAX_GATHERED = 200
+#: With its values in it, so that the partial index serves it.
+_IS_OPEN = text("state in ('waiting', 'sending')")
 #: Refusals after which a notice is given up.
 MAX_ATTEMPTS = 8
 
@@ -45,7 +51,7 @@ class Notice(Base):
             "state in ('waiting', 'sending', 'sent', 'dead')",
             name="state: waiting, sending, sent, dead",
         ),
-        Index("notice_open", "channel", "id", postgresql_where=text("state in ('waiting', 'sending')")),
+        Index("notice_open", "channel", "id", postgresql_where=_IS_OPEN),
         Index("notice_by_match", "match_id"),
         Index("notice_by_time", "channel", "sent_at"),
         {"comment": "The outbox: messages to people, one row a channel."},
@@ -77,35 +83,31 @@ class Notice(Base):
     sent_at: Mapped[datetime | None] = mapped_column(comment="When the server took it")
 
 
-_FOR_MATCH = text("""
-insert into notice (channel, key, match_id)
-select c.name, 'match ' || :match, :match from channel c
- where (cast(:channels as text[]) is not null and c.name = any(:channels))
-    or (cast(:channels as text[]) is null and c.enabled)
-    on conflict do nothing
-""")
 _ASK = text("""
 insert into run_request (action, schedule, by_system, note)
 select 'run', name, true, :why from schedule where name = :name
 """)
 
 
+def _add(connection: Connection, channels: Select[*tuple[Any, ...]], columns: Sequence[str]) -> int:
+    """Write a notice for each of ``channels`` that has none of its key; returns how many."""
+    made = insert(Notice).from_select(columns, channels).on_conflict_do_nothing()
+    return connection.execute(made).rowcount
+
+
 def add_for_match(connection: Connection, match: int, channels: Sequence[str] | None) -> int:
     """Write notices of a match for these channels, or for every enabled one; returns how many."""
-    given = None if channels is None else list(channels)
-    return connection.execute(_FOR_MATCH, {"match": match, "channels": given}).rowcount
+    chosen = Channel.enabled if channels is None else Channel.name.in_(channels)
+    rows = select(Channel.name, literal(f"match {match}"), literal(match, BigInteger)).where(chosen)
+    return _add(connection, rows, ("channel", "key", "match_id"))
 
 
-_FOR_INCIDENTS = text("""
-insert into notice (channel, key, content)
-select c.name, :key, cast(:content as jsonb) from channel c where c.enabled and c.incidents
-    on conflict do nothing
-""")
-
-
-def add_for_incidents(connection: Connection, key: str, content: str) -> int:
-    """Write a notice (JSON: title, text) for every channel that gets incidents, once for each key."""
-    return connection.execute(_FOR_INCIDENTS, {"key": key, "content": content}).rowcount
+def add_for_incidents(connection: Connection, key: str, content: Mapping[str, str]) -> int:
+    """Write a notice (title, text) for every channel that gets incidents, once for each key."""
+    rows = select(Channel.name, literal(key), literal(content, JSONB))
+    return _add(
+        connection, rows.where(Channel.enabled, Channel.incidents), ("channel", "key", "content")
+    )
 
 
 def ask_for_sending(connection: Connection) -> None:
@@ -113,19 +115,13 @@ def ask_for_sending(connection: Connection) -> None:
     connection.execute(_ASK, {"name": SENDER, "why": "notices wait"})
 
 
-_DUE = text("""
-select distinct n.channel from notice n join channel c on c.name = n.channel
- where n.state in ('waiting', 'sending') and c.enabled order by 1
-""")
-
-
 def channels_with_work(connection: Connection) -> list[str]:
     """Enabled channels with something to send."""
-    return list(connection.execute(_DUE).scalars())
+    due = select(Notice.channel).join(Channel, Channel.name == Notice.channel)
+    due = due.where(_IS_OPEN, Channel.enabled).distinct().order_by(Notice.channel)
+    return list(connection.execute(due).scalars())
 
 
-#: One sender at a time counts a channel's messages.  While an edit locks the channel, none does.
-_LOCK = text("select from channel where name = :channel for no key update skip locked")
 #: Near the channel's limit one message takes all that waits.
 _CLAIM = text("""
 with room as materialized (select * from channel_room(:channel)), taken as (
@@ -160,7 +156,9 @@ select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.oc
 
 def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Sequence[Any], bool]:
     """Take the notices of one message for ``lease``; also returns whether it gathers all that waits."""
-    if connection.execute(_LOCK, {"channel": channel}).one_or_none() is None:
+    # One sender at a time counts a channel's messages.  While an edit locks the channel, none does.
+    lock = select(Channel.name).where(Channel.name == channel)
+    if connection.execute(lock.with_for_update(key_share=True, skip_locked=True)).first() is None:
         return [], False
     found = connection.execute(
         _CLAIM,
@@ -171,16 +169,11 @@ def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Seque
     return connection.execute(_READ, {"ids": [row.id for row in found]}).all(), found[0].gathers
 
 
-_NEXT = text("""
-select min(not_before) from notice
- where channel = :channel and state in ('waiting', 'sending') and not_before > clock_timestamp()
-""")
-
-
 def next_try(connection: Connection, channel: str) -> datetime | None:
     """When the next notice of the channel that has to wait can be sent."""
-    found: datetime | None = connection.execute(_NEXT, {"channel": channel}).scalar_one()
-    return found
+    later = Notice.not_before > func.clock_timestamp()
+    waiting = select(func.min(Notice.not_before)).where(Notice.channel == channel, _IS_OPEN, later)
+    return connection.execute(waiting).scalar_one()
 
 
 def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> None:
@@ -215,15 +208,15 @@ def split(connection: Connection, rows: Sequence[Any], answer: str) -> None:
     give_back(connection, rows, answer=answer[:500], together=max(len(rows) // 2, 1))
 
 
-_RESEND = text("""
-update notice set state = 'waiting', attempts = 0, not_before = clock_timestamp(), answer = null
- where state = 'dead' and (cast(:id as bigint) is null or id = :id)
-""")
-
-
 def resend(connection: Connection, notice: int | None) -> int:
     """Send a notice that was given up again, or all of them; returns how many."""
-    number = connection.execute(_RESEND, {"id": notice}).rowcount
+    again = update(Notice).where(Notice.state == "dead")
+    if notice is not None:
+        again = again.where(Notice.id == notice)
+    at = func.clock_timestamp()
+    number = connection.execute(
+        again.values(state="waiting", attempts=0, not_before=at, answer=None)
+    ).rowcount
     if number:
         ask_for_sending(connection)
     return number

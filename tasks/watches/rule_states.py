@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, ForeignKey, text
+from sqlalchemy import Connection, ForeignKey, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger
 
-from tasks.watches import rules
 from tasks.watches.grammar import RuleError
 from tasks.watches.parsed_rules import ready
+from tasks.watches.rules import Rule, common_filters
 from workers.db import Base, DefaultNow
 
 
@@ -30,20 +31,25 @@ class RuleState(Base):
     checked_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
-_KEEP = text("""
-insert into rule_state (rule, revision, error, error_at, hint)
-values (:rule, :revision, :error, :at, :hint)
-    on conflict (rule) do update
-   set revision = excluded.revision, error = excluded.error, error_at = excluded.error_at,
-       hint = excluded.hint, checked_at = clock_timestamp()
-""")
+_NEW = insert(RuleState)
+_KEEP = _NEW.on_conflict_do_update(
+    index_elements=["rule"],
+    set_={name: _NEW.excluded[name] for name in ("revision", "error", "error_at", "hint")}
+    | {"checked_at": func.clock_timestamp()},
+)
+_UNCHECKED = (
+    select(Rule.__table__)
+    .outerjoin(RuleState, RuleState.rule == Rule.name)
+    .where(RuleState.revision.is_distinct_from(Rule.revision))
+    .order_by(Rule.name)
+)
 
 
 def check_edited(connection: Connection) -> tuple[int, int]:
     """Check every rule edited since its last check; returns how many are right and wrong."""
-    common = rules.common_filters(connection)
+    common = common_filters(connection)
     right = wrong = 0
-    for row in rules.unchecked(connection):
+    for row in connection.execute(_UNCHECKED).all():
         error: str | None = None
         at: int | None = None
         hint: str | None = None
@@ -56,7 +62,12 @@ def check_edited(connection: Connection) -> tuple[int, int]:
         except ValueError as found:
             error = str(found)
             wrong += 1
-        connection.execute(
-            _KEEP, {"rule": row.name, "revision": row.revision, "error": error, "at": at, "hint": hint}
-        )
+        kept = {
+            "rule": row.name,
+            "revision": row.revision,
+            "error": error,
+            "error_at": at,
+            "hint": hint,
+        }
+        connection.execute(_KEEP, kept)
     return right, wrong

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, text
+from sqlalchemy import CheckConstraint, Connection, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, SmallInteger
 
 from tasks.watches.filters import Filters
+from tasks.watches.global_filters import GlobalFilter
 from tasks.watches.grammar import RuleError
 from tasks.watches.parsed_rules import Ready, ready
 from tasks.watches.watch import DEFAULT_SUBJECT
@@ -69,19 +69,15 @@ class Rule(Base):
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit (trigger)")
 
 
-_ALL = text("select * from rule where enabled and subject = :subject order by name")
-_ONE = text("select * from rule where name = :name")
-_FILTERS = text("select filters from global_filter")
-
-
 def common_filters(connection: Connection) -> Filters:
-    found = connection.execute(_FILTERS).scalar_one_or_none()
+    found = connection.execute(select(GlobalFilter.filters)).scalar_one_or_none()
     return Filters().overridden(found)
 
 
 def active(connection: Connection, subject: str) -> list[Ready]:
     """Enabled rules on a subject, without those that `rule_state` calls wrong."""
-    rows = connection.execute(_ALL, {"subject": subject}).all()
+    on_subject = select(Rule.__table__).where(Rule.enabled, Rule.subject == subject)
+    rows = connection.execute(on_subject.order_by(Rule.name)).all()
     if not rows:
         return []
     common = common_filters(connection)
@@ -92,17 +88,3 @@ def active(connection: Connection, subject: str) -> list[Ready]:
         except (RuleError, ValueError):
             continue
     return found
-
-
-def find(connection: Connection, name: str) -> Any:
-    return connection.execute(_ONE, {"name": name}).one_or_none()
-
-
-_UNCHECKED = text("""
-select r.* from rule r left join rule_state s on s.rule = r.name
- where s.revision is distinct from r.revision order by r.name
-""")
-
-
-def unchecked(connection: Connection) -> Sequence[Any]:
-    return connection.execute(_UNCHECKED).all()

@@ -148,6 +148,28 @@ def test_a_domain_names_no_table_of_another() -> None:
     } == set()
 
 
+def test_a_mapped_class_of_the_domains_is_used_by_their_statements() -> None:
+    import workers.migrate
+    from workers.db import Base
+
+    workers.migrate.registered()
+    named = {
+        node.id
+        for path in (ROOT / "tasks").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name)
+    }
+    mapped = {
+        mapper.class_.__name__
+        for mapper in Base.registry.mappers
+        if mapper.class_.__module__.startswith("tasks.")
+    }
+
+    assert len(mapped) > 20
+    # Function follow_incidents() of the database writes it.
+    assert mapped - named == {"Incident"}
+
+
 def test_no_registry_host_and_no_machine_path_is_in_any_file() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
