@@ -21,9 +21,9 @@ from sandbox.folding import Repeats
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("", {"beat": 0, "worker": 0, "flower": 0}),
-        ("beat=2,worker=1", {"beat": 2, "worker": 1, "flower": 0}),
-        ("worker,flower=1", {"beat": 0, "worker": 1, "flower": 1}),
+        ("", {"beat": 0, "worker": 0, "console": 0, "flower": 0}),
+        ("beat=2,worker=1", {"beat": 2, "worker": 1, "console": 0, "flower": 0}),
+        ("worker,console,flower=1", {"beat": 0, "worker": 1, "console": 1, "flower": 1}),
     ],
 )
 def test_with_says_what_else_to_start(text: str, wanted: dict[str, int]) -> None:
@@ -32,7 +32,7 @@ def test_with_says_what_else_to_start(text: str, wanted: dict[str, int]) -> None
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("redis=1", "beat, worker, flower, not 'redis'"), ("beat=-1", "a number, not '-1'")],
+    [("redis=1", "beat, worker, console, flower, not 'redis'"), ("beat=-1", "a number, not '-1'")],
 )
 def test_with_refuses_what_it_does_not_know(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
