@@ -11,6 +11,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sandbox.processes import free_port, wait_until
@@ -93,6 +94,9 @@ class Fleet:
         heard = process.stdout.readline().strip()
         assert heard == word, f"said {heard!r} in place of {word!r}"
 
+    def threads(self) -> int:
+        return sum(len(list(Path(f"/proc/{one.pid}/task").iterdir())) for one in self._processes)
+
     def cpu(self) -> float:
         return sum(tree_cpu(process.pid) for process in self._processes)
 
@@ -111,7 +115,7 @@ class Fleet:
     def stop(self) -> None:
         for process in self._processes:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 @contextlib.contextmanager
