@@ -7733,7 +7733,7 @@ CREATE INDEX batch_to_send ON public.batch USING btree (send_at) WHERE ((state =
 CREATE INDEX batch_waiting_for_upstream ON public.batch USING btree (waiting_for, priority DESC, updated_at) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
 
 -- Name: batch_waiting_run; Type: INDEX
-CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text]));
+CREATE INDEX batch_waiting_run ON public.batch USING btree (waiting_for, run_id) WHERE ((state = ANY (ARRAY['waiting'::text, 'sent'::text])) AND (waiting_for IS NOT NULL));
 
 -- Name: category_by_parent; Type: INDEX
 CREATE INDEX category_by_parent ON public.category USING btree (parent_id);
@@ -7823,7 +7823,7 @@ CREATE INDEX run_by_creation ON public.run USING btree (created_at);
 CREATE INDEX run_by_schedule ON public.run USING btree (schedule, created_at);
 
 -- Name: run_deadline; Type: INDEX
-CREATE INDEX run_deadline ON public.run USING btree (deadline_at) WHERE ((state = ANY (ARRAY['due'::text, 'running'::text])) AND (deadline_at IS NOT NULL));
+CREATE INDEX run_deadline ON public.run USING btree (deadline_at) WHERE ((finished_at IS NULL) AND (deadline_at IS NOT NULL));
 
 -- Name: run_ended_otherwise; Type: INDEX
 CREATE INDEX run_ended_otherwise ON public.run USING btree (state, created_at DESC, id DESC) WHERE (state = ANY (ARRAY['expired'::text, 'failed'::text, 'missed'::text, 'partial'::text, 'skipped'::text, 'stopped'::text]));
@@ -7847,7 +7847,7 @@ CREATE INDEX run_request_by_time ON public.run_request USING btree (requested_at
 CREATE INDEX run_request_open ON public.run_request USING btree (id) WHERE (answered_at IS NULL);
 
 -- Name: run_stopping; Type: INDEX
-CREATE INDEX run_stopping ON public.run USING btree (stop_requested_at) WHERE ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text])) AND (stop_requested_at IS NOT NULL));
+CREATE INDEX run_stopping ON public.run USING btree (stop_requested_at) WHERE ((finished_at IS NULL) AND (stop_requested_at IS NOT NULL));
 
 -- Name: run_task_active; Type: INDEX
 CREATE INDEX run_task_active ON public.run USING btree (task) WHERE (state = ANY (ARRAY['due'::text, 'running'::text]));

@@ -135,7 +135,8 @@ class DatabaseScheduler(Scheduler):
                 # Somebody has called `add` or `set_schedule` since.
                 sync.synchronize(self._context.connection, self.app, self.schedule)
                 self._entries = dict(self.schedule)
-            self._context.begin(readiness.ask(self._context.connection, now))
+            context = self._context
+            context.begin(readiness.ask(context.connection, now, context.marks))
         return self._context
 
     def _send(self, context: TickContext) -> bool:
@@ -166,11 +167,13 @@ class DatabaseScheduler(Scheduler):
         limit = max(context.limit // 5 if messages else context.limit, 1)
         ready, again = list[Message](), list[Message]()
         if lost or context.is_sending():
-            ready = sent.announce(connection, context.now, limit)
-            again = outbox.find_lost(connection, self._outbox, context.now, limit)
+            # All that was sent is looked for when the broker has lost something.
+            low = None if lost else context.marks.send
+            ready = sent.announce(connection, context.now, limit, low)
+            again = outbox.find_lost(connection, self._outbox, context.now, limit, low)
         outbox.send(connection, self._outbox, messages + ready, old)
         outbox.send(connection, self._outbox, again, {*old, *(one.queue for one in again)})
-        if lost or (context.ready.announced and time.monotonic() > context.next_ring):
+        if lost or (context.ready.is_left and time.monotonic() > context.next_ring):
             context.next_ring = time.monotonic() + ROUND
             age = timedelta(seconds=0 if lost else settings().resend_after_seconds)
             outbox.ring_again(connection, self._outbox, context.now - age, limit, old)

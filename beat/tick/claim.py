@@ -227,7 +227,7 @@ def _is_spent(row: Row, started: int) -> bool:
 
 def claim_due(context: TickContext) -> bool:
     with context.connection.transaction():
-        rows, unreadable = lock_due(context.connection, context.now, context.limit)
+        rows, unreadable = lock_due(context.connection, context.now, context.limit, context.marks.claim)
         messages = claim_or_plan(context, rows, unreadable)
     if messages:
         faults.point("after-claim-commit")

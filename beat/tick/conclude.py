@@ -38,7 +38,7 @@ def conclude(context: TickContext) -> bool:
 
     A run whose schedule, or a follower of it, is locked at the moment is left for the next time.
     """
-    ended = finished.uncounted(context.connection, context.limit)
+    ended = finished.uncounted(context.connection, context.limit, context.marks.ended)
     if not ended:
         return False
     names = sorted({run.schedule for run in ended if run.schedule is not None})
@@ -145,4 +145,5 @@ def _follow(
 
 def stop(context: TickContext) -> bool:
     count = stopped.stop_requested(context.connection, context.limit)
-    return count + stopped.end_overdue(context.connection, context.now, context.limit) > 0
+    late = stopped.end_overdue(context.connection, context.now, context.limit, context.marks.deadline)
+    return count + late > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from beat.tick.claim_rate import ClaimRate
-from beat.tick.readiness import Ready
+from beat.tick.readiness import Marks, Ready
 from beat.tick.session_cache import SessionCache
 from beat.time.timetable import Sessions
 from workers.db import Driver
@@ -22,6 +22,7 @@ ROUND = 1.0
 class TickContext:
     connection: Driver
     ready: Ready
+    marks: Marks = field(init=False, default_factory=Marks)
     #: Rows that one step takes at once.
     limit: int = 1000
     connected_at: float = field(default_factory=time.monotonic)

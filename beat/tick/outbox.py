@@ -201,9 +201,11 @@ def _log_sent(messages: list[Message]) -> None:
         log.info("batch.sent", messages=len(messages))
 
 
-def find_lost(connection: Driver, outbox: Outbox, now: datetime, limit: int) -> list[Message]:
+def find_lost(
+    connection: Driver, outbox: Outbox, now: datetime, limit: int, low: datetime | None = None
+) -> list[Message]:
     """Batches whose own message has gone missing; one that lies in its queue is looked for later."""
-    again = sent.look_for(connection, now, limit)
+    again = sent.look_for(connection, now, limit, low)
     lost = outbox.missing(again) if again else []
     if lost:
         log.info("batch.resent", batches=len(lost))

@@ -5,14 +5,16 @@ The same answer says when something will be ready, so that an idle beat needs no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from psycopg.rows import class_row
 
 from beat.tick import schedule_states
 from workers.db import Driver
-from workers.ledger import sent, waiting
+from workers.ledger import finished, rescued, sent, stopped, waiting
+from workers.settings import settings
 
 #: Each line is answered by the index that its step reads.  ``now`` replaces the clock in tests.
 STATEMENT = f"""
@@ -21,25 +23,21 @@ with clock as materialized (
 ), next as materialized (
     select case when coalesce((select paused from pause_switch where single), false) then null
                 else ({schedule_states.NEXT_CLAIM}) end as claim_at,
-           ({sent.NEXT_SEND}) as send_at, ({waiting.NEXT_PERMIT}) as permit_at
+           ({sent.NEXT_SEND}) as send_at, ({waiting.NEXT_PERMIT}) as permit_at,
+           ({finished.NEXT_ENDED}) as ended_at, ({stopped.NEXT_STOP}) as stop_at,
+           ({stopped.NEXT_DEADLINE}) as deadline_at, ({rescued.NEXT_LEASE}) as lease_until
 )
-select clock.now, claim_at, send_at, permit_at,
+select clock.now, claim_at, send_at, permit_at, ended_at, stop_at, deadline_at, lease_until,
        exists (select from schedule_edit) as edits,
        exists (select from run_request where answered_at is null) as requests,
-       exists (select from run where finished_at is not null and not counted) as ended,
        exists (select from run where state = 'held') as held,
-       exists (select from batch where state = 'sent') as announced,
+       {sent.IS_LEFT.format(old="clock.now - %(resend)s::interval")} as is_left,
        array(select distinct queue
                from heartbeat cross join jsonb_array_elements_text(detail -> 'queues') as queue
               where role = 'worker' and not detail ?| array['slots', 'ended']
                 and seen_at > clock.now - interval '30 seconds') as old_queues,
        exists (select from batch where state in ('waiting', 'sent') and waiting_for is not null
-                                   and send_at is null) as parked,
-       exists (select from run where state in ('due', 'running', 'held')
-                                 and stop_requested_at is not null) as stopping,
-       exists (select from run where state in ('due', 'running') and deadline_at is not null
-                                 and deadline_at < clock.now) as overdue,
-       exists (select from batch where state = 'running' and lease_until < clock.now) as lost
+                                   and send_at is null) as parked
   from clock, next
 """  # noqa: S608 - constants of our own
 
@@ -51,18 +49,35 @@ class Ready:
     claim_at: datetime | None
     send_at: datetime | None
     permit_at: datetime | None
+    #: When the first uncounted run ended, a stop was requested; the next deadline, end of a lease.
+    ended_at: datetime | None
+    stop_at: datetime | None
+    deadline_at: datetime | None
+    lease_until: datetime | None
     edits: bool
     requests: bool
-    ended: bool
     held: bool
-    #: Whether batches are announced that nobody has taken.
-    announced: bool
+    #: Whether batches were announced long ago that nobody has taken.
+    is_left: bool
     #: Queues that a worker of an older release serves, which knows no doorbells.
     old_queues: list[str]
     parked: bool
-    stopping: bool
-    overdue: bool
-    lost: bool
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop_at is not None
+
+    @property
+    def overdue(self) -> bool:
+        return self.by_now(self.deadline_at)
+
+    @property
+    def lost(self) -> bool:
+        return self.by_now(self.lease_until)
 
     def by_now(self, at: datetime | None) -> bool:
         return at is not None and at <= self.now
@@ -71,7 +86,64 @@ class Ready:
         return default if at is None else (at - self.now).total_seconds()
 
 
-def ask(connection: Driver, now: datetime | None = None) -> Ready:
-    """One round trip: the database's clock and what is ready by it."""
+#: All is looked through from the beginning so often (seconds): what was committed late, or planned for
+#: the past by another beat, is found then.
+LOOK_THROUGH = 5.0
+#: What is ready now may be committed so much later.
+LATE = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Marks:
+    """Where the ready scans begin: below its mark each found nothing that is live.
+
+    The entries of rows that have changed stay in an index until they are vacuumed, and a snapshot that
+    somebody holds open keeps all of them: without marks each tick would read every run since then.
+    """
+
+    claim: datetime | None = None
+    send: datetime | None = None
+    ended: datetime | None = None
+    deadline: datetime | None = None
+    lease: datetime | None = None
+    left: datetime | None = None
+    _look_through_at: float = field(default_factory=lambda: time.monotonic() + LOOK_THROUGH)
+
+    def low(self) -> dict[str, datetime | None]:
+        if time.monotonic() > self._look_through_at:
+            self.forget()
+        names = ("claim", "send", "ended", "deadline", "lease", "left")
+        return {f"low_{name}": getattr(self, name) for name in names}
+
+    def forget(self) -> None:
+        self.claim = self.send = self.ended = self.deadline = self.lease = self.left = None
+        self._look_through_at = time.monotonic() + LOOK_THROUGH
+
+    def note(self, ready: Ready) -> None:
+        before = ready.now - LATE
+        # An edit, or the end of a pause, may plan for any time.
+        steady = ready.claim_at is not None and not ready.edits
+        self.claim = min(before, ready.claim_at or before) if steady else None
+        self.send = min(before, ready.send_at or before)
+        self.ended = min(before, ready.ended_at or before)
+        self.deadline = min(before, ready.deadline_at or before)
+        self.lease = min(before, ready.lease_until or before)
+        if not ready.is_left:
+            self.left = before - timedelta(seconds=settings().resend_after_seconds)
+
+
+def ask(connection: Driver, now: datetime | None = None, marks: Marks | None = None) -> Ready:
+    """One round trip: the database's clock and what is ready by it.
+
+    Marks are of the database's clock: with another ``now`` all is looked through.
+    """
     cursor = connection.cursor(row_factory=class_row(Ready))
-    return cursor.execute(STATEMENT, {"now": now}).fetchall()[0]
+    marks = marks or Marks()
+    if now is not None:
+        marks.forget()
+    resend = timedelta(seconds=settings().resend_after_seconds)
+    what = {"now": now, "resend": resend, **marks.low()}
+    ready = cursor.execute(STATEMENT, what).fetchall()[0]
+    if now is None:
+        marks.note(ready)
+    return ready

@@ -46,9 +46,15 @@ def connect() -> Driver:
     return connection
 
 
-def lock_due(connection: Driver, now: Any, limit: int) -> tuple[list[Row], list[Unreadable]]:
-    """Lock and read the schedules due at ``now``, longest due first, at most ``limit``."""
-    locked = connection.execute(schedule_states.LOCK_DUE, {"now": now, "limit": limit})
+def lock_due(
+    connection: Driver, now: Any, limit: int, low: Any = None
+) -> tuple[list[Row], list[Unreadable]]:
+    """Lock and read the schedules due at ``now``, longest due first, at most ``limit``.
+
+    ``low``: none is due since before that.
+    """
+    what = {"now": now, "limit": limit, "low": low}
+    locked = connection.execute(schedule_states.LOCK_DUE, what)
     return read(connection, [name for (name,) in locked])
 
 

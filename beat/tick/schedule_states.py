@@ -78,7 +78,8 @@ class ScheduleState(Base):
 
 LOCK_DUE = """
 select schedule from schedule_state
- where claim_at <= %(now)s and not coalesce((select paused from pause_switch where single), false)
+ where claim_at <= %(now)s and claim_at >= coalesce(%(low)s::timestamptz, '-infinity')
+   and not coalesce((select paused from pause_switch where single), false)
  order by claim_at limit %(limit)s for update skip locked
 """
 
@@ -151,7 +152,10 @@ update schedule_state st
  where st.schedule = p.schedule
 """
 
-NEXT_CLAIM = "select min(claim_at) from schedule_state where claim_at is not null"
+NEXT_CLAIM = """
+select min(claim_at) from schedule_state
+ where claim_at is not null and claim_at >= coalesce(%(low_claim)s::timestamptz, '-infinity')
+"""
 
 SET_FAILURES = """
 update schedule_state st

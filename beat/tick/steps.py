@@ -50,7 +50,9 @@ def rescue(context: TickContext) -> bool:
     if not row or not row[0]:
         return False
     with context.connection.transaction():
-        taken = rescued.rescue(context.connection, context.now, context.limit, row[1])
+        taken = rescued.rescue(
+            context.connection, context.now, context.limit, row[1], context.marks.lease
+        )
     for run_id, seq, state in taken:
         log.warning("batch.rescued", run_id=str(run_id), seq=seq, state=state)
     return bool(taken)

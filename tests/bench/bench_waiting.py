@@ -77,8 +77,8 @@ def due_checks(bench: BenchEnvironment) -> None:
 
     now = bench.value("select now()")
     asked = {
-        "next_send": (sent.NEXT_SEND, {}),
-        "to_send": (sent.ANNOUNCE, {"now": now, "limit": 250}),
+        "next_send": (sent.NEXT_SEND, {"low_send": None}),
+        "to_send": (sent.ANNOUNCE, {"now": now, "limit": 250, "low": None}),
         "next_permit": (waiting.NEXT_PERMIT, {}),
         "upstreams": (waiting.UPSTREAMS, {"now": now}),
         "hopeless": (waiting.BLOCKED, {"now": now, "long": timedelta(hours=1)}),
@@ -105,7 +105,9 @@ def take(url: str, now: Any, begin: float, out: Any) -> None:
     taken: list[tuple[str, int]] = []
     with psycopg.connect(url, autocommit=True) as connection:
         time.sleep(max(0.0, begin - time.monotonic()))
-        while rows := connection.execute(sent.ANNOUNCE, {"now": now, "limit": 1000}).fetchall():
+        while rows := connection.execute(
+            sent.ANNOUNCE, {"now": now, "limit": 1000, "low": None}
+        ).fetchall():
             taken += [(row[0], row[1]) for row in rows]
     out.put((taken, time.monotonic()))
 

@@ -72,13 +72,20 @@ NAMES = [f"s-{number}" for number in range(1, 1001)]
 IDS = array(["00000000-0000-4000-8000-000000000000"] * 1000)
 NUMBERS = array([0] * 1000)
 
-SERVED = {"queues": ["upkeep"], "tasks": ["tests.noop"], "limit": 40, "patience": 2 * SECOND}
+LOWS = {f"low_{name}": None for name in ("claim", "send", "ended", "deadline", "lease", "left")}
+SERVED = {
+    "queues": ["upkeep"],
+    "tasks": ["tests.noop"],
+    "limit": 40,
+    "patience": 2 * SECOND,
+    "low": None,
+}
 
 #: Those of a session, and for queues that a worker of an older release serves.
 NOT_OF_A_TICK = {"candidates", "other runs", "shut", "take", "left in", "mark"}
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "claim": (schedule_states.LOCK_DUE, {"limit": 1000}),
+    "claim": (schedule_states.LOCK_DUE, {"limit": 1000, "low": None}),
     "read": (schedule_states.READ, {"names": NAMES}),
     "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
     "create": (schedule_states.CREATE, {"names": NAMES}),
@@ -93,17 +100,17 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
             "runs": NUMBERS,
         },
     ),
-    "ready": (readiness.STATEMENT, {}),
-    "next claim": (schedule_states.NEXT_CLAIM, {}),
+    "ready": (readiness.STATEMENT, {**LOWS, "resend": 10 * SECOND}),
+    "next claim": (schedule_states.NEXT_CLAIM, LOWS),
     "edits": (edits.OPEN, {"limit": 1000}),
     "consume": (edits.CONSUME, {"ids": list(range(1000)), "names": NAMES}),
     "active runs": (runs.COUNT_ACTIVE, {"names": NAMES}),
     "requests": (request_handlers.OPEN, {"limit": 50}),
-    "ended": (finished.UNCOUNTED, {"limit": 1000}),
+    "ended": (finished.UNCOUNTED, {"limit": 1000, "low": None}),
     "counted": (finished.COUNT, {"ids": IDS}),
     "followers": (conclude.FOLLOWERS, {"names": NAMES}),
     "stopping": (stopped.STOPPING, {"limit": 1000}),
-    "overdue": (stopped.OVERDUE, {"limit": 1000}),
+    "overdue": (stopped.OVERDUE, {"limit": 1000, "low": None}),
     "held": (release.READY, {"limit": 1000}),
     "release": (planned.RELEASE_HELD, {"names": NAMES}),
     "next permit": (waiting.NEXT_PERMIT, {}),
@@ -112,8 +119,8 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "let go": (waiting.RELEASE, {"upstream": "head_fi"}),
     "reshape": (edited.CHANGED, {"names": NAMES}),
     "reshaped": (edited.STILL, {"names": NAMES}),
-    "announce": (sent.ANNOUNCE, {"limit": 1000}),
-    "look for": (sent.LOOKED_FOR, {"limit": 1000}),
+    "announce": (sent.ANNOUNCE, {"limit": 1000, "low": None}),
+    "look for": (sent.LOOKED_FOR, {"limit": 1000, "low": None}),
     "left": (sent.LEFT, {"before": datetime.now(UTC)}),
     "left in": (sent.LEFT_IN, {"before": datetime.now(UTC), "queues": ["upkeep"], "limit": 500}),
     "candidates": (taken.CANDIDATES, SERVED),
@@ -127,7 +134,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         sent.MARK,
         {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "max": 60.0},
     ),
-    "next send": (sent.NEXT_SEND, {}),
+    "next send": (sent.NEXT_SEND, LOWS),
     "take turns": (machine_locks.TRY, {"name": "release head_fi"}),
 }
 

@@ -67,6 +67,7 @@ class Drive:
             for step in self.scheduler._steps:
                 step.not_before = 0.0
             if self.scheduler._context is not None:
+                self.scheduler._context.marks.forget()
                 self.scheduler._context.next_loss_check = self.scheduler._context.next_ring = 0.0
                 self.scheduler._context.rate = ClaimRate(0.0)
             self.scheduler.work(None if after is None else self.now() + after)

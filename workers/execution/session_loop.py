@@ -54,6 +54,10 @@ LAST = 10.0
 BEFORE_LIMIT = 5.0
 
 
+#: Of this process: its sessions follow one another.
+_mark = taken.LowMark()
+
+
 @dataclass(slots=True)
 class InHand:
     slot: int
@@ -159,10 +163,12 @@ class Session:
         patience = settings().quota_wait_seconds
         served = (self._queues_now(), list(self._kinds))
         with driver_connect() as connection:
-            ready = taken.candidates(connection, *served, limit, patience)
+            low = _mark.begin()
+            ready = taken.candidates(connection, *served, limit, patience, low=low)
+            _mark.note(ready)
             hogs = _hogs(ready, limit, len(self._free))
             if hogs:
-                ready += taken.candidates(connection, *served, limit, patience, besides=hogs)
+                ready += taken.candidates(connection, *served, limit, patience, besides=hogs, low=low)
             if any(one.shut for one in ready):
                 taken.park_shut(connection, *served, limit=500, patience=patience)
                 ready = [one for one in ready if not one.shut]

@@ -39,7 +39,7 @@ class Batch(Base):
             "batch_waiting_run",
             "waiting_for",
             "run_id",
-            where=f"state in ({quoted(BATCH_READY)})",
+            where=f"state in ({quoted(BATCH_READY)}) and waiting_for is not null",
         ),
         partial_index("batch_leased", "lease_until", where="state = 'running'"),
         {"comment": "The unit of message, lease and loss: some items of a run."},

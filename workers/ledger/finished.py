@@ -202,7 +202,14 @@ select run.id::text, schedule, run.task, state, started_at, finished_at, error, 
        run_is_failure(run, s.alert_on_partial) as failing
   from run left join schedule s on s.name = run.schedule
  where finished_at is not null and not counted
+   and finished_at >= coalesce(%(low)s::timestamptz, '-infinity')
  order by finished_at limit %(limit)s
+"""
+
+NEXT_ENDED = """
+select min(finished_at) from run
+ where finished_at is not null and not counted
+   and finished_at >= coalesce(%(low_ended)s::timestamptz, '-infinity')
 """
 
 COUNT = (
@@ -210,8 +217,9 @@ COUNT = (
 )
 
 
-def uncounted(connection: Driver, limit: int) -> list[Any]:
-    return execute(connection, UNCOUNTED, {"limit": limit}).fetchall()
+def uncounted(connection: Driver, limit: int, low: datetime | None = None) -> list[Any]:
+    """Runs whose end nobody has counted; ``low``: none of them ended before that."""
+    return execute(connection, UNCOUNTED, {"limit": limit, "low": low}).fetchall()
 
 
 def count(connection: Driver, ids: list[str]) -> set[str]:

@@ -21,7 +21,7 @@ case when r.max_in_flight is not null then greatest(0, r.max_in_flight - (
 """
 
 LET_GO = f"""
-update batch b set send_at = coalesce(b.not_before, clock_timestamp())
+update batch b set send_at = greatest(b.not_before, clock_timestamp())
   from (select r.id, next.seq
           from run r
           cross join lateral (

@@ -20,8 +20,14 @@ MAX_DEATHS = 2
 LOST = """
 select r.id, b.seq from run r join batch b on b.run_id = r.id
  where b.state = 'running' and b.lease_until < %(now)s
+   and b.lease_until >= coalesce(%(low)s::timestamptz, '-infinity')
  order by b.lease_until limit %(limit)s
    for update of r skip locked
+"""
+
+NEXT_LEASE = """
+select min(lease_until) from batch
+ where state = 'running' and lease_until >= coalesce(%(low_lease)s::timestamptz, '-infinity')
 """
 
 #: A plain task that Celery would lose with its worker is not begun again, unless people gave the run
@@ -87,15 +93,20 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rescue(
-    connection: Driver, now: datetime, limit: int, since: datetime = _LONG_AGO
+    connection: Driver,
+    now: datetime,
+    limit: int,
+    since: datetime = _LONG_AGO,
+    low: datetime | None = None,
 ) -> list[tuple[UUID, int, str]]:
     """Take back batches whose lease ended before ``now``; returns (run, seq, new state).
 
     ``since``: when Postgres or beat was away last; only a lease that began later can be a death.
+    ``low``: no lease ended before that.
     """
     rescued: list[tuple[UUID, int, str]] = []
     length = timedelta(seconds=settings().lease_seconds)
-    what = {"now": now, "limit": limit, "max": MAX_DEATHS, "since": since, "lease": length}
+    what = {"now": now, "limit": limit, "low": low, "max": MAX_DEATHS, "since": since, "lease": length}
     for run_id, seq in execute(connection, LOST, what).fetchall():
         state = _take_back(connection, TAKE_BACK, {**what, "run_id": run_id, "seq": seq})
         if state is not None:

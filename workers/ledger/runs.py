@@ -41,13 +41,13 @@ class Run(Base):
         partial_index(
             "run_deadline",
             "deadline_at",
-            where=f"state in ({quoted(RUN_ACTIVE)}) and deadline_at is not null",
+            where="finished_at is null and deadline_at is not null",
         ),
         partial_index("run_uncounted", "finished_at", where="finished_at is not null and not counted"),
         partial_index(
             "run_stopping",
             "stop_requested_at",
-            where=f"state in ({quoted(RUN_UNFINISHED)}) and stop_requested_at is not null",
+            where="finished_at is null and stop_requested_at is not null",
         ),
         Index("run_by_schedule", "schedule", "created_at"),
         Index("run_by_creation", "created_at"),

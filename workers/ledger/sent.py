@@ -48,7 +48,7 @@ ANNOUNCE = f"""
 with ready as materialized (
     select run_id, seq from batch
      where (state = 'waiting' or state = 'sent' and sends > 0) and state = 'waiting'
-       and send_at <= %(now)s
+       and send_at <= %(now)s and send_at >= coalesce(%(low)s::timestamptz, '-infinity')
      order by send_at limit %(limit)s for no key update skip locked
 )
 update batch b
@@ -66,7 +66,7 @@ LOOKED_FOR = f"""
 with ready as materialized (
     select run_id, seq from batch
      where (state = 'waiting' or state = 'sent' and sends > 0) and state = 'sent'
-       and send_at <= %(now)s
+       and send_at <= %(now)s and send_at >= coalesce(%(low)s::timestamptz, '-infinity')
      order by send_at limit %(limit)s for no key update skip locked
 )
 update batch b set send_at = %(now)s + {RESERVED}
@@ -77,14 +77,23 @@ returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedul
 """  # noqa: S608
 
 
-def announce(connection: Driver, now: datetime, limit: int) -> list[Message]:
-    """Mark as announced what is ready: before the doorbell, so that whoever hears it finds it."""
-    return [Message(*row) for row in connection.execute(ANNOUNCE, {"now": now, "limit": limit})]
+def announce(
+    connection: Driver, now: datetime, limit: int, low: datetime | None = None
+) -> list[Message]:
+    """Mark as announced what is ready: before the doorbell, so that whoever hears it finds it.
+
+    ``low``: nothing was ready since before that.
+    """
+    what = {"now": now, "limit": limit, "low": low}
+    return [Message(*row) for row in connection.execute(ANNOUNCE, what)]
 
 
-def look_for(connection: Driver, now: datetime, limit: int) -> list[Message]:
+def look_for(
+    connection: Driver, now: datetime, limit: int, low: datetime | None = None
+) -> list[Message]:
     """Batches whose own message is to be looked for now."""
-    return [Message(*row) for row in connection.execute(LOOKED_FOR, {"now": now, "limit": limit})]
+    what = {"now": now, "limit": limit, "low": low}
+    return [Message(*row) for row in connection.execute(LOOKED_FOR, what)]
 
 
 #: By key: the state is written so that no index of states is read for it, however small it looks.
@@ -137,7 +146,16 @@ def look_for_all(connection: Driver, now: datetime) -> None:
     execute(connection, LOOK_FOR_ALL, {"now": now})
 
 
-NEXT_SEND = f"select min(send_at) from batch where {TO_SEND} and send_at is not null"  # noqa: S608
+NEXT_SEND = f"""
+select min(send_at) from batch
+ where {TO_SEND} and send_at >= coalesce(%(low_send)s::timestamptz, '-infinity')
+"""  # noqa: S608
+
+#: Whether a batch that was announced long ago (before ``old``) has not been taken.
+IS_LEFT = """
+exists (select from batch where state = 'sent' and sends = 0 and send_at <= {old}
+                            and send_at >= coalesce(%(low_left)s::timestamptz, '-infinity'))
+"""
 
 #: Queues in which an announced batch has waited for long.  Queue, task and priority are found by
 #: skipping from one to the next in the index `batch_ready`, which holds the oldest of each first.

@@ -54,17 +54,33 @@ def _briefly(connection: Driver, statement: str, what: dict[str, Any]) -> int:
     return changed
 
 
+#: By `finished_at`, which no index of states fits: one that is thought to hold a row or two would be
+#: read from end to end, dead entries included.
 STOPPING = """
 select id from run
- where state in ('due', 'running', 'held') and stop_requested_at is not null
+ where finished_at is null and state in ('due', 'running', 'held') and stop_requested_at is not null
    and (state = 'held'
-        or exists (select from batch b where b.run_id = run.id and b.state in ('waiting', 'sent')))
+        or (select true from batch b
+             where b.run_id = run.id and b.state in ('waiting', 'sent') limit 1))
  limit %(limit)s
 """
 
 OVERDUE = """
 select id, timeout from run
- where state in ('due', 'running') and deadline_at is not null and deadline_at < %(now)s limit %(limit)s
+ where finished_at is null and deadline_at is not null and deadline_at < %(now)s
+   and deadline_at >= coalesce(%(low)s::timestamptz, '-infinity')
+ limit %(limit)s
+"""
+
+NEXT_DEADLINE = """
+select min(deadline_at) from run
+ where finished_at is null and deadline_at is not null
+   and deadline_at >= coalesce(%(low_deadline)s::timestamptz, '-infinity')
+"""
+
+NEXT_STOP = """
+select min(stop_requested_at) from run
+ where finished_at is null and stop_requested_at is not null
 """
 
 
@@ -109,9 +125,12 @@ def _stop(connection: Driver, run_id: UUID) -> None:
         finished.close_batches(connection, run_id, stopped, Ending(reason))
 
 
-def end_overdue(connection: Driver, now: datetime, limit: int) -> int:
-    """End runs whose time is over, whoever still works on them: the fence keeps that out."""
-    found = execute(connection, OVERDUE, {"now": now, "limit": limit}).fetchall()
+def end_overdue(connection: Driver, now: datetime, limit: int, low: datetime | None = None) -> int:
+    """End runs whose time is over, whoever still works on them: the fence keeps that out.
+
+    ``low``: the time of none was over before that.
+    """
+    found = execute(connection, OVERDUE, {"now": now, "limit": limit, "low": low}).fetchall()
     return _end_each(connection, found, lambda row: _end_late(connection, row))
 
 

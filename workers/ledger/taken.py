@@ -5,6 +5,7 @@ Lock order is run, then batch: the runs in order of id, those that others have l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,10 +33,40 @@ class Candidate:
     shut: bool
     #: Its run limits its batches in flight or their distance, or expires: it is claimed by itself.
     limited: bool
+    #: Since when it is ready.
+    send_at: datetime
 
     @property
     def key(self) -> tuple[UUID, int]:
         return self.run_id, self.seq
+
+
+#: All is looked through from the beginning so often (seconds): what became ready late is found then.
+LOOK_THROUGH = 5.0
+#: What is ready since then may be committed so much later.
+LATE = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class LowMark:
+    """Where a process begins to read what is ready: all before it was taken.
+
+    The entries of batches that were taken stay in the index until they are vacuumed, and a snapshot
+    that somebody holds open keeps all of them.
+    """
+
+    low: datetime | None = None
+    _look_through_at: float = 0.0
+
+    def begin(self) -> datetime | None:
+        now = time.monotonic()
+        if now > self._look_through_at:
+            self.low, self._look_through_at = None, now + LOOK_THROUGH
+        return self.low
+
+    def note(self, found: Sequence[Candidate]) -> None:
+        if found:
+            self.low = min(one.send_at for one in found) - LATE
 
 
 #: An upstream that serves nobody for longer than a worker waits, by what is known of it.
@@ -45,34 +76,38 @@ _SHUT = """
         or d.next_permit_at > statement_timestamp() + %(patience)s
 """
 
+#: Below this mark everything was taken: dead entries of the index are passed by.
+_SINCE = "and send_at >= coalesce(%(low)s::timestamptz, '-infinity')"
+
 #: Pairs of queue and task with ready batches, found by skipping from one to the next.
 _KINDS = """
 with recursive found as (
-    (select queue, task from batch where state = 'sent' order by queue, task limit 1)
+    (select queue, task from batch where state = 'sent' {since} order by queue, task limit 1)
     union all
     select next.queue, next.task
       from found cross join lateral (
            select queue, task from batch
-            where state = 'sent' and (queue, task) > (found.queue, found.task)
+            where state = 'sent' {since} and (queue, task) > (found.queue, found.task)
             order by queue, task limit 1) next
 ), served as materialized (
     select found.queue, found.task, k.upstream, k.upstream in ({shut}) as shut
       from found left join task_kind k on k.name = found.task
      where found.queue = any(%(queues)s) and found.task = any(%(tasks)s)
 )
-""".replace("{shut}", _SHUT)
+""".replace("{shut}", _SHUT).replace("{since}", _SINCE)
 
 #: What waits for an upstream was let go by beat, one for each free permit: it is taken.
-_READY = """
+_READY = f"""
         select run_id, seq, task, priority, send_at, waiting_for, suspect from batch
-         where state = 'sent' and queue = served.queue and task = served.task
+         where state = 'sent' {_SINCE} and queue = served.queue and task = served.task
            and (not_before is null or not_before <= statement_timestamp())
-"""
+"""  # noqa: S608 - constants of our own
 _COLUMNS = """
 select b.run_id, b.seq, b.task, b.priority, coalesce(b.waiting_for, served.upstream) as upstream,
        b.suspect, served.shut is true and b.waiting_for is null as shut,
        r.max_in_flight is not null or coalesce(r.batch_delay > interval '0', false)
-                  or r.state = 'due' and r.expires_at is not null as limited
+                  or r.state = 'due' and r.expires_at is not null as limited,
+       b.send_at
 """
 
 CANDIDATES = f"""{_KINDS}{_COLUMNS}
@@ -99,16 +134,19 @@ def candidates(
     patience: float,
     *,
     besides: Sequence[UUID] = (),
+    low: datetime | None = None,
 ) -> list[Candidate]:
     """Ready batches of these queues and kinds, the most urgent and oldest first.
 
-    Shut is what would wait longer than ``patience`` (seconds) for its kind's upstream.
+    ``low``: none is ready since before that.  Shut is what would wait longer than ``patience``
+    (seconds) for its kind's upstream.
     """
     what: dict[str, Any] = {
         "queues": list(queues),
         "tasks": list(tasks),
         "limit": limit,
         "patience": timedelta(seconds=patience),
+        "low": low,
     }
     if besides:
         statement, what["runs"] = OTHER_RUNS, array(besides)
@@ -122,7 +160,7 @@ PARK_SHUT = f"""{_KINDS}, ready as materialized (
     select b.run_id, b.seq, served.upstream
       from served cross join lateral (
            select run_id, seq from batch
-            where state = 'sent' and queue = served.queue and task = served.task
+            where state = 'sent' {_SINCE} and queue = served.queue and task = served.task
               and waiting_for is null
               and (not_before is null or not_before <= statement_timestamp())
             order by priority desc, send_at limit %(limit)s
@@ -143,6 +181,7 @@ def park_shut(
         "tasks": list(tasks),
         "limit": limit,
         "patience": timedelta(seconds=patience),
+        "low": None,
     }
     return execute(connection, PARK_SHUT, what).rowcount
 
