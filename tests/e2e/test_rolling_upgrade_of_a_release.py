@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.processes import Process
+from tests.support.archives import extract
 from tests.support.processes import QUICK, ROOT
 from tests.support.runs import KINDS
 
@@ -28,7 +29,7 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"this copy has no history: git does not know {OLD}")
     folder = tmp_path_factory.mktemp("old")
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        extract(archive, folder)
     return folder
 
 

@@ -9,9 +9,10 @@ import sys
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.support.archives import extract
 
 ROOT = Path(__file__).parents[2]
 #: Kept between runs, outside the repository's files.
@@ -35,9 +36,7 @@ def source() -> Path:
             pytest.skip(f"the package index has no source of Celery here: {done.stderr[-200:]}")
         assert done.returncode == 0, done.stderr
         with tarfile.open(CACHE / f"{name}.tar.gz") as archive:
-            # Python before 3.11.4 has no filters.
-            safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            archive.extractall(CACHE, **safely)
+            extract(archive, CACHE)
     return CACHE / name
 
 
