@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from console import api, health, login, pages
-from console.access import API, LoginNeeded
+from console.access import API, LoginNeeded, config_of
 from console.config import Config
 from console.database import Database
 from console.refusals import Refusal, Refused, refusal_of
@@ -113,6 +113,8 @@ def answer(request: Request, refusal: Refusal, headers: Any = None) -> Response:
 
 
 def _ask_to_log_in(request: Request) -> Response:
+    if config_of(request).cookie in request.cookies or "authorization" in request.headers:
+        log.warning("login.not_accepted", address=request.scope["client_address"])
     if request.url.path.startswith(API):
         refusal = Refusal(401, "a login is needed", hint="Authorization: Bearer wk_…")
         return answer(request, refusal, {"www-authenticate": "Bearer"})

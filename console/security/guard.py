@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -51,6 +52,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                _log_refusal(scope, message["status"])
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
@@ -58,14 +60,16 @@ class Guard:
             await send(message)
 
         scope["client_address"] = client_address(scope, self._config)
+        scope["is_logged"] = False
         refused = self._refusal(scope)
         if refused is not None:
             await refused(scope, receive, guarded)
             return
         try:
             await self._app(scope, _limited(receive), guarded)
-        except Exception:
-            log.exception("request.failed", method=scope["method"])
+        except Exception as error:
+            # A traceback on a terminal takes seconds to draw: other requests go on meanwhile.
+            await run_in_threadpool(log.error, "request.failed", method=scope["method"], exc_info=error)
             if started:
                 raise
             await _answer(scope, 500, "something went wrong; the log says what")(
@@ -110,8 +114,17 @@ def client_address(scope: Scope, config: Config) -> str:
 
 
 def _refuse(scope: Scope, status: int, why: str, words: str) -> Response:
+    scope["is_logged"] = True
     log.warning("request.refused", why=why, method=scope["method"], address=scope["client_address"])
     return _answer(scope, status, words)
+
+
+def _log_refusal(scope: Scope, status: int) -> None:
+    """Every refusal leaves a line, without its address, which may hold a secret."""
+    if status >= 400 and not scope["is_logged"]:
+        log.info(
+            "request.refused", status=status, method=scope["method"], address=scope["client_address"]
+        )
 
 
 def _answer(scope: Scope, status: int, words: str) -> Response:

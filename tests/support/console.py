@@ -103,7 +103,7 @@ def new_console(
         login = postgres_server.login("console", database.name)
         if pooler is not None:
             login = pooler.through(login)
-        config = Config(login, port=port, **settings)
+        config = Config(settings.pop("database_url", login), port=port, **settings)
         app = create_app(config)
         server = server_of(app, config)
         thread = threading.Thread(target=server.run, daemon=True)
