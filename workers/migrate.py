@@ -41,13 +41,6 @@ REFUSED = 3
 WAIT_SECONDS = 1.0
 
 
-#: Schedules that the first revision brings, where no application has their tasks.
-WITHOUT_TASKS = """
-update schedule set enabled = false, note = 'no application of WATCHKEEPER_APP has its task'
- where enabled and task in (select name from task_kind where retired_at is not null)
-"""
-
-
 class UnknownRevision(Exception):
     """The database was migrated by other code."""
 

@@ -1,4 +1,4 @@
-"""Durations, counts, rates and times in words, as the SQL functions of these names (pure)."""
+"""Durations, counts and times in words, as the SQL functions of these names (pure)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,6 @@ def duration_words(span: timedelta) -> str:
 def count_words(number: int, one: str, several: str | None = None) -> str:
     """A number of things: "1 rule", "2 rules", "1 batch", "3 batches"."""
     return f"{number} {one}" if number == 1 else f"{number:,} {several or f'{one}s'}"
-
-
-def rate_words(calls: int, per: timedelta, one: str = "call") -> str:
-    """So many in a length of time: "30 calls a minute", "1 call in 5 minutes", "2 calls an hour"."""
-    words = duration_words(per)
-    number, _, unit = words.partition(" ")
-    if number == "1" and " " not in unit:
-        return f"{count_words(calls, one)} {'an' if unit == 'hour' else 'a'} {unit}"
-    return f"{count_words(calls, one)} in {words}"
 
 
 def time_words(at: datetime) -> str:

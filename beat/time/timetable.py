@@ -35,10 +35,6 @@ class Sessions:
     timezone: str
     sessions: tuple[Session, ...]
 
-    def holds(self, due: datetime, *, within_hours: bool) -> bool:
-        found = self.window(due, within_hours=within_hours)
-        return found is not None and found[0] <= due
-
     def window(self, instant: datetime, *, within_hours: bool) -> tuple[datetime, datetime] | None:
         """The first trading time [from, until) that ends after ``instant``; None: none is known."""
         if within_hours:

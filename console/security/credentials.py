@@ -70,12 +70,6 @@ def end_session(connection: Connection, hashed: bytes) -> None:
     connection.execute(delete(Session).where(Session.hash == hashed))
 
 
-def end_other_sessions(connection: Connection, who: Who) -> None:
-    connection.execute(
-        delete(Session).where(Session.person == who.name, Session.hash != (who.session or b""))
-    )
-
-
 def by_session(connection: Connection, secret: str, hours: float) -> Who | None:
     """Whose session it is, if it still is one; notes its use."""
     hashed = hash_of(secret)

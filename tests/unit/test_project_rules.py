@@ -215,3 +215,37 @@ def test_a_number_of_things_is_said_by_the_one_formatter() -> None:
                 if counts and not constant and COUNTED.match(str(after.value)):
                     wrong.append((str(path.relative_to(ROOT)), ast.unparse(text)))
     assert wrong == []
+
+
+#: Called by a library, by the name that it gives.
+HOOKS = {
+    "init_loader", "setup_schedule", "on_failure", "_maybe_scale", "start_tls", "get_extra_info",
+    "connect_tcp", "format_commands", "convert", "shell_complete", "on_broken_pipe", "compute_etag",
+    "initialize", "handle_RCPT", "handle_DATA", "run_sql", "with_client",
+}  # fmt: skip
+
+
+def test_no_function_is_called_by_tests_alone() -> None:
+    trees = [ast.parse(path.read_text()) for path in CODE if path.parent.name != "versions"]
+    named: set[str] = set()
+    made: dict[str, bool] = {}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                made[node.name] = made.get(node.name, False) or bool(node.decorator_list)
+            case ast.Name() | ast.Attribute():
+                named.add(node.id if isinstance(node, ast.Name) else node.attr)
+            case ast.alias():
+                named.add(node.name)
+            case ast.Constant(value=str()):
+                # Import strings, and names that templates and grammars use.
+                named |= set(re.findall(r"\w+", node.value)) if len(node.value) < 120 else set()
+    for page in (path for name in ("console", "sandbox") for path in (ROOT / name).rglob("*.html")):
+        named |= set(re.findall(r"\w+", page.read_text()))
+    named |= set(re.findall(r"\w+", (ROOT / "tasks/watches/grammar.py").read_text()))
+
+    assert {
+        name
+        for name, decorated in made.items()
+        if name not in named and not decorated and not name.startswith("__")
+    } - HOOKS == set()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.words import count_words, duration_words, rate_words, time_words
+from workers.words import count_words, duration_words, time_words
 
 SECOND = timedelta(seconds=1)
 
@@ -42,13 +42,8 @@ def test_words_of_a_length_lose_nothing(span: timedelta) -> None:
         (count_words(1, "rule"), "1 rule"),
         (count_words(2, "rule"), "2 rules"),
         (count_words(0, "batch", "batches"), "0 batches"),
-        (rate_words(30, timedelta(minutes=1)), "30 calls a minute"),
-        (rate_words(1, timedelta(hours=1)), "1 call an hour"),
-        (rate_words(5, timedelta(minutes=5)), "5 calls in 5 minutes"),
-        (rate_words(500, timedelta(days=1)), "500 calls a day"),
-        (rate_words(2, timedelta(hours=1, minutes=30)), "2 calls in 1 hour 30 minutes"),
         (time_words(datetime(2026, 12, 24, 17, tzinfo=UTC)), "2026-12-24 17:00:00 UTC"),
     ],
 )
-def test_counts_rates_and_times_are_said_in_one_way(words: str, said: str) -> None:
+def test_counts_and_times_are_said_in_one_way(words: str, said: str) -> None:
     assert words == said

@@ -60,9 +60,3 @@ def is_quiet() -> bool:
     if context is None:
         return False
     return bool(context.meta.get(QUIET) or getattr(context.find_root().obj, "quiet", False))
-
-
-def is_json() -> bool:
-    """Whether the command's answer is JSON."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.params.get("as_json"))

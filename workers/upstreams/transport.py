@@ -201,7 +201,7 @@ def _plain_errors(upstream: str) -> Iterator[None]:
 def exchange(request: Request, until: float) -> Response:
     """Send one request and read its whole answer before ``until`` (monotonic clock, seconds).
 
-    Raises NotConnected, TimedOut, ConnectionConnectionLost, AddressRefused, or BrokenResponse.
+    Raises NotConnected, TimedOut, ConnectionLost, AddressRefused, or BrokenResponse.
     """
     content, options = bytearray(), request.options
     with (

@@ -27,7 +27,7 @@ FEEDS = {
     "profiles": "/token-profiles/latest/v1",
     "takeovers": "/community-takeovers/latest/v1",
 }
-#: An response with so many rows is cut; it does not say for which tokens.
+#: A response with so many rows is cut; it does not say for which tokens.
 MAX_ROWS = 30
 #: Tokens asked for together.  Thirty are accepted, but most have more than one pool.
 MAX_ADDRESSES = 15
