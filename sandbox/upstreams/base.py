@@ -83,7 +83,7 @@ class Imitation:
         return self.log.judged(self.windows, self.concurrency)
 
     def order(self, what: dict[str, Any]) -> None:
-        """Obey an order: faults, ``limits`` [[calls, seconds], …], ``concurrency``, ``advance``, ``forget``."""
+        """Follow an order: faults, ``limits`` [[calls, seconds], …], ``concurrency``, ``advance``, ``forget``."""
         self.faults.order(what)
         if "limits" in what:
             self.windows = windows_of(what["limits"])

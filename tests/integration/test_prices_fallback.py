@@ -49,7 +49,7 @@ def one_a_minute(prices: Any, upstream: str) -> None:
 
 
 def a_while_later(prices: Any, run: dict[str, Any]) -> dict[str, Any]:
-    """Doors and quotas are free again, beat has let the batches go; the run goes on."""
+    """Blocks and quotas are over, beat has released the batches; the run goes on."""
     prices.sql.execute("delete from quota")
     prices.sql.execute("update upstream_state set blocked_until = null, failures = 0, spare = null")
     prices.sql.execute("update batch set waiting_for = null, not_before = null where state = 'waiting'")

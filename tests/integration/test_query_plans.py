@@ -89,7 +89,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "read": (schedule_states.READ, {"names": NAMES}),
     "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
     "create": (schedule_states.CREATE, {"names": NAMES}),
-    "sweep": (schedule_states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),
+    "slice": (schedule_states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),
     "advance": (
         schedule_states.ADVANCE,
         {
@@ -114,11 +114,11 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "held": (release.READY, {"limit": 1000}),
     "release": (planned.RELEASE_HELD, {"names": NAMES}),
     "next permit": (waiting.NEXT_PERMIT, {}),
-    "hopeless": (waiting.BLOCKED, {"long": MINUTE, "shut": MINUTE}),
+    "blocked": (waiting.BLOCKED, {"long": MINUTE, "shut": MINUTE}),
     "upstreams": (waiting.UPSTREAMS, {}),
     "let go": (waiting.RELEASE, {"upstream": "head_fi"}),
-    "reshape": (edited.CHANGED, {"names": NAMES}),
-    "reshaped": (edited.STILL, {"names": NAMES}),
+    "edited": (edited.CHANGED, {"names": NAMES}),
+    "edited runs": (edited.STILL, {"names": NAMES}),
     "announce": (sent.ANNOUNCE, {"limit": 1000, "low": None}),
     "look for": (sent.LOOKED_FOR, {"limit": 1000, "low": None}),
     "left": (sent.LEFT, {"before": datetime.now(UTC)}),
