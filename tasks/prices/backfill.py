@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from tasks.prices import active, bars, fetching, history, needs, ranges, spans
 from tasks.prices.active import ActiveOptions
 from tasks.prices.ranges import RangeOptions
-from tasks.prices.sessions import Calendar
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import market_of
+from tasks.prices.trading_sessions import Calendar
 from tasks.prices.watch import WATCH
 from workers.app import app
 from workers.execution.work import Item, Work

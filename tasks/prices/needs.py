@@ -11,8 +11,8 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from tasks.prices import bars, outcomes, quotes
-from tasks.prices.sessions import Calendar
 from tasks.prices.symbols import market_of
+from tasks.prices.trading_sessions import Calendar
 from workers.calendars import market_sessions
 
 Need = Literal["bars", "price"]

@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from tasks.prices import bars, fetching, outcomes, spans
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
-from tasks.prices.sessions import Calendar
 from tasks.prices.sources.refusals import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
+from tasks.prices.trading_sessions import Calendar
 from workers.calendars import market_sessions
 from workers.calendars.exchanges import sessions_of
 from workers.errors import OptionsError, QuotaSpent, QuotaWait, SettingMissing, UpstreamError

@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from tasks.upkeep.rules import DAYS, RULES
+from tasks.upkeep.retention_rules import DAYS, RULES
 from tasks.watches import partitions
 from workers.app import app
 from workers.execution.work import Item, Work

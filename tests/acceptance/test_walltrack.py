@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.discovery.discover import DiscoverOptions
-from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair
+from tasks.discovery.token_filters import rejection
 from tests.support.cases.api import discovery_api
 from tests.support.cases.common import cases, only
 from tests.support.cases.schedules import config, config_range, next_run, stats

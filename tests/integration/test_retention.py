@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from tasks.upkeep.rules import RULES
+from tasks.upkeep.retention_rules import RULES
 
 TOKEN = "with t as (insert into token (chain, address_key, address) values ('solana', 'x', 'x') returning id)"
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from tasks.upkeep.retention import RetentionOptions
-from tasks.upkeep.rules import RULES
+from tasks.upkeep.retention_rules import RULES
 
 pytestmark = pytest.mark.outside(27)
 

@@ -13,9 +13,9 @@ import pytest
 
 from tasks.discovery import early
 from tasks.discovery.discover import DiscoverOptions
-from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import best
 from tasks.discovery.sources import dexscreener, geckoterminal
+from tasks.discovery.token_filters import rejection
 from tests.support.discovery import boost, pair, trade
 from tests.support.mutations import COUNT, mutated
 from workers.errors import UpstreamError

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.discover import DiscoverOptions
-from tasks.discovery.filters import rejection
 from tasks.discovery.pairs import Pair, best
+from tasks.discovery.token_filters import rejection
 from tasks.discovery.values import number
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tasks.prices import ranges
 from tasks.prices.bars import Bar
 from tasks.prices.needs import REST, STALE_REST, Known, judge, rest_after
-from tasks.prices.sessions import Calendar, Session
 from tasks.prices.spans import Span
+from tasks.prices.trading_sessions import Calendar, Session
 from workers.calendars.exchanges import sessions_of
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "calendars"

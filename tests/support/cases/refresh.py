@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tasks.prices import active, needs, transactions
 from tasks.prices.active import Wanted
 from tasks.prices.refresh import RefreshOptions
-from tasks.prices.sessions import Calendar, Session
+from tasks.prices.trading_sessions import Calendar, Session
 from tests.support.cases.common import only
 from tests.support.cases.quotas import DAY, MINUTE, add_quota, take
 from workers.calendars.exchanges import sessions_of
