@@ -44,9 +44,10 @@ def check(node: Node, fields: Fields) -> None:
     for clause in clauses(node):
         _check_clause(clause, fields)
     if _is_never(node, fields):
-        raise RuleError("value", "nothing can fit all of this", hint="OR between what excludes itself")
+        hint = "write OR between them"
+        raise RuleError("value", "nothing can match: parts of it contradict each other", hint=hint)
     if _is_always(node):
-        raise RuleError("value", "everything fits this: one of its parts is the opposite of another")
+        raise RuleError("value", "everything matches: one of its parts is the opposite of another")
 
 
 def _check_clause(clause: Clause, fields: Fields) -> None:

@@ -9,16 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.console import Console
+from tests.support.tools import need
 
 PAGE = Path(__file__).parents[2] / "docs" / "parity.md"
 LINES = re.findall(r"^curl .*$", PAGE.read_text(), re.MULTILINE)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_every_line_of_curl_works(console: Console, new_run: Any, connection: Any) -> None:
+    need(shutil.which("curl"), "curl")
     for name, task, cron in (
         ("discovery", "tasks.discovery.discover", "0 */6 * * *"),
         ("prices-nightly", "tasks.prices.refresh", "0 0 * * *"),

@@ -217,6 +217,24 @@ def test_a_number_of_things_is_said_by_the_one_formatter() -> None:
     assert wrong == []
 
 
+#: Tests that another machine or server runs, each with its reason; tools are asked for by `need`.
+SKIPPING = {
+    "tests/engine/conftest.py", "tests/integration/test_migrations.py", "tests/integration/test_query_plans.py",
+    "tests/integration/test_celery_suite.py", "tests/e2e/test_rolling_upgrade_of_a_release.py",
+    "tests/support/tools.py",
+}  # fmt: skip
+
+
+def test_a_test_without_its_tool_is_skipped_by_need_which_fails_in_ci() -> None:
+    skipping = re.compile(r"pytest\.(skip\(|mark\.skip|importorskip)")
+
+    assert {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if path != Path(__file__) and skipping.search(path.read_text())
+    } == SKIPPING
+
+
 #: Called by a library, by the name that it gives.
 HOOKS = {
     "init_loader", "setup_schedule", "on_failure", "_maybe_scale", "start_tls", "get_extra_info",

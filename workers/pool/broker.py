@@ -135,7 +135,7 @@ def _check_limits(headers: dict[str, Any]) -> None:
     """Celery reads time limits only in its event loop, which a malformed one would end."""
     limits = headers.get("timelimit") or (None, None)
     if len(limits) != 2 or not all(one is None or 0 < float(one + 0) < math.inf for one in limits):
-        raise BrokenMessage("timelimit is no pair of positive seconds")
+        raise BrokenMessage("timelimit is not a pair of positive numbers")
 
 
 def _acknowledge(transport: Any, message: Any) -> None:

@@ -185,7 +185,7 @@ def _plain_errors(upstream: str) -> Iterator[None]:
     except network.Refused as error:
         raise AddressRefused(upstream, str(error)) from None
     except httpx2.InvalidURL:
-        raise BrokenResponse(upstream, "names an address that is none") from None
+        raise BrokenResponse(upstream, "names an address that is not valid") from None
     except httpx2.ConnectTimeout:
         raise NotConnected(upstream, "no connection in time") from None
     except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
