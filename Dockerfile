@@ -14,6 +14,8 @@ COPY workers workers
 COPY beat beat
 COPY tasks tasks
 COPY console console
+COPY alembic alembic
+COPY deploy deploy
 # What only installs, and libraries' own tests, stay behind.
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e . \
  && python -m compileall -q workers beat tasks console \
@@ -31,8 +33,6 @@ RUN useradd --system --uid 10001 --create-home watchkeeper \
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-COPY alembic alembic
-COPY deploy deploy
 ENV PATH=/venv/bin:$PATH \
     CELERY_APP=workers.app \
     PYTHONUNBUFFERED=1 \

@@ -1,6 +1,6 @@
-"""How far it goes: what a run costs each part in CPU, memory and disk, at a tenth of the size that two cores carry.
+"""How far it goes: what a run costs each part in CPU, memory and disk, at a tenth of the largest size.
 
-The table in docs/capacity.md multiplies these; ``--rate 333`` is its row itself.  Schedules of 60 s, evenly
+The table in docs/capacity.md multiplies these: its last row is ten times this.  Schedules of 60 s, evenly
 spread, whose runs end at once; fsync and synchronous_commit are on.
 """
 
@@ -81,7 +81,7 @@ def measured(bench: BenchEnvironment, given: Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--rate", type=int, default=33, help="due times a second")
+    parser.add_argument("--rate", type=int, default=333, help="due times a second")
     parser.add_argument("--seconds", type=int, default=60, help="how long it is measured")
     given = parse(parser)
     with bench_environment(durable=True) as bench:
