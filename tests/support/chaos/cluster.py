@@ -28,6 +28,7 @@ from tests.support.chaos.plan import (
     SCHEDULES,
     TRACES,
     UPSTREAMS,
+    WATCHED,
 )
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import forget_caches
@@ -115,7 +116,7 @@ class Cluster:
         self.pooler: PgBouncer | None = None
         if os.environ.get("WATCHKEEPER_TEST_POOLER"):
             self.pooler = start_server(lambda port: PgBouncer(folder / "pooler", port, self.postgres))
-        self.ports = {name: free_port() for name in UPSTREAMS}
+        self.ports = {name: free_port() for name in (*UPSTREAMS, *WATCHED)}
         self._broken = broken
         self.parts: dict[str, Part] = {}
         self.deadlocks = 0
@@ -155,6 +156,9 @@ class Cluster:
             self._add(name, [sys.executable, "-m", "sandbox.upstreams", "generic", "--port",
                              str(self.ports[name]), "--log", str(self.folder / f"{name}.jsonl"), *options,
                              "--concurrency", str(concurrency), "--latency", "lognormal:20,1,600"], {})  # fmt: skip
+        for name in WATCHED:
+            self._add(name, [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(self.ports[name]),
+                             "--log", str(self.folder / f"{name}.jsonl"), "--latency", "lognormal:20,1,600"], {})  # fmt: skip
         celery = [sys.executable, "-m", "celery", "-A", "tests.support.chaos.kinds"]
         for number in (1, 2):
             self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], self._env(f"beat{number}", env))
@@ -210,6 +214,11 @@ class Cluster:
                 "insert into quota (upstream, per, calls) values (%s, '1 day', %s)",
                 (DAY_UPSTREAM, DAY_FIRST),
             )
+            for name in WATCHED:
+                sql.execute(
+                    "update upstream set base_url = %s, spacing = '0' where name = %s",
+                    (f"http://127.0.0.1:{self.ports[name]}", name),
+                )
             for name, every, kind, options, columns in SCHEDULES:
                 row = {"name": name, "task": kind, "every": timedelta(seconds=every),
                        "options": json.dumps(options), "catch_up": "all", **columns}  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from tests.support.chaos.cluster import Cluster, Network
-from tests.support.chaos.plan import DAY_RAISE, DAY_UPSTREAM, LEASE, UPSTREAMS
+from tests.support.chaos.plan import DAY_RAISE, DAY_UPSTREAM, LEASE, UPSTREAMS, WATCHED
 
 #: A worker that was killed never comes back under that name (seconds).
 FOR_EVER = 1e9
@@ -160,7 +160,7 @@ class Faults:
         return f"for {seconds:.1f} s"
 
     def kill_upstream(self) -> str:
-        name = self.rng.choice(list(UPSTREAMS))
+        name = self.rng.choice([*UPSTREAMS, *WATCHED])
         self.cluster.parts[name].group(signal.SIGKILL)
         return name
 

@@ -15,6 +15,9 @@ UPSTREAMS: dict[str, tuple[list[tuple[int, float]], int]] = {
 }
 #: The upstream with a day's quota: so many calls at first, so many more each time that people raise it.
 DAY_UPSTREAM, DAY_FIRST, DAY_RAISE = "gamma", 9, 6
+#: Upstreams of real watches: their imitations judge each call by the documented limits.
+WATCHED = ("dexscreener", "head_fi")
+CATEGORIES = ["full-size", "dacs"]
 #: Name, every (seconds), kind, options, other columns.
 SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
     ("calls-alpha", 2, "chaos.working", {"items": 5, "upstream": "alpha"}, {"overlap": "allow_all"}),
@@ -29,6 +32,11 @@ SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
      {"overlap": "skip", "batch_delay": timedelta(seconds=0.7)}),
     ("daily", 5, "chaos.working", {"items": 7, "upstream": "gamma"}, {"overlap": "skip"}),
     ("hangs", 20, "chaos.hanging", {"items": 1}, {"overlap": "skip"}),
+    ("discovery", 10, "tasks.discovery.discover",
+     {"chains": [], "max_tokens": 5, "profile_immediately": False}, {"overlap": "skip", "queue": "upkeep"}),
+    ("scrape", 8, "tasks.listings.scrape",
+     {"categories": CATEGORIES, "max_pages": 3, "rate_limit_delay_seconds": 0.5},
+     {"overlap": "skip", "queue": "upkeep"}),
 ]  # fmt: skip
 TRACES = """
 create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());

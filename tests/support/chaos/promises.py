@@ -13,7 +13,7 @@ import sqlalchemy.exc
 
 from sandbox.upstreams.strict import worst
 from tests.support.chaos.cluster import Cluster
-from tests.support.chaos.plan import DAY_UPSTREAM, SCHEDULES, UPSTREAMS
+from tests.support.chaos.plan import DAY_UPSTREAM, SCHEDULES, UPSTREAMS, WATCHED
 
 #: Names of what SQLAlchemy and psycopg raise.
 DATABASE_ERRORS = {
@@ -31,8 +31,8 @@ FORGOTTEN = 75
 
 ITEMS = """
 select b.run_id, b.seq, b.state as batch, b.error as why, i ->> 'key' as item, i ->> 'state' as state,
-       i ->> 'error' as error
-  from batch b cross join jsonb_array_elements(b.items) i
+       i ->> 'error' as error, r.task
+  from batch b join run r on r.id = b.run_id cross join jsonb_array_elements(b.items) i
 """
 #: Runs that began, in the order in which they were made: their items as planned, and those deferred.
 PLANS = """
@@ -41,7 +41,7 @@ select r.id, r.schedule,
        coalesce(array_agg(i ->> 'key') filter (where i ->> 'state' = 'deferred'), '{}') as deferred
   from run r join batch b on b.run_id = r.id
   left join lateral jsonb_array_elements(b.items) with ordinality as item(i, n) on true
- where r.started_at is not null and r.schedule is not null
+ where r.started_at is not null and r.schedule is not null and r.task like 'chaos.%'
  group by r.id order by r.created_at
 """
 
@@ -73,6 +73,14 @@ def windows(cluster: Cluster, _: Any) -> Iterator[str]:
             yield f"{name}: {max(r['in_flight'] for r in over)} at once (limit {concurrency}), {len(over)} times"
 
 
+def judged(cluster: Cluster, _: Any) -> Iterator[str]:
+    """No call of a real watch was over a limit of its upstream, as its imitation judged it."""
+    for name in WATCHED:
+        over = [row for row in arrivals(cluster, name) if row["verdict"] != "allowed"]
+        if over:
+            yield f"{name}: {len(over)} calls over a limit, the first: {over[0]}"
+
+
 def day(cluster: Cluster, _: Any) -> Iterator[str]:
     """No more calls in the day than people allowed at that time."""
     seen = sorted(row["wall"] for row in arrivals(cluster, DAY_UPSTREAM))
@@ -85,7 +93,7 @@ def day(cluster: Cluster, _: Any) -> Iterator[str]:
 
 def paid(cluster: Cluster, sql: Any) -> Iterator[str]:
     """Every call that an upstream saw has its permit."""
-    for name in UPSTREAMS:
+    for name in (*UPSTREAMS, *WATCHED):
         # Calls first: one that comes between the two readings has its permit already.
         seen = len(arrivals(cluster, name))
         permits = sql.execute(
@@ -242,7 +250,7 @@ def ended(_: Cluster, sql: Any) -> Iterator[str]:
 def items(_: Cluster, sql: Any) -> Iterator[str]:
     """Every item is done, and has its row; or failed with a reason; or deferred; or its batch says why not."""
     done = Counter((r["run_id"], r["item"]) for r in sql.execute("select run_id, item from effect"))
-    for row in sql.execute(ITEMS):
+    for row in sql.execute(f"select * from ({ITEMS}) items where task like 'chaos.%'"):
         key = (row["run_id"], row["item"])
         where = f"run {row['run_id']} batch {row['seq']} item {row['item']}"
         if row["state"] == "done" and not done[key]:
@@ -255,14 +263,26 @@ def items(_: Cluster, sql: Any) -> Iterator[str]:
             yield f"{where} was left, its batch is {row['batch']}"
 
 
+def scraped(_: Cluster, sql: Any) -> Iterator[str]:
+    """A category that a scrape has done has its row, which says how; a token is kept once a run."""
+    for row in sql.execute(
+        "select b.run_id, i ->> 'key' as category, s.state from batch b"
+        "  join run r on r.id = b.run_id and r.task = 'tasks.listings.scrape'"
+        " cross join jsonb_array_elements(b.items) i"
+        "  left join scrape s on s.run_id = b.run_id and s.category_id = (i -> 'data' ->> 'category')::bigint"
+        " where i ->> 'state' = 'done' and (s.state is null or s.state = 'running')"
+    ):
+        yield f"scrape {row['run_id']}: category {row['category']} is done, its row is {row['state']}"
+
+
 Promise = Callable[[Cluster, Any], Iterator[str]]
 #: Also true in the middle of everything.
 ALWAYS: tuple[Promise, ...] = (
-    windows, day, paid, once, overlaps, timely, robbed, claimed, known, spaced, deferred_first,
+    windows, judged, day, paid, once, overlaps, timely, robbed, claimed, known, spaced, deferred_first,
     blameless, moving, deadlocked, grid,
 )  # fmt: skip
 #: True when all is quiet.
-AT_REST: tuple[Promise, ...] = (ended, items)
+AT_REST: tuple[Promise, ...] = (ended, items, scraped)
 
 
 def broken(cluster: Cluster, promises: tuple[Promise, ...]) -> dict[str, list[str]]:
@@ -291,5 +311,6 @@ def figures(cluster: Cluster) -> dict[str, Any]:
         "runs": {row["state"]: row["n"] for row in states},
         **(counts or {}),
         "calls": {name: len(rows) for name, rows in calls.items()},
+        "watched": {name: len(arrivals(cluster, name)) for name in WATCHED},
         "calls_repeated": sum(served.values()) - len(served),
     }
