@@ -18,8 +18,9 @@ from workers.ledger.taken import LowMark
 KIND = "tests.noop"
 #: Runs that end while the snapshot is open.
 RUNS = 50_000
-#: Pages that a ready scan may read, whatever lies dead before what it looks for.
-FLAT = 60
+#: Pages that a ready scan may read, whatever lies dead before what it looks for; before Postgres 18, which
+#: skips in an index, those of the index alone.
+FLAT, IN_INDEX = 60, RUNS // 50
 
 
 @pytest.fixture
@@ -111,7 +112,8 @@ def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pa
     low.note(taken.candidates(sql, ["upkeep"], [KIND], 40, 2.0, low=low.begin()))
     found = costs(sql, marks, low.low)
 
-    assert max(found.values()) <= FLAT, (before, found)
+    skips = sql.info.server_version >= 180000
+    assert max(found.values()) <= (FLAT if skips else IN_INDEX), (before, found)
     # Without marks it is the dead entries that are read.
     assert before["a tick"] > 50 * FLAT
     assert before["take"] > 5 * FLAT

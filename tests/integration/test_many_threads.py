@@ -329,3 +329,24 @@ def test_of_two_items_at_once_one_rolls_back_and_only_the_other_is_stored(
         {"key": "i0", "state": "done", "counts": {"counted": 1}},
         {"key": "i1", "state": "failed", "error": "ValueError: this one is rolled back"},
     ]
+
+
+def test_the_object_of_a_task_is_the_same_before_and_after_many_batches_at_once(
+    kinds: Any, new_run: Any, work: Any, row: Any
+) -> None:
+    task = kinds.app.tasks["tests.counting"]
+    # Celery makes the empty one at the first question.
+    assert task.request.id is None
+    before = {**vars(task)}, {**vars(type(task))}
+    runs = [new_run("tests.counting", items=1 + n % 4, note=f"run {n}") for n in range(16)]
+    requests: list[Any] = []
+
+    def one(nth: int) -> None:
+        work(runs[nth])
+        requests.append(task.request.id)
+
+    at_once(len(runs), one)
+
+    assert [row(run_id)["done"] for run_id in runs] == [1 + n % 4 for n in range(16)]
+    assert ({**vars(task)}, {**vars(type(task))}) == before
+    assert requests == [None] * 16
