@@ -282,3 +282,27 @@ def test_no_module_has_a_name_that_means_two_things(package: str) -> None:
 
     twice = {name for name in names if names.count(name) > 1}
     assert twice <= PER_DOMAIN | PER_ROOM | ALIKE
+
+
+#: What tasks may use of workers; the rest is inside its rooms.
+PUBLIC = {
+    "app", "db", "errors", "redaction", "settings", "text", "words", "cli", "cli.database", "cli.completion",
+    "execution.work", "ledger.kinds", "ledger.runs", "ledger.machine_locks", "ledger.faults",
+    "upstreams", "upstreams.channel_secrets", "upstreams.deadline", "upstreams.network",
+    "upstreams.upstreams", "calendars.exchanges", "calendars.market_sessions", "calendars.markets",
+}  # fmt: skip
+
+
+def test_tasks_use_the_public_modules_of_workers_alone() -> None:
+    used: set[str] = set()
+    for path in (ROOT / "tasks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workers"):
+                module = str(node.module)
+                names = [f"{module}.{name.name}" for name in node.names]
+                is_module = [(ROOT / f"{name.replace('.', '/')}.py").exists() for name in names]
+                used |= {
+                    name if found else module for name, found in zip(names, is_module, strict=True)
+                }
+
+    assert {name.removeprefix("workers.") for name in used} == PUBLIC
