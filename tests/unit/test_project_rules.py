@@ -306,3 +306,24 @@ def test_tasks_use_the_public_modules_of_workers_alone() -> None:
                 }
 
     assert {name.removeprefix("workers.") for name in used} == PUBLIC
+
+
+def test_a_revision_imports_nothing_of_ours_but_what_runs_its_text() -> None:
+    imported = {
+        (node.module, name.name)
+        for path in (ROOT / "alembic" / "versions").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    plain = {
+        name.name
+        for path in (ROOT / "alembic" / "versions").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import)
+        for name in node.names
+    }
+
+    ours = ("workers", "beat", "tasks", "console", "sandbox")
+    assert {one for one in imported if str(one[0]).startswith(ours)} == {("workers.migrate", "run_sql")}
+    assert not [name for name in plain if name.startswith(ours)]
