@@ -13,7 +13,7 @@ from sandbox.upstreams.base import Reply, Request, Site, as_json
 from sandbox.upstreams.chance import chance
 
 #: Rows of a feed, addresses and rows of an answer: more are cut off.
-MOST = 30
+MAX_ROWS = 30
 FEEDS = {
     # path: (kind, how many tokens behind the newest it begins)
     "/token-boosts/top/v1": ("top", 0),
@@ -51,8 +51,8 @@ def _feed_row(kind: str, number: int, now: float) -> dict[str, Any]:
 
 def _feed(kind: str, behind: int, now: float) -> list[dict[str, Any]]:
     last = tokens.newest(now) - behind
-    numbers = [n for n in range(last, last - 2 * MOST, -1) if chance("feed", kind, n) >= 0.4]
-    rows = [_feed_row(kind, number, now) for number in numbers[:MOST]]
+    numbers = [n for n in range(last, last - 2 * MAX_ROWS, -1) if chance("feed", kind, n) >= 0.4]
+    rows = [_feed_row(kind, number, now) for number in numbers[:MAX_ROWS]]
     return sorted(rows, key=lambda row: -row["totalAmount"]) if kind == "top" else rows
 
 
@@ -72,7 +72,7 @@ def _wrapped(rows: list[dict[str, Any]]) -> Reply:
 def _search(words: str, now: float) -> list[dict[str, Any]]:
     last = tokens.newest(now)
     named = [n for n in range(last, last - 300, -1) if words.lower() in f"token {n} tk{n % 10000}"]
-    return [tokens.pair(number, 0, now) for number in named[:MOST]]
+    return [tokens.pair(number, 0, now) for number in named[:MAX_ROWS]]
 
 
 def _one_pair(address: str, now: float) -> Reply:
@@ -88,8 +88,8 @@ def respond(request: Request) -> Reply:
         return as_json(_feed(*FEEDS[path], now))
     match path.strip("/").split("/"):
         case ["tokens", "v1", chain, addresses]:
-            rows = _pairs(addresses.split(",")[:MOST], now)
-            return as_json([row for row in rows if row["chainId"] == chain][:MOST])
+            rows = _pairs(addresses.split(",")[:MAX_ROWS], now)
+            return as_json([row for row in rows if row["chainId"] == chain][:MAX_ROWS])
         case ["token-pairs", "v1", chain, address]:
             return as_json([row for row in _pairs([address], now) if row["chainId"] == chain])
         case ["latest", "dex", "tokens", address]:

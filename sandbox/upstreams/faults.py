@@ -33,7 +33,7 @@ class Faults:
     until: dict[str, float] = field(default_factory=dict)
 
     def order(self, what: Mapping[str, Any]) -> None:
-        """Take the faults named in an order; a name that is none is left alone."""
+        """Take the faults named in an order; an unknown name is ignored."""
         now = time.monotonic()
         for name in ON_ORDER:
             if name in what:

@@ -15,7 +15,7 @@ from sandbox.upstreams.base import Reply, Request, Site, as_json
 from sandbox.upstreams.chance import chance
 
 #: No answer holds more trades; a busy pool fills it exactly, and what is older is cut off.
-MOST = 300
+MAX_ROWS = 300
 DAY = 86400.0
 _known = tokens.Directory()
 
@@ -60,7 +60,7 @@ def _trades(number: int, pool: int, at_least: float, now: float) -> list[dict[st
     spacing, born = _spacing(number, pool), number * tokens.BIRTH
     rows: list[dict[str, Any]] = []
     nth = int(now // spacing)
-    while nth * spacing > max(born, now - DAY) and len(rows) < MOST:
+    while nth * spacing > max(born, now - DAY) and len(rows) < MAX_ROWS:
         row = _trade(number, pool, nth, nth * spacing)
         if float(row["attributes"]["volume_in_usd"]) > at_least:
             rows.append(row)

@@ -24,7 +24,7 @@ def refuse(_request: Request, _window: Window | None, _wait: float) -> Reply:
 
 
 def symbol_of(name: str) -> str:
-    """aapl.us → AAPL, brk-b.us → BRK.B, tsco.uk → TSCO.LON; what has no known ending is none of ours."""
+    """aapl.us → AAPL, brk-b.us → BRK.B, tsco.uk → TSCO.LON; "" for an unknown ending."""
     for ending, ours in ENDINGS.items():
         if name.lower().endswith(ending):
             return name[: -len(ending)].upper().replace("-", ".") + ours

@@ -1,4 +1,4 @@
-"""`token_rule`: how each rule stands to each token, so that it is told of changes and not of states."""
+"""`token_rule`: the state of each rule for each token, so that only changes are reported."""
 
 from __future__ import annotations
 

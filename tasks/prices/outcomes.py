@@ -18,7 +18,7 @@ from sqlalchemy.sql import func, literal, select
 from workers.db import Base, DefaultNow
 
 #: A run is over long before; of its outcomes none is older.
-LONGEST_RUN = timedelta(days=7)
+MAX_RUN_TIME = timedelta(days=7)
 
 
 class PriceOutcome(Base):
@@ -62,7 +62,7 @@ def put(
             PriceOutcome.run_id == run_id,
             PriceOutcome.symbol == symbol,
             # Which partitions may hold it: no run takes so long.
-            PriceOutcome.at > datetime.now(UTC) - LONGEST_RUN,
+            PriceOutcome.at > datetime.now(UTC) - MAX_RUN_TIME,
         )
         .cte("before")
     )

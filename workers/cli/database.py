@@ -26,7 +26,7 @@ _REASON = re.compile(r".*failed: (?:FATAL:  )?(.*)")
 SESSION = """
 select set_config('app.actor', %(actor)s, %(local)s), set_config('app.surface', %(prefix)s, %(local)s)
 """
-#: Message of Postgres about a text that is no value of a type → the form that is right.
+#: Message of Postgres about a text that a type does not accept → how to write it.
 FORMS = {
     "interval": "a length of time: 45s, 15m, 2h, 1d, or '1 hour 30 minutes'",
     "timestamp with time zone": "a time: '2026-12-24 17:00 Europe/Berlin', '2026-12-24T16:00Z'",

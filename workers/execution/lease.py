@@ -79,7 +79,7 @@ class LeaseKeeper:
         self._leaves = reason
 
     def end_slice(self) -> None:
-        """Let the batch go where nothing is lost: its process has other things to do."""
+        """Hand the batch back at a point where nothing is lost, because its process is needed."""
         self._slice_ends = 0.0
 
     def yield_worker(self) -> None:

@@ -37,7 +37,7 @@ CLOSE_OPEN = f"""{CLOSE}
    and (state in ('waiting', 'sent') or state = 'running' and %(running)s)
 """
 
-#: Nothing is said of it.
+#: An end without error, reason or summary.
 PLAIN = Ending()
 
 

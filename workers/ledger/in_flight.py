@@ -12,7 +12,7 @@ from typing import Any
 
 from workers.db import Driver, array, execute
 
-#: How many more batches of run ``r`` may go (null: any number).  Nothing else reads ``max_in_flight``.
+#: How many more batches of run ``r`` may go (null: any number).  `max_in_flight` is decided here.
 ROOM = """
 case when r.max_in_flight is not null then greatest(0, r.max_in_flight - (
     select count(*) from batch f

@@ -92,7 +92,7 @@ update upstream_state s
  where s.upstream = %(upstream)s and refused.free_at is not null
 """
 
-#: Upstreams that will serve nobody for so long that the runs which wait for them are told.
+#: Upstreams that will serve nobody for so long that the runs which wait for them are deferred.
 BLOCKED = """
 with asked as materialized (
     select d.upstream from upstream_state d join upstream u on u.name = d.upstream

@@ -58,7 +58,7 @@ class Response:
     def text(self) -> str:
         """The body as text, in the encoding that the answer, else the page itself, names.
 
-        Bytes that are none in it are replaced, and an encoding that is none is UTF-8.
+        Bytes that it cannot decode are replaced; an unknown encoding is read as UTF-8.
         """
         try:
             return self.content.decode(self.encoding or _said_in(self.content) or "utf-8", "replace")

@@ -20,7 +20,7 @@ MIN_BLOCK = 0.5
 MAX_RETRY_AFTER = 7 * 86400.0
 #: So many outages in a row open the circuit breaker.
 MAX_OUTAGES = 5
-#: How long the breaker then blocks the upstream the first time (seconds).  It still does after thirty.
+#: How long the breaker then blocks the upstream the first time (seconds): a little more than thirty.
 INITIAL_OUTAGE_BLOCK = 30.5
 
 
@@ -66,7 +66,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def http_date(value: str | None) -> datetime | None:
-    """A time as HTTP writes it, or None when it is none."""
+    """A time as HTTP writes it, or None for any other text."""
     try:
         when = parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
