@@ -18,7 +18,7 @@ COPY alembic alembic
 COPY deploy deploy
 # What only installs, and libraries' own tests, stay behind.
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation -e . \
- && python -m compileall -q workers beat tasks console \
+ && python -m compileall -q workers beat tasks console alembic \
  && /venv/bin/pip uninstall -q -y hatchling editables trove-classifiers pathspec pluggy pip \
  && rm -rf requirements /venv/lib/python3.*/site-packages/tornado/test
 

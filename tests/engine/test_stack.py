@@ -8,21 +8,27 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.cgroup import MemoryGroup
 from tests.support.engine import OURS, Engine
-from tests.support.engine_load import caught_up, put_under_load, verdict
+from tests.support.engine_load import caught_up, is_busy, put_under_load, verdict
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
 GIGABYTE = 2**30
+#: Until all is healthy, on a machine that does nothing else (seconds); wanted are 20.
+MAX_START = 30.0
 
 
 def test_everything_becomes_healthy(engine: Engine) -> None:
+    busy = is_busy()
     seconds = engine.up()
+    assert busy or seconds <= MAX_START
     # Nothing is left to do for the page's own lines, and psql answers.
     engine.recipe("Compose", lines=slice(1, None))
     engine.figures["healthy after, s"] = seconds
@@ -119,32 +125,37 @@ def test_every_line_that_our_services_log_is_json(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("away", "whose"), [("postgres", "console"), ("redis", "flower")])
-def test_what_needs_a_server_is_unhealthy_while_it_hangs_and_healthy_after(
+def test_a_server_that_hangs_and_what_needs_it_are_unhealthy_and_healthy_after(
     engine: Engine, away: str, whose: str
 ) -> None:
-    (server,) = engine.containers(away)
-    ours = engine.containers("beat", "discovery", "prices", "listings", whose)
-    engine.run("docker", "pause", server)
-    try:
-        engine.eventually(lambda: all(engine.health(one) == "running unhealthy" for one in ours), 240)
-    finally:
-        engine.run("docker", "unpause", server)
-    took = engine.eventually(lambda: all(engine.health(one) == "running healthy" for one in ours), 240)
+    containers = engine.containers(away, "beat", "discovery", "prices", "listings", whose)
+    with frozen(engine, engine.containers(away)):
+        engine.eventually(lambda: all(is_(engine, one, "unhealthy") for one in containers), 240)
+    took = engine.eventually(lambda: all(is_(engine, one, "healthy") for one in containers), 240)
     engine.figures[f"healthy after {away} hung, s"] = took
 
 
-@pytest.mark.parametrize("service", [*OURS, "postgres", "redis"])
-def test_a_service_whose_processes_are_frozen_is_unhealthy(engine: Engine, service: str) -> None:
-    container = engine.containers(service)[0]
-    first = engine.inspect(container)["State"]["Pid"]
-    # All but the init.
-    pids = [pid for pid in engine.processes(container) if pid != first]
+def test_services_whose_processes_are_frozen_are_unhealthy(engine: Engine) -> None:
+    containers = [engine.containers(service)[0] for service in OURS]
+    with frozen(engine, containers):
+        engine.eventually(lambda: all(is_(engine, one, "unhealthy") for one in containers), 240)
+    engine.eventually(lambda: all(is_(engine, one, "healthy") for one in containers), 240)
+
+
+def is_(engine: Engine, container: str, health: str) -> bool:
+    return engine.health(container) == f"running {health}"
+
+
+@contextmanager
+def frozen(engine: Engine, containers: list[str]) -> Iterator[None]:
+    """All processes but the init of each, so that its own health check runs."""
+    firsts = {engine.inspect(one)["State"]["Pid"] for one in containers}
+    pids = [pid for one in containers for pid in engine.processes(one) if pid not in firsts]
     engine.signal(signal.SIGSTOP, pids)
     try:
-        engine.eventually(lambda: engine.health(container) == "running unhealthy", 240)
+        yield
     finally:
         engine.signal(signal.SIGCONT, pids)
-    engine.eventually(lambda: engine.health(container) == "running healthy", 120)
 
 
 def test_load_is_dispatched_on_time(engine: Engine) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 
 import pytest
 
 from tests.support.engine import OURS, Engine
-from tests.support.engine_load import caught_up, put_under_load, verdict
+from tests.support.engine_load import caught_up, is_busy, put_under_load, verdict
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -19,7 +18,7 @@ PAUSE, BESIDE_OTHERS = 5.0, 10.0
 
 def test_an_upgrade_hardly_pauses_dispatch(engine: Engine) -> None:
     put_under_load(engine)
-    busy = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+    busy = is_busy()
     began = engine.sql("select clock_timestamp()")
     before = set(engine.containers("beat", "discovery", "prices", "listings"))
     (engine.checkout / "workers" / "version_of_the_test.py").write_text(f"# {time.time()}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from tests.support.engine import Engine
 
@@ -49,3 +50,8 @@ def put_under_load(engine: Engine, runs: int = 200) -> None:
         engine.up()
     engine.sql(LOAD)
     engine.eventually(lambda: verdict(engine)["runs"] > runs, 120)
+
+
+def is_busy() -> bool:
+    """Whether this machine does other things besides: no time says anything then."""
+    return os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
