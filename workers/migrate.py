@@ -41,6 +41,13 @@ REFUSED = 3
 WAIT_SECONDS = 1.0
 
 
+#: In a new database: schedules that the first revision brings, where no application has their tasks.
+WITHOUT_TASKS = """
+update schedule set enabled = false, note = 'no application of WATCHKEEPER_APP has its task'
+ where enabled and task in (select name from task_kind where retired_at is not null)
+"""
+
+
 class UnknownRevision(Exception):
     """The database was migrated by other code."""
 
@@ -104,19 +111,20 @@ def pending(config: Config) -> list[Script]:
     return list(reversed(list(script.iterate_revisions("heads", heads or "base"))))
 
 
-def upgrade(config: Config, *, plan: bool) -> None:
+def upgrade(config: Config, *, plan: bool) -> list[str]:
     """Run every pending revision and log how long each took; with ``plan`` print them only."""
     revisions = pending(config)
     if plan:
         lines = [f"{revision.revision}  {revision.doc}" for revision in revisions]
         print("\n".join(lines) if lines else "nothing to do: the database is up to date")
-        return
+        return []
     for revision in revisions:
         began = time.monotonic()
         command.upgrade(config, revision.revision)
         log.info(
             "revision.done", revision=revision.revision, seconds=round(time.monotonic() - began, 2)
         )
+    return [revision.revision for revision in revisions]
 
 
 def wait(config: Config) -> None:
@@ -136,12 +144,14 @@ def wait(config: Config) -> None:
         time.sleep(WAIT_SECONDS)
 
 
-def register() -> tuple[int, list[str]]:
+def register(*, is_new: bool = False) -> tuple[int, list[str]]:
     """Write kinds, time zones and grants: the number of kinds, and what an administrator must run."""
     with transaction() as connection:
         timezones.register(connection)
         register_domains(connection)
         number = kinds.register(connection, registered(), relaxed=settings().relax_intervals)
+        if is_new:
+            connection.execute(text(WITHOUT_TASKS))
         tables = {name: may for one in domains().values() for name, may in one.tables.items()}
         return number, roles.register(connection, tables)
 
@@ -173,10 +183,10 @@ def main(arguments: Sequence[str] = ()) -> int:
             return 0
         if not chosen.plan:
             logins.prepare()
-        upgrade(config, plan=chosen.plan)
+        done = upgrade(config, plan=chosen.plan)
         if chosen.plan:
             return 0
-        number, refused = register()
+        number, refused = register(is_new="initial" in done)
         logins.finish()
     except UnknownRevision as error:
         log.error("migrate.refused", error=str(error))

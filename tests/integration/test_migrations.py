@@ -172,6 +172,26 @@ def test_a_database_of_a_development_version_is_refused_with_what_to_do(empty: s
     assert "schedule export" in done.stderr + done.stdout
 
 
+def test_a_new_database_enables_no_schedule_whose_task_no_application_has(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "examples" / "shop"))
+    monkeypatch.setenv("WATCHKEEPER_APP", "shop.celery")
+    run("workers.migrate")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        found = connection.execute("select name, note from schedule where enabled").fetchall()
+        (note,) = connection.execute("select note from schedule where name = 'discovery'").fetchone()
+        connection.execute("update schedule set enabled = true where name = 'listing-scrape'")
+    run("workers.migrate")
+
+    assert found == []
+    assert note == "no application of WATCHKEEPER_APP has its task"
+    # Of a database that is in use it changes no row.
+    with psycopg.connect(empty) as connection:
+        left = connection.execute("select name from schedule where enabled").fetchall()
+    assert left == [("listing-scrape",)]
+
+
 def test_the_plan_names_what_would_run_and_changes_nothing(empty: str) -> None:
     planned = run("workers.migrate", "--plan")
     with psycopg.connect(empty) as connection:
