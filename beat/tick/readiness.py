@@ -89,6 +89,8 @@ class Ready:
 #: All is looked through from the beginning so often (seconds): what was committed late, or planned for
 #: the past by another beat, is found then.
 LOOK_THROUGH = 5.0
+#: And no more often than that it costs a part in so many of beat.
+PART = 50
 #: What is ready now may be committed so much later.
 LATE = timedelta(seconds=1)
 
@@ -108,10 +110,12 @@ class Marks:
     lease: datetime | None = None
     left: datetime | None = None
     _look_through_at: float = field(default_factory=lambda: time.monotonic() + LOOK_THROUGH)
+    _whole_since: float | None = None
 
     def low(self) -> dict[str, datetime | None]:
         if time.monotonic() > self._look_through_at:
             self.forget()
+            self._whole_since = time.monotonic()
         names = ("claim", "send", "ended", "deadline", "lease", "left")
         return {f"low_{name}": getattr(self, name) for name in names}
 
@@ -120,6 +124,10 @@ class Marks:
         self._look_through_at = time.monotonic() + LOOK_THROUGH
 
     def note(self, ready: Ready) -> None:
+        if self._whole_since is not None:
+            now = time.monotonic()
+            self._look_through_at = now + max(LOOK_THROUGH, PART * (now - self._whole_since))
+            self._whole_since = None
         before = ready.now - LATE
         # An edit, or the end of a pause, may plan for any time.
         steady = ready.claim_at is not None and not ready.edits

@@ -43,6 +43,8 @@ class Candidate:
 
 #: All is looked through from the beginning so often (seconds): what became ready late is found then.
 LOOK_THROUGH = 5.0
+#: And no more often than that it costs a part in so many of the process's time.
+PART = 50
 #: What is ready since then may be committed so much later.
 LATE = timedelta(seconds=1)
 
@@ -57,14 +59,20 @@ class LowMark:
 
     low: datetime | None = None
     _look_through_at: float = 0.0
+    _whole_since: float | None = None
 
     def begin(self) -> datetime | None:
         now = time.monotonic()
         if now > self._look_through_at:
             self.low, self._look_through_at = None, now + LOOK_THROUGH
+            self._whole_since = now
         return self.low
 
     def note(self, found: Sequence[Candidate]) -> None:
+        if self._whole_since is not None:
+            now = time.monotonic()
+            self._look_through_at = now + max(LOOK_THROUGH, PART * (now - self._whole_since))
+            self._whole_since = None
         if found:
             self.low = min(one.send_at for one in found) - LATE
 
