@@ -37,6 +37,7 @@ def test_all_is_well(examine: Any) -> None:
     assert done.exit_code == 0, done.output
     assert "✘" not in done.stdout
     assert "✔ migrations  ok" in done.stdout
+    assert "calendars   the shipped sessions end on 20" in done.stdout
 
 
 def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connection: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,26 @@ def test_without_the_library_the_table_is_used_as_far_as_it_goes(
     assert 3 <= len(rows) <= 5
     assert rows[-1]["session_date"] <= shipped.last
     assert exchanges.sessions_of("XABC", date(2026, 1, 1), date(2026, 2, 1)) == []
+
+
+def test_where_the_extra_is_present_the_schedule_takes_what_was_announced_since_the_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monday, friday = date(2026, 6, 8), date(2026, 6, 12)
+    shipped = session_table.exchange("XNYS")
+    assert shipped is not None
+    # As if Wednesday had been thought a holiday when the table was written.
+    old = replace(shipped, closed=shipped.closed | {date(2026, 6, 10)})
+    monkeypatch.setattr(session_table, "exchange", lambda _: old)
+
+    assert len(exchanges.sessions_of("XNYS", monday, friday)) == 4
+    assert len(exchanges.sessions_of("XNYS", monday, friday, newest=True)) == 5
+
+
+def test_it_is_said_exchange_by_exchange_until_when_the_table_goes() -> None:
+    said = exchanges.shipped_until()
+    last = max(one.last for mic in session_table.exchanges() if (one := session_table.exchange(mic)))
+    assert said.startswith(f"the shipped sessions end on {last}")
 
 
 def test_it_is_said_when_the_table_ends(monkeypatch: pytest.MonkeyPatch) -> None:
