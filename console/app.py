@@ -51,6 +51,8 @@ def create_app(config: Config | None = None) -> FastAPI:
     app = FastAPI(
         title="Watchkeeper", lifespan=lifespan, middleware=[Middleware(Guard, config=given)],
         docs_url=None, redoc_url=None, openapi_url=None,
+        # Names of a generated client's functions.
+        generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.state.config = given
     app.state.database = Database(given.database_url)

@@ -190,7 +190,11 @@ def _watch(watch: Watch, plural: str) -> None:
     router.get(
         f"/{plural}", name=f"list_{plural}", description=f"{plural.capitalize()}, the newest first."
     )(listed)
-    router.get(f"/{plural}/{{key:path}}", name=f"read_{watch.subject}", response_model=Row)(one)
+    router.get(
+        f"/{plural}/{{key:path}}",
+        name=f"read_{watch.subject if plural == watch.plural else plural}",
+        response_model=Row,
+    )(one)
 
 
 for _domain, _one in by_domain().items():

@@ -33,6 +33,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             insert into schedule (name, title, task, every, enabled, note)
             select 'many-' || n, 'One of many', 'tasks.upkeep.sessions', '1 day', false, 'made by a test'
               from generate_series(1, 10000) n""")
+        made.sql(
+            "update schedule set note = 'one of a batch of twenty' where name ~ '^many-99(0[1-9]|1[0-9]|20)$'"
+        )
         yield made
 
 
@@ -88,20 +91,26 @@ def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site)
 def test_an_operator_pauses_many_by_a_filter_and_resumes_them(browser: Browser, site: Site) -> None:
     page = browser.page()
 
-    page.goto("/schedules?q=many-991")
+    # 9901 to 9920 and no other.
+    page.goto("/schedules?q=batch of twenty&sort=name")
     page.get_by_role("button", name="Pause …").click()
-    expect(page.locator("h1")).to_contain_text("Pause 11 schedules")
+    expect(page.locator("h1")).to_contain_text("Pause 20 schedules")
     page.get_by_label("Why").fill("moving house")
     page.get_by_label("Until", exact=True).fill("2 hours")
-    page.get_by_role("button", name="Pause 11").click()
-    expect(page.locator("h1")).to_contain_text("11 schedules paused")
+    page.get_by_role("button", name="Pause 20").click()
+    expect(page.locator("h1")).to_contain_text("20 schedules paused")
     paused = (
         "select count(*) from schedule where paused_until > now() and pause_reason = 'moving house'"
     )
-    assert site.sql(paused) == "11"
+    assert site.sql(paused) == "20"
+    # One more, by hand, with an end of its own: it stays paused.
+    site.sql(
+        "update schedule set paused_until = 'infinity', pause_reason = 'by hand' where name = 'many-1'"
+    )
     page.get_by_role("button", name="Resume exactly these").click()
-    expect(page.locator(".notice")).to_contain_text("11 schedules resumed")
+    expect(page.locator(".notice")).to_contain_text("20 schedules resumed")
     assert site.sql(paused) == "0"
+    assert site.sql("select pause_reason from schedule where name = 'many-1'") == "by hand"
 
 
 def test_an_operator_runs_backfills_raises_a_limit_and_tests_a_channel(
@@ -137,6 +146,25 @@ def test_an_operator_runs_backfills_raises_a_limit_and_tests_a_channel(
     page.get_by_role("row", name="demo-mailbox").get_by_role("button", name="Send test").click()
     page.wait_for_url("**/outbox?channel=demo-mailbox")
     expect(page.get_by_role("row", name="Test").first).to_be_visible()
+
+
+def test_an_edit_is_shown_while_much_runs(browser: Browser, site: Site) -> None:
+    page = browser.page()
+    page.goto("/schedules?q=many-5556")
+    row = page.locator("#row-many-5556")
+    expect(row).to_contain_text("made by a test")
+    wait_for(lambda: page.evaluate("document.getElementById('cut').hidden"), 10)
+    # A burst: more keys than are few, so that parts are fetched every 5 s.
+    runs = (
+        "insert into run (id, schedule, task, trigger, due_at, state, queue, created_at, finished_at, counted)"
+        " select gen_random_uuid(), 'burst-' || n, 'tasks.upkeep.sessions', 'manual', now(), 'succeeded', 'upkeep',"
+        " clock_timestamp(), clock_timestamp(), true from generate_series(1, 60) n"
+    )
+    with page.expect_response(lambda answer: "many-5556" in answer.url):
+        site.sql(runs)
+    site.sql(runs)
+    site.sql("update schedule set note = 'edited in a burst' where name = 'many-5556'")
+    expect(row).to_contain_text("edited in a burst", timeout=4000)
 
 
 def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> None:
