@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from console import rows
 from console.refusals import refuse
+from workers.ledger.retried import ONLY_FAILED
 
 _TIMINGS = ("every", "cron", "at", "after")
 #: Columns that a trigger or the machine writes, or that a copy does not take over.
@@ -26,7 +27,10 @@ select * from backfill(:name, cast(:first as timestamptz), cast(:last as timesta
                        dry_run => :dry_run, reason => :why)
 """)
 _STOP = text("select stop_run(:run, :why)")
-_RETRY = text("select retry_run(:run, :why)")
+_RETRY = text("""
+insert into run_request (action, run_id, note, options)
+values ('retry', :run, :why, cast(:options as jsonb)) returning *
+""")
 _UNDO = text("select * from undo_change(:number)")
 _TEST = text("select send_test(:channel)")
 _UNBLOCK = text("select unblock(:upstream, :why)")
@@ -128,8 +132,12 @@ def stop_run(connection: Connection, run: UUID, why: str | None = None) -> RowMa
     return _after(connection, _STOP, _REQUEST, run=run, why=why or None)
 
 
-def retry_run(connection: Connection, run: UUID, why: str | None = None) -> RowMapping:
-    return _after(connection, _RETRY, _REQUEST, run=run, why=why or None)
+def retry_run(
+    connection: Connection, run: UUID, why: str | None = None, *, only_failed: bool = False
+) -> RowMapping:
+    """All of it again with the same options, or only the items that did not succeed."""
+    options = json.dumps(ONLY_FAILED) if only_failed else None
+    return _one(connection, _RETRY, run=run, why=why or None, options=options)
 
 
 def undo(connection: Connection, number: int) -> RowMapping:

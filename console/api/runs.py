@@ -84,11 +84,13 @@ def stop(visit: Visit, run: UUID, body: shapes.Why, key: Key = None) -> Response
 
 
 @router.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
-def retry(visit: Visit, run: UUID, body: shapes.Why, key: Key = None) -> Response:
-    """Run it again with the same options."""
+def retry(visit: Visit, run: UUID, body: shapes.RetryOne, key: Key = None) -> Response:
+    """Run it again with the same options: all of it, or its `failures` alone."""
 
     def act() -> Row:
-        return requested(writes.retry_run(visit.connection, run, body.why))
+        return requested(
+            writes.retry_run(visit.connection, run, body.why, only_failed=body.only_failed)
+        )
 
     return once(visit, key, body.model_dump(), act)
 

@@ -114,6 +114,10 @@ class Copy(Body):
     name: str
 
 
+class RetryOne(Why):
+    only_failed: bool = Field(False, description="Only the items that did not succeed")
+
+
 class Retry(Why):
     schedule: str | None = None
     since: datetime

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
+from console import writes
 from console.access import Visit, config_of
 from console.pages import layout
 from console.queries import runs
@@ -96,19 +97,22 @@ def ask(visit: Visit, number: UUID, action: str) -> Response:
 
 
 @router.post("/runs/{number}/{action}")
-def act(visit: Visit, number: UUID, action: str, reason: Annotated[str, Form()] = "") -> Response:
+def act(
+    visit: Visit,
+    number: UUID,
+    action: str,
+    reason: Annotated[str, Form()] = "",
+    items: Annotated[str, Form()] = "",
+) -> Response:
     if action not in {"stop", "retry"}:
         raise refuse(404, "no such action")
-    statement = text(f"select * from {action}_run(:id, :reason)")  # noqa: S608 - one of two words
     with attempt(visit.connection):
-        row = (
-            visit.connection.execute(statement, {"id": number, "reason": reason or None})
-            .mappings()
-            .one()
-        )
-    if action == "retry" and row.get("new_run_id"):
-        return RedirectResponse(f"/runs/{row['new_run_id']}", 303)
-    return RedirectResponse(f"/runs/{number}?asked={action}", 303)
+        if action == "stop":
+            writes.stop_run(visit.connection, number, reason)
+            return RedirectResponse(f"/runs/{number}?asked=stop", 303)
+        only_failed = items == "failed"
+        row = writes.retry_run(visit.connection, number, reason, only_failed=only_failed)
+    return RedirectResponse(f"/runs/{row['new_run_id']}", 303)
 
 
 def _reports(visit: Visit, run: Any) -> list[tuple[Any, list[dict[str, Any]], str]]:

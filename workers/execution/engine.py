@@ -32,7 +32,7 @@ from workers.errors import (
 )
 from workers.execution.lease import LeaseKeeper
 from workers.execution.work import Item, Work
-from workers.ledger import claimed, ended, handed_back, memo, planned, runs
+from workers.ledger import claimed, ended, handed_back, memo, planned, retried, runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.ended import Done
 from workers.ledger.finished import Ended, Ending, Summary
@@ -150,7 +150,7 @@ def _client(lease: BatchLease, keeper: LeaseKeeper) -> UpstreamClient:
 def _do(kind: Kind, work: Work[Any]) -> Ended | None:
     if work.lease.items is None:
         work.check()
-        items = list(kind.plan(work)) if kind.plan else [Item("all")]
+        items = _asked_for(work, list(kind.plan(work)) if kind.plan else [Item("all")])
         work.batch = _accept_plan(kind, work, items)
     kind.run(work)
     left = [item.key for item in work.batch if item.state == "waiting"]
@@ -159,6 +159,15 @@ def _do(kind: Kind, work: Work[Any]) -> Ended | None:
     if work.end.is_written:
         return work.end.run
     return _end_done(work)
+
+
+def _asked_for(work: Work[Any], items: list[Item]) -> list[Item]:
+    """What a retry of failed items leaves of a plan."""
+    if work.lease.run["retry_of"] is None:
+        return items
+    with driver_transaction() as connection:
+        keys = retried.keys_of(connection, work.lease.run)
+    return items if keys is None else [item for item in items if item.key in keys]
 
 
 def _store_plan(work: Work[Any], error: BaseException) -> None:
