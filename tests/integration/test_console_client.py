@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.console import Console
 
+pytestmark = pytest.mark.timeout(600)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
 FUNCTIONS = (
     "schedules.create_schedule", "schedules.list_schedules", "schedules.read_schedule", "schedules.pause",
