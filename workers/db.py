@@ -32,7 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
 
-from workers.postgres import connect_args
+from workers.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
 
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.
@@ -92,14 +92,34 @@ def engine() -> Engine:
 
 @cache
 def _engine() -> Engine:
-    return make_engine(settings().sqlalchemy_url, "watchkeeper")
+    whole = settings().connections
+    return make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, whole - whole // 2))
 
 
-def make_engine(url: str, application: str) -> Engine:
+@cache
+def _short_engine() -> Engine:
+    """For short statements of the program's own, each of which commits by itself.
+
+    They want few rows by their keys.  A statement that is prepared while a table is small would read
+    all of it, joined by a hash, until somebody analyzes the table: here Postgres prefers indexes.
+    """
+    made = make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, settings().connections // 2))
+    event.listen(made, "connect", _favour_indexes)
+    return made
+
+
+def _favour_indexes(driver: Driver, _: Any) -> None:
+    driver.autocommit = True
+    # Behind a pooler the session is not ours, and each statement is planned when it is executed.
+    if not is_pooled():
+        driver.execute(FAVOUR_INDEXES)
+
+
+def make_engine(url: str, application: str, connections: int | None = None) -> Engine:
     return create_engine(
         url,
         # Many threads share few connections: each holds one for a transaction, never during a call.
-        pool_size=settings().connections,
+        pool_size=connections or settings().connections,
         max_overflow=0,
         pool_timeout=MAX_QUEUED,
         pool_use_lifo=True,
@@ -138,9 +158,10 @@ def _prove(driver: Any, record: Any, _: Any) -> None:
 def reset(*, close: bool = True) -> None:
     """Forget the engine: in a forked child with ``close=False``, the parent still uses its sockets."""
     with _making:
-        if _engine.cache_info().currsize:
-            _engine().dispose(close=close)
-            _engine.cache_clear()
+        for made in (_engine, _short_engine):
+            if made.cache_info().currsize:
+                made().dispose(close=close)
+                made.cache_clear()
 
 
 _thread = threading.local()
@@ -186,7 +207,10 @@ def driver_transaction() -> Iterator[Driver]:
 
 @contextmanager
 def driver_connect() -> Iterator[Driver]:
-    with connect() as connection:
+    """The driver's connection for short statements, which commit one by one."""
+    with _making:
+        short = _short_engine()
+    with _counted(), short.connect() as connection, _translating(connection):
         yield driver(connection)
 
 

@@ -19,6 +19,12 @@ SESSION_OPTIONS = (
     "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off"
 )
+#: For connections whose statements want few rows of large tables, by their keys.
+FAVOUR_INDEXES = """
+select set_config(name, value, false)
+  from (values ('random_page_cost', '1.1'), ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
+               ('enable_mergejoin', 'off')) as favoured(name, value)
+"""
 KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,

@@ -11,18 +11,8 @@ from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
 from workers.db import Driver
-from workers.postgres import connect_args, is_pooled
+from workers.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
-
-#: Beat wants few rows of large tables, by their keys.  Its statements are prepared once, perhaps while
-#: a table is empty: a plan that reads all of it would stay until somebody analyzes the table.  Every
-#: table of a tick, also one of a single row, is therefore read by an index: a sequential scan that
-#: cannot be avoided would cost 10^10 before Postgres 18, and such a statement is compiled at each tick.
-FAVOUR_INDEXES = """
-select set_config(name, value, false)
-  from (values ('random_page_cost', '1.1'), ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
-               ('enable_mergejoin', 'off')) as favoured(name, value)
-"""
 
 #: A row of schedule_states.READ.
 Row = Any
@@ -38,7 +28,13 @@ class Unreadable:
 
 
 def connect() -> Driver:
-    """A connection for beat's own statements, each of which commits by itself outside a transaction."""
+    """A connection for beat's own statements, each of which commits by itself outside a transaction.
+
+    They are prepared once, perhaps while a table is empty: a plan that reads all of it would stay
+    until somebody analyzes the table.  Every table of a tick, also one of a single row, is read by an
+    index: a sequential scan that cannot be avoided would cost 10^10 before Postgres 18, and such a
+    statement is compiled at each tick.
+    """
     connection: Driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
     # Behind a pooler the session is not beat's own, and each statement is planned when it is executed.
     if not is_pooled():

@@ -209,10 +209,11 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
 
 def tick_question(bench: BenchEnvironment) -> float:
     """Beat's question for what is ready, on a connection that plans as beat's does."""
-    from beat.tick import readiness, reading
+    from beat.tick import readiness
+    from workers.postgres import FAVOUR_INDEXES
 
     with psycopg.connect(bench.postgres.login("service"), autocommit=True) as connection:
-        connection.execute(reading.FAVOUR_INDEXES.format(local="false"))
+        connection.execute(FAVOUR_INDEXES)
         marks = readiness.Marks()
         readiness.ask(connection, marks=marks)
         return least_ms(lambda: readiness.ask(connection, marks=marks), 5)

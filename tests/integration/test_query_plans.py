@@ -16,18 +16,21 @@ from sqlalchemy import event
 from beat import edits
 from beat.tick import conclude, readiness, reading, release, request_handlers, schedule_states
 from tests.support.beat import Drive
-from workers.db import array, engine
+from workers.db import array, driver_connect, engine, transaction
 from workers.ledger import (
     edited,
+    ended,
     finished,
     machine_locks,
     planned,
+    renewed,
     runs,
     sent,
     stopped,
     taken,
     waiting,
 )
+from workers.postgres import FAVOUR_INDEXES
 
 MANY = 100_000
 LARGE = ("schedule", "schedule_state", "schedule_edit", "run", "batch", "run_request", "permit")
@@ -69,7 +72,8 @@ ANY = (*LARGE, "pause_switch", "upstream", "upstream_state", "task_kind", "quota
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 NAMES = [f"s-{number}" for number in range(1, 1001)]
-IDS = array(["00000000-0000-4000-8000-000000000000"] * 1000)
+GONE = "00000000-0000-4000-8000-000000000000"
+IDS = array([GONE] * 1000)
 NUMBERS = array([0] * 1000)
 
 LOWS = {f"low_{name}": None for name in ("claim", "send", "ended", "deadline", "lease", "left")}
@@ -82,7 +86,7 @@ SERVED = {
 }
 
 #: Those of a session, and for queues that a worker of an older release serves.
-NOT_OF_A_TICK = {"candidates", "other runs", "shut", "take", "left in", "mark"}
+NOT_OF_A_TICK = {"candidates", "other runs", "shut", "take", "end", "renew", "left in", "mark"}
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": (schedule_states.LOCK_DUE, {"limit": 1000, "low": None}),
@@ -130,6 +134,11 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         taken.TAKE,
         {"ids": IDS, "seqs": NUMBERS, "worker": "w", "lease": MINUTE, "alone": False},
     ),
+    "end": (
+        ended.END_WHOLE,
+        {"ends": json.dumps([{"run_id": GONE, "seq": 0, "fence": 1}] * 16), "ids": array([GONE] * 16)},
+    ),
+    "renew": (renewed.RENEW, {"length": MINUTE, "ids": IDS, "seqs": NUMBERS, "fences": NUMBERS}),
     "mark": (
         sent.MARK,
         {"ids": IDS, "seqs": NUMBERS, "fences": NUMBERS, "after": 10.0, "max": 60.0},
@@ -232,7 +241,7 @@ INDEXES = "select indexrelname as name from pg_stat_user_indexes where relname i
 
 def test_no_step_reads_a_whole_table_and_each_index_is_read(connection: Any) -> None:
     """Whatever is known of the tables; with plans for the values of now, and for any."""
-    connection.execute(reading.FAVOUR_INDEXES.format(local="false"))
+    connection.execute(FAVOUR_INDEXES)
     wrong, read = [], set[str]()
     for state, steps in STATES.items():
         for statement in steps:
@@ -246,13 +255,21 @@ def test_no_step_reads_a_whole_table_and_each_index_is_read(connection: Any) -> 
     assert {row["name"] for row in connection.execute(INDEXES)} - read <= OF_OTHERS
 
 
+def test_short_statements_of_a_worker_favour_indexes_and_those_of_a_kind_do_not(database: Any) -> None:
+    asked = "select current_setting('enable_seqscan') || current_setting('enable_hashjoin')"
+    with driver_connect() as short:
+        assert short.execute(asked).fetchone() == ("offoff",)
+    with transaction() as own:
+        assert own.exec_driver_sql(asked).scalar() == "onon"
+
+
 @pytest.mark.parametrize("mode", ["custom", "generic"])
 def test_no_statement_of_a_tick_is_compiled(connection: Any, mode: str) -> None:
     """With the server's defaults: ours switch it off besides, so here it is switched on."""
     can_compile(connection)
     for statement in FILL:
         connection.execute(statement)
-    connection.execute(reading.FAVOUR_INDEXES.format(local="false"))
+    connection.execute(FAVOUR_INDEXES)
     connection.execute("set jit = on")
     plans = {name: explain(connection, name, mode) for name in STATEMENTS}
 

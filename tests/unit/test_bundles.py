@@ -161,3 +161,19 @@ def test_an_answer_whose_caller_left_meanwhile_is_given_back(first_in_flight: An
 
     assert answers == {2: 4}
     assert unwanted == [(3, 6)]
+
+
+def test_questions_that_come_one_upon_the_other_are_gathered_and_a_lone_one_is_not() -> None:
+    server = Server()
+    bundles: Bundles[int, int] = Bundles(server, gather=0.2)
+    for _ in range(40):
+        server.may.release()
+    began = time.monotonic()
+    assert bundles.ask(1) == 2
+    assert time.monotonic() - began < 0.2
+
+    with asking(bundles, range(10, 20)) as answers:
+        pass
+
+    assert answers == {number: 2 * number for number in range(10, 20)}
+    assert sorted(server.bundles[1]) == list(range(10, 20))

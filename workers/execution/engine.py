@@ -49,6 +49,8 @@ log = structlog.stdlib.get_logger(__name__)
 MAX_HAND_BACK = 120.0
 #: How much of a traceback is kept: its end (characters).
 MAX_TRACEBACK = 10_000
+#: Ends of batches that end one upon the other are gathered for so long (seconds).
+GATHER = 0.003
 
 
 class Kind(Protocol):
@@ -294,4 +296,4 @@ def _end_all(ends: Sequence[Done]) -> list[Ended | None]:
         return ended.end_whole(connection, ends)
 
 
-_ends: Bundles[Done, Ended | None] = Bundles(_end_all)
+_ends: Bundles[Done, Ended | None] = Bundles(_end_all, gather=GATHER)

@@ -26,6 +26,7 @@ from workers.backoff import backoff
 from workers.db import driver_connect, driver_transaction
 from workers.execution import choice, lease
 from workers.execution.choice import Load
+from workers.execution.looking import Looking
 from workers.execution.task import Task
 from workers.ledger import claimed, handed_back, taken
 from workers.ledger.claimed import BatchLease
@@ -54,8 +55,6 @@ LAST = 10.0
 BEFORE_LIMIT = 5.0
 
 
-#: Of this process: its sessions follow one another.
-_mark = taken.LowMark()
 
 
 @dataclass(slots=True)
@@ -96,6 +95,7 @@ class Session:
         self._free_since = self._looked_at = 0.0
         self._heard = slots.news() - 1
         self._more = False
+        self._looking = Looking(list(self._kinds))
         self._failures = 0
         self._rung_at = float("-inf")
         self.worked = 0
@@ -159,20 +159,10 @@ class Session:
     _not_before = 0.0
 
     def _lease_some(self) -> list[tuple[Candidate, BatchLease]]:
-        limit = 2 * len(self._free) + 8
-        patience = settings().quota_wait_seconds
-        served = (self._queues_now(), list(self._kinds))
         with driver_connect() as connection:
-            low = _mark.begin()
-            ready = taken.candidates(connection, *served, limit, patience, low=low)
-            _mark.note(ready)
-            hogs = _hogs(ready, limit, len(self._free))
-            if hogs:
-                ready += taken.candidates(connection, *served, limit, patience, besides=hogs, low=low)
-            if any(one.shut for one in ready):
-                taken.park_shut(connection, *served, limit=500, patience=patience)
-                ready = [one for one in ready if not one.shut]
-            chosen = [ready[place] for place in choice.choose(ready, self._load)]
+            ready = self._looking.ready(connection, self._queues_now(), len(self._free), self._heard)
+            places = choice.choose(ready, self._load)
+            chosen = [ready[place] for place in places]
             self._alone = any(one.suspect for one in chosen)
             alone = self._alone or self._load.slots == 1
             together = {one.key: one for one in chosen if not self._is_limited(one)}
@@ -185,7 +175,7 @@ class Session:
         limited = [(one, self._claim(one, alone=alone)) for one in chosen if self._is_limited(one)]
         found += [(one, leased) for one, leased in limited if leased is not None]
         self._alone = self._alone and bool(found)
-        self._more = len(ready) > len(chosen) or (bool(chosen) and len(found) < len(chosen))
+        self._more = self._looking.took(set(places), len(found))
         return found
 
     def _is_limited(self, one: Candidate) -> bool:
@@ -290,10 +280,3 @@ class Session:
             self._doorbells.ring(dict.fromkeys(self._queues[:1], 5))
         except doorbells.UNREACHABLE as error:
             log.warning("session.not_rung", error=type(error).__name__)
-
-
-def _hogs(ready: Sequence[Candidate], limit: int, wanted: int) -> list[Any]:
-    """Runs that leave no place for others in what was read."""
-    if len(ready) < limit or len({one.run_id for one in ready}) >= wanted:
-        return []
-    return list({one.run_id for one in ready})

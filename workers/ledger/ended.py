@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from workers.db import Driver, execute
+from workers.db import Driver, array, execute
 from workers.ledger import finished, in_flight, runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ended, Ending, Summary, close_batches
@@ -104,7 +104,8 @@ class Done:
     summary: Summary | None
 
 
-#: Batches that are all of their runs: both end in one statement, the runs locked first.
+#: Batches that are all of their runs: both end in one statement, the runs locked first.  All by key:
+#: the state is written so that no index of states is read.
 END_WHOLE = """
 with given as (
     select one ->> 'run_id' as id, (one ->> 'seq')::int as seq, (one ->> 'fence')::int as fence,
@@ -115,7 +116,7 @@ with given as (
            one ->> 'reason' as reason
       from jsonb_array_elements(%(ends)s) as one
 ), locked as materialized (
-    select id from run where id = any(select id::uuid from given) and batch_count = 1
+    select id from run where id = any(%(ids)s::uuid[]) and batch_count = 1
      order by id for no key update
 ), ended as (
     update batch b
@@ -127,7 +128,7 @@ with given as (
       from given join locked on locked.id = given.id::uuid
      where (select count(*) from locked) > 0
        and b.run_id = given.id::uuid and b.seq = given.seq and b.fence = given.fence
-       and b.state = 'running'
+       and b.state || '' = 'running'
     returning b.run_id
 ), finished as (
     update run r
@@ -162,5 +163,6 @@ def end_whole(connection: Driver, ends: Sequence[Done]) -> list[Ended | None]:
         }
         for end, outcome in zip(ends, outcomes, strict=True)
     ]
-    errors = dict(execute(connection, END_WHOLE, {"ends": Jsonb(rows)}).fetchall())
+    what = {"ends": Jsonb(rows), "ids": array([row["run_id"] for row in rows])}
+    errors = dict(execute(connection, END_WHOLE, what).fetchall())
     return [outcome if outcome.run_id in errors else None for outcome in outcomes]

@@ -58,6 +58,8 @@ class LowMark:
     """
 
     low: datetime | None = None
+    #: The last look found as many as it may: older ones of a lower priority may lie behind.
+    was_cut: bool = False
     _look_through_at: float = 0.0
     _whole_since: float | None = None
 
@@ -68,7 +70,8 @@ class LowMark:
             self._whole_since = now
         return self.low
 
-    def note(self, found: Sequence[Candidate]) -> None:
+    def note(self, found: Sequence[Candidate], limit: int) -> None:
+        self.was_cut = len(found) >= limit
         if self._whole_since is not None:
             now = time.monotonic()
             self._look_through_at = now + max(LOOK_THROUGH, PART * (now - self._whole_since))
@@ -104,9 +107,11 @@ with recursive found as (
 )
 """.replace("{shut}", _SHUT).replace("{since}", _SINCE)
 
+#: Of each kind its first half of the limit comes first: others are seen behind one with very many.
 #: What waits for an upstream was let go by beat, one for each free permit: it is taken.
 _READY = f"""
-        select run_id, seq, task, priority, send_at, waiting_for, suspect from batch
+        select run_id, seq, task, priority, send_at, waiting_for, suspect,
+               row_number() over (order by priority desc, send_at) as nth from batch
          where state = 'sent' {_SINCE} and queue = served.queue and task = served.task
            and (not_before is null or not_before <= statement_timestamp())
 """  # noqa: S608 - constants of our own
@@ -122,7 +127,7 @@ CANDIDATES = f"""{_KINDS}{_COLUMNS}
   from served cross join lateral ({_READY}
          order by priority desc, send_at limit %(limit)s) b
   join run r on r.id = b.run_id
- order by shut, b.priority desc, b.send_at limit %(limit)s
+ order by shut, b.nth > %(limit)s / 2, b.priority desc, b.send_at limit %(limit)s
 """
 
 #: Behind a run with very many batches, others come to their turn too.
@@ -130,7 +135,7 @@ OTHER_RUNS = f"""{_KINDS}{_COLUMNS}
   from served cross join lateral ({_READY} and run_id <> all(%(runs)s::uuid[])
          order by priority desc, send_at limit %(limit)s) b
   join run r on r.id = b.run_id
- order by shut, b.priority desc, b.send_at limit %(limit)s
+ order by shut, b.nth > %(limit)s / 2, b.priority desc, b.send_at limit %(limit)s
 """
 
 

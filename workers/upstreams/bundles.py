@@ -1,7 +1,7 @@
 """Many threads' questions in one statement: one is in flight, what is asked meanwhile goes in the next.
 
 The first thread that asks leads: it asks for all that wait, itself included; then the next that waits
-leads.  Nothing waits for others to join, and a question that is alone is asked at once.
+leads.  A question that is alone is asked at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ A = TypeVar("A")
 
 #: Questions at most in one statement.
 MAX_BUNDLE = 64
+#: Questions come often when the last was answered no longer ago than so many times the gathering.
+OFTEN = 5
 
 
 class Abandoned(Exception):
@@ -41,15 +43,18 @@ class _Asked(Generic[Q, A]):
 class Bundles(Generic[Q, A]):
     """``ask`` returns the answer that ``do`` gives in a bundle of questions.
 
-    ``unwanted`` hears of answers that came when their callers had gone.
+    ``unwanted`` hears of answers that came when their callers had gone.  ``gather``: while questions
+    come one upon the other, the first of a bundle waits so long for more (seconds).
     """
 
     def __init__(
         self,
         do: Callable[[Sequence[Q]], Sequence[A]],
         unwanted: Callable[[Q, A], None] = lambda *_: None,
+        gather: float = 0.0,
     ) -> None:
-        self._do, self._unwanted = do, unwanted
+        self._do, self._unwanted, self._gather = do, unwanted, gather
+        self._answered_at = float("-inf")
         self._lock = threading.Lock()
         self._waiting: deque[_Asked[Q, A]] = deque()
         self._busy = False
@@ -60,6 +65,9 @@ class Bundles(Generic[Q, A]):
         with self._lock:
             self._waiting.append(mine)
             mine.leads, self._busy = not self._busy, True
+            often = time.monotonic() - self._answered_at < OFTEN * self._gather
+        if mine.leads and often:
+            time.sleep(self._gather)
         if not mine.leads:
             mine.awake.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
             self._withdraw(mine)
@@ -88,6 +96,7 @@ class Bundles(Generic[Q, A]):
             self._answer(bundle)
         finally:
             with self._lock:
+                self._answered_at = time.monotonic()
                 self._busy = bool(self._waiting)
                 if self._busy:
                     self._waiting[0].leads = True

@@ -1,0 +1,78 @@
+"""A session looks in the ledger once for several takes, and never misses what somebody rang for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from workers.db import driver_connect
+from workers.execution import looking
+from workers.execution.looking import Looking
+from workers.ledger import taken
+
+
+@pytest.fixture
+def looks(kinds: Any, connection: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """``looks(free, heard)``: what is ready then; ``looks.made``: how often the ledger was asked."""
+    made: list[int] = []
+    candidates = taken.candidates
+
+    def counted(*how: Any, **named: Any) -> Any:
+        made.append(1)
+        return candidates(*how, **named)
+
+    monkeypatch.setattr(taken, "candidates", counted)
+    monkeypatch.setattr(looking, "FRESH", 60.0)
+    connection.execute("update batch set state = 'sent', send_at = clock_timestamp()")
+
+    class Looks:
+        asked, session = made, Looking(list(kinds.app.tasks))
+
+        def __call__(self, free: int, heard: int = 1) -> list[Any]:
+            connection.execute(
+                "update batch set state = 'sent', send_at = clock_timestamp() where state = 'waiting'"
+            )
+            with driver_connect() as below:
+                return self.session.ready(below, ["upkeep"], free, heard)
+
+    return Looks()
+
+
+def test_what_a_look_left_is_taken_without_another(looks: Any, new_run: Any) -> None:
+    for _ in range(12):
+        new_run("tests.noop_kind")
+
+    first = looks(4)
+    assert looks.session.took({0, 1, 2, 3}, 4)
+    second = looks(4)
+
+    assert len(looks.asked) == 1
+    assert [one.key for one in second] == [one.key for one in first[4:]]
+
+
+def test_a_ring_and_a_look_that_left_too_little_ask_again(looks: Any, new_run: Any) -> None:
+    for _ in range(4):
+        new_run("tests.noop_kind")
+    looks(2)
+    looks.session.took({0, 1}, 2)
+    urgent = new_run("tests.noop_kind", columns={"priority": 9})
+
+    assert urgent in {one.run_id for one in looks(2, heard=2)}
+    looks(16, heard=2)
+    assert len(looks.asked) == 3
+
+
+def test_a_kind_is_seen_behind_very_many_of_another(looks: Any, new_run: Any) -> None:
+    for _ in range(50):
+        new_run("tests.noop_kind")
+    other = new_run("tests.counting", items=1)
+
+    assert other in {one.run_id for one in looks(4)}
+
+
+def test_nothing_is_left_when_all_was_taken(looks: Any, new_run: Any) -> None:
+    new_run("tests.noop_kind")
+    assert len(looks(4)) == 1
+    assert not looks.session.took({0}, 1)
+    assert looks.session.took(set(), 0) is False
