@@ -87,7 +87,7 @@ def test_an_unknown_option_ends_the_run_with_a_sentence(new_run: Any, work: Any,
 
     assert row(run_id)["state"] == "failed"
     assert row(run_id)["error"].startswith(
-        'tests.counting: there is no option "itms"; it takes: broken, items'
+        'tests.counting: there is no option "itms"; it takes: broken, gate, items'
     )
 
 

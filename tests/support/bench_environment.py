@@ -117,12 +117,17 @@ class BenchEnvironment:
         return process
 
     def worker(
-        self, processes: int, slots: int, *options: str, app: str = "tests.support.kinds"
+        self,
+        processes: int,
+        slots: int,
+        *options: str,
+        app: str = "tests.support.kinds",
+        queue: str = "upkeep",
     ) -> Process:
-        """Start one more worker of the tests' kinds; it is up when it has given its sign."""
+        """Start one more worker, of the tests' kinds; it is up when it has given its sign."""
         name = f"w{len(self._others)}"
         process = self.program(
-            name, "celery", "-A", app, "worker", "-Q", "upkeep", "-n", f"{name}@bench",
+            name, "celery", "-A", app, "worker", "-Q", queue, "-n", f"{name}@bench",
             "-c", str(processes), "-O", "fair", "--without-gossip", "--without-mingle", *options,
             WATCHKEEPER_SLOTS=str(slots),
         )  # fmt: skip

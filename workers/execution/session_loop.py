@@ -153,7 +153,7 @@ class Session:
             return
         for batch, leased in leases:
             self._begin(batch, leased)
-        if self._more and not self._free:
+        if self._more:
             self._ring()
 
     _not_before = 0.0
@@ -161,7 +161,8 @@ class Session:
     def _lease_some(self) -> list[tuple[Candidate, BatchLease]]:
         with driver_connect() as connection:
             ready = self._looking.ready(connection, self._queues_now(), len(self._free), self._heard)
-            places = choice.choose(ready, self._load)
+            # At once not more than half of its slots: another process that is free takes some too.
+            places = choice.choose(ready, self._load)[: max(1, self._load.slots // 2)]
             chosen = [ready[place] for place in places]
             self._alone = any(one.suspect for one in chosen)
             alone = self._alone or self._load.slots == 1
@@ -272,7 +273,7 @@ class Session:
         return True
 
     def _ring(self) -> None:
-        """More is ready than this process can hold: the next one is rung, at most once a second."""
+        """More is ready than this process took: the next one is rung, at most once a second."""
         if time.monotonic() - self._rung_at < LOOK:
             return
         self._rung_at = time.monotonic()
