@@ -109,7 +109,7 @@ def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pa
     )
     before = costs(sql, marks, None)
     readiness.ask(sql, marks=marks)
-    low.note(taken.candidates(sql, ["upkeep"], [KIND], 40, 2.0, low=low.begin()))
+    low.note(taken.candidates(sql, ["upkeep"], [KIND], 40, 2.0, low=low.begin()), 40)
     found = costs(sql, marks, low.low)
 
     skips = sql.info.server_version >= 180000
@@ -146,7 +146,7 @@ def test_a_process_looks_through_all_that_is_ready_now_and_then(
     mark = LowMark()
     assert mark.begin() is None
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    mark.note([taken.Candidate(None, 0, KIND, 5, None, False, False, False, now)])  # type: ignore[arg-type]
+    mark.note([taken.Candidate(None, 0, KIND, 5, None, False, False, False, now)], 40)  # type: ignore[arg-type]
     assert mark.begin() == now - taken.LATE
     clock[0] += taken.LOOK_THROUGH + 0.1
     assert mark.begin() is None

@@ -76,3 +76,20 @@ def test_nothing_is_left_when_all_was_taken(looks: Any, new_run: Any) -> None:
     assert len(looks(4)) == 1
     assert not looks.session.took({0}, 1)
     assert looks.session.took(set(), 0) is False
+
+
+def test_older_batches_of_a_lower_priority_are_found_behind_a_full_look(
+    looks: Any, new_run: Any, connection: Any
+) -> None:
+    low = new_run("tests.noop_kind", columns={"priority": 1})
+    for _ in range(10):
+        new_run("tests.noop_kind", columns={"priority": 9})
+    connection.execute("update batch b set priority = r.priority from run r where r.id = b.run_id")
+    connection.execute(
+        "update batch set state = 'sent', send_at = clock_timestamp() - interval '1 hour' where run_id = %s",
+        (low,),
+    )
+    assert low not in {one.run_id for one in looks(1)}
+    connection.execute("update batch set state = 'done', send_at = null where priority = 9")
+
+    assert low in {one.run_id for one in looks(1, heard=2)}

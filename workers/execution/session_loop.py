@@ -55,8 +55,6 @@ LAST = 10.0
 BEFORE_LIMIT = 5.0
 
 
-
-
 @dataclass(slots=True)
 class InHand:
     slot: int
