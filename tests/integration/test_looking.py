@@ -24,6 +24,7 @@ def looks(kinds: Any, connection: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(taken, "candidates", counted)
     monkeypatch.setattr(looking, "FRESH", 60.0)
+    monkeypatch.setattr(looking, "_mark", taken.LowMark())
     connection.execute("update batch set state = 'sent', send_at = clock_timestamp()")
 
     class Looks:
@@ -31,7 +32,8 @@ def looks(kinds: Any, connection: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def __call__(self, free: int, heard: int = 1) -> list[Any]:
             connection.execute(
-                "update batch set state = 'sent', send_at = clock_timestamp() where state = 'waiting'"
+                "update batch b set state = 'sent', send_at = clock_timestamp(), priority = r.priority"
+                " from run r where r.id = b.run_id and b.state = 'waiting'"
             )
             with driver_connect() as below:
                 return self.session.ready(below, ["upkeep"], free, heard)
@@ -52,14 +54,14 @@ def test_what_a_look_left_is_taken_without_another(looks: Any, new_run: Any) -> 
 
 
 def test_a_ring_and_a_look_that_left_too_little_ask_again(looks: Any, new_run: Any) -> None:
-    for _ in range(4):
+    for _ in range(12):
         new_run("tests.noop_kind")
     looks(2)
     looks.session.took({0, 1}, 2)
     urgent = new_run("tests.noop_kind", columns={"priority": 9})
 
     assert urgent in {one.run_id for one in looks(2, heard=2)}
-    looks(16, heard=2)
+    assert len(looks(16, heard=2)) == 13
     assert len(looks.asked) == 3
 
 
@@ -84,9 +86,9 @@ def test_older_batches_of_a_lower_priority_are_found_behind_a_full_look(
     low = new_run("tests.noop_kind", columns={"priority": 1})
     for _ in range(10):
         new_run("tests.noop_kind", columns={"priority": 9})
-    connection.execute("update batch b set priority = r.priority from run r where r.id = b.run_id")
     connection.execute(
-        "update batch set state = 'sent', send_at = clock_timestamp() - interval '1 hour' where run_id = %s",
+        "update batch set state = 'sent', priority = 1, send_at = clock_timestamp() - interval '1 hour'"
+        " where run_id = %s",
         (low,),
     )
     assert low not in {one.run_id for one in looks(1)}

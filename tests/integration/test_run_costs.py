@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from workers.db import driver_connect, driver_transaction
+from workers.execution import looking
 from workers.execution.session_loop import Session
 from workers.ledger import claimed, ended, finished, runs, taken
 
@@ -73,12 +74,17 @@ def test_a_run_that_writes_no_rows_is_three_statements_of_their_own(
     assert row(run_id)["state"] == "succeeded"
 
 
-def test_runs_together_are_taken_in_one_statement(costs: Any, new_run: Any, row: Any) -> None:
+def test_runs_together_are_read_once_and_taken_by_half_of_the_slots_at_a_time(
+    costs: Any, new_run: Any, row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(looking, "FRESH", 60.0)
     ids = [new_run("tests.noop_kind") for _ in range(15)]
 
     made, ends = costs()
 
-    assert Counter(made)["take"] == 1
+    assert Counter(made)["read candidates"] == 1
+    assert Counter(made)["take"] == 2
     assert Counter(made)["end"] <= 15
     assert ends["together"] == 0
     assert {row(one)["state"] for one in ids} == {"succeeded"}

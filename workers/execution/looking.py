@@ -24,8 +24,8 @@ class Looking:
         self._left: list[Candidate] = []
         #: When it looked, and what had been heard of doorbells by then.
         self._at, self._heard = float("-inf"), -1
-        #: Others took what this session had chosen.
-        self._raced = False
+        #: Others took what this session had chosen; the last look found as many as it may.
+        self._raced = self._more = False
 
     def ready(
         self, connection: Driver, queues: Sequence[str], free: int, heard: int
@@ -35,7 +35,7 @@ class Looking:
         It does not look again when the last look left enough, and nobody rang since.
         """
         fresh = heard == self._heard and time.monotonic() - self._at < FRESH
-        if not fresh or len(self._left) < free:
+        if not fresh or not self._left or (self._more and len(self._left) < free):
             self._at, self._heard = time.monotonic(), heard
             self._left = self._look(connection, queues, free)
         return self._left
@@ -56,6 +56,7 @@ class Looking:
             low = None
             ready = taken.candidates(connection, *served, limit, patience)
         _mark.note(ready, limit)
+        self._more = len(ready) >= limit
         hogs = _hogs(ready, limit, free)
         if hogs:
             ready += taken.candidates(connection, *served, limit, patience, besides=hogs, low=low)
