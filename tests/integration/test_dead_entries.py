@@ -152,7 +152,7 @@ def test_a_process_looks_through_all_that_is_ready_now_and_then(
     assert mark.begin() is None
     # One that took long is not made again for fifty times as long.
     clock[0] += 1.0
-    mark.note([])
+    mark.note([], 40)
     clock[0] += 49.0
     mark.low = now
     assert mark.begin() == now
