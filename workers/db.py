@@ -143,16 +143,20 @@ def _prove(driver: Any, record: Any, _: Any) -> None:
     if not isinstance(driver, psycopg.Connection):
         # A database of somebody else, which `schedule import` reads.
         return
-    rested = time.monotonic() - record.info.get("rests_since", time.monotonic())
     try:
-        says = select.poll()
-        says.register(driver.fileno(), select.POLLIN)
-        if rested < RESTED and not says.poll(0):
-            return
-        driver.execute("select 1")
-        driver.rollback()
+        prove(driver, record.info.get("rests_since", time.monotonic()))
     except psycopg.Error as error:
         raise DisconnectionError from error
+
+
+def prove(driver: Driver, rests_since: float) -> None:
+    """Raise psycopg.Error when a connection that rests since then (monotonic clock) does not answer."""
+    says = select.poll()
+    says.register(driver.fileno(), select.POLLIN)
+    if time.monotonic() - rests_since < RESTED and not says.poll(0):
+        return
+    driver.execute("select 1")
+    driver.rollback()
 
 
 def reset(*, close: bool = True) -> None:
@@ -168,7 +172,7 @@ _thread = threading.local()
 
 
 @contextmanager
-def _counted() -> Iterator[None]:
+def counted() -> Iterator[None]:
     _thread.held = getattr(_thread, "held", 0) + 1
     try:
         yield
@@ -188,14 +192,14 @@ def holds_connection() -> bool:
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """One transaction: committed at the end, rolled back on any exception."""
-    with _counted(), engine().begin() as connection, _translating(connection):
+    with counted(), engine().begin() as connection, _translating(connection):
         yield connection
 
 
 @contextmanager
 def connect() -> Iterator[Connection]:
     """A connection whose statements commit one by one."""
-    with _counted(), engine().connect() as connection, _translating(connection):
+    with counted(), engine().connect() as connection, _translating(connection):
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -254,9 +258,13 @@ def _translating(connection: Connection) -> Iterator[None]:
         lost = below is None or below.closed
         if lost:
             connection.invalidate(error)
-        raise DBAPIError.instance(
-            None, None, error, psycopg.Error, True, lost, connection.dialect
-        ) from error
+        raise translated(error, lost=lost) from error
+
+
+def translated(error: psycopg.Error, *, lost: bool) -> Exception:
+    """The driver's error as SQLAlchemy's."""
+    dialect = engine().dialect
+    return DBAPIError.instance(None, None, error, psycopg.Error, True, lost, dialect)
 
 
 #: SQLSTATEs of a server that takes no (more) work: a connection is not to be had, or is about to end.

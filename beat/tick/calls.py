@@ -6,6 +6,7 @@ Prepared once a task as `envelope` does, and filled with what the ledger says of
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import uuid
@@ -24,9 +25,10 @@ HEADER = "watchkeeper_run"
 MAX_REPR = 1024
 
 _RUN = "00000000-cccc-4ccc-8ccc-000000000000"
-_MARKS = re.compile(
-    f"({_RUN}|schedule-placeholder|body-placeholder|tag-placeholder|args-placeholder|kwargs-placeholder"
-    '|"retries-placeholder"|"limit-placeholder")'
+#: What differs between two messages of one call; the rest is filled in once.
+_MARKS = re.compile(f"({_RUN}|schedule-placeholder|tag-placeholder)")
+_CALL_MARKS = re.compile(
+    'body-placeholder|args-placeholder|kwargs-placeholder|"retries-placeholder"|"limit-placeholder"'
 )
 _EMBEDDED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -45,21 +47,24 @@ def redis_priority(priority: int, steps: Sequence[int]) -> int | None:
 class Calls:
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._prepared: dict[tuple[str, str, int | None], list[str]] = {}
+        self._parts = lru_cache(maxsize=1000)(self._split)
+        # As unique as a UUID of its own for each message, and cheaper.
+        self._tag, self._number = uuid.uuid4(), itertools.count()
 
     def fill(self, message: Message, priority: int | None) -> str:
         """The message as kombu's Redis transport stores it."""
-        key = (message.task, message.queue, priority)
-        parts = self._prepared.get(key)
-        if parts is None:
-            parts = self._prepared[key] = _MARKS.split(json.dumps(self._whole(*key)))
         values = {
             _RUN: message.run_id,
             "schedule-placeholder": json.dumps(message.schedule or "")[1:-1],
-            "tag-placeholder": str(uuid.uuid4()),
-            **_said(message.call or "{}"),
+            "tag-placeholder": f"{self._tag}-{next(self._number)}",
         }
-        return "".join(values.get(part, part) for part in parts)
+        parts = self._parts(message.task, message.queue, priority, message.call or "{}")
+        return "".join([values.get(part, part) for part in parts])
+
+    def _split(self, task: str, queue: str, priority: int | None, call: str) -> list[str]:
+        said = _said(call)
+        whole = json.dumps(self._whole(task, queue, priority))
+        return _MARKS.split(_CALL_MARKS.sub(lambda mark: said[mark.group()], whole))
 
     def send(self, message: Message, producer: Any) -> None:
         """Send it through Celery's producer, to any broker."""
@@ -116,7 +121,6 @@ def _headers(run_id: str, schedule: str) -> dict[str, Any]:
     return {HEADER: run_id, "celery_beat_task": True, "periodic_task_name": schedule}
 
 
-@lru_cache(maxsize=1000)
 def _said(call: str) -> dict[str, str]:
     """Parts of the message that depend on what is called: many runs of a schedule say the same."""
     said = json.loads(call)

@@ -71,6 +71,11 @@ class Outbox:
     def sees_queues(self) -> bool:
         return self._redis is not None
 
+    @property
+    def max_wait(self) -> float:
+        """How long a message that was sent again is not looked for, at most (seconds)."""
+        return MAX_WAIT_RESENT if self.sees_queues else MAX_WAIT_IN_QUEUE
+
     def has_lost(self) -> bool:
         """Whether Redis lost something since the last call: flushed, or back from an older state.
 
@@ -176,18 +181,19 @@ def send(
     """
     if not messages:
         return
-    own = [one for one in messages if one.queue in old or one.call is not None]
-    kinds = [one for one in messages if one.queue not in old and one.call is None]
+    plain = [one for one in messages if one.call is not None]
+    doorbells = [one for one in messages if one.call is None and one.queue not in old]
+    unheard = [one for one in messages if one.call is None and one.queue in old]
     try:
-        outbox.ring(kinds)
-        outbox.publish(own)
+        outbox.ring(doorbells)
+        outbox.publish(plain + unheard)
     except UNREACHABLE:
         sent.take_back(connection, messages)
         raise
     faults.point("after-publish")
     _log_sent(messages)
-    if own:
-        sent.mark(connection, own, MAX_WAIT_RESENT if outbox.sees_queues else MAX_WAIT_IN_QUEUE)
+    if unheard:
+        sent.mark(connection, unheard, outbox.max_wait)
     faults.point("after-mark")
 
 
@@ -213,6 +219,9 @@ def find_lost(
     queued = [message for message in again if message_id(message) not in gone]
     if queued:
         sent.mark(connection, queued, MAX_WAIT_IN_QUEUE)
+    plain = [message for message in lost if message.call is not None]
+    if plain:
+        sent.mark(connection, plain, outbox.max_wait)
     return lost
 
 

@@ -1,7 +1,7 @@
 """Many due at one instant: messages a second from claim to mark, and beat's CPU for each.
 
 One beat in this process, for N = 1,000, 10,000 and 100,000; then ``apply_async`` with a shared producer
-for comparison; then two beats as processes against one; then, on a server that can compile (LLVM), the
+for comparison; then plain tasks beside a kind; then two beats as processes against one; then, on a server that can compile (LLVM), the
 same burst with JIT on and off.  Exit status 1 when JIT on costs more than a tenth.
 """
 
@@ -14,10 +14,10 @@ import sys
 import time
 from typing import Any
 
-from tests.support.bench_environment import KIND, BenchEnvironment, bench_environment, say
+from tests.support.bench_environment import KIND, PLAIN, BenchEnvironment, bench_environment, say
 
 
-def one_beat(bench: BenchEnvironment, number: int) -> dict[str, float]:
+def one_beat(bench: BenchEnvironment, number: int, task: str = KIND) -> dict[str, float]:
     """Everything due now is sent by one beat of this process."""
     from beat.scheduler import DatabaseScheduler
     from workers.app import app
@@ -25,7 +25,7 @@ def one_beat(bench: BenchEnvironment, number: int) -> dict[str, float]:
     bench.empty()
     scheduler = DatabaseScheduler(app=app)
     scheduler.work()
-    bench.load(number, "interval '0'")
+    bench.load(number, "interval '0'", task=task)
     began, cpu, server = time.perf_counter(), time.process_time(), bench.postgres_cpu()
     # A tick sends what it claims; what it looks at again later is no part of the burst.
     while bench.value("select exists (select from schedule_state where claim_at <= clock_timestamp())"):
@@ -40,6 +40,22 @@ def one_beat(bench: BenchEnvironment, number: int) -> dict[str, float]:
         "cpu_ms_per_message": 1000 * cpu / number,
         "postgres_cpu_ms_per_message": 1000 * server / number,
     }
+
+
+def plain_tasks(bench: BenchEnvironment, number: int) -> None:
+    """The same burst of plain Celery tasks, each a message of its own, beside that of a kind; by turns."""
+    found: dict[str, list[dict[str, float]]] = {KIND: [], PLAIN: []}
+    for _ in range(3):
+        for task, done in found.items():
+            done.append(one_beat(bench, number, task))
+    best = {
+        task: {name: min(one[name] for one in done) for name in done[0]} for task, done in found.items()
+    }
+    for task, figures in best.items():
+        say("burst_task", n=number, task=task, **figures)
+    names = ("cpu_ms_per_message", "postgres_cpu_ms_per_message")
+    plain, kind = (sum(best[task][name] for name in names) for task in (PLAIN, KIND))
+    say("burst_plain", n=number, times_the_cpu_of_a_kind=plain / kind)
 
 
 def publishing_alone(number: int) -> float:
@@ -128,10 +144,15 @@ def main() -> int:
     parser.add_argument(
         "--short", action="store_true", help="only JIT on against JIT off, 3,000 messages"
     )
+    parser.add_argument("--plain", action="store_true", help="only plain tasks against a kind")
     given = parser.parse_args()
     if given.postgres:
         os.environ["WATCHKEEPER_TEST_POSTGRES"] = given.postgres
     with bench_environment() as bench:
+        if given.plain:
+            one_beat(bench, 1_000)
+            plain_tasks(bench, 10_000)
+            return 0
         if not given.short:
             bursts(bench, given.largest)
         return int(compiling(bench, 3_000 if given.short else 10_000) < 0.9)
@@ -148,6 +169,7 @@ def bursts(bench: BenchEnvironment, largest: int) -> None:
         rates[number] = found["per_second"]
         say("burst", n=number, **found)
     say("burst_flat", slowdown=rates[1_000] / rates[largest])
+    plain_tasks(bench, 10_000)
     bench.valkey.flush()
     stock = apply_async(3_000)
     say("apply_async", n=3_000, **stock)

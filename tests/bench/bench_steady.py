@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.support.bench_environment import (
     KIND,
+    PLAIN,
     BenchEnvironment,
     arguments,
     bench_environment,
@@ -38,7 +39,13 @@ def lateness(bench: BenchEnvironment, at: str) -> dict[str, float]:
 
 
 def steady(
-    bench: BenchEnvironment, rate: int, given: Namespace, *, beats: int, worker: bool
+    bench: BenchEnvironment,
+    rate: int,
+    given: Namespace,
+    *,
+    beats: int = 1,
+    worker: bool = False,
+    task: str = KIND,
 ) -> dict[str, Any]:
     """``rate`` due times a second for a while; CPU in percent of a core."""
     bench.empty()
@@ -46,7 +53,7 @@ def steady(
         # Without a worker a message is not looked for again, which would mark it anew.
         bench.beat(**({} if worker else {"WATCHKEEPER_RESEND_AFTER_SECONDS": "3600"}))
     process = bench.worker(2, 16) if worker else None
-    task = "tests.noop_kind" if worker else KIND
+    task = "tests.noop_kind" if worker else task
     bench.load(
         rate * 60, f"interval '3 seconds' + n * interval '{1 / rate} seconds'", "60 seconds", task
     )
@@ -66,6 +73,15 @@ def steady(
     return {**found, "worker_percent": work} if worker else found
 
 
+def plain_tasks(bench: BenchEnvironment, given: Namespace) -> None:
+    """Plain Celery tasks, each a message of its own, beside a kind."""
+    found = {task: steady(bench, given.rates[0], given, task=task) for task in (KIND, PLAIN)}
+    for task, one in found.items():
+        say("steady_task", task=task, **one)
+    plain, kind = (found[task]["beat_and_postgres_percent"] for task in (PLAIN, KIND))
+    say("steady_plain", times_the_cpu_of_a_kind=plain / kind)
+
+
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument(
@@ -73,17 +89,22 @@ def main() -> None:
     )
     parser.add_argument("--rates", type=int, nargs="+", default=[167, 1000], help="due times a second")
     parser.add_argument("--no-workers", action="store_true", help="leave out the part with a worker")
+    parser.add_argument("--plain", action="store_true", help="only plain tasks against a kind")
     given = parse(parser)
     with bench_environment(durable=True) as bench:
         bench.register_kinds()
+        if given.plain:
+            plain_tasks(bench, given)
+            return
         for rate in given.rates:
-            say("steady", **steady(bench, rate, given, beats=1, worker=False))
-        one = steady(bench, given.rates[0], given, beats=1, worker=False)
-        two = steady(bench, given.rates[0], given, beats=2, worker=False)
+            say("steady", **steady(bench, rate, given))
+        plain_tasks(bench, given)
+        one = steady(bench, given.rates[0], given)
+        two = steady(bench, given.rates[0], given, beats=2)
         more = two["beat_and_postgres_percent"] - one["beat_and_postgres_percent"]
         say("steady_second_beat", **two, points_more=more)
         if not given.no_workers:
-            say("steady_workers", **steady(bench, given.rates[0], given, beats=1, worker=True))
+            say("steady_workers", **steady(bench, given.rates[0], given, worker=True))
 
 
 if __name__ == "__main__":

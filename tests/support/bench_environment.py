@@ -26,6 +26,8 @@ from tests.support.waiting import wait_for
 ROOT = Path(__file__).parents[2]
 
 KIND = "tests.noop"
+#: A plain Celery task that does nothing (tests/support/app_plain.py).
+PLAIN = "plain.noop"
 
 
 class BenchEnvironment:
@@ -229,9 +231,10 @@ def bench_environment(*, durable: bool = False, keep: Path | None = None) -> Ite
         subprocess.run(migrate, check=True, cwd=ROOT, env={**os.environ, **postgres.migrate_env()})
         made = BenchEnvironment(folder, postgres, valkey)
         made.sql.execute(
-            "insert into task_kind (name, description, options_schema, queue, max_attempts)"
-            f" values ('{KIND}', 'Does nothing', '{{\"type\": \"object\"}}', 'upkeep', 3)"
-            " on conflict do nothing"
+            "insert into task_kind (name, description, options_schema, queue, max_attempts, plain)"
+            f""" select name, 'Does nothing', '{{"type": "object"}}', 'upkeep', most, plain
+                   from (values ('{KIND}', 3, false), ('{PLAIN}', 1, true)) kind(name, most, plain)
+                 on conflict do nothing"""
         )
         if not is_known:
             made.sql.execute("insert into allowed_network values ('127.0.0.0/8', 'this bench')")

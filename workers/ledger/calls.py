@@ -5,6 +5,7 @@ Claim and end are one statement each, and lock the run before its batch, like al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from workers.backoff import backoff
-from workers.db import Driver, execute
+from workers.db import Driver, array, execute
 from workers.ledger import finished, renewed, runs
 from workers.ledger.handed_back import INITIAL_BACKOFF, MAX_BACKOFF
 from workers.ledger.renewed import Renewal
@@ -51,12 +52,17 @@ class Outcome:
     at: datetime | None = None
     wait: timedelta | None = None
 
+    @property
+    def is_end(self) -> bool:
+        return self.state not in {"retry", "again"}
 
-#: A message of retry n + 1 proves that attempt n has ended, also before that is written.
+
+#: Rows are found by their keys: states are written so that no index of states is read, however small it
+#: looks.  A message of retry n + 1 proves that attempt n has ended, also before that is written.
 CLAIM = """
 with this as materialized (
     select id, schedule, max_attempts from run
-     where id = %(run_id)s and state in ('due', 'running') and stop_requested_at is null
+     where id = %(run_id)s and state || '' in ('due', 'running') and stop_requested_at is null
        and (started_at is not null or expires_at is null or expires_at >= clock_timestamp())
        for update
 ), claimed as (
@@ -67,15 +73,16 @@ with this as materialized (
            started_at = coalesce(b.started_at, clock_timestamp())
       from this
      where b.run_id = this.id and b.seq = 0 and b.plain
-       and (b.state in ('waiting', 'sent') and b.retries = %(retries)s
+       and (b.state || '' in ('waiting', 'sent') and b.retries = %(retries)s
             and (b.retries > 0 or b.not_before is null or b.not_before <= clock_timestamp())
-            or b.state = 'running' and b.retries + 1 = %(retries)s)
+            or b.state || '' = 'running' and b.retries + 1 = %(retries)s)
     returning b.fence, b.attempt
 ), started as (
     update run
        set state = 'running', started_at = coalesce(started_at, clock_timestamp()),
            deadline_at = coalesce(deadline_at, clock_timestamp() + timeout)
-     where id = %(run_id)s and (state = 'due' or started_at is null) and exists (select from claimed)
+     where id = %(run_id)s and (state || '' = 'due' or started_at is null)
+       and exists (select from claimed)
 )
 select schedule, fence, attempt, max_attempts from this, claimed
 """
@@ -131,7 +138,36 @@ update run
 """  # noqa: S608 - a constant of our own
 
 
-END = _ended("b.fence = %(fence)s and b.state = 'running'")
+END = _ended("b.fence = %(fence)s and b.state || '' = 'running'")
+
+#: The same of many; the runs are locked in order, and rows are read by the list of keys alone.
+END_ALL = """
+with given as (
+    select * from jsonb_to_recordset(%(ends)s)
+      as g(run_id uuid, fence int, state text, result jsonb, error text, traceback text, reason text)
+), locked as materialized (
+    select id from run where id = any(%(ids)s::uuid[]) order by id for update
+), ended as (
+    update batch b
+       set state = case given.state when 'succeeded' then 'done' else given.state end,
+           error = given.error, total = 1, done = (given.state = 'succeeded')::int,
+           failed = (given.state <> 'succeeded')::int, lease_until = null, send_at = null,
+           finished_at = clock_timestamp(), updated_at = clock_timestamp()
+      from given join locked on locked.id = given.run_id
+     where b.run_id = any(%(ids)s::uuid[]) and b.seq = 0 and b.plain
+       and b.run_id = given.run_id and b.fence = given.fence
+       and b.state || '' = 'running'
+    returning b.run_id
+)
+update run r
+   set state = given.state, total = 1, done = (given.state = 'succeeded')::int,
+       failed = (given.state <> 'succeeded')::int, open_batches = 0, result = given.result,
+       error = given.error, traceback = given.traceback, reason = coalesce(r.reason, given.reason),
+       finished_at = clock_timestamp()
+  from given join ended on ended.run_id = given.run_id
+ where r.id = any(%(ids)s::uuid[]) and r.id = given.run_id
+returning r.id
+"""
 
 #: Celery's message of the retry is on its way: looked for later, as any that was sent.
 RETRY = """
@@ -139,7 +175,7 @@ update batch
    set state = 'sent', retries = retries + 1, error = %(error)s, not_before = %(at)s, sends = 1,
        send_at = greatest(%(at)s, clock_timestamp()) + %(after)s * interval '1 second',
        lease_until = null, updated_at = clock_timestamp()
- where run_id = %(run_id)s and seq = 0 and fence = %(fence)s and state = 'running'
+ where run_id = %(run_id)s and seq = 0 and fence = %(fence)s and state || '' = 'running'
 """
 
 AGAIN = """
@@ -149,7 +185,7 @@ update batch
        not_before = clock_timestamp() + %(wait)s::interval,
        send_at = clock_timestamp() + coalesce(%(wait)s::interval, %(after)s * interval '1 second'),
        updated_at = clock_timestamp()
- where run_id = %(run_id)s and seq = 0 and fence = %(fence)s and state = 'running'
+ where run_id = %(run_id)s and seq = 0 and fence = %(fence)s and state || '' = 'running'
 """
 
 
@@ -158,21 +194,41 @@ def wait_after(failures: int) -> timedelta:
     return timedelta(seconds=backoff(failures, INITIAL_BACKOFF, MAX_BACKOFF, jitter=(0.8, 1.2)))
 
 
-def end(connection: Driver, call: Call, outcome: Outcome) -> bool:
-    """Write what became of the call; False when its lease was lost: then nothing is written."""
+def end(connection: Driver, ends: Sequence[tuple[Call, Outcome]]) -> set[UUID]:
+    """Write what became of calls; returns the runs written: of others the lease was lost."""
+    if len(ends) == 1:
+        ((call, outcome),) = ends
+        what = _said(call, outcome) | {"result": Jsonb(outcome.result)}
+        return {call.run_id} if execute(connection, END, what).rowcount else set()
+    rows = [_said(call, outcome) for call, outcome in ends]
+    what = {"ends": Jsonb(rows), "ids": array([call.run_id for call, _ in ends])}
+    return {row.id for row in execute(connection, END_ALL, what)}
+
+
+def _said(call: Call, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "run_id": str(call.run_id),
+        "fence": call.fence,
+        "state": outcome.state,
+        "result": outcome.result,
+        "error": outcome.error,
+        "traceback": outcome.traceback,
+        "reason": outcome.reason,
+    }
+
+
+def go_on(connection: Driver, call: Call, outcome: Outcome) -> bool:
+    """Write that the call is to be worked on again; False when its lease was lost."""
     what = {**call.key, "error": outcome.error, "after": settings().resend_after_seconds}
     if outcome.state == "retry":
         return execute(connection, RETRY, {**what, "at": outcome.at}).rowcount > 0
-    if outcome.state == "again":
-        failed = {"wait": outcome.wait, "failures": int(outcome.wait is not None)}
-        done = execute(connection, AGAIN, {**what, **failed}).rowcount > 0
-        connection.execute("notify watchkeeper, 'batch'")
-        return done
-    what |= {"state": outcome.state, "result": Jsonb(outcome.result), "reason": outcome.reason}
-    return execute(connection, END, {**what, "traceback": outcome.traceback}).rowcount > 0
+    failed = {"wait": outcome.wait, "failures": int(outcome.wait is not None)}
+    done = execute(connection, AGAIN, {**what, **failed}).rowcount > 0
+    connection.execute("notify watchkeeper, 'batch'")
+    return done
 
 
-CLOSE = _ended("b.state in ('waiting', 'sent', 'running')")
+CLOSE = _ended("b.state || '' in ('waiting', 'sent', 'running')")
 
 
 def close(connection: Driver, run_id: UUID, state: str, error: str) -> bool:
@@ -181,14 +237,19 @@ def close(connection: Driver, run_id: UUID, state: str, error: str) -> bool:
     return execute(connection, CLOSE, {**what, "result": None, "traceback": None}).rowcount > 0
 
 
+#: Not when it was written after all, and only the answer was lost.
 NOTE_LOST = """
-update run set reason = concat_ws('; ', reason, %(note)s::text) where id = %(run_id)s
+update run set reason = concat_ws('; ', reason, %(note)s::text)
+ where id = %(run_id)s
+   and not (state = %(state)s and exists (select from batch where run_id = %(run_id)s and seq = 0
+                                             and fence = %(fence)s))
 """
 
 
-def note_lost(connection: Driver, call: Call, note: str) -> None:
-    """Say in the run that a worker went on after its lease was lost."""
-    execute(connection, NOTE_LOST, {"run_id": call.run_id, "note": note})
+def note_lost(connection: Driver, call: Call, state: str, note: str) -> bool:
+    """Say in the run that a worker went on after its lease was lost; False when it was not."""
+    what = {**call.key, "state": state, "note": note}
+    return execute(connection, NOTE_LOST, what).rowcount > 0
 
 
 def renew(connection: Driver, call: Call, length: timedelta) -> Renewal:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from workers.db import Driver, array, execute
 from workers.ledger.in_flight import ROOM
-from workers.ledger.sent import CALL, RESERVED, Message
+from workers.ledger.sent import CALL, LOOKED_FOR_AFTER, Message, after
 
 log = structlog.stdlib.get_logger("beat.claim")
 
@@ -45,9 +45,9 @@ _COLUMNS = tuple(field.name for field in fields(NewRun))
 #: Whether the task of run ``r`` is a plain Celery task, and what its first message then says.
 IS_PLAIN = "exists (select from task_kind k where k.name = r.task and k.plain)"
 FIRST_CALL = f"case when {IS_PLAIN} then {CALL.replace('b.retries', '0')} end"
-#: A doorbell announces a kind; a plain task is marked when its own message is out.
-FIRST_STATE = f"case when {IS_PLAIN} then 'waiting' else 'sent' end"
-FIRST_SEND = f"%(now)s + case when {IS_PLAIN} then {RESERVED} else interval '0' end"
+#: A doorbell announces a kind; the message of a plain task leaves after the commit, and is looked for.
+FIRST_SENDS = f"{IS_PLAIN}::int"
+FIRST_SEND = f"case when {IS_PLAIN} then %(now)s + {LOOKED_FOR_AFTER} else %(now)s end"
 
 INSERT_RUNS = f"""
 with given as (
@@ -81,8 +81,8 @@ with given as (
     on conflict do nothing
     returning id, schedule, task, options, queue, priority, timeout, state
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, state, send_at, plain)
-    select id, 0, task, queue, priority, {FIRST_STATE}, {FIRST_SEND}, {IS_PLAIN}
+    insert into batch (run_id, seq, task, queue, priority, state, sends, send_at, plain)
+    select id, 0, task, queue, priority, 'sent', {FIRST_SENDS}, {FIRST_SEND}, {IS_PLAIN}
       from inserted r where state = 'due'
 )
 select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL}, state from inserted r
@@ -97,7 +97,7 @@ def insert_runs(connection: Driver, runs: list[NewRun], now: datetime) -> list[M
     if not runs:
         return []
     columns: dict[str, Any] = {name: array([getattr(run, name) for run in runs]) for name in _COLUMNS}
-    rows = connection.execute(INSERT_RUNS, {**columns, "now": now}).fetchall()
+    rows = connection.execute(INSERT_RUNS, {**columns, "now": now, **after()}).fetchall()
     if len(rows) < len(runs):
         written = {row[0] for row in rows}
         left = sorted({run.schedule for run in runs if run.id not in written})
@@ -125,8 +125,8 @@ with first as materialized (
        and (max_running is null or place <= max_running)
     returning run.id, run.task, run.options, run.queue, run.priority, run.timeout, run.schedule
 ), first_batch as (
-    insert into batch (run_id, seq, task, queue, priority, state, send_at, plain)
-    select id, 0, task, queue, priority, {FIRST_STATE}, {FIRST_SEND}, {IS_PLAIN} from released r
+    insert into batch (run_id, seq, task, queue, priority, state, sends, send_at, plain)
+    select id, 0, task, queue, priority, 'sent', {FIRST_SENDS}, {FIRST_SEND}, {IS_PLAIN} from released r
     on conflict do nothing
 )
 select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL} from released r
@@ -134,7 +134,8 @@ select id::text, 0, 0, task, queue, priority, schedule, {FIRST_CALL} from releas
 
 
 def release_held(connection: Driver, names: list[str], now: datetime) -> list[Message]:
-    return [Message(*row) for row in connection.execute(RELEASE_HELD, {"names": names, "now": now})]
+    what = {"names": names, "now": now, **after()}
+    return [Message(*row) for row in connection.execute(RELEASE_HELD, what)]
 
 
 CREATE_BY_HAND = """

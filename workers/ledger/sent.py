@@ -37,13 +37,16 @@ jsonb_build_object('options', r.options, 'retries', b.retries,
                    'timeout', extract(epoch from r.timeout))::text
 """
 
-#: Between the commit of a batch and its own message, other beats leave it alone.
+#: When a message of its own is looked for first.
+LOOKED_FOR_AFTER = "%(after)s * interval '1 second'"
+
+#: Between the look for a message and what becomes of it, other beats leave its batch alone.
 RESERVED = "interval '5 seconds'"
 
 #: What is to be announced, or looked for: `batch_to_send` is its index.
 TO_SEND = "(state = 'waiting' or state = 'sent' and sends > 0)"
 
-#: A batch of a plain task is marked when its own message is out.
+#: A batch of a plain task has a message of its own.
 ANNOUNCE = f"""
 with ready as materialized (
     select run_id, seq from batch
@@ -52,8 +55,8 @@ with ready as materialized (
      order by send_at limit %(limit)s for no key update skip locked
 )
 update batch b
-   set state = case when b.plain then 'waiting' else 'sent' end, sends = 0,
-       send_at = case when b.plain then %(now)s + {RESERVED} else b.send_at end,
+   set state = 'sent', sends = b.plain::int,
+       send_at = case when b.plain then %(now)s + {LOOKED_FOR_AFTER} else b.send_at end,
        updated_at = clock_timestamp()
   from ready join run r on r.id = ready.run_id
  where b.run_id = ready.run_id and b.seq = ready.seq
@@ -61,7 +64,6 @@ returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedul
           case when b.plain then {CALL} end
 """  # noqa: S608 - constants of our own
 
-#: Between the look for a message and what becomes of it, other beats leave its batch alone.
 LOOKED_FOR = f"""
 with ready as materialized (
     select run_id, seq from batch
@@ -77,6 +79,10 @@ returning b.run_id::text, b.seq, b.fence, b.task, b.queue, b.priority, r.schedul
 """  # noqa: S608
 
 
+def after() -> dict[str, float]:
+    return {"after": settings().resend_after_seconds}
+
+
 def announce(
     connection: Driver, now: datetime, limit: int, low: datetime | None = None
 ) -> list[Message]:
@@ -84,7 +90,7 @@ def announce(
 
     ``low``: nothing was ready since before that.
     """
-    what = {"now": now, "limit": limit, "low": low}
+    what = {"now": now, "limit": limit, "low": low, **after()}
     return [Message(*row) for row in connection.execute(ANNOUNCE, what)]
 
 
@@ -119,8 +125,7 @@ update batch b
 
 def mark(connection: Driver, messages: Sequence[Message], max_wait: float) -> None:
     """Each was sent a message of its own, looked for later and later (at most ``max_wait`` seconds)."""
-    after = settings().resend_after_seconds
-    connection.execute(MARK, {**_given(messages), "after": after, "max": max_wait})
+    connection.execute(MARK, {**_given(messages), **after(), "max": max_wait})
 
 
 TAKE_BACK = f"""

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.db import driver_connect
+from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call
 from workers.settings import settings
@@ -48,7 +48,7 @@ class _Keeper:
             self._revoked &= self.held.keys()
             for call, (app, worker) in list(self.held.items()):
                 try:
-                    with driver_connect() as connection:
+                    with kept_driver() as connection:
                         found = calls.renew(connection, call, length)
                 except SQLAlchemyError as error:
                     log.warning("lease.not_renewed", error=type(error).__name__)

@@ -6,14 +6,11 @@ Beat's message of a plain task is the task's own, with header `watchkeeper_run`.
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,14 +19,14 @@ import structlog
 from celery import states
 from celery.app import trace
 from celery.worker.consumer import consumer
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from workers.backoff import backoff
 from workers.db import driver_connect, driver_transaction
 from workers.execution.task import Task
+from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
-from workers.plain import leases
+from workers.plain import ends, leases
 from workers.processes import shutdown
 from workers.redaction import redact
 from workers.settings import settings
@@ -39,8 +36,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 #: Header of a message that has a run.
 HEADER = "watchkeeper_run"
-#: How long a worker tries to write the end of a run when Postgres is away (seconds).
-MAX_WRITING = 120.0
 #: How much is kept of a traceback, of a result, and of its text (characters).
 MAX_TRACEBACK, MAX_RESULT, MAX_SUMMARY = 10_000, 10_000, 200
 
@@ -116,12 +111,16 @@ def _in_ledger(task: Any, request: Mapping[str, Any], worker: str, run: Tracer) 
     call = _claim(UUID(str(request[HEADER])), worker, request.get("retries") or 0)
     if call is None:
         return NOT_RUN
-    with structlog.contextvars.bound_contextvars(
+    # Cheaper than structlog's own context manager, which reads all that is bound.
+    bound = structlog.contextvars.bind_contextvars(
         run_id=str(call.run_id), schedule=call.schedule, task=task.name
-    ):
+    )
+    try:
         with leases.kept(call, task.app, worker):
             traced = run()
-        _write_end(call, outcome_of(task, request, call, traced), worker)
+        ends.write(call, outcome_of(task, request, call, traced), worker)
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
     return traced
 
 
@@ -129,7 +128,7 @@ def _claim(run_id: UUID, worker: str, retries: int) -> Call | None:
     """The call, leased; None: another has it, it has ended, or nobody can say (it is sent again)."""
     length = timedelta(seconds=settings().lease_seconds)
     try:
-        with driver_connect() as connection:
+        with kept_driver() as connection:
             call = calls.claim(connection, run_id, worker, length, retries)
         if call is None:
             with driver_transaction() as connection:
@@ -198,30 +197,3 @@ def _when(retry: Any) -> datetime:
     if isinstance(when, datetime):
         return when if when.tzinfo else when.replace(tzinfo=UTC)
     return datetime.now(UTC) + timedelta(seconds=float(when or 0))
-
-
-def _write_end(call: Call, outcome: Outcome, worker: str) -> None:
-    """Write the end, also when Postgres comes back late; what became of a lost lease is said."""
-    until = time.monotonic() + MAX_WRITING
-    for failures in itertools.count(1):
-        try:
-            with driver_connect() as connection:
-                written = calls.end(connection, call, outcome)
-            if not written and outcome.state != "retry":
-                log.warning("lease.lost", fence=call.fence, outcome=outcome.state)
-                with driver_transaction() as connection:
-                    calls.note_lost(
-                        connection, call, f"{outcome.state} on {worker} after its lease was lost"
-                    )
-            break
-        except (OperationalError, InterfaceError) as error:
-            if time.monotonic() > until or shutdown.requested():
-                log.error("run.unended", outcome=outcome.state, error=type(error).__name__)
-                return
-            time.sleep(backoff(failures, 0.2, 5.0))
-        except DataError:
-            # A value that JSON has and Postgres has not, e.g. half a surrogate pair.
-            outcome = replace(
-                outcome, result={"summary": "a result that cannot be stored"}, traceback=None
-            )
-    log.info("run.end", state=outcome.state, error=outcome.error)

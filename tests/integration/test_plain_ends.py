@@ -1,0 +1,164 @@
+"""Ends of plain tasks: written together while they come in quick succession, by the keys of their rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.waiting import wait_for
+from workers.kept_connection import kept_driver
+from workers.ledger import calls
+from workers.ledger.calls import Call, Outcome
+from workers.plain import ends
+from workers.processes import shutdown
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def claimed(drive: Any, plain: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[Call]]:
+    """``claimed(7)``: so many runs of a plain task, leased to this process."""
+    writer = ends._Writer()
+    monkeypatch.setattr(ends, "_writer", writer)
+
+    def claim(number: int) -> list[Call]:
+        for n in range(number):
+            drive.schedule(f"s-{n}", task="plain.add", options={"args": [1]})
+        drive.work()
+        with kept_driver() as connection:
+            found = [calls.claim(connection, one["id"], "here", LEASE, 0) for one in drive.all("select id from run")]  # fmt: skip
+        return [call for call in found if call is not None]
+
+    yield claim
+    writer.flush()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many ends each statement writes."""
+    numbers: list[int] = []
+    real = calls.end
+
+    def end(connection: Any, given: Any) -> set[uuid.UUID]:
+        numbers.append(len(given))
+        return real(connection, given)
+
+    monkeypatch.setattr(calls, "end", end)
+    return numbers
+
+
+def states(drive: Any) -> list[str]:
+    return [row["state"] for row in drive.all("select state from run")]
+
+
+def test_calls_that_end_in_quick_succession_are_written_together_soon(
+    claimed: Callable[[int], list[Call]], written: list[int], drive: Any
+) -> None:
+    made = claimed(40)
+    for nth, call in enumerate(made):
+        state = "failed" if nth == 7 else "succeeded"
+        ends.write(call, Outcome(state, {"value": nth}, error="no" if nth == 7 else None), "here")
+
+    wait_for(lambda: "running" not in states(drive), 5.0)
+    assert sum(written) == 40
+    assert len(written) <= 10
+    failed = drive.all(
+        "select result, error, failed, done, open_batches from run where state = 'failed'"
+    )
+    assert failed == [
+        {"result": {"value": 7}, "error": "no", "failed": 1, "done": 0, "open_batches": 0}
+    ]
+    assert {row["state"] for row in drive.all("select distinct state from batch")} == {"done", "failed"}
+
+
+def test_a_call_that_ends_alone_is_written_at_once(
+    claimed: Callable[[int], list[Call]], written: list[int], drive: Any
+) -> None:
+    (call,) = claimed(1)
+    ends.write(call, Outcome("succeeded"), "here")
+    assert (states(drive), written) == (["succeeded"], [1])
+
+
+def test_nothing_waits_once_the_worker_is_to_stop(
+    claimed: Callable[[int], list[Call]], drive: Any
+) -> None:
+    shutdown.request()
+    try:
+        for call in claimed(5):
+            ends.write(call, Outcome("succeeded"), "here")
+        assert states(drive) == ["succeeded"] * 5
+    finally:
+        shutdown.reset()
+
+
+def test_of_ends_that_are_written_together_one_that_cannot_be_stored_fails_alone(
+    claimed: Callable[[int], list[Call]], drive: Any
+) -> None:
+    first, second, third = claimed(3)
+    ends.write_all(
+        [
+            ends.End(first, Outcome("succeeded", {"value": 1}), "here"),
+            ends.End(second, Outcome("succeeded", {"value": "\ud800"}), "here"),
+            ends.End(third, Outcome("succeeded", {"value": 3}), "here"),
+        ]
+    )
+    results = [row["result"] for row in drive.all("select result from run order by schedule")]
+    assert sorted(map(str, results)) == sorted(
+        map(str, [{"value": 1}, {"summary": "a result that cannot be stored"}, {"value": 3}])
+    )
+
+
+def test_a_lease_that_was_lost_is_said_and_an_end_whose_answer_was_lost_is_not(
+    claimed: Callable[[int], list[Call]], drive: Any
+) -> None:
+    lost, twice = claimed(2)
+    drive.sql.execute("update batch set fence = fence + 1 where run_id = %s", (lost.run_id,))
+    for _ in range(2):
+        ends.write_all([ends.End(one, Outcome("succeeded"), "here") for one in (lost, twice)])
+
+    found = {row["id"]: row for row in drive.all("select id, state, reason from run")}
+    assert "after its lease was lost" in found[lost.run_id]["reason"]
+    assert found[lost.run_id]["state"] == "running"
+    assert (found[twice.run_id]["state"], found[twice.run_id]["reason"]) == ("succeeded", None)
+
+
+MANY = """
+with new as (
+    insert into run (id, task, trigger, due_at, state, queue, batch_count, open_batches)
+    select gen_random_uuid(), 'plain.add', 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1
+      from generate_series(1, 3000) returning id)
+insert into batch (run_id, seq, task, queue, state, sends, plain)
+select id, 0, 'plain.add', 'upkeep', 'sent', 1, true from new
+"""
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_claim_and_end_find_rows_by_their_keys_though_tables_looked_empty(
+    drive: Any, plain: Any, mode: str
+) -> None:
+    drive.sql.execute("analyze run, batch")
+    drive.sql.execute(MANY)
+    ids = [row["id"] for row in drive.all("select id from run limit 60")]
+    before = _rows_read(drive)
+    with kept_driver() as connection:
+        connection.execute(f"set plan_cache_mode = {mode}")
+        found = [calls.claim(connection, one, "here", LEASE, 0) for one in ids]
+        made = [(call, Outcome("succeeded")) for call in found if call is not None]
+        written = calls.end(connection, made[:30])
+        for one in made[30:]:
+            written |= calls.end(connection, [one])
+        connection.execute("select pg_stat_force_next_flush()")
+    assert written == set(ids)
+    # Each statement reads rows of both tables a few times.
+    assert _rows_read(drive) - before < 60 * 20
+
+
+def _rows_read(drive: Any) -> int:
+    """Rows that sequential scans and scans of indexes have read."""
+    drive.sql.execute("select pg_stat_force_next_flush()")
+    query = "select sum(seq_tup_read + idx_tup_fetch) as read from pg_stat_user_tables where relname in ('run', 'batch')"
+    return int(drive.one(query)["read"])
