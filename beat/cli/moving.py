@@ -14,9 +14,22 @@ PATIENCE = 30.0
 
 
 @command("import")
-@click.argument("source", type=click.Choice(["django-celery-beat", "redbeat"]))
-@click.option("--url", required=True, help="Django's database, or RedBeat's Redis")
-@click.option("--timezone", "zone", help="for redbeat: CELERY_TIMEZONE (default: the application's)")
+@click.argument(
+    "source", type=click.Choice(["django-celery-beat", "redbeat", "goatbeat", "beat-schedule"])
+)
+@click.option(
+    "--url",
+    "--module",
+    "url",
+    required=True,
+    help="Django's or goatbeat's database, RedBeat's Redis; for beat-schedule an application or a"
+    " dictionary, as in shop.celery or shop.settings:SCHEDULE",
+)
+@click.option(
+    "--timezone",
+    "zone",
+    help="for redbeat, and a dictionary in code: CELERY_TIMEZONE (default: the application's)",
+)
 @click.option("--prefix", default="redbeat:", show_default=True, help="for redbeat: its key prefix")
 @click.option("--differing", is_flag=True, help="also take what would be due at other times")
 @click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
@@ -60,13 +73,15 @@ def import_(
 
 
 def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> Any:
-    from beat.moving import from_django, from_redbeat
+    from beat.moving import from_code, from_django, from_goatbeat, from_redbeat
     from beat.moving.found import Unreadable
 
     try:
         if source == "redbeat":
             return from_redbeat.read(url, zone, prefix=prefix, running=running)
-        return from_django.read(url)
+        if source == "beat-schedule":
+            return from_code.read(url, zone)
+        return (from_goatbeat if source == "goatbeat" else from_django).read(url)
     except from_redbeat.StillRunning as error:
         fail(
             str(error), "stop it, so that nothing is sent twice; --dry-run shows all the same", REFUSED
@@ -74,7 +89,7 @@ def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> An
     except Unreadable as error:
         fail(
             f"{source} cannot be read: {error}",
-            "--url names where it is",
+            f"{'--module' if source == 'beat-schedule' else '--url'} names where it is",
             REFUSED,
         )
 

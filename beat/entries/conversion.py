@@ -90,11 +90,11 @@ def timing_of(given: Any, zone: str) -> dict[str, Any]:
         every = plain.run_every
         if every <= timedelta(0):
             raise CannotKeep(f"an interval of {every} is due all the time")
-        return {"every": every, **({"starts_at": _aligned(every, zone)} if plain.relative else {})}
+        return {"every": every, **({"starts_at": aligned(every, zone)} if plain.relative else {})}
     raise CannotKeep(f"{type(given).__name__} is a schedule that only its code knows")
 
 
-def _aligned(every: timedelta, zone: str) -> datetime:
+def aligned(every: timedelta, zone: str) -> datetime:
     """Where the grid of a relative interval begins: on a whole day, hour or minute, as in Celery."""
     first = datetime.now(UTC).astimezone(ZoneInfo(zone)) + every
     return delta_resolution(first, every).replace(microsecond=0).astimezone(UTC)

@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 from celery import Celery
 from celery.schedules import crontab
+from cronsim import CronSim
+
+from beat.entries.conversion import aligned
 
 #: How many due times are shown and compared.
 SHOWN = 5
@@ -33,6 +36,8 @@ class Found:
     last_run_at: datetime | None = None
     #: Due once, then never again.
     at: datetime | None = None
+    #: When the old scheduler sends it next, where that is kept; its timing is in ``columns`` then.
+    next_at: datetime | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     refused: str | None = None
 
@@ -40,11 +45,23 @@ class Found:
         """The next due times by the old scheduler's arithmetic; the first may have passed already."""
         if self.at is not None:
             return [self.at]
+        if self.next_at is not None:
+            return self._dues_of_columns(self.next_at)
         if isinstance(self.schedule, crontab):
             return _dues_of_crontab(self.schedule, self.timezone, self.last_run_at or now)
         every: timedelta = self.schedule.run_every
         first = self.last_run_at + every if self.last_run_at else now
+        if self.schedule.relative:
+            first = aligned(every, self.timezone)
         return [first + number * every for number in range(SHOWN + 1)]
+
+    def _dues_of_columns(self, first: datetime) -> list[datetime]:
+        """The next due times of a grid, or of Debian's cron."""
+        every = self.columns.get("every")
+        if every is not None:
+            return [first + number * every for number in range(SHOWN + 1)]
+        times = CronSim(self.columns["cron"], first.astimezone(ZoneInfo(self.timezone)))
+        return [first, *(next(times).astimezone(UTC) for _ in range(SHOWN))]
 
 
 def _dues_of_crontab(given: Any, zone: str, after: datetime) -> list[datetime]:

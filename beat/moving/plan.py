@@ -101,7 +101,7 @@ def _move(connection: Driver, book: Book, one: Moved, place: Place, now: datetim
 
 def _columns(found: Found, place: Place, *, plain: bool) -> dict[str, Any]:
     here = Place(found.timezone, place.priorities)
-    timing = timedelta(days=1) if found.at is not None else found.schedule
+    timing = timedelta(days=1) if found.schedule is None else found.schedule
     entry = SimpleNamespace(
         task=found.task, args=found.args, kwargs=found.kwargs, options=found.options, schedule=None
     )

@@ -73,7 +73,7 @@ def test_what_django_celery_beat_has_becomes_rows(take: Callable[..., str], driv
         assert f"- {name}: not taken: " in shown
         assert why in shown
     assert "Mondays on day 1-7 of the month at 07:00 Berlin" in shown
-    assert "here:" not in shown
+    assert "  here: " not in shown
     assert "1 were due meanwhile and run now" in said
     drive.work(rounds=2)
     assert [run["trigger"] for run in drive.runs("overdue")] == ["manual"]
@@ -82,6 +82,91 @@ def test_what_django_celery_beat_has_becomes_rows(take: Callable[..., str], driv
     again = take("django-celery-beat", url, "--yes")
     assert "0 were due meanwhile" in again
     assert rows(drive)["first Monday"]["cron"] == "0 8 * * *"
+
+
+#: The table as goatbeat-postgres 0.2 makes it; the package itself needs Python 3.13.
+GOATBEAT = """
+create table goatbeat_schema_version (version integer primary key, applied_at timestamptz default now());
+create table goatbeat_schedule (
+    id text primary key, name text not null unique, source text not null, task_path text not null,
+    task_args jsonb not null, task_kwargs jsonb not null, trigger_kind text not null, interval_us bigint,
+    start_at timestamptz, cron text, timezone text, misfire_policy text not null,
+    misfire_grace_us bigint not null, max_catch_up integer not null, queue text, priority integer,
+    backend text, enabled boolean not null, next_run_at timestamptz not null,
+    created_at timestamptz not null default now(), updated_at timestamptz not null default now());
+insert into goatbeat_schema_version (version) values (1)
+"""
+
+
+def test_what_goatbeat_has_becomes_rows(take: Callable[..., str], drive: Any, database: Any) -> None:
+    drive.sql.execute(GOATBEAT)
+    now = drive.now()
+
+    def save(name: str, next_at: datetime, **columns: Any) -> None:
+        row = {
+            "id": name, "name": name, "source": "store", "task_path": "plain.whoami", "task_args": "[]",
+            "task_kwargs": "{}", "trigger_kind": "interval", "misfire_policy": "run_once",
+            "misfire_grace_us": 60_000_000, "max_catch_up": 100, "enabled": True, "next_run_at": next_at,
+            **columns,
+        }  # fmt: skip
+        drive._insert("goatbeat_schedule", row)
+
+    grid = {"interval_us": 600_000_000, "start_at": datetime(1970, 1, 1, tzinfo=UTC)}
+    soon = datetime.fromtimestamp((now.timestamp() // 600 + 1) * 600, UTC)
+    monday = now.replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=7 - now.weekday())
+    save("Every ten minutes", soon, task_path="plain.add", task_args="[1]", task_kwargs='{"y": 5}', queue="upkeep", **grid)  # fmt: skip
+    save("overdue", soon - timedelta(minutes=10), misfire_policy="catch_up", **grid)
+    cron = {"trigger_kind": "cron", "cron": "0 7 * * mon", "timezone": "UTC"}
+    save("Mondays", monday, misfire_policy="skip", **cron)
+    save("off", soon, enabled=False, **grid)
+    save("backed", soon, backend="rq", **grid)
+    save("broken", soon, trigger_kind="cron", cron="61 * * * *", timezone="UTC")
+
+    said = take("goatbeat", database.admin_url, "--yes")
+    found = rows(drive)
+    ten = found["Every ten minutes"]
+    assert (ten["every"], ten["starts_at"], ten["queue"]) == (timedelta(minutes=10), soon, "upkeep")
+    assert ten["options"] == {"args": [1], "kwargs": {"y": 5}}
+    assert found["overdue"]["catch_up"] == "all"
+    mondays = found["Mondays"]
+    assert (mondays["cron"], mondays["catch_up"], mondays["expires"]) == (
+        "0 7 * * mon",
+        "none",
+        timedelta(minutes=1),
+    )
+    assert found["off"]["enabled"] is False
+    assert "- backed: not taken: backend = 'rq'" in said
+    assert "- broken: not taken: " in said
+    assert "  here: " not in said
+    assert "as before" in said
+    assert "1 were due meanwhile and run now" in said
+    assert "0 were due meanwhile" in take("goatbeat", database.admin_url, "--yes")
+
+    drive.sql.execute("update goatbeat_schema_version set version = 2")
+    assert "schema is version 2" in take("goatbeat", database.admin_url, "--yes")
+
+
+@pytest.mark.parametrize("path", ["tests.support.entries", "tests.support.entries:SCHEDULE"])
+def test_what_code_of_another_application_has_becomes_rows(take: Callable[..., str], drive: Any, path: str) -> None:  # fmt: skip
+    shown = take("beat-schedule", path, "--timezone", "Europe/Berlin", "--dry-run")
+    assert "Add (EU)" not in rows(drive)
+    take("beat-schedule", path, "--timezone", "Europe/Berlin", "--yes")
+    found = rows(drive)
+
+    assert found["Add (EU)"]["options"] == {"args": [1], "kwargs": {"y": 2}}
+    assert (found["first Monday"]["cron"], found["first Monday"]["timezone"]) == ("0 7 1-7 * and 1", "Europe/Berlin")  # fmt: skip
+    assert found["on the hour"]["starts_at"].minute == 0
+    for name, why in {
+        "evening": "when the sun", "elsewhere": "cannot keep the option exchange",
+        "without": "cannot be read",
+    }.items():  # fmt: skip
+        assert name not in found
+        assert f"- {name}: not taken: " in shown
+        assert why in shown
+    assert "  here: " not in shown
+
+    assert "No module named" in take("beat-schedule", "no.such.module", "--yes")
+    assert "neither an application" in take("beat-schedule", "tests.support.entries:__name__", "--yes")
 
 
 def test_what_redbeat_has_becomes_rows(take: Callable[..., str], drive: Any, broker_url: str) -> None:

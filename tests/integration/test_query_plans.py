@@ -123,7 +123,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "let go": (waiting.RELEASE, {"upstream": "head_fi"}),
     "edited": (edited.CHANGED, {"names": NAMES}),
     "edited runs": (edited.STILL, {"names": NAMES}),
-    "announce": (sent.ANNOUNCE, {"limit": 1000, "low": None}),
+    "announce": (sent.ANNOUNCE, {"limit": 1000, "low": None, "after": 10.0}),
     "look for": (sent.LOOKED_FOR, {"limit": 1000, "low": None}),
     "left": (sent.LEFT, {"before": datetime.now(UTC)}),
     "left in": (sent.LEFT_IN, {"before": datetime.now(UTC), "queues": ["upkeep"], "limit": 500}),
