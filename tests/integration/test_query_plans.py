@@ -116,7 +116,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "stopping": (stopped.STOPPING, {"limit": 1000}),
     "overdue": (stopped.OVERDUE, {"limit": 1000, "low": None}),
     "held": (release.READY, {"limit": 1000}),
-    "release": (planned.RELEASE_HELD, {"names": NAMES}),
+    "release": (planned.RELEASE_HELD, {"names": NAMES, "after": 10.0}),
     "next permit": (waiting.NEXT_PERMIT, {}),
     "blocked": (waiting.BLOCKED, {"long": MINUTE, "shut": MINUTE}),
     "upstreams": (waiting.UPSTREAMS, {}),
