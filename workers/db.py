@@ -214,7 +214,7 @@ def driver_connect() -> Iterator[Driver]:
     """The driver's connection for short statements, which commit one by one."""
     with _making:
         short = _short_engine()
-    with _counted(), short.connect() as connection, _translating(connection):
+    with counted(), short.connect() as connection, _translating(connection):
         yield driver(connection)
 
 
