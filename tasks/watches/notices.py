@@ -92,7 +92,8 @@ select 'run', name, true, :why from schedule where name = :name
 def _add(connection: Connection, channels: Select[*tuple[Any, ...]], columns: Sequence[str]) -> int:
     """Write a notice for each of ``channels`` that has none of its key; returns how many."""
     made = insert(Notice).from_select(columns, channels).on_conflict_do_nothing()
-    return connection.execute(made).rowcount
+    # Of an INSERT of a SELECT SQLAlchemy keeps no count of rows.
+    return len(connection.execute(made.returning(Notice.id)).all())
 
 
 def add_for_match(connection: Connection, match: int, channels: Sequence[str] | None) -> int:
