@@ -57,7 +57,7 @@ def test_it_is_scheduled_and_scraped_without_what_people_left_out(seen: dict[str
     (run,) = seen["run"]
 
     assert (run["state"], run["summary"]) == ("succeeded", "5 found, 5 new")
-    assert run["counts"]["matches"] == 2
+    assert (run["counts"]["matches"], run["counts"]["notices"]) == (2, 2)
     assert [row["title"] for row in seen["found"]][-1] == "Database engineer at Acme"
 
 
