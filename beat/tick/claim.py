@@ -18,7 +18,7 @@ from beat.tick import schedule_states
 from beat.tick.context import TickContext
 from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Row, Unreadable, lock_due
-from beat.time.catchup import Outcome, settle
+from beat.time.catchup import Outcome, missed, settle
 from beat.time.overlap import Act, decide
 from workers import metrics
 from workers.db import array
@@ -85,8 +85,8 @@ class ClaimPlan:
         timing = timing_of(row, self._context.sessions(row.calendar))
         new = plan(row, timing, self._now)
         if new.lost is not None:
-            reason = "the schedule was edited before it was claimed"
-            self._runs.append(NewRun(row.name, new.lost, "missed", reason=reason))
+            lost = missed(new.lost, "the schedule was edited before it was claimed")
+            self._runs.append(self._run_of(row, lost))
         self._replanned.append((row.name, row.revision, new.anchor_at, new.next_run_at, new.claim_at))
 
     def _decide(self, row: Row) -> None:

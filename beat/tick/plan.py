@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from beat.time.timetable import MICROSECOND, Sessions, Timing, jittered, next_due
+from beat.time.timetable import MICROSECOND, Sessions, Span, Timing, jittered, next_due, span
 
 #: Columns of schedule and schedule_state that a plan or a claim is made from.
 COLUMNS = """
@@ -28,12 +28,12 @@ Row = Any
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Where a schedule stands after planning; ``lost`` is a due time that the edit made void."""
+    """Where a schedule stands after planning; ``lost`` are due times that the edit made void."""
 
     anchor_at: datetime | None
     next_run_at: datetime | None
     claim_at: datetime | None
-    lost: datetime | None = None
+    lost: Span | None = None
 
 
 def timing_of(row: Row, sessions: Sessions | None) -> Timing:
@@ -74,8 +74,8 @@ def plan(row: Row, timing: Timing, now: datetime) -> Planned:
     # An edit ends an automatic pause; what plans anew without one (pause_all, sessions) does not.
     tripped = row.tripped_at is not None and row.planned_revision == row.revision
     if not row.enabled or row.after is not None or for_good or spent or tripped:
-        return Planned(anchor, None, None, pending)
-    if pending and not paused and next_due(timing, anchor, pending - MICROSECOND) == pending:
+        return Planned(anchor, None, None, _lost(timing, anchor, pending, now))
+    if pending and not paused and _is_due(timing, anchor, pending):
         return Planned(anchor, pending, claim_time(timing, anchor, pending))
     begin = row.paused_until if paused else now
     if row.at is not None and row.last_due_at != row.at:
@@ -83,4 +83,17 @@ def plan(row: Row, timing: Timing, now: datetime) -> Planned:
     elif is_new:
         begin -= MICROSECOND
     due = next_due(timing, anchor, begin)
-    return Planned(anchor, due, claim_time(timing, anchor, due), pending)
+    return Planned(anchor, due, claim_time(timing, anchor, due), _lost(timing, anchor, pending, now))
+
+
+def _is_due(timing: Timing, anchor: datetime, at: datetime) -> bool:
+    return next_due(timing, anchor, at - MICROSECOND) == at
+
+
+def _lost(timing: Timing, anchor: datetime, pending: datetime | None, now: datetime) -> Span | None:
+    """What came due since ``pending`` and was not claimed; of an older timing only that is known."""
+    if pending is None:
+        return None
+    if _is_due(timing, anchor, pending):
+        return span(timing, anchor, pending, now)
+    return Span(pending, pending, 1, None)

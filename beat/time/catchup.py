@@ -41,7 +41,7 @@ def _covering(found: Span) -> Outcome:
     return Outcome(found.last, found.first, found.count)
 
 
-def _missed(found: Span, reason: str) -> Outcome:
+def missed(found: Span, reason: str) -> Outcome:
     first = found.first if found.count > 1 else None
     return Outcome(found.last, first, found.count, missed=reason)
 
@@ -72,7 +72,7 @@ def settle(
     if following is None or following > now:
         late = now - jittered(timing, due, following)
         if late > GRACE and (catch_up == "none" or late > window):
-            return Plan((_missed(Span(due, due, 1, following), _reason(catch_up, window)),), following)
+            return Plan((missed(Span(due, due, 1, following), _reason(catch_up, window)),), following)
         return Plan((Outcome(due),), following)
     return _settle_many(timing, anchor, due, now, catch_up, window)
 
@@ -99,7 +99,7 @@ def _settle_many(
     if due < limit:
         # ``limit`` itself is within the window.
         old = span(timing, anchor, due, min(limit - MICROSECOND, until))
-        outcomes.append(_missed(old, _reason(catch_up, window)))
+        outcomes.append(missed(old, _reason(catch_up, window)))
         if old.following is None or old.following > until:
             return Plan(tuple(outcomes), old.following)
         due = old.following

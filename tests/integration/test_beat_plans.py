@@ -75,6 +75,19 @@ def test_a_paused_schedule_is_not_claimed_until_its_pause_ends(drive: Any) -> No
     assert len(drive.runs("paused")) == 2
 
 
+def test_all_that_came_due_before_a_pause_was_seen_is_accounted_for(drive: Any) -> None:
+    drive.schedule("paused", every=MINUTE)
+    drive.work(rounds=2)
+    drive.end("paused")
+    first = drive.state("paused")["next_run_at"]
+    drive.sql.execute("select pause('paused', 'beat was away for ten minutes')")
+    drive.work(timedelta(minutes=10))
+    (missed,) = [run for run in drive.runs("paused") if run["state"] == "missed"]
+    assert (missed["covers_from"], missed["covers_count"]) == (first, 10)
+    assert missed["due_at"] == first + 9 * MINUTE
+    assert missed["reason"] == "the schedule was edited before it was claimed"
+
+
 def test_a_pause_for_good_plans_nothing_until_resumed(drive: Any) -> None:
     drive.schedule("paused", every=MINUTE)
     drive.work(rounds=2)
