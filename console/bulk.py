@@ -12,6 +12,7 @@ from console import writes
 from console.queries import schedules
 from console.queries.schedules import Filter
 from console.refusals import refuse
+from console.sql import statement
 from workers.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
@@ -29,33 +30,14 @@ _AFFECTED = {
     "set": "true",
 }
 _OPERATION = text("select set_config('app.operation', :operation, true)")
-_PAUSE = text("""
-update schedule set pause_reason = :why,
-       paused_until = coalesce(cast(:until as timestamptz), 'infinity')
- where name = any(:names)
-""")
+_PAUSE = statement("bulk", "pause")
 _ENDS_LATER = text("select coalesce(cast(:until as timestamptz) > clock_timestamp(), true)")
 #: As resume() does it, for many.
-_RESUME = text("""
-update schedule s
-   set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
- where name = any(:names)
-""")
-_RUN = text("""
-insert into run_request (action, schedule, note)
-select 'run', name, :why from unnest(cast(:names as text[])) name
-""")
+_RESUME = statement("bulk", "resume")
+_RUN = statement("bulk", "run")
 _ENABLE = text("update schedule set enabled = :enabled where name = any(:names)")
 #: Schedules that an operation paused and whose pause nobody has touched since.
-_STILL_PAUSED = text("""
-select s.name from change c join schedule s on s.name = c.name
- where c.operation = :operation and c.table_name = 'schedule' and c.action = 'update'
-   and c.new ? 'paused_until' and s.paused_until = cast(c.new ->> 'paused_until' as timestamptz)
-   and s.paused_until > clock_timestamp()
-   and not exists (select from change later where later.table_name = 'schedule' and later.name = c.name
-                      and later.id > c.id and later.new ? 'paused_until')
- order by s.name
-""")
+_STILL_PAUSED = statement("bulk", "still_paused")
 
 
 def chosen_names(connection: Connection, chosen: Filter | Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from console import rows
 from console.refusals import refuse
+from console.sql import statement
 from workers.ledger.retried import ONLY_FAILED
 
 _TIMINGS = ("every", "cron", "at", "after")
@@ -22,15 +23,9 @@ _RESUME = text("select resume(:name)")
 _PAUSE_ALL = text("select pause_all(:why)")
 _RESUME_ALL = text("select resume_all()")
 _RUN = text("select * from request_run(:name, :why, cast(:options as jsonb))")
-_BACKFILL = text("""
-select * from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz), :overlap,
-                       dry_run => :dry_run, reason => :why)
-""")
+_BACKFILL = statement("writes", "backfill")
 _STOP = text("select stop_run(:run, :why)")
-_RETRY = text("""
-insert into run_request (action, run_id, note, options)
-values ('retry', :run, :why, cast(:options as jsonb)) returning *
-""")
+_RETRY = statement("writes", "retry")
 _UNDO = text("select * from undo_change(:number)")
 _TEST = text("select send_test(:channel)")
 _UNBLOCK = text("select unblock(:upstream, :why)")
@@ -40,11 +35,7 @@ _SWITCH = text("select * from pause_switch")
 _REQUEST = text("select * from run_request where run_id = :run order by id desc limit 1")
 _NOTICE = text("select * from notice where channel = :channel order by id desc limit 1")
 _UPSTREAM = text("select * from upstream where name = :upstream")
-_RESEND = text("""
-update notice set state = 'waiting', not_before = clock_timestamp()
- where id = :number and state = 'dead'
-returning *
-""")
+_RESEND = statement("writes", "resend")
 #: Ends when it would begin: once both its calls and its runs have had their turn.
 _ENDS = text("select clock_timestamp() + cast(:takes as interval)")
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Header
-from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
 from console.access import Visit
 from console.database import act_as
 from console.refusals import refuse
+from console.sql import statement
 
 Key = Annotated[
     str | None,
@@ -22,21 +22,10 @@ Key = Annotated[
     ),
 ]
 #: Waits for another request with the same key; its answer is then there.
-_TAKE = text("""
-insert into console.idempotency_key (person, key, fingerprint) values (:person, :key, :fingerprint)
-on conflict do nothing returning true
-""")
-_FOUND = text("""
-select fingerprint, status, answer from console.idempotency_key where person = :person and key = :key
-""")
-_KEEP = text("""
-update console.idempotency_key set status = :status, answer = cast(:answer as jsonb)
- where person = :person and key = :key
-""")
-_FORGET = text("""
-delete from console.idempotency_key where ctid = any(array(select ctid from console.idempotency_key
- where created_at < clock_timestamp() - interval '1 day' limit 100))
-""")
+_TAKE = statement("once", "take")
+_FOUND = statement("once", "found")
+_KEEP = statement("once", "keep")
+_FORGET = statement("once", "forget")
 
 
 def once(

@@ -17,31 +17,18 @@ from console.api.shapes import Cursor, Limit, Page, Row
 from console.queries import changes, processes, runs, schedules, strip, upstreams
 from console.queries.lists import like
 from console.refusals import refuse
+from console.sql import statement
 from tasks.watches.registry import by_domain
 from tasks.watches.watch import Watch
 
 router = APIRouter(tags=["overview"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
-_TOTALS = text("""
-select count(*) as total, count(*) filter (where enabled) as active,
-       count(*) filter (where enabled and paused_until > clock_timestamp()) as paused,
-       (select count(*) from run where state = 'running') as running
-  from schedule
-""")
-_TODAY = text("""
-select state, sum(number)::bigint as number from run_count
- where day = (clock_timestamp() at time zone 'UTC')::date group by state
-""")
+_TOTALS = statement("overview", "totals")
+_TODAY = statement("overview", "today")
 _KINDS = text("select * from task_kind where retired_at is null order by name")
-_NOTICES = text("""
-select * from notice_log where (cast(:before as bigint) is null or id < :before)
-   and (cast(:state as text) is null or state = :state) order by id desc limit :limit
-""")
-_MATCHES = text("""
-select * from match where (cast(:before as bigint) is null or id < :before)
-   and (cast(:rule as text) is null or rule = :rule) order by id desc limit :limit
-""")
+_NOTICES = statement("overview", "notices")
+_MATCHES = statement("overview", "matches")
 
 
 @router.get("/me", response_model=Row)

@@ -17,18 +17,14 @@ from console.api.schedules import requested
 from console.api.shapes import Cursor, Limit, Page, Row
 from console.queries import runs
 from console.refusals import refuse
+from console.sql import statement
 from workers.ledger.states import RUN_STATES
 
 router = APIRouter(tags=["runs"])
 
 _REQUEST = text("select * from run_request where id = :number")
 #: The last failed run of each schedule.
-_FAILED = text("""
-select distinct on (schedule) id, schedule, state, error, finished_at from run
- where state in ('failed', 'partial') and schedule is not null and finished_at > :since
-   and (cast(:schedule as text) is null or schedule = :schedule)
- order by schedule, finished_at desc
-""")
+_FAILED = statement("requests", "failed")
 
 
 @router.get("/runs")

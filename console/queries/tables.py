@@ -5,23 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from console.sql import statement
 from workers.domains import domains
 from workers.roles import PEOPLE
 
-_COLUMNS = text("""
-select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, not a.attnotnull as nullable,
-       pg_get_expr(d.adbin, d.adrelid) as preset, a.attidentity <> '' as numbered,
-       col_description(a.attrelid, a.attnum) as comment,
-       coalesce(a.attnum = any(i.indkey::smallint[]), false) as in_key
-  from pg_attribute a
-  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-  left join pg_index i on i.indrelid = a.attrelid and i.indisprimary
- where a.attrelid = to_regclass('public.' || quote_ident(:name))
-   and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
- order by a.attnum
-""")
+_COLUMNS = statement("tables", "columns")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,22 @@
+-- name: pause
+update schedule set pause_reason = :why,
+       paused_until = coalesce(cast(:until as timestamptz), 'infinity')
+ where name = any(:names)
+
+-- name: resume
+update schedule s
+   set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
+ where name = any(:names)
+
+-- name: run
+insert into run_request (action, schedule, note)
+select 'run', name, :why from unnest(cast(:names as text[])) name
+
+-- name: still_paused
+select s.name from change c join schedule s on s.name = c.name
+ where c.operation = :operation and c.table_name = 'schedule' and c.action = 'update'
+   and c.new ? 'paused_until' and s.paused_until = cast(c.new ->> 'paused_until' as timestamptz)
+   and s.paused_until > clock_timestamp()
+   and not exists (select from change later where later.table_name = 'schedule' and later.name = c.name
+                      and later.id > c.id and later.new ? 'paused_until')
+ order by s.name
