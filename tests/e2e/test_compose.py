@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_the_base_of_the_image_is_pinned_by_an_argument() -> None:
 
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}", "${PYTHON_IMAGE}"]
     assert SERVICES["migrate"]["build"]["args"]["PYTHON_IMAGE"] == "${PYTHON_IMAGE:-python:3.13-slim}"
+
+
+def test_the_image_has_what_the_package_is_made_of_before_it_is_installed() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (\S+) \S+$", text[: text.index("-e .")], re.MULTILINE)
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    sources = [one for one in (*wheel["packages"], *wheel.get("force-include", {})) if one != "sandbox"]
+
+    assert sources
+    assert {source.split("/")[0] for source in sources} <= set(copied)
 
 
 def test_hadolint_has_nothing_to_say_about_the_image() -> None:
