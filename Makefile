@@ -14,7 +14,7 @@ WHOLE_PATH := tests/e2e/test_row_to_run.py tests/e2e/test_fourth_watch.py tests/
 	tests/e2e/test_workers_share_demand.py tests/e2e/test_notice_latency.py tests/integration/test_console_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock whole-path audit engine-test fuzz history bench chaos docs env psql schema lock clean
+.PHONY: help run test check stock whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -71,6 +71,9 @@ env: ## write .env and secrets/ with generated passwords for docker compose
 
 psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
 	@$(BIN)/python -m sandbox psql
+
+screens: $(VENV)/.dev ## write the golden screens of the commands and docs/reference/json.md anew
+	@WATCHKEEPER_UPDATE_SCREENS=1 $(BIN)/python -m pytest -q tests/integration/test_screens.py
 
 schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
 	@$(BIN)/python -m sandbox schema

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from workers.cli import handle_db_errors, say, show
+from workers.cli import Group, handle_db_errors, json_too, show, tell
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--bind", help="address to listen on (setting: WATCHKEEPER_CONSOLE_BIND)")
 @click.option("--port", type=click.IntRange(1, 65535), help="(setting: WATCHKEEPER_CONSOLE_PORT)")
 @click.pass_context
@@ -21,7 +21,7 @@ def console(context: click.Context, bind: str | None, port: int | None) -> None:
         sys.exit(serve(bind, port))
 
 
-@console.group()
+@console.group(cls=Group)
 def person() -> None:
     """People who may log in to the console; needs the owner's login in WATCHKEEPER_DATABASE_URL."""
 
@@ -46,13 +46,14 @@ def _password() -> str:
 @person.command("add")
 @click.argument("name")
 @click.option("--role", type=_role, default="viewer", show_default=True)
+@json_too
 @handle_db_errors
 def add(name: str, role: str) -> None:
     """Let a person log in; asks for the password, or reads it from the input."""
     from console.security import accounts
 
     accounts.add(name, role, _password())
-    say(f"{name} may log in as {role}", err=True)
+    tell(f"{name} may log in as {role}", name=name, role=role)
 
 
 @person.command("change")
@@ -60,6 +61,7 @@ def add(name: str, role: str) -> None:
 @click.option("--role", type=_role)
 @click.option("--password", "new_password", is_flag=True, help="ask for a new password")
 @click.option("--disable/--enable", "disabled", default=None, help="whether anything of theirs counts")
+@json_too
 @handle_db_errors
 def change(name: str, role: str | None, new_password: bool, disabled: bool | None) -> None:
     """Change role or password, or disable; ends the person's sessions."""
@@ -68,18 +70,19 @@ def change(name: str, role: str | None, new_password: bool, disabled: bool | Non
     if role is None and not new_password and disabled is None:
         raise click.UsageError("nothing to change: give --role, --password, --disable or --enable")
     accounts.change(name, role=role, password=_password() if new_password else None, disabled=disabled)
-    say(f"{name} changed; sessions ended", err=True)
+    tell(f"{name} changed; sessions ended", name=name)
 
 
 @person.command("remove")
 @click.argument("name")
+@json_too
 @handle_db_errors
 def remove(name: str) -> None:
     """Remove a person with sessions and tokens; the audit keeps the name."""
     from console.security import accounts
 
     accounts.remove(name)
-    say(f"{name} removed", err=True)
+    tell(f"{name} removed", removed=name)
 
 
 @person.command("list")

@@ -113,7 +113,7 @@ def commands() -> str:
             f"{GENERATED}# Commands\n\n`celery -A workers.app …` has the same commands; it takes"
             " longer to start, because Celery loads all of its own. With `CELERY_APP=workers.app` in the"
             " environment `-A workers.app` can be left out.\n\nExit codes: 0 done, 1 run failed or unhealthy, 2 usage,"
-            " 3 not found, 4 refused, 5 database or broker out of reach.\n"
+            " 3 not found, 4 refused, 5 database or broker out of reach. The shapes that `--json` prints: [JSON](json.md).\n"
         )
     ]
     for name, (where, _) in COMMANDS.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import click
 
 from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
 from workers.cli.database import unreachable
+from workers.cli.output import has_colour
 from workers.postgres import DEFAULT_BROKER_URL, setting
 from workers.redaction import redact
 from workers.text import printable
@@ -251,7 +251,7 @@ def doctor(as_json: bool) -> None:
 
 def _print(name: str, trouble: str | None, *, wrong: bool) -> None:
     colour = "red" if wrong else "yellow" if trouble else "green"
-    mark = click.style(
-        "✘" if wrong else "!" if trouble else "✔", fg=None if "NO_COLOR" in os.environ else colour
-    )
+    mark = "✘" if wrong else "!" if trouble else "✔"
+    if has_colour():
+        mark = click.style(mark, fg=colour)
     click.echo(f"{mark} {name:<11} {printable(trouble or 'ok')}")

@@ -68,7 +68,7 @@ def run(
         given_options = json.dumps(given) if given else None
         asked = connection.execute(REQUEST, (name, note, given_options)).fetchone()
         short = str(asked["new_run_id"])[:8]
-        if as_json:
+        if as_json and not wait:
             print_json({"request": asked["id"], "run": str(asked["new_run_id"]), "schedule": name})
         say(
             f"run {short} of {name} is requested; to see it: {typed(f'schedule watch {short}')}",

@@ -32,9 +32,11 @@ from workers.cli import (
     connect,
     dry_run,
     handle_db_errors,
+    json_too,
     print_json,
     say,
     show,
+    tell,
     yes,
 )
 
@@ -132,6 +134,8 @@ def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -
         show(coming, ("local", "due_at", "ahead"), as_json=as_json)
         return
     ahead = row["ahead"] or ("not scheduled" if row["enabled"] else "disabled")
+    if as_json:
+        print_json({"schedule": name, "runs": row["runs"], "next": ahead})
     say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
 
 
@@ -186,6 +190,7 @@ def add(
 @command("remove")
 @some_names
 @yes
+@json_too
 @handle_db_errors
 def remove(wanted: tuple[str, ...], yes: bool) -> None:
     """Delete schedules; their history stays under their names."""
@@ -198,7 +203,7 @@ def remove(wanted: tuple[str, ...], yes: bool) -> None:
             for name in wanted:
                 connection.execute("delete from schedule where name = %s", (name,))
     completion.forget("schedule")
-    say("removed: " + ", ".join(wanted), err=True)
+    tell("removed: " + ", ".join(wanted), removed=list(wanted))
 
 
 def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:

@@ -25,6 +25,9 @@ from workers.cli import (
     dry_run,
     fail,
     handle_db_errors,
+    is_json,
+    json_too,
+    print_json,
     say,
     typed,
     yes,
@@ -185,9 +188,10 @@ def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bo
 @command("export")
 @some_names
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="default: stdout")
+@json_too
 @handle_db_errors
 def export(wanted: tuple[str, ...], path: Path | None) -> None:
-    """Write schedules, all or those named, as YAML."""
+    """Write schedules, all or those named, as YAML; apply reads JSON too."""
     import yaml
 
     with connect() as connection:
@@ -195,6 +199,8 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
         found = read_all(connection)
     chosen = {name: row for name, row in found.items() if not wanted or name in wanted}
     text = HEAD + yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
+    if is_json():
+        text = json.dumps(chosen, ensure_ascii=False) + "\n"
     if path is None:
         say(text, nl=False)
         return
@@ -207,6 +213,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
 @click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
 @dry_run
 @yes
+@json_too
 @handle_db_errors
 def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
     """Make the schedules equal to FILE (- for stdin): show differences, ask, apply all or none."""
@@ -215,7 +222,9 @@ def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
         # A trial that is rolled back, so that no row stays locked while a person reads.
         with connection.transaction(force_rollback=True):
             found = synchronize(connection, wanted, prune=prune)
-        for line in found.lines():
+        if is_json():
+            print_json({"added": found.added, "changed": found.changed, "removed": found.removed})
+        for line in () if is_json() else found.lines():
             say(line)
         if not found or dry_run:
             say(f"{len(found)} would change" if found else "nothing differs", err=True)

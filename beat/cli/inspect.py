@@ -9,7 +9,7 @@ import click
 
 from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
-from workers.cli import as_json, command, connect, handle_db_errors, say, show, typed
+from workers.cli import as_json, command, connect, handle_db_errors, json_too, say, show, typed
 from workers.words import count_words, duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
@@ -78,7 +78,10 @@ def list_(state: str | None, as_json: bool) -> None:
 
 
 def _states(rows: list[dict[str, Any]]) -> str:
-    words = [row["state"].split()[0].rstrip(":").lower() for row in rows]
+    words = [
+        "set aside" if row["state"].startswith("set aside") else row["state"].split()[0].lower()
+        for row in rows
+    ]
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
@@ -193,6 +196,7 @@ def changes(name: str | None, count: int, as_json: bool) -> None:
 
 @command("watch")
 @run_argument(required=False)
+@json_too
 @handle_db_errors
 def watch(run: str | None) -> None:
     """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""

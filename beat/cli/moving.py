@@ -6,7 +6,19 @@ from typing import Any
 
 import click
 
-from workers.cli import REFUSED, command, confirm, connect, fail, handle_db_errors, say, typed
+from workers.cli import (
+    REFUSED,
+    command,
+    confirm,
+    connect,
+    fail,
+    handle_db_errors,
+    is_json,
+    json_too,
+    print_json,
+    say,
+    typed,
+)
 from workers.words import count_words
 
 #: How long the command waits for beat to plan the rows (seconds).
@@ -34,6 +46,7 @@ PATIENCE = 30.0
 @click.option("--differing", is_flag=True, help="also take what would be due at other times")
 @click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
+@json_too
 @handle_db_errors
 def import_(
     source: str, url: str, zone: str | None, prefix: str, differing: bool, dry_run: bool, yes: bool
@@ -51,7 +64,9 @@ def import_(
         connection.row_factory = namedtuple_row
         with connection.transaction(force_rollback=True):
             moved = plan.write(connection, source, found, place, differing=differing)
-        for one in moved:
+        if is_json():
+            print_json([_plain(one) for one in moved])
+        for one in () if is_json() else moved:
             _show(one)
         taken = [one for one in moved if not one.refused]
         say(f"{len(taken)} of {len(moved)} can be taken", err=True)
@@ -92,6 +107,17 @@ def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> An
             f"{'--module' if source == 'beat-schedule' else '--url'} names where it is",
             REFUSED,
         )
+
+
+def _plain(one: Any) -> dict[str, Any]:
+    taken = not one.refused
+    return {
+        "name": one.found.name,
+        "taken": taken,
+        "schedule": one.schedule if taken else None,
+        "runs": one.words if taken else None,
+        "refused": one.refused,
+    }
 
 
 def _show(one: Any) -> None:

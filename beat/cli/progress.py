@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.cli import FAILED, INTERRUPTED, fail, say, typed
+from workers.cli import FAILED, INTERRUPTED, fail, is_json, plain, print_json, say, typed
 from workers.text import printable
 
 #: Seconds between two reads.
@@ -32,6 +32,9 @@ select r.id, coalesce(r.schedule, r.task) as name, r.state, r.finished_at, r.err
     or %(ids)s::uuid[] is null and r.state in ('due', 'running', 'held')
  order by r.created_at
 """
+
+#: What `--json` says of a run that has ended.
+ENDED = ("id", "name", "state", "finished_at", "summary", "total", "ended", "failed")
 
 ANSWER = "select answer, answer_run_id from run_request where id = %s"
 
@@ -143,7 +146,9 @@ def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] 
             say(f"it goes on; to end it: {typed(f'schedule stop {active[0]}')}", err=True)
         sys.exit(INTERRUPTED)
     view.close()
-    for row in rows.values():
+    if is_json():
+        print_json([{key: plain(row[key]) for key in ENDED} for row in rows.values()])
+    for row in () if is_json() else rows.values():
         say(phrase(row))
     if any(row["state"] not in {"succeeded", "partial"} for row in rows.values()):
         sys.exit(FAILED)

@@ -97,6 +97,7 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
         if name != "id" and value not in (None, [])
     ]
     show(facts, ("what", "value"))
+    say()
     show(history, ("at", "what", "value"))
 
 

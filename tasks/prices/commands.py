@@ -23,8 +23,10 @@ from workers.cli import (
     database,
     fail,
     handle_db_errors,
+    json_too,
     say,
     show,
+    tell,
     typed,
 )
 
@@ -78,7 +80,8 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
 @click.argument("symbols", nargs=-1, required=True)
 @click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
 @click.option("--every", type=click.FloatRange(1, 44_640), default=5, show_default=True, help="minutes")
-@click.option("--note")
+@click.option("--note", help="reason")
+@json_too
 @handle_db_errors
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
@@ -101,11 +104,12 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
     with database() as connection:
         for entry in entries:
             watchlist.add(connection, entry)
-    say(f"following {', '.join(entry.symbol for entry in entries)}", err=True)
+    tell(f"following {', '.join(wanted)}", following=wanted)
 
 
 @watchlist_.command("remove")
 @click.argument("symbols", nargs=-1, required=True, shell_complete=known_symbols)
+@json_too
 @handle_db_errors
 def remove(symbols: tuple[str, ...]) -> None:
     """Follow SYMBOLS no longer; their prices stay."""
@@ -117,7 +121,7 @@ def remove(symbols: tuple[str, ...]) -> None:
     missing = [symbol for symbol in wanted if symbol not in gone]
     if missing:
         fail(f"not on the watch list: {', '.join(missing)}", None, NOT_FOUND)
-    say(f"no longer following {', '.join(gone)}", err=True)
+    tell(f"no longer following {', '.join(gone)}", removed=gone)
 
 
 @prices.command("quotes")

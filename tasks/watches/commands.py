@@ -184,7 +184,8 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
         for _, fields in rows
     )
     if others:
-        say(f"{others} have a price in another currency than the rule means: not compared", err=True)
+        which = "has" if others == 1 else "have"
+        say(f"{others} {which} a price in another currency than the rule's: not compared", err=True)
     say(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
 
 

@@ -17,10 +17,15 @@ from workers.cli import (
     database,
     fail,
     handle_db_errors,
+    is_json,
+    json_too,
+    print_json,
     say,
     show,
+    tell,
     typed,
 )
+from workers.words import count_words
 
 channel_names = completion.of("channel", "select name, kind from channel order by name")
 notice_ids = completion.of(
@@ -59,6 +64,7 @@ def channels_(as_json: bool) -> None:
 
 @notify.command("test")
 @click.argument("channel", shell_complete=channel_names)
+@json_too
 @handle_db_errors
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
@@ -73,13 +79,18 @@ def test(channel: str) -> None:
         fail(f'there is no channel "{channel}"', "SELECT * FROM channel;", NOT_FOUND)
     note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
     try:
-        say(adapters.send(UpstreamClient(), row, [note]))
+        answer = adapters.send(UpstreamClient(), row, [note])
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
+    if is_json():
+        print_json({"channel": channel, "answer": answer})
+    else:
+        say(answer)
 
 
 @notify.command("preview")
 @click.argument("notice", type=int, shell_complete=notice_ids)
+@json_too
 @handle_db_errors
 def preview(notice: int) -> None:
     """The message that a notice makes on its own, for its kind of channel."""
@@ -102,7 +113,9 @@ def preview(notice: int) -> None:
     notes = [messages.note_of(row)]
     if row.kind in {"discord", "webhook"}:
         body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
-        say(json.dumps(body, indent=2, ensure_ascii=False))
+        say(json.dumps(body, indent=None if is_json() else 2, ensure_ascii=False))
+    elif is_json():
+        print_json({"subject": messages.subject_of(notes), "text": messages.plain_text(notes)})
     else:
         say(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
 
@@ -123,6 +136,7 @@ def outbox(number: int, as_json: bool) -> None:
 
 @notify.command("resend")
 @click.argument("notice", type=int, required=False, shell_complete=notice_ids)
+@json_too
 @handle_db_errors
 def resend(notice: int | None) -> None:
     """Try a notice that was given up once more; without a number, all of them."""
@@ -132,4 +146,4 @@ def resend(notice: int | None) -> None:
         number = notices.resend(connection, notice)
     if not number:
         fail("no such notice was given up", typed("notify outbox"), NOT_FOUND)
-    say(f"{number} will be sent again")
+    tell(f"{count_words(number, 'notice')} will be sent again", resent=number)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,18 @@ def database(
     pooler: PgBouncer | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
+    with new_database(postgres_server, migrated_template, monkeypatch, pooler) as made:
+        yield made
+
+
+@contextmanager
+def new_database(
+    postgres_server: PostgresServer,
+    migrated_template: str,
+    monkeypatch: pytest.MonkeyPatch,
+    pooler: PgBouncer | None = None,
+) -> Iterator[Database]:
+    """A clone of the template, which the settings name until it is dropped."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} template {migrated_template} owner owner")

@@ -82,7 +82,15 @@ def test_ids_are_as_short_as_they_can_be_told_apart() -> None:
         "12345678-aaaa": "12345678",
         "22345678-aaaa": "22345678",
     }
-    assert list(tables.short_ids(["12345678-aaaa", "12345678-abbb"]).values()) == [
+    assert list(tables.short_ids(["12345678-aaaa", "12345678-abbb", "22345678-aaaa"]).values()) == [
         "12345678-aa",
         "12345678-ab",
+        "22345678",
     ]
+
+
+@given(st.lists(st.uuids().map(str), max_size=20))
+def test_short_ids_are_prefixes_that_name_one_id_each(ids: list[str]) -> None:
+    for one, short in tables.short_ids(ids).items():
+        assert {other for other in ids if other.startswith(short)} == {one}
+        assert len(short) >= 8

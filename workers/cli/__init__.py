@@ -1,7 +1,7 @@
 """What commands are made of: output, connection, options, completion.  Loads nothing large."""
 
 from workers.cli import completion
-from workers.cli.commands import Command, Group, as_json, command, dry_run, yes
+from workers.cli.commands import Command, Group, as_json, command, dry_run, is_json, json_too, yes
 from workers.cli.database import connect, database, handle_db_errors
 from workers.cli.output import (
     DONE,
@@ -17,6 +17,7 @@ from workers.cli.output import (
     print_json,
     say,
     show,
+    tell,
 )
 from workers.cli.surface import command as typed
 
@@ -39,10 +40,13 @@ __all__ = [
     "dry_run",
     "fail",
     "handle_db_errors",
+    "is_json",
+    "json_too",
     "plain",
     "print_json",
     "say",
     "show",
+    "tell",
     "typed",
     "yes",
 ]

@@ -7,11 +7,22 @@ from typing import Any
 
 import click
 
-QUIET = "watchkeeper.quiet"
+QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
 dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
+
+
+def _speak_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.meta[JSON] = True
+
+
+#: For a command that tells what it did by `tell`.
+json_too = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_speak_json, help="print JSON, for programs"
+)
 
 
 def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -19,22 +30,30 @@ def _be_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.meta[QUIET] = True
 
 
+def _quiet() -> click.Option:
+    return click.Option(
+        ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_be_quiet,
+        help="results and errors only, no remarks",
+    )  # fmt: skip
+
+
 class Command(click.Command):
     """A command with `-q`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        quiet = click.Option(
-            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_be_quiet,
-            help="results and errors only, no remarks",
-        )  # fmt: skip
-        self.params.append(quiet)
+        self.params.append(_quiet())
 
 
 class Group(click.Group):
     """Commands with `-q`; a mistyped name is answered with similar ones."""
 
     command_class = Command
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.invoke_without_command:
+            self.params.append(_quiet())
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -60,3 +79,9 @@ def is_quiet() -> bool:
     if context is None:
         return False
     return bool(context.meta.get(QUIET) or getattr(context.find_root().obj, "quiet", False))
+
+
+def is_json() -> bool:
+    """Whether the command's answer is JSON."""
+    context = click.get_current_context(silent=True)
+    return bool(context and (context.params.get("as_json") or context.meta.get(JSON)))

@@ -15,7 +15,7 @@ from uuid import UUID
 import click
 
 from workers.cli import tables
-from workers.cli.commands import is_quiet
+from workers.cli.commands import is_json, is_quiet
 from workers.text import printable
 from workers.words import duration_words, time_words
 
@@ -77,6 +77,13 @@ def plain(value: Any) -> Any:
 def print_json(found: Any) -> None:
     """Print ``found`` (an object or an array) as one line of JSON."""
     click.echo(json.dumps(found, default=lambda value: value if value != plain(value) else str(value)))
+
+
+def tell(sentence: str, **found: Any) -> None:
+    """Say what was done: a remark for people, and with `--json` an object of ``found``."""
+    if is_json():
+        print_json(found)
+    say(sentence, err=True)
 
 
 def show(
@@ -162,4 +169,6 @@ def cell(value: Any) -> str:
         return f"{value:f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, (dict, list)):
+        value = json.dumps(value, ensure_ascii=False, default=str)
     return "" if value is None else printable(str(value), lines=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -178,8 +179,15 @@ def _joined(words: list[tuple[str, str]]) -> str:
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:
     """Each id by its shortest prefix that no other has, of at least ``ID_LENGTH`` characters."""
-    for length in range(ID_LENGTH, 37):
-        short = {one: one[:length] for one in ids}
-        if len(set(short.values())) == len(set(ids)):
-            return short
-    return {one: one for one in ids}
+    ordered = sorted(set(ids))
+    pairs = list(zip(["", *ordered], [*ordered[1:], ""], strict=False))
+    return {
+        one: one[: max(ID_LENGTH, *(_shared(one, other) + 1 for other in beside))]
+        for one, beside in zip(ordered, pairs, strict=True)
+    }
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    same = (a == b for a, b in zip(one, other, strict=False))
+    return sum(1 for _ in takewhile(bool, same))
