@@ -72,8 +72,8 @@ env: ## write .env and secrets/ with generated passwords for docker compose
 psql: $(VENV)/.run ## psql on the running sandbox, else on a temporary one
 	@$(BIN)/python -m sandbox psql
 
-screens: $(VENV)/.dev ## write the golden screens of the commands and docs/reference/json.md anew
-	@WATCHKEEPER_UPDATE_SCREENS=1 $(BIN)/python -m pytest -q tests/integration/test_screens.py
+screens: $(VENV)/.dev ## write the golden screens of the commands anew, their JSON and their refusals in docs/reference
+	@WATCHKEEPER_UPDATE_SCREENS=1 $(BIN)/python -m pytest -q tests/integration/test_screens.py tests/integration/test_refusals_of_commands.py
 
 schema: $(VENV)/.run ## write alembic/schema.sql anew, after a migration
 	@$(BIN)/python -m sandbox schema

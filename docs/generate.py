@@ -214,7 +214,7 @@ def refusals(connection: psycopg.Connection[dict[str, Any]]) -> str:
     parts = [
         (
             f"{GENERATED}# Refusals\n\nThe database checks each change itself, so that psql, a command and any other"
-            " program get the same answer. Nothing is changed when a statement is refused. `…` stands for"
+            " program get the same answer. Nothing is changed when a statement is refused. What commands refuse themselves: [refusals of commands](refusals-of-commands.md). `…` stands for"
             " more names.\n\nA forgotten `WHERE` is not refused. A notice says how many rows changed:"
             " `NOTICE: 7 of 7 schedules changed.` A schedule may be deleted; its runs stay under its name.\n"
         )

@@ -80,6 +80,10 @@ class OptionsError(WatchkeeperError):
     """The options of a run do not fit its task."""
 
 
+class SettingWrong(WatchkeeperError):
+    """A variable holds what its setting cannot be; the text says which and why, never the value."""
+
+
 class SettingMissing(WatchkeeperError):
     def __init__(self, variable: str, purpose: str) -> None:
         super().__init__(f"{variable} is not set: {purpose}")

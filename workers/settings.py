@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from workers.errors import SettingMissing
+from workers.errors import SettingMissing, SettingWrong
 from workers.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 
 #: Queue of tasks that name none, and the queue of notices; those of watches are in their ``watch.py``.
@@ -181,4 +181,9 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    return Settings()  # type: ignore[call-arg]
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        wrong = (f"WATCHKEEPER_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        # Not from it, because that one shows the value, which may be a secret.
+        raise SettingWrong("; ".join(wrong)) from None

@@ -100,7 +100,7 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
     try:
         found = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        fail(f"this is no YAML: {str(error).partition(chr(10))[0]}", None, REFUSED)
+        fail(*not_yaml(error), REFUSED)
     found = {} if found is None else found
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         fail("a file of schedules has a name on each first level, and columns under it",
@@ -111,6 +111,14 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
                 fail(f'schedule has no column "{column}" (in {name})',
                      f"It has: {', '.join(COLUMNS)}", REFUSED)  # fmt: skip
     return {str(name): row for name, row in found.items()}
+
+
+def not_yaml(error: Any) -> tuple[str, str]:
+    """What is wrong with a file and where; and how to see the right form."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return f"this is no YAML: {where}{said}", f"{typed('schedule export')} shows the form"
 
 
 def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) -> None:

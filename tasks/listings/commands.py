@@ -69,7 +69,11 @@ def list_(as_json: bool, **filters: Any) -> None:
     with connect() as connection:
         rows = queries.newest(connection, **filters)
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
-    show(rows, columns, as_json=as_json)
+    asked = [f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value]
+    wanted = ", ".join(one for one in asked if not one.startswith("count "))
+    which = f"with {wanted}" if wanted else "yet"
+    nothing = f"no ad {which}; what is scraped: {typed('listings categories')}"
+    show(rows, columns, as_json=as_json, empty=nothing)
 
 
 @listings.command("show")
@@ -113,7 +117,7 @@ def sites_(as_json: bool) -> None:
     columns = (
         "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
     )  # fmt: skip
-    show(rows, columns, as_json=as_json)
+    show(rows, columns, as_json=as_json, empty="no site yet: each is a row of table site")
 
 
 @listings.command("categories")
@@ -126,7 +130,7 @@ def categories_(as_json: bool) -> None:
     with connect() as connection:
         rows = queries.categories(connection)
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
-    show(rows, columns, as_json=as_json)
+    show(rows, columns, as_json=as_json, empty="no category yet: each is a row of table category")
 
 
 @listings.command("preview")

@@ -73,7 +73,8 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
         price, session = (shown(quote["price"]), quote["session_date"]) if quote else (None, None)
         rows.append({**item, "price": price, "session": session})
     columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
-    show(rows, columns, as_json=as_json)
+    nothing = f"no symbol is followed: {typed('prices watchlist add AAPL')}"
+    show(rows, columns, as_json=as_json, empty=nothing)
 
 
 @watchlist_.command("add")
@@ -120,7 +121,11 @@ def remove(symbols: tuple[str, ...]) -> None:
         gone = [symbol for symbol in wanted if watchlist.remove(connection, symbol)]
     missing = [symbol for symbol in wanted if symbol not in gone]
     if missing:
-        fail(f"not on the watch list: {', '.join(missing)}", None, NOT_FOUND)
+        fail(
+            f"not on the watch list: {', '.join(missing)}",
+            f"All: {typed('prices watchlist')}",
+            NOT_FOUND,
+        )
     tell(f"no longer following {', '.join(gone)}", removed=gone)
 
 
@@ -148,7 +153,11 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
                 "fetched": row["fetched_at"].strftime("%Y-%m-%d %H:%M UTC"),
             }
         )
-    show(rows, ("symbol", "price", "change", "session", "source", "fetched"), as_json=as_json)
+    nothing = (
+        None if symbols else f"no price yet; to fetch some: {typed('schedule run prices-nightly')}"
+    )
+    columns = ("symbol", "price", "change", "session", "source", "fetched")
+    show(rows, columns, as_json=as_json, empty=nothing)
     if symbols and not rows:
         hint = typed("schedule run prices-nightly")
         fail("no price is stored of these", hint, NOT_FOUND)
@@ -194,6 +203,7 @@ def health_(as_json: bool) -> None:
 
     with connect() as connection:
         rows = queries.states(connection)
-    show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json)
+    nothing = f"no price schedule is enabled: {typed('schedule list')}"
+    show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json, empty=nothing)
     if any(row["state"] == "STALE" for row in rows):
         raise SystemExit(FAILED)

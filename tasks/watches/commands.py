@@ -25,10 +25,12 @@ from workers.cli import (
     completion,
     connect,
     database,
+    did_you_mean,
     fail,
     handle_db_errors,
     say,
     show,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class Subject(click.ParamType):  # type: ignore[type-arg]
 
         found = registry.by_subject()
         if value not in found:
-            self.fail(f"{value!r} is none of {', '.join(found)}", param, ctx)
+            near = did_you_mean(str(value), found)
+            self.fail(f"{value!r} is none of {', '.join(found)}.  {near}".rstrip(), param, ctx)
         return found[value]
 
     def shell_complete(
@@ -86,7 +89,8 @@ def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
 
     row = queries.rule(connection, given)
     if row is None and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", given):
-        fail(f'there is no rule "{given}"', "SELECT * FROM rule_status;", NOT_FOUND)
+        near = did_you_mean(given, queries.rule_names(connection))
+        fail(f'there is no rule "{given}"', f"{near}All: {typed('watch check')}", NOT_FOUND)
     if row is None:
         row = SimpleNamespace(
             name="(tried)", expression=given, grammar=2, subject=of.subject, filters={},
@@ -143,7 +147,8 @@ def check(as_json: bool) -> None:
         rule_states.check_edited(connection)
         found = connection.execute(text("select * from rule_status")).mappings().all()
     columns = ("name", "state", "wrong_at", "hint", "matches", "expression")
-    show([dict(row) for row in found], columns, as_json=as_json)
+    nothing = "no rule yet: each is a row of table rule (docs/watches/rules.md)"
+    show([dict(row) for row in found], columns, as_json=as_json, empty=nothing)
     if any(row["state"].startswith("wrong") for row in found):
         raise SystemExit(FAILED)
 
@@ -160,7 +165,8 @@ def found(of: Watch, against: str, as_json: bool) -> None:
     with connect() as connection:
         rows = queries.rows_of(connection, of, span=span_of(against))
     described = [_described(of, row, of.fields_of(row)) for row in rows]
-    show(described, ("key", "title", *of.columns, "url"), as_json=as_json)
+    nothing = f"no {of.subject} was seen within {against}; longer: --against 30d"
+    show(described, ("key", "title", *of.columns, "url"), as_json=as_json, empty=nothing)
 
 
 @watch.command("test")

@@ -15,6 +15,7 @@ from workers.cli import (
     completion,
     connect,
     database,
+    did_you_mean,
     fail,
     handle_db_errors,
     is_json,
@@ -59,7 +60,8 @@ def channels_(as_json: bool) -> None:
         "dead",
         "target",
     )
-    show(found, columns, as_json=as_json)
+    nothing = "no channel yet: each is a row of table channel (docs/watches/notices.md)"
+    show(found, columns, as_json=as_json, empty=nothing)
 
 
 @notify.command("test")
@@ -68,7 +70,7 @@ def channels_(as_json: bool) -> None:
 @handle_db_errors
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
-    from tasks.watches import adapters, channels
+    from tasks.watches import adapters, channels, queries
     from tasks.watches.messages import Note
     from workers.errors import WatchkeeperError
     from workers.upstreams import UpstreamClient
@@ -76,7 +78,10 @@ def test(channel: str) -> None:
     with database() as connection:
         row = channels.find(connection, channel)
     if row is None:
-        fail(f'there is no channel "{channel}"', "SELECT * FROM channel;", NOT_FOUND)
+        with connect() as reading:
+            known = [one["name"] for one in queries.channels(reading)]
+        near = did_you_mean(channel, known)
+        fail(f'there is no channel "{channel}"', f"{near}All: {typed('notify channels')}", NOT_FOUND)
     note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
     try:
         answer = adapters.send(UpstreamClient(), row, [note])
@@ -131,7 +136,10 @@ def outbox(number: int, as_json: bool) -> None:
     with connect() as connection:
         found = queries.notices(connection, number)
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
-    show(found, columns, as_json=as_json)
+    nothing = f"no notice yet; where notices go: {typed('notify channels')}"
+    show(found, columns, as_json=as_json, empty=nothing)
+    if len(found) == number:
+        say(f"the newest {number}; older ones: -n {number * 5}", err=True)
 
 
 @notify.command("resend")

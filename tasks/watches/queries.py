@@ -46,6 +46,10 @@ def rule(connection: Connection, name: str) -> Any:
     return cursor.execute("select * from rule where name = %s", (name,)).fetchone()
 
 
+def rule_names(connection: Connection) -> list[str]:
+    return [row["name"] for row in connection.execute("select name from rule order by name")]
+
+
 def common_filters(connection: Connection) -> Filters:
     row = connection.execute("select filters from global_filter").fetchone()
     return Filters().overridden(row and row["filters"])

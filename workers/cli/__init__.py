@@ -1,7 +1,17 @@
 """What commands are made of: output, connection, options, completion.  Loads nothing large."""
 
 from workers.cli import completion
-from workers.cli.commands import Command, Group, as_json, command, dry_run, is_json, json_too, yes
+from workers.cli.commands import (
+    Command,
+    Group,
+    as_json,
+    command,
+    did_you_mean,
+    dry_run,
+    is_json,
+    json_too,
+    yes,
+)
 from workers.cli.database import connect, database, handle_db_errors
 from workers.cli.output import (
     DONE,
@@ -37,6 +47,7 @@ __all__ = [
     "confirm",
     "connect",
     "database",
+    "did_you_mean",
     "dry_run",
     "fail",
     "handle_db_errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -61,16 +62,21 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], self.list_commands(ctx), 3, 0.5) if args else []
+            near = did_you_mean(args[0], self.list_commands(ctx)) if args else ""
             if not near:
                 raise
-            said = f"No such command {args[0]!r}.  Did you mean {' or '.join(near)}?"
-            raise click.UsageError(said, error.ctx) from None
+            raise click.UsageError(f"No such command {args[0]!r}.  {near.strip()}", error.ctx) from None
 
 
 command = functools.partial(click.command, cls=Command)
+
+
+def did_you_mean(wanted: str, known: Iterable[str]) -> str:
+    """A question that names the names nearest to a mistyped one; empty when none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(wanted, list(known), 3, 0.5)
+    return f"Did you mean {' or '.join(near)}?  " if near else ""
 
 
 def is_quiet() -> bool:

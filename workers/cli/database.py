@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from workers.cli import surface
-from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, fail, say
+from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, fail, say
+from workers.errors import SettingWrong
 from workers.postgres import connect_args, database_dsn, is_pooled
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ select set_config('app.actor', %(actor)s, %(local)s), set_config('app.surface', 
 FORMS = {
     "interval": "a length of time: 45s, 15m, 2h, 1d, or '1 hour 30 minutes'",
     "timestamp with time zone": "a time: '2026-12-24 17:00 Europe/Berlin', '2026-12-24T16:00Z'",
-    "integer": "a whole number",
-    "smallint": "a whole number",
-    "bigint": "a whole number",
+    "integer": "a whole number: 5",
+    "smallint": "a whole number: 5",
+    "bigint": "a whole number: 5",
     "numeric": "a number: 0.5",
     "boolean": "true or false",
 }
@@ -126,6 +127,8 @@ def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
 
         try:
             return command(*args, **kwargs)
+        except SettingWrong as error:
+            fail(str(error), "correct the variable: docs/reference/settings.md has all", USAGE)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
@@ -151,9 +154,12 @@ def unreachable(said: str) -> tuple[str, str]:
     reasons = _REASON.findall(said) or [said.strip().splitlines()[0] if said.strip() else "no answer"]
     reason = reasons[-1].strip()
     where = f"the database at {host}, port {port}"
-    if any(word in reason for word in ("password", "role", "does not exist", "pg_hba")):
+    if "invalid" in reason:
+        hint = "write WATCHKEEPER_DATABASE_URL as postgresql://user:password@host:port/database"
+    elif any(word in reason for word in ("password", "role", "does not exist", "pg_hba")):
         hint = f"user {parts.get('user')}, database {parts.get('dbname')}: see WATCHKEEPER_DATABASE_URL"
     elif any(word in reason for word in ("resolve", "translate", "not known")):
+        reason = "its name cannot be resolved"
         hint = f"no machine is called {host}: correct WATCHKEEPER_DATABASE_URL"
     else:
         hint = "does Postgres run there?  WATCHKEEPER_DATABASE_URL says where to look"
@@ -172,7 +178,7 @@ def _fail_with(error: Any) -> NoReturn:
         fail("the database has no tables of Watchkeeper, or those of another version",
              "run python -m workers.migrate", UNREACHABLE, why=message)  # fmt: skip
     found = _NO_VALUE.search(message)
-    if found and not diag.message_hint:
+    if found and (not diag.message_hint or "DateStyle" in diag.message_hint):
         kind, value = found[1] or "timestamp with time zone", found[2]
         fail(f'{_option_of(value)}"{value}" is not {FORMS.get(kind, kind).partition(":")[0]}',
              f"write {FORMS[kind].partition(': ')[2] or FORMS[kind]}" if kind in FORMS else None,

@@ -180,7 +180,7 @@ def _joined(words: list[tuple[str, str]]) -> str:
 def short_ids(ids: Sequence[str]) -> dict[str, str]:
     """Each id by its shortest prefix that no other has, of at least ``ID_LENGTH`` characters."""
     ordered = sorted(set(ids))
-    pairs = list(zip(["", *ordered], [*ordered[1:], ""], strict=False))
+    pairs = list(zip(["", *ordered[:-1]], [*ordered[1:], ""], strict=True)) if ordered else []
     return {
         one: one[: max(ID_LENGTH, *(_shared(one, other) + 1 for other in beside))]
         for one, beside in zip(ordered, pairs, strict=True)
