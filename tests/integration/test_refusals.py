@@ -13,33 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support import mistakes
+
 ROOT = Path(__file__).parents[2]
-ROWS = [
-    ("discovery", "tasks.discovery.discover", "every", "6 hours"),
-    ("surveillance", "tasks.discovery.surveil", "every", "4 hours"),
-    ("retention", "tasks.upkeep.retention", "cron", "40 3 * * *"),
-    ("follower", "tasks.prices.refresh", "after", "discovery"),
-]
 STATE = """
 select md5(string_agg(t, '' order by t)) as state from (
     select to_jsonb(s)::text from schedule s union all select to_jsonb(q)::text from quota q
     union all select to_jsonb(r)::text from run_request r) x(t)
 """
-
-
-def mistakes() -> list[tuple[str, str, str]]:
-    page = (ROOT / "docs" / "reference" / "refusals.md").read_text()
-    found = []
-    for table in re.findall(r"\| mistake \| answer \| hint \|\n.*?\n(?=\n|\Z)", page, re.DOTALL):
-        for line in table.strip().splitlines()[2:]:
-            statement, answer, hint = (cell.strip() for cell in line[2:-1].split(" | "))
-            found.append((statement.strip("`"), answer, hint))
-    return found
-
-
-def matches(said: str | None, written: str) -> bool:
-    pattern = ".*".join(re.escape(part.strip()) for part in written.split("…"))
-    return re.fullmatch(pattern, said or "") is not None or written == said
 
 
 def generator() -> Any:
@@ -51,31 +32,17 @@ def generator() -> Any:
     return module
 
 
-@pytest.fixture
-def shipped(connection: Any) -> Any:
-    """Schedules and kinds as a new installation has them, limits of intervals included."""
-    from workers.db import transaction
-    from workers.ledger import kinds
-    from workers.migrate import registered
-
-    with transaction() as alchemy:
-        kinds.register(alchemy, registered(), relaxed=False)
-    for name, task, column, value in ROWS:
-        connection.execute(
-            f"insert into schedule (name, task, {column}) values (%s, %s, %s)", (name, task, value)
-        )
-    return connection
-
-
 def test_the_table_of_mistakes_is_what_psycopg_gets(shipped: Any) -> None:
     before = shipped.execute(STATE).fetchone()
     wrong = []
-    assert len(mistakes()) >= 56
-    for statement, answer, hint in mistakes():
+    assert len(mistakes.table()) >= 56
+    for statement, answer, hint in mistakes.table():
         with pytest.raises(psycopg.Error) as refused:
             shipped.execute(statement, prepare=True)
         said = refused.value.diag
-        if not (matches(said.message_primary, answer) and matches(said.message_hint, hint)):
+        if not (
+            mistakes.matches(said.message_primary, answer) and mistakes.matches(said.message_hint, hint)
+        ):
             wrong.append((statement, said.message_primary, said.message_hint))
 
     assert wrong == []
@@ -93,16 +60,16 @@ def test_psql_gets_the_same_words(shipped: Any, database: Any, postgres_server: 
     before = shipped.execute(STATE).fetchone()
     done = subprocess.run(
         [postgres_server.bin / "psql", "-X", "-q", "-v", "SHOW_CONTEXT=never", database.url],
-        input="".join(f"\\echo\n{statement};\n" for statement, _, _ in mistakes()),
+        input="".join(f"\\echo\n{statement};\n" for statement, _, _ in mistakes.table()),
         capture_output=True,
         text=True,
     )
     said = re.findall(r"ERROR:  (.*)\n(?:LINE.*\n.*\n)?(?:DETAIL:.*\n)?(?:HINT:  (.*)\n)?", done.stderr)
 
-    assert len(said) == len(mistakes()), done.stderr
-    for (statement, answer, hint), (got, hinted) in zip(mistakes(), said, strict=True):
-        assert matches(got, answer), (statement, got)
-        assert matches(hinted, hint), (statement, hinted)
+    assert len(said) == len(mistakes.table()), done.stderr
+    for (statement, answer, hint), (got, hinted) in zip(mistakes.table(), said, strict=True):
+        assert mistakes.matches(got, answer), (statement, got)
+        assert mistakes.matches(hinted, hint), (statement, hinted)
     assert shipped.execute(STATE).fetchone() == before
 
 

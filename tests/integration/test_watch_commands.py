@@ -110,7 +110,7 @@ def test_the_outbox_is_shown_previewed_and_sent_again(
     preview = json.loads(celery("notify", "preview", str(notice["id"])).stdout)
     assert preview["embeds"][0]["title"] == "HD 800"
     people.sql.execute("update notice set state = 'dead'")
-    assert celery("notify", "resend").stdout == "1 will be sent again\n"
+    assert celery("notify", "resend").stderr == "1 notice will be sent again\n"
     people.send()
 
     (channel,) = json.loads(celery("notify", "channels", "--json").stdout)

@@ -6,6 +6,9 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 _UPDATE = re.compile(r"UPDATE schedule SET (.*) WHERE name = '(\w+)'$")
@@ -97,3 +100,27 @@ def said(text: str) -> tuple[str, str]:
     error = re.search(r"^[Ee]rror: (.*)", text, re.MULTILINE)
     hint = re.search(r"^hint:  (.*)", text, re.MULTILINE)
     return (error[1] if error else ""), (hint[1] if hint else "")
+
+
+ROWS = [
+    ("discovery", "tasks.discovery.discover", "every", "6 hours"),
+    ("surveillance", "tasks.discovery.surveil", "every", "4 hours"),
+    ("retention", "tasks.upkeep.retention", "cron", "40 3 * * *"),
+    ("follower", "tasks.prices.refresh", "after", "discovery"),
+]
+
+
+@pytest.fixture
+def shipped(connection: Any) -> Any:
+    """Schedules and kinds as a new installation has them, limits of intervals included."""
+    from workers.db import transaction
+    from workers.ledger import kinds
+    from workers.migrate import registered
+
+    with transaction() as alchemy:
+        kinds.register(alchemy, registered(), relaxed=False)
+    for name, task, column, value in ROWS:
+        connection.execute(
+            f"insert into schedule (name, task, {column}) values (%s, %s, %s)", (name, task, value)
+        )
+    return connection
