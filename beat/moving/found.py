@@ -41,27 +41,30 @@ class Found:
     columns: Mapping[str, Any] = field(default_factory=dict)
     refused: str | None = None
 
-    def dues(self, now: datetime) -> list[datetime]:
-        """The next due times by the old scheduler's arithmetic; the first may have passed already."""
-        if self.at is not None:
-            return [self.at]
-        if self.next_at is not None:
-            return self._dues_of_columns(self.next_at)
+    def first(self, now: datetime) -> datetime:
+        """When the old scheduler sends it next: it may have passed already."""
+        known = self.at or self.next_at
+        if known is not None:
+            return known
         if isinstance(self.schedule, crontab):
-            return _dues_of_crontab(self.schedule, self.timezone, self.last_run_at or now)
-        every: timedelta = self.schedule.run_every
-        first = self.last_run_at + every if self.last_run_at else now
+            return _dues_of_crontab(self.schedule, self.timezone, self.last_run_at or now)[0]
         if self.schedule.relative:
-            first = aligned(every, self.timezone)
-        return [first + number * every for number in range(SHOWN + 1)]
+            return aligned(self.schedule.run_every, self.timezone)
+        return self.last_run_at + self.schedule.run_every if self.last_run_at else now
 
-    def _dues_of_columns(self, first: datetime) -> list[datetime]:
-        """The next due times of a grid, or of Debian's cron."""
-        every = self.columns.get("every")
+    def dues(self, first: datetime, now: datetime) -> list[datetime]:
+        """The next due times after ``now`` by the old scheduler's arithmetic, from ``first`` on."""
+        if self.at is not None:
+            return [self.at] if self.at > now else []
+        after = max(now, first - timedelta(microseconds=1))
+        if isinstance(self.schedule, crontab):
+            return _dues_of_crontab(self.schedule, self.timezone, after)[:SHOWN]
+        every = self.columns.get("every") if self.schedule is None else self.schedule.run_every
         if every is not None:
-            return [first + number * every for number in range(SHOWN + 1)]
-        times = CronSim(self.columns["cron"], first.astimezone(ZoneInfo(self.timezone)))
-        return [first, *(next(times).astimezone(UTC) for _ in range(SHOWN))]
+            steps = (after - first) // every + 1
+            return [first + (steps + number) * every for number in range(SHOWN)]
+        times = CronSim(self.columns["cron"], after.astimezone(ZoneInfo(self.timezone)))
+        return [next(times).astimezone(UTC) for _ in range(SHOWN)]
 
 
 def _dues_of_crontab(given: Any, zone: str, after: datetime) -> list[datetime]:
@@ -75,7 +78,7 @@ def _dues_of_crontab(given: Any, zone: str, after: datetime) -> list[datetime]:
         day_of_month=given._orig_day_of_month, month_of_year=given._orig_month_of_year,  # noqa: SLF001
         nowfun=lambda: moment, app=app,
     )  # fmt: skip
-    while len(found) <= SHOWN:
+    while len(found) < SHOWN:
         last, step, _ = entry.remaining_delta(moment)
         moment = last + step
         found.append(moment.astimezone(UTC))

@@ -18,7 +18,7 @@ from beat.moving.found import SHOWN, Found
 from workers.db import Driver, execute
 
 ROW = """
-select s.name, schedule_words(s) as words, s.enabled,
+select s.name, schedule_words(s) as words, s.enabled, clock_timestamp() as now,
        array(select due_at from next_runs(s.name, %(most)s)) as dues
   from schedule s where s.name = %(name)s
 """
@@ -79,8 +79,8 @@ def _move(connection: Driver, book: Book, one: Moved, place: Place, now: datetim
     found = one.found
     if found.refused:
         raise ValueError(found.refused)
-    dues = found.dues(now)
-    one.first = max(dues[0], found.columns.get("starts_at") or dues[0])
+    first = found.first(now)
+    one.first = max(first, found.columns.get("starts_at") or first)
     columns = _columns(found, place, plain=book.is_plain(found.task))
     if columns["every"] is not None:
         columns.setdefault("starts_at", one.first)
@@ -93,9 +93,9 @@ def _move(connection: Driver, book: Book, one: Moved, place: Place, now: datetim
     one.words, one.ours = row.words, row.dues
     if row.enabled:
         ends = columns.get("ends_at")
-        coming = [
-            due for due in dues if due > now and due >= one.first and (ends is None or due < ends)
-        ]
+        # Of the same instant: many rows take a while, and some come due meanwhile.
+        dues = found.dues(one.first, row.now)
+        coming = [due for due in dues if ends is None or due < ends]
         one.theirs = coming[: columns.get("max_runs") or SHOWN]
 
 
