@@ -106,6 +106,7 @@ def metrics() -> str:
 
 def commands() -> str:
     """The help of each command, as it is printed."""
+    from workers.cli.commands import HELP
     from workers.cli.main import COMMANDS
 
     parts = [
@@ -118,7 +119,8 @@ def commands() -> str:
     ]
     for name, (where, _) in COMMANDS.items():
         for path, command in walk(f"watchkeeper {name}", resolve_name(where)):
-            context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+            names = {"info_name": path, "help_option_names": HELP}
+            context = click.Context(command, terminal_width=100, max_content_width=100, **names)
             mark = "##" if path.count(" ") == 1 else "###"
             parts.append(f"\n{mark} {path}\n\n```text\n{command.get_help(context)}\n```\n")
     return "".join(parts)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+#: Options that show a command's help, whatever program it is called from.
+HELP = ["-h", "--help"]
 QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
@@ -43,6 +45,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.context_settings.setdefault("help_option_names", HELP)
         self.params.append(_quiet())
 
 
@@ -53,6 +56,7 @@ class Group(click.Group):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.context_settings.setdefault("help_option_names", HELP)
         if self.invoke_without_command:
             self.params.append(_quiet())
 
