@@ -49,6 +49,29 @@ def fill() -> None:
     new(name="wrong", task="plain.add", kwargs='{"z": 1}', interval=ten)
 
 
+def fill_many(number: int, seconds: int) -> None:
+    """So many tasks of one interval, due one after the other, evenly."""
+    from datetime import UTC, datetime, timedelta
+
+    from django_celery_beat import models as m
+
+    call_command("migrate", verbosity=0)
+    interval = m.IntervalSchedule.objects.create(every=seconds, period="seconds")
+    # The first is due when the beat is up.
+    start = datetime.now(UTC) + timedelta(seconds=10 - seconds)
+    m.PeriodicTask.objects.bulk_create(
+        m.PeriodicTask(
+            name=f"row {n}", task="plain.logged", args=f'["row {n}"]', interval=interval, queue="upkeep",
+            last_run_at=start + n * timedelta(seconds=seconds) / number,
+        )
+        for n in range(number)
+    )  # fmt: skip
+    m.PeriodicTasks.update_changed()
+
+
 if __name__ == "__main__":
     configure(sys.argv[1])
-    fill()
+    if len(sys.argv) > 2:
+        fill_many(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        fill()
