@@ -66,7 +66,7 @@ def to_try(watchkeeper: str, psql: str) -> tuple[str, ...]:
     """Three commands that are worth trying first."""
     return (
         f"{watchkeeper} schedule status",
-        f"{watchkeeper} schedule run prices-demo --wait",
+        f"{watchkeeper} schedule run prices-demo",
         f"{psql} -c \"UPDATE schedule SET every = '10 seconds' WHERE name = 'listings-demo'\"",
     )
 

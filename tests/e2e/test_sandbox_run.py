@@ -74,7 +74,7 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     said = [type_in_another_terminal(thing) for thing in things_to_try(shown)]
     assert len(said) == 3
     assert "discovery-demo" in said[0]
-    assert "succeeded" in said[1]
+    assert "of prices-demo is requested" in said[1]
     assert said[2].strip() == "UPDATE 1"
 
     other = subprocess.run(

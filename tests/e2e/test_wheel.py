@@ -48,7 +48,7 @@ def test_a_wheel_runs_the_demo_and_what_its_screen_says_to_try(
         eventually(lambda: "✔ prices-demo" in demo.tail(60) or not demo.running, within=240, every=0.2)
         said = [type_in_another_terminal(thing) for thing in things_to_try(demo.tail(60))]
         assert "listings-demo" in said[0]
-        assert "succeeded" in said[1]
+        assert "of prices-demo is requested" in said[1]
         assert "UPDATE 1" in said[2]
         os.kill(demo.pid, signal.SIGINT)
         assert demo.wait(60) == 0, demo.tail(40)
