@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from workers.processes import reports, slots
+from workers.processes import memory, reports, slots
 
 
 class SlotsOption(bootsteps.Step):
@@ -15,4 +15,5 @@ class SlotsOption(bootsteps.Step):
     def __init__(self, worker: Any, **options: Any) -> None:
         slots.configure(options.get("slots"))
         reports.open_pipe()
+        memory.limit_arenas()
         super().__init__(worker, **options)
