@@ -33,6 +33,11 @@ def nyse() -> Sessions:
     return Sessions("America/New_York", tuple(found))
 
 
+def holds(instant: datetime, *, within_hours: bool) -> bool:
+    window = nyse().window(instant, within_hours=within_hours)
+    return window is not None and window[0] <= instant < window[1]
+
+
 def test_the_close_of_friday_is_followed_by_the_open_of_monday() -> None:
     timing = Timing("one", every=timedelta(minutes=5), sessions=nyse(), within_hours=True)
     last = next_due(timing, utc(2026), utc(2026, 11, 20, 20, 54))
@@ -75,7 +80,7 @@ def test_a_daily_schedule_runs_on_trading_days_only(day: str, is_open: bool) -> 
     noon = datetime.combine(date.fromisoformat(day), datetime.min.time(), NEW_YORK) + 12 * HOUR
     timing = Timing("one", cron="0 12 * * *", timezone="America/New_York", sessions=nyse())
     assert (next_due(timing, None, noon - HOUR) == noon) == is_open
-    assert nyse().holds(noon, within_hours=False) == is_open
+    assert holds(noon, within_hours=False) == is_open
 
 
 def test_nothing_is_due_beyond_the_sessions_known() -> None:
@@ -112,9 +117,7 @@ def test_a_calendar_leaves_out_what_it_does_not_hold_and_nothing_else(
     begin = next_due(plain, anchor, after)
     assert begin is not None
     kept = [
-        due
-        for due in dues(plain, anchor, begin, until)
-        if nyse().holds(due, within_hours=timing.within_hours)
+        due for due in dues(plain, anchor, begin, until) if holds(due, within_hours=timing.within_hours)
     ]
     first = next_due(timing, anchor, after)
     assume(kept and first is not None)
