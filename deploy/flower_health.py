@@ -1,5 +1,6 @@
 """`python deploy/flower_health.py`: exit status 0 while Flower answers and reaches its broker."""
 
+import os
 import sys
 import urllib.request
 
@@ -8,7 +9,8 @@ from kombu import Connection
 from workers import sentinel
 from workers.postgres import DEFAULT_BROKER_URL, setting
 
-PORT = 5555
+#: As Flower itself reads it.
+PORT = int(os.environ.get("FLOWER_PORT", "5555"))
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ class Ready:
     claim_at: datetime | None
     send_at: datetime | None
     permit_at: datetime | None
-    #: When the first uncounted run ended, a stop was requested; the next deadline, end of a lease.
+    #: When the first uncounted run ended, a stop was requested, a deadline passed, a lease ended.
     ended_at: datetime | None
     stop_at: datetime | None
     deadline_at: datetime | None

@@ -62,6 +62,7 @@ class Stack:
             "WATCHKEEPER_HEARTBEAT_DIR": str(self.folder / name),
             "WATCHKEEPER_METRICS_PORT": str(self.metrics[name]),
             "FLOWER_BASIC_AUTH": "operator:secret",
+            "FLOWER_PORT": str(self.port),
         }
 
     def run(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:

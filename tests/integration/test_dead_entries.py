@@ -35,7 +35,7 @@ def work_off(connection: Any, number: int) -> None:
     """So many due times, each claimed, announced, taken, ended and counted, as beat and workers do it."""
     made = (
         "with made as (insert into run (id, task, trigger, due_at, state, queue, batch_count, open_batches,"
-        " timeout) select gen_random_uuid(), %s, 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1, '1 s'"
+        " timeout) select gen_random_uuid(), %s, 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1, '10 ms'"
         " from generate_series(1, %s) returning id)"
         " insert into batch (run_id, seq, task, queue, state, send_at)"
         " select id, 0, %s, 'upkeep', 'sent', clock_timestamp() from made"
@@ -71,7 +71,7 @@ def pages(connection: Any, statement: str, what: dict[str, Any]) -> int:
 def costs(connection: Any, marks: Marks, low: Any) -> dict[str, int]:
     """Pages that each ready scan reads."""
     now = connection.execute("select clock_timestamp() as now").fetchone()["now"]
-    many: dict[str, Any] = {"now": now, "limit": 1000}
+    many: dict[str, Any] = {"now": now, "limit": 1000, **sent.after()}
     lows = {**marks.low(), "resend": timedelta(seconds=10)}
     served = {"queues": ["upkeep"], "tasks": [KIND], "limit": 40, "patience": timedelta(seconds=2)}
     return {

@@ -103,7 +103,7 @@ def test_what_a_rule_compares_a_price_in_is_said_by_test_and_explain(
 
     assert [row["currency"] for row in json.loads(dollars.stdout)] == ["USD"]
     assert [row["currency"] for row in json.loads(euros.stdout)] == ["EUR"]
-    assert "1 have a price in another currency than the rule means: not compared" in dollars.stderr
+    assert "1 has a price in another currency than the rule's: not compared" in dollars.stderr
     assert explained.exit_code == 1
     assert json.loads(explained.stdout)[0]["note"] == (
         "not compared: the price is in EUR, the rule means USD, the site's"

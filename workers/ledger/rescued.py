@@ -27,7 +27,8 @@ select r.id, b.seq from run r join batch b on b.run_id = r.id
 
 NEXT_LEASE = """
 select min(lease_until) from batch
- where state = 'running' and lease_until >= coalesce(%(low_lease)s::timestamptz, '-infinity')
+ where state = 'running' and lease_until <= (select now from clock)
+   and lease_until >= coalesce(%(low_lease)s::timestamptz, '-infinity')
 """
 
 #: A plain task that Celery would lose with its worker is not begun again, unless people gave the run
