@@ -185,7 +185,7 @@ class Workers(RuleBasedStateMachine):
     def back_offs_are_over(self) -> None:
         self.sql.execute(
             "update batch set not_before = null, send_at = clock_timestamp()"
-            " where state = 'waiting' and not_before > clock_timestamp()"
+            " where state in ('waiting', 'sent') and not_before > clock_timestamp()"
         )
 
     @rule(worker=WORKERS)
