@@ -6,6 +6,7 @@ others may come in between.  Beat's clock is ahead of the database's, as far as 
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -176,7 +177,9 @@ class House(Workers):
         for beat in sorted(self.claiming):
             self.beats[beat].connection.execute("rollback")
         self.sql.execute("update schedule set enabled = false")
-        for _ in range(60):
+        # Longer than what the ledger puts off by its own clock, which no step here moves.
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
             for step in STEPS:
                 self.take_step("one", step)
             with self.step() as connection:
