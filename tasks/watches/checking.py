@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from rapidfuzz import process, utils
+from rapidfuzz import fuzz, process, utils
 
 from tasks.watches import patterns, satisfying
 from tasks.watches.comparing import folded, visible
@@ -44,7 +44,10 @@ def check(node: Node, fields: Fields) -> None:
 
 def _suggestion(name: str, fields: Fields) -> str:
     known = [*fields, *(alias for field in fields.values() for alias in field.aliases)]
-    found = process.extractOne(name.lower(), known, score_cutoff=MIN_LIKENESS)
+    wanted = name.lower()
+    # As a whole first: "pric" is nearer to price than to the beginning of price_drop.
+    found = process.extractOne(wanted, known, scorer=fuzz.ratio, score_cutoff=MIN_LIKENESS)
+    found = found or process.extractOne(wanted, known, score_cutoff=MIN_LIKENESS)
     return f'did you mean "{found[0]}"?' if found else f"fields: {', '.join(fields)}"
 
 

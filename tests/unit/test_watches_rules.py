@@ -108,6 +108,7 @@ def test_no_text_makes_the_grammar_raise_anything_but_its_own_error(text: str) -
         ("price < 1,000", "syntax", 9, "numbers have no commas: 1000"),
         ("price <", "syntax", 7, None),
         ('titel contains "x"', "unknown_field", 0, 'did you mean "title"?'),
+        ("pric < 3", "unknown_field", 0, 'did you mean "price"?'),
         ('price > 1 AND sellr = "x"', "unknown_field", 14, 'did you mean "seller"?'),
         ('price < "abc"', "type", 0, "price < 1000"),
         ('title matches "(a+)+"', "pattern", 0, None),

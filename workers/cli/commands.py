@@ -66,10 +66,16 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = did_you_mean(args[0], self.list_commands(ctx)) if args else ""
+            near = ""
+            if args:
+                near = self.elsewhere(args[0]) or did_you_mean(args[0], self.list_commands(ctx))
             if not near:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}.  {near.strip()}", error.ctx) from None
+
+    def elsewhere(self, wanted: str) -> str:
+        """A question that names where a command of this name stands; empty when nowhere."""
+        return ""
 
 
 command = functools.partial(click.command, cls=Command)

@@ -45,6 +45,17 @@ class Commands(Group):
             )
         return found
 
+    def elsewhere(self, wanted: str) -> str:
+        found = []
+        for name, (path, _) in COMMANDS.items():
+            try:
+                command = resolve_name(path)
+            except ModuleNotFoundError:
+                continue
+            if isinstance(command, click.Group) and wanted in command.commands:
+                found.append(f"watchkeeper {name} {wanted}")
+        return f"Did you mean {' or '.join(found)}?" if found else ""
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
