@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.schedules import crontab, schedule
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import text
 
-from beat.moving.found import Found, Unreadable
+from beat.moving.databases import connected
+from beat.moving.found import Found
 
 #: Its default for headers.
 NO_HEADERS = ("", "{}", None)
@@ -30,14 +30,8 @@ select p.*, i.every, i.period, c.minute, c.hour, c.day_of_week, c.day_of_month, 
 
 def read(url: str) -> list[Found]:
     """Every periodic task; ``url`` is that of Django's database."""
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    try:
-        with engine.connect() as connection:
-            rows = connection.execute(READ).mappings().all()
-    except SQLAlchemyError as error:
-        raise Unreadable(str(error).partition("\n")[0]) from None
-    finally:
-        engine.dispose()
+    with connected(url) as connection:
+        rows = connection.execute(READ).mappings().all()
     return [_found(dict(row)) for row in rows]
 
 

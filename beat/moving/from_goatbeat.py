@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import text
 
+from beat.moving.databases import connected
 from beat.moving.found import Found, Unreadable
 from beat.time.cron import CronError, parse
 
@@ -26,17 +26,11 @@ select name, task_path, task_args, task_kwargs, trigger_kind, interval_us, start
 
 def read(url: str) -> list[Found]:
     """Every schedule; ``url`` is that of goatbeat's database."""
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    try:
-        with engine.connect() as connection:
-            version = connection.execute(VERSION).scalar()
-            if version != KNOWN:
-                raise Unreadable(f"its schema is version {version}; version {KNOWN} is understood here")
-            rows = connection.execute(READ).mappings().all()
-    except SQLAlchemyError as error:
-        raise Unreadable(str(error).partition("\n")[0]) from None
-    finally:
-        engine.dispose()
+    with connected(url) as connection:
+        version = connection.execute(VERSION).scalar()
+        if version != KNOWN:
+            raise Unreadable(f"its schema is version {version}; version {KNOWN} is understood here")
+        rows = connection.execute(READ).mappings().all()
     return [_found(dict(row)) for row in rows]
 
 
