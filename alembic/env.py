@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 import beat
 import tasks
 import workers
+from workers.connections.postgres import connect_args
 from workers.db import Base
-from workers.postgres import connect_args
 from workers.settings import settings
 
 #: As Alembic makes it, which then finds it there.

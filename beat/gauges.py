@@ -15,8 +15,8 @@ import structlog
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from workers.connections.postgres import connect_args
 from workers.db import Driver
-from workers.postgres import connect_args
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")

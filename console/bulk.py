@@ -13,7 +13,7 @@ from console.queries import schedules
 from console.queries.schedules import Filter
 from console.refusals import refuse
 from console.sql import statement
-from workers.words import count_words
+from workers.text.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
 MAX_AT_ONCE = 100_000

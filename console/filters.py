@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from console import pictures, words
 from console.queries import strip
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Address and name of each page, in the order of the menu.
 PAGES = (

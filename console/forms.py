@@ -12,7 +12,7 @@ from typing import Any
 
 from console.queries import tables
 from console.words import number, title
-from workers.words import duration_words
+from workers.text.words import duration_words
 
 #: Ends of names that say a unit.
 _UNITS = {

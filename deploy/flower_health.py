@@ -6,8 +6,8 @@ import urllib.request
 
 from kombu import Connection
 
-from workers import sentinel
-from workers.postgres import DEFAULT_BROKER_URL, setting
+from workers.connections import sentinel
+from workers.connections.postgres import DEFAULT_BROKER_URL, setting
 
 #: As Flower itself reads it.
 PORT = int(os.environ.get("FLOWER_PORT", "5555"))

@@ -138,7 +138,7 @@ def walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command
 
 def sql(connection: psycopg.Connection[dict[str, Any]]) -> str:
     """Tables, views and functions with their comments."""
-    from workers.domains import domains
+    from workers.installation.domains import domains
     from workers.roles import OWNED, PEOPLE
 
     relations = connection.execute(STATEMENTS["relations"]).fetchall()

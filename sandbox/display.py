@@ -16,7 +16,7 @@ from rich.markup import escape
 from sandbox import web
 from sandbox.demo import NAMES
 from sandbox.environment import MAILBOX, Environment
-from workers.text import printable
+from workers.text.cleaning import printable
 
 GLYPHS = {
     "succeeded": "[green]✔[/]", "partial": "[yellow]◐[/]", "failed": "[red]✘[/]",

@@ -18,7 +18,7 @@ from sandbox import demo, display, folders, shell
 from sandbox.environment import PORTS, Environment, worker_groups
 from sandbox.folding import Repeats
 from sandbox.processes import NotStarted
-from workers.text import printable
+from workers.text.cleaning import printable
 
 #: Time limit of ``--until-green``.
 MAX_SECONDS = 120.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox import folders
 from sandbox.environment import Environment
-from workers.installed import MIGRATIONS
+from workers.installation.installed import MIGRATIONS
 
 FILE = MIGRATIONS / "schema.sql"
 

@@ -39,7 +39,7 @@ class Application(Celery):
 
 
 app = Application("watchkeeper", include=["tasks.autoload", "workers.execution.session"])
-app.config_from_object("workers.configuration")
+app.config_from_object("workers.pool.configuration")
 app.steps["consumer"].update(
     {
         "workers.pool.autoscaler:ConsumeLimit",

@@ -32,7 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
 
-from workers.postgres import FAVOUR_INDEXES, connect_args, is_pooled
+from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
 
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.

@@ -14,9 +14,9 @@ import click
 from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
 from workers.cli.database import unreachable
 from workers.cli.output import has_colour
-from workers.postgres import DEFAULT_BROKER_URL, setting
+from workers.connections.postgres import DEFAULT_BROKER_URL, setting
 from workers.redaction import redact
-from workers.text import printable
+from workers.text.cleaning import printable
 
 #: A larger difference between a machine's clock and the database's is reported (seconds).
 MAX_SKEW = 2.0
@@ -137,7 +137,7 @@ def _named(connection: Any, query: str, sentence: str, *values: Any) -> str | No
 
 
 def _migrations(connection: Any) -> str | None:
-    from workers import installed
+    from workers.installation import installed
 
     heads = ", ".join(installed.heads())
     exists = connection.execute("select to_regclass('alembic_version') as it").fetchone()["it"]
@@ -152,7 +152,7 @@ def _migrations(connection: Any) -> str | None:
 def _broker() -> str | None:
     from kombu import Connection
 
-    from workers import sentinel
+    from workers.connections import sentinel
 
     url = setting("broker_url") or DEFAULT_BROKER_URL
     try:
@@ -204,7 +204,7 @@ def _overdue(connection: Any) -> str | None:
 
 
 def _tasks(connection: Any) -> str | None:
-    from workers import installed
+    from workers.installation import installed
 
     if unknown := _named(connection, UNKNOWN, "no worker knows the task of: {names}"):
         return unknown

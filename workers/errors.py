@@ -27,7 +27,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from workers.redaction import redact
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
 
 
 class WatchkeeperError(Exception):

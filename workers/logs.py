@@ -19,7 +19,7 @@ from celery.utils.log import LoggingProxy
 
 from workers.redaction import redact
 from workers.settings import settings
-from workers.text import printable
+from workers.text.cleaning import printable
 from workers.upstreams import channel_secrets
 
 #: Loggers whose INFO lines repeat our own events.

@@ -21,13 +21,14 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from workers import logins, logs, roles
+from workers import logs, roles
 from workers.calendars import timezones
 from workers.db import transaction
-from workers.domains import domains
-from workers.domains import register as register_domains
 from workers.execution.task import Task
-from workers.installed import MIGRATIONS
+from workers.installation import logins
+from workers.installation.domains import domains
+from workers.installation.domains import register as register_domains
+from workers.installation.installed import MIGRATIONS
 from workers.ledger import kinds
 from workers.plain import applications, signatures
 from workers.plain.signatures import PlainKind

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workers.connections.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 from workers.errors import SettingMissing, SettingWrong
-from workers.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 
 #: Queue of tasks that name none, and the queue of notices; those of watches are in their ``watch.py``.
 DEFAULT_QUEUE, NOTICES_QUEUE = "upkeep", "notices"

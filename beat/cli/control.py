@@ -21,7 +21,7 @@ from workers.cli import (
     typed,
     yes,
 )
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Columns of a backfill's cost, shown before it is confirmed.
 COST = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")

@@ -32,7 +32,7 @@ from workers.cli import (
     typed,
     yes,
 )
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
 COLUMNS: dict[str, Any] = {

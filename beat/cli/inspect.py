@@ -10,7 +10,7 @@ import click
 from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
 from workers.cli import as_json, command, connect, handle_db_errors, json_too, say, show, typed
-from workers.words import count_words, duration_words
+from workers.text.words import count_words, duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
 #: What a narrow terminal goes without, in this order.

@@ -19,7 +19,7 @@ from workers.cli import (
     say,
     typed,
 )
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: How long the command waits for beat to plan the rows (seconds).
 PATIENCE = 30.0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from workers.cli import FAILED, INTERRUPTED, fail, is_json, plain, print_json, say, typed
-from workers.text import printable
+from workers.text.cleaning import printable
 
 #: Seconds between two reads.
 POLL_SECONDS = 0.25

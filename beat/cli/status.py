@@ -8,7 +8,7 @@ from typing import Any
 
 from workers.cli import FAILED, as_json, command, connect, fail, handle_db_errors, plain, typed
 from workers.cli.output import print_json, say, show, table, terminal_width
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Lines of the screen.
 MAX_LINES = 50

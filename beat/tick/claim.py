@@ -25,7 +25,7 @@ from workers.db import array
 from workers.ledger import faults, finished, planned, runs, stopped
 from workers.ledger.planned import NewRun
 from workers.ledger.sent import Message
-from workers.words import count_words
+from workers.text.words import count_words
 
 log = structlog.stdlib.get_logger("beat.claim")
 

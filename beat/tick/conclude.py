@@ -16,7 +16,7 @@ from workers import metrics
 from workers.db import array
 from workers.ledger import finished, stopped
 from workers.ledger.sent import Message
-from workers.words import count_words
+from workers.text.words import count_words
 
 log = structlog.stdlib.get_logger("beat.end")
 

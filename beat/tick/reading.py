@@ -10,8 +10,8 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
+from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.db import Driver
-from workers.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
 
 #: A row of schedule_states.READ.

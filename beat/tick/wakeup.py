@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from workers.postgres import connect_args
+from workers.connections.postgres import connect_args
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("beat")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from beat.time.timetable import MICROSECOND, Span, Timing, dues, jittered, next_due, span
-from workers.words import duration_words
+from workers.text.words import duration_words
 
 #: With catch_up = none a due time up to this late still runs: a slow tick misses none.
 GRACE = timedelta(seconds=60)

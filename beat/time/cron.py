@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from beat.time.walltime import begins, is_ordinary, stretches
-from workers.words import count_words
+from workers.text.words import count_words
 
 MACROS = {
     "@hourly": "0 * * * *",

@@ -17,7 +17,7 @@ from console.database import Database, act_as
 from console.queries import strip
 from console.queries.strip import Strip
 from console.sql import statement
-from workers.postgres import connect_args
+from workers.connections.postgres import connect_args
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger("console")

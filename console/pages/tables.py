@@ -23,7 +23,7 @@ from console.refusals import Refusal, Refused, attempt, refuse
 from console.sql import statement
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
-from workers.words import duration_words
+from workers.text.words import duration_words
 
 router = APIRouter(prefix="/tables")
 #: A comment lists the words of a column: "waiting | sending | sent".

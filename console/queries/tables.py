@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import Connection
 
 from console.sql import statement
-from workers.domains import domains
+from workers.installation.domains import domains
 from workers.roles import PEOPLE
 
 _COLUMNS = statement("tables", "columns")

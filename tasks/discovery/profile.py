@@ -19,7 +19,7 @@ from workers.app import app
 from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: GeckoTerminal gives no older trades.
 DEPTH = timedelta(hours=24)

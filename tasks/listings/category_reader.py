@@ -45,9 +45,9 @@ from workers.errors import (
 )
 from workers.execution.work import Item, Work
 from workers.redaction import redact
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
+from workers.text.words import count_words
 from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators
-from workers.words import count_words
 
 #: A longer pause hands the batch back (seconds).
 MAX_SLEEP = 2.0

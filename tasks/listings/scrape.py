@@ -16,7 +16,7 @@ from workers.app import app
 from workers.errors import HandBack, OptionsError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Delay before a run looks again whether another run still scrapes its site.
 TURN_RETRY_DELAY = timedelta(seconds=15)

@@ -21,8 +21,8 @@ from tasks.prices.values import Price
 from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
+from workers.text.words import count_words
 from workers.upstreams import UpstreamClient
-from workers.words import count_words
 
 T = TypeVar("T")
 SourceName = Literal["alpha_vantage", "stooq", "replay"]

@@ -20,7 +20,7 @@ from tasks.watches import partitions
 from workers.app import app
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.words import count_words
+from workers.text.words import count_words
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from workers.calendars.exchanges import sessions_of
 from workers.calendars.markets import Market
 from workers.execution.work import Item, Work
 from workers.ledger.kinds import Options
-from workers.words import count_words
+from workers.text.words import count_words
 
 
 class SessionsOptions(Options):

@@ -10,7 +10,7 @@ from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE
-from workers.words import count_words
+from workers.text.words import count_words
 
 
 class CheckOptions(Options):

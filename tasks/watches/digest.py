@@ -14,7 +14,7 @@ from workers.app import app
 from workers.execution.work import Work
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"

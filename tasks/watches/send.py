@@ -26,8 +26,8 @@ from workers.execution.work import Item, Work
 from workers.ledger import faults
 from workers.ledger.kinds import Options
 from workers.settings import NOTICES_QUEUE, settings
+from workers.text.words import count_words
 from workers.upstreams import block_seconds
-from workers.words import count_words
 
 #: Time beyond the lease of a batch, so that a hand-over ends before its notices can be taken again.
 MARGIN = timedelta(seconds=5)

@@ -110,7 +110,7 @@ def compiling(bench: BenchEnvironment, number: int) -> float:
 
     Our sessions switch it off; here they switch it on, so that the plans speak for themselves.
     """
-    from workers import postgres
+    from workers.connections import postgres
 
     version = bench.value("show server_version")
     bench.sql.execute("set jit = on")

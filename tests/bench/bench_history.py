@@ -210,7 +210,7 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
 def tick_question(bench: BenchEnvironment) -> float:
     """Beat's question for what is ready, on a connection that plans as beat's does."""
     from beat.tick import readiness
-    from workers.postgres import FAVOUR_INDEXES
+    from workers.connections.postgres import FAVOUR_INDEXES
 
     with psycopg.connect(bench.postgres.login("service"), autocommit=True) as connection:
         connection.execute(FAVOUR_INDEXES)

@@ -10,7 +10,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from workers import roles
-from workers.domains import domains
+from workers.installation.domains import domains
 
 OWNED_BY_PEOPLE = {
     *roles.PEOPLE, *roles.OWNED, *(name for one in domains().values() for name in one.tables),

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import wait_for
-from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
 from workers.plain import ends
+from workers.plain.kept_connection import kept_driver
 from workers.processes import shutdown
 
 LEASE = timedelta(seconds=30)

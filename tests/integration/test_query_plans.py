@@ -16,6 +16,7 @@ from sqlalchemy import event
 from beat import edits
 from beat.tick import conclude, readiness, reading, release, request_handlers, schedule_states
 from tests.support.beat import Drive
+from workers.connections.postgres import FAVOUR_INDEXES
 from workers.db import array, driver_connect, engine, transaction
 from workers.ledger import (
     edited,
@@ -30,7 +31,6 @@ from workers.ledger import (
     taken,
     waiting,
 )
-from workers.postgres import FAVOUR_INDEXES
 
 MANY = 100_000
 LARGE = ("schedule", "schedule_state", "schedule_edit", "run", "batch", "run_request", "permit")

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine
 
 from workers import roles
-from workers.domains import domains
+from workers.installation.domains import domains
 
 ROOT = Path(__file__).parents[2]
 

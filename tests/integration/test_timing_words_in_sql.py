@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workers.words import duration_words
+from workers.text.words import duration_words
 
 MILLI = timedelta(milliseconds=1)
 

@@ -108,7 +108,8 @@ def shipped_schedules(migrated_template: str) -> list[dict[str, Any]]:
 
 def forget_caches() -> None:
     """Settings, engine and client of this process belong to the last test's database."""
-    from workers import db, kept_connection, settings
+    from workers import db, settings
+    from workers.plain import kept_connection
     from workers.upstreams import client
 
     db.reset()

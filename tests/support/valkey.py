@@ -53,8 +53,8 @@ def use(server: ValkeyServer | SentinelServers, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     forget_caches()
     from workers.app import app
+    from workers.connections.sentinel import transport_options
     from workers.pool.broker import TRANSPORT_OPTIONS
-    from workers.sentinel import transport_options
 
     options = {**TRANSPORT_OPTIONS, **transport_options()}
     monkeypatch.setitem(app.conf, "broker_url", server.url)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic.script import ScriptDirectory
 
-from workers import installed, migrate
+from workers import migrate
+from workers.installation import installed
 
 
 def test_heads_are_those_that_alembic_finds() -> None:

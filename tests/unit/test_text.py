@@ -22,7 +22,7 @@ from tasks.listings import cards, head_fi, selectors
 from tasks.prices import values
 from workers import logs
 from workers.errors import BrokenResponse
-from workers.text import cleaned, printable
+from workers.text.cleaning import cleaned, printable
 
 pytestmark = pytest.mark.outside(3)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.words import count_words, duration_words, time_words
+from workers.text.words import count_words, duration_words, time_words
 
 SECOND = timedelta(seconds=1)
 

@@ -19,7 +19,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from workers.cli.commands import Command
-from workers.postgres import database_dsn
+from workers.connections.postgres import database_dsn
 
 #: An older file is renewed (seconds).
 MAX_AGE = 30.0

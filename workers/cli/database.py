@@ -13,8 +13,8 @@ import click
 
 from workers.cli import surface
 from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, fail, say
+from workers.connections.postgres import connect_args, database_dsn, is_pooled
 from workers.errors import SettingWrong
-from workers.postgres import connect_args, database_dsn, is_pooled
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

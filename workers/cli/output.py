@@ -16,8 +16,8 @@ import click
 
 from workers.cli import tables
 from workers.cli.commands import is_json, is_quiet
-from workers.text import printable
-from workers.words import duration_words, time_words
+from workers.text.cleaning import printable
+from workers.text.words import duration_words, time_words
 
 DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 #: Columns that hold ids: a table shows the shortest prefix that tells them apart.

@@ -39,7 +39,7 @@ from workers.ledger.finished import Ended, Ending, Summary
 from workers.ledger.kinds import Options
 from workers.processes import shutdown
 from workers.redaction import redact
-from workers.text import cleaned, printable
+from workers.text.cleaning import cleaned, printable
 from workers.upstreams.bundles import Bundles
 from workers.upstreams.client import UpstreamClient
 

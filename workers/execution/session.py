@@ -10,7 +10,7 @@ from celery import shared_task
 from workers.execution.session_loop import LENGTH, Session
 from workers.processes import shutdown
 from workers.processes.doorbells import SESSION
-from workers.words import count_words
+from workers.text.words import count_words
 
 #: Celery's limit is behind those of the batches (``time_limit`` of their kinds) and of the session.
 TIME_LIMIT = int(LENGTH) + 1800

@@ -33,7 +33,7 @@ from workers.processes.doorbells import batch_id
 from workers.processes.reports import report
 from workers.redaction import redact
 from workers.settings import DEFAULT_QUEUE, settings
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -27,7 +27,7 @@ from workers.ledger.ended import end_locked
 from workers.ledger.finished import Ended, Ending, Summary
 from workers.ledger.kinds import Options
 from workers.redaction import redact
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
 from workers.upstreams.client import UpstreamClient
 
 __all__ = ["Item", "Work"]

@@ -20,9 +20,9 @@ from celery import signals
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 
 from workers.backoff import backoff
-from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
+from workers.plain.kept_connection import kept_driver
 from workers.processes import shutdown
 
 log = structlog.stdlib.get_logger(__name__)

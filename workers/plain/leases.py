@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call
+from workers.plain.kept_connection import kept_driver
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)

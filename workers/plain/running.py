@@ -23,14 +23,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from workers.db import driver_connect, driver_transaction
 from workers.execution.task import Task
-from workers.kept_connection import kept_driver
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
 from workers.plain import ends, leases
+from workers.plain.kept_connection import kept_driver
 from workers.processes import shutdown
 from workers.redaction import redact
 from workers.settings import settings
-from workers.text import cleaned, printable
+from workers.text.cleaning import cleaned, printable
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from workers.execution.task import Task, run_id_of
 from workers.ledger import calls
 from workers.plain import background
 from workers.redaction import redact
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
 
 #: Longer arguments are not kept (characters).
 MAX_KEPT = 10_000

@@ -13,7 +13,7 @@ from kombu.utils import json as kombu_json
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError
 
-from workers.domains import domains
+from workers.installation.domains import domains
 from workers.redaction import redact
 from workers.settings import DEFAULT_QUEUE, NOTICES_QUEUE
 

@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import sentinel
+from workers.connections import sentinel
 
 #: The task that a doorbell starts; its argument is the queue.
 SESSION = "workers.execution.session"

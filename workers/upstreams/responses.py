@@ -11,7 +11,7 @@ from typing import Any
 
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, Unavailable
 from workers.redaction import redact
-from workers.text import cleaned
+from workers.text.cleaning import cleaned
 from workers.upstreams.retry import http_date, is_retryable, retry_after
 
 #: Parts of the pages that sites show instead of an answer to tell people from programs.

@@ -19,8 +19,8 @@ from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.settings import settings
+from workers.text.words import count_words
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
-from workers.words import count_words
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workers import sentinel
+from workers.connections import sentinel
 from workers.pool import broker
 from workers.settings import DEFAULT_QUEUE, settings
 

@@ -9,7 +9,7 @@ import redis
 from kombu.utils.url import parse_url
 from redis.sentinel import Sentinel
 
-from workers.postgres import setting
+from workers.connections.postgres import setting
 
 SCHEME = "sentinel://"
 DEFAULT_PORT = 26379

@@ -6,9 +6,9 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from workers.domains import domains
+from workers.installation.domains import domains
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 #: Alembic's folder: inside the package as a wheel installs it, beside it in a checkout.
 MIGRATIONS = next(path for path in (_HERE / "alembic", _HERE.parent / "alembic") if path.is_dir())
 _REVISION = re.compile(r'^(revision|down_revision)(?:: [^=]+)? = (?:"(\w+)"|None)', re.MULTILINE)

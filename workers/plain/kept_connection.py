@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import psycopg
 
+from workers.connections.postgres import connect_args
 from workers.db import Driver, counted, prove, translated
-from workers.postgres import connect_args
 from workers.settings import settings
 
 #: A few rows are found by their keys, however few a table seems to have.

@@ -13,8 +13,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DuplicateObject, UniqueViolation
 
+from workers.connections.postgres import connect_args, libpq_dsn
 from workers.db import Driver
-from workers.postgres import connect_args, libpq_dsn
 from workers.roles import FOREIGN, ROLES
 from workers.settings import settings
 

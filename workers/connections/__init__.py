@@ -1,0 +1,1 @@
+"""Addresses and settings of connections to Postgres and Redis.  Loads nothing large."""

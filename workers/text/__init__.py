@@ -1,0 +1,1 @@
+"""Text: of other servers, cleaned; and durations, counts and times in words (pure)."""
