@@ -14,7 +14,7 @@ WHOLE_PATH := tests/e2e/test_row_to_run.py tests/e2e/test_fourth_watch.py tests/
 	tests/e2e/test_workers_share_demand.py tests/e2e/test_notice_latency.py tests/integration/test_console_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check stock whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
+.PHONY: help run test lint check stock whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,19 +23,22 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos and not engine"
+	@$(BIN)/python -m pytest -q -n 6 --dist worksteal -m "not chaos and not engine"
 
-check: $(VENV)/.dev ## what CI runs: format, lint, types, import contracts, tests, a minute of chaos
+lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory test
-	@$(BIN)/python -m pytest -q tests/faults/test_chaos.py -k "minute and not promise_with"
+	@$(BIN)/mypy
+
+# Most tests wait for something: there is time for mypy beside them, and for two systems in chaos.
+check: $(VENV)/.dev ## what CI runs: lint, tests, a minute of chaos
+	@$(MAKE) --no-print-directory -j 2 lint test
+	@$(BIN)/python -m pytest -q -n 2 tests/faults/test_chaos.py -k "minute and not promise_with"
 
 stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names, e.g. /usr/lib/postgresql/15/bin
 	@test -n "$$WATCHKEEPER_TEST_POSTGRES" || { echo "WATCHKEEPER_TEST_POSTGRES names no folder"; exit 1; }
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
+	@$(BIN)/python -m pytest -q -n 6 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
 	tests/integration/test_advisory_locks_and_notify.py
 	@$(BIN)/python tests/bench/bench_burst.py --short --postgres "$$WATCHKEEPER_TEST_POSTGRES"
 

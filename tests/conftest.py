@@ -34,9 +34,28 @@ pytest_plugins = (
 SLOW = ("tests/faults/", "tests/e2e/")
 
 
+def groups(items: list[Any]) -> list[list[Any]]:
+    """Tests of a module that share a fixture stay together: each worker would make its own.
+
+    Large groups come first, for they are the last to end.
+    """
+    made: dict[Any, list[Any]] = {}
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        shared = any(one.scope == "module" for defined in fixtures for one in defined)
+        made.setdefault(item.path if shared else item.nodeid, []).append(item)
+    return sorted(made.values(), key=len, reverse=True)
+
+
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Spread slow tests over the workers and put them first: small ones fill what is left at the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = [item for item in items if item.nodeid.startswith(SLOW)]
-    quick = [item for item in items if not item.nodeid.startswith(SLOW)]
-    items[:] = [item for nth in range(workers) for part in (slow, quick) for item in part[nth::workers]]
+    slow = groups([item for item in items if item.nodeid.startswith(SLOW)])
+    quick = groups([item for item in items if not item.nodeid.startswith(SLOW)])
+    items[:] = [
+        item
+        for nth in range(workers)
+        for part in (slow, quick)
+        for group in part[nth::workers]
+        for item in group
+    ]

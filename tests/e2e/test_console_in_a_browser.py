@@ -14,7 +14,7 @@ from tests.support.animation import apng, frame
 from tests.support.browser import Browser, Site, logged_in, running_site, violations
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("console-browser")]
+pytestmark = [pytest.mark.timeout(900)]
 
 PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
 PAGES = (
