@@ -32,26 +32,37 @@ pytest_plugins = (
 
 #: Tests that start processes and wait for them.
 SLOW = ("tests/faults/", "tests/e2e/")
+#: What a test may take that says nothing else (pyproject.toml), in seconds.
+TIMEOUT = 180.0
+
+
+def time_limit(item: Any) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else TIMEOUT
 
 
 def groups(items: list[Any]) -> list[list[Any]]:
     """Tests of a module that share a fixture stay together: each worker would make its own.
 
-    Large groups come first, for they are the last to end.
+    What may take long comes first.
     """
     made: dict[Any, list[Any]] = {}
     for item in items:
         fixtures = item._fixtureinfo.name2fixturedefs.values()
         shared = any(one.scope == "module" for defined in fixtures for one in defined)
         made.setdefault(item.path if shared else item.nodeid, []).append(item)
-    return sorted(made.values(), key=len, reverse=True)
+    return sorted(made.values(), key=lambda one: (time_limit(one[0]), len(one)), reverse=True)
+
+
+def is_slow(item: Any) -> bool:
+    return item.nodeid.startswith(SLOW) or time_limit(item) > TIMEOUT
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Spread slow tests over the workers and put them first: small ones fill what is left at the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = groups([item for item in items if item.nodeid.startswith(SLOW)])
-    quick = groups([item for item in items if not item.nodeid.startswith(SLOW)])
+    slow = groups([item for item in items if is_slow(item)])
+    quick = groups([item for item in items if not is_slow(item)])
     items[:] = [
         item
         for nth in range(workers)
