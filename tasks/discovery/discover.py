@@ -12,10 +12,9 @@ from pydantic import Field
 from tasks.discovery import lookup
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.watch import WATCH
-from workers.app import app
 from workers.errors import UpstreamError
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
+from workers.execution import Item, Work, app
+from workers.ledger import Options
 
 Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
 

@@ -18,7 +18,7 @@ from tasks.discovery.sources.dexscreener import Orders
 from tasks.discovery.store import Found
 from workers.db import is_passing
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work
 from workers.upstreams import UpstreamClient
 
 

@@ -15,11 +15,9 @@ from tasks.discovery.early import Buyer, Reach
 from tasks.discovery.sources import geckoterminal
 from tasks.discovery.sources.geckoterminal import Trades
 from tasks.discovery.watch import WATCH
-from workers.app import app
 from workers.errors import Blocked, NotFound, RateLimited, UpstreamError
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.text.words import count_words
+from workers.execution import Item, Work, app, count_words
+from workers.ledger import Options
 
 #: GeckoTerminal gives no older trades.
 DEPTH = timedelta(hours=24)

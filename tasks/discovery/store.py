@@ -14,7 +14,7 @@ from tasks.discovery import matching, token_pools, token_sightings, token_snapsh
 from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair, best, oldest
 from tasks.discovery.token_filters import Limits, rejection
-from workers.execution.work import Item
+from workers.execution import Item
 
 
 @dataclass(slots=True)

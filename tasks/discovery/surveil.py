@@ -11,8 +11,7 @@ from tasks.discovery import discover, lookup, tokens
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.watch import WATCH
-from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work, app
 
 
 class SurveilOptions(DiscoverOptions):

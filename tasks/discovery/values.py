@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from workers.text.cleaning import cleaned
+from workers.upstreams import cleaned
 
 #: Numbers beyond these are no prices; Postgres would refuse some of them.
 MAX_NUMBER = Decimal(10) ** 30

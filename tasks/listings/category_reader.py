@@ -42,12 +42,10 @@ from workers.errors import (
     NotFound,
     Unavailable,
     UpstreamError,
+    redact,
 )
-from workers.execution.work import Item, Work
-from workers.redaction import redact
-from workers.text.cleaning import cleaned
-from workers.text.words import count_words
-from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators
+from workers.execution import Item, Work, count_words
+from workers.upstreams import CallOptions, Disallowed, PageIncomplete, Response, Validators, cleaned
 
 #: A longer pause hands the batch back (seconds).
 MAX_SLEEP = 2.0

@@ -26,7 +26,7 @@ from workers.cli import (
     show,
     typed,
 )
-from workers.text.words import count_words
+from workers.execution import count_words
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page

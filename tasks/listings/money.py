@@ -19,7 +19,7 @@ from itertools import pairwise
 from tasks.listings import amounts
 from tasks.listings.amounts import Amount
 from tasks.listings.currencies import UNKNOWN
-from workers.text.cleaning import cleaned
+from workers.upstreams import cleaned
 
 #: Characters of a text that are read.
 MAX_LENGTH = 300

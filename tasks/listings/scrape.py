@@ -12,11 +12,9 @@ from tasks.listings import categories, fetchers, site_turns, sites
 from tasks.listings.category_reader import CategoryReader
 from tasks.listings.sites import Source
 from tasks.listings.watch import WATCH
-from workers.app import app
 from workers.errors import HandBack, OptionsError
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.text.words import count_words
+from workers.execution import Item, Work, app, count_words
+from workers.ledger import Options
 
 #: Delay before a run looks again whether another run still scrapes its site.
 TURN_RETRY_DELAY = timedelta(seconds=15)

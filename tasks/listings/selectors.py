@@ -14,7 +14,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from workers.text.cleaning import cleaned
+from workers.upstreams import cleaned
 
 #: Selectors by name, and what each finds; the database knows the same names.
 NAMES = {

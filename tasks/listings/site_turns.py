@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow
-from workers.ledger.runs import Run
+from workers.ledger import Run
 
 
 class SiteTurn(Base):

@@ -15,7 +15,7 @@ from tasks.listings import selectors as language
 from tasks.listings.head_fi import ID_PATTERN
 from workers.db import Base, DefaultNow
 from workers.errors import OptionsError
-from workers.upstreams.upstreams import Upstream
+from workers.upstreams import Upstream
 
 
 class Site(Base):

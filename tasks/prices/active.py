@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from tasks.prices import quotes, transactions, watchlist
 from tasks.prices.symbols import Symbol
-from workers.ledger.kinds import Options
+from workers.ledger import Options
 
 #: Priorities of the schedule's symbols and of traded ones; the watch list's default is 100.
 OWN_PRIORITY = 100

@@ -15,8 +15,7 @@ from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import market_of
 from tasks.prices.trading_sessions import Calendar
 from tasks.prices.watch import WATCH
-from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work, app
 
 
 class BackfillOptions(RangeOptions, ActiveOptions):

@@ -19,9 +19,8 @@ from tasks.prices.sources import alpha_vantage, replay, stooq
 from tasks.prices.sources.refusals import NoBars, NotCovered, PremiumOnly
 from tasks.prices.values import Price
 from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.text.words import count_words
+from workers.execution import Item, Work, count_words
+from workers.ledger import Options
 from workers.upstreams import UpstreamClient
 
 T = TypeVar("T")

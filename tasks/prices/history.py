@@ -12,8 +12,7 @@ from tasks.prices.ranges import RangeOptions
 from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from tasks.prices.watch import WATCH
-from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work, app
 
 
 class HistoryOptions(RangeOptions):

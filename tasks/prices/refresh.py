@@ -17,8 +17,7 @@ from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from tasks.prices.values import Price
 from tasks.prices.watch import WATCH
-from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work, app
 
 
 class RefreshOptions(SourceOptions, ActiveOptions):

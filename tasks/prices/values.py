@@ -11,9 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tasks.watches.wording import amount_text
-from workers.errors import BrokenResponse
-from workers.redaction import redact
-from workers.text.cleaning import cleaned
+from workers.errors import BrokenResponse, redact
+from workers.upstreams import cleaned
 
 #: `numeric(20,6)` holds 14 digits before the point (one is left for rounding) and 6 after it.
 SMALLEST = Decimal("0.000001")

@@ -17,10 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.upkeep.retention_rules import DAYS, RULES
 from tasks.watches import partitions
-from workers.app import app
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.text.words import count_words
+from workers.execution import Item, Work, app, count_words
+from workers.ledger import Options
 
 T = TypeVar("T")
 

@@ -8,13 +8,8 @@ from datetime import timedelta
 from pydantic import Field
 from sqlalchemy import select
 
-from workers.app import app
-from workers.calendars import market_sessions
-from workers.calendars.exchanges import sessions_of
-from workers.calendars.markets import Market
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.text.words import count_words
+from workers.execution import Item, Market, Work, app, count_words, market_sessions, sessions_of
+from workers.ledger import Options
 
 
 class SessionsOptions(Options):

@@ -8,8 +8,7 @@ from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select, t
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow
-from workers.upstreams.channel_secrets import is_reference, resolve
-from workers.upstreams.upstreams import Upstream
+from workers.upstreams import Upstream, channel_secrets
 
 KINDS = ("discord", "email", "webhook", "apprise")
 
@@ -57,7 +56,7 @@ class Channel(Base):
 
 
 def resolved(target: str) -> str:
-    return resolve(target) if is_reference(target) else target
+    return channel_secrets.resolve(target) if channel_secrets.is_reference(target) else target
 
 
 def find(connection: Connection, name: str) -> Any:

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tasks.watches import rule_states
-from workers.app import app
-from workers.execution.work import Work
-from workers.ledger.kinds import Options
-from workers.settings import NOTICES_QUEUE
-from workers.text.words import count_words
+from workers.execution import NOTICES_QUEUE, Work, app, count_words
+from workers.ledger import Options
 
 
 class CheckOptions(Options):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from workers.text.cleaning import cleaned
+from workers.upstreams import cleaned
 
 _REGIONS = re.compile(r"[,;/|\n]")
 

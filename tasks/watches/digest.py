@@ -10,11 +10,8 @@ from pydantic import Field
 from sqlalchemy import Connection, text
 
 from tasks.watches import notices, registry
-from workers.app import app
-from workers.execution.work import Work
-from workers.ledger.kinds import Options
-from workers.settings import NOTICES_QUEUE
-from workers.text.words import count_words
+from workers.execution import NOTICES_QUEUE, Work, app, count_words
+from workers.ledger import Options
 
 #: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"

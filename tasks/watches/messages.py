@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tasks.watches import registry
 from tasks.watches.watch import Fields
 from tasks.watches.wording import UNKNOWN, price_text
-from workers.text.words import count_words
+from workers.execution import count_words
 
 #: Discord's limits (developers/docs/resources/message, "Embed Limits").  They count code points, as
 #: Python does (its maintainers in discord-api-docs #1315), of titles, descriptions, names and values,

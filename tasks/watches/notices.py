@@ -27,7 +27,7 @@ from sqlalchemy.types import BigInteger, SmallInteger
 
 from tasks.watches.channels import Channel
 from workers.db import Base, DefaultNow, RowId
-from workers.redaction import redact
+from workers.errors import redact
 
 #: Schedule of the task that sends notices; whoever writes one requests a run.
 SENDER = "send-notices"

@@ -26,7 +26,7 @@ from workers.cli import (
     tell,
     typed,
 )
-from workers.text.words import count_words
+from workers.execution import count_words
 
 channel_names = completion.of("channel", "select name, kind from channel order by name")
 notice_ids = completion.of(

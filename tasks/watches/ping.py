@@ -15,11 +15,9 @@ from sqlalchemy import Connection, text
 
 from tasks.watches import channels
 from tasks.watches.adapters.addresses import path_of
-from workers.app import app
 from workers.errors import WatchkeeperError
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
-from workers.settings import NOTICES_QUEUE
+from workers.execution import NOTICES_QUEUE, Item, Work, app
+from workers.ledger import Options
 from workers.upstreams import CallOptions
 
 TROUBLE = text("select title from trouble where severity = 'error' order by since nulls last limit 1")

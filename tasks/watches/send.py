@@ -9,7 +9,6 @@ from typing import Any
 from tasks.watches import adapters, channels, gathering, messages, notices
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.messages import Note
-from workers.app import app
 from workers.errors import (
     AddressRefused,
     Blocked,
@@ -22,11 +21,8 @@ from workers.errors import (
     SettingMissing,
     WatchkeeperError,
 )
-from workers.execution.work import Item, Work
-from workers.ledger import faults
-from workers.ledger.kinds import Options
-from workers.settings import NOTICES_QUEUE, settings
-from workers.text.words import count_words
+from workers.execution import NOTICES_QUEUE, Item, Work, app, count_words, settings
+from workers.ledger import Options, faults
 from workers.upstreams import block_seconds
 
 #: Time beyond the lease of a batch, so that a hand-over ends before its notices can be taken again.

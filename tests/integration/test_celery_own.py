@@ -30,7 +30,7 @@ def test_tasks_that_celery_brings_keep_its_base() -> None:
 
 
 def test_a_task_without_options_of_a_kind_is_plain() -> None:
-    from workers.app import Application
+    from workers.execution.application import Application
     from workers.execution.task import Task
 
     app = Application("own")

@@ -19,7 +19,7 @@ from tests.support.discovery import boost, pair, trade
 from tests.support.mutations import COUNT, mutated
 from workers.db import transaction
 from workers.errors import UpstreamError
-from workers.execution.work import Item
+from workers.execution import Item
 from workers.upstreams.responses import Response
 
 EXTREMES = (

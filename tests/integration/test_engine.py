@@ -217,9 +217,8 @@ def test_what_the_days_quota_leaves_is_deferred_and_comes_first_in_the_next_run(
     following = new_run("tests.calling", schedule="daily", items=8, columns={"batch_size": 20})
     hold = claim(following)
     assert hold is not None
-    from workers.execution import engine
+    from workers.execution import Item, Work, engine
     from workers.execution.lease import LeaseKeeper
-    from workers.execution.work import Item, Work
 
     item_list = [Item(f"i{n}") for n in range(8)]
     task = kinds.app.tasks["tests.calling"]

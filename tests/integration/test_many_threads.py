@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from tests.support.threads import at_once
 from workers import db, redaction
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work
 from workers.upstreams import CallOptions, UpstreamClient, robots_files, upstreams
 
 THREADS = 64

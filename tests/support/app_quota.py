@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tests.support.strict_upstreams import TIMEOUT
 from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work
 from workers.ledger.kinds import Options
 from workers.upstreams import CallOptions
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from tests.support.waiting import wait_for
 from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work
 from workers.ledger.kinds import Options
 from workers.pool import slot_watch, watchdog
 from workers.upstreams import CallOptions

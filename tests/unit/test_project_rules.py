@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
 import re
 import subprocess
+import sys
+import tomllib
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -288,28 +292,67 @@ def test_no_module_has_a_name_that_means_two_things(package: str) -> None:
     assert twice <= PER_DOMAIN | PER_ROOM | ALIKE
 
 
-#: What tasks may use of workers; the rest is inside its rooms.
-PUBLIC = {
-    "app", "db", "errors", "redaction", "settings", "text.cleaning", "text.words", "cli", "cli.database", "cli.completion",
-    "execution.work", "ledger.kinds", "ledger.runs", "ledger.machine_locks", "ledger.faults",
-    "upstreams", "upstreams.channel_secrets", "upstreams.deadline", "upstreams.network",
-    "upstreams.upstreams", "calendars.exchanges", "calendars.market_sessions", "calendars.markets",
-}  # fmt: skip
+#: What tasks import of workers, and what their commands do besides.
+OFFERED = {"workers.db", "workers.errors", "workers.execution", "workers.ledger", "workers.upstreams"}
 
 
-def test_tasks_use_the_public_modules_of_workers_alone() -> None:
-    used: set[str] = set()
-    for path in (ROOT / "tasks").rglob("*.py"):
+def test_tasks_import_five_modules_of_workers_by_their_public_names_alone() -> None:
+    strays = []
+    watch = (ROOT / "tests/fourth_watch/tasks").rglob("*.py")
+    for path in [*(ROOT / "tasks").rglob("*.py"), *watch]:
+        if path.parent.name == "revisions":
+            continue  # Alembic runs them
+        offered = OFFERED | ({"workers.cli"} if path.stem.endswith("commands") else set())
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                strays += [one.name for one in node.names if one.name.startswith("workers")]
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workers"):
                 module = str(node.module)
-                names = [f"{module}.{name.name}" for name in node.names]
-                is_module = [(ROOT / f"{name.replace('.', '/')}.py").exists() for name in names]
-                used |= {
-                    name if found else module for name, found in zip(names, is_module, strict=True)
-                }
+                public = getattr(import_module(module), "NAMES", None)
+                strays += [
+                    f"{path.relative_to(ROOT)}: {module}.{one.name}"
+                    for one in node.names
+                    if module not in offered or one.name not in (public or {one.name})
+                ]
+    assert strays == []
 
-    assert {name.removeprefix("workers.") for name in used} == PUBLIC
+
+@pytest.mark.parametrize("package", ["workers.execution", "workers.ledger", "workers.upstreams"])
+def test_every_public_name_is_typed_and_is_where_it_is_said_to_be(package: str) -> None:
+    module = import_module(package)
+    typed = {
+        name.asname
+        for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+        if name.asname
+    }
+
+    assert typed == set(module.NAMES)
+    assert all(getattr(module, name) is not None for name in typed)
+
+
+def test_what_only_computes_loads_no_database_no_broker_and_no_network() -> None:
+    """Import-linter reads what is imported; here also what a package loads when a name of it is used."""
+    contract = next(
+        one
+        for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+            "contracts"
+        ]
+        if one["name"].startswith("what only computes")
+    )
+    modules, forbidden = contract["source_modules"], contract["forbidden_modules"]
+    program = (
+        "import importlib, json, sys\n"
+        "for name in json.loads(sys.argv[1]): importlib.import_module(name)\n"
+        "print(json.dumps([name for name in json.loads(sys.argv[2]) if name in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(modules), json.dumps(forbidden)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert json.loads(done.stdout) == []
 
 
 def test_a_revision_imports_nothing_of_ours_but_what_runs_its_text() -> None:

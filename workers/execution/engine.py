@@ -30,8 +30,9 @@ from workers.errors import (
     SettingMissing,
     Stopped,
 )
+from workers.execution.items import Item
 from workers.execution.lease import LeaseKeeper
-from workers.execution.work import Item, Work
+from workers.execution.work import Work
 from workers.ledger import claimed, ended, handed_back, memo, planned, retried, runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.ended import Done

@@ -22,7 +22,8 @@ from sqlalchemy.exc import DBAPIError
 from workers.db import driver_transaction, is_lost
 from workers.errors import OptionsError
 from workers.execution import engine
-from workers.execution.work import Item, Work
+from workers.execution.items import Item
+from workers.execution.work import Work
 from workers.ledger import claimed, planned
 from workers.ledger import ended as ended_batch
 from workers.ledger.claimed import BatchLease

@@ -30,8 +30,6 @@ from workers.redaction import redact
 from workers.text.cleaning import cleaned
 from workers.upstreams.client import UpstreamClient
 
-__all__ = ["Item", "Work"]
-
 O = TypeVar("O", bound=Options)  # noqa: E741
 
 

@@ -5,10 +5,15 @@ Tasks import these names.  Each is loaded when it is first used: the HTTP librar
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workers import loaded_when_used
 
 if TYPE_CHECKING:
+    from workers.text.cleaning import cleaned as cleaned
+    from workers.upstreams import channel_secrets as channel_secrets
+    from workers.upstreams import deadline as deadline
+    from workers.upstreams import network as network
     from workers.upstreams.browser import Browser as Browser
     from workers.upstreams.browser import PageIncomplete as PageIncomplete
     from workers.upstreams.client import UpstreamClient as UpstreamClient
@@ -19,22 +24,25 @@ if TYPE_CHECKING:
     from workers.upstreams.retry import block_seconds as block_seconds
     from workers.upstreams.retry import http_date as http_date
     from workers.upstreams.robots import Disallowed as Disallowed
+    from workers.upstreams.upstreams import Upstream as Upstream
 
-_MODULE_OF = {
-    "Browser": "browser",
-    "PageIncomplete": "browser",
-    "UpstreamClient": "client",
-    "CallOptions": "requests",
-    "Response": "responses",
-    "Validators": "responses",
-    "is_challenge": "responses",
-    "block_seconds": "retry",
-    "http_date": "retry",
-    "Disallowed": "robots",
+#: Public names, and where they stand.
+NAMES = {
+    "Browser": "workers.upstreams.browser:Browser",
+    "CallOptions": "workers.upstreams.requests:CallOptions",
+    "Disallowed": "workers.upstreams.robots:Disallowed",
+    "PageIncomplete": "workers.upstreams.browser:PageIncomplete",
+    "Response": "workers.upstreams.responses:Response",
+    "Upstream": "workers.upstreams.upstreams:Upstream",
+    "UpstreamClient": "workers.upstreams.client:UpstreamClient",
+    "Validators": "workers.upstreams.responses:Validators",
+    "block_seconds": "workers.upstreams.retry:block_seconds",
+    "channel_secrets": "workers.upstreams.channel_secrets:",
+    "cleaned": "workers.text.cleaning:cleaned",
+    "deadline": "workers.upstreams.deadline:",
+    "http_date": "workers.upstreams.retry:http_date",
+    "is_challenge": "workers.upstreams.responses:is_challenge",
+    "network": "workers.upstreams.network:",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(name)
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+if not TYPE_CHECKING:
+    __getattr__ = loaded_when_used(NAMES)

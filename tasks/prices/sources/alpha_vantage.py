@@ -18,8 +18,7 @@ from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
-from workers.settings import settings
-from workers.text.words import count_words
+from workers.execution import count_words, settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
 
 UPSTREAM = NAME = "alpha_vantage"

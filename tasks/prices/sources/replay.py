@@ -21,7 +21,7 @@ from tasks.prices.quotes import last_close
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import BrokenResponse, NotFound, SettingMissing
-from workers.settings import settings
+from workers.execution import settings
 from workers.upstreams import UpstreamClient
 
 NAME = "replay"

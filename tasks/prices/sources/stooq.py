@@ -16,7 +16,7 @@ from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
-from workers.text.words import count_words
+from workers.execution import count_words
 from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
 
 UPSTREAM = NAME = "stooq"

@@ -13,8 +13,7 @@ from typing import Any
 from tasks.watches import messages
 from tasks.watches.adapters import by_apprise, by_discord, by_email, by_webhook
 from tasks.watches.messages import Note
-from workers.errors import BrokenResponse
-from workers.redaction import redact
+from workers.errors import BrokenResponse, redact
 from workers.upstreams import UpstreamClient
 
 Send = Callable[[UpstreamClient, Any, Sequence[Note]], str]

@@ -9,16 +9,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from tasks.watches.channels import resolved
 from workers.errors import BrokenResponse
-from workers.upstreams.channel_secrets import has_control, is_reference
+from workers.upstreams import channel_secrets
 
 
 def path_of(channel: Any) -> tuple[str, list[str]]:
     target = resolved(channel.target)
-    if has_control(target):
+    if channel_secrets.has_control(target):
         raise BrokenResponse(channel.upstream, "target holds a line break or another control character")
     parts = urlsplit(target)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    if not is_reference(channel.target):
+    if not channel_secrets.is_reference(channel.target):
         return path, []
     _check_server(channel, parts)
     return path, [target, path]

@@ -13,9 +13,7 @@ from tasks.watches import messages
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
 from workers.errors import BrokenResponse, SecretRefused, Unavailable
-from workers.upstreams import UpstreamClient, network
-from workers.upstreams.channel_secrets import is_reference
-from workers.upstreams.deadline import in_time
+from workers.upstreams import UpstreamClient, channel_secrets, deadline, network
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
@@ -25,7 +23,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
         raise BrokenResponse(
             channel.upstream, "needs Apprise: pip install 'watchkeeper[apprise]'"
         ) from None
-    if not is_reference(channel.target):
+    if not channel_secrets.is_reference(channel.target):
         raise SecretRefused("an Apprise address is a secret")
     url = resolved(channel.target)
     services = apprise.Apprise()
@@ -40,6 +38,6 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
         return bool(delivered) and all(delivered)
 
     with client.permit(channel.upstream, "apprise"):
-        if not in_time(object(), notify):
+        if not deadline.in_time(object(), notify):
             raise Unavailable(channel.upstream, "Apprise could not deliver it")
     return "Apprise delivered it"

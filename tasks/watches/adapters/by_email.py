@@ -20,11 +20,8 @@ from tasks.watches import messages
 from tasks.watches.adapters.refusals import MessageRefused
 from tasks.watches.channels import resolved
 from tasks.watches.messages import Note
-from workers.errors import BrokenResponse, NotFound, Unavailable
-from workers.redaction import remember
-from workers.upstreams import UpstreamClient, network
-from workers.upstreams.channel_secrets import has_control, is_reference, resolve
-from workers.upstreams.deadline import in_time
+from workers.errors import BrokenResponse, NotFound, Unavailable, remember
+from workers.upstreams import UpstreamClient, channel_secrets, deadline, network
 
 DEFAULT_SENDER = "watchkeeper@localhost"
 #: What a secret must hold to be a recipient: "ann@example.org" or "Ann <ann@example.org>".
@@ -37,16 +34,19 @@ def recipients(channel: Any) -> tuple[list[str], str | None]:
     found = [one.strip() for one in given.split(",") if one.strip()]
     if not found:
         raise BrokenResponse(channel.upstream, "target names no recipient")
-    if is_reference(channel.target) and not all(_ADDRESS.fullmatch(one) for one in found):
-        # Another channel's secret would be sent as a recipient in plain text.
-        raise BrokenResponse(channel.upstream, "the secret that target names holds no mail addresses")
-    remember(found if is_reference(channel.target) else ())
+    if channel_secrets.is_reference(channel.target):
+        if not all(_ADDRESS.fullmatch(one) for one in found):
+            # Another channel's secret would be sent as a recipient in plain text.
+            raise BrokenResponse(
+                channel.upstream, "the secret that target names holds no mail addresses"
+            )
+        remember(found)
     return found, login.strip().removeprefix("login=") or None
 
 
 def _refuse_control(channel: Any, to: Sequence[str]) -> None:
     for name, value in (("sender", channel.sender or ""), ("target", ", ".join(to))):
-        if has_control(value):
+        if channel_secrets.has_control(value):
             raise BrokenResponse(
                 channel.upstream, f"{name} holds a line break or another control character"
             )
@@ -108,7 +108,7 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
 def _login(reference: str | None) -> tuple[str, str] | None:
     if reference is None:
         return None
-    user, _, password = resolve(reference).partition(":")
+    user, _, password = channel_secrets.resolve(reference).partition(":")
     remember([password])
     return user, password
 
@@ -133,7 +133,7 @@ def _deliver(
     host, port = parts.hostname or "localhost", parts.port or _PORTS[parts.scheme]
     kind = _SecureServer if parts.scheme == "smtps" else _Server
     # smtplib would look up this machine's name without a deadline.
-    with kind(host, port, local_hostname=in_time("own name", socket.getfqdn)) as server:
+    with kind(host, port, local_hostname=deadline.in_time("own name", socket.getfqdn)) as server:
         if parts.scheme == "smtp+starttls":
             server.starttls(context=network.tls_context())
         if credentials:

@@ -16,7 +16,7 @@ from tasks.prices.trading_sessions import Calendar, Session
 from tests.support.cases.common import only
 from tests.support.cases.quotas import DAY, MINUTE, add_quota, take
 from workers.calendars.exchanges import sessions_of
-from workers.execution.work import Item
+from workers.execution import Item
 
 
 @cache

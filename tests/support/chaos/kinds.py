@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from tests.support.chaos import broken_rules
 from workers.app import app
-from workers.execution.work import Item, Work
+from workers.execution import Item, Work
 from workers.ledger import claimed
 from workers.ledger.kinds import Options
 from workers.upstreams import CallOptions

@@ -13,9 +13,8 @@ from tasks.jobs import board, job_postings
 from tasks.jobs.watch import WATCH, fields_of
 from tasks.watches import matching
 from tasks.watches.matching import NEW, Found
-from workers.app import app
-from workers.execution.work import Item, Work
-from workers.ledger.kinds import Options
+from workers.execution import Item, Work, app
+from workers.ledger import Options
 
 
 class ScrapeOptions(Options):
