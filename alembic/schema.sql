@@ -388,7 +388,7 @@ COMMENT ON COLUMN public.schedule.options IS 'Options of the task, checked by it
 COMMENT ON COLUMN public.schedule.every IS 'Runs every so often: ''15 minutes'', ''2 hours'', ''1 day''';
 
 -- Name: COLUMN schedule.cron; Type: COMMENT
-COMMENT ON COLUMN public.schedule.cron IS 'minute hour day month weekday, in its timezone; several with '';''';
+COMMENT ON COLUMN public.schedule.cron IS 'minute hour day month weekday, in its timezone; several with '';''; or ''@sunset 52.52 13.4''';
 
 -- Name: COLUMN schedule.at; Type: COMMENT
 COMMENT ON COLUMN public.schedule.at IS 'Runs once, then';
@@ -488,9 +488,10 @@ declare
     known date := (select min(session_date) from market_session where mic = s.calendar);
     number integer;
 begin
-    if s.every is null and s.cron is null then
+    if s.every is null and (s.cron is null or sun_event(s.cron) is not null) then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = 'Only every and cron have them; to run it once: '
+            using errcode = '23514', hint = case when s.cron is null then 'Only every and cron have them; '
+                                                 else 'Where the sun was is not known here; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
@@ -785,10 +786,22 @@ declare
     fields text[];
     first_day integer;
     meet boolean;
+    event text := sun_event(cron);
+    place text[];
 begin
     if length(cron) > 500 then
         message := 'cron is too long';
         hint := 'At most 500 characters.';
+        return;
+    end if;
+    if event is not null then
+        one := btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
+        place := regexp_match(substr(one, length(event) + 2), '^[' || spaces || ']+(-?[0-9]{1,2}(?:\.[0-9]{1,9})?)['
+                                                              || spaces || ']+(-?[0-9]{1,3}(?:\.[0-9]{1,9})?)$');
+        if place is null or abs(place[1]::numeric) > 90 or abs(place[2]::numeric) > 180 then
+            message := format('cron "%s": @%s needs a latitude and a longitude, and nothing else', one, event);
+            hint := format('Degrees north and east, from -90 to 90 and -180 to 180, e.g. ''@%s 52.52 13.4''.', event);
+        end if;
         return;
     end if;
     -- The empty text has one expression, the empty one; string_to_array would find none.
@@ -908,7 +921,15 @@ declare
     f text[];
     words text;
     days text;
+    event text := sun_event(cron);
 begin
+    if event is not null then
+        f := regexp_split_to_array(btrim(cron, spaces), '[' || spaces || ']+');
+        return format('at %s, %s %s %s %s',
+            replace(regexp_replace(event, '^(dawn|dusk)_(.*)$', '\2 \1'), '_', ' '),
+            ltrim(f[2], '-'), case when f[2] like '-%' then 'south' else 'north' end,
+            ltrim(f[3], '-'), case when f[3] like '-%' then 'west' else 'east' end);
+    end if;
     foreach one in array string_to_array(cron, ';') loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         one := case one when '@hourly' then '0 * * * *' when '@daily' then '0 0 * * *' when '@midnight' then '0 0 * * *'
@@ -1404,12 +1425,13 @@ begin
     end if;
     return query
         select due, to_char(due at time zone s.timezone, 'Dy YYYY-MM-DD HH24:MI:SS') || ' ' || s.timezone, in_words(due)
-          from unnest(due_times(s, anchor, begins, 'infinity', n)) due;
+          from unnest(case when sun_event(s.cron) is null then due_times(s, anchor, begins, 'infinity', n)
+                           when st.planned_revision = s.revision then array[st.next_run_at] end) due;
 end
 $$;
 
 -- Name: FUNCTION next_runs(schedule_name text, n integer); Type: COMMENT
-COMMENT ON FUNCTION public.next_runs(schedule_name text, n integer) IS 'When a schedule runs next, as it stands now: SELECT * FROM next_runs(''prices-nightly'', 5);';
+COMMENT ON FUNCTION public.next_runs(schedule_name text, n integer) IS 'When a schedule runs next, as it stands now; by the sun only the first is known: SELECT * FROM next_runs(''prices-nightly'', 5);';
 
 -- Name: option_fits(jsonb, jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.option_fits(value jsonb, rule jsonb, defs jsonb) RETURNS boolean
@@ -2005,6 +2027,9 @@ begin
         return array(select due from generate_series(passed, passed + most - 1) k,
                                      lateral (select anchor + interval '1 microsecond' * (k * grid)::float8 as due) one
                       where due < until);
+    elsif sun_event(s.cron) is not null then
+        -- Only beat computes where the sun is.
+        return '{}';
     elsif s.cron is not null then
         return cron_dues(s.cron, s.timezone, first, until, most);
     elsif s.at >= first and s.at < until then
@@ -3472,6 +3497,20 @@ CREATE FUNCTION public.stop_run(run uuid, reason text DEFAULT NULL::text) RETURN
 
 -- Name: FUNCTION stop_run(run uuid, reason text); Type: COMMENT
 COMMENT ON FUNCTION public.stop_run(run uuid, reason text) IS 'Stop a run, by the id that a column holds: SELECT stop_run(id) FROM running_now;';
+
+-- Name: sun_event(text); Type: FUNCTION
+CREATE FUNCTION public.sun_event(cron text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select name[1]
+      from regexp_match(btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), E' \t\n\r\f\v'),
+                        '^@([a-z_]+)') name
+     where name[1] in ('dawn_astronomical', 'dawn_nautical', 'dawn_civil', 'sunrise', 'solar_noon', 'sunset',
+                       'dusk_civil', 'dusk_nautical', 'dusk_astronomical')
+$$;
+
+-- Name: FUNCTION sun_event(cron text); Type: COMMENT
+COMMENT ON FUNCTION public.sun_event(cron text) IS 'The event of the sun that a cron text names, or null: "sunset" of "@sunset 52.52 13.4" (beat/time/sun.py)';
 
 -- Name: take_permit(text, interval, uuid, integer, text, bigint[], double precision[], integer[]); Type: FUNCTION
 CREATE FUNCTION public.take_permit(for_upstream text, lease interval, for_run uuid, for_seq integer, for_path text, answered bigint[], elapsed double precision[], statuses integer[], OUT permit_id bigint, OUT wait_seconds double precision, OUT reason text, OUT window_length interval, OUT trying boolean, OUT cause text) RETURNS record

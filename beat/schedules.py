@@ -85,7 +85,8 @@ class Schedule(Base):
         comment="Runs every so often: '15 minutes', '2 hours', '1 day'"
     )
     cron: Mapped[str | None] = mapped_column(
-        comment="minute hour day month weekday, in its timezone; several with ';'"
+        comment="minute hour day month weekday, in its timezone; several with ';'; or"
+        " '@sunset 52.52 13.4'"
     )
     at: Mapped[datetime | None] = mapped_column(comment="Runs once, then")
     after: Mapped[str | None] = mapped_column(

@@ -23,9 +23,10 @@ declare
     known date := (select min(session_date) from market_session where mic = s.calendar);
     number integer;
 begin
-    if s.every is null and s.cron is null then
+    if s.every is null and (s.cron is null or sun_event(s.cron) is not null) then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = 'Only every and cron have them; to run it once: '
+            using errcode = '23514', hint = case when s.cron is null then 'Only every and cron have them; '
+                                                 else 'Where the sun was is not known here; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last

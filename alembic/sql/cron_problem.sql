@@ -46,6 +46,19 @@ $$;
 
 comment on function cron_item_fits(text, integer) is 'Whether one item of a list fits field 1-5 of a cron text';
 
+create or replace function sun_event(cron text) returns text
+language sql immutable
+as $$
+    select name[1]
+      from regexp_match(btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), E' \t\n\r\f\v'),
+                        '^@([a-z_]+)') name
+     where name[1] in ('dawn_astronomical', 'dawn_nautical', 'dawn_civil', 'sunrise', 'solar_noon', 'sunset',
+                       'dusk_civil', 'dusk_nautical', 'dusk_astronomical')
+$$;
+
+comment on function sun_event(text) is
+    'The event of the sun that a cron text names, or null: "sunset" of "@sunset 52.52 13.4" (beat/time/sun.py)';
+
 create or replace function cron_problem(cron text, out message text, out hint text)
 language plpgsql immutable
 as $$
@@ -59,10 +72,22 @@ declare
     fields text[];
     first_day integer;
     meet boolean;
+    event text := sun_event(cron);
+    place text[];
 begin
     if length(cron) > 500 then
         message := 'cron is too long';
         hint := 'At most 500 characters.';
+        return;
+    end if;
+    if event is not null then
+        one := btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
+        place := regexp_match(substr(one, length(event) + 2), '^[' || spaces || ']+(-?[0-9]{1,2}(?:\.[0-9]{1,9})?)['
+                                                              || spaces || ']+(-?[0-9]{1,3}(?:\.[0-9]{1,9})?)$');
+        if place is null or abs(place[1]::numeric) > 90 or abs(place[2]::numeric) > 180 then
+            message := format('cron "%s": @%s needs a latitude and a longitude, and nothing else', one, event);
+            hint := format('Degrees north and east, from -90 to 90 and -180 to 180, e.g. ''@%s 52.52 13.4''.', event);
+        end if;
         return;
     end if;
     -- The empty text has one expression, the empty one; string_to_array would find none.

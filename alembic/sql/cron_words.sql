@@ -12,7 +12,15 @@ declare
     f text[];
     words text;
     days text;
+    event text := sun_event(cron);
 begin
+    if event is not null then
+        f := regexp_split_to_array(btrim(cron, spaces), '[' || spaces || ']+');
+        return format('at %s, %s %s %s %s',
+            replace(regexp_replace(event, '^(dawn|dusk)_(.*)$', '\2 \1'), '_', ' '),
+            ltrim(f[2], '-'), case when f[2] like '-%' then 'south' else 'north' end,
+            ltrim(f[3], '-'), case when f[3] like '-%' then 'west' else 'east' end);
+    end if;
     foreach one in array string_to_array(cron, ';') loop
         one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         one := case one when '@hourly' then '0 * * * *' when '@daily' then '0 0 * * *' when '@midnight' then '0 0 * * *'

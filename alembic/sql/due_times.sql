@@ -12,6 +12,9 @@ begin
         return array(select due from generate_series(passed, passed + most - 1) k,
                                      lateral (select anchor + interval '1 microsecond' * (k * grid)::float8 as due) one
                       where due < until);
+    elsif sun_event(s.cron) is not null then
+        -- Only beat computes where the sun is.
+        return '{}';
     elsif s.cron is not null then
         return cron_dues(s.cron, s.timezone, first, until, most);
     elsif s.at >= first and s.at < until then
@@ -97,9 +100,10 @@ begin
     end if;
     return query
         select due, to_char(due at time zone s.timezone, 'Dy YYYY-MM-DD HH24:MI:SS') || ' ' || s.timezone, in_words(due)
-          from unnest(due_times(s, anchor, begins, 'infinity', n)) due;
+          from unnest(case when sun_event(s.cron) is null then due_times(s, anchor, begins, 'infinity', n)
+                           when st.planned_revision = s.revision then array[st.next_run_at] end) due;
 end
 $$;
 
 comment on function next_runs(text, integer) is
-    'When a schedule runs next, as it stands now: SELECT * FROM next_runs(''prices-nightly'', 5);';
+    'When a schedule runs next, as it stands now; by the sun only the first is known: SELECT * FROM next_runs(''prices-nightly'', 5);';

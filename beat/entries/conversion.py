@@ -19,6 +19,7 @@ from celery.schedules import crontab, schedule, solar
 from celery.utils.time import delta_resolution
 
 from beat.entries.crontabs import cron_of
+from beat.time import sun
 
 #: Options of a message that a row keeps, and those that change nothing here.
 KEPT = frozenset({"queue", "priority", "expires", "time_limit"})
@@ -79,12 +80,12 @@ def columns_of(entry: ScheduleEntry, place: Place, *, plain: bool) -> dict[str, 
 
 def timing_of(given: Any, zone: str) -> dict[str, Any]:
     """``every``, or ``cron``, of one of Celery's schedules."""
-    if isinstance(given, solar):
-        raise CannotKeep(f"{given!r}: a row cannot say when the sun rises or sets")
     if getattr(given, "nowfun", None) is not None:
         raise CannotKeep("a schedule with nowfun has a clock of its own; a row has a timezone")
     if isinstance(given, crontab):
         return {"cron": cron_of(given)}
+    if isinstance(given, solar):
+        return {"cron": sun.text_of(given.event, given.lat, given.lon)}
     if type(given) is schedule:
         plain: Any = given
         every = plain.run_every

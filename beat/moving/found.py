@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery import Celery
-from celery.schedules import crontab
+from celery.schedules import crontab, solar
 from cronsim import CronSim
 
 from beat.entries.conversion import aligned
 
 #: How many due times are shown and compared.
 SHOWN = 5
+#: `ephem` is exact to a tenth of a second: so close to an event it may find the same one again.
+_ASIDE = timedelta(minutes=1)
 
 
 class Unreadable(Exception):
@@ -48,6 +51,8 @@ class Found:
             return known
         if isinstance(self.schedule, crontab):
             return _dues_of_crontab(self.schedule, self.timezone, self.last_run_at or now)[0]
+        if isinstance(self.schedule, solar):
+            return next(_dues_of_sun(self.schedule, self.last_run_at or now))
         if self.schedule.relative:
             return aligned(self.schedule.run_every, self.timezone)
         return self.last_run_at + self.schedule.run_every if self.last_run_at else now
@@ -59,6 +64,9 @@ class Found:
         after = max(now, first - timedelta(microseconds=1))
         if isinstance(self.schedule, crontab):
             return _dues_of_crontab(self.schedule, self.timezone, after)[:SHOWN]
+        if isinstance(self.schedule, solar):
+            coming = _dues_of_sun(self.schedule, max(now, first - _ASIDE))
+            return list(islice((due for due in coming if due > first - _ASIDE / 2), SHOWN))
         every = self.columns.get("every") if self.schedule is None else self.schedule.run_every
         if every is not None:
             steps = (after - first) // every + 1
@@ -83,3 +91,14 @@ def _dues_of_crontab(given: Any, zone: str, after: datetime) -> list[datetime]:
         moment = last + step
         found.append(moment.astimezone(UTC))
     return found
+
+
+def _dues_of_sun(given: Any, after: datetime) -> Iterator[datetime]:
+    """Celery's own, each after the one before."""
+    moment = after
+    app: Any = Celery("sun", set_as_current=False)
+    entry: Any = solar(given.event, given.lat, given.lon, nowfun=lambda: moment, app=app)
+    while True:
+        due = moment + entry.remaining_estimate(moment)
+        yield due.astimezone(UTC)
+        moment = due + _ASIDE

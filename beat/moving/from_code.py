@@ -24,7 +24,7 @@ def read(path: str, zone: str) -> list[Found]:
     """
     try:
         found: Any = symbol_by_name(path) if ":" in path else find_app(path)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, ImproperlyConfigured) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
     if isinstance(found, Celery):
         found.loader.import_default_modules()

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab, schedule, solar
 from sqlalchemy import text
 
 from beat.moving.databases import connected
 from beat.moving.found import Found
+from beat.time import sun
 
 #: Its default for headers.
 NO_HEADERS = ("", "{}", None)
 
 READ = text("""
 select p.*, i.every, i.period, c.minute, c.hour, c.day_of_week, c.day_of_month, c.month_of_year,
-       c.timezone, k.clocked_time, s.event
+       c.timezone, k.clocked_time, s.event, s.latitude, s.longitude
   from django_celery_beat_periodictask p
   left join django_celery_beat_intervalschedule i on i.id = p.interval_id
   left join django_celery_beat_crontabschedule c on c.id = p.crontab_id
@@ -51,6 +52,8 @@ def _found(row: dict[str, Any]) -> Found:
         timing["timezone"] = str(row["timezone"])
     elif row["clocked_time"] is not None:
         timing["at"] = _aware(row["clocked_time"])
+    elif row["event"] is not None and refused is None:
+        timing["schedule"] = solar(row["event"], float(row["latitude"]), float(row["longitude"]))
     options = {
         "queue": row["queue"],
         "priority": row["priority"],
@@ -77,7 +80,10 @@ def _found(row: dict[str, Any]) -> Found:
 
 def _refusals(row: dict[str, Any]) -> Iterator[str]:
     if row["event"] is not None:
-        yield f"a row cannot say when the sun is at {row['event']}."
+        try:
+            sun.ephem()
+        except sun.NeedsEphem as error:
+            yield f"{row['event']}: {error}."
     for name in ("exchange", "routing_key"):
         if row[name]:
             yield f"{name} = {row[name]!r}: a row names a queue."

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
 from celery.beat import ScheduleEntry
+from celery.schedules import solar
 
 from beat.entries.conversion import Place, columns_of
 from beat.entries.names import in_order
 from beat.entries.sync import REFUSED, Book
 from beat.moving.found import SHOWN, Found
+from beat.time.timetable import Timing, next_due
 from workers.db import Driver, execute
 
 ROW = """
@@ -91,12 +94,24 @@ def _move(connection: Driver, book: Book, one: Moved, place: Place, now: datetim
     if row is None:
         raise ValueError("its row was deleted; it stays so")
     one.words, one.ours = row.words, row.dues
+    if row.enabled and isinstance(found.schedule, solar):
+        # Of those the database knows what beat has planned, and beat plans what is committed.
+        one.ours = list(islice(_dues_by_sun(columns, row.now), columns.get("max_runs") or SHOWN))
     if row.enabled:
         ends = columns.get("ends_at")
         # Of the same instant: many rows take a while, and some come due meanwhile.
         dues = found.dues(one.first, row.now)
         coming = [due for due in dues if ends is None or due < ends]
         one.theirs = coming[: columns.get("max_runs") or SHOWN]
+
+
+def _dues_by_sun(columns: Mapping[str, Any], now: datetime) -> Iterator[datetime]:
+    starts_at, ends_at = columns.get("starts_at"), columns.get("ends_at")
+    timing = Timing("", cron=columns["cron"], starts_at=starts_at, ends_at=ends_at)
+    due = next_due(timing, None, now)
+    while due is not None:
+        yield due
+        due = next_due(timing, None, due)
 
 
 def _columns(found: Found, place: Place, *, plain: bool) -> dict[str, Any]:

@@ -71,6 +71,11 @@ class CronError(ValueError):
         self.hint = hint
 
 
+def lowered(text: str) -> str:
+    """``text`` with ASCII letters in lower case, without white space around it."""
+    return text.translate(_LOWER).strip(_SPACES)
+
+
 def _value(text: str, field: int) -> int | None:
     names = {3: MONTHS, 4: DAYS}.get(field, ())
     if text in names:
@@ -181,7 +186,7 @@ class Cron:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
             raise CronError("cron is too long", f"At most {MAX_LENGTH} characters.")
-        parts = [part.strip(_SPACES) for part in text.translate(_LOWER).split(";")]
+        parts = [part.strip(_SPACES) for part in lowered(text).split(";")]
         self.expressions = tuple(Expression(part) for part in parts)
         self._months = frozenset[int]().union(*(one.months for one in self.expressions))
         self._merged: dict[tuple[bool, ...], tuple[int, ...]] = {}

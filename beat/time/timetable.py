@@ -1,8 +1,8 @@
 """Due times of a schedule.  Pure: no database, no clock; ``now`` is passed in.
 
 ``every`` is a grid of elapsed seconds from its anchor, so it never drifts and clock changes do not move
-it.  ``cron`` follows the wall clock of its zone.  ``calendar`` keeps only due times on an exchange's
-trading days (or within its sessions).  Jitter moves the start, never the due time.
+it.  ``cron`` follows the wall clock of its zone, or the sun.  ``calendar`` keeps only due times on an
+exchange's trading days (or within its sessions).  Jitter moves the start, never the due time.
 Results are in UTC; arguments may be in any zone.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from beat.time import cron
+from beat.time import cron, sun
 from beat.time.walltime import begins
 
 MICROSECOND = timedelta(microseconds=1)
@@ -97,13 +97,17 @@ def grid_after(anchor: datetime, every: timedelta, after: datetime) -> datetime:
     return anchor if passed < _NOTHING else anchor + (passed // every + 1) * every
 
 
+def _rule(text: str) -> cron.Cron | sun.Sun:
+    return sun.parse(text) or cron.parse(text)
+
+
 def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> datetime | None:
     if timing.starts_at is not None and after < timing.starts_at:
         after = timing.starts_at.astimezone(UTC) - MICROSECOND
     if timing.every is not None:
         return grid_after(anchor or timing.starts_at or after, timing.every, after)
     if timing.cron is not None:
-        return cron.next_due(timing.cron, after, timing.timezone)
+        return _rule(timing.cron).next_due(after.astimezone(UTC), ZoneInfo(timing.timezone))
     if timing.at is not None and timing.at > after:
         return timing.at.astimezone(UTC)
     return None
@@ -143,7 +147,7 @@ def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int,
         further = (until - first) // timing.every
         return further + 1, first + further * timing.every
     if timing.cron is not None:
-        rest = cron.parse(timing.cron).tally(first + MICROSECOND, until, ZoneInfo(timing.timezone))
+        rest = _rule(timing.cron).tally(first + MICROSECOND, until, ZoneInfo(timing.timezone))
         return 1 + rest.count, rest.last or first
     return 1, first
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery.schedules import crontab
+from celery.schedules import crontab, solar
 from structlog.testing import capture_logs
+
+from beat.time import sun
 
 HOUR = timedelta(hours=1)
 
@@ -52,6 +55,33 @@ def test_an_entry_is_a_row_with_all_that_it_says(code: Callable[..., Any], drive
     assert rows["kind"]["options"] == {"items": 3}
     words = drive.one("select schedule_words(s) as w from schedule s where name = 'weekly-report'")["w"]
     assert words == "Mondays on day 1-7 of the month at 07:00 Berlin"
+
+
+def test_an_entry_by_the_sun_is_due_when_celery_sends_it_and_misses_nothing(
+    code: Callable[..., Any], drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = solar("sunset", 52.52, 13.405)
+    rows = code({"lights": {"task": "plain.whoami", "schedule": at}})
+    assert rows["lights"]["cron"] == "@sunset 52.52 13.405"
+    assert drive.one("select schedule_words(s) as w from schedule s")["w"] == "at sunset, 52.52 north 13.405 east"  # fmt: skip
+    due = drive.state("lights")["next_run_at"]
+    now = drive.now()
+    assert abs(due - now - at.remaining_estimate(now)) < timedelta(seconds=2)
+    assert drive.all("select due_at from next_runs('lights', 5)") == [{"due_at": due}]
+
+    # The beat that goes on has no entries in its code.
+    drive.sql.execute("delete from beat_entry")
+    # No beat for three days: one run of the last, one row for those that are too old by now.
+    drive.work(timedelta(days=3), rounds=2)
+    states = {run["state"]: run["covers_count"] for run in drive.runs("lights")}
+    assert states == {"due": 1, "missed": 2}
+    assert drive.state("lights")["next_run_at"] > now + timedelta(days=3)
+
+    monkeypatch.setitem(sys.modules, "ephem", None)
+    sun._event.cache_clear()
+    drive.schedule("more", cron="@sunrise 1 2")
+    drive.work()
+    assert "pip install ephem" in drive.state("more")["error"]
 
 
 def test_names_that_look_alike_are_two_rows(code: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from beat.time import sun
 from beat.time.cron import FIELDS, MACROS, CronError, parse
 from tests.support.cron import EXPRESSIONS
 
@@ -72,6 +73,17 @@ KNOWN = [
     "0 0 L * *",
     "0 0 * * 5#2",
     "0 0 ? * *",
+    "@sunset 52.52 13.4",
+    " @Dawn_Astronomical\t-90  -180.0 ",
+    "@sunset",
+    "@sunset 90.1 0",
+    "@sunset 1 2 3",
+    "@sunset 1 2; 0 7 * * *",
+    "0 7 * * *; @sunset 1 2",
+    "@moonrise 1 2",
+    "@sunset_ 1 2",
+    "@solar_noon 1.1234567890 2",
+    "@sunrise 1.5 -200",
     "@daily",
     "@Daily; 0 12 * * *",
     "@reboot",
@@ -96,7 +108,7 @@ KNOWN = [
 
 def in_python(text: str) -> tuple[str | None, str | None]:
     try:
-        parse(text)
+        sun.parse(text) or parse(text)
     except CronError as error:
         return str(error), error.hint
     return None, None
@@ -113,7 +125,9 @@ def differences(connection: psycopg.Connection[dict[str, Any]], texts: list[str]
 
 
 _piece = st.one_of(
-    st.sampled_from(["*", "-", "/", ",", " ", ";", "@", "\t", "jan", "FEB", "sun", "Fri", *MACROS]),
+    st.sampled_from(
+        ["*", "-", "/", ",", " ", ";", "@", "\t", "jan", "FEB", "sun", "Fri", "@sunset", *MACROS]
+    ),
     st.integers(0, 61).map(str),
 )
 _like = st.lists(_piece, max_size=14).map("".join)

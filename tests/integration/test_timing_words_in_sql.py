@@ -34,6 +34,8 @@ _lengths = st.timedeltas(timedelta(), timedelta(days=9999)).map(lambda one: one 
         ("*/7 * * * *", "UTC", "every 7 minutes of each hour"),
         ("0 9 * * * ; 30 17 * * 1-5", "UTC", "daily at 09:00 UTC; weekdays at 17:30 UTC"),
         ("0 0 13 * */5", "UTC", "cron 0 0 13 * */5 UTC"),
+        ("@Sunset 52.52 13.4", "UTC", "at sunset, 52.52 north 13.4 east"),
+        (" @dawn_civil  -33.9 -70", "UTC", "at civil dawn, 33.9 south 70 west"),
     ],
 )
 def test_a_cron_text_is_said_in_words(
