@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+from collections.abc import Mapping
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
@@ -35,7 +36,7 @@ set local statement_timeout to default
 
 
 def import_models() -> None:
-    """Fill Base.metadata: every table lives in the module that is named after it."""
+    """Fill Base.metadata with the tables that statements of SQLAlchemy name."""
     for package in (workers, beat, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith((".app", ".__main__", ".commands")):
@@ -43,7 +44,10 @@ def import_models() -> None:
     importlib.import_module("console.security.people")
 
 
-def is_ours(name: str | None, type_: str, _: object) -> bool:
+def is_mapped(name: str | None, type_: str, parents: Mapping[str, str | None]) -> bool:
+    """Whether Alembic compares it: tables without a class are described by alembic/schema.sql alone."""
+    if type_ == "table":
+        return parents["schema_qualified_table_name"] in Base.metadata.tables
     return type_ != "schema" or name in {None, "console"}
 
 
@@ -59,7 +63,7 @@ def run(connection: Connection) -> None:
         compare_type=True,
         compare_server_default=False,
         include_schemas=True,
-        include_name=is_ours,
+        include_name=is_mapped,
     )
     with context.begin_transaction():
         context.run_migrations()

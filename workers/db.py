@@ -18,7 +18,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Identity,
-    Index,
     MetaData,
     create_engine,
     event,
@@ -30,7 +29,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, Opera
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
-from sqlalchemy.types import BigInteger, Boolean, DateTime, SmallInteger, Text
+from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
 from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
@@ -68,15 +67,8 @@ class Base(DeclarativeBase):
 RowId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True, comment="Key")]
 #: A time that is the database's clock when the insert gives none.
 DefaultNow = Annotated[datetime, mapped_column(server_default=text("clock_timestamp()"))]
-#: A number that begins at 0.
-Count = Annotated[int, mapped_column(server_default=text("0"))]
-SmallCount = Annotated[int, mapped_column(SmallInteger, server_default=text("0"))]
 #: For RETURNING of an upsert: whether the row was inserted.
 IS_NEW = literal_column("xmax = 0", Boolean).label("is_new")
-
-
-def partial_index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
-    return Index(name, *columns, unique=unique, postgresql_where=text(where))
 
 
 #: Two threads that both make the first engine would lose one of them, with its open connection.

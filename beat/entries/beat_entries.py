@@ -2,34 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy.orm import Mapped, mapped_column
-
-from workers.db import Base, DefaultNow
-
-
-class BeatEntry(Base):
-    """One entry of `beat_schedule` of one application."""
-
-    __tablename__ = "beat_entry"
-    __table_args__ = ({"comment": "Entries of beat_schedule in code and the schedules made of them."},)
-
-    app: Mapped[str] = mapped_column(primary_key=True, comment="Name of the application (app.main)")
-    entry: Mapped[str] = mapped_column(primary_key=True, comment="Name of the entry in the code")
-    schedule: Mapped[str] = mapped_column(comment="Name of the row made of it")
-    definition: Mapped[dict[str, Any] | None] = mapped_column(
-        comment="Columns that the code says; null: it no longer has the entry"
-    )
-    written: Mapped[dict[str, Any]] = mapped_column(
-        comment="The same columns as the row had them when beat wrote it last"
-    )
-    said: Mapped[str | None] = mapped_column(
-        comment="edited | deleted: what people did to the row, said once in the log"
-    )
-    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last change by beat")
-
-
 READ = """
 select e.entry, e.schedule, e.definition, e.written, e.said, to_jsonb(s) as row
   from beat_entry e left join schedule s on s.name = e.schedule

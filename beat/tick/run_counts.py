@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, date
+from datetime import UTC
 from typing import Any
 
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger
-
-from workers.db import Base, Driver, array
-
-
-class RunCount(Base):
-    __tablename__ = "run_count"
-    __table_args__ = ({"comment": "Concluded runs by day (UTC), kind and state; beat counts them."},)
-
-    day: Mapped[date] = mapped_column(primary_key=True, comment="Day (UTC) on which they ended")
-    task: Mapped[str] = mapped_column(primary_key=True, comment="The kind")
-    state: Mapped[str] = mapped_column(primary_key=True, comment="How they ended")
-    number: Mapped[int] = mapped_column(BigInteger, comment="How many")
-
+from workers.db import Driver, array
 
 #: In one order, so that two beats cannot wait for each other.
 _ADD = """

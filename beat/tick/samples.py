@@ -3,43 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger
 
 from beat.tick.context import TickContext
-from workers.db import Base
 
 KEPT = timedelta(hours=48)
-
-
-class QueueSample(Base):
-    __tablename__ = "queue_sample"
-    __table_args__ = ({"comment": "Each queue, once a minute, for 48 hours; beat writes it."},)
-
-    at: Mapped[datetime] = mapped_column(primary_key=True, comment="The minute")
-    queue: Mapped[str] = mapped_column(primary_key=True, comment="The queue")
-    ready: Mapped[int] = mapped_column(BigInteger, comment="Batches that a worker could take")
-    running: Mapped[int] = mapped_column(BigInteger, comment="Batches at work")
-    waiting: Mapped[int] = mapped_column(BigInteger, comment="Batches that wait for an upstream")
-    oldest: Mapped[timedelta | None] = mapped_column(comment="Age of the oldest ready batch")
-
-
-class UpstreamSample(Base):
-    __tablename__ = "upstream_sample"
-    __table_args__ = ({"comment": "Each upstream, once a minute, for 48 hours; beat writes it."},)
-
-    at: Mapped[datetime] = mapped_column(primary_key=True, comment="The minute")
-    upstream: Mapped[str] = mapped_column(primary_key=True, comment="The upstream")
-    calls: Mapped[int] = mapped_column(
-        BigInteger, comment="Calls whose answer came in the minute before"
-    )
-    outcomes: Mapped[dict[str, Any]] = mapped_column(
-        comment='Those by status: {"200": 12, "429": 1, "none": 1}'
-    )
-    waiting: Mapped[int] = mapped_column(BigInteger, comment="Batches that wait for it")
-    blocked: Mapped[bool] = mapped_column(comment="Whether it was blocked")
 
 
 #: Written by the first beat that comes by in a minute; the condition is looked at before anything else.

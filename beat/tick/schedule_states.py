@@ -2,79 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from uuid import UUID
-
-from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import REAL, BigInteger
-
 from beat.tick.plan import COLUMNS
-from workers.db import Base, Count, DefaultNow, partial_index
-
-
-class ScheduleState(Base):
-    """Where a schedule stands: what is planned, what was counted, what is wrong."""
-
-    __tablename__ = "schedule_state"
-    __table_args__ = (
-        partial_index("schedule_state_due", "claim_at", where="claim_at is not null"),
-        partial_index("schedule_state_wrong", "error_at", where="error is not null"),
-        partial_index("schedule_state_failing", "schedule", where="consecutive_failures > 0"),
-        partial_index("schedule_state_tripped", "schedule", where="tripped_at is not null"),
-        # Lists of the console sort by these.
-        Index("schedule_state_by_last_run", text("last_run_at desc nulls last"), "schedule"),
-        Index("schedule_state_by_next_run", text("next_run_at nulls last"), "schedule"),
-        Index("schedule_state_by_last_state", text("last_state nulls last"), "schedule"),
-        Index("schedule_state_by_success", text("success_share nulls last"), "schedule"),
-        Index("schedule_state_by_duration", text("median_duration desc nulls last"), "schedule"),
-        {
-            "comment": "State of each schedule: next run, failures, errors.",
-            "postgresql_with": {"fillfactor": "75"},
-        },
-    )
-
-    schedule: Mapped[str] = mapped_column(
-        ForeignKey("schedule.name", ondelete="CASCADE"), primary_key=True, comment="The schedule"
-    )
-    planned_revision: Mapped[int | None] = mapped_column(
-        BigInteger, comment="Revision of the schedule that this plan is made from"
-    )
-    anchor_at: Mapped[datetime | None] = mapped_column(comment="Where the grid of every begins")
-    next_run_at: Mapped[datetime | None] = mapped_column(comment="Next due time (nominal); null: none")
-    claim_at: Mapped[datetime | None] = mapped_column(
-        comment="When beat acts on it: next_run_at plus jitter"
-    )
-    last_due_at: Mapped[datetime | None] = mapped_column(comment="Latest due time accounted for")
-    runs_counted: Mapped[int] = mapped_column(
-        BigInteger, server_default=text("0"), comment="Runs started so far, against max_runs"
-    )
-    consecutive_failures: Mapped[Count] = mapped_column(
-        comment="Failed runs since the last good one; alert_on_partial says which partial runs count"
-    )
-    tripped_at: Mapped[datetime | None] = mapped_column(
-        comment="Since when it is paused automatically; any edit clears it"
-    )
-    tripped_reason: Mapped[str | None] = mapped_column(comment="Why it is paused automatically")
-    error: Mapped[str | None] = mapped_column(
-        comment="Why beat set it aside; any edit lets beat try again"
-    )
-    error_at: Mapped[datetime | None] = mapped_column(comment="When beat set it aside")
-    updated_at: Mapped[DefaultNow] = mapped_column(comment="Last change by beat")
-    last_run_id: Mapped[UUID | None] = mapped_column(
-        comment="Latest concluded run, but those skipped and missed"
-    )
-    last_run_at: Mapped[datetime | None] = mapped_column(comment="When that run was decided")
-    last_state: Mapped[str | None] = mapped_column(comment="How it ended")
-    last_summary: Mapped[str | None] = mapped_column(comment="Its error, reason or summary")
-    success_share: Mapped[float | None] = mapped_column(
-        REAL, comment="Of its last 20 runs; a partial one is no success"
-    )
-    partial_share: Mapped[float | None] = mapped_column(
-        REAL, comment="Of its last 20 runs: those of which some items failed or were deferred"
-    )
-    median_duration: Mapped[timedelta | None] = mapped_column(comment="Of its last 20 runs")
-
 
 LOCK_DUE = """
 select schedule from schedule_state

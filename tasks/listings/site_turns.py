@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Connection, ForeignKey, and_, func, select
+from sqlalchemy import Connection, ForeignKey, and_, column, func, select, table
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow
-from workers.ledger import Run
+
+#: What is read of the ledger, whose tables no class maps.
+_RUN = table("run", column("id"), column("state"))
 
 
 class SiteTurn(Base):
@@ -28,7 +30,7 @@ class SiteTurn(Base):
 def take(connection: Connection, site: str, run_id: UUID) -> UUID:
     """Take the site's turn for ``run_id`` unless a running run has it; returns the run that has it."""
     new = insert(SiteTurn).values(site=site, run_id=run_id)
-    running = select(Run.id).where(Run.state == "running")
+    running = select(_RUN.c.id).where(_RUN.c.state == "running")
     connection.execute(
         new.on_conflict_do_update(
             index_elements=["site"],

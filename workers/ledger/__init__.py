@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from workers.ledger import faults as faults
     from workers.ledger import machine_locks as machine_locks
     from workers.ledger.kinds import Options as Options
-    from workers.ledger.runs import Run as Run
 
 #: Public names, and where they stand.
 NAMES = {
     "Options": "workers.ledger.kinds:Options",
-    "Run": "workers.ledger.runs:Run",
     "faults": "workers.ledger.faults:",
     "machine_locks": "workers.ledger.machine_locks:",
 }

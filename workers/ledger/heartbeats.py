@@ -7,32 +7,9 @@ import time
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Index, text
-from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, DefaultNow, driver_transaction, execute
+from workers.db import driver_transaction, execute
 from workers.settings import settings
-
-
-class Heartbeat(Base):
-    """The last sign of one process."""
-
-    __tablename__ = "heartbeat"
-    __table_args__ = (
-        Index("heartbeat_by_role", "role"),
-        {"comment": "Last heartbeat of each beat and worker; silent ones show in health."},
-    )
-
-    name: Mapped[str] = mapped_column(
-        primary_key=True, comment="Node name, e.g. beat@host or prices@host"
-    )
-    role: Mapped[str] = mapped_column(comment="beat | worker")
-    started_at: Mapped[DefaultNow] = mapped_column(comment="Process start")
-    seen_at: Mapped[DefaultNow] = mapped_column(comment="Last heartbeat")
-    detail: Mapped[dict[str, Any]] = mapped_column(
-        server_default=text("'{}'"), comment="Version, pid, queues, pool size, clock skew"
-    )
-
 
 #: The clock skew is for doctor alone: nothing depends on a host's clock.
 _RECORD = """

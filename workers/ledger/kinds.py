@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, func, text, update
+from sqlalchemy import Connection, Index, func, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
-from workers.db import Base, partial_index
+from workers.db import Base
 
 
 class Options(BaseModel):
@@ -26,7 +26,7 @@ class TaskKind(Base):
 
     __tablename__ = "task_kind"
     __table_args__ = (
-        partial_index("task_kind_plain", "name", where="plain"),
+        Index("task_kind_plain", "name", postgresql_where=text("plain")),
         {"comment": "Which tasks exist and what they take; written by migrate."},
     )
 

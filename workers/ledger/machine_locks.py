@@ -6,19 +6,7 @@ back.  A row of a table that only the machine may write can be locked by the mac
 
 from __future__ import annotations
 
-from sqlalchemy.orm import Mapped, mapped_column
-
-from workers.db import Base, Driver, execute
-
-
-class MachineLock(Base):
-    __tablename__ = "machine_lock"
-    __table_args__ = (
-        {"comment": "Rows that beat and workers lock to take turns; made when first needed."},
-    )
-
-    name: Mapped[str] = mapped_column(primary_key=True, comment="Name of the lock")
-
+from workers.db import Driver, execute
 
 #: Locks also rows that are there already, and changes none; in one order, so that no two deadlock.
 WAIT = """

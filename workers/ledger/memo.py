@@ -6,30 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import ForeignKey
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
-from workers.db import Base, Driver, driver_transaction, execute
-
-
-class Memo(Base):
-    """One fact that a batch learned before it had to wait."""
-
-    __tablename__ = "memo"
-    __table_args__ = {
-        "comment": "Results that batches keep while they wait: steps of a plan, redirects."
-    }
-
-    run_id: Mapped[UUID] = mapped_column(
-        ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, comment="Its run"
-    )
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="Its batch")
-    name: Mapped[str] = mapped_column(
-        primary_key=True, comment="Step of the plan, or the address that redirects"
-    )
-    value: Mapped[Any] = mapped_column(JSONB, comment="The result")
-
+from workers.db import Driver, driver_transaction, execute
 
 _KEEP = """
 insert into memo (run_id, seq, name, value) values (%s, %s, %s, %s)

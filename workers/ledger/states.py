@@ -25,10 +25,6 @@ BATCH_ENDED = ("done", "failed", "deferred", "stopped")
 BATCH_STATES = (*BATCH_OPEN, *BATCH_ENDED)
 
 
-def quoted(words: tuple[str, ...]) -> str:
-    return ", ".join(f"'{word}'" for word in words)
-
-
 class Transition(NamedTuple):
     """What a statement does to one table: the states it finds and those it leaves."""
 

@@ -17,11 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Identity, Index, SmallInteger, text
-from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger
-
-from workers.db import Base, Driver, array, execute
+from workers.db import Driver, array, execute
 from workers.errors import QuotaSpent, QuotaWait, Stopped
 
 #: A wait so long (seconds) ends in deferral to the next run.
@@ -29,38 +25,6 @@ LONG_WAIT = 3600.0
 #: A block of an hour is asked about a little later, when less is left of it: this much less (seconds)
 #: still counts as long.
 ELAPSED = 60.0
-
-
-class Permit(Base):
-    """One call that was let through."""
-
-    __tablename__ = "permit"
-    __table_args__ = (
-        Index("permit_by_stamp", "upstream", text("stamp desc")),
-        Index("permit_by_run", "run_id", postgresql_where=text("run_id is not null")),
-        {
-            "comment": "Every call to an upstream: the limiter's log and the audit trail.",
-            "postgresql_partition_by": "range (granted_at)",
-        },
-    )
-
-    id: Mapped[int] = mapped_column(
-        BigInteger, Identity(always=True), primary_key=True, comment="Order of the calls"
-    )
-    upstream: Mapped[str] = mapped_column(comment="The upstream")
-    granted_at: Mapped[datetime] = mapped_column(
-        primary_key=True, comment="When the call was let through"
-    )
-    stamp: Mapped[datetime] = mapped_column(
-        comment="End of its lease; once settled, time of the response"
-    )
-    settled: Mapped[bool] = mapped_column(
-        server_default=text("false"), comment="Whether the response is in"
-    )
-    status: Mapped[int | None] = mapped_column(SmallInteger, comment="HTTP status of the response")
-    run_id: Mapped[UUID | None] = mapped_column(comment="The run that called")
-    seq: Mapped[int | None] = mapped_column(comment="The batch that called")
-    path: Mapped[str | None] = mapped_column(comment="Path called, without secrets")
 
 
 @dataclass(frozen=True, slots=True)

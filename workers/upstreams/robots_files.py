@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
-from sqlalchemy import ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column
-
-from workers.db import Base, DefaultNow, driver_connect, driver_transaction, execute
+from workers.db import driver_connect, driver_transaction, execute
 from workers.errors import Blocked, BrokenResponse, NotFound, Unavailable
 from workers.settings import settings
 from workers.upstreams import responses, robots, upstream_states
@@ -22,20 +19,6 @@ from workers.upstreams.robots import Robots
 _known: dict[tuple[str, str], Robots] = {}
 #: Who fetches the file of an upstream: one thread for all that wait for it.
 _fetching: dict[str, threading.Lock] = {}
-
-
-class RobotsFile(Base):
-    """What a site asks programs to leave alone."""
-
-    __tablename__ = "robots_file"
-    __table_args__ = ({"comment": "Each site's robots.txt as it was fetched last."},)
-
-    upstream: Mapped[str] = mapped_column(
-        ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
-    )
-    url: Mapped[str] = mapped_column(comment="Where it was fetched from")
-    body: Mapped[str] = mapped_column(comment="The file; empty where there is none")
-    fetched_at: Mapped[DefaultNow] = mapped_column(comment="When")
 
 
 _READ = """

@@ -5,44 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
-
-from workers.db import Base, Driver, execute
-
-
-class UpstreamState(Base):
-    """The state of one upstream; its row is locked while a permit is taken."""
-
-    __tablename__ = "upstream_state"
-    __table_args__ = (
-        Index("upstream_state_next_permit", "next_permit_at"),
-        {
-            "comment": "What is known of each upstream: blocked until when and why, next permit when.",
-            "postgresql_with": {"fillfactor": "50"},
-        },
-    )
-
-    upstream: Mapped[str] = mapped_column(
-        ForeignKey("upstream.name", ondelete="CASCADE"), primary_key=True, comment="The upstream"
-    )
-    blocked_until: Mapped[datetime | None] = mapped_column(comment="No calls before")
-    blocked_reason: Mapped[str | None] = mapped_column(comment="Why it is blocked")
-    failures: Mapped[int] = mapped_column(
-        server_default=text("0"), comment="Blocks or outages in a row; a good response clears them"
-    )
-    crawl_delay: Mapped[timedelta | None] = mapped_column(
-        comment="Crawl-delay of its robots.txt, when longer than spacing"
-    )
-    next_permit_at: Mapped[datetime] = mapped_column(
-        server_default=text("clock_timestamp()"),
-        comment="No permit before this, as far as is known; beat releases waiting batches then",
-    )
-    next_permit_reason: Mapped[str | None] = mapped_column(comment="What it waits for")
-    spare: Mapped[int | None] = mapped_column(
-        comment="Permits to give before wide windows are counted again; null: count now"
-    )
-
+from workers.db import Driver, execute
 
 _BLOCK = """
 update upstream_state
