@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.bench_threads import Fleet
+from tests.support.tools import open_files
 
 CALLS, PROCESSES = 1_000, 4
 STALL = 5.0
@@ -28,7 +29,8 @@ class HeldBack:
     def __init__(self) -> None:
         self.in_flight = self.most = 0
         started = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True).start()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)), daemon=True)
+        self._thread.start()
         assert started.wait(10)
 
     async def _serve(self, started: threading.Event) -> None:
@@ -56,17 +58,19 @@ class HeldBack:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(10)
 
 
 @pytest.fixture
 def upstream(connection: Any) -> Iterator[HeldBack]:
-    server = HeldBack()
-    connection.execute(
-        "insert into upstream (name, base_url, concurrency) values ('generic', %s, %s)",
-        (server.url, 2 * CALLS),
-    )
-    yield server
-    server.close()
+    with open_files(2 * CALLS):
+        server = HeldBack()
+        connection.execute(
+            "insert into upstream (name, base_url, concurrency) values ('generic', %s, %s)",
+            (server.url, 2 * CALLS),
+        )
+        yield server
+        server.close()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from tests.support.listings import Ad
+from tests.support.tools import open_files
 
 ADS = 20
 PAGE = re.compile(r"/s(\d+)/c(\d+)/(?:page-(\d+))?$")
@@ -114,4 +115,5 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--pages", type=int, default=10)
-    asyncio.run(main(parser.parse_args()))
+    with open_files(4096):
+        asyncio.run(main(parser.parse_args()))
