@@ -16,7 +16,15 @@ from itertools import pairwise
 from price_parser import Price
 
 from tasks.listings import currencies
-from tasks.listings.currencies import ABBREVIATION, ABBREVIATION_AFTER, CODE, COUNTRY, NAME, SIGN
+from tasks.listings.currencies import (
+    ABBREVIATION,
+    ABBREVIATION_AFTER,
+    CODE,
+    COUNTRY,
+    NAME,
+    NAME_AFTER,
+    SIGN,
+)
 
 #: The column takes no more (units of the currency).
 MAX_AMOUNT = Decimal(10) ** 11
@@ -44,26 +52,27 @@ _NUMBER = re.compile(
     r"(?<!\d)(?<!\d[.,'])("
     r"[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d+)?(?!\d)"
     rf"|[1-9]\d{{0,2}}(?:[{_GAPS}]\d{{3}})+(?:[.,]\d{{1,2}})?"
-    r"|\d+(?:[.,]\d+)?)(?!\d)"
+    r"|\d+(?:[.,]\d+)?|(?<![\w.,])\.\d{1,2})(?!\d)"
 )
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}([{_GAPS}])\d{{3}}(?:\1\d{{3}})*$|[1-9]\d?(?:,\d\d)+,\d{{3}}$")
 _THOUSANDTHS = re.compile(r"\d+\.\d{3}$")
 #: "950,-", "950.-", "1,45,000/-" and "950:-" are amounts without decimals.
 _TAIL = r"(?:[.,:]\s?[-\u2013\u2014]{1,2}|/-)?\s*"
 _BEFORE = re.compile(
-    rf"(?:(?P<code>{CODE})[\s:]*\(?)?(?P<sign>{SIGN})\s*$|(?P<code2>{CODE})[\s:.]*\(?\s*$"
+    rf"(?:(?P<code>{CODE})[\s:]*\(?)?(?P<sign>{SIGN})\s*$|(?P<code2>{CODE})\)?[\s:.]*(?:\(|[-\u2013\u2014]\s)?\s*$"
     rf"|(?:(?P<abbreviation>{ABBREVIATION})|(?P<name>{NAME}))[\s:]*\(?\s*$"
 )
 _AFTER = re.compile(
     rf"{_TAIL}(?:(?P<sign>{SIGN})\s*)?\(?(?P<code>{CODE})"
     rf"|{_TAIL}\$\s*\(?(?P<country>{COUNTRY})"
-    rf"|{_TAIL}\(?(?:(?P<abbreviation>{ABBREVIATION_AFTER})|(?P<name>{NAME})|(?P<sign2>{SIGN}))"
+    rf"|{_TAIL}\(?(?:(?P<abbreviation>{ABBREVIATION_AFTER})|(?P<name>{NAME_AFTER})|(?P<sign2>{SIGN}))"
 )
 #: The country of a dollar before the number: "$950 CAN".
 _DOLLARS_COUNTRY = re.compile(rf"{_TAIL}\(?(?P<country>{COUNTRY})")
 _RAND = re.compile(r"(?:^|[\s(:,;])(?P<sign>R)\s?$")
-#: Highest distance of a currency from its number (characters).
+#: Highest distance of a currency before its number, and of the end of one after it (characters).
 MAX_DISTANCE = 28
+MAX_DISTANCE_AFTER = 50
 #: A model's name in capitals before its number ("HD 600", "K 701"), but not "VB 1 200" (German: or
 #: best offer) nor a word for an asking price in capitals.
 _MODEL = re.compile(
@@ -114,8 +123,9 @@ class Amount:
         ]
         named = [currencies.resolve(word, site) for word in (*codes, *others) if word]
         plain = [word for word in others if word]
-        if not any(codes) and len(named) > 1 and plain[0] in currencies.SHARED and named[1]:
-            return named[1]
+        if not any(codes) and len(named) > 1 and plain[0] in currencies.SHARED:
+            # "$5,000 pesos" are no dollars; "$300 DT 990" has a model behind it.
+            return named[1] or (named[1] if plain[1] == _group(self.after, "name") else named[0])
         return named[0] if named else None
 
     def value(self, currency: str | None) -> Decimal | None:
@@ -175,7 +185,7 @@ def _numbers(text: str) -> Iterator[Amount]:
             before = _RAND.search(text, max(0, start - MAX_DISTANCE), start)
         if re.match(r"\s?%", text[end:]):
             continue
-        after = _AFTER.match(text, end, end + MAX_DISTANCE)
+        after = _AFTER.match(text, end, end + MAX_DISTANCE_AFTER)
         if _group(before, "sign") == "$" and (after is None or not _group(after, "code")):
             after = _DOLLARS_COUNTRY.match(text, end, end + MAX_DISTANCE) or after
         yield Amount(
@@ -219,7 +229,7 @@ def _joins(power: re.Match[str], gap: str, digits: str) -> bool:
 
 def _belongs_to_first(text: str, one: Amount, other: Amount) -> bool:
     at_one = not text[one.end].isspace()
-    at_other = not text[other.start - 1].isspace()
+    at_other = text[other.start - 1] != "(" and not text[other.start - 1].isspace()
     if at_one != at_other:
         return at_one
     is_code = _group(one.after, "code", "name", "abbreviation") is not None

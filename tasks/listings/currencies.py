@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 from price_parser.parser import CURRENCY_CODES  # type: ignore[attr-defined]
 
+from tasks.listings.currency_names import FULL_NAMES, LAST_WORDS
+
 #: A currency is named, but it is not known which.
 UNKNOWN = ""
 #: Codes that listings also write in lower case.
@@ -85,19 +87,15 @@ AFTER = dict.fromkeys(
 #: Names in any case, with or without an s at the end.
 NAMES = {
     "euro": "EUR", "pound": "GBP", "quid": "GBP", "yen": "JPY", "yuan": "CNY", "renminbi": "CNY",
-    "rupee": "INR", "indian rupee": "INR", "pakistani rupee": "PKR", "rupiah": "IDR", "ringgit": "MYR",
+    "rupee": "INR", "rupiah": "IDR", "ringgit": "MYR",
     "baht": "THB", "zloty": "PLN", "zlotych": "PLN", "złoty": "PLN", "złotych": "PLN", "koruna": "CZK",
     "korun": "CZK", "forint": "HUF", "kronor": "SEK", "krona": "SEK", "kroner": UNKNOWN,
-    "swiss franc": "CHF", "franken": "CHF", "franc": UNKNOWN, "peso": UNKNOWN, "reai": "BRL",
+    "franken": "CHF", "franc": UNKNOWN, "peso": UNKNOWN, "reai": "BRL",
     "ruble": "RUB", "rouble": "RUB", "рублей": "RUB", "рубля": "RUB", "рубль": "RUB", "hryvnia": "UAH",
     "гривень": "UAH", "lira": "TRY", "shekel": "ILS", "sheqel": "ILS", "dirham": UNKNOWN,
     "riyal": UNKNOWN, "dinar": UNKNOWN, "rand": "ZAR", "naira": "NGN", "taka": "BDT", "leva": "BGN",
-    "bitcoin": UNKNOWN, "buck": "USD", "dollar": "USD", "us dollar": "USD", "american dollar": "USD",
-    "canadian dollar": "CAD", "canadian": "CAD", "australian dollar": "AUD", "aussie dollar": "AUD",
-    "australian": "AUD", "aussie": "AUD", "american": "USD",
-    "new zealand dollar": "NZD", "nz dollar": "NZD", "singapore dollar": "SGD", "sing dollar": "SGD",
-    "hong kong dollar": "HKD", "hk dollar": "HKD", "taiwan dollar": "TWD", "mexican peso": "MXN",
-    "philippine peso": "PHP",
+    "bitcoin": UNKNOWN, "buck": "USD", "dollar": "USD", "canadian": "CAD", "australian": "AUD",
+    "aussie": "AUD", "american": "USD", **FULL_NAMES,
 }  # fmt: skip
 #: Other currencies that share a spelling.
 SHARED = {
@@ -116,6 +114,12 @@ SHARED = {
     "Db": "STN", "Rf": "MVR", "Le": "SLE", "Ar": "MGA", "ƒ": "ANG AWG XCG",
     "₡": "SVC", "C$": "NIO", "₩": "KPW", "lei": "MDL", "Lei": "MDL",
 }  # fmt: skip
+#: Names after a number that are no other word there: of one currency its own ("500 tenge").
+NAMES_AFTER = {
+    word: codes if len(codes) == 3 else "KRW" if word == "won" else UNKNOWN
+    for word, codes in LAST_WORDS.items() if word not in NAMES
+}  # fmt: skip
+SHARED |= {word: LAST_WORDS[word] for word in NAMES_AFTER}
 #: Only directly before a number.
 RAND = "R"
 _SAME = {"\uff04": "$", "\uffe1": "£", "\uffe5": "¥", "Kr": "kr", "rs": "Rs"}
@@ -129,7 +133,14 @@ def resolve(spelling: str, site: str | None) -> str:
     if plain == RAND:
         return "ZAR"
     upper, name = plain.upper(), plain.lower().removesuffix("(s)").removesuffix("s")
-    for known, key in ((LETTERS, plain), (AFTER, plain), (SIGNS, plain), (SIGNS, upper), (NAMES, name)):
+    for known, key in (
+        (LETTERS, plain),
+        (AFTER, plain),
+        (SIGNS, plain),
+        (SIGNS, upper),
+        (NAMES, name),
+        (NAMES_AFTER, name),
+    ):
         if key in known:
             return site if site and site in SHARED.get(key, "").split() else known[key]
     return upper if upper in CODES else UNKNOWN
@@ -159,4 +170,6 @@ CODE = rf"(?<![A-Za-z])(?:(?i:{'|'.join(COMMON)})|{'|'.join(CODES[len(COMMON) :]
 ABBREVIATION = rf"(?<!{_LETTER})(?:{_either(LETTERS)})(?!{_LETTER})\.?"
 #: After a number.
 ABBREVIATION_AFTER = rf"(?:{ABBREVIATION}|(?:{_either(AFTER)})(?![^\W_]))"
-NAME = rf"(?<![A-Za-z])(?i:(?:{_either(NAMES)})(?:s|\(s\))?)(?!{_LETTER})"
+_PLURAL = rf"(?:s|\(s\))?(?!{_LETTER}|['\u2019]\w)"
+NAME = rf"(?<![A-Za-z])(?i:(?:{_either(NAMES)}){_PLURAL})"
+NAME_AFTER = rf"(?<![A-Za-z])(?i:(?:{_either({**NAMES, **NAMES_AFTER})}){_PLURAL})"

@@ -26,6 +26,15 @@ MAX_LENGTH = 300
 #: Highest ratio of the ends of a range.
 MAX_RANGE_RATIO = 10
 
+#: Signs that point to what follows: arrows and triangles to the right or down.
+_ARROWS = "".join(
+    one
+    for one in map(chr, (*range(0x2190, 0x2C00), *range(0x1F800, 0x1F900)))
+    if re.search(
+        r"^(?!.*LEFT).*(?:RIGHTWARDS|RIGHT-POINTING|DOWNWARDS|SOUTH EAST)", unicodedata.name(one, "")
+    )
+)
+
 EXTRA, OLD, SOLD, PLAIN, ASKED = range(5)
 _WORDS = re.compile(
     r"\b(?:"
@@ -37,12 +46,12 @@ _WORDS = re.compile(
     r"|(?P<sold>sold\s+(?:for|at))"
     r"|(?P<asked>now|asking|asks?|price|reduced\s+to|dropped\s+to|lowered\s+to|down\s+to|only|jetzt"
     r"|nur|sale|sell(?:ing)?\s+(?:for|at)|vh?b|obo|listed\s+at|want(?:ing)?))\b"
-    r"|(?P<plus>[+]\s*$)|(?P<arrow>(?:->|=>|>|[\u2192\u21d2\u279c\u27a1\u2794\u00bb])\s*$)",
+    r"|(?P<plus>[+]\s*$)|(?P<arrow>(?:->|=>|>|\u00bb|[" + re.escape(_ARROWS) + r"])\s*$)",
     re.IGNORECASE,
 )
 #: Words after an amount.
 _WORDS_AFTER = re.compile(
-    r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b|new\s*$)"
+    r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b|(?:new|neu)\s*$)"
     r"|(?P<extra>(?:for\s+)?(?:shipping|postage|versand)\b(?!\s+(?:is\s+)?(?:incl|paid|free)))"
     r"|(?P<asked>(?:asking|obo|ono|firm)\b))",
     re.IGNORECASE,

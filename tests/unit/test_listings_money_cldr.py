@@ -9,7 +9,7 @@ from babel import Locale, localedata, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.listings import currencies, money
+from tasks.listings import currencies, currency_names, money
 
 pytestmark = pytest.mark.outside(18)
 
@@ -68,3 +68,15 @@ def test_every_code_of_iso_is_read_beside_an_amount(code: str, amount: Decimal) 
         f"{code}: {amount:,}",
     ):
         assert money.parse(text, "XXX") == money.Money(amount, code), text
+
+
+@given(st.sampled_from(sorted(currency_names.NAMES_BY_CODE)), st.integers(1, 9_999_999))
+def test_the_english_name_of_a_currency_after_an_amount_is_read_as_it(code: str, amount: int) -> None:
+    text = numbers.format_currency(amount, code, locale="en", format_type="name")
+    assert money.parse(text, "XXX") == money.Money(Decimal(amount), code), text
+
+
+@pytest.mark.parametrize("word", ["rials", "pesos", "shillings", "manat", "francs"])
+def test_a_name_that_several_currencies_share_is_never_taken_for_the_sites(word: str) -> None:
+    for text in (f"500 {word}", f"$500 {word}"):
+        assert money.parse(text, "USD") == money.Money(Decimal(500), None, is_unknown=True), text
