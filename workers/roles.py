@@ -136,7 +136,7 @@ _GRANTS = (
     "revoke all on schema console from public, viewer, operator, service, console",
     "revoke all on all tables in schema console from public, viewer, operator, service, console",
     "grant usage on schema console to console",
-    "grant select on console.person to console",
+    "grant select on console.person, alembic_version to console",
     "grant update (password) on console.person to console",
     "grant insert, update, delete, select on console.session, console.api_token to console",
     "grant insert, update, delete, select on console.login_attempt to console",

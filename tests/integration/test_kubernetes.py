@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,36 @@ def test_probes_tell_apart_started_alive_and_ready(name: str) -> None:
     assert started["failureThreshold"] * started["periodSeconds"] >= 60
 
 
+def test_what_reads_the_database_waits_for_the_migrate_job() -> None:
+    waiting = {
+        name
+        for name, pod in PODS.items()
+        for one in pod.get("initContainers", [])
+        if one["args"] == ["python", "-m", "workers.migrate", "--wait"]
+    }
+    # Flower reads the broker alone, and the Job is what the others wait for.
+    assert waiting == PODS.keys() - {"flower", "migrate"}
+
+
+def test_the_page_makes_the_namespace_and_every_secret_that_pods_name_from_files_of_make_env() -> None:
+    page = (ROOT / "docs" / "production.md").read_text().replace("\\\n", " ")
+    made = re.findall(r"create secret generic (\S+) (.*)", page)
+    mounted = {
+        volume["secret"]["secretName"]
+        for pod in PODS.values()
+        for volume in pod["volumes"]
+        if "secret" in volume
+    }
+    assert {name for name, _ in made} == mounted | {"watchkeeper-scaler"}
+    assert page.index("kubectl apply -f deploy/kubernetes/namespace.yaml") < page.index("create secret")
+    written = set(re.findall(r"^put (\S+)", (ROOT / "deploy" / "make-env").read_text(), re.MULTILINE))
+    known = {f"WATCHKEEPER_{name.upper()}" for name in Settings.model_fields} | {"FLOWER_BASIC_AUTH"}
+    for _, words in made:
+        for key, file in re.findall(r"--from-file=(\w+)=secrets/(\S+)", words):
+            assert key in known
+            assert file in written
+
+
 def test_workers_may_finish_their_longest_call() -> None:
     (longest,) = [
         bound.le
@@ -166,6 +197,19 @@ def test_only_named_traffic_comes_in_and_workers_alone_call_out() -> None:
 def test_a_wait_for_migrate_ends_when_the_database_is_up_to_date(database: Any) -> None:
     from workers import migrate
 
+    assert migrate.main(["--wait"]) == 0
+
+
+def test_the_consoles_login_may_wait_for_migrate(
+    database: Any, login: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.postgres import forget_caches
+    from workers import migrate
+
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", login("console"))
+    forget_caches()
+    # Refused, it would ask again for ever.
+    monkeypatch.setattr(migrate.time, "sleep", lambda _: pytest.fail("may not read the revision"))
     assert migrate.main(["--wait"]) == 0
 
 
