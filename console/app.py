@@ -10,6 +10,7 @@ from urllib.parse import quote
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
@@ -18,13 +19,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from console import api, health, login, pages
+from console import api, login, pages
 from console.access import API, LoginNeeded, config_of
 from console.config import Config
 from console.database import Database
 from console.refusals import Refusal, Refused, refusal_of
 from console.security.guard import Guard
-from console.templating import STATIC, rendered
+from console.templating import STATIC, address, rendered
 
 log = structlog.stdlib.get_logger("console")
 
@@ -56,7 +57,7 @@ def create_app(config: Config | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.config = given
     app.state.database = Database(given.database_url)
-    for module in (health, login, api):
+    for module in (login, api):
         app.include_router(module.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", Static(directory=STATIC))
@@ -87,10 +88,12 @@ def _handle_errors(app: FastAPI) -> None:
     def _(request: Request, _: Exception) -> Response:
         return answer(request, Refusal(422, "a text holds half of a character"))
 
+    @app.exception_handler(ValidationError)
     @app.exception_handler(RequestValidationError)
-    def _(request: Request, error: RequestValidationError) -> Response:
+    def _(request: Request, error: ValidationError | RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        place = [str(part) for part in first["loc"]]
+        where = ".".join(place[1:] or place)
         return answer(request, Refusal(422, f"{where}: {first['msg']}", column=where))
 
     @app.exception_handler(HTTPException)
@@ -120,8 +123,7 @@ def _ask_to_log_in(request: Request) -> Response:
     if request.url.path.startswith(API):
         refusal = Refusal(401, "a login is needed", hint="Authorization: Bearer wk_…")
         return answer(request, refusal, {"www-authenticate": "Bearer"})
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    to = f"/login?next={quote(asked)}" if request.method == "GET" else "/login"
+    to = f"/login?next={quote(address(request))}" if request.method == "GET" else "/login"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"hx-redirect": "/login"})
     return RedirectResponse(to, 303)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.queries import tables
+from console.rows import Column
 from console.words import number, title
 from workers.text.words import duration_words
 
@@ -234,7 +234,7 @@ def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[F
 _NUMBERS = frozenset({"integer", "bigint", "smallint", "numeric", "double precision", "real"})
 
 
-def column_field(column: tables.Column, value: Any, choices: Sequence[tuple[str, str]] = ()) -> Field:
+def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] = ()) -> Field:
     """The field of a column, by its type; ``value`` as text or as the driver gives it."""
     kind = "text"
     if choices:

@@ -1,4 +1,4 @@
-"""Logging in and out, and what people do about themselves: password and API tokens."""
+"""What needs no login: `/live`, `/ready`, logging in and out; and what people do about themselves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Request
-from sqlalchemy import Connection, select, update
-from starlette.responses import RedirectResponse, Response
+from sqlalchemy import Connection, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console.access import Visit, config_of, database_of
 from console.config import LOOPBACK
+from console.database import act_as
 from console.refusals import Refused, attempt
 from console.security import attempts, credentials, passwords
 from console.security.people import Person
@@ -27,6 +29,24 @@ def _slot() -> None:
 
 
 Slot = Depends(_slot, max_concurrency=8)
+
+
+@router.get("/live")
+async def live() -> Response:
+    return PlainTextResponse("live\n")
+
+
+@router.get("/ready")
+def ready(request: Request) -> Response:
+    """Whether pages can be served: Postgres answers and lets us act for people."""
+    try:
+        with database_of(request).transaction() as connection:
+            connection.execute(select(Person.name).limit(1))
+            act_as(connection, "viewer", "", "console")
+            connection.execute(text("select from pause_switch"))
+    except SQLAlchemyError:
+        return PlainTextResponse("unready\n", 503)
+    return PlainTextResponse("ready\n")
 
 
 @router.get("/login")

@@ -6,118 +6,184 @@ The database checks every value and who may write it; names of tables and column
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import (
+    Connection,
+    Text,
+    cast,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    table,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
 
-from console.queries.tables import Table, described, owned
+from console import sql
+from console.queries.lists import Asked, Piece, cut, decode
 from console.refusals import refuse
+from console.sql import Row
+from workers.cli.output import plain
+from workers.installation.domains import domains
+from workers.roles import PEOPLE
 
 Values = Mapping[str, Any]
 T = TypeVar("T")
-#: What identifies one state of a row: the revision, or the hash of all its columns.
-ETAG = "md5(to_jsonb(t)::text)"
-_OF_REVISION = "t.revision::text"
+ALL = text("*")
+
+
+class Named(UserDefinedType[Any]):
+    """A type by the name that the catalog gives it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    nullable: bool
+    preset: str | None
+    #: Numbered by the database.
+    numbered: bool
+    comment: str | None
+    in_key: bool
+
+    def given(self, value: Any) -> Any:
+        """The expression of a value, which Postgres reads from text."""
+        written = literal(_written(value), Text)
+        if not self.type.endswith("[]") or value is None:
+            return cast(written, Named(self.type))
+        # Given as JSON, so that an element may hold anything.
+        elements = select(func.jsonb_array_elements_text(cast(written, JSONB)))
+        return cast(func.array(elements.scalar_subquery()), Named(self.type))
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: dict[str, Column]
+
+    @property
+    def key(self) -> list[str]:
+        return [one.name for one in self.columns.values() if one.in_key]
+
+    @cached_property
+    def core(self) -> Any:
+        return table(self.name, *map(column, self.columns))
+
+    @property
+    def etag(self) -> Any:
+        """What identifies one state of a row: the revision, or the hash of all its columns."""
+        core = self.core
+        if "revision" in self.columns:
+            return cast(core.c.revision, Text).label("etag")
+        return func.md5(cast(func.to_jsonb(core.table_valued()), Text)).label("etag")
+
+    def given(self, values: Values) -> dict[str, Any]:
+        """Values by column; refused when there is no such column."""
+        if unknown := sorted(set(values) - set(self.columns)):
+            known, first = ", ".join(self.columns), unknown[0]
+            raise refuse(422, f"{self.name} has no column {first}", f"It has: {known}", first)
+        return {name: self.columns[name].given(value) for name, value in values.items()}
+
+    def at(self, key: Values) -> list[Any]:
+        """Conditions of the row with that key."""
+        if set(key) != set(self.key):
+            raise refuse(422, f"a row of {self.name} is known by {', '.join(self.key)}")
+        return [self.core.c[name] == value for name, value in self.given(key).items()]
+
+
+@cache
+def owned() -> dict[str, str]:
+    """Tables that people own → what an operator may do there."""
+    return {**PEOPLE, **{name: may for one in domains().values() for name, may in one.tables.items()}}
+
+
+_known: dict[str, Table] = {}
 
 
 def table_of(connection: Connection, name: str) -> Table:
+    """The table's columns; kept, since the schema does not change under a running program."""
     if name not in owned():
         raise refuse(404, f"people own no table {name}")
-    return described(connection, name)
+    if name not in _known:
+        rows = sql.rows(connection, "tables.columns", name=name)
+        _known[name] = Table(name, {row["name"]: Column(**row) for row in rows})
+    return _known[name]
 
 
-def get(connection: Connection, name: str, key: Values) -> RowMapping | None:
-    table = table_of(connection, name)
-    where, given = _where(table, key)
-    asked = text(f"select {_etag(table)} as etag, t.* from {_quoted(name)} t where {where}")  # noqa: S608
-    return connection.execute(asked, given).mappings().one_or_none()
+def get(connection: Connection, name: str, key: Values) -> Row | None:
+    of = table_of(connection, name)
+    return sql.first(connection, select(of.etag, ALL).select_from(of.core).where(*of.at(key)))
 
 
-def listed(
-    connection: Connection,
-    name: str,
-    limit: int,
-    after: Values | None = None,
-    where: Values | None = None,
-) -> Sequence[RowMapping]:
-    """Rows in the order of their key; one more than ``limit`` if there are."""
-    table = table_of(connection, name)
-    conditions, given = ["true"], {"limit": limit + 1}
-    if where:
-        some, values = _equals(table, where, "w")
-        conditions.append(some)
-        given |= values
-    if after:
-        columns = ", ".join(f"t.{_quoted(one)}" for one in table.key)
-        marks = ", ".join(_cast(table, one, f"a{place}") for place, one in enumerate(table.key))
-        conditions.append(f"({columns}) > ({marks})")
-        given |= {f"a{place}": _written(after[one]) for place, one in enumerate(table.key)}
-    order = ", ".join(f"t.{_quoted(one)}" for one in table.key)
-    statement = (
-        f"select {_etag(table)} as etag, t.* from {_quoted(name)} t where {' and '.join(conditions)}"  # noqa: S608
-        f" order by {order} limit :limit"
-    )
-    return connection.execute(text(statement), given).mappings().all()
+def listed(connection: Connection, name: str, asked: Asked) -> Piece:
+    """Rows in the order of their key."""
+    of = table_of(connection, name)
+    columns = [of.core.c[one] for one in of.key]
+    wanted = select(of.etag, ALL).select_from(of.core).order_by(*columns).limit(asked.limit + 1)
+    if place := decode(asked.cursor, *[str | float] * len(columns)):
+        given = of.given(dict(zip(of.key, place, strict=True)))
+        wanted = wanted.where(tuple_(*columns) > tuple_(*given.values()))
+    return cut(sql.rows(connection, wanted), asked.limit, *of.key)
 
 
-def insert_row(connection: Connection, name: str, values: Values) -> RowMapping:
-    table = table_of(connection, name)
-    _check(table, values)
-    columns = ", ".join(map(_quoted, values))
-    marks = ", ".join(_cast(table, one, f"v{place}") for place, one in enumerate(values))
-    body = f"({columns}) values ({marks})" if values else "default values"
-    statement = f"insert into {_quoted(name)} as t {body} returning {_etag(table)} as etag, t.*"
-    given = {f"v{place}": _written(value) for place, value in enumerate(values.values())}
-    return connection.execute(text(statement), given).mappings().one()
+def insert_row(connection: Connection, name: str, values: Values) -> Row:
+    of = table_of(connection, name)
+    made = insert(of.core).values(of.given(values)).returning(of.etag, ALL)
+    return present(sql.first(connection, made), name, values)
 
 
 def update_row(
     connection: Connection, name: str, key: Values, values: Values, etag: str | None = None
-) -> RowMapping:
+) -> Row:
     """Edit a row; with ``etag`` only if nobody has edited it since."""
-    table = table_of(connection, name)
-    _check(table, values)
-    where, given = _where(table, key)
-    _require(connection, table, key, etag)
-    if not values:
+    of = table_of(connection, name)
+    given = of.given(values)
+    _require(connection, of, key, etag)
+    if not given:
         return present(get(connection, name, key), name, key)
-    sets = ", ".join(
-        f"{_quoted(one)} = {_cast(table, one, f'v{place}')}" for place, one in enumerate(values)
-    )
-    given |= {f"v{place}": _written(value) for place, value in enumerate(values.values())}
-    statement = (
-        f"update {_quoted(name)} t set {sets} where {where} returning {_etag(table)} as etag, t.*"  # noqa: S608
-    )
-    return present(connection.execute(text(statement), given).mappings().one_or_none(), name, key)
+    edited = update(of.core).where(*of.at(key)).values(given).returning(of.etag, ALL)
+    return present(sql.first(connection, edited), name, key)
 
 
 def delete_row(connection: Connection, name: str, key: Values, etag: str | None = None) -> None:
-    table = table_of(connection, name)
-    where, given = _where(table, key)
-    _require(connection, table, key, etag)
-    done = connection.execute(text(f"delete from {_quoted(name)} t where {where}"), given)  # noqa: S608
+    of = table_of(connection, name)
+    _require(connection, of, key, etag)
+    done = connection.execute(delete(of.core).where(*of.at(key)))
     present(done.rowcount or None, name, key)
 
 
-def _require(connection: Connection, table: Table, key: Values, etag: str | None) -> None:
+def _require(connection: Connection, of: Table, key: Values, etag: str | None) -> None:
     """Lock the row and compare; 412 when it is not the one that was read."""
     if etag is None:
         return
-    where, given = _where(table, key)
-    statement = f"select {_etag(table)} from {_quoted(table.name)} t where {where} for update"  # noqa: S608
-    found = connection.execute(text(statement), given).scalar_one_or_none()
-    present(found, table.name, key)
-    if str(found) != etag:
-        raise refuse(
-            412, f"{table.name} {named(key)} was changed meanwhile", "Read it again, then edit that."
-        )
+    locked = select(of.etag).where(*of.at(key)).with_for_update()
+    found = present(connection.execute(locked).scalar_one_or_none(), of.name, key)
+    if found != etag:
+        what = f"{of.name} {named(key)} was changed meanwhile"
+        raise refuse(412, what, "Read it again, then edit that.")
 
 
 def named(key: Values) -> str:
-    return " / ".join(str(one) for one in key.values())
+    return " / ".join(map(str, key.values()))
 
 
 def present(found: T | None, name: str, key: Values) -> T:
@@ -127,56 +193,8 @@ def present(found: T | None, name: str, key: Values) -> T:
     return found
 
 
-def _check(table: Table, values: Values) -> None:
-    unknown = sorted(set(values) - set(table.columns))
-    if unknown:
-        known = ", ".join(table.columns)
-        raise refuse(422, f"{table.name} has no column {unknown[0]}", f"It has: {known}", unknown[0])
-
-
-def _where(table: Table, key: Values) -> tuple[str, dict[str, Any]]:
-    if set(key) != set(table.key):
-        raise refuse(422, f"a row of {table.name} is known by {', '.join(table.key)}")
-    return _equals(table, key, "k")
-
-
-def _equals(table: Table, values: Values, prefix: str) -> tuple[str, dict[str, Any]]:
-    _check(table, values)
-    parts = [
-        f"t.{_quoted(one)} = {_cast(table, one, f'{prefix}{place}')}"
-        for place, one in enumerate(values)
-    ]
-    given = {f"{prefix}{place}": _written(value) for place, value in enumerate(values.values())}
-    return " and ".join(parts), given
-
-
-def _etag(table: Table) -> str:
-    return _OF_REVISION if table.has_revision else ETAG
-
-
-def _cast(table: Table, column: str, mark: str) -> str:
-    kind = table.columns[column].type
-    if kind.endswith("[]"):
-        # Given as JSON, so that an element may hold anything.
-        one = f"jsonb_array_elements_text(cast(:{mark} as jsonb))"
-        return (
-            f"case when cast(:{mark} as text) is not null then cast(array(select {one}) as {kind}) end"
-        )
-    return f"cast(:{mark} as {kind})"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""').replace(":", r"\:") + '"'
-
-
-def _written(value: Any) -> Any:
+def _written(value: Any) -> str | None:
     """A value as text that Postgres reads; null stays null."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds()} seconds"
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return json.dumps(value) if isinstance(value, bool | list | dict) else str(plain(value))

@@ -1,21 +1,33 @@
-"""Jinja2 as all pages use it: escaped always, no value without a name."""
+"""Jinja2 as all pages use it: escaped always, no value without a name; and what templates may use."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from console import filters
+from console import pictures, words
 from console.access import VisitOf
+from console.queries import strip
+from console.refusals import Refusal
+from workers.text.words import count_words
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+#: Address and name of each page, in the order of the menu.
+PAGES = [
+    ("/" if name == "Dashboard" else f"/{name.lower()}", name)
+    for name in ("Dashboard", "Schedules", "Runs", "Budgets", "Workers", "Watches", "Changes")
+]
 
 
 @cache
@@ -27,9 +39,49 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["asset"] = asset
-    filters.install(made)
+    made.filters |= {
+        "exact": words.exact, "number": words.number, "took": words.took, "pretty": pretty,
+        "heading": words.title, "span": words.span,
+    }  # fmt: skip
+    made.tests |= {
+        "link": is_link,
+        "forever": words.is_forever,
+        "moment": lambda value: isinstance(value, datetime),
+    }
+    made.globals |= {
+        "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
+        "look": words.state_look, "plural": count_words, "query": query, "strip24": pictures.strip,
+        "points": pictures.line, "shares": pictures.shares, "pages": PAGES, "address": address,
+        "parts_of": parts_of, "current_strip": _strip_of,
+    }  # fmt: skip
+    # Macros that every template may use, also when one block of it is drawn alone.
+    macros = {"m": "macros", "panels": "panels", "f": "fields", "changed": "changed", "w": "when"}
+    for name, file in macros.items():
+        made.globals[name] = made.get_template(f"{file}.html").module
     return made
+
+
+def render(
+    visit: VisitOf,
+    template: str,
+    status_code: int = 200,
+    *,
+    refusal: Refusal | None = None,
+    **context: Any,
+) -> Response:
+    """A page for the person who is logged in, or its block ``live`` where that is fetched again."""
+    given = {"person": visit.person, "visit": visit, "refusal": refusal, **context}
+    status_code = refusal.status if refusal else status_code
+    return rendered(visit.request, template, status_code, **given)
+
+
+def rendered(request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
+    """A page, also for nobody in particular (``person`` is None)."""
+    given = {"person": None, "request": request, "path": request.url.path, **context}
+    made = environment().get_template(template)
+    if "hx-request" in request.headers and "live" in made.blocks:
+        return HTMLResponse("".join(made.blocks["live"](made.new_context(given))), status_code)
+    return HTMLResponse(made.render(given), status_code)
 
 
 @cache
@@ -39,12 +91,49 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={digest[:16]}"
 
 
-def render(visit: VisitOf, template: str, status_code: int = 200, **context: Any) -> Response:
-    """A page for the person who is logged in."""
-    return rendered(visit.request, template, status_code, person=visit.person, visit=visit, **context)
+def address(request: Request) -> str:
+    """The page's own address, for its live parts."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def rendered(request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
-    """A page, also for nobody in particular (``person`` is None)."""
-    given = {"person": None, "request": request, "path": request.url.path, **context}
-    return HTMLResponse(environment().get_template(template).render(given), status_code)
+def is_link(value: Any) -> bool:
+    """Whether a text may become a link: http and https only."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        return False
+    return parts is not None and value.startswith(("http://", "https://")) and bool(parts.netloc)
+
+
+def query(parameters: dict[str, Any], **changes: Any) -> str:
+    """A query string with some parameters changed; empty ones are left out."""
+    kept = {**parameters, **changes}
+    pairs = [(name, value) for name, value in kept.items() if value not in (None, "", False, [])]
+    return "?" + urlencode(pairs, doseq=True) if pairs else "?"
+
+
+def pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def parts_of(row: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Column, value before and after of each column that changed; options one by one."""
+    found: list[tuple[str, Any, Any]] = []
+    for column, before, after in _differing(row["old"] or {}, row["new"] or {}):
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += [(f"{column}.{name}", *values) for name, *values in _differing(before, after)]
+        elif column not in {"revision", "updated_at", "updated_by"}:
+            found.append((column, before, after))
+    return found
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    both = [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
+    return [one for one in both if one[1] != one[2]]
+
+
+def _strip_of(visit: VisitOf | None) -> strip.Strip | None:
+    """The strip; on the page of an account, which reads as nobody, as it was last."""
+    if visit is None or visit.request.url.path.startswith("/account"):
+        return strip.last()
+    return strip.current(visit.connection)

@@ -23,14 +23,14 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
-from console import filters
 from console.access import Visit, VisitOf
 from console.app import create_app
 from console.config import Config
-from console.pages import layout
+from console.pages.layout import Form, word
 from console.refusals import refuse
 from console.serving import server_of
-from console.templating import environment
+from console.sql import rows
+from console.templating import PAGES, environment, render
 from workers import logs
 from workers.settings import settings
 
@@ -89,8 +89,8 @@ _last: list[Fault] = []
 @router.get("")
 def page(visit: Visit) -> Response:
     connection = visit.connection
-    upstreams = layout.dicts(connection.execute(_UPSTREAMS))
-    return layout.page(
+    upstreams = rows(connection, _UPSTREAMS)
+    return render(
         visit,
         "break.html",
         upstreams=[{**one, "judged": _judged(one["base_url"])} for one in upstreams],
@@ -127,7 +127,7 @@ def _judged(base_url: str) -> dict[str, Any] | None:
 
 
 @router.post("/{what}")
-def strike(visit: Visit, what: str, form: layout.Form) -> Response:
+def strike(visit: Visit, what: str, form: Form) -> Response:
     if not visit.person.may_write:
         raise refuse(403, "a viewer breaks nothing")
     if what in {"beat", "worker"}:
@@ -143,7 +143,7 @@ def strike(visit: Visit, what: str, form: layout.Form) -> Response:
         os.kill(_postmaster(), signal.SIGINT)
         _last.append(Fault("Postgres stopped; the sandbox starts it again", time.time()))
     elif what in ORDERS or what == "well":
-        _order(visit, layout.word(form, "upstream"), what)
+        _order(visit, word(form, "upstream"), what)
     else:
         raise refuse(404, f"nothing here breaks {what}")
     return RedirectResponse("/break", 303)
@@ -178,7 +178,7 @@ def main() -> int:
     made = environment()
     assert made.loader is not None
     made.loader = ChoiceLoader([made.loader, FileSystemLoader(Path(__file__).parent / "templates")])
-    made.globals["pages"] = lambda: (*filters.PAGES, ("/break", "Break"))
+    made.globals["pages"] = (*PAGES, ("/break", "Break"))
     app.state.database.check_login()
     server = server_of(app, config)
     server.run()

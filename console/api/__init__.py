@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from console.access import Visit
-from console.api import overview, runs, schedules, tables
+from console.api import others, schedules
 from console.api.shapes import Problem
 
 _WORDS = {
@@ -30,8 +30,8 @@ router = APIRouter(
     responses=_PROBLEMS,
     dependencies=[Security(HTTPBearer(auto_error=False, description="An API token: wk_…"))],
 )
-for _module in (schedules, runs, tables, overview):
-    router.include_router(_module.router)
+router.include_router(schedules.router)
+router.include_router(others.router)
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -1,174 +1,207 @@
-"""Schedules, and actions on many of them."""
+"""Schedules and actions on many of them; runs, their items, and what people asked of them."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from console import bulk, cursors, rows, writes
+from console import bulk, rows, sql, writes
 from console.access import Visit
 from console.api import shapes
-from console.api.once import Key, once
-from console.api.shapes import IfMatch, Page, Row
+from console.api.shapes import Once, Page, Row, Tag, requested
 from console.queries import runs, schedules
-from console.queries.schedules import Filter
+from console.queries.lists import Asked
+from console.queries.strip import capped
 from console.refusals import refuse
+from workers.ledger.states import RUN_STATES
 
-router = APIRouter(tags=["schedules"])
-KEY = "schedule"
-
-
-@router.get("/schedules")
-def list_schedules(visit: Visit, asked: Annotated[shapes.ScheduleFilter, Query()]) -> Page:
-    for given, known in ((asked.sort, schedules.SORTS), (asked.state, schedules.STATES)):
-        if given is not None and given not in known:
-            raise refuse(422, f'"{given}" is not known', f"One of {', '.join(known)}.")
-    chosen = Filter(asked.q, asked.state, asked.task, asked.queue, asked.upkeep)
-    after = cursors.decode(asked.cursor, 3)
-    which = schedules.choose(visit.connection, chosen)
-    found, last = schedules.page(visit.connection, which, asked.sort, asked.limit, after)
-    return Page(
-        items=[shapes.row(one) for one in found],
-        next=cursors.encode(*last) if last else None,
-        total=_total(which.count) if asked.count else None,
-    )
+router = APIRouter()
+of_schedules, of_runs = APIRouter(tags=["schedules"]), APIRouter(tags=["runs"])
 
 
-def _total(number: int) -> str:
-    most = schedules.MAX_COUNTED
-    return f"{most:,}+" if number > most else f"{number:,}"
+def _require(column: str, given: str | None, *known: str) -> None:
+    if given is not None and given not in known:
+        raise refuse(422, f'no {column} "{given}"', f"One of {', '.join(known)}.", column)
 
 
-@router.post("/schedules", status_code=201, response_model=Row)
+@of_schedules.get("/schedules")
+def list_schedules(visit: Visit, asked: Annotated[schedules.Filter, Query()]) -> Page:
+    _require("sort", asked.sort, *schedules.SORTS)
+    _require("state", asked.state, *schedules.STATES)
+    which = schedules.choose(visit.connection, asked)
+    total = capped(which.count, schedules.MAX_COUNTED) if asked.count else None
+    return shapes.page(schedules.page(visit.connection, which), total)
+
+
+@of_schedules.post("/schedules", status_code=201, response_model=Row)
 def create_schedule(visit: Visit, body: Row) -> Response:
-    made = writes.create_schedule(visit.connection, body)
-    return shapes.tagged(made, 201)
+    return shapes.tagged(writes.create_schedule(visit.connection, body), 201)
 
 
-@router.get("/schedules/{name}", response_model=Row)
+@of_schedules.get("/schedules/{name}", response_model=Row)
 def read_schedule(visit: Visit, name: str) -> Response:
     """Every column, how it went, and its next five due times; ETag is its revision."""
     writes.require_schedule(visit.connection, name)
-    row = rows.get(visit.connection, KEY, {"name": name})
-    status = schedules.one(visit.connection, name)
-    if row is None or status is None:
-        raise refuse(404, f'no schedule named "{name}"')
-    coming = [shapes.row(one) for one in schedules.next_runs(visit.connection, name)]
-    return shapes.tagged({**status, **row, "next_runs": coming})
+    key = {"name": name}
+    status = rows.present(schedules.one(visit.connection, name), "schedule", key)
+    row = rows.present(rows.get(visit.connection, "schedule", key), "schedule", key)
+    return shapes.tagged({**status, **row, "next_runs": schedules.next_runs(visit.connection, name)})
 
 
-@router.patch("/schedules/{name}", response_model=Row)
-def update_schedule(visit: Visit, name: str, body: Row, if_match: IfMatch = None) -> Response:
+@of_schedules.patch("/schedules/{name}", response_model=Row)
+def update_schedule(visit: Visit, name: str, body: Row, tag: Tag) -> Response:
     """Edit the columns given; a timing replaces the earlier one."""
-    made = writes.update_schedule(visit.connection, name, body, shapes.required(if_match))
-    return shapes.tagged(made)
+    return shapes.tagged(writes.update_schedule(visit.connection, name, body, tag))
 
 
-@router.delete("/schedules/{name}", status_code=204)
-def delete_schedule(visit: Visit, name: str, if_match: IfMatch = None) -> None:
+@of_schedules.delete("/schedules/{name}", status_code=204)
+def delete_schedule(visit: Visit, name: str, tag: Tag) -> None:
     """History stays under its name."""
-    writes.delete_schedule(visit.connection, name, shapes.required(if_match))
+    writes.delete_schedule(visit.connection, name, tag)
 
 
-@router.post("/schedules/{name}/copy", status_code=201, response_model=Row)
+@of_schedules.post("/schedules/{name}/copy", status_code=201, response_model=Row)
 def copy_schedule(visit: Visit, name: str, body: shapes.Copy) -> Response:
     """A disabled copy under a new name."""
     return shapes.tagged(writes.copy_schedule(visit.connection, name, body.name), 201)
 
 
-@router.post("/schedules/{name}/pause", response_model=Row)
+@of_schedules.post("/schedules/{name}/pause", response_model=Row)
 def pause(visit: Visit, name: str, body: shapes.Pause) -> Response:
     until = body.until.isoformat() if body.until else None
     return shapes.tagged(writes.pause(visit.connection, name, body.why, until))
 
 
-@router.post("/schedules/{name}/resume", response_model=Row)
+@of_schedules.post("/schedules/{name}/resume", response_model=Row)
 def resume(visit: Visit, name: str) -> Response:
     return shapes.tagged(writes.resume(visit.connection, name))
 
 
-@router.post("/schedules/{name}/run", status_code=202, response_model=shapes.Requested)
-def run_now(visit: Visit, name: str, body: shapes.RunNow, key: Key = None) -> Response:
+@of_schedules.post("/schedules/{name}/run", status_code=202, response_model=shapes.Requested)
+def run_now(visit: Visit, name: str, body: shapes.RunNow, once: Once) -> Response:
     """Run it now, by its overlap policy; the id of its run is known at once."""
-
-    def act() -> Row:
-        return requested(writes.run_now(visit.connection, name, body.why, body.options))
-
-    return once(visit, key, body.model_dump(), act)
+    return once(body, lambda: requested(writes.run_now(visit.connection, name, body.why, body.options)))
 
 
-@router.post("/schedules/{name}/backfill", status_code=202, response_model=Row)
-def backfill(visit: Visit, name: str, body: shapes.Backfill, key: Key = None) -> Response:
+@of_schedules.post("/schedules/{name}/backfill", status_code=202, response_model=Row)
+def backfill(visit: Visit, name: str, body: shapes.Backfill, once: Once) -> Response:
     """Run every due time of a range; a dry run says what it costs and when it would end."""
-    first, last = body.first.isoformat(), body.last.isoformat()
-
-    def act() -> Row:
-        return shapes.row(
-            writes.backfill(
-                visit.connection, name, first, last, body.overlap, why=body.why, dry_run=body.dry_run
-            )
-        )
-
-    return once(visit, None if body.dry_run else key, body.model_dump(), act)
+    given = body.model_dump(mode="json")
+    return once(body, lambda: writes.backfill(visit.connection, name, **given), dry_run=body.dry_run)
 
 
-@router.get("/schedules/{name}/next-runs")
+@of_schedules.get("/schedules/{name}/next-runs")
 def next_runs(visit: Visit, name: str, number: Annotated[int, Query(ge=1, le=100)] = 5) -> Page:
-    found = schedules.next_runs(visit.connection, name, number)
-    return Page(items=[shapes.row(one) for one in found])
+    return Page(items=schedules.next_runs(visit.connection, name, number))
 
 
-@router.get("/schedules/{name}/strip")
+@of_schedules.get("/schedules/{name}/strip")
 def strip_of(visit: Visit, name: str) -> Page:
     """Its last 24 runs, the oldest first."""
-    found = runs.strips(visit.connection, [name])[name]
-    return Page(items=[shapes.row(one) for one in found])
+    return Page(items=runs.strips(visit.connection, [name])[name])
 
 
-@router.post("/bulk/preview", response_model=Row)
+@of_schedules.post("/bulk/preview", response_model=Row)
 def preview(visit: Visit, body: shapes.Chosen) -> Row:
     """How many are chosen, how many would change, and the first of them."""
     return bulk.preview(visit.connection, body.which(), body.action)
 
 
-@router.post("/bulk", status_code=202, response_model=Row)
-def apply(visit: Visit, body: shapes.Bulk, key: Key = None) -> Response:
-    values = {
-        "why": body.why, "column": body.column, "value": body.value,
-        "until": body.until.isoformat() if body.until else None,
-    }  # fmt: skip
+@of_schedules.post("/bulk", status_code=202, response_model=Row)
+def apply(visit: Visit, body: shapes.Bulk, once: Once) -> Response:
+    given = body.model_dump(include={"why", "until", "column", "value"}, mode="json")
 
     def act() -> Row:
-        done = bulk.apply(visit.connection, body.which(), body.action, values, body.expected)
-        return {"operation": str(done[0]), "changed": done[1]}
+        done = bulk.apply(visit.connection, body.which(), body.action, given, body.expected)
+        return {"operation": done[0], "changed": done[1]}
 
-    return once(visit, key, body.model_dump(), act)
+    return once(body, act)
 
 
-@router.post("/bulk/{operation}/resume", status_code=202, response_model=Row)
+@of_schedules.post("/bulk/{operation}/resume", status_code=202, response_model=Row)
 def resume_operation(visit: Visit, operation: UUID) -> Row:
     """Resume exactly what that pause paused and nobody has touched since."""
     made, number = bulk.resume_operation(visit.connection, operation)
-    return {"operation": str(made), "changed": number}
+    return {"operation": made, "changed": number}
 
 
-@router.post("/pause-all", response_model=Row)
+@of_schedules.post("/pause-all", response_model=Row)
 def pause_all(visit: Visit, body: shapes.Why) -> Row:
-    return shapes.row(writes.pause_all(visit.connection, body.why))
+    return writes.pause_all(visit.connection, body.why)
 
 
-@router.post("/resume-all", response_model=Row)
+@of_schedules.post("/resume-all", response_model=Row)
 def resume_all(visit: Visit) -> Row:
-    return shapes.row(writes.resume_all(visit.connection))
+    return writes.resume_all(visit.connection)
 
 
-def requested(asked: shapes.Found) -> Row:
-    """A request, and where its run will be."""
-    run = asked["new_run_id"]
-    return {
-        "request": asked["id"],
-        "run_id": str(run) if run else None,
-        "run": f"/api/v1/runs/{run}" if run else None,
-    }
+@of_runs.get("/runs")
+def list_runs(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Page:
+    _require("state", asked.state, *runs.GROUPS, *RUN_STATES)
+    return shapes.page(runs.listed(visit.connection, asked))
+
+
+@of_runs.get("/runs/{run}", response_model=Row)
+def read_run(visit: Visit, run: UUID) -> Row:
+    """Everything about one: progress, what it waits for, options, result, failures grouped."""
+    found = sql.first(visit.connection, "runs.one", id=run)
+    if found is None:
+        raise refuse(404, "no such run")
+    return {**found, **runs.about(visit.connection, run)}
+
+
+class ItemFilter(Asked):
+    """Which items of a run."""
+
+    state: str | None = None
+
+
+@of_runs.get("/runs/{run}/items")
+def list_items(visit: Visit, run: UUID, asked: Annotated[ItemFilter, Query()]) -> Page:
+    return shapes.page(runs.items(visit.connection, run, asked.state, asked))
+
+
+@of_runs.post("/runs/{run}/stop", status_code=202, response_model=shapes.Requested)
+def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
+    """Waiting batches end at once, running ones at their next call."""
+
+    def act() -> Row:
+        return {**requested(writes.stop_run(visit.connection, run, body.why)), "run_id": run}
+
+    return once(body, act)
+
+
+@of_runs.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
+def retry(visit: Visit, run: UUID, body: shapes.RetryOne, once: Once) -> Response:
+    """Run it again with the same options: all of it, or its `failures` alone."""
+    given = body.model_dump()
+    return once(body, lambda: requested(writes.retry_run(visit.connection, run, **given)))
+
+
+@of_runs.post("/runs/retry", status_code=202, response_model=Row)
+def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
+    """The last failed run of each schedule, again; a dry run lists them."""
+
+    def act() -> Row:
+        given = {"since": body.since, "schedule": body.schedule}
+        found = sql.rows(visit.connection, "runs.last_failed", **given)
+        for one in found if not body.dry_run else ():
+            writes.retry_run(visit.connection, one["id"], body.why)
+        return {"dry_run": body.dry_run, "runs": found}
+
+    return once(body, act, dry_run=body.dry_run)
+
+
+@of_runs.get("/requests/{number}", response_model=Row)
+def read_request(visit: Visit, number: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Row:
+    """What was asked, and beat's answer."""
+    found = sql.first(visit.connection, "runs.request", number=number)
+    if found is None:
+        raise refuse(404, f"no request {number}")
+    return found
+
+
+router.include_router(of_schedules)
+router.include_router(of_runs)

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Header, Query
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from sqlalchemy import delete, func, literal_column, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from starlette.responses import JSONResponse, Response
 
-from console import cursors
-from console.queries.lists import Piece
-from console.queries.schedules import SORTS, STATES, Filter
+from console import sql
+from console.access import Visit
+from console.database import act_as
+from console.queries.lists import Asked, Piece
+from console.queries.schedules import Filter
 from console.refusals import refuse
+from console.security.people import IdempotencyKey as Kept
 from workers.cli.output import plain
 
-Row = dict[str, Any]
-#: A row as it was read.
-Found = Mapping[Any, Any]
-Limit = Annotated[int, Query(ge=1, le=100, description="Rows of a page")]
-Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=2000)]
-Name = Annotated[str, Query(max_length=200)]
-IfMatch = Annotated[str | None, Header(description="ETag of the row as it was read; * for any")]
+
+def value(found: Any) -> Any:
+    """A value for JSON: lengths of time in seconds, exact numbers as text."""
+    if isinstance(found, Mapping):
+        return {str(name): value(one) for name, one in found.items()}
+    return [value(one) for one in found] if isinstance(found, list | tuple) else plain(found)
+
+
+Row = dict[str, Annotated[Any, PlainSerializer(value)]]
+Listed = Annotated[Asked, Query()]
 
 
 class Body(BaseModel):
@@ -52,62 +62,23 @@ class Page(BaseModel):
     total: str | None = Field(default=None, description='How many, when asked: "37", or "1,000+"')
 
 
-class ScheduleFilter(BaseModel):
-    """Which schedules, in which order."""
-
-    q: str | None = Field(None, description="Part of name, title or note", max_length=200)
-    state: str | None = Field(None, description=", ".join(STATES))
-    task: str | None = None
-    queue: str | None = None
-    upkeep: bool | None = Field(None, description="false leaves upkeep out, true shows it alone")
-    sort: str = Field("need", description=", ".join(SORTS))
-    count: bool = Field(False, description="Say how many there are, counted up to 1,000")
-    limit: int = Field(50, ge=1, le=100, description="Rows of a page")
-    cursor: str | None = Field(None, description="`next` of the page before", max_length=2000)
-
-
-class RunFilter(BaseModel):
-    """Which runs."""
-
-    schedule: str | None = None
-    task: str | None = None
-    state: str | None = Field(None, description="A state, active or problem")
-    trigger: str | None = None
-    q: str | None = Field(None, description="Part of error or summary", max_length=200)
-    since: datetime | None = None
-    limit: int = Field(50, ge=1, le=100, description="Rows of a page")
-    cursor: str | None = Field(None, description="`next` of the page before", max_length=2000)
-
-
-class ChangeFilter(BaseModel):
-    """Which changes."""
-
-    table: str | None = None
-    name: str | None = None
-    by: str | None = None
-    since: datetime | None = None
-    operation: UUID | None = None
-    limit: int = Field(50, ge=1, le=100, description="Rows of a page")
-    cursor: str | None = Field(None, description="`next` of the page before", max_length=2000)
-
-
 class Why(Body):
-    why: str | None = Field(None, max_length=2000, description="For the audit and for others")
+    why: str | None = Field(default=None, max_length=2000, description="For the audit and for others")
 
 
 class Pause(Why):
-    until: datetime | None = Field(None, description="null: until somebody resumes it")
+    until: datetime | None = Field(default=None, description="null: until somebody resumes it")
 
 
 class RunNow(Why):
-    options: Row | None = Field(None, description="Options for this run only")
+    options: Row | None = Field(default=None, description="Options for this run only")
 
 
 class Backfill(Why):
     first: datetime = Field(description="First due time, included")
     last: datetime = Field(description="Last due time, included")
     overlap: str = "buffer_all"
-    dry_run: bool = Field(True, description="Only count runs, items and calls")
+    dry_run: bool = Field(default=True, description="Only count runs, items and calls")
 
 
 class Copy(Body):
@@ -115,7 +86,7 @@ class Copy(Body):
 
 
 class RetryOne(Why):
-    only_failed: bool = Field(False, description="Only the items that did not succeed")
+    only_failed: bool = Field(default=False, description="Only the items that did not succeed")
 
 
 class Retry(Why):
@@ -127,7 +98,7 @@ class Retry(Why):
 class Chosen(Body):
     """Schedules by their names, or all that pass a filter."""
 
-    names: list[str] | None = Field(None, max_length=10_000)
+    names: list[str] | None = Field(default=None, max_length=10_000)
     q: str | None = None
     state: str | None = None
     task: str | None = None
@@ -135,72 +106,98 @@ class Chosen(Body):
     action: str = Field(description="pause, resume, run, enable, disable or set")
 
     def which(self) -> Filter | list[str]:
-        given = (self.q, self.state, self.task, self.queue)
-        if (self.names is None) == (given == (None, None, None, None)):
+        given = self.model_dump(include={"q", "state", "task", "queue"}, exclude_none=True)
+        if (self.names is None) == (not given):
             raise refuse(422, "give names or a filter", "One of them, not both.", "names")
-        return self.names if self.names is not None else Filter(*given)
+        return self.names if self.names is not None else Filter.model_construct(**given)
 
 
 class Bulk(Chosen):
     why: str | None = None
     until: datetime | None = None
-    column: str | None = Field(None, description="set: the column")
-    value: Any = Field(None, description="set: its value for all")
+    column: str | None = Field(default=None, description="set: the column")
+    value: Any = Field(default=None, description="set: its value for all")
     expected: int | None = Field(
-        None, description="What the preview counted; another number is refused"
+        default=None, description="What the preview counted; another number is refused"
     )
 
 
 class Requested(BaseModel):
     request: int
-    run_id: UUID | None = Field(None, description="Id that the run will have")
-    run: str | None = Field(None, description="Where it can be read")
+    run_id: UUID | None = Field(default=None, description="Id that the run will have")
+    run: str | None = Field(default=None, description="Where it can be read")
 
 
-def row(found: Found) -> Row:
-    """A row for JSON: lengths of time in seconds, exact numbers as text."""
-    return {str(name): value(one) for name, one in found.items() if name != "etag"}
+def requested(asked: sql.Row) -> sql.Row:
+    """A request, and where its run will be."""
+    run = asked["new_run_id"]
+    return {"request": asked["id"], "run_id": run, "run": f"/api/v1/runs/{run}" if run else None}
 
 
-def value(found: Any) -> Any:
-    if isinstance(found, Mapping):
-        return row(found)
-    return [value(one) for one in found] if isinstance(found, list | tuple) else plain(found)
+def page(found: Piece, total: str | None = None) -> Page:
+    return Page(items=list(found.rows), next=found.next, total=total)
 
 
-def page(
-    found: Sequence[Found],
-    limit: int,
-    place: Callable[[Found], tuple[Any, ...]],
-) -> Page:
-    """A page of rows of which one more than ``limit`` were asked for."""
-    more = len(found) > limit
-    shown = [row(one) for one in found[:limit]]
-    return Page(items=shown, next=cursors.encode(*place(found[limit - 1])) if more else None)
-
-
-def piece(found: Piece) -> Page:
-    """A page of a list that is read piece by piece: it may hold few, and go on."""
-    return Page(
-        items=[row(one) for one in found.rows],
-        next=cursors.encode(*found.after) if found.after else None,
-    )
-
-
-def one(found: Found | None, missing: str) -> Row:
-    if found is None:
-        raise refuse(404, missing)
-    return row(found)
-
-
-def tagged(found: Found, status: int = 200) -> Response:
+def tagged(found: sql.Row, status: int = 200) -> Response:
     """A row with its ETag: the revision, or the hash of the row."""
     tag = found["etag"] if "etag" in found else found["revision"]
-    return JSONResponse(row(found), status, {"etag": f'"{tag}"'})
+    body = {name: one for name, one in found.items() if name != "etag"}
+    return JSONResponse(value(body), status, {"etag": f'"{tag}"'})
 
 
-def required(if_match: str | None) -> str | None:
-    """The state that an edit was made from; 428 without one, None for any."""
+def _read_as(
+    if_match: Annotated[
+        str | None, Header(description="ETag of the row as it was read; * for any")
+    ] = None,
+) -> str | None:
     if if_match is None:
         raise refuse(428, "an edit needs If-Match", "Send the ETag of the row as you read it.")
     return None if if_match.strip() == "*" else if_match.strip().removeprefix("W/").strip('"')
+
+
+#: The state that an edit was made from; 428 without one, None for any.
+Tag = Annotated[str | None, Depends(_read_as)]
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key", min_length=1, max_length=200, description="Repeats are not done again"
+    ),
+]
+
+
+class _Once:
+    """`Idempotency-Key`: what starts something is started once, however often it is asked for."""
+
+    def __init__(self, visit: Visit, key: _Key = None) -> None:
+        self._visit, self._key = visit, key
+
+    def __call__(
+        self, asked: Body | None, act: Callable[[], sql.Row], *, dry_run: bool = False
+    ) -> Response:
+        """Do it and answer; with a key that was used, answer as then. The key is kept for a day."""
+        if self._key is None or dry_run:
+            return JSONResponse(value(act()), 202)
+        visit, connection = self._visit, self._visit.connection
+        what = [visit.request.url.path, asked.model_dump() if asked else None]
+        fingerprint = hashlib.sha256(json.dumps(what, default=str).encode()).digest()
+        connection.exec_driver_sql("set local role none")
+        day = func.clock_timestamp() - literal_column("interval '1 day'")
+        old = select(Kept.person, Kept.key).where(Kept.created_at < day).limit(100)
+        connection.execute(delete(Kept).where(tuple_(Kept.person, Kept.key).in_(old)))
+        mine = (Kept.person == visit.person.name, Kept.key == self._key)
+        # Waits for another request with the same key; its answer is then there.
+        taken = insert(Kept).values(person=visit.person.name, key=self._key, fingerprint=fingerprint)
+        if connection.execute(taken.on_conflict_do_nothing().returning(Kept.key)).first() is None:
+            found = connection.execute(select(Kept).where(*mine)).one()
+            if found.fingerprint != fingerprint:
+                told = "this Idempotency-Key was used for another request"
+                raise refuse(422, told, column="idempotency-key")
+            return JSONResponse(found.answer, found.status, {"idempotent-replayed": "true"})
+        act_as(connection, visit.person.role, visit.person.name, "console api")
+        answer = value(act())
+        connection.exec_driver_sql("set local role none")
+        connection.execute(update(Kept).where(*mine).values(status=202, answer=answer))
+        return JSONResponse(answer, 202)
+
+
+Once = Annotated[_Once, Depends()]

@@ -4,32 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.pages import (
-    changes,
-    dashboard,
-    events,
-    notices,
-    rules,
-    runs,
-    schedule,
-    schedules,
-    system,
-    tables,
-    watches,
-)
+from console.pages import events, overview, rules, runs, schedule, schedules, tables, watches
 
 router = APIRouter()
-for module in (
-    changes,
-    dashboard,
-    events,
-    notices,
-    rules,
-    runs,
-    schedules,
-    schedule,
-    system,
-    tables,
-    watches,
-):
+for module in (overview, events, rules, runs, schedules, schedule, tables, watches):
     router.include_router(module.router)

@@ -38,8 +38,6 @@ STRIP_EVERY, STRIP_GAP = 15.0, 2.0
 #: First words of marks whose end is a change, too.
 _OPEN = frozenset({"due", "running", "held", "unplanned"})
 
-_MARKS = statement("hub", "marks")
-
 
 @dataclass
 class Looker:
@@ -51,7 +49,10 @@ class Looker:
 
     def look(self, connection: Connection) -> tuple[set[str], set[str]]:
         """Keys of what changed, and of what people edited."""
-        before, self.seen = self.seen, {(row.key, row.edit): row for row in connection.execute(_MARKS)}
+        before, self.seen = (
+            self.seen,
+            {(row.key, row.edit): row for row in connection.execute(statement("hub.marks"))},
+        )
         if before is None:
             return set(), set()
         changed = [

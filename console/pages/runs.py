@@ -2,133 +2,102 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Query
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
-from console import writes
+from console import sql, writes
 from console.access import Visit, config_of
-from console.pages import layout
+from console.pages.layout import Form, word
 from console.queries import runs
-from console.refusals import attempt, refuse
-from console.sql import statement
+from console.queries.lists import Asked
+from console.refusals import refuse
 from console.templating import render
 from tasks.watches.registry import by_domain
 
-router = APIRouter()
-PAGE = 50
-_TASKS = text("select name from task_kind where retired_at is null order by name")
-_PENDING = statement("run_page", "pending")
+router = APIRouter(prefix="/runs")
+_ACTIONS = ("stop", "retry")
 
 
-_GIVEN = ("schedule", "task", "state", "trigger", "q", "since")
-
-
-@router.get("/runs")
-def run_list(visit: Visit, before: str = "") -> Response:
-    given = {name: visit.request.query_params.get(name, "") for name in _GIVEN}
-    words = {name: value or None for name, value in given.items() if name != "since"}
-    chosen = runs.Filter(**words, since=layout.moment(given["since"]))  # type: ignore[arg-type]
-    found = runs.listed(visit.connection, chosen, PAGE, _cursor(before))
-    more = f"{found.after[0].isoformat()}~{found.after[1]}" if found.after else None
-    tasks = visit.connection.execute(_TASKS).scalars().all()
-    return layout.page(
+@router.get("")
+def run_list(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Response:
+    found = runs.listed(visit.connection, asked)
+    return render(
         visit,
         "runs.html",
         rows=found.rows,
-        given=given,
-        more=more,
+        more=found.next,
         back_to=found.after[0] if found.after else None,
-        before=before,
-        tasks=tasks,
+        given=asked.given,
+        cursor=asked.cursor,
+        tasks=[row["name"] for row in sql.rows(visit.connection, "overview.kinds")],
     )
 
 
-def _cursor(before: str) -> tuple[datetime, UUID] | None:
-    at, _, number = before.partition("~")
-    with suppress(ValueError):
-        return datetime.fromisoformat(at), UUID(number)
-    return None
-
-
-@router.get("/runs/{number}")
+@router.get("/{number}")
 def run_page(visit: Visit, number: UUID, items: str = "", asked: str = "") -> Response:
-    run = runs.one(visit.connection, number)
+    run = sql.first(visit.connection, "runs.one", id=number)
     if run is None:
-        pending = visit.connection.execute(_PENDING, {"id": number}).mappings().one_or_none()
+        pending = sql.first(visit.connection, "runs.pending", id=number)
         if pending is None:
             raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
-        return layout.page(visit, "run_pending.html", number=number, pending=pending)
-    return layout.page(
+        return render(visit, "run_pending.html", number=number, pending=pending)
+    state = None if items == "all" else items
+    return render(
         visit,
         "run.html",
         run=run,
         steps=steps(run),
         waits=waits(run),
-        failures=runs.failures(visit.connection, number),
-        batches=runs.batches(visit.connection, number),
-        items=runs.items(visit.connection, number, None if items == "all" else items)
-        if items
-        else None,
+        items=runs.items(visit.connection, number, state, Asked(limit=100)).rows if items else None,
         items_of=items,
-        requests=runs.requests(visit.connection, number),
         reports=_reports(visit, run),
         flower=config_of(visit.request).flower_url,
         asked=asked,
+        **runs.about(visit.connection, number),
     )
 
 
-@router.get("/runs/{number}/{action}")
+@router.get("/{number}/{action}")
 def ask(visit: Visit, number: UUID, action: str) -> Response:
     """A page that says what would happen, before it is asked for."""
-    run = runs.one(visit.connection, number)
-    if run is None or action not in {"stop", "retry"}:
+    run = sql.first(visit.connection, "runs.one", id=number)
+    if run is None or action not in _ACTIONS:
         raise refuse(404, f"no run with id {number}")
-    failures = runs.failures(visit.connection, number)
-    calls = visit.connection.execute(
-        text("select count(*) from permit where run_id = :id"), {"id": number}
-    ).scalar_one()
+    failures = sql.rows(visit.connection, "runs.failures", id=number)
+    calls = sql.scalar(visit.connection, "runs.calls", id=number)
     return render(visit, "run_ask.html", run=run, action=action, failures=failures, calls=calls)
 
 
-@router.post("/runs/{number}/{action}")
-def act(
-    visit: Visit,
-    number: UUID,
-    action: str,
-    reason: Annotated[str, Form()] = "",
-    items: Annotated[str, Form()] = "",
-) -> Response:
-    if action not in {"stop", "retry"}:
+@router.post("/{number}/{action}")
+def act(visit: Visit, number: UUID, action: str, form: Form) -> Response:
+    why, only_failed = word(form, "reason"), word(form, "items") == "failed"
+    if action == "stop":
+        writes.stop_run(visit.connection, number, why)
+        return RedirectResponse(f"/runs/{number}?asked=stop", 303)
+    if action != "retry":
         raise refuse(404, "no such action")
-    with attempt(visit.connection):
-        if action == "stop":
-            writes.stop_run(visit.connection, number, reason)
-            return RedirectResponse(f"/runs/{number}?asked=stop", 303)
-        only_failed = items == "failed"
-        row = writes.retry_run(visit.connection, number, reason, only_failed=only_failed)
+    row = writes.retry_run(visit.connection, number, why, only_failed=only_failed)
     return RedirectResponse(f"/runs/{row['new_run_id']}", 303)
 
 
-def _reports(visit: Visit, run: Any) -> list[tuple[Any, list[dict[str, Any]], str]]:
+def _reports(visit: Visit, run: sql.Row) -> list[tuple[Any, list[sql.Row], str]]:
     """What the watches say of this run; panels without a row are left out."""
     found = []
     for domain, watch in by_domain().items():
         if watch.pages is None or not run["task"].startswith(f"tasks.{domain}."):
             continue
         for panel in watch.pages.reports:
-            rows = layout.dicts(visit.connection.execute(text(panel.sql), {"run": run["id"]}))
+            rows = sql.rows(visit.connection, text(panel.sql), run=run["id"])
             if rows and any(value is not None for value in rows[0].values()):
-                found.append((panel, rows, layout.slug(watch)))
+                found.append((panel, rows, watch.slug))
     return found
 
 
-def waits(run: Any) -> str | None:
+def waits(run: sql.Row) -> str | None:
     """What an active run waits for, without the time."""
     if run["state"] == "held":
         return run["reason"] or "another run of this schedule"
@@ -143,24 +112,26 @@ def waits(run: Any) -> str | None:
     return "its next batch" if run["later_at"] else None
 
 
-def steps(run: Any) -> list[dict[str, Any]]:
+def steps(run: sql.Row) -> list[dict[str, Any]]:
     """The way from due to end: what, when, and how long after the due time (seconds)."""
-    named = (
-        ("due", run["due_at"]),
-        ("claimed by beat", run["created_at"]),
-        ("first line of a worker", run["started_at"]),
-        ("asked to stop", run["stop_requested_at"]),
-        ("ended", run["finished_at"]),
-        ("has to end by", run["deadline_at"] if run["finished_at"] is None else None),
-    )
-    begin = min(at for _, at in named if at is not None)
-    whole = (
-        max(((at - begin).total_seconds() for _, at in named[:5] if at is not None), default=0.0) or 1.0
-    )
-    found = []
-    for what, at in named:
-        if at is not None:
-            after = (at - run["due_at"]).total_seconds()
-            place = min(1.0, (at - begin).total_seconds() / whole)
-            found.append({"what": what, "at": at, "after": after, "place": round(100 * place, 2)})
-    return found
+    named = {
+        "due": run["due_at"],
+        "claimed by beat": run["created_at"],
+        "first line of a worker": run["started_at"],
+        "asked to stop": run["stop_requested_at"],
+        "ended": run["finished_at"],
+        "has to end by": run["deadline_at"] if run["finished_at"] is None else None,
+    }
+    past = [at for what, at in named.items() if at is not None and what != "has to end by"]
+    begin = min(past)
+    whole = (max(past) - begin).total_seconds() or 1.0
+    return [
+        {
+            "what": what,
+            "at": at,
+            "after": (at - run["due_at"]).total_seconds(),
+            "place": round(100 * min(1.0, (at - begin).total_seconds() / whole), 2),
+        }
+        for what, at in named.items()
+        if at is not None
+    ]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from console import forms
+from console import forms, rows, sql, writes
 from console.forms import Field
-from console.queries import tables
 from console.refusals import Refusal, refuse
-from console.sql import statement
+from console.writes import TIMINGS
 
-#: Ways to say when; trading sessions of an exchange narrow every and cron.
-TIMINGS = ("every", "cron", "at", "after")
+#: What a form sends: name → its values.
+Sent = Mapping[str, Sequence[str]]
+#: Ways to say when, and what narrows them: trading sessions of an exchange, a beginning and an end.
 _WHEN = (*TIMINGS, "timezone", "calendar", "calendar_hours", "starts_at", "ends_at", "jitter")
 _FIRST = ("title", "note", "enabled")
 _RARE = (
@@ -26,9 +25,6 @@ _RARE = (
 )  # fmt: skip
 #: Columns that bulk may set.
 ONE_COLUMN = ("every", "cron", "timezone", "note", *_RARE)
-_KIND = statement("schedule_form", "kind")
-_ROW = statement("schedule_form", "row")
-_MARKETS = text("select mic, mic || coalesce(' · ' || title, '') as words from market order by mic")
 
 
 @dataclass(frozen=True)
@@ -39,123 +35,95 @@ class ScheduleForm:
     when: dict[str, Field]
     options: list[Field]
     rare: list[Field]
+    #: Only a new schedule is given a name.
     name: Field | None
 
-    @property
-    def fields(self) -> list[Field]:
-        own = [self.name] if self.name else []
-        return [*own, *self.first, *self.when.values(), *self.options, *self.rare]
+    def values(self, connection: Connection, sent: Sent, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns as the form has them: one way to say when, options, and the rest.
+
+        An empty field is null, or the default of a column that may not be null; a new row has defaults.
+        """
+        columns = rows.table_of(connection, "schedule").columns
+        shown = [*self.first, *self.when.values(), *self.rare, *([self.name] if self.name else [])]
+        found = {one.name: forms.parse(one, sent[one.name]) for one in shown if one.name in sent}
+        found |= {name: None for name in TIMINGS if name != self.timing}
+        for name in [name for name, value in found.items() if value is None]:
+            if self.name:
+                del found[name]
+            elif not columns[name].nullable:
+                found[name] = forms.default_words(columns[name].preset)
+        return {**found, "options": forms.options_from(self.options, sent, options)}
+
+    def other_options(self, sent: Sent, before: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Options of one run that differ from the schedule's; None: none does."""
+        given = forms.options_from([one for one in self.options if one.name in sent], sent, before)
+        return {name: value for name, value in given.items() if before.get(name) != value} or None
 
 
 def of(
-    connection: Connection,
-    row: Mapping[str, Any],
-    sent: Mapping[str, Sequence[str]] | None,
-    *,
-    new: bool = False,
+    connection: Connection, row: Mapping[str, Any], sent: Sent | None = None, *, new: bool = False
 ) -> ScheduleForm:
     """The form of a row, or as it was sent."""
-    found = connection.execute(_KIND, {"name": row["task"]}).mappings().one_or_none()
-    if found is None:
+    kind = sql.first(connection, "schedule_form.kind", name=row["task"])
+    if kind is None:
         raise refuse(422, f'no kind of task "{row["task"]}"', column="task")
-    kind = dict(found)
-    field = partial(_field, connection, row, new=new)
+    columns = rows.table_of(connection, "schedule").columns
+
+    def field(name: str) -> Field:
+        value = row.get(name)
+        made = forms.column_field(columns[name], None if value == "infinity" else value)
+        default = forms.default_words(columns[name].preset) if value is None and new else ""
+        return as_sent(replace(made, required=new and name == "name", placeholder=default))
+
+    def as_sent(made: Field) -> Field:
+        return made if sent is None else forms.filled([made], sent)[0]
+
     when = {name: field(name) for name in _WHEN}
     when["every"] = _every(when["every"], kind)
-    when["calendar"] = replace(when["calendar"], kind="select", choices=_pairs(connection, _MARKETS))
+    markets = [(one["mic"], one["words"]) for one in sql.rows(connection, "schedule_form.markets")]
+    when["calendar"] = replace(when["calendar"], kind="select", choices=tuple(markets))
     hours = (("day", "any hour"), ("session", "open to close"))
     when["calendar_hours"] = replace(when["calendar_hours"], kind="select", choices=hours)
-    options = forms.schema_fields(kind["options_schema"], row.get("options") or {})
-    given = [field(name) for name in _FIRST]
-    rare = [field(name) for name in _RARE]
-    name = replace(field("name"), required=True) if new else None
     timing = next((one for one in TIMINGS if row.get(one) is not None), "every")
-    if sent is not None:
-        timing = sent.get("timing", [timing])[-1]
-        given, options, rare = (forms.filled(part, sent) for part in (given, options, rare))
-        when = dict(zip(when, forms.filled(list(when.values()), sent), strict=True))
-        name = forms.filled([name], sent)[0] if name else None
-    return ScheduleForm(kind, timing, given, when, options, rare, name)
-
-
-def _field(connection: Connection, row: Mapping[str, Any], name: str, *, new: bool) -> Field:
-    column = tables.described(connection, "schedule").columns[name]
-    value = row.get(name)
-    made = forms.column_field(column, None if value == "infinity" else value)
-    default = forms.default_words(column.preset) if value is None and new else ""
-    return replace(made, required=False, placeholder=default)
+    options = forms.schema_fields(kind["options_schema"], row.get("options") or {})
+    return ScheduleForm(
+        kind=kind,
+        timing=(sent or {}).get("timing", [timing])[-1],
+        first=[field(name) for name in _FIRST],
+        when=when,
+        options=[as_sent(one) for one in options],
+        rare=[field(name) for name in _RARE],
+        name=field("name") if new else None,
+    )
 
 
 def _every(made: Field, kind: Mapping[str, Any]) -> Field:
     """A choice where the kind allows only some lengths, else a text with its limits."""
     if kind["allowed_every"]:
-        allowed = tuple((one, one) for one in kind["allowed_every"])
-        return replace(made, kind="select", choices=allowed, required=False)
-    limits = [
-        f"at least {kind['min_every']}" if kind["min_every"] else "",
-        f"at most {kind['max_every']}" if kind["max_every"] else "",
-    ]
-    return replace(made, hint="; ".join([made.hint, *(one for one in limits if one)]))
+        return replace(made, kind="select", choices=tuple((one, one) for one in kind["allowed_every"]))
+    limits = {"at least": kind["min_every"], "at most": kind["max_every"]}
+    hints = [made.hint, *(f"{words} {limit}" for words, limit in limits.items() if limit)]
+    return replace(made, hint="; ".join(hints))
 
 
-def _pairs(connection: Connection, statement: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((one[0], one[1]) for one in connection.execute(statement))
-
-
-def row_of(connection: Connection, name: str) -> dict[str, Any]:
-    found = connection.execute(_ROW, {"name": name}).mappings().one_or_none()
+def row_of(connection: Connection, name: str) -> sql.Row:
+    """The row; lengths of time as people write them, times without an end as null."""
+    found = sql.first(connection, "schedule_form.row", name=name)
     if found is None:
-        connection.execute(text("select schedule_named(:name)"), {"name": name})
+        writes.require_schedule(connection, name)
         raise refuse(404, f'no schedule named "{name}"')
-    return dict(found)
-
-
-def values(
-    connection: Connection,
-    made: ScheduleForm,
-    sent: Mapping[str, Sequence[str]],
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Columns as the form has them: one way to say when, options, and the rest.
-
-    An empty field means null, or the default of a column that may not be null; a new row has defaults.
-    """
-    columns = tables.described(connection, "schedule").columns
-    shown = [*made.first, *made.when.values(), *made.rare, *([made.name] if made.name else [])]
-    found = {one.name: forms.parse(one, sent.get(one.name, ())) for one in shown if one.name in sent}
-    found |= {name: None for name in TIMINGS if name != made.timing}
-    for name in [name for name, value in found.items() if value is None]:
-        if made.name:
-            del found[name]
-        elif not columns[name].nullable:
-            found[name] = forms.default_words(columns[name].preset)
-    return {**found, "options": forms.options_from(made.options, sent, options)}
-
-
-def other_options(
-    made: ScheduleForm, sent: Mapping[str, Sequence[str]], before: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Options of one run that differ from the schedule's; None: none does."""
-    given = forms.options_from([one for one in made.options if one.name in sent], sent, before)
-    return {name: value for name, value in given.items() if before.get(name) != value} or None
+    return found
 
 
 def place(refusal: Refusal | None) -> str | None:
     """The field that a refusal is about."""
-    if refusal is None:
-        return None
-    return forms.option_refused(refusal.message) or refusal.column
-
-
-_UNTIL = text("select (clock_timestamp() + cast(:length as interval))::text")
+    return (forms.option_refused(refusal.message) or refusal.column) if refusal else None
 
 
 def until(connection: Connection, given: str) -> str | None:
     """Until when: a length of time such as "2 hours", a time, or nothing (until resumed)."""
     given = given.strip()
-    if not given:
-        return None
-    if given[:4].isdecimal() and given[4:5] == "-":
-        return given
-    found: str = connection.execute(_UNTIL, {"length": given}).scalar_one()
+    if not given or (given[:4].isdecimal() and given[4:5] == "-"):
+        return given or None
+    found: str = sql.scalar(connection, "schedule_form.until", length=given)
     return found

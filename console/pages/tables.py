@@ -6,21 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from sqlalchemy import Connection, text
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Depends
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import Response
 
-from console import forms, rows
+from console import forms, rows, sql
 from console.access import Visit, VisitOf
-from console.pages import layout, rules
-from console.pages.layout import Form
+from console.pages import rules
+from console.pages.layout import Form, done, word
 from console.queries.lists import like
-from console.queries.tables import Table, described, owned
-from console.refusals import Refusal, Refused, attempt, refuse
-from console.sql import statement
+from console.refusals import Refusal, Refused, refuse
+from console.rows import Table, owned
+from console.templating import render
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
 from workers.text.words import duration_words
@@ -28,143 +29,131 @@ from workers.text.words import duration_words
 router = APIRouter(prefix="/tables")
 #: A comment lists the words of a column: "waiting | sending | sent".
 _WORDS = re.compile(r"[a-z_]+(?: \| [a-z_]+)+")
-MAX_CHOICES = 300
-
-
-_LIMIT = 200
+MAX_CHOICES, MAX_ROWS = 300, 200
 #: Edited on pages of their own.
 _ELSEWHERE = frozenset({"schedule", "run_request", "pause_switch", "notice"})
 _MACHINE = frozenset({"revision", "updated_by", "created_by"})
-_POINTS_TO = statement("tables", "points_to")
-_COMMENT = text("select obj_description(to_regclass('public.' || quote_ident(:name)))")
+_TIMES = frozenset({"updated_at", "created_at", "revision"})
 
 
-def table_of(visit: VisitOf, name: str) -> Table:
+def _table(visit: Visit, name: str) -> Table:
     """The table of that name, if people own it and it has no page of its own."""
     if name not in owned() or name in _ELSEWHERE:
         known = ", ".join(sorted(set(owned()) - _ELSEWHERE))
         raise refuse(404, f"there is no page for table {name}", f"One of {known}")
-    return described(visit.connection, name)
+    return rows.table_of(visit.connection, name)
+
+
+def _key(of: Annotated[Table, Depends(_table)], request: Request) -> dict[str, str]:
+    return {part: request.query_params.get(part, "") for part in of.key}
+
+
+Of = Annotated[Table, Depends(_table)]
+#: The key of the row that an address names.
+Key = Annotated[dict[str, str], Depends(_key)]
 
 
 @router.get("/{name}")
-def list_page(visit: Visit, name: str, q: str = "") -> Response:
-    of = table_of(visit, name)
+def list_page(visit: Visit, of: Of, q: str = "") -> Response:
     order = ", ".join(f'"{one}"' for one in of.key)
-    statement = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {_LIMIT}'  # noqa: S608
-    columns = [one for one in of.columns if one not in {"updated_at", "created_at", "revision"}]
-    return layout.page(
+    found = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {MAX_ROWS}'  # noqa: S608
+    return render(
         visit,
         "table.html",
         table=of,
-        verbs=owned()[name],
-        comment=visit.connection.execute(_COMMENT, {"name": name}).scalar_one(),
-        rows=layout.dicts(visit.connection.execute(text(statement), {"q": like(q)})),
-        columns=columns[:9],
+        verbs=owned()[of.name],
+        comment=sql.scalar(visit.connection, "tables.comment", name=of.name),
+        rows=sql.rows(visit.connection, text(found), q=like(q) or "%"),
+        columns=[one for one in of.columns if one not in _TIMES][:9],
         q=q,
-        states=_rule_states(visit.connection) if name == "rule" else {},
+        states=_rule_states(visit, of),
         key_of=key_query,
     )
 
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
-    written = {
-        name: duration_words(row[name]) if isinstance(row[name], timedelta) else row[name]
-        for name in of.key
-    }
-    return urlencode(written)
+    key = {name: row[name] for name in of.key}
+    lengths = {name: duration_words(one) for name, one in key.items() if isinstance(one, timedelta)}
+    return urlencode({**key, **lengths})
 
 
-def _rule_states(connection: Connection) -> dict[str, Any]:
-    found = connection.execute(text("select name, state, wrong_at, hint from rule_status"))
-    return {row["name"]: row for row in found.mappings()}
+def _rule_states(visit: VisitOf, of: Table) -> dict[str, Any]:
+    found = sql.rows(visit.connection, "tables.rule_states") if of.name == "rule" else ()
+    return {row["name"]: row for row in found}
 
 
 def _fields(visit: VisitOf, of: Table, row: Mapping[str, Any], *, new: bool) -> list[forms.Field]:
     """Fields of the columns that people fill in; the key is given once, but for a quota's window."""
     frozen = FROZEN.get(of.name, ("", ()))[1]
-    points = {one.name: one for one in visit.connection.execute(_POINTS_TO, {"name": of.name})}
+    points = {one["name"]: one for one in sql.rows(visit.connection, "tables.points_to", name=of.name)}
     made = []
     for column in of.columns.values():
         is_key = column.in_key and (new or column.name == "per")
-        preset = column.preset or ""
-        is_machines = column.numbered or column.name in _MACHINE or "clock_timestamp" in preset
-        if is_machines or (column.in_key and not is_key) or (column.name in frozen and not is_key):
+        is_machines = column.numbered or column.name in _MACHINE or "clock_ti" in (column.preset or "")
+        if is_machines or ((column.in_key or column.name in frozen) and not is_key):
             continue
-        value = row.get(column.name)
-        choices = _choices(visit.connection, points[column.name]) if column.name in points else []
-        field = forms.column_field(column, value, choices)
+        choices = _choices(visit, points[column.name]) if column.name in points else []
+        field = forms.column_field(column, row.get(column.name), choices)
         listed = _WORDS.search(column.comment or "")
         if field.kind == "text" and listed:
             field = replace(field, suggestions=tuple(listed[0].split(" | ")))
-        if new and value is None:
+        if new and row.get(column.name) is None:
             field = replace(field, placeholder=forms.default_words(column.preset))
         made.append(field)
     return made
 
 
-def _choices(connection: Connection, to: Any) -> list[tuple[str, str]]:
+def _choices(visit: VisitOf, to: sql.Row) -> list[tuple[str, str]]:
     """Values of the row that a column refers to, if they are few."""
-    said = "coalesce(title, slug) || ' · ' || site" if to.table == "category" else f'"{to.key}"::text'
-    statement = (
-        f'select "{to.key}"::text as value, {said} as words'  # noqa: S608 - names from the catalog
-        f' from "{to.table}" order by 2 limit :most'
-    )
-    found = connection.execute(text(statement), {"most": MAX_CHOICES + 1}).all()
-    return [] if len(found) > MAX_CHOICES else [(one.value, one.words) for one in found]
+    key = f'"{to["key"]}"::text'
+    said = "coalesce(title, slug) || ' · ' || site" if to["table"] == "category" else key
+    asked = f'select {key} as value, {said} as words from "{to["table"]}" order by 2 limit :most'  # noqa: S608
+    found = sql.rows(visit.connection, text(asked), most=MAX_CHOICES + 1)
+    return [] if len(found) > MAX_CHOICES else [(one["value"], one["words"]) for one in found]
 
 
 @router.get("/{name}/new")
-def new_page(visit: Visit, name: str, request: Request) -> Response:
-    of = table_of(visit, name)
-    return _form_page(visit, of, _fields(visit, of, dict(request.query_params), new=True), key=None)
+def new_page(visit: Visit, of: Of, request: Request) -> Response:
+    return _form_page(visit, of, _fields(visit, of, request.query_params, new=True))
 
 
 @router.get("/{name}/row")
-def row_page(visit: Visit, name: str, request: Request, saved: str = "") -> Response:
-    of = table_of(visit, name)
-    key = {part: request.query_params.get(part, "") for part in of.key}
+def row_page(visit: Visit, of: Of, key: Key, saved: str = "") -> Response:
     row = _read(visit, of, key)
-    return _form_page(visit, of, _fields(visit, of, row, new=False), key=key, row=row, saved=saved)
+    return _form_page(visit, of, _fields(visit, of, row, new=False), key, row=row, saved=saved)
 
 
-def _read(visit: VisitOf, of: Table, key: Mapping[str, str]) -> dict[str, Any]:
-    with attempt(visit.connection):
-        return dict(rows.present(rows.get(visit.connection, of.name, key), of.name, key))
+def _read(visit: VisitOf, of: Table, key: Mapping[str, str]) -> sql.Row:
+    return rows.present(rows.get(visit.connection, of.name, key), of.name, key)
 
 
 def _form_page(
     visit: VisitOf,
     of: Table,
     fields: Sequence[forms.Field],
+    key: Mapping[str, str] | None = None,
     *,
-    key: Mapping[str, str] | None,
     row: Mapping[str, Any] | None = None,
     refusal: Refusal | None = None,
     saved: str = "",
 ) -> Response:
-    at = _place(fields, refusal)
-    title = " ".join(str(value) for value in (key or {}).values()) or f"New {of.name.replace('_', ' ')}"
-    return layout.page(
+    key = key or {}
+    previews = [name for watch in by_domain().values() if watch.pages for name in watch.pages.previews]
+    return render(
         visit,
         "table_row.html",
-        refusal.status if refusal else 200,
+        refusal=refusal,
         table=of,
         fields=fields,
         key=key,
-        key_query=urlencode(key or {}),
-        title=title,
+        key_query=urlencode(key),
+        title=" ".join(key.values()) or f"New {of.name.replace('_', ' ')}",
         etag=(row or {}).get("etag", ""),
         verbs=owned()[of.name],
-        refusal=refusal,
-        at=at,
+        at=_place(fields, refusal),
         saved=saved,
-        state=_rule_states(visit.connection).get((key or {}).get("name", ""))
-        if of.name == "rule"
-        else None,
-        has_preview=any(
-            of.name in watch.pages.previews for watch in by_domain().values() if watch.pages
-        ),
+        state=_rule_states(visit, of).get(key.get("name", "")),
+        has_preview=of.name in previews,
     )
 
 
@@ -179,85 +168,74 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
 
 
 @router.post("/{name}/new")
-def create(visit: Visit, name: str, form: Form) -> Response:
-    of = table_of(visit, name)
+def create(visit: Visit, of: Of, form: Form) -> Response:
     fields = _fields(visit, of, {}, new=True)
-    values = _values(fields, form)
-    try:
-        _check(visit, of, values)
-        with attempt(visit.connection):
-            given = {one: value for one, value in values.items() if value is not None}
-            made = rows.insert_row(visit.connection, name, given)
-    except Refused as refused:
-        return _form_page(visit, of, forms.filled(fields, form), key=None, refusal=refused.refusal)
-    return RedirectResponse(f"/tables/{name}/row?{key_query(of, dict(made))}&saved=made", 303)
+
+    def act() -> str:
+        values = _values(visit, of, fields, form)
+        given = {one: value for one, value in values.items() if value is not None}
+        made = rows.insert_row(visit.connection, of.name, given)
+        return f"/tables/{of.name}/row?{key_query(of, made)}&saved=made"
+
+    shown = forms.filled(fields, form)
+    return done(visit, act, lambda refusal: _form_page(visit, of, shown, refusal=refusal))
 
 
 @router.post("/{name}/row")
-def change(visit: Visit, name: str, request: Request, form: Form) -> Response:
-    of = table_of(visit, name)
-    key = {part: request.query_params.get(part, "") for part in of.key}
+def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
     fields = _fields(visit, of, _read(visit, of, key), new=False)
-    values = _values(fields, form)
-    try:
-        if not form.get("delete"):
-            _check(visit, of, {**key, **values})
-        with attempt(visit.connection):
-            if form.get("delete"):
-                rows.delete_row(visit.connection, name, key)
-                return RedirectResponse(f"/tables/{name}", 303)
-            etag = layout.word(form, "etag") or None
-            made = rows.update_row(visit.connection, name, key, _set(of, values), etag)
-    except Refused as refused:
-        row = rows.get(visit.connection, name, key)
-        shown = forms.filled(fields, form)
-        return _form_page(visit, of, shown, key=key, row=dict(row or {}), refusal=refused.refusal)
-    return RedirectResponse(f"/tables/{name}/row?{key_query(of, dict(made))}&saved=saved", 303)
+
+    def act() -> str:
+        if form.get("delete"):
+            rows.delete_row(visit.connection, of.name, key)
+            return f"/tables/{of.name}"
+        values = _values(visit, of, fields, form, key)
+        for name, value in values.items():
+            # An empty field of a column that may not be null means its default.
+            if value is None and not of.columns[name].nullable:
+                values[name] = forms.default_words(of.columns[name].preset) or None
+        etag = word(form, "etag") or None
+        made = rows.update_row(visit.connection, of.name, key, values, etag)
+        return f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved"
+
+    def again(refusal: Refusal) -> Response:
+        row = rows.get(visit.connection, of.name, key)
+        return _form_page(visit, of, forms.filled(fields, form), key, row=row, refusal=refusal)
+
+    return done(visit, act, again)
 
 
-def _set(of: Table, values: Mapping[str, Any]) -> dict[str, Any]:
-    """An empty field of a column that has a default, and may not be null, means the default."""
-    return {
-        name: forms.default_words(of.columns[name].preset) or value
-        if value is None and not of.columns[name].nullable
-        else value
-        for name, value in values.items()
-    }
-
-
-def _check(visit: VisitOf, of: Table, values: Mapping[str, Any]) -> None:
-    """A rule that cannot be read is not saved: its error stands at its place."""
-    refusal = rules.check(visit, values) if of.name == "rule" else None
-    if refusal is not None:
-        raise Refused(refusal)
-
-
-def _values(fields: Sequence[forms.Field], form: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    return {one.name: forms.parse(one, form.get(one.name, ())) for one in fields}
+def _values(
+    visit: VisitOf,
+    of: Table,
+    fields: Sequence[forms.Field],
+    form: Mapping[str, Sequence[str]],
+    key: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What a form says; a rule that cannot be read is refused: its error stands at its place."""
+    values = {one.name: forms.parse(one, form.get(one.name, ())) for one in fields}
+    wrong = rules.check(visit, {**(key or {}), **values}) if of.name == "rule" else None
+    if isinstance(wrong, Refusal):
+        raise Refused(wrong)
+    return values
 
 
 @router.get("/{name}/preview")
-def preview_page(visit: Visit, name: str, request: Request) -> Response:
-    of = table_of(visit, name)
-    key = {part: request.query_params.get(part, "") for part in of.key}
-    return layout.page(
-        visit, "table_preview.html", table=of, key=key, found=None, text="", refusal=None
-    )
+def preview_page(visit: Visit, of: Of, key: Key) -> Response:
+    return render(visit, "table_preview.html", table=of, key=key, found=None, text="", refused=None)
 
 
 @router.post("/{name}/preview")
-def preview(visit: Visit, name: str, request: Request, form: Form) -> Response:
+def preview(visit: Visit, of: Of, key: Key, form: Form) -> Response:
     """What a row would find in a page that was pasted; nothing is called and nothing stored."""
-    of = table_of(visit, name)
-    key = {part: request.query_params.get(part, "") for part in of.key}
-    given = (form.get("text") or [""])[0]
-    found, refusal = None, None
+    found, refusal, given = None, None, word(form, "text")
     for watch in by_domain().values():
-        if watch.pages and name in watch.pages.previews:
+        if watch.pages and of.name in watch.pages.previews:
             try:
-                found = watch.pages.previews[name](visit.connection, next(iter(key.values())), given)
+                read = watch.pages.previews[of.name]
+                found = read(visit.connection, next(iter(key.values())), given)
             except Exception as error:  # whatever a pasted page does to a parser is said, not raised
                 refusal = Refusal(422, f"the page could not be read: {error}")
-    return layout.page(
-        visit, "table_preview.html", table=of, key=key, found=found, text=given, refusal=refusal
-    )
+    shown: dict[str, Any] = {"table": of, "key": key, "found": found, "text": given}
+    # What was pasted stays there to be corrected: it is an answer, no refusal of the request.
+    return render(visit, "table_preview.html", **shown, refused=refusal)

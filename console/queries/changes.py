@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from console.queries.lists import Piece, newest
-from console.sql import statement
+from console import sql
+from console.queries.lists import Asked, Moment, Number, Piece, decode, newest
 
-_ROWS = statement("changes", "rows")
+#: Fields of the filter → columns.
+_COLUMNS = {"table": "table_name", "name": "name", "by": "changed_by", "operation": "operation"}
+_SINCE = "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
 
 
-@dataclass(frozen=True)
-class Filter:
+class Filter(Asked):
     """Which changes; None: any."""
 
     table: str | None = None
     name: str | None = None
     by: str | None = None
-    since: datetime | None = None
+    since: Moment | None = None
     operation: UUID | None = None
 
 
-def listed(connection: Connection, chosen: Filter, limit: int = 50, before: int | None = None) -> Piece:
-    """Changes that pass, the newest first, from before a number."""
-    others = {"table": "table_name = :table", "name": "name = :name", "by": "changed_by = :by",
-              "operation": "operation = :operation"}  # fmt: skip
-    others = {
-        name: condition for name, condition in others.items() if getattr(chosen, name) is not None
-    }
+def listed(connection: Connection, asked: Filter) -> Piece:
+    """Changes that pass, the newest first."""
+    given = asked.model_dump()
+    others = {one: f"{is_} = :{one}" for one, is_ in _COLUMNS.items() if given[one] is not None}
     # An index finds those of an operation, and those of a row.
-    by_index = (
-        ("operation",)
-        if chosen.operation
-        else ("table", "name")
-        if chosen.table and chosen.name
-        else ()
-    )
-    bounds = [others.pop(name) for name in by_index]
-    if chosen.since:
+    by_row = ("table", "name") if asked.table and asked.name else ()
+    bounds = [others.pop(one) for one in (("operation",) if asked.operation else by_row)]
+    if asked.since:
         # Numbers rise with the time.
-        bounds.append(
-            "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
-        )
-    if before is not None:
+        bounds.append(_SINCE)
+    if (before := decode(asked.cursor, Number)) is not None:
         bounds.append("id < :before")
+        given["before"] = before[0]
     read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
-    given: dict[str, Any] = {**vars(chosen), "before": before}
-    found = newest(connection, [read], ("id",), list(others.values()), given, limit)
-    ids = [row["id"] for row in found.rows]
-    return Piece(connection.execute(_ROWS, {"ids": ids}).mappings().all() if ids else [], found.after)
+    found = newest(connection, [read], ("id",), list(others.values()), given, asked.limit)
+    return Piece(
+        sql.rows(connection, "changes.rows", ids=[one["id"] for one in found.rows]), found.after
+    )

@@ -1,27 +1,96 @@
-"""Lists whose filters no index answers: read piece by piece, from the newest back."""
+"""Lists, a page at a time by keyset: what is asked of them, opaque cursors, pieces of long ones."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from types import GenericAlias
+from typing import Annotated, Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, text
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
+from sqlalchemy import Connection, text
+
+from console import sql
+from console.refusals import refuse
+from console.sql import Row
 
 #: Rows that one page looks at, at most; the next page goes on from there.
 WINDOW = 20_000
+#: A number that a column of numbered rows can hold.
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+#: A time of an address: in UTC unless it says otherwise.
+Moment = Annotated[
+    datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+]
+
+
+class Asked(BaseModel):
+    """Which rows of a list, by the page's address or the API's; an empty text stands for none."""
+
+    limit: int = Field(default=50, ge=1, le=100, description="Rows of a page")
+    cursor: str | None = Field(default=None, description="`next` of the page before", max_length=2000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value != ""}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The filters as an address says them."""
+        chosen = self.model_dump(mode="json", exclude={"limit", "cursor"})
+        return {name: "" if value is None else value for name, value in chosen.items()}
 
 
 class Piece(NamedTuple):
     """Rows that pass, and the place from which the next page goes on (None: there is none)."""
 
-    rows: Sequence[RowMapping]
+    rows: Sequence[Row]
     after: tuple[Any, ...] | None
 
+    @property
+    def next(self) -> str | None:
+        return encode(*self.after) if self.after else None
 
-def like(part: str) -> str:
+
+def encode(*place: Any) -> str:
+    written = TypeAdapter(list[Any]).dump_json(list(place))
+    return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+
+
+def decode(cursor: str | None, *kinds: Any) -> tuple[Any, ...] | None:
+    """The place that a cursor names; refused when it is none of ours."""
+    if not cursor:
+        return None
+    kind: Any = GenericAlias(tuple, kinds)
+    try:
+        written = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place: tuple[Any, ...] = TypeAdapter(kind).validate_json(written)
+    except ValueError as error:
+        raise refuse(422, "this cursor is not one of ours", "Begin without one.", "cursor") from error
+    return place
+
+
+def like(part: str | None) -> str | None:
     """A LIKE pattern for "contains"."""
+    if not part:
+        return None
     escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def cut(found: Sequence[Row], limit: int, *order: str) -> Piece:
+    """A piece of rows of which one more than ``limit`` were asked for."""
+    more = len(found) > limit
+    return Piece(found[:limit], tuple(found[limit - 1][one] for one in order) if more else None)
+
+
+def numbered(connection: Connection, statement: str, asked: Asked, **given: Any) -> Piece:
+    """Rows of a statement that goes back from the number ``:before``."""
+    before = decode(asked.cursor, Number) or (None,)
+    given |= {"before": before[0], "limit": asked.limit + 1}
+    return cut(sql.rows(connection, statement, **given), asked.limit, "id")
 
 
 def newest(
@@ -40,20 +109,15 @@ def newest(
     columns = ", ".join(order)
     read = " union all ".join(f"({one} order by {by} limit :window)" for one in sources)
     window = WINDOW if others else limit + 1
-    statement = f"""
+    statement = text(f"""
 select {columns}, fits, place = :window as is_end from (
     select {columns}, ({" and ".join(others) or "true"}) is true as fits,
            row_number() over (order by {by}) as place
       from ({read}) r order by {by} limit :window) seen
- where fits or place = :window order by {by} limit :most"""  # noqa: S608 - texts of the callers
-    given = {**given, "window": window, "most": limit + 1}
-    rows = connection.execute(text(statement), given).mappings().all()
+ where fits or place = :window order by {by} limit :most""")  # noqa: S608 - texts of the callers
+    rows = sql.rows(connection, statement, **given, window=window, most=limit + 1)
     fitting = [row for row in rows if row["fits"]]
-    if len(fitting) > limit:
-        return Piece(fitting[:limit], _place(fitting[limit - 1], order))
-    is_more = bool(others and rows and rows[-1]["is_end"])
-    return Piece(fitting, _place(rows[-1], order) if is_more else None)
-
-
-def _place(row: RowMapping, order: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(row[column] for column in order)
+    found = cut(fitting, limit, *order)
+    if found.after is None and others and rows and rows[-1]["is_end"]:
+        return Piece(fitting, tuple(rows[-1][column] for column in order))
+    return found

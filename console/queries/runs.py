@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping
+from pydantic import Field
+from sqlalchemy import Connection
 
-from console.queries.lists import Piece, like, newest
-from console.sql import statement
+from console import sql
+from console.queries.lists import Asked, Moment, Number, Piece, cut, decode, like, newest
+from console.sql import Row
 
 #: Words of the filter → states.
 GROUPS = {"active": ("due", "running", "held"), "problem": ("failed", "partial")}
 #: States and triggers of which there are few: each has its place in an index.
 _FEW_STATES = frozenset({"failed", "partial", "stopped", "skipped", "missed", "expired"})
 _FEW_TRIGGERS = frozenset({"manual", "after", "backfill", "retry"})
+_CONDITIONS = {
+    "schedule": "schedule = :schedule",
+    "state": "state = any(:states)",
+    "trigger": "trigger = :trigger",
+    "task": "task = :task",
+    "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
+}
 
-_ROWS = statement("runs", "rows")
-_ONE = statement("runs", "one")
-_BATCHES = statement("runs", "batches")
-_FAILURES = statement("runs", "failures")
-_ITEMS = statement("runs", "items")
-_REQUESTED = statement("runs", "requested")
-_STRIPS = statement("runs", "strips")
 
-
-@dataclass(frozen=True)
-class Filter:
-    """What a list of runs shows; None: any."""
+class Filter(Asked):
+    """Which runs; None: any."""
 
     schedule: str | None = None
     task: str | None = None
-    #: A state, or a word of GROUPS.
-    state: str | None = None
+    state: str | None = Field(default=None, description="A state, active or problem")
     trigger: str | None = None
-    #: Part of the error or the summary.
-    q: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    q: str | None = Field(default=None, description="Part of error or summary", max_length=200)
+    since: Moment | None = None
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -48,14 +44,7 @@ class Filter:
 
     def sources(self) -> tuple[list[str], list[str]]:
         """Conditions of what an index gives, in words of its predicate, and the others."""
-        others = {
-            "schedule": "schedule = :schedule",
-            "state": "state = any(:states)",
-            "trigger": "trigger = :trigger",
-            "task": "task = :task",
-            "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
-        }
-        others = {name: condition for name, condition in others.items() if getattr(self, name)}
+        others = {name: condition for name, condition in _CONDITIONS.items() if getattr(self, name)}
         found = ["true"]
         if self.state == "active" or self.state in GROUPS["active"]:
             found = [f"state in ('due', 'running', 'held') and {others.pop('state')}"]
@@ -63,68 +52,43 @@ class Filter:
             found = [others.pop("schedule")]
         elif self.states and _FEW_STATES.issuperset(self.states):
             del others["state"]
-            few = ", ".join(f"'{one}'" for one in sorted(_FEW_STATES))
-            found = [f"state in ({few}) and state = '{one}'" for one in self.states]
+            found = [_one_of_few("state", _FEW_STATES, one) for one in self.states]
         elif self.trigger in _FEW_TRIGGERS:
             del others["trigger"]
-            few = ", ".join(f"'{one}'" for one in sorted(_FEW_TRIGGERS))
-            found = [f"trigger in ({few}) and trigger = '{self.trigger}'"]
+            found = [_one_of_few("trigger", _FEW_TRIGGERS, self.trigger)]
         return found, list(others.values())
 
 
-def listed(
-    connection: Connection, chosen: Filter, limit: int = 50, before: tuple[datetime, UUID] | None = None
-) -> Piece:
-    """Runs that pass, the newest first, from before a place."""
-    sources, others = chosen.sources()
-    given: dict[str, Any] = {
-        **vars(chosen), "states": list(chosen.states), "q": like(chosen.q or ""),
-    }  # fmt: skip
-    bounds = ""
-    for name, sign in (("since", ">="), ("until", "<")):
-        bounds += f" and created_at {sign} :{name}" if getattr(chosen, name) else ""
-    if before is not None:
+def _one_of_few(column: str, few: frozenset[str], wanted: str | None) -> str:
+    listed = "', '".join(sorted(few))
+    return f"{column} in ('{listed}') and {column} = '{wanted}'"
+
+
+def listed(connection: Connection, asked: Filter) -> Piece:
+    """Runs that pass, the newest first."""
+    sources, others = asked.sources()
+    given: dict[str, Any] = {**asked.model_dump(), "states": list(asked.states), "q": like(asked.q)}
+    bounds = " and created_at >= :since" if asked.since else ""
+    if (before := decode(asked.cursor, datetime, UUID)) is not None:
         bounds += " and (created_at, id) < (:before_at, :before_id)"
         given |= {"before_at": before[0], "before_id": before[1]}
     read = [f"select * from run where {one}{bounds}" for one in sources]  # noqa: S608 - texts from above
-    found = newest(connection, read, ("created_at", "id"), others, given, limit)
-    ids = [row["id"] for row in found.rows]
-    rows = connection.execute(_ROWS, {"ids": ids}).mappings().all() if ids else []
-    return Piece(rows, found.after)
+    found = newest(connection, read, ("created_at", "id"), others, given, asked.limit)
+    return Piece(sql.rows(connection, "runs.rows", ids=[one["id"] for one in found.rows]), found.after)
 
 
-def one(connection: Connection, number: UUID) -> RowMapping | None:
-    return connection.execute(_ONE, {"id": number}).mappings().one_or_none()
+def items(connection: Connection, number: UUID, state: str | None, asked: Asked) -> Piece:
+    seq, place = decode(asked.cursor, Number, Number) or (-1, 0)
+    given = {"id": number, "state": state, "limit": asked.limit + 1, "seq": seq, "place": place}
+    return cut(sql.rows(connection, "runs.items", **given), asked.limit, "seq", "place")
 
 
-def batches(connection: Connection, number: UUID) -> Sequence[RowMapping]:
-    return connection.execute(_BATCHES, {"id": number}).mappings().all()
+def about(connection: Connection, number: UUID) -> dict[str, Any]:
+    """Batches, what did not succeed by its error, and what people asked about a run."""
+    parts = ("batches", "failures", "requests")
+    return {part: sql.rows(connection, f"runs.{part}", id=number) for part in parts}
 
 
-def failures(connection: Connection, number: UUID) -> Sequence[RowMapping]:
-    """Items that did not succeed, grouped by their error."""
-    return connection.execute(_FAILURES, {"id": number}).mappings().all()
-
-
-def items(
-    connection: Connection,
-    number: UUID,
-    state: str | None = None,
-    limit: int = 100,
-    after: tuple[int, int] = (-1, 0),
-) -> Sequence[RowMapping]:
-    given = {"id": number, "state": state, "limit": limit, "seq": after[0], "place": after[1]}
-    return connection.execute(_ITEMS, given).mappings().all()
-
-
-def requests(connection: Connection, number: UUID) -> Sequence[RowMapping]:
-    """What people asked about this run, or that led to it."""
-    return connection.execute(_REQUESTED, {"id": number}).mappings().all()
-
-
-def strips(
-    connection: Connection, names: Sequence[str], last: int = 24
-) -> dict[str, list[dict[str, Any]]]:
-    """The last runs of each schedule, the oldest first."""
-    rows = connection.execute(_STRIPS, {"names": list(names), "last": last})
-    return {row.name: row.runs for row in rows}
+def strips(connection: Connection, names: Sequence[str]) -> dict[str, list[Row]]:
+    """The last 24 runs of each schedule, the oldest first."""
+    return {row["name"]: row["runs"] for row in sql.rows(connection, "runs.strips", names=list(names))}

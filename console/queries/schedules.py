@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, text
+from pydantic import Field
+from sqlalchemy import Connection, text
 
-from console.queries.lists import like
-from console.refusals import refuse
-from console.sql import statement
+from console import sql
+from console.queries.lists import Asked, Number, Piece, decode, like
+from console.sql import Row
 from workers.settings import DEFAULT_QUEUE
 
 #: Queue of the kinds of upkeep, which pages fold.
@@ -29,59 +30,15 @@ STATES = {
 #: As the expression of the index of trigrams says it; shorter terms have none.
 _SEARCHED = "lower((((s.name || ' ') || coalesce(s.title, '')) || ' ') || coalesce(s.note, '')) like :q"
 _SHORT = "(s.name like :q or lower(s.title) like :q or lower(s.note) like :q)"
+_QUEUE = (
+    "(s.queue = :queue or s.queue is null"
+    " and s.task in (select name from task_kind where queue = :queue))"
+)
+_UPKEEP = "in (select name from task_kind where queue = :upkeep)"
 _TABLES = "schedule s left join schedule_state st on st.schedule = s.name"
-_UPKEEP_KINDS = "(select name from task_kind where queue = :upkeep)"
-
-_PROBLEMS = statement("schedules", "problems")
-_ROWS = statement("schedules", "rows")
-_NEXT = statement("schedules", "next_runs")
-_FOLDED = statement("schedules", "upkeep")
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which schedules; None: any."""
-
-    q: str | None = None
-    state: str | None = None
-    task: str | None = None
-    queue: str | None = None
-    #: False leaves upkeep out, True shows it alone.
-    upkeep: bool | None = None
-
-    def conditions(self) -> tuple[list[str], dict[str, Any]]:
-        found: list[str] = []
-        given = {"task": self.task, "queue": self.queue, "upkeep": UPKEEP}
-        term = (self.q or "").strip().lower()
-        if term:
-            found.append(_SEARCHED if len(term) > 2 else _SHORT)
-            given["q"] = like(term)
-        if self.state in STATES:
-            found.append(STATES[self.state])
-        if self.task:
-            found.append("s.task = :task")
-        if self.queue:
-            found.append(
-                "(s.queue = :queue or s.queue is null"
-                " and s.task in (select name from task_kind where queue = :queue))"
-            )
-        if self.upkeep is not None:
-            found.append(f"s.task {'' if self.upkeep else 'not '}in {_UPKEEP_KINDS}")
-        return found, given
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What passes a filter: all of it by name where it is not much, else the conditions."""
-
-    filter: Filter
-    count: int
-    conditions: list[str] = field(default_factory=list)
-    given: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """One index, read forwards or backwards."""
 
     column: str
@@ -101,8 +58,42 @@ ORDERS = {
 NEED = "need"
 SORTS = (NEED, *ORDERS, *(f"-{name}" for name in ORDERS))
 
-#: Number of a segment, value and name of the last row of a page.
-Place = tuple[Any, ...]
+
+class Filter(Asked):
+    """Which schedules, in which order; None: any."""
+
+    q: str | None = Field(default=None, description="Part of name, title or note", max_length=200)
+    state: str | None = Field(default=None, description=", ".join(STATES))
+    task: str | None = None
+    queue: str | None = None
+    upkeep: bool | None = Field(
+        default=None, description="false leaves upkeep out, true shows it alone"
+    )
+    sort: str = Field(default=NEED, description=", ".join(SORTS))
+    count: bool = Field(default=False, description="Say how many there are, counted up to 1,000")
+
+    def conditions(self) -> tuple[list[str], dict[str, Any]]:
+        term = (self.q or "").strip().lower()
+        found = {
+            _SEARCHED if len(term) > 2 else _SHORT: term,
+            STATES.get(self.state or "", ""): self.state in STATES,
+            "s.task = :task": self.task,
+            _QUEUE: self.queue,
+            f"s.task {_UPKEEP}": self.upkeep is True,
+            f"s.task not {_UPKEEP}": self.upkeep is False,
+        }
+        given = {"q": like(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
+        return [condition for condition, applies in found.items() if applies], given
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What passes a filter: all of it by name where it is not much, else the conditions."""
+
+    filter: Filter
+    count: int
+    conditions: list[str] = field(default_factory=list)
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 class Segment(NamedTuple):
@@ -113,21 +104,21 @@ class Segment(NamedTuple):
     backwards: bool = False
 
 
-def choose(connection: Connection, chosen: Filter) -> Chosen:
+def choose(connection: Connection, asked: Filter) -> Chosen:
     """Look whether more than `MAX_COUNTED` pass."""
-    conditions, given = chosen.conditions()
-    if chosen.state == "problem" and len(troubled := problems(connection)) <= MAX_COUNTED:
+    conditions, given = asked.conditions()
+    if asked.state == "problem" and len(troubled := problems(connection)) <= MAX_COUNTED:
         conditions[conditions.index(STATES["problem"])] = "s.name = any(:problems)"
         given["problems"] = troubled
     found = _matching(connection, conditions, given, "limit :limit", MAX_COUNTED + 1)
     if len(found) > MAX_COUNTED:
-        return Chosen(chosen, len(found), conditions, given)
-    return Chosen(chosen, len(found), ["s.name = any(:chosen)"], {"chosen": found})
+        return Chosen(asked, len(found), conditions, given)
+    return Chosen(asked, len(found), ["s.name = any(:chosen)"], {"chosen": found})
 
 
-def names(connection: Connection, chosen: Filter, limit: int = 100_000) -> list[str]:
+def names(connection: Connection, asked: Filter, limit: int = 100_000) -> list[str]:
     """Names of all that pass, for what is done to many at once."""
-    return _matching(connection, *chosen.conditions(), "order by s.name limit :limit", limit)
+    return _matching(connection, *asked.conditions(), "order by s.name limit :limit", limit)
 
 
 def _matching(
@@ -135,52 +126,40 @@ def _matching(
 ) -> list[str]:
     where = " and ".join(conditions) or "true"
     asked = text(f"select s.name from {_TABLES} where {where} {end}")  # noqa: S608 - texts from above
-    return list(connection.execute(asked, {**given, "limit": limit}).scalars())
+    return [row["name"] for row in sql.rows(connection, asked, **given, limit=limit)]
 
 
 def problems(connection: Connection) -> list[str]:
     """Names of those with problems, `MAX_COUNTED` + 1 at most."""
-    return list(connection.execute(_PROBLEMS, {"most": MAX_COUNTED + 1}).scalars())
+    rows = sql.rows(connection, "schedules.problems", most=MAX_COUNTED + 1)
+    return [row["schedule"] for row in rows]
 
 
-def folded(connection: Connection) -> RowMapping:
-    """How many schedules of upkeep there are, and how many of them have problems."""
-    return connection.execute(_FOLDED, {"queue": UPKEEP, "most": MAX_COUNTED + 1}).mappings().one()
-
-
-def page(
-    connection: Connection,
-    chosen: Filter | Chosen,
-    sort: str = NEED,
-    limit: int = 50,
-    after: Place | None = None,
-) -> tuple[list[RowMapping], Place | None]:
-    """Rows of a page, and the place after which the next one begins (None: it was the last)."""
-    known = choose(connection, chosen) if isinstance(chosen, Filter) else chosen
-    found: list[Place] = []
+def page(connection: Connection, asked: Filter | Chosen) -> Piece:
+    """Rows of a page: its segments are read one after the other until there are enough."""
+    known = choose(connection, asked) if isinstance(asked, Filter) else asked
+    limit = known.filter.limit
+    after = decode(known.filter.cursor, Number, str | None, str)
+    begin = after[0] if after else 0
+    found: list[tuple[Any, ...]] = []
     given = dict(known.given)
-    segments = _segments(connection, known, sort, given)
-    first = after[0] if after is not None else 0
-    if not isinstance(first, int):
-        raise refuse(422, "this cursor is not one of ours", "Begin without one.", "cursor")
-    for number, segment in list(enumerate(segments))[first:]:
-        begins = after if number == first else None
+    for number, segment in list(enumerate(_segments(connection, known, given)))[begin:]:
+        given["limit"] = limit + 1 - len(found)
         conditions = [*known.conditions, *segment.conditions]
-        rows = _read(
-            connection, segment, conditions, begins, {**given, "limit": limit + 1 - len(found)}
-        )
-        found += [(number, row.value, row.name) for row in rows]
+        if after and number == begin:
+            conditions.append(_after(segment, after[1]))
+            given |= {"value": after[1], "name": after[2]}
+        rows = sql.rows(connection, _read(segment, conditions), **given)
+        found += [(number, row["value"], row["name"]) for row in rows]
         if len(found) > limit:
             break
     rows_by_name = {row["name"]: row for row in rows_of(connection, [one[-1] for one in found[:limit]])}
     listed = [rows_by_name[one[-1]] for one in found[:limit] if one[-1] in rows_by_name]
-    return listed, found[limit - 1] if len(found) > limit else None
+    return Piece(listed, found[limit - 1] if len(found) > limit else None)
 
 
-def _segments(
-    connection: Connection, chosen: Chosen, sort: str, given: dict[str, Any]
-) -> list[Segment]:
-    """The parts of a list, which are read one after the other until there are enough."""
+def _segments(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> list[Segment]:
+    sort = chosen.filter.sort
     if sort == NEED:
         return _by_need(connection, chosen, given)
     order, backwards = ORDERS[sort.removeprefix("-")], sort.startswith("-")
@@ -194,8 +173,7 @@ def _by_need(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> l
     by_name, by_next = ORDERS["name"], ORDERS["next"]
     if chosen.filter.state == "problem":
         return [Segment(by_name)]
-    troubled = problems(connection)
-    given["problems"] = troubled
+    given["problems"] = troubled = problems(connection)
     few = len(troubled) <= MAX_COUNTED
     wrong = "s.name = any(:problems)" if few else STATES["problem"]
     calm = "s.name <> all(:problems)" if few else f"not {STATES['problem']}"
@@ -205,53 +183,42 @@ def _by_need(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> l
     return [Segment(by_name, (wrong,)), *dated]
 
 
-def _read(
-    connection: Connection,
-    segment: Segment,
-    conditions: list[str],
-    after: Place | None,
-    given: dict[str, Any],
-) -> Sequence[Any]:
-    order = segment.order
-    name = "s.name" if order.column == "s.name" else "st.schedule"
-    if after is not None:
-        conditions.append(_after(order, name, after, backwards=segment.backwards))
-        given |= {"value": after[1], "name": after[2]}
-    by, tables = f"{name} {'desc' if segment.backwards else 'asc'}", _TABLES
+def _read(segment: Segment, conditions: Sequence[str]) -> Any:
+    order, backwards = segment.order, segment.backwards
+    by, tables = f"s.name {'desc' if backwards else 'asc'}", _TABLES
     if order.column != "s.name":
-        falls = order.descending != segment.backwards
-        nulls = "first" if segment.backwards else "last"
+        falls, nulls = order.descending != backwards, "first" if backwards else "last"
+        by = f"st.schedule {'desc' if backwards else 'asc'}"
         by = f"{order.column} {'desc' if falls else 'asc'} nulls {nulls}, {by}"
         tables = "schedule_state st join schedule s on s.name = st.schedule"
-    asked = (
+    return text(
         f"select cast({order.column} as text) as value, s.name from {tables}"  # noqa: S608 - texts from above
         f" where {' and '.join(conditions) or 'true'} order by {by} limit :limit"
     )
-    return connection.execute(text(asked), given).all()
 
 
-def _after(order: Order, name: str, after: Place, *, backwards: bool) -> str:
+def _after(segment: Segment, value: str | None) -> str:
     """The condition of what comes after a place, in the words that an index answers."""
-    falls, names_fall = order.descending != backwards, backwards
-    if after[1] is None or order.column == "s.name":
-        return f"{name} {'<' if names_fall else '>'} :name"
-    value = f"cast(:value as {order.kind})"
-    if falls == names_fall:
-        return f"({order.column}, {name}) {'<' if falls else '>'} ({value}, :name)"
-    compared, step = ("<=", "<") if falls else (">=", ">")
-    further = f"{name} {'<' if names_fall else '>'} :name"
-    return f"{order.column} {compared} {value} and ({order.column} {step} {value} or {further})"
+    order, backwards = segment.order, segment.backwards
+    if order.column == "s.name":
+        return f"s.name {'<' if backwards else '>'} :name"
+    further = f"st.schedule {'<' if backwards else '>'} :name"
+    if value is None:
+        return further
+    sign, cast = "<" if order.descending != backwards else ">", f"cast(:value as {order.kind})"
+    if (order.descending != backwards) == backwards:
+        return f"({order.column}, st.schedule) {sign} ({cast}, :name)"
+    return f"{order.column} {sign}= {cast} and ({order.column} {sign} {cast} or {further})"
 
 
-def rows_of(connection: Connection, wanted: Sequence[str]) -> Sequence[RowMapping]:
+def rows_of(connection: Connection, wanted: Sequence[str]) -> list[Row]:
     """What a list shows of these schedules, in no order."""
-    return connection.execute(_ROWS, {"names": list(wanted), "upkeep": UPKEEP}).mappings().all()
+    return sql.rows(connection, "schedules.rows", names=list(wanted), upkeep=UPKEEP)
 
 
-def one(connection: Connection, name: str) -> RowMapping | None:
-    found = rows_of(connection, [name])
-    return found[0] if found else None
+def one(connection: Connection, name: str) -> Row | None:
+    return next(iter(rows_of(connection, [name])), None)
 
 
-def next_runs(connection: Connection, name: str, number: int = 5) -> Sequence[RowMapping]:
-    return connection.execute(_NEXT, {"name": name, "number": number}).mappings().all()
+def next_runs(connection: Connection, name: str, number: int = 5) -> list[Row]:
+    return sql.rows(connection, "schedules.next_runs", name=name, number=number)

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection
 
-from console.sql import statement
+from console import sql
+from console.sql import Row
 from tasks.watches.registry import by_domain
 
 #: Schedules named on the strip; the others are counted, at most to this number.
@@ -17,30 +18,25 @@ SHOWN, MAX_COUNTED = 5, 1000
 MAX_AGE = 1.0
 #: Kinds of trouble that have a place of their own on the strip.
 _SILENT = ("beat silent", "worker silent", "queue unserved")
-
-_TROUBLE = statement("strip", "trouble")
-_PAUSED = text("select changed_by, changed_at, note from pause_switch where paused")
-_NEAR = statement("strip", "near")
-_SIGNS = text("select role, count(*) as number from health where state = 'ok' group by role")
-_ITEMS = statement("strip", "items")
-_COUNT = statement("strip", "count")
+#: The worst first; all others follow.
+_WORST = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
 
 
 @dataclass(frozen=True)
 class Strip:
     trouble: int
     worst: str
-    paused: dict[str, Any] | None
+    paused: Row | None
     silent: list[str]
     held: int
-    near: list[dict[str, Any]]
-    items: list[dict[str, Any]]
+    near: list[Row]
+    items: list[Row]
     #: How many schedules of watches are not named; "1,000+" when they are not counted further.
     more: str
     beats: int
     workers: int
     #: All that is wrong.
-    wrong: list[dict[str, Any]]
+    wrong: list[Row]
 
 
 @dataclass
@@ -64,56 +60,39 @@ def last() -> Strip | None:
     return _cache.strip
 
 
-def trouble(connection: Connection) -> list[dict[str, Any]]:
-    return _dicts(connection.execute(_TROUBLE))
+def capped(number: int, most: int = MAX_COUNTED) -> str:
+    return f"{number:,}" if number <= most else f"{most:,}+"
 
 
 def read(connection: Connection) -> Strip:
-    wrong = trouble(connection)
+    wrong = sql.rows(connection, "strip.trouble")
     errors = [one for one in wrong if one["severity"] == "error"]
-    signs = {row.role: row.number for row in connection.execute(_SIGNS)}
+    signs = {row["role"]: row["number"] for row in sql.rows(connection, "strip.signs")}
     queues = [watch.queue for watch in by_domain().values()]
-    items = _dicts(connection.execute(_ITEMS, {"queues": queues, "shown": SHOWN}))
-    counted = 0
+    items = sql.rows(connection, "strip.items", queues=queues, shown=SHOWN)
+    more = 0
     if len(items) == SHOWN:
         most = MAX_COUNTED + SHOWN + 1
-        counted = connection.execute(_COUNT, {"queues": queues, "most": most}).scalar_one() - SHOWN
-    _cache.at, _cache.strip = (
-        time.monotonic(),
-        Strip(
-            trouble=len(errors),
-            worst=_worst(errors),
-            paused=next(iter(_dicts(connection.execute(_PAUSED))), None),
-            silent=[one["title"] for one in wrong if one["kind"] in _SILENT][:3],
-            held=_held(wrong),
-            near=_dicts(connection.execute(_NEAR)),
-            items=items,
-            more=""
-            if counted <= 0
-            else f"{counted:,}"
-            if counted <= MAX_COUNTED
-            else f"{MAX_COUNTED:,}+",
-            beats=signs.get("beat", 0),
-            workers=signs.get("worker", 0),
-            wrong=wrong,
-        ),
+        more = sql.scalar(connection, "strip.count", queues=queues, most=most) - SHOWN
+    ranked = sorted(errors, key=lambda one: (*_WORST, one["kind"]).index(one["kind"]))
+    _cache.strip = Strip(
+        trouble=len(errors),
+        worst=ranked[0]["title"] if ranked else "",
+        paused=sql.first(connection, "strip.paused"),
+        silent=[one["title"] for one in wrong if one["kind"] in _SILENT][:3],
+        held=sum(_number(one["text"]) for one in wrong if one["kind"] == "notices held"),
+        near=sql.rows(connection, "strip.near"),
+        items=items,
+        more=capped(more) if more > 0 else "",
+        beats=signs.get("beat", 0),
+        workers=signs.get("worker", 0),
+        wrong=wrong,
     )
+    _cache.at = time.monotonic()
     return _cache.strip
 
 
-def _dicts(rows: CursorResult[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in rows.mappings()]
-
-
-def _worst(errors: list[dict[str, Any]]) -> str:
-    order = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
-    ranked = sorted(
-        errors, key=lambda one: order.index(one["kind"]) if one["kind"] in order else len(order)
-    )
-    return ranked[0]["title"] if ranked else ""
-
-
-def _held(wrong: list[dict[str, Any]]) -> int:
-    """Notices that wait; the text of the trouble begins with their number."""
-    held = (str(one["text"]).split(" ", 1)[0] for one in wrong if one["kind"] == "notices held")
-    return sum(int(number) for number in held if number.isdigit())
+def _number(told: Any) -> int:
+    """The number with which the text of a trouble begins."""
+    word = str(told).split(" ", 1)[0]
+    return int(word) if word.isdigit() else 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, case, delete, func, literal_column, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
 
-from console.sql import statement
+from console.security.people import LoginAttempt as Tried
 
-#: Counts the try before the password is looked at, so that tries made at once count too.
-_TRY = statement("attempts", "try")
-_FORGET = statement("attempts", "forget")
+_DAY_AGO = func.clock_timestamp() - literal_column("interval '1 day'")
+_MINUTE_AGO = func.clock_timestamp() - literal_column("interval '1 minute'")
 
 
 def network_of(address: str) -> str:
@@ -25,11 +25,24 @@ def network_of(address: str) -> str:
 
 
 def may_try(connection: Connection, name: str, address: str) -> bool:
-    """Count a try; False when it is not allowed now."""
-    found = connection.execute(_TRY, {"name": name[:100], "address": network_of(address)}).first()
-    return found is not None
+    """Count a try, before the password is looked at; False when it is not allowed now."""
+    now = func.clock_timestamp()
+    key = {"name": name[:100], "address": network_of(address)}
+    tried = insert(Tried).values(**key, failures=1, tried_at=now)
+    again = tried.on_conflict_do_update(
+        index_elements=[Tried.name, Tried.address],
+        set_={
+            "failures": case((Tried.tried_at < _DAY_AGO, 1), else_=Tried.failures + 1),
+            "tried_at": now,
+        },
+        where=or_(Tried.failures < 5, Tried.tried_at < _MINUTE_AGO),
+    )
+    return connection.execute(again.returning(Tried.failures)).first() is not None
 
 
 def succeeded(connection: Connection, name: str, address: str) -> None:
     """Forget the failures of this name and address, and some of a day ago."""
-    connection.execute(_FORGET, {"name": name[:100], "address": network_of(address)})
+    mine = (Tried.name == name[:100]) & (Tried.address == network_of(address))
+    key = tuple_(Tried.name, Tried.address)
+    old = select(Tried.name, Tried.address).where(Tried.tried_at < _DAY_AGO).limit(100)
+    connection.execute(delete(Tried).where(or_(mine, key.in_(old))))

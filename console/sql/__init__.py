@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Connection, Executable, text
+
+Row = dict[str, Any]
 
 
 @cache
@@ -14,6 +17,22 @@ def _file(name: str) -> dict[str, str]:
     return {one.partition("\n")[0].strip(): one.partition("\n")[2] for one in parts}
 
 
-def statement(file: str, name: str) -> TextClause:
-    """The statement of that name in ``console/sql/FILE.sql``."""
-    return text(_file(file)[name])
+@cache
+def statement(name: str) -> Executable:
+    """``FILE.NAME``: the statement NAME of ``console/sql/FILE.sql``."""
+    file, _, part = name.partition(".")
+    return text(_file(file)[part])
+
+
+def rows(connection: Connection, asked: str | Executable, /, **given: Any) -> list[Row]:
+    """Rows of a statement, or of the one of that name."""
+    found = connection.execute(statement(asked) if isinstance(asked, str) else asked, given)
+    return [dict(row) for row in found.mappings()]
+
+
+def first(connection: Connection, asked: str | Executable, /, **given: Any) -> Row | None:
+    return next(iter(rows(connection, asked, **given)), None)
+
+
+def scalar(connection: Connection, asked: str, /, **given: Any) -> Any:
+    return connection.execute(statement(asked), given).scalar_one()

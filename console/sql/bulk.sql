@@ -3,7 +3,11 @@ update schedule set pause_reason = :why,
        paused_until = coalesce(cast(:until as timestamptz), 'infinity')
  where name = any(:names)
 
+-- name: ends_later
+select coalesce(cast(:until as timestamptz) > clock_timestamp(), true)
+
 -- name: resume
+-- As resume() does it, for many.
 update schedule s
    set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
  where name = any(:names)
@@ -12,7 +16,14 @@ update schedule s
 insert into run_request (action, schedule, note)
 select 'run', name, :why from unnest(cast(:names as text[])) name
 
+-- name: enable
+update schedule set enabled = true where name = any(:names)
+
+-- name: disable
+update schedule set enabled = false where name = any(:names)
+
 -- name: still_paused
+-- Schedules that an operation paused and whose pause nobody has touched since.
 select s.name from change c join schedule s on s.name = c.name
  where c.operation = :operation and c.table_name = 'schedule' and c.action = 'update'
    and c.new ? 'paused_until' and s.paused_until = cast(c.new ->> 'paused_until' as timestamptz)

@@ -28,7 +28,7 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
  order by n.id desc
 
 -- name: matches
-select id, rule, subject, subject_id as key, occasion, title, matched_at, run_id,
+select *, subject_id as key,
        (select count(*) from notice where match_id = match.id) as notices
   from match
  where (cast(:rule as text) is null or rule = :rule) and (cast(:q as text) is null or title ilike :q)

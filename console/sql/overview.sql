@@ -5,13 +5,23 @@ select count(*) as total, count(*) filter (where enabled) as active,
   from schedule
 
 -- name: today
-select state, sum(number)::bigint as number from run_count
- where day = (clock_timestamp() at time zone 'UTC')::date group by state
+select coalesce(sum(number) filter (where state = 'succeeded'), 0)::bigint as succeeded,
+       coalesce(sum(number) filter (where state = 'partial'), 0)::bigint as partial,
+       coalesce(sum(number) filter (where state = 'failed'), 0)::bigint as failed,
+       coalesce(sum(number) filter (where state in ('succeeded', 'partial', 'failed')), 0)::bigint as ended,
+       coalesce(sum(number), 0)::bigint as all_ended,
+       date_trunc('day', clock_timestamp() at time zone 'UTC') as day
+  from run_count where day = (clock_timestamp() at time zone 'UTC')::date
+
+-- name: next
+select s.name, s.title, st.next_run_at, schedule_words(s) as words
+  from (select schedule, next_run_at, claim_at from schedule_state
+         where claim_at is not null order by claim_at limit 8) st
+  join schedule s on s.name = st.schedule order by st.claim_at
+
+-- name: kinds
+select * from task_kind where retired_at is null order by name
 
 -- name: notices
 select * from notice_log where (cast(:before as bigint) is null or id < :before)
    and (cast(:state as text) is null or state = :state) order by id desc limit :limit
-
--- name: matches
-select * from match where (cast(:before as bigint) is null or id < :before)
-   and (cast(:rule as text) is null or rule = :rule) order by id desc limit :limit

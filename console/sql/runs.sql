@@ -51,14 +51,14 @@ select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' a
 
 -- name: items
 select item ->> 'key' as key, coalesce(item ->> 'state', 'waiting') as state, item ->> 'error' as error,
-       item -> 'counts' as counts, batch.seq
+       item -> 'counts' as counts, batch.seq, place
   from batch, jsonb_array_elements(batch.items) with ordinality as each(item, place)
  where batch.run_id = :id and (cast(:state as text) is null or coalesce(item ->> 'state',
         'waiting') = :state)
    and (batch.seq, place) > (:seq, :place)
  order by batch.seq, place limit :limit
 
--- name: requested
+-- name: requests
 select id, action, schedule, note, requested_at, requested_by, answered_at, answer, answer_run_id
   from run_request where run_id = :id or answer_run_id = :id order by id desc limit 10
 
@@ -73,4 +73,21 @@ select name, coalesce(found.runs, '[]') as runs from unnest(cast(:names as text[
                         'at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
                         'said', left(coalesce(r.error, r.reason, r.result ->> 'summary'), 120)) as run
                from run r where r.schedule = name and r.created_at <= clock_timestamp()
-              order by r.created_at desc limit :last) last) found
+              order by r.created_at desc limit 24) last) found
+
+-- name: request
+select * from run_request where id = :number
+
+-- name: last_failed
+-- The last failed run of each schedule.
+select distinct on (schedule) id, schedule, state, error, finished_at from run
+ where state in ('failed', 'partial') and schedule is not null and finished_at > :since
+   and (cast(:schedule as text) is null or schedule = :schedule)
+ order by schedule, finished_at desc
+
+-- name: pending
+select id, action, schedule, requested_at, requested_by, answered_at, answer from run_request
+ where new_run_id = :id
+
+-- name: calls
+select count(*) from permit where run_id = :id

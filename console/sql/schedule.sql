@@ -22,3 +22,6 @@ select st.planned_revision, extract(epoch from st.updated_at - s.updated_at)::fl
        exists (select from heartbeat where role = 'beat'
               and seen_at > clock_timestamp() - interval '30 seconds') as beats
   from schedule s left join schedule_state st on st.schedule = s.name where s.name = :name
+
+-- name: words
+select schedule_words(s) from schedule s where name = :name

@@ -10,3 +10,9 @@ select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter
        duration_words(s.catch_up_window) as catch_up_window, duration_words(s.timeout) as timeout,
        duration_words(s.expires) as expires, duration_words(s.batch_delay) as batch_delay
   from schedule s where s.name = :name
+
+-- name: markets
+select mic, mic || coalesce(' · ' || title, '') as words from market order by mic
+
+-- name: until
+select (clock_timestamp() + cast(:length as interval))::text

@@ -44,3 +44,6 @@ select * from next_runs(:name, :number)
 select count(*) as number, count(*) filter (where last_state in ('failed', 'partial')) as bad
   from (select st.last_state from schedule s join task_kind k on k.name = s.task and k.queue = :queue
           left join schedule_state st on st.schedule = s.name where s.enabled limit :most) found
+
+-- name: queues
+select distinct queue from task_kind where retired_at is null order by 1

@@ -16,3 +16,9 @@ select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, not a.at
  where a.attrelid = to_regclass('public.' || quote_ident(:name))
    and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
  order by a.attnum
+
+-- name: comment
+select obj_description(to_regclass('public.' || quote_ident(:name)))
+
+-- name: rule_states
+select name, state, wrong_at, hint from rule_status

@@ -1,12 +1,58 @@
+-- name: require
+select name from schedule_named(:name)
+
+-- name: pause
+select pause(:name, :why, coalesce(cast(:until as timestamptz), 'infinity'))
+
+-- name: resume
+select resume(:name)
+
+-- name: pause_all
+select pause_all(:why)
+
+-- name: resume_all
+select resume_all()
+
+-- name: run
+select * from request_run(:name, :why, cast(:options as jsonb))
+
 -- name: backfill
-select * from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz), :overlap,
-                       dry_run => :dry_run, reason => :why)
+-- Ends when it would begin: once both its calls and its runs have had their turn.
+select cost.*, clock_timestamp() + cast(cost.takes as interval) as ends_at
+  from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz), :overlap,
+                dry_run => :dry_run, reason => :why) cost
+
+-- name: stop
+select stop_run(:run, :why)
 
 -- name: retry
 insert into run_request (action, run_id, note, options)
 values ('retry', :run, :why, cast(:options as jsonb)) returning *
 
--- name: resend
-update notice set state = 'waiting', not_before = clock_timestamp()
- where id = :number and state = 'dead'
-returning *
+-- name: undo
+select * from undo_change(:number)
+
+-- name: send_test
+select send_test(:channel)
+
+-- name: unblock
+select unblock(:upstream, :why)
+
+-- The rows that answers in a sentence are about.
+-- name: schedule
+select * from schedule where name = :name
+
+-- name: switch
+select * from pause_switch
+
+-- name: request
+select * from run_request where run_id = :run order by id desc limit 1
+
+-- name: last_notice
+select * from notice where channel = :channel order by id desc limit 1
+
+-- name: notice
+select * from notice where id = :number
+
+-- name: upstream
+select * from upstream where name = :upstream

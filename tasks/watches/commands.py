@@ -6,10 +6,8 @@ Heavy modules are imported inside the commands: Celery loads this module for eve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from pkgutil import resolve_name
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,21 +90,13 @@ def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
         near = did_you_mean(given, queries.rule_names(connection))
         fail(f'there is no rule "{given}"', f"{near}All: {typed('watch check')}", NOT_FOUND)
     if row is None:
-        row = SimpleNamespace(
-            name="(tried)", expression=given, grammar=2, subject=of.subject, filters={},
-            currency=None, occasions=[], channels=None, baseline=True,
-        )  # fmt: skip
+        row = parsed_rules.tried({"name": "(tried)", "expression": given, "subject": of.subject})
     try:
         common = queries.common_filters(connection)
         return parsed_rules.ready(row, common), registry.by_subject()[row.subject]
     except RuleError as error:
         where = f"{row.expression[: error.at]} ⟶ {row.expression[error.at :]}"
         fail(str(error), error.hint, REFUSED, why=where)
-
-
-def _described(watch: Watch, row: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: fields.get(name) for name in (*watch.columns, "url")}
-    return {"key": getattr(row, watch.key), "title": watch.title_of(row), **shown}
 
 
 class WatchGroup(Group):
@@ -164,7 +154,7 @@ def found(of: Watch, against: str, as_json: bool) -> None:
 
     with connect() as connection:
         rows = queries.rows_of(connection, of, span=span_of(against))
-    described = [_described(of, row, of.fields_of(row)) for row in rows]
+    described = [of.described(row) for row in rows]
     nothing = f"no {of.subject} was seen within {against}; longer: --against 30d"
     show(described, ("key", "title", *of.columns, "url"), as_json=as_json, empty=nothing)
 
@@ -183,7 +173,7 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
     with connect() as connection:
         ready, of = rule_of(connection, rule, of)
         rows = [(row, of.fields_of(row)) for row in queries.rows_of(connection, of, span=span)]
-    fitting = [_described(of, row, fields) for row, fields in rows if ready.fits(of, fields)]
+    fitting = [of.described(row) for row, fields in rows if ready.fits(of, fields)]
     show(fitting, ("key", "title", *of.columns, "url"), as_json=as_json)
     others = sum(
         evaluation.has_other_currency(ready.node, fields, of.fields, ready.currency)
@@ -203,7 +193,7 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
 @handle_db_errors
 def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
     """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
-    from tasks.watches import evaluation, queries
+    from tasks.watches import queries
 
     with connect() as connection:
         ready, of = rule_of(connection, rule, of)
@@ -211,13 +201,7 @@ def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
     if not rows:
         fail(f"there is no {of.subject} {key}", None, NOT_FOUND)
     fields = of.fields_of(rows[0])
-    clauses = [
-        {"clause": one.clause, "is": one.value, "fits": one.fits, "note": one.note}
-        for one in evaluation.explain(ready.node, fields, of.fields, ready.currency)
-    ]
-    passes = not of.is_filtered or ready.filters.passes(fields)
-    fits = ready.fits(of, fields)
-    clauses.append({"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None})
+    clauses, fits = ready.explained(of, fields), ready.fits(of, fields)
     clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
     show(clauses, ("clause", "is", "fits", "note"), as_json=as_json)
     if not fits:

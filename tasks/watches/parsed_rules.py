@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from tasks.watches import checking, evaluation, grammar, registry
@@ -12,7 +13,7 @@ from tasks.watches.evaluation import Currencies, Test
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import Node
-from tasks.watches.watch import Watch
+from tasks.watches.watch import DEFAULT_SUBJECT, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,18 @@ class Ready:
         passes = not watch.is_filtered or self.filters.passes(fields)
         return passes and self.test(evaluation.facts(fields, watch.fields))
 
+    def explained(self, watch: Watch, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Each clause, and the filters: what was found, and whether it fits."""
+        clauses = [
+            {"clause": one.clause, "is": one.value, "fits": one.fits, "note": one.note}
+            for one in evaluation.explain(self.node, fields, watch.fields, self.currency)
+        ]
+        passes = not watch.is_filtered or self.filters.passes(fields)
+        return [
+            *clauses,
+            {"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None},
+        ]
+
 
 @cache
 def parsed(
@@ -47,6 +60,16 @@ def parsed(
     node = grammar.parse(expression, fields, language)
     checking.check(node, fields)
     return node, evaluation.compiled(node, fields, currency)
+
+
+def tried(given: Mapping[str, Any]) -> Any:
+    """A row of `rule` that is not saved, of which some columns are given."""
+    row = {
+        "name": "tried", "expression": "", "grammar": 2, "subject": DEFAULT_SUBJECT, "filters": {},
+        "currency": None, "occasions": [], "channels": None, "baseline": True,
+    }  # fmt: skip
+    known = {name: value for name, value in given.items() if name in row and value is not None}
+    return SimpleNamespace(**{**row, **known})
 
 
 def ready(row: Any, common: Filters) -> Ready:

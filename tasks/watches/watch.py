@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -145,6 +146,22 @@ class Watch:
     demo: tuple[str, ...] = ()
     #: Folder of its migrations when they are not in ``alembic/versions``.
     revisions: Path | None = None
+
+    def described(self, row: Any) -> dict[str, Any]:
+        """A row as lists show it: key, title and the columns."""
+        fields = self.fields_of(row)
+        shown = {name: fields.get(name) for name in (*self.columns, "url")}
+        return {"key": getattr(row, self.key), "title": self.title_of(row), **shown}
+
+    @property
+    def slug(self) -> str:
+        """Its name in addresses: "job-postings"."""
+        return re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-")
+
+    @property
+    def has_number_key(self) -> bool:
+        """Whether what it finds is numbered by the database."""
+        return "cast(:key as bigint)" in self.rows
 
 
 def drop_fields(*, is_money: bool = False) -> dict[str, Field]:

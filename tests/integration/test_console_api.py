@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.console import Console
 
+RUN = "00000000-0000-0000-0000-000000000001"
 HOURLY = {"task": "tasks.discovery.discover", "every": "1 hour"}
 
 
@@ -102,6 +103,24 @@ def test_lists_go_on_by_cursor_and_say_no_total_unless_asked(api: httpx2.Client)
     assert api.get("/schedules", params={"count": True}).json()["total"] == "7"
     assert api.get("/schedules", params={"cursor": "nonsense"}).status_code == 422
     assert api.get("/schedules", params={"limit": 101}).status_code == 422
+
+
+def test_items_of_a_run_go_on_by_cursor(api: httpx2.Client, connection: Any) -> None:
+    connection.execute(
+        "insert into run (id, task, options, trigger, due_at, state, queue, priority, max_attempts, exclusive)"
+        " values (%s, 'tasks.discovery.discover', '{}', 'manual', now(), 'running', 'discovery', 5, 3, false)",
+        (RUN,),
+    )
+    connection.execute(
+        "insert into batch (run_id, seq, task, queue, priority, state, items, total) values"
+        " (%s, 0, 'tasks.discovery.discover', 'discovery', 5, 'running', %s, 3)",
+        (RUN, json.dumps([{"key": "a", "state": "done"}, {"key": "b"}, {"key": "c"}])),
+    )
+    first = api.get(f"/runs/{RUN}/items", params={"limit": 2}).json()
+    second = api.get(f"/runs/{RUN}/items", params={"limit": 2, "cursor": first["next"]}).json()
+
+    assert [one["key"] for one in first["items"] + second["items"]] == ["a", "b", "c"]
+    assert second["next"] is None
 
 
 def test_a_run_is_asked_for_once_and_its_id_is_known_at_once(

@@ -50,15 +50,16 @@ def test_every_order_reads_every_schedule_once_page_by_page(ada: Connection, con
     connection.execute("delete from schedule_edit")
     for sort in SORTS:
         found: list[str] = []
-        after = None
+        asked = Filter(sort=sort, limit=7)
         while True:
-            page, after = schedules.page(ada, Filter(), sort, 7, after)
-            found += [row["name"] for row in page]
-            if after is None:
+            page = schedules.page(ada, asked)
+            found += [row["name"] for row in page.rows]
+            if page.next is None:
                 break
+            asked = Filter(sort=sort, limit=7, cursor=page.next)
         assert sorted(found) == sorted(wanted), sort
-    first, _ = schedules.page(ada, Filter(), "need", 3)
-    assert [row["name"] for row in first] == ["s-00", "s-10", "s-20"]
+    first = schedules.page(ada, Filter(limit=3))
+    assert [row["name"] for row in first.rows] == ["s-00", "s-10", "s-20"]
 
 
 def test_a_search_finds_any_part_of_name_title_and_note(ada: Connection) -> None:
@@ -67,7 +68,7 @@ def test_a_search_finds_any_part_of_name_title_and_note(ada: Connection) -> None
     hourly(ada, "gamma")
 
     def found(q: str) -> list[str]:
-        return [row["name"] for row in schedules.page(ada, Filter(q=q), "name")[0]]
+        return [row["name"] for row in schedules.page(ada, Filter(q=q, sort="name")).rows]
 
     assert found("ALPHA") == ["alpha-one", "beta"]
     assert found("0 % of it_") == ["alpha-one"]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import forms, words
-from console.filters import is_link
+from console.templating import is_link
 from tasks.watches.registry import by_domain
 
 ROOT = Path(__file__).parents[2]

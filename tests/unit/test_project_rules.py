@@ -254,7 +254,7 @@ def test_a_test_without_its_tool_is_skipped_by_need_which_fails_in_ci() -> None:
 
 #: Called by a library, by the name that it gives.
 HOOKS = {
-    "init_loader", "setup_schedule", "on_failure", "_maybe_scale", "start_tls", "get_extra_info",
+    "get_col_spec", "init_loader", "setup_schedule", "on_failure", "_maybe_scale", "start_tls", "get_extra_info",
     "connect_tcp", "format_commands", "convert", "shell_complete", "on_broken_pipe", "compute_etag",
     "initialize", "handle_RCPT", "handle_DATA", "run_sql", "with_client",
 }  # fmt: skip

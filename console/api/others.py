@@ -1,0 +1,191 @@
+"""Overviews, changes, notices, what the watches found, and rows of tables that people own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from starlette.responses import JSONResponse
+
+from console import rows, sql, writes
+from console.access import Visit
+from console.api import shapes
+from console.api.shapes import Listed, Once, Page, Row, Tag
+from console.queries import changes, found, runs, schedules, strip, upstreams
+from console.queries.lists import Asked, numbered
+from console.refusals import refuse
+from tasks.watches.registry import by_domain
+from tasks.watches.watch import Watch
+
+router = APIRouter()
+overview, tables = APIRouter(tags=["overview"]), APIRouter(tags=["tables"])
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@overview.get("/me", response_model=Row)
+def me(visit: Visit) -> Row:
+    """Who asks, and what they may do."""
+    return {"name": visit.person.name, "role": visit.person.role}
+
+
+@overview.get("/dashboard", response_model=Row)
+def dashboard(visit: Visit) -> Row:
+    """Totals, today's ends, next due times, last problems."""
+    connection = visit.connection
+    today = sql.rows(connection, "overview.today")[0]
+    coming = schedules.page(connection, schedules.Filter(sort="next", limit=10)).rows
+    return {
+        **sql.rows(connection, "overview.totals")[0],
+        "today": {
+            "done": today["succeeded"], "failed": today["failed"], "partial": today["partial"],
+            "success_share": today["succeeded"] / today["all_ended"] if today["all_ended"] else None,
+        },
+        "next_due": [one for one in coming if one["next_run_at"] is not None],
+        "problems": runs.listed(connection, runs.Filter(state="problem", limit=10)).rows,
+    }  # fmt: skip
+
+
+@overview.get("/strip", response_model=Row)
+def read_strip(visit: Visit) -> Row:
+    """What every page says at its top."""
+    return {
+        name: part for name, part in asdict(strip.current(visit.connection)).items() if name != "wrong"
+    }
+
+
+@overview.get("/health", response_model=Row, responses={503: {"model": Row}})
+def health(visit: Visit) -> Response:
+    """Beats, workers and what is broken; 503 while something is, also when no beat runs."""
+    wrong = sql.rows(visit.connection, "strip.trouble")
+    well = not any(one["severity"] == "error" for one in wrong)
+    beats = sql.rows(visit.connection, "processes.processes")
+    body = {"ok": well, "trouble": wrong, "processes": beats}
+    return JSONResponse(shapes.value(body), 200 if well else 503)
+
+
+@overview.get("/queues")
+def list_queues(visit: Visit) -> Page:
+    return Page(items=sql.rows(visit.connection, "processes.queues"))
+
+
+@overview.get("/kinds")
+def list_kinds(visit: Visit) -> Page:
+    """What can be scheduled, with the JSON Schema of its options."""
+    return Page(items=sql.rows(visit.connection, "overview.kinds"))
+
+
+@overview.get("/upstreams")
+def list_upstreams(visit: Visit) -> Page:
+    """Each with its windows (used, left, resets), who waits, and the outcomes of a day."""
+    return Page(items=upstreams.listed(visit.connection))
+
+
+@overview.post("/upstreams/{name}/unblock", response_model=Row)
+def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
+    return writes.unblock(visit.connection, name, body.why)
+
+
+@overview.get("/changes")
+def list_changes(visit: Visit, asked: Annotated[changes.Filter, Query()]) -> Page:
+    """Who changed what, the newest first."""
+    return shapes.page(changes.listed(visit.connection, asked))
+
+
+@overview.post("/changes/{number}/undo", response_model=Row)
+def undo(visit: Visit, number: Number) -> Row:
+    """A new edit with the old values; 412 where they were changed since."""
+    return writes.undo(visit.connection, number)
+
+
+@overview.post("/channels/{name}/test", status_code=202, response_model=Row)
+def send_test(visit: Visit, name: str, once: Once) -> Response:
+    return once(None, lambda: writes.send_test(visit.connection, name))
+
+
+class NoticeFilter(Asked):
+    """Which notices."""
+
+    state: str | None = None
+
+
+@overview.get("/notices")
+def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
+    return shapes.page(numbered(visit.connection, "overview.notices", asked, state=asked.state))
+
+
+@overview.post("/notices/{number}/resend", response_model=Row)
+def resend(visit: Visit, number: Number) -> Row:
+    return writes.resend(visit.connection, number)
+
+
+@overview.get("/matches")
+def list_matches(visit: Visit, asked: Annotated[found.MatchFilter, Query()]) -> Page:
+    return shapes.page(found.matches(visit.connection, asked))
+
+
+def _watch(watch: Watch, plural: str) -> None:
+    """What a watch found, under its own word."""
+
+    def listed(visit: Visit, asked: Annotated[found.Filter, Query()]) -> Page:
+        return shapes.page(found.listed(visit.connection, watch, asked))
+
+    def one(visit: Visit, key: str) -> Row:
+        shown = found.panels(visit.connection, watch, key)
+        return {"key": key, "panels": {panel.title: rows for panel, rows in shown}}
+
+    words = f"{plural.capitalize()}, the newest first."
+    overview.get(f"/{plural}", name=f"list_{plural}", description=words)(listed)
+    name = watch.subject if plural == watch.plural else plural
+    overview.get(f"/{plural}/{{key:path}}", name=f"read_{name}", response_model=Row)(one)
+
+
+for _domain, _one in by_domain().items():
+    for _word in sorted({_one.plural, _domain}) if _one.pages else ():
+        _watch(_one, _word)
+
+#: Those that have no paths of their own.
+_NAMES = sorted(rows.owned().keys() - {"schedule", "run_request", "pause_switch", "notice"})
+TableName = StrEnum("TableName", {name: name for name in _NAMES})  # type: ignore[misc]
+Key = Annotated[
+    str, Path(description="The columns of its key, joined by commas: alpha_vantage,00:01:00")
+]
+
+
+def _key(visit: Visit, table: str, given: str) -> dict[str, str]:
+    names = rows.table_of(visit.connection, table).key
+    parts = given.split(",", len(names) - 1)
+    if len(parts) != len(names):
+        raise refuse(404, f"a row of {table} is known by {', '.join(names)}")
+    return dict(zip(names, parts, strict=True))
+
+
+@tables.get("/tables/{table}")
+def list_rows(visit: Visit, table: TableName, asked: Listed) -> Page:
+    return shapes.page(rows.listed(visit.connection, table, asked))
+
+
+@tables.post("/tables/{table}", status_code=201, response_model=Row)
+def create_row(visit: Visit, table: TableName, body: Row) -> Response:
+    return shapes.tagged(rows.insert_row(visit.connection, table, body), 201)
+
+
+@tables.get("/tables/{table}/{key}", response_model=Row)
+def read_row(visit: Visit, table: TableName, key: Key) -> Response:
+    row = rows.get(visit.connection, table, _key(visit, table, key))
+    return shapes.tagged(rows.present(row, table, {"key": key}))
+
+
+@tables.patch("/tables/{table}/{key}", response_model=Row)
+def update_row(visit: Visit, table: TableName, key: Key, body: Row, tag: Tag) -> Response:
+    return shapes.tagged(rows.update_row(visit.connection, table, _key(visit, table, key), body, tag))
+
+
+@tables.delete("/tables/{table}/{key}", status_code=204)
+def delete_row(visit: Visit, table: TableName, key: Key, tag: Tag) -> None:
+    rows.delete_row(visit.connection, table, _key(visit, table, key), tag)
+
+
+router.include_router(overview)
+router.include_router(tables)
