@@ -9,7 +9,9 @@ from typing import Any
 from psycopg.types.datetime import TimestamptzLoader
 from sqlalchemy import Connection, Engine, bindparam, event, text
 
+from workers.connections import places
 from workers.db import driver, make_engine
+from workers.settings import settings
 
 #: Requests that hold a connection at once, a process; as many as the pool has.
 MAX_AT_ONCE = 12
@@ -44,6 +46,8 @@ class Database:
         #: For a LISTEN connection (holds the password).
         self.url = url
         alchemy = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        # Its pool, and the one that listens.
+        places.reserve("console", settings().connections + 1)
         self.engine: Engine = make_engine(alchemy, "console")
         event.listen(self.engine, "connect", _prepare)
 

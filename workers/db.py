@@ -31,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
+from workers.connections import places
 from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.settings import settings
 
@@ -84,7 +85,7 @@ def engine() -> Engine:
 
 @cache
 def _engine() -> Engine:
-    whole = settings().connections
+    whole = places.share()
     return make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, whole - whole // 2))
 
 
@@ -95,7 +96,7 @@ def _short_engine() -> Engine:
     They want few rows by their keys.  A statement that is prepared while a table is small would read
     all of it, joined by a hash, until somebody analyzes the table: here Postgres prefers indexes.
     """
-    made = make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, settings().connections // 2))
+    made = make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, places.share() // 2))
     event.listen(made, "connect", _favour_indexes)
     return made
 
@@ -158,6 +159,7 @@ def reset(*, close: bool = True) -> None:
             if made.cache_info().currsize:
                 made().dispose(close=close)
                 made.cache_clear()
+        places.give_back()
 
 
 _thread = threading.local()
@@ -168,9 +170,9 @@ def counted() -> Iterator[None]:
     _thread.held = getattr(_thread, "held", 0) + 1
     try:
         yield
-    except PoolTimeout:
+    except (PoolTimeout, places.NoPlace):
         # For the caller as good as a Postgres that answers nobody: its work is handed back.
-        busy = psycopg.OperationalError(f"no connection was free within {MAX_QUEUED:g} s")
+        busy = psycopg.OperationalError("no connection was free")
         raise OperationalError(None, None, busy) from None
     finally:
         _thread.held -= 1

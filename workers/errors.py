@@ -107,12 +107,18 @@ class ControlFlow(WatchkeeperError):
 
 
 class HandBack(ControlFlow):
-    """Queue the batch again with its unfinished items; it runs at ``not_before`` (None: now)."""
+    """Queue the batch again with its unfinished items; it runs at ``not_before`` (None: now).
 
-    def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
+    ``queue``: workers of that queue go on with it.
+    """
+
+    def __init__(
+        self, reason: str, *, not_before: datetime | None = None, queue: str | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.not_before = not_before
+        self.queue = queue
 
 
 class QuotaWait(HandBack):

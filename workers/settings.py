@@ -9,11 +9,14 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workers.connections.places import CONNECTIONS, HOST_CONNECTIONS
 from workers.connections.postgres import DEFAULT_BROKER_URL, DEFAULT_URL, SECRETS_DIR, libpq_dsn
 from workers.errors import SettingMissing, SettingWrong
 
 #: Queue of tasks that name none, and the queue of notices; those of watches are in their ``watch.py``.
 DEFAULT_QUEUE, NOTICES_QUEUE = "upkeep", "notices"
+#: Queue of batches that need a browser, each of which has a process for itself.
+BROWSER_QUEUE = "browser"
 
 
 class Settings(BaseSettings):
@@ -159,7 +162,13 @@ class Settings(BaseSettings):
     )
 
     connections: int = Field(
-        4, ge=1, le=8, description="Connections to Postgres that one process opens at most"
+        CONNECTIONS, ge=2, le=8, description="Connections to Postgres that one process opens at most"
+    )
+    host_connections: int = Field(
+        HOST_CONNECTIONS,
+        ge=8,
+        le=10_000,
+        description="Connections to Postgres that all processes of a host (or container) open together",
     )
 
     @property

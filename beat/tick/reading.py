@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from beat.tick import schedule_states
+from workers.connections import places
 from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
 from workers.db import Driver
 from workers.settings import settings
@@ -35,6 +36,9 @@ def connect() -> Driver:
     index: a sequential scan that cannot be avoided would cost 10^10 before Postgres 18, and such a
     statement is compiled at each tick.
     """
+    # This one, that which listens, and that of the metrics.
+    places.reserve("beat", 3)
+    places.be_small()
     connection: Driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
     # Behind a pooler the session is not beat's own, and each statement is planned when it is executed.
     if not is_pooled():

@@ -10,6 +10,7 @@ from datetime import timedelta
 from tasks.listings import cards
 from tasks.listings.sites import Source
 from workers.errors import Blocked
+from workers.execution import computing
 from workers.upstreams import Browser, CallOptions, Response, UpstreamClient, is_challenge
 
 #: Time between two pages, unless the upstream's spacing is longer or a run or the site names another.
@@ -36,7 +37,8 @@ def default_pause(site: Source) -> float:
 
 
 def parse(site: Source, html: str, url: str) -> cards.Page:
-    return cards.parse(html, url, site.selectors, site.id_pattern, site.currency)
+    with computing():
+        return cards.parse(html, url, site.selectors, site.id_pattern, site.currency)
 
 
 def refuse_challenge(site: Source, response: Response) -> None:

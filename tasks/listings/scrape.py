@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -12,9 +14,10 @@ from tasks.listings import categories, fetchers, site_turns, sites
 from tasks.listings.category_reader import CategoryReader
 from tasks.listings.sites import Source
 from tasks.listings.watch import WATCH
+from workers.db import driver
 from workers.errors import HandBack, OptionsError
-from workers.execution import Item, Work, app, count_words
-from workers.ledger import Options
+from workers.execution import BROWSER_QUEUE, Item, Work, app, count_words
+from workers.ledger import Options, heartbeats
 
 #: Delay before a run looks again whether another run still scrapes its site.
 TURN_RETRY_DELAY = timedelta(seconds=15)
@@ -105,12 +108,39 @@ def scrape(work: Work[ScrapeOptions]) -> None:
     """Scrape classified ads: new ones, changed ones, their prices over time."""
     with work.read() as connection:
         site = sites.find(connection, work.options.site)
+        to_browsers = site.fetch_by == "browser" and work.lease.run["queue"] != BROWSER_QUEUE
+        if to_browsers and heartbeats.is_served(driver(connection), BROWSER_QUEUE):
+            raise HandBack("a browser draws its pages", queue=BROWSER_QUEUE)
     pause: float | None = work.options.rate_limit_delay_seconds
     pause = fetchers.default_pause(site) if pause is None else pause
     if site.fetch_by == "http" and not pause and not site.spacing:
         # Nothing is to pass between two pages: categories need not wait for one another's.
         work.each(partial(_read_alone, site, pause), at_once=site.concurrency)
         return
+    with _only_browser(work, site):
+        _read_in_turn(work, site, pause)
+
+
+#: Where no worker serves the browsers' queue, a process has one browser all the same.
+_browser = threading.Lock()
+
+
+@contextmanager
+def _only_browser(work: Work[ScrapeOptions], site: Source) -> Iterator[None]:
+    if site.fetch_by != "browser":
+        yield
+        return
+    if not _browser.acquire(blocking=False):
+        later = work.now() + TURN_RETRY_DELAY
+        raise HandBack("another browser runs in its process", not_before=later)
+    try:
+        yield
+    finally:
+        _browser.release()
+
+
+def _read_in_turn(work: Work[ScrapeOptions], site: Source, pause: float) -> None:
+    """Read the categories one after the other."""
     with fetchers.open_fetcher(site, work.client, headless=work.options.headless) as fetch:
         reader = CategoryReader(work, site, fetch, pause)
         work.each(lambda _, item: reader.read(item), at_once=1)

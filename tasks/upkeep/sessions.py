@@ -8,7 +8,16 @@ from datetime import timedelta
 from pydantic import Field
 from sqlalchemy import select
 
-from workers.execution import Item, Market, Work, app, count_words, market_sessions, sessions_of
+from workers.execution import (
+    Item,
+    Market,
+    Work,
+    app,
+    computing,
+    count_words,
+    market_sessions,
+    sessions_of,
+)
 from workers.ledger import Options
 
 
@@ -46,7 +55,8 @@ def sessions(work: Work[SessionsOptions]) -> None:
     last = today + timedelta(days=366 * work.options.years_ahead)
     for item in work.items():
         with work.attempt(item):
-            rows = sessions_of(item.key, first, last, newest=True)
+            with computing():
+                rows = sessions_of(item.key, first, last, newest=True)
             if not rows:
                 raise ValueError(f"no sessions of {item.key} between {first} and {last} are known")
             known_until = rows[-1]["session_date"]

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from tasks.watches import evaluation, matches, notices, rules
 from tasks.watches.parsed_rules import Ready
 from tasks.watches.watch import Watch
+from workers.execution import computing
 
 NEW, PRICE_DROP, RELISTED, CHANGED = rules.OCCASIONS
 
@@ -42,7 +43,11 @@ def judge(
     Without a rule ``found`` is not looked at.
     """
     asked = rules.active(connection, watch.subject)
-    fitting = [(rule, one) for one in found for rule in _fitting(asked, watch, one)] if asked else []
+    if not asked:
+        return 0, 0
+    rows = list(found)
+    with computing():
+        fitting = [(rule, one) for one in rows for rule in _fitting(asked, watch, one)]
     return keep(connection, run_id, watch, fitting) if fitting else (0, 0)
 
 

@@ -50,9 +50,10 @@ def test_a_service_that_is_ready_is_known_to_be_within_seconds() -> None:
 
 def test_two_beats_and_every_queue_is_served() -> None:
     from workers.pool.broker import queue_names
+    from workers.settings import BROWSER_QUEUE
 
     served = [queue for one in WORKERS.values() for queue in one["command"][one["command"].index("-Q") + 1].split(",")]  # fmt: skip
-    assert sorted(served) == sorted(queue_names())
+    assert sorted(served) == sorted([*queue_names(), BROWSER_QUEUE])
 
 
 def test_what_listens_does_so_on_loopback_only_and_redis_keeps_what_it_holds() -> None:
@@ -87,7 +88,7 @@ def test_how_many_of_each_is_said_in_the_env_file_so_that_it_lasts() -> None:
     variables = [SERVICES[name]["deploy"]["replicas"] for name in ("beat", *WORKERS)]
 
     assert all(re.fullmatch(r"\$\{[A-Z_]+:-[12]\}", one) for one in variables)
-    assert len(set(variables)) == len(variables) == 4
+    assert len(set(variables)) == len(variables) == 5
     assert SERVICES["beat"]["deploy"]["replicas"] == "${BEATS:-2}"
 
 

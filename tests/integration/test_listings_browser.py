@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
+from tasks.listings import scrape
 from tasks.listings.commands import listings
 from tests.support.tools import need
 from workers.upstreams.browser import PROGRAMS
@@ -225,6 +226,30 @@ def test_a_page_whose_calls_never_fit_its_time_fails_with_a_sentence(drawn: Any)
     assert "page 1 was begun 5 times and never complete" in run["error"]
     log = drawn.one("select state, reason from scrape_log")
     assert log["state"] == "failed"
+
+
+def test_a_site_that_a_browser_draws_is_read_by_the_workers_of_the_browsers_queue(drawn: Any) -> None:
+    drawn.sql.execute(
+        "insert into heartbeat (name, role, detail) values ('browser@h', 'worker', '{\"queues\": [\"browser\"]}')"
+    )
+    run = drawn.run(site="drawn", max_pages=1)
+    batch = drawn.one("select queue, state, error from batch where run_id = %s", run["id"])
+    assert batch == {"queue": "browser", "state": "waiting", "error": "a browser draws its pages"}
+    assert drawn.site_server.asked == []
+
+    run = drawn.go_on(run["id"])
+    assert (run["state"], run["queue"]) == ("succeeded", "browser")
+
+
+def test_where_no_worker_has_the_browsers_queue_a_process_has_one_browser(drawn: Any) -> None:
+    with scrape._browser:
+        run = drawn.run(site="drawn", max_pages=1)
+    batch = drawn.one("select queue, state, error from batch where run_id = %s", run["id"])
+    assert batch == {
+        "queue": "listings", "state": "waiting", "error": "another browser runs in its process"
+    }  # fmt: skip
+
+    assert drawn.go_on(run["id"])["state"] == "succeeded"
 
 
 def test_without_chromium_the_run_says_what_to_install(

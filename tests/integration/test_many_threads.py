@@ -194,7 +194,7 @@ def test_a_pool_whose_server_ended_every_connection_fails_nobody(
 def test_a_thread_that_gets_no_connection_in_time_is_told_that_postgres_is_away(
     database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WATCHKEEPER_CONNECTIONS", "1")
+    monkeypatch.setenv("WATCHKEEPER_CONNECTIONS", "2")
     from workers.settings import settings
 
     settings.cache_clear()

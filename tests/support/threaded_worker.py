@@ -12,10 +12,13 @@ import sys
 import threading
 
 from workers import logs
+from workers.connections import places
 
 
 def main(application: str, task: str, threads: int) -> None:
     logs.configure()
+    places.set_pool_size(1)
+    places.be_of_pool()
     app = importlib.import_module(application).app
     app.loader.import_default_modules()
     work = app.tasks[task]

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from workers.calendars.markets import Market as Market
     from workers.execution.application import app as app
     from workers.execution.items import Item as Item
+    from workers.execution.one_at_a_time import computing as computing
     from workers.execution.work import Work as Work
+    from workers.settings import BROWSER_QUEUE as BROWSER_QUEUE
     from workers.settings import NOTICES_QUEUE as NOTICES_QUEUE
     from workers.settings import settings as settings
     from workers.text.words import count_words as count_words
 
 #: Public names, and where they stand.
 NAMES = {
+    "BROWSER_QUEUE": "workers.settings:BROWSER_QUEUE",
     "Item": "workers.execution.items:Item",
     "Market": "workers.calendars.markets:Market",
     "NOTICES_QUEUE": "workers.settings:NOTICES_QUEUE",
     "Work": "workers.execution.work:Work",
     "app": "workers.execution.application:app",
+    "computing": "workers.execution.one_at_a_time:computing",
     "count_words": "workers.text.words:count_words",
     "market_sessions": "workers.calendars.market_sessions:",
     "sessions_of": "workers.calendars.exchanges:sessions_of",

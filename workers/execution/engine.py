@@ -128,8 +128,8 @@ def _end_early(lease: BatchLease, order: ControlFlow, summary: Summary | None) -
             _wait(lease, order.upstream, str(order))
         case HandBack():
             log.info("batch.handed_back", reason=order.reason)
-            with driver_transaction() as connection:
-                handed_back.hand_back(connection, lease, order.reason, not_before=order.not_before)
+            with driver_transaction() as below:
+                handed_back.hand_back_as(below, lease, order)
         case QuotaSpent():
             log.info("run.deferred", reason=str(order))
             with driver_transaction() as connection:

@@ -11,6 +11,7 @@ from workers import loaded_when_used
 
 if TYPE_CHECKING:
     from workers.ledger import faults as faults
+    from workers.ledger import heartbeats as heartbeats
     from workers.ledger import machine_locks as machine_locks
     from workers.ledger.kinds import Options as Options
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NAMES = {
     "Options": "workers.ledger.kinds:Options",
     "faults": "workers.ledger.faults:",
+    "heartbeats": "workers.ledger.heartbeats:",
     "machine_locks": "workers.ledger.machine_locks:",
 }
 if not TYPE_CHECKING:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from workers.backoff import backoff
 from workers.db import Driver, array, execute
+from workers.errors import HandBack
 from workers.ledger import runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.ended import end
@@ -16,10 +17,13 @@ from workers.ledger.finished import Ended, Ending
 INITIAL_BACKOFF = 5.0
 MAX_BACKOFF = 600.0
 
+#: Batches that are planned later follow.
+MOVE_RUN = "update run set queue = %(queue)s where id = %(run_id)s"
 HAND_BACK = """
 update batch
    set state = 'waiting', lease_until = null, waiting_for = %(waiting_for)s::text,
        error = %(reason)s, attempt = attempt + %(failures)s, updated_at = clock_timestamp(),
+       queue = coalesce(%(queue)s, queue),
        not_before = coalesce(%(not_before)s::timestamptz, clock_timestamp() + %(wait)s::interval),
        send_at = case when %(waiting_for)s::text is null
                       then coalesce(%(not_before)s::timestamptz,
@@ -36,10 +40,11 @@ def hand_back(
     not_before: datetime | None = None,
     wait: timedelta | None = None,
     waiting_for: str | None = None,
+    queue: str | None = None,
 ) -> None:
     """Give the batch back: it runs again now, at ``not_before``, or when the upstream can serve.
 
-    ``wait``: it failed, and is tried again after so long.
+    ``wait``: it failed, and is tried again after so long.  ``queue``: its run goes on in that queue.
     """
     what = {
         **lease.key,
@@ -48,10 +53,18 @@ def hand_back(
         "wait": wait,
         "waiting_for": waiting_for,
         "failures": int(wait is not None),
+        "queue": queue,
     }
+    if queue is not None:
+        runs.lock_briefly(connection, lease.run_id)
+        execute(connection, MOVE_RUN, what)
     if not execute(connection, HAND_BACK, what).rowcount:
         raise lease.lost()
     connection.execute("notify watchkeeper, 'batch'")
+
+
+def hand_back_as(connection: Driver, lease: BatchLease, order: HandBack) -> None:
+    hand_back(connection, lease, order.reason, not_before=order.not_before, queue=order.queue)
 
 
 HAND_BACK_ALL = """

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from workers.db import driver_transaction, execute
+from workers.db import Driver, driver_transaction, execute
 from workers.settings import settings
 
 #: The clock skew is for doctor alone: nothing depends on a host's clock.
@@ -36,6 +36,18 @@ def record(name: str, role: str, detail: dict[str, Any]) -> None:
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{role}-{name}").touch()
+
+
+_SERVED = """
+select exists (select from heartbeat
+                where role = 'worker' and detail -> 'queues' ? %s and detail -> 'ended' is null
+                  and seen_at > clock_timestamp() - interval '30 s')
+"""
+
+
+def is_served(connection: Driver, queue: str) -> bool:
+    """Whether a living worker serves the queue."""
+    return bool(execute(connection, _SERVED, (queue,)).fetchall()[0][0])
 
 
 def end(name: str, role: str) -> None:

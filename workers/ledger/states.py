@@ -66,6 +66,7 @@ TRANSITIONS = (
     Transition("renewed.LEAVE", "batch", ("running",)),
     Transition("waiting.RELEASE", "batch", BATCH_READY),
     Transition("waiting.NOTIFY_BLOCKED", "batch", BATCH_READY),
+    Transition("handed_back.MOVE_RUN", "run"),
     Transition("handed_back.HAND_BACK", "batch", ("running",), ("waiting",)),
     Transition("handed_back.HAND_BACK_ALL", "batch", ("running",), ("waiting",)),
     Transition("handed_back.PARK", "batch", BATCH_READY, ("waiting",)),

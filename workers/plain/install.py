@@ -32,9 +32,11 @@ def install(app: Celery | None = None) -> None:
 def _forked(**_: Any) -> None:
     """A pool process must not share connections with its parent."""
     from workers import db
+    from workers.connections import places
     from workers.plain import background
     from workers.upstreams import client
 
+    places.be_of_pool()
     db.reset(close=False)
     background.forget()
     client.reset(close=False)

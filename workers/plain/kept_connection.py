@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from workers.connections import places
 from workers.connections.postgres import connect_args
 from workers.db import Driver, counted, prove, translated
 from workers.settings import settings
@@ -38,6 +39,7 @@ class _Kept:
             except psycopg.Error:
                 self.close()
         if self._driver is None:
+            places.reserve("kept", 1)
             arguments = connect_args("watchkeeper")
             arguments["options"] += BY_KEY
             self._driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **arguments)

@@ -19,6 +19,7 @@ from celery.worker.autoscale import Autoscaler
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.connections import places
 from workers.db import driver_connect
 from workers.pool import demand
 from workers.pool.demand import Demand
@@ -60,6 +61,8 @@ class DemandScaler(Autoscaler):
         before = self.processes
         size = clamp(peak, self.min_concurrency, self.max_concurrency)
         if size > before:
+            size = min(size, before + places.room())
+        if size > before:
             self.pool.grow(size - before)
         elif size < before:
             self._shrink(before - size)
@@ -71,6 +74,7 @@ class DemandScaler(Autoscaler):
         """Use the bounds of the row; without a row those of the command line."""
         self._applied = bounds
         high, low = self.update(*(bounds or self._given))
+        places.set_pool_size(high)
         log.info("pool.bounded", max=high, min=low)
 
     def _log(self, before: int, reading: Demand | None) -> None:

@@ -6,14 +6,22 @@ from typing import Any
 
 from celery import bootsteps
 
+from workers.connections import places
 from workers.processes import memory, reports, slots
+from workers.settings import BROWSER_QUEUE
 
 
 class SlotsOption(bootsteps.Step):
     """Bootstep of the worker: made before its pool is."""
 
     def __init__(self, worker: Any, **options: Any) -> None:
-        slots.configure(options.get("slots"))
+        given = options.get("slots")
+        if given is None and BROWSER_QUEUE in worker.app.amqp.queues.consume_from:
+            # A Chromium takes as much memory as hundreds of calls that wait.
+            given = 1
+        slots.configure(given)
+        autoscale = options.get("autoscale")
+        places.set_pool_size(int(autoscale[0] if autoscale else worker.concurrency))
         reports.open_pipe()
         memory.limit_arenas()
         super().__init__(worker, **options)

@@ -18,7 +18,7 @@ from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
-from workers.execution import count_words, settings
+from workers.execution import computing, count_words, settings
 from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
 
 UPSTREAM = NAME = "alpha_vantage"
@@ -85,7 +85,8 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
         if error.smaller:
             free_keys[ready()] = today
         raise
-    return parse_bars(body, symbol)
+    with computing():
+        return parse_bars(body, symbol)
 
 
 def output_size(first: date | None, today: date) -> Size:

@@ -21,7 +21,7 @@ from tasks.prices.quotes import last_close
 from tasks.prices.sources.refusals import NotCovered, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import BrokenResponse, NotFound, SettingMissing
-from workers.execution import settings
+from workers.execution import computing, settings
 from workers.upstreams import UpstreamClient
 
 NAME = "replay"
@@ -54,7 +54,7 @@ def recorded() -> Recorded:
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int) -> Recorded:
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as lines, computing():
         return parse(lines.read())
 
 

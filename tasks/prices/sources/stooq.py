@@ -16,7 +16,7 @@ from tasks.prices.sources.refusals import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
-from workers.execution import count_words
+from workers.execution import computing, count_words
 from workers.upstreams import CallOptions, Response, UpstreamClient, is_challenge
 
 UPSTREAM = NAME = "stooq"
@@ -62,7 +62,9 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
     }
     try:
         options = CallOptions(params=params, check=check, timeout=20.0)
-        return parse(client.get(UPSTREAM, "/q/d/l/", options).text, symbol)
+        text = client.get(UPSTREAM, "/q/d/l/", options).text
+        with computing():
+            return parse(text, symbol)
     except NoData as error:
         if today - first > MAX_CLOSURE:
             raise NotFound(

@@ -1,0 +1,100 @@
+"""All processes of a host together open so many connections to Postgres, and no more."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.runs import KINDS
+
+#: Takes places as a process of a pool of ``pool`` does (0: as a parent), says how many, and keeps them.
+PROCESS = """
+import sys
+from workers.connections import places
+places.set_pool_size(int(sys.argv[1]))
+if int(sys.argv[1]):
+    # As a fork does.
+    places._own = places._Process()
+    places.be_of_pool()
+try:
+    print("places", places.share(), flush=True)
+except places.NoPlace:
+    print("places", 0, flush=True)
+sys.stdin.read()
+"""
+
+Take = Callable[[int], tuple[int, "subprocess.Popen[str]"]]
+
+
+@pytest.fixture
+def take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("WATCHKEEPER_HOST_CONNECTIONS", "20")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(pool: int) -> tuple[int, subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(pool)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if line.startswith("places"))
+        return int(said.split()[1]), process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_processes_of_a_pool_take_what_their_pool_has_places_for_and_leave_some(take: Take) -> None:
+    # Of 20, 4 are kept for others: four processes of 4, or eight of 2.
+    assert [take(4)[0] for _ in range(5)] == [4, 4, 4, 4, 0]
+    assert [take(0)[0] for _ in range(2)] == [2, 2]
+
+
+def test_a_large_pool_has_two_connections_a_process(take: Take) -> None:
+    assert [take(100)[0] for _ in range(3)] == [2, 2, 2]
+
+
+def test_the_places_of_a_process_that_was_killed_are_free(take: Take) -> None:
+    first = [take(4) for _ in range(4)]
+    assert take(4)[0] == 0
+
+    first[0][1].send_signal(signal.SIGKILL)
+    first[0][1].wait()
+
+    assert take(4)[0] == 4
+
+
+def test_under_load_a_pool_that_may_be_large_stays_within_the_connections_of_its_host(
+    celery_process: Any, new_run: Any, row: Any, connection: Any, eventually: Any, tmp_path: Path
+) -> None:
+    celery_process("worker", "-Q", "upkeep", "--autoscale=12,1", "--slots", "1", app=KINDS,
+                   WATCHKEEPER_HOST_CONNECTIONS="16", TMPDIR=str(tmp_path))  # fmt: skip
+    celery_process("beat", WATCHKEEPER_HOST_CONNECTIONS="16", TMPDIR=str(tmp_path))
+    runs = [new_run("tests.counting", items=2, seconds=1) for _ in range(12)]
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        seen = connection.execute(
+            "select count(*) as n from pg_stat_activity where datname = current_database()"
+            " and application_name ~ '^(watchkeeper|beat)'"
+        ).fetchone()
+        most = max(most, seen["n"])
+        return all(row(one)["state"] == "succeeded" for one in runs)
+
+    eventually(done, within=120)
+
+    pids = connection.execute("select count(distinct pid) as n from effect").fetchone()["n"]
+    assert 4 <= most <= 16
+    # The pool grew, and no further than connections were left.
+    assert 2 <= pids <= 4
