@@ -185,11 +185,12 @@ def test_a_thousand_bad_logins_hold_up_nobody_and_two_passwords_are_computed_at_
     monkeypatch.setattr(passwords.hashlib, "scrypt", counted)
 
     def bad(number: int) -> int:
-        made = console.client().post(
-            "/login", data={"name": names[number % len(names)], "password": f"wrong {number}"},
-            headers={"x-forwarded-for": "198.51.100.7"}, timeout=120,
-        )  # fmt: skip
-        return int(made.status_code)
+        with console.client() as browser:
+            answer = browser.post(
+                "/login", data={"name": names[number % len(names)], "password": f"wrong {number}"},
+                headers={"x-forwarded-for": "198.51.100.7"}, timeout=120,
+            )  # fmt: skip
+            return int(answer.status_code)
 
     with capture_logs() as lines, ThreadPoolExecutor(20) as attackers:
         tries = [attackers.submit(bad, number) for number in range(1000)]
