@@ -57,8 +57,9 @@ def running_site(log: Path) -> Iterator[Site]:
         run = Process([sys.executable, "-m", "sandbox", "run", *place], log=log, cwd=ROOT)
         run.start()
         try:
-            wait_for(lambda: "Watchkeeper is up." in run.tail(60) or not run.running, 400)
-            found = re.search(r"Console\s+(http://[^/\s]+)(/link/\S+)", run.tail(60))
+            address = re.compile(r"Console\s+(http://[^/\s]+)(/link/\S+)\s")
+            wait_for(lambda: address.search(run.tail(60)) or not run.running, 400)
+            found = address.search(run.tail(60))
             assert found, run.tail(60)
             wait_for((folder / "data" / "env").exists, 10)
             yield Site(found[1], found[2], _environment(folder / "data" / "env"))
