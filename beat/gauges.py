@@ -197,7 +197,6 @@ class Gauges:
 
 
 def samples(connection: Driver, gauge: Gauge) -> list[Metric]:
-    """The present figures of ``gauge``'s metrics."""
     families = [GaugeMetricFamily(*metric, labels=gauge.labels) for metric in gauge.metrics]
     for row in connection.execute(gauge.statement):
         labels, values = row[: len(gauge.labels)], row[len(gauge.labels) :]

@@ -192,7 +192,6 @@ def transaction() -> Iterator[Connection]:
 
 @contextmanager
 def connect() -> Iterator[Connection]:
-    """A connection whose statements commit one by one."""
     with counted(), engine().connect() as connection, _translating(connection):
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 

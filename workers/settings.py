@@ -181,7 +181,6 @@ class Settings(BaseSettings):
         return self.libpq_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def require(self, name: str, purpose: str) -> str:
-        """The value of secret ``name``; SettingMissing names its variable."""
         value: SecretStr | None = getattr(self, name)
         if value is None or not value.get_secret_value():
             raise SettingMissing(f"WATCHKEEPER_{name.upper()}", purpose)

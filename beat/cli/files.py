@@ -59,7 +59,6 @@ HEAD = """\
 
 
 def _shown(column: str) -> str:
-    """The expression that reads ``column`` as a person writes it."""
     if column in INTERVALS:
         words = f"duration_words({column})"
         return (

@@ -69,14 +69,12 @@ def require_schedules(connection: Any, wanted: Iterable[str]) -> None:
 
 
 def insert_statement(columns: Iterable[str]) -> str:
-    """Insert schedule ``%(name)s`` with a parameter for each column."""
     quoted = ", ".join(f'"{column}"' for column in columns)
     values = ", ".join(f"%({column})s" for column in columns)
     return f"insert into schedule (name, {quoted}) values (%(name)s, {values})"  # noqa: S608
 
 
 def update_statement(columns: Iterable[str], *more: str) -> str:
-    """Update schedule ``%(name)s`` with a parameter for each column, and ``more`` assignments."""
     sets = [*(f'"{column}" = %({column})s' for column in columns), *more]
     return f"update schedule set {', '.join(sets)} where name = %(name)s"  # noqa: S608
 

@@ -102,7 +102,6 @@ def aligned(every: timedelta, zone: str) -> datetime:
 
 
 def options_of(options: Mapping[str, Any], place: Place) -> dict[str, Any]:
-    """Columns for the options of a message."""
     given = {name: value for name, value in options.items() if value is not None}
     headers = dict(given.pop("headers", None) or {})
     headers.pop("celery_beat_task", None)

@@ -16,7 +16,6 @@ _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 
 
 def cron_of(entry: crontab) -> str:
-    """The cron text that is due when ``entry`` is."""
     given: Any = entry
     sets = (given.minute, given.hour, given.day_of_month, given.month_of_year, given.day_of_week)
     originals = (

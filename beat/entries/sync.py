@@ -50,7 +50,6 @@ def synchronize(connection: Driver, app: Celery, entries: Mapping[str, ScheduleE
 
 
 def _makes(app: Celery, queue: str | None) -> bool:
-    """Whether the application serves the queue, or makes queues as they are named."""
     return bool(queue and (app.conf.task_create_missing_queues or queue in app.amqp.queues))
 
 

@@ -30,7 +30,6 @@ select p.*, i.every, i.period, c.minute, c.hour, c.day_of_week, c.day_of_month, 
 
 
 def read(url: str) -> list[Found]:
-    """Every periodic task; ``url`` is that of Django's database."""
     with connected(url) as connection:
         rows = connection.execute(READ).mappings().all()
     return [_found(dict(row)) for row in rows]

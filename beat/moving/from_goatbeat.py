@@ -25,7 +25,6 @@ select name, task_path, task_args, task_kwargs, trigger_kind, interval_us, start
 
 
 def read(url: str) -> list[Found]:
-    """Every schedule; ``url`` is that of goatbeat's database."""
     with connected(url) as connection:
         version = connection.execute(VERSION).scalar()
         if version != KNOWN:

@@ -59,7 +59,6 @@ def _found(key: str, fields: Any, zone: str, prefix: str) -> Found:
 
 
 def _object(given: dict[str, Any]) -> Any:
-    """What RedBeat's encoder makes of times and schedules."""
     kind = given.pop("__type__", None)
     if kind == "datetime":
         zone = given.pop("timezone", "UTC")

@@ -72,7 +72,6 @@ class ClaimPlan:
                 self.set_aside(row, error)
 
     def count(self, rows: list[Row]) -> None:
-        """Count the active and held runs that decisions about ``rows`` depend on."""
         self._kinds.update((row.name, row.task) for row in rows)
         names = [row.name for row in rows if row.overlap != "allow_all"]
         if names:

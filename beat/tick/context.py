@@ -57,7 +57,6 @@ class TickContext:
         return self.session_cache.sessions(self.connection, calendar)
 
     def is_sending(self) -> bool:
-        """Whether batches of the ledger are to be sent or looked for, besides what this tick made."""
         return self.ready.by_now(self.ready.send_at) or bool(self.busy - {"claim_due"})
 
     def is_due(self) -> bool:

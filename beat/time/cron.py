@@ -105,7 +105,6 @@ def _fits(text: str, field: int) -> bool:
 
 
 def _five_fields(text: str) -> str:
-    """One expression in five fields."""
     fields = [field for field in _SPACE.split(text) if field]
     if len(fields) == 1 and fields[0] in MACROS:
         return MACROS[fields[0]]

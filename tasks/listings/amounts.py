@@ -129,7 +129,6 @@ class Amount:
         return named[0] if named else None
 
     def value(self, currency: str | None) -> Decimal | None:
-        """The amount with two decimals; None when it is out of range."""
         text = self.digits
         if _GROUPED.match(text) and not (
             currency in currencies.IN_THOUSANDTHS and _THOUSANDTHS.match(text)

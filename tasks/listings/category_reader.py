@@ -218,7 +218,6 @@ class CategoryReader:
         return stored.new
 
     def _store_unchanged(self, item: Item, cursor: dict[str, Any], known: StoredPage) -> None:
-        """Count the listings of a page that has not changed (304) as seen again."""
         ids, category = known.external_ids, item.data["category"]
         with self.work.read() as connection:
             shown = listings.dates(connection, self.site.name, ids)

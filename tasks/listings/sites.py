@@ -102,7 +102,6 @@ class Source:
     reading: str
 
     def path(self, category_path: str, page: int) -> str:
-        """Path of a category's list page, counted from 1."""
         if "{page}" in category_path:
             return category_path.replace("{page}", str(page))
         if page == 1:

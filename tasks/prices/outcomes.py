@@ -55,7 +55,6 @@ def put(
     source: str | None = None,
     detail: str | None = None,
 ) -> None:
-    """Store what became of ``symbol``, in place of what the run said before."""
     before = (
         delete(PriceOutcome)
         .where(

@@ -103,7 +103,6 @@ class WatchGroup(Group):
     """Also has the commands of each watch, which are imported when they are named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Its own, then those of the watches."""
         return [*super().list_commands(ctx), *_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

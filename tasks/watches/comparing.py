@@ -21,7 +21,6 @@ def visible(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """`visible`, in lower case."""
     lower = visible(text).casefold()
     return lower if lower.isascii() else unicodedata.normalize("NFC", lower)
 

@@ -222,7 +222,6 @@ def explain(
 def has_other_currency(
     node: Node, found: Mapping[str, Any], fields: Fields, currency: Currencies
 ) -> bool:
-    """Whether a clause leaves this price out because of its currency."""
     ready = facts(found, fields)
     return any(
         is_money(one, fields) and not is_comparable(ready, meant)

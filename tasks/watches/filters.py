@@ -40,7 +40,6 @@ class Filters:
         )
 
     def passes(self, ad: Mapping[str, Any]) -> bool:
-        """Whether a listing (fields as in rules) reaches the rule."""
         kind, reputation = _folded(ad.get("listing_type")), ad.get("seller_reputation")
         least = self.min_seller_reputation
         return (

@@ -42,7 +42,6 @@ class Note:
 
 
 def note_of(row: Any) -> Note:
-    """The note of a notice's row, from its match or from its own content."""
     if row.rule is None:
         content = row.content or {}
         return Note(content.get("title", ""), content.get("text", ""), row.key)
@@ -87,7 +86,6 @@ def _number(value: Any) -> Decimal | None:
 
 
 def subject_of(notes: Sequence[Note]) -> str:
-    """The subject line of a message."""
     if len(notes) == 1:
         return f"{notes[0].text}: {notes[0].title}" if notes[0].rule else notes[0].title
     rules = sorted({note.rule for note in notes if note.rule})

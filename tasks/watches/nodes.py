@@ -59,7 +59,6 @@ Node = Clause | Not | And | Or
 
 
 def clauses(node: Node) -> Iterator[Clause]:
-    """Every clause of a rule, from left to right."""
     match node:
         case Clause():
             yield node

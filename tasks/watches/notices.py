@@ -117,7 +117,6 @@ def ask_for_sending(connection: Connection) -> None:
 
 
 def channels_with_work(connection: Connection) -> list[str]:
-    """Enabled channels with something to send."""
     due = select(Notice.channel).join(Channel, Channel.name == Notice.channel)
     due = due.where(_IS_OPEN, Channel.enabled).distinct().order_by(Notice.channel)
     return list(connection.execute(due).scalars())
@@ -184,7 +183,6 @@ def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> None:
 
 
 def sent(connection: Connection, rows: Sequence[Any], answer: str) -> None:
-    """Mark the notices of a message that the server took."""
     at = func.clock_timestamp()
     _update(connection, rows, state="sent", sent_at=at, answer=redact(answer)[:500])
 

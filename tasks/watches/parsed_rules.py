@@ -31,7 +31,6 @@ class Ready:
     currency: Currencies
 
     def fits(self, watch: Watch, fields: Mapping[str, Any]) -> bool:
-        """Whether the rule, its filters included, fits what ``watch`` found."""
         passes = not watch.is_filtered or self.filters.passes(fields)
         return passes and self.test(evaluation.facts(fields, watch.fields))
 

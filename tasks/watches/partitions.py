@@ -42,7 +42,6 @@ def names(connection: Connection) -> Sequence[str]:
 
 
 def make(connection: Connection, table: str) -> str | None:
-    """Make the next partition that ``table`` needs; its name, None when none is missing."""
     made: str | None = connection.execute(
         text("select make_partition(:name)"), {"name": table}
     ).scalar()

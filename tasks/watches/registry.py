@@ -14,7 +14,6 @@ from tasks.watches.watch import Fields, Watch
 
 @cache
 def by_domain() -> Mapping[str, Watch]:
-    """Folder under ``tasks`` → its watch, by name."""
     found = {}
     for module in iter_modules(tasks.__path__, "tasks."):
         name = f"{module.name}.watch"

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, text
 
 
 def register(connection: Connection) -> None:
-    """Write the names this installation knows."""
     connection.execute(
         text("insert into timezone_name select unnest(cast(:names as text[])) on conflict do nothing"),
         {"names": sorted(available_timezones())},

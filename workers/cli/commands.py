@@ -98,6 +98,5 @@ def is_quiet() -> bool:
 
 
 def is_json() -> bool:
-    """Whether the command's answer is JSON."""
     context = click.get_current_context(silent=True)
     return bool(context and (context.params.get("as_json") or context.meta.get(JSON)))

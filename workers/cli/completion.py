@@ -33,7 +33,6 @@ Names = list[tuple[str, str | None]]
 
 
 def folder() -> Path:
-    """Where the names of this database are."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "watchkeeper" / f"{zlib.crc32(database_dsn().encode()):08x}"
 
@@ -106,8 +105,6 @@ def of(kind: str, query: str) -> Complete:
 
 
 def among(*values: str) -> Complete:
-    """Completes one of fixed values."""
-
     def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem[str]]:
         return _items([(value, None) for value in values], begun)
 

@@ -141,7 +141,6 @@ def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def _is_unreachable(sqlstate: str | None) -> bool:
-    """Whether the connection or the server failed, not the statement."""
     return sqlstate is None or sqlstate.startswith(("08", "28", "3D", "53", "57P"))
 
 
@@ -187,7 +186,6 @@ def _fail_with(error: Any) -> NoReturn:
 
 
 def _option_of(value: str) -> str:
-    """The option or argument that was given ``value``: ``--every ``."""
     context = click.get_current_context(silent=True)
     for param in context.command.params if context else ():
         if context and param.name and context.params.get(param.name) == value:

@@ -75,7 +75,6 @@ def plain(value: Any) -> Any:
 
 
 def print_json(found: Any) -> None:
-    """Print ``found`` (an object or an array) as one line of JSON."""
     click.echo(json.dumps(found, default=lambda value: value if value != plain(value) else str(value)))
 
 
@@ -127,7 +126,6 @@ def table(
     drop: Sequence[str] = (),
     lines: int = 3,
 ) -> list[str]:
-    """The lines of a table for a terminal of ``width`` cells."""
     texts = [{c: " ".join(cell(row[c]).split()) for c in columns} for row in rows]
     for column in IDS.intersection(columns):
         short = tables.short_ids([text[column] for text in texts])

@@ -166,7 +166,6 @@ def shortened(word: str, width: int) -> str:
 
 
 def _cut(line: str, width: int) -> str:
-    """The line with an ellipsis in place of what does not fit beside it."""
     words = list(_words(line))
     while words and cell_len(_joined(words)) > width - 2:
         words.pop()
@@ -188,6 +187,5 @@ def short_ids(ids: Sequence[str]) -> dict[str, str]:
 
 
 def _shared(one: str, other: str) -> int:
-    """How many characters both begin with."""
     same = (a == b for a, b in zip(one, other, strict=False))
     return sum(1 for _ in takewhile(bool, same))

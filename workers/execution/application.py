@@ -33,7 +33,6 @@ class Application(Celery):
 
         @cached_property
         def Beat(self) -> Any:  # noqa: N802 - Celery's name
-            """What ``celery beat`` starts."""
             return self.subclass_with_self("beat.service:Beat")
 
 

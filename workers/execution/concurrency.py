@@ -98,7 +98,6 @@ class _Groups:
         self.threads = 1
 
     def waiting(self) -> list[Item]:
-        """Items without an outcome that nobody has in hand."""
         return [
             item
             for item in self._work.batch

@@ -274,7 +274,6 @@ def hand_back_when_possible(lease: BatchLease, reason: str) -> None:
 
 
 def _end_done(work: Work[Any]) -> Ended | None:
-    """End a batch as done, with its items as they are; the run, when it ends with it."""
     lease, items = work.lease, [item.row() for item in work.batch]
     stored = not (work.planned_only or work.end.is_pending)
     is_whole = lease.run["batch_count"] == 1 and not work.end.is_split

@@ -33,11 +33,9 @@ class Domain(Protocol):
 
 
 def domains() -> Mapping[str, Domain]:
-    """Folder under ``tasks`` → the domain."""
     found: Mapping[str, Domain] = import_module(REGISTRY).by_domain()
     return found
 
 
 def register(connection: Connection) -> None:
-    """Write what the database itself must know of the domains."""
     import_module(SUBJECTS).register(connection)

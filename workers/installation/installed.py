@@ -28,7 +28,6 @@ def heads() -> list[str]:
 
 
 def task_names() -> set[str]:
-    """Names of the tasks under ``tasks``."""
     return {
         ".".join(["tasks", *file.relative_to(folder).with_suffix("").parts])
         for folder in map(Path, import_module("tasks").__path__)

@@ -41,7 +41,6 @@ class WrongLogin(Exception):
 
 
 def wanted() -> Iterator[tuple[str, str, str]]:
-    """Group, name and password of each login in the settings."""
     given = settings()
     for group, url in (
         ("owner", given.database_url),

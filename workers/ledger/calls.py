@@ -117,7 +117,6 @@ def give_up_late(connection: Driver, run_id: UUID) -> None:
 
 
 def _ended(whose: str) -> str:
-    """Ends the run and its batch in one statement."""
     return f"""
 with this as materialized (select id from run where id = %(run_id)s for update), ended as (
     update batch b

@@ -51,7 +51,6 @@ update batch b
 
 
 def let_go(connection: Driver, run: Mapping[str, Any] | None) -> None:
-    """Send as many batches of the run as ``max_in_flight`` allows."""
     if run is not None and run["max_in_flight"] is not None:
         let_go_all(connection, [run["id"]])
 

@@ -102,12 +102,10 @@ os.register_at_fork(after_in_child=_writer.forget)
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def flush(**_: Any) -> None:
-    """Write what waits."""
     _writer.flush()
 
 
 def write(call: Call, outcome: Outcome, worker: str) -> None:
-    """Write what became of ``call``, now or soon."""
     end = End(call, outcome, worker)
     if outcome.is_end:
         _writer.add(end)

@@ -64,7 +64,6 @@ os.register_at_fork(after_in_child=_keeper.forget)
 
 @contextmanager
 def kept(call: Call, app: Any, worker: str) -> Iterator[None]:
-    """Renew the lease of ``call`` while the block runs."""
     _keeper.held[call] = (app, worker)
     _keeper.start_once()
     try:

@@ -169,7 +169,6 @@ def _is_acked_late(task: Any) -> bool:
 
 
 def _result(value: Any) -> dict[str, Any]:
-    """A returned value as JSON, when it is not too long."""
     if value is None:
         return {}
     text = redact(json.dumps(value, default=repr)).replace("\\u0000", "")
@@ -182,7 +181,6 @@ def _result(value: Any) -> dict[str, Any]:
 
 
 def sentence_of(error: Any) -> str:
-    """An exception in one line."""
     return redact(cleaned(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"))[:500]
 
 
@@ -192,7 +190,6 @@ def _said(what: str, error: Any) -> str:
 
 
 def _when(retry: Any) -> datetime:
-    """When Celery's own message of a retry is due."""
     when = retry.when
     if isinstance(when, datetime):
         return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -59,7 +59,6 @@ class PlainKind:
 
 
 def plain_kinds(app: Celery) -> list[PlainKind]:
-    """Every registered task that is no kind of ours, as a kind."""
     return [_kind_of(app, task) for name, task in sorted(app.tasks.items()) if _is_plain(name, task)]
 
 
@@ -119,7 +118,6 @@ def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
 def _adapters(
     function: Callable[..., Any], parameters: typing.Iterable[inspect.Parameter]
 ) -> Iterator[tuple[str, TypeAdapter[Any]]]:
-    """The types of parameters, as far as pydantic knows them."""
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError):

@@ -59,7 +59,6 @@ class SlotWatch(bootsteps.StartStopStep):
 
 
 def tell_queues(consumer: Any) -> None:
-    """Tell the pool's processes which queues this worker consumes now."""
     tasks = consumer.task_consumer
     if tasks is not None:
         slots.set_queues([queue.name for queue in tasks.queues])
@@ -129,7 +128,6 @@ class _Watch(threading.Thread):
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         return stat.rpartition(")")[2].split()[0] != "Z"

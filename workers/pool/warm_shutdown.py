@@ -59,7 +59,6 @@ def reset() -> None:
 
 
 def mark_batches(hostname: str) -> None:
-    """Mark the batches of ``hostname`` as those of a worker that ends."""
     with driver_transaction() as connection:
         renewed.leave(connection, hostname)
 

@@ -109,7 +109,6 @@ class Doorbells:
 
     @staticmethod
     def _waiting(connection: redis.Redis, keys: list[str]) -> set[str]:
-        """Those of these lists in which a doorbell waits."""
         with connection.pipeline(transaction=False) as lengths:
             for key in keys:
                 lengths.llen(key)

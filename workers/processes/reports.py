@@ -58,7 +58,6 @@ def _short(value: Any) -> Any:
 
 
 def read(timeout: float) -> list[dict[str, Any]]:
-    """Reports that have come, after at most ``timeout`` seconds."""
     if _pipe is None:
         time.sleep(timeout)
         return []

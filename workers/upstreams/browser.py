@@ -94,7 +94,6 @@ class Browser:
         self._scripts: dict[str, Response] = {}
 
     def close(self) -> None:
-        """End Chromium."""
         self._context = None
         self._resources.close()
 
@@ -199,7 +198,6 @@ class _Visit:
         return html.encode()
 
     def serve(self, route: Route, request: Request) -> None:
-        """Answer one of the page's requests, or refuse it."""
         from playwright.sync_api import Error
 
         answer: Response | None = None

@@ -89,7 +89,6 @@ class UpstreamClient(PermitHolder):
     def post(
         self, upstream: str, path: str, body: Any, options: CallOptions = DEFAULT_OPTIONS
     ) -> Response:
-        """POST ``body`` as JSON."""
         return self.call("POST", upstream, path, replace(options, body=body))
 
     def call(
@@ -149,7 +148,6 @@ class UpstreamClient(PermitHolder):
                 attempt += 1
 
     def _pause(self, request: Request, error: Unavailable, attempt: int, deadline: float) -> None:
-        """Wait before the next attempt; raise ``error`` when there is none."""
         again = attempt < MAX_ATTEMPTS and (request.repeatable or isinstance(error, NotConnected))
         left = deadline - time.monotonic()
         pause = retry.pause(attempt) if again else left
@@ -212,7 +210,6 @@ class UpstreamClient(PermitHolder):
         raise BrokenResponse(request.upstream, f"redirects more than {MAX_REDIRECTS} times")
 
     def _exchange(self, request: Request, deadline: float) -> Response:
-        """One HTTP request under one permit."""
         upstream = request.upstream
         permit = self._acquire(upstream, deadline, redact(urlsplit(request.url).path))
         began = time.monotonic()

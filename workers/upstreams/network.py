@@ -117,7 +117,6 @@ def _permitted(host: str, targets: list[Target]) -> list[Target]:
 
 
 def check(address: str, host: str | None = None) -> None:
-    """Raise Refused when ``address`` (of ``host``) may not be called."""
     parsed = addresses.parse(address)
     if parsed is None:
         raise Refused(host or address, address, "a name, not an address")

@@ -58,7 +58,6 @@ class PermitHolder:
             self._max_wait = before
 
     def _acquire(self, upstream: str, deadline: float, path: str) -> int:
-        """Take a permit, waiting a little if need be."""
         if holds_connection():
             raise RuntimeError("a call inside a transaction would hold a connection: end it first")
         waited = 0.0
@@ -115,7 +114,6 @@ class PermitHolder:
         return bool(self._unsettled)
 
     def settle(self, connection: Driver) -> None:
-        """Settle the calls that are over, in the caller's transaction."""
         answered, self._unsettled = self._unsettled, []
         permits.settle(connection, answered)
 

@@ -58,7 +58,6 @@ def is_long(grant: Grant) -> bool:
 
 
 def refusal(upstream: str, grant: Grant) -> QuotaWait | QuotaSpent | Stopped:
-    """What to raise when a permit is not granted soon."""
     if grant.cause == "stop":
         return Stopped("stopped on request")
     reason = grant.reason or "no permit"
@@ -119,7 +118,6 @@ def take(
     path: str | None = None,
     answered: Sequence[Answered] = (),
 ) -> Grant:
-    """Settle ``answered``, then ask for one permit."""
     (grant,) = take_many(connection, upstream, [Question(lease, run_id, seq, path)], answered)
     return grant
 

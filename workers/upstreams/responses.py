@@ -76,7 +76,6 @@ class Response:
         return Validators(self.headers.get("etag"), self.headers.get("last-modified"))
 
     def json(self) -> Any:
-        """The body as JSON, or BrokenResponse."""
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):

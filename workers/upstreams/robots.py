@@ -26,12 +26,10 @@ class Robots:
     until: float
 
     def allows(self, url: str, agent: str) -> bool:
-        """Whether we may fetch ``url``."""
         return bool(self.rules.can_fetch(url, agent))
 
     @property
     def is_old(self) -> bool:
-        """Whether the file should be fetched anew."""
         return self.until < time.monotonic()
 
     def delay(self, agent: str) -> timedelta | None:

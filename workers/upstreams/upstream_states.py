@@ -62,5 +62,4 @@ update upstream_state set crawl_delay = %(delay)s
 
 
 def set_crawl_delay(connection: Driver, upstream: str, delay: timedelta | None) -> None:
-    """Keep what the upstream's robots.txt asks for."""
     execute(connection, _CRAWL_DELAY, {"upstream": upstream, "delay": delay})

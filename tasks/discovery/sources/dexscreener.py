@@ -182,7 +182,6 @@ def _count(value: Any) -> int | None:
 
 
 def _instant(value: Any) -> datetime | None:
-    """An instant of this century or the last from milliseconds since 1970."""
     found = number(value)
     if found is None or not 0 < found < Decimal(4_102_444_800_000):
         return None
