@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from workers.cli import Group, handle_db_errors, json_too, show, tell
+from workers.cli import Group, as_json, show, tell
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -46,8 +46,7 @@ def _password() -> str:
 @person.command("add")
 @click.argument("name")
 @click.option("--role", type=_role, default="viewer", show_default=True)
-@json_too
-@handle_db_errors
+@as_json
 def add(name: str, role: str) -> None:
     """Let a person log in; asks for the password, or reads it from the input."""
     from console.security import accounts
@@ -61,8 +60,7 @@ def add(name: str, role: str) -> None:
 @click.option("--role", type=_role)
 @click.option("--password", "new_password", is_flag=True, help="ask for a new password")
 @click.option("--disable/--enable", "disabled", default=None, help="whether anything of theirs counts")
-@json_too
-@handle_db_errors
+@as_json
 def change(name: str, role: str | None, new_password: bool, disabled: bool | None) -> None:
     """Change role or password, or disable; ends the person's sessions."""
     from console.security import accounts
@@ -75,8 +73,7 @@ def change(name: str, role: str | None, new_password: bool, disabled: bool | Non
 
 @person.command("remove")
 @click.argument("name")
-@json_too
-@handle_db_errors
+@as_json
 def remove(name: str) -> None:
     """Remove a person with sessions and tokens; the audit keeps the name."""
     from console.security import accounts
@@ -87,13 +84,11 @@ def remove(name: str) -> None:
 
 @person.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table")
-@handle_db_errors
-def list_(as_json: bool) -> None:
+def list_() -> None:
     """Who may log in, and when they last did something."""
     from console.security import accounts
 
     show(
         accounts.listed(),
         ("name", "role", "disabled", "sessions", "tokens", "seen_at"),
-        as_json=as_json,
     )

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 import click
 
-from workers.cli import FAILED, Command, as_json, connect, handle_db_errors, show
+from workers.cli import FAILED, Command, as_json, connect, is_json, show
 from workers.cli.database import unreachable
 from workers.cli.output import has_colour
 from workers.connections.postgres import DEFAULT_BROKER_URL, setting
@@ -217,8 +217,7 @@ def _tasks(connection: Any) -> str | None:
 
 @click.command(cls=Command)
 @as_json
-@handle_db_errors
-def doctor(as_json: bool) -> None:
+def doctor() -> None:
     """Check the installation and view trouble; exit 1 on errors, not on warnings."""
     import psycopg
 
@@ -230,7 +229,7 @@ def doctor(as_json: bool) -> None:
     def report(name: str, trouble: str | None, *, wrong: bool) -> None:
         note = notes.get(name)
         results.append({"check": name, "ok": not wrong, "trouble": trouble, "note": note})
-        if not as_json:
+        if not is_json():
             _print(name, trouble, wrong=wrong)
             if note:
                 click.echo(f"  {name:<11} {note}")
@@ -243,8 +242,8 @@ def doctor(as_json: bool) -> None:
                 report(name, trouble, wrong=wrong)
     except psycopg.Error as error:
         report("database", "; ".join(unreachable(str(error))), wrong=True)
-    if as_json:
-        show(results, (), as_json=True)
+    if is_json():
+        show(results, ())
     if not all(one["ok"] for one in results):
         sys.exit(FAILED)
 

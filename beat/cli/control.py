@@ -14,7 +14,7 @@ from workers.cli import (
     confirm,
     connect,
     dry_run,
-    handle_db_errors,
+    is_json,
     print_json,
     say,
     show,
@@ -53,10 +53,7 @@ select distinct on (schedule) id, schedule, state, error, finished_at from run
 @click.option("--wait", is_flag=True, help="follow the run to its end; exit 1 when it fails")
 @click.option("--here", is_flag=True, help="in this process, without beat, broker and workers")
 @as_json
-@handle_db_errors
-def run(
-    name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool, as_json: bool
-) -> None:
+def run(name: str, options: tuple[str, ...], note: str | None, wait: bool, here: bool) -> None:
     """Run a schedule now, by its overlap policy."""
     given = parse_options(options)
     if here:
@@ -68,7 +65,7 @@ def run(
         given_options = json.dumps(given) if given else None
         asked = connection.execute(REQUEST, (name, note, given_options)).fetchone()
         short = str(asked["new_run_id"])[:8]
-        if as_json and not wait:
+        if is_json() and not wait:
             print_json({"request": asked["id"], "run": str(asked["new_run_id"]), "schedule": name})
         say(
             f"run {short} of {name} is requested; to see it: {typed(f'schedule watch {short}')}",
@@ -84,13 +81,12 @@ def run(
 @run_argument()
 @click.option("--note", help="reason")
 @as_json
-@handle_db_errors
-def stop(run: str, note: str | None, as_json: bool) -> None:
+def stop(run: str, note: str | None) -> None:
     """Stop a run: waiting batches end at once, running ones at their next call."""
     with connect() as connection:
         wanted = run_id(connection, run)
         said = connection.execute("select stop_run(%s, %s) as it", (wanted, note)).fetchone()["it"]
-    if as_json:
+    if is_json():
         print_json({"run": str(wanted), "answer": said})
     say(said, err=True)
 
@@ -104,7 +100,6 @@ def stop(run: str, note: str | None, as_json: bool) -> None:
 @dry_run
 @yes
 @as_json
-@handle_db_errors
 def retry(
     run: str | None,
     failed: bool,
@@ -122,7 +117,7 @@ def retry(
             rows = connection.execute(FAILED_SINCE, {"since": length(since), "name": name}).fetchall()
         else:
             rows = connection.execute(ONE, (run_id(connection, run or ""),)).fetchall()
-        show(rows, RETRIED, as_json=given["as_json"], empty=f"no run failed within {since}")
+        show(rows, RETRIED, empty=f"no run failed within {since}")
         if dry_run or not rows:
             say(f"{count_words(len(rows), 'run')} would run again", err=True)
             return
@@ -147,13 +142,12 @@ def retry(
 @dry_run
 @yes
 @as_json
-@handle_db_errors
-def backfill(name: str, dry_run: bool, yes: bool, as_json: bool, **given: str | None) -> None:
+def backfill(name: str, dry_run: bool, yes: bool, **given: str | None) -> None:
     """Run every due time of a range; shows the cost and asks before it starts."""
     values = {"name": name, **given}
     with connect() as connection:
         cost = connection.execute(BACKFILL, {**values, "dry_run": True}).fetchone()
-        show([cost], COST, as_json=as_json)
+        show([cost], COST)
         if dry_run:
             return
         calls, left = cost["calls"], cost["quota_left"]

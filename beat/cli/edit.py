@@ -31,8 +31,7 @@ from workers.cli import (
     confirm,
     connect,
     dry_run,
-    handle_db_errors,
-    json_too,
+    is_json,
     print_json,
     say,
     show,
@@ -118,7 +117,7 @@ def changes_of(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
     return changes
 
 
-def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -> None:
+def write(statement: str, values: dict[str, Any], *, dry: bool) -> None:
     """Run one statement and show the result; a dry run shows the next five runs and rolls back."""
     name = values["name"]
     with connect() as connection, connection.transaction(force_rollback=dry):
@@ -131,10 +130,10 @@ def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -
         coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall() if dry else []
     if dry:
         say(f"{name} would run {row['runs']}", err=True)
-        show(coming, ("local", "due_at", "ahead"), as_json=as_json)
+        show(coming, ("local", "due_at", "ahead"))
         return
     ahead = row["ahead"] or ("not scheduled" if row["enabled"] else "disabled")
-    if as_json:
+    if is_json():
         print_json({"schedule": name, "runs": row["runs"], "next": ahead})
     say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
 
@@ -144,13 +143,11 @@ def write(statement: str, values: dict[str, Any], *, dry: bool, as_json: bool) -
 @columns
 @dry_run
 @as_json
-@handle_db_errors
 def set_(
     name: str,
     daily: str | None,
     options: tuple[str, ...],
     dry_run: bool,
-    as_json: bool,
     **given: Any,
 ) -> None:
     """Change a schedule; columns not named stay as they are, `none` empties one."""
@@ -162,7 +159,7 @@ def set_(
         require_schedules(connection, [name])
     more = ["options = options || %(options)s::jsonb"] if added else []
     values = {**changes, "options": json.dumps(added), "name": name}
-    write(update_statement(changes, *more), values, dry=dry_run, as_json=as_json)
+    write(update_statement(changes, *more), values, dry=dry_run)
 
 
 @command("add")
@@ -172,26 +169,23 @@ def set_(
 @columns
 @dry_run
 @as_json
-@handle_db_errors
 def add(
     name: str,
     daily: str | None,
     options: tuple[str, ...],
     dry_run: bool,
-    as_json: bool,
     **given: Any,
 ) -> None:
     """Add a schedule."""
     row = {**changes_of(given, daily), "options": json.dumps(parse_options(options))}
-    write(insert_statement(row), {**row, "name": name}, dry=dry_run, as_json=as_json)
+    write(insert_statement(row), {**row, "name": name}, dry=dry_run)
     completion.forget("schedule")
 
 
 @command("remove")
 @some_names
 @yes
-@json_too
-@handle_db_errors
+@as_json
 def remove(wanted: tuple[str, ...], yes: bool) -> None:
     """Delete schedules; their history stays under their names."""
     if not wanted:
@@ -217,8 +211,8 @@ def _all_or_named(wanted: tuple[str, ...], everything: bool) -> None:
         raise click.UsageError("give one name or more, or --all")
 
 
-def _tell(answers: list[str], *, as_json: bool) -> None:
-    if as_json:
+def _tell(answers: list[str]) -> None:
+    if is_json():
         print_json(answers)
     for answer in answers:
         say(answer, err=True)
@@ -231,14 +225,12 @@ def _tell(answers: list[str], *, as_json: bool) -> None:
 @click.option("--for", "for_", help="e.g. 2h")
 @click.option("--until", help="a time")
 @as_json
-@handle_db_errors
 def pause(
     wanted: tuple[str, ...],
     everything: bool,
     note: str | None,
     for_: str | None,
     until: str | None,
-    as_json: bool,
 ) -> None:
     """Pause schedules."""
     _all_or_named(wanted, everything)
@@ -252,15 +244,14 @@ def pause(
         else:
             each = ({"name": name, "note": note, **values} for name in wanted)
             answers = [connection.execute(statement, one).fetchone()["it"] for one in each]
-    _tell(answers, as_json=as_json)
+    _tell(answers)
 
 
 @command("resume")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="end pause --all")
 @as_json
-@handle_db_errors
-def resume(wanted: tuple[str, ...], everything: bool, as_json: bool) -> None:
+def resume(wanted: tuple[str, ...], everything: bool) -> None:
     """End a pause, also an automatic one; missed due times do not all run at once."""
     _all_or_named(wanted, everything)
     with connect() as connection, connection.transaction():
@@ -269,7 +260,7 @@ def resume(wanted: tuple[str, ...], everything: bool, as_json: bool) -> None:
         else:
             resumed = "select resume(%s) as it"
             answers = [connection.execute(resumed, (name,)).fetchone()["it"] for name in wanted]
-    _tell(answers, as_json=as_json)
+    _tell(answers)
 
 
 COMMANDS = (add, set_, remove, pause, resume)

@@ -18,15 +18,14 @@ from beat.cli.shared import (
 )
 from workers.cli import (
     REFUSED,
+    as_json,
     command,
     completion,
     confirm,
     connect,
     dry_run,
     fail,
-    handle_db_errors,
     is_json,
-    json_too,
     print_json,
     say,
     typed,
@@ -195,8 +194,7 @@ def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bo
 @command("export")
 @some_names
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="default: stdout")
-@json_too
-@handle_db_errors
+@as_json
 def export(wanted: tuple[str, ...], path: Path | None) -> None:
     """Write schedules, all or those named, as YAML; apply reads JSON too."""
     import yaml
@@ -220,8 +218,7 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
 @click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
 @dry_run
 @yes
-@json_too
-@handle_db_errors
+@as_json
 def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
     """Make the schedules equal to FILE (- for stdin): show differences, ask, apply all or none."""
     wanted = parse(file.read())

@@ -9,7 +9,7 @@ import click
 
 from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
-from workers.cli import as_json, command, connect, handle_db_errors, json_too, say, show, typed
+from workers.cli import as_json, command, connect, is_json, say, show, typed
 from workers.text.words import count_words, duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
@@ -61,8 +61,7 @@ EMPTY = {
 @command("list")
 @click.option("--state", help="on, paused, disabled, late, failing, or a prefix of the state")
 @as_json
-@handle_db_errors
-def list_(state: str | None, as_json: bool) -> None:
+def list_(state: str | None) -> None:
     """Every schedule: timing, state, last result, next run; problems first."""
     with connect() as connection:
         found = connection.execute(LIST).fetchall()
@@ -74,7 +73,7 @@ def list_(state: str | None, as_json: bool) -> None:
     nothing = f"no schedule yet: {typed('schedule add')}"
     if found:
         nothing = f"none of {count_words(len(found), 'schedule')} is {wanted}: {_states(found)}"
-    show(rows, STATUS, as_json=as_json, drop=STATUS_DROP, empty=nothing)
+    show(rows, STATUS, drop=STATUS_DROP, empty=nothing)
 
 
 def _states(rows: list[dict[str, Any]]) -> str:
@@ -88,8 +87,7 @@ def _states(rows: list[dict[str, Any]]) -> str:
 @command("show")
 @name_argument
 @as_json
-@handle_db_errors
-def show_(name: str, as_json: bool) -> None:
+def show_(name: str) -> None:
     """One schedule: its settings, next and last runs, last changes."""
     with connect() as connection:
         row = connection.execute("select (schedule_named(%s)).*", (name,)).fetchone()
@@ -97,8 +95,8 @@ def show_(name: str, as_json: bool) -> None:
             key: connection.execute(statement, (name,)).fetchall()
             for key, (statement, _) in DETAILS.items()
         }
-    if as_json:
-        show([{**row, **more}], (), as_json=True)
+    if is_json():
+        show([{**row, **more}], ())
         return
     settings = [
         {"setting": k, "value": duration_words(v) if isinstance(v, timedelta) else v}
@@ -115,15 +113,14 @@ def show_(name: str, as_json: bool) -> None:
 @name_argument
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True)
 @as_json
-@handle_db_errors
-def next_(name: str, count: int, as_json: bool) -> None:
+def next_(name: str, count: int) -> None:
     """The next runs: local time, UTC, and time left."""
     with connect() as connection:
         rows = connection.execute("select * from next_runs(%s, %s)", (name, count)).fetchall()
         row = connection.execute(
             "select state, next_run from schedule_detail where name = %s", (name,)
         ).fetchone()
-    show(rows, AHEAD, as_json=as_json, empty=f"{name} is {row['state']}; next run: {row['next_run']}")
+    show(rows, AHEAD, empty=f"{name} is {row['state']}; next run: {row['next_run']}")
 
 
 @command("runs")
@@ -133,10 +130,7 @@ def next_(name: str, count: int, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="also upkeep that found nothing to do")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
-@handle_db_errors
-def runs(
-    name: str | None, failed: bool, since: str | None, everything: bool, count: int, as_json: bool
-) -> None:
+def runs(name: str | None, failed: bool, since: str | None, everything: bool, count: int) -> None:
     """Runs, newest first; upkeep that found nothing to do is counted."""
     given: dict[str, Any] = {"name": name, "failed": failed, "all": everything or failed}
     given |= {"since": length(since) if since else None, "count": count + 1}
@@ -146,10 +140,10 @@ def runs(
             _require_known(connection, name)
         more, rows = len(rows) > count, rows[:count]
         idle = []
-        if rows and not given["all"] and not as_json:
+        if rows and not given["all"] and not is_json():
             oldest = {"since": rows[-1]["created_at"], "name": name}
             idle = connection.execute(IDLE, oldest).fetchall()
-    show(rows, RUNS, as_json=as_json, drop=RUNS_DROP, empty=_no_runs(name, failed, since))
+    show(rows, RUNS, drop=RUNS_DROP, empty=_no_runs(name, failed, since))
     if more:
         say(f"the newest {count}; older ones: -n {count * 5}, or --since 24h", err=True)
     if idle:
@@ -178,8 +172,7 @@ def _no_runs(name: str | None, failed: bool, since: str | None) -> str:
 @click.argument("name", required=False, shell_complete=schedules)
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=50, show_default=True)
 @as_json
-@handle_db_errors
-def changes(name: str | None, count: int, as_json: bool) -> None:
+def changes(name: str | None, count: int) -> None:
     """Who changed what, with which program."""
     with connect() as connection:
         rows = connection.execute(
@@ -189,15 +182,14 @@ def changes(name: str | None, count: int, as_json: bool) -> None:
         ).fetchall()
         if not rows and name:
             connection.execute("select schedule_named(%s)", (name,))
-    show(rows[:count], CHANGES, as_json=as_json, drop=CHANGES_DROP, empty="no change yet")
+    show(rows[:count], CHANGES, drop=CHANGES_DROP, empty="no change yet")
     if len(rows) > count:
         say(f"the newest {count}; older ones: -n {count * 5}", err=True)
 
 
 @command("watch")
 @run_argument(required=False)
-@json_too
-@handle_db_errors
+@as_json
 def watch(run: str | None) -> None:
     """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""
     from beat.cli.progress import follow

@@ -8,13 +8,12 @@ import click
 
 from workers.cli import (
     REFUSED,
+    as_json,
     command,
     confirm,
     connect,
     fail,
-    handle_db_errors,
     is_json,
-    json_too,
     print_json,
     say,
     typed,
@@ -46,8 +45,7 @@ PATIENCE = 30.0
 @click.option("--differing", is_flag=True, help="also take what would be due at other times")
 @click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
-@json_too
-@handle_db_errors
+@as_json
 def import_(
     source: str, url: str, zone: str | None, prefix: str, differing: bool, dry_run: bool, yes: bool
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from workers.cli import FAILED, as_json, command, connect, fail, handle_db_errors, plain, typed
+from workers.cli import FAILED, as_json, command, connect, fail, is_json, plain, typed
 from workers.cli.output import print_json, say, show, table, terminal_width
 from workers.text.words import count_words
 
@@ -71,12 +71,11 @@ SECTIONS = {
 
 @command("status")
 @as_json
-@handle_db_errors
-def status(as_json: bool) -> None:
+def status() -> None:
     """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
     with connect() as connection:
         found = {key: connection.execute(one.statement).fetchall() for key, one in SECTIONS.items()}
-    if as_json:
+    if is_json():
         print_json(
             {k: [{c: plain(v) for c, v in row.items()} for row in rows] for k, rows in found.items()}
         )

@@ -21,7 +21,7 @@ from workers.cli import (
     connect,
     database,
     fail,
-    handle_db_errors,
+    is_json,
     say,
     show,
     typed,
@@ -61,8 +61,7 @@ def listings() -> None:
 @click.option("--title", help="part of the title")
 @click.option("--max-price", type=click.FloatRange(0))
 @as_json
-@handle_db_errors
-def list_(as_json: bool, **filters: Any) -> None:
+def list_(**filters: Any) -> None:
     """Ads, the newest first."""
     from tasks.listings import queries
 
@@ -73,15 +72,14 @@ def list_(as_json: bool, **filters: Any) -> None:
     wanted = ", ".join(one for one in asked if not one.startswith("count "))
     which = f"with {wanted}" if wanted else "yet"
     nothing = f"no ad {which}; what is scraped: {typed('listings categories')}"
-    show(rows, columns, as_json=as_json, empty=nothing)
+    show(rows, columns, empty=nothing)
 
 
 @listings.command("show")
 @click.argument("number")
 @a_site
 @as_json
-@handle_db_errors
-def show_(number: str, site: str | None, as_json: bool) -> None:
+def show_(number: str, site: str | None) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
     from tasks.listings import queries
 
@@ -92,8 +90,8 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
         fail(f"no ad with number {number}", typed("listings list"), NOT_FOUND)
     if len(found) > 1:
         fail(f"several sites have an ad {number}", "name one with --site", USAGE)
-    if as_json:
-        show([{**found[0], "history": history}], (), as_json=True)
+    if is_json():
+        show([{**found[0], "history": history}], ())
         return
     facts = [
         {"what": name.replace("_", " "), "value": ", ".join(value) if name == "regions" else value}
@@ -107,8 +105,7 @@ def show_(number: str, site: str | None, as_json: bool) -> None:
 
 @listings.command("sites")
 @as_json
-@handle_db_errors
-def sites_(as_json: bool) -> None:
+def sites_() -> None:
     """Sites and how many ads each has."""
     from tasks.listings import queries
 
@@ -117,20 +114,19 @@ def sites_(as_json: bool) -> None:
     columns = (
         "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
     )  # fmt: skip
-    show(rows, columns, as_json=as_json, empty="no site yet: each is a row of table site")
+    show(rows, columns, empty="no site yet: each is a row of table site")
 
 
 @listings.command("categories")
 @as_json
-@handle_db_errors
-def categories_(as_json: bool) -> None:
+def categories_() -> None:
     """Categories, whether they are scraped, when they last were."""
     from tasks.listings import queries
 
     with connect() as connection:
         rows = queries.categories(connection)
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
-    show(rows, columns, as_json=as_json, empty="no category yet: each is a row of table category")
+    show(rows, columns, empty="no category yet: each is a row of table category")
 
 
 @listings.command("preview")
@@ -143,8 +139,7 @@ def categories_(as_json: bool) -> None:
     help="read this page instead of fetching one",
 )  # fmt: skip
 @as_json
-@handle_db_errors
-def preview(site: str, category: str | None, path: Path | None, as_json: bool) -> None:
+def preview(site: str, category: str | None, path: Path | None) -> None:
     """Read the first pages of SITE as a scrape would, and store nothing.
 
     The quota, the spacing and robots.txt apply here too.
@@ -166,7 +161,7 @@ def preview(site: str, category: str | None, path: Path | None, as_json: bool) -
             page, size, second = _read_file(source, category_path, path)
     except WatchkeeperError as error:
         fail(str(error), None, FAILED)
-    _show_page(page, size, as_json=as_json)
+    _show_page(page, size)
     if second:
         say(second, err=True)
     if not page.cards:
@@ -223,7 +218,7 @@ def _compared(source: Source, first: Page, second: Page, url: str) -> str:
     return said
 
 
-def _show_page(page: Page, size: int, *, as_json: bool) -> None:
+def _show_page(page: Page, size: int) -> None:
     from dataclasses import asdict
 
     rows = [asdict(card) for card in page.cards]
@@ -231,7 +226,7 @@ def _show_page(page: Page, size: int, *, as_json: bool) -> None:
         "external_id", "title", "listing_type", "price", "currency", "status", "condition", "ships_to",
         "seller", "seller_reputation", "listed_at",
     )  # fmt: skip
-    show(rows if as_json else rows[:MAX_SHOWN], columns, as_json=as_json)
+    show(rows if is_json() else rows[:MAX_SHOWN], columns)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
     say(
         f"{count_words(len(rows), 'ad')} read, {page.unreadable} not readable,"

@@ -22,8 +22,7 @@ from workers.cli import (
     connect,
     database,
     fail,
-    handle_db_errors,
-    json_too,
+    is_json,
     say,
     show,
     tell,
@@ -53,14 +52,13 @@ def prices() -> None:
 @click.option("--all", "everything", is_flag=True, help="also what was removed")
 @as_json
 @click.pass_context
-def watchlist_(context: click.Context, everything: bool, as_json: bool) -> None:
+def watchlist_(context: click.Context, everything: bool) -> None:
     """Symbols to follow; add and remove edit the list."""
     if context.invoked_subcommand is None:
-        list_watchlist(everything, as_json)
+        list_watchlist(everything)
 
 
-@handle_db_errors
-def list_watchlist(everything: bool, as_json: bool) -> None:
+def list_watchlist(everything: bool) -> None:
     from tasks.prices import queries
     from tasks.prices.values import shown
 
@@ -74,7 +72,7 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
         rows.append({**item, "price": price, "session": session})
     columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
     nothing = f"no symbol is followed: {typed('prices watchlist add AAPL')}"
-    show(rows, columns, as_json=as_json, empty=nothing)
+    show(rows, columns, empty=nothing)
 
 
 @watchlist_.command("add")
@@ -82,8 +80,7 @@ def list_watchlist(everything: bool, as_json: bool) -> None:
 @click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
 @click.option("--every", type=click.FloatRange(1, 44_640), default=5, show_default=True, help="minutes")
 @click.option("--note", help="reason")
-@json_too
-@handle_db_errors
+@as_json
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
     from pydantic import ValidationError
@@ -110,8 +107,7 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
 
 @watchlist_.command("remove")
 @click.argument("symbols", nargs=-1, required=True, shell_complete=known_symbols)
-@json_too
-@handle_db_errors
+@as_json
 def remove(symbols: tuple[str, ...]) -> None:
     """Follow SYMBOLS no longer; their prices stay."""
     from tasks.prices import watchlist
@@ -132,8 +128,7 @@ def remove(symbols: tuple[str, ...]) -> None:
 @prices.command("quotes")
 @click.argument("symbols", nargs=-1, shell_complete=known_symbols)
 @as_json
-@handle_db_errors
-def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
+def quotes_(symbols: tuple[str, ...]) -> None:
     """Latest price of each symbol, to two decimals; --json has it exact."""
     from tasks.prices import queries
     from tasks.prices.values import percent_change, shown
@@ -147,7 +142,7 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
         rows.append(
             {
                 **row,
-                "price": str(row["price"]) if as_json else shown(row["price"]),
+                "price": str(row["price"]) if is_json() else shown(row["price"]),
                 "change": f"{change} %" if change is not None else None,
                 "session": row["session_date"],
                 "fetched": row["fetched_at"].strftime("%Y-%m-%d %H:%M UTC"),
@@ -157,7 +152,7 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
         None if symbols else f"no price yet; to fetch some: {typed('schedule run prices-nightly')}"
     )
     columns = ("symbol", "price", "change", "session", "source", "fetched")
-    show(rows, columns, as_json=as_json, empty=nothing)
+    show(rows, columns, empty=nothing)
     if symbols and not rows:
         hint = typed("schedule run prices-nightly")
         fail("no price is stored of these", hint, NOT_FOUND)
@@ -169,10 +164,7 @@ def quotes_(symbols: tuple[str, ...], as_json: bool) -> None:
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="instead of --days")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="default: today")
 @as_json
-@handle_db_errors
-def gaps(
-    symbols: tuple[str, ...], days: int, first: datetime | None, last: datetime | None, as_json: bool
-) -> None:
+def gaps(symbols: tuple[str, ...], days: int, first: datetime | None, last: datetime | None) -> None:
     """Completed sessions that are not stored; without SYMBOLS: of the active ones."""
     from tasks.prices import active, backfill
     from tasks.prices.spans import span_of
@@ -189,21 +181,20 @@ def gaps(
         wanted = checked(symbols) or [one.symbol for one in active.select(connection, (), 30, now)]
         found = backfill.find_gaps(connection, wanted, span, now)
     rows = [{"symbol": symbol, **asdict(gap)} for symbol, each in found.items() for gap in each]
-    show(rows, ("symbol", "first", "last", "sessions"), as_json=as_json)
+    show(rows, ("symbol", "first", "last", "sessions"))
     if not rows:
         say(f"nothing is missing from {span.first} to {span.last}", err=True)
 
 
 @prices.command("health")
 @as_json
-@handle_db_errors
-def health_(as_json: bool) -> None:
+def health_() -> None:
     """Whether each price schedule keeps its pace; exit code 1 when one is stale."""
     from tasks.prices import queries
 
     with connect() as connection:
         rows = queries.states(connection)
     nothing = f"no price schedule is enabled: {typed('schedule list')}"
-    show(rows, ("schedule", "runs", "last_good_run", "state"), as_json=as_json, empty=nothing)
+    show(rows, ("schedule", "runs", "last_good_run", "state"), empty=nothing)
     if any(row["state"] == "STALE" for row in rows):
         raise SystemExit(FAILED)

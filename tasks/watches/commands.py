@@ -25,7 +25,6 @@ from workers.cli import (
     database,
     did_you_mean,
     fail,
-    handle_db_errors,
     say,
     show,
     typed,
@@ -125,8 +124,7 @@ def watch() -> None:
 
 @watch.command("check")
 @as_json
-@handle_db_errors
-def check(as_json: bool) -> None:
+def check() -> None:
     """Read every edited rule now; exit status 1 when one is wrong."""
     from sqlalchemy import text
 
@@ -137,7 +135,7 @@ def check(as_json: bool) -> None:
         found = connection.execute(text("select * from rule_status")).mappings().all()
     columns = ("name", "state", "wrong_at", "hint", "matches", "expression")
     nothing = "no rule yet: each is a row of table rule (docs/watches/rules.md)"
-    show([dict(row) for row in found], columns, as_json=as_json, empty=nothing)
+    show([dict(row) for row in found], columns, empty=nothing)
     if any(row["state"].startswith("wrong") for row in found):
         raise SystemExit(FAILED)
 
@@ -146,8 +144,7 @@ def check(as_json: bool) -> None:
 @click.argument("of", metavar="SUBJECT", type=Subject())
 @against
 @as_json
-@handle_db_errors
-def found(of: Watch, against: str, as_json: bool) -> None:
+def found(of: Watch, against: str) -> None:
     """What a watch has seen of late, newest first."""
     from tasks.watches import queries
 
@@ -155,7 +152,7 @@ def found(of: Watch, against: str, as_json: bool) -> None:
         rows = queries.rows_of(connection, of, span=span_of(against))
     described = [of.described(row) for row in rows]
     nothing = f"no {of.subject} was seen within {against}; longer: --against 30d"
-    show(described, ("key", "title", *of.columns, "url"), as_json=as_json, empty=nothing)
+    show(described, ("key", "title", *of.columns, "url"), empty=nothing)
 
 
 @watch.command("test")
@@ -163,8 +160,7 @@ def found(of: Watch, against: str, as_json: bool) -> None:
 @against
 @subject_option
 @as_json
-@handle_db_errors
-def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
+def test(rule: str, of: Watch, against: str) -> None:
     """What a rule (its name, or an expression) would have matched; nothing is written or sent."""
     from tasks.watches import evaluation, queries
 
@@ -173,7 +169,7 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
         ready, of = rule_of(connection, rule, of)
         rows = [(row, of.fields_of(row)) for row in queries.rows_of(connection, of, span=span)]
     fitting = [of.described(row) for row, fields in rows if ready.fits(of, fields)]
-    show(fitting, ("key", "title", *of.columns, "url"), as_json=as_json)
+    show(fitting, ("key", "title", *of.columns, "url"))
     others = sum(
         evaluation.has_other_currency(ready.node, fields, of.fields, ready.currency)
         for _, fields in rows
@@ -189,8 +185,7 @@ def test(rule: str, of: Watch, against: str, as_json: bool) -> None:
 @click.argument("key")
 @subject_option
 @as_json
-@handle_db_errors
-def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
+def explain(rule: str, key: str, of: Watch) -> None:
     """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
     from tasks.watches import queries
 
@@ -202,6 +197,6 @@ def explain(rule: str, key: str, of: Watch, as_json: bool) -> None:
     fields = of.fields_of(rows[0])
     clauses, fits = ready.explained(of, fields), ready.fits(of, fields)
     clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
-    show(clauses, ("clause", "is", "fits", "note"), as_json=as_json)
+    show(clauses, ("clause", "is", "fits", "note"))
     if not fits:
         raise SystemExit(FAILED)

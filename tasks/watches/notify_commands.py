@@ -17,9 +17,7 @@ from workers.cli import (
     database,
     did_you_mean,
     fail,
-    handle_db_errors,
     is_json,
-    json_too,
     print_json,
     say,
     show,
@@ -41,8 +39,7 @@ def notify() -> None:
 
 @notify.command("channels")
 @as_json
-@handle_db_errors
-def channels_(as_json: bool) -> None:
+def channels_() -> None:
     """Where notices go, and what waits for each."""
     from tasks.watches import queries
 
@@ -61,13 +58,12 @@ def channels_(as_json: bool) -> None:
         "target",
     )
     nothing = "no channel yet: each is a row of table channel (docs/watches/notices.md)"
-    show(found, columns, as_json=as_json, empty=nothing)
+    show(found, columns, empty=nothing)
 
 
 @notify.command("test")
 @click.argument("channel", shell_complete=channel_names)
-@json_too
-@handle_db_errors
+@as_json
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
     from tasks.watches import adapters, channels, queries
@@ -95,8 +91,7 @@ def test(channel: str) -> None:
 
 @notify.command("preview")
 @click.argument("notice", type=int, shell_complete=notice_ids)
-@json_too
-@handle_db_errors
+@as_json
 def preview(notice: int) -> None:
     """The message that a notice makes on its own, for its kind of channel."""
     import json
@@ -128,8 +123,7 @@ def preview(notice: int) -> None:
 @notify.command("outbox")
 @click.option("-n", "number", default=20, type=click.IntRange(1, 10_000), help="how many")
 @as_json
-@handle_db_errors
-def outbox(number: int, as_json: bool) -> None:
+def outbox(number: int) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import queries
 
@@ -137,15 +131,14 @@ def outbox(number: int, as_json: bool) -> None:
         found = queries.notices(connection, number)
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
     nothing = f"no notice yet; where notices go: {typed('notify channels')}"
-    show(found, columns, as_json=as_json, empty=nothing)
+    show(found, columns, empty=nothing)
     if len(found) == number:
         say(f"the newest {number}; older ones: -n {number * 5}", err=True)
 
 
 @notify.command("resend")
 @click.argument("notice", type=int, required=False, shell_complete=notice_ids)
-@json_too
-@handle_db_errors
+@as_json
 def resend(notice: int | None) -> None:
     """Try a notice that was given up once more; without a number, all of them."""
     from tasks.watches import notices

@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tasks.prices import values
 from tasks.watches import messages
 from tasks.watches.wording import amount_text, price_text
-from workers.cli import output
+from workers.cli import commands, output
 
 
 @pytest.mark.outside(28)
@@ -52,7 +53,9 @@ def test_a_notice_of_a_drop_below_a_cent_shows_both_prices() -> None:
 @pytest.mark.outside(28)
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_table_and_its_json_show_digits_and_no_exponent(capsys: Any, as_json: bool) -> None:
-    output.show([{"price": Decimal("3.1E-7")}], ("price",), as_json=as_json)
+    with click.Context(commands.Command("quotes")) as context:
+        context.meta[commands.JSON] = as_json
+        output.show([{"price": Decimal("3.1E-7")}], ("price",))
 
     shown = capsys.readouterr().out
     assert "0.00000031" in (json.loads(shown)[0]["price"] if as_json else shown)

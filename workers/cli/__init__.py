@@ -9,10 +9,9 @@ from workers.cli.commands import (
     did_you_mean,
     dry_run,
     is_json,
-    json_too,
     yes,
 )
-from workers.cli.database import connect, database, handle_db_errors
+from workers.cli.database import connect, database
 from workers.cli.output import (
     DONE,
     FAILED,
@@ -50,9 +49,7 @@ __all__ = [
     "did_you_mean",
     "dry_run",
     "fail",
-    "handle_db_errors",
     "is_json",
-    "json_too",
     "plain",
     "print_json",
     "say",

@@ -12,7 +12,6 @@ import click
 HELP = ["-h", "--help"]
 QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
 
-as_json = click.option("--json", "as_json", is_flag=True, help="print JSON, for programs")
 dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
 
@@ -22,8 +21,8 @@ def _speak_json(context: click.Context, _: click.Parameter, value: bool) -> None
         context.meta[JSON] = True
 
 
-#: For a command that tells what it did by `tell`.
-json_too = click.option(
+#: `show` and `tell` print JSON then; others ask `is_json`.
+as_json = click.option(
     "--json", is_flag=True, expose_value=False, callback=_speak_json, help="print JSON, for programs"
 )
 
@@ -40,23 +39,35 @@ def _quiet() -> click.Option:
     )  # fmt: skip
 
 
-class Command(click.Command):
-    """A command with `-q`."""
+class _Ours(click.Command):
+    """Prints a database error as message, reason and hint, and ends with an exit code."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.context_settings.setdefault("help_option_names", HELP)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from workers.cli.database import readable_errors
+
+        with readable_errors():
+            return super().invoke(ctx)
+
+
+class Command(_Ours):
+    """A command with `-q`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.params.append(_quiet())
 
 
-class Group(click.Group):
-    """Commands with `-q`; a mistyped name is answered with similar ones."""
+class Group(_Ours, click.Group):
+    """Commands of class `Command`; a mistyped name is answered with similar ones."""
 
     command_class = Command
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.context_settings.setdefault("help_option_names", HELP)
         if self.invoke_without_command:
             self.params.append(_quiet())
 
@@ -99,4 +110,4 @@ def is_quiet() -> bool:
 
 def is_json() -> bool:
     context = click.get_current_context(silent=True)
-    return bool(context and (context.params.get("as_json") or context.meta.get(JSON)))
+    return bool(context and context.meta.get(JSON))

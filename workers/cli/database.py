@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
@@ -103,7 +102,7 @@ def _print_notice(notice: Any) -> None:
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """One transaction whose errors are psycopg's, for `handle_db_errors`."""
+    """One transaction whose errors are psycopg's, for `readable_errors`."""
     from sqlalchemy.exc import DBAPIError
 
     from workers.db import driver, transaction
@@ -118,26 +117,24 @@ def database() -> Iterator[Connection]:
         raise error.orig from None
 
 
-def handle_db_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """Print database errors as message, reason and hint with an exit code; never a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        import psycopg
-
-        try:
-            return command(*args, **kwargs)
-        except SettingWrong as error:
-            fail(str(error), "correct the variable: docs/reference/settings.md has all", USAGE)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(INTERRUPTED)
-        except psycopg.Error as error:
-            if isinstance(error, psycopg.OperationalError) and _is_unreachable(error.sqlstate):
-                fail(*unreachable(str(error)), UNREACHABLE)
-            _fail_with(error)
-
-    return wrapped
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Database errors become message, reason and hint with an exit code; never a traceback."""
+    try:
+        yield
+    except SettingWrong as error:
+        fail(str(error), "correct the variable: docs/reference/settings.md has all", USAGE)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        # Help and completion do without the driver.
+        psycopg = sys.modules.get("psycopg")
+        if psycopg is None or not isinstance(error, psycopg.Error):
+            raise
+        if isinstance(error, psycopg.OperationalError) and _is_unreachable(error.sqlstate):
+            fail(*unreachable(str(error)), UNREACHABLE)
+        _fail_with(error)
 
 
 def _is_unreachable(sqlstate: str | None) -> bool:

@@ -89,7 +89,6 @@ def show(
     rows: Sequence[dict[str, Any]],
     columns: Sequence[str],
     *,
-    as_json: bool = False,
     drop: Sequence[str] = (),
     lines: int = 3,
     empty: str | None = None,
@@ -99,7 +98,7 @@ def show(
     ``drop``: columns that a narrow terminal goes without, in this order; ``lines``: at most so many
     a cell; ``empty``: said when there are no rows.
     """
-    if as_json:
+    if is_json():
         click.echo(json.dumps([{k: plain(v) for k, v in row.items()} for row in rows], default=str))
         return
     if not rows and empty:

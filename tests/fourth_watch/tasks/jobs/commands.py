@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from workers.cli import database, handle_db_errors, show
+from workers.cli import Group, as_json, database, show
 
 
-@click.group()
+@click.group(cls=Group)
 def jobs() -> None:
     """Job postings of the board."""
 
 
 @jobs.command("companies")
-@click.option("--json", "as_json", is_flag=True, help="one JSON array instead of a table")
-@handle_db_errors
-def companies(as_json: bool) -> None:
+@as_json
+def companies() -> None:
     """How many postings each company has, and which companies are left out."""
     from sqlalchemy import text
 
@@ -25,4 +24,4 @@ def companies(as_json: bool) -> None:
     """)
     with database() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-    show(rows, ("company", "postings", "top_salary", "ignored"), as_json=as_json)
+    show(rows, ("company", "postings", "top_salary", "ignored"))
