@@ -54,7 +54,7 @@ def test_a_notice_of_a_drop_below_a_cent_shows_both_prices() -> None:
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_table_and_its_json_show_digits_and_no_exponent(capsys: Any, as_json: bool) -> None:
     with click.Context(commands.Command("quotes")) as context:
-        context.meta[commands.JSON] = as_json
+        context.meta[output.JSON] = as_json
         output.show([{"price": Decimal("3.1E-7")}], ("price",))
 
     shown = capsys.readouterr().out

@@ -8,7 +8,6 @@ from workers.cli.commands import (
     command,
     did_you_mean,
     dry_run,
-    is_json,
     yes,
 )
 from workers.cli.database import connect, database
@@ -22,6 +21,7 @@ from workers.cli.output import (
     USAGE,
     confirm,
     fail,
+    is_json,
     plain,
     print_json,
     say,

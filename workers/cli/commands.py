@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from workers.cli.database import readable_errors
+from workers.cli.output import JSON, QUIET
+
 #: Options that show a command's help, whatever program it is called from.
 HELP = ["-h", "--help"]
-QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
 
 dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
@@ -47,8 +49,6 @@ class _Ours(click.Command):
         self.context_settings.setdefault("help_option_names", HELP)
 
     def invoke(self, ctx: click.Context) -> Any:
-        from workers.cli.database import readable_errors
-
         with readable_errors():
             return super().invoke(ctx)
 
@@ -98,16 +98,3 @@ def did_you_mean(wanted: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(wanted, list(known), 3, 0.5)
     return f"Did you mean {' or '.join(near)}?  " if near else ""
-
-
-def is_quiet() -> bool:
-    """Whether remarks are unwanted: `-q` of the command, or Celery's own."""
-    context = click.get_current_context(silent=True)
-    if context is None:
-        return False
-    return bool(context.meta.get(QUIET) or getattr(context.find_root().obj, "quiet", False))
-
-
-def is_json() -> bool:
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(JSON))

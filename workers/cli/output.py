@@ -15,11 +15,12 @@ from uuid import UUID
 import click
 
 from workers.cli import tables
-from workers.cli.commands import is_json, is_quiet
 from workers.text.cleaning import printable
 from workers.text.words import duration_words, time_words
 
 DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+#: What a command's options leave in its context.
+QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
 #: Columns that hold ids: a table shows the shortest prefix that tells them apart.
 IDS = frozenset({"id", "run", "run_id"})
 #: How a cell begins → its colour.
@@ -30,6 +31,19 @@ COLOURS = {
 }
 #: Columns whose cells have a colour.
 COLOURED = frozenset({"state", "result", "severity", "seen"})
+
+
+def is_quiet() -> bool:
+    """Whether remarks are unwanted: `-q` of the command, or Celery's own."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return False
+    return bool(context.meta.get(QUIET) or getattr(context.find_root().obj, "quiet", False))
+
+
+def is_json() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(JSON))
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
