@@ -101,7 +101,7 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
         fail(*not_yaml(error), REFUSED)
     found = {} if found is None else found
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        fail("a file of schedules has a name on each first level, and columns under it",
+        fail("each top-level key must be the name of a schedule, with its columns below it",
              typed("schedule export") + " shows the form", REFUSED)  # fmt: skip
     for name, row in found.items():
         for column in row:

@@ -133,4 +133,4 @@ def _length(option: str, given: Any) -> timedelta:
         return given
     if isinstance(given, (int, float)):
         return timedelta(seconds=given)
-    raise CannotKeep(f"{option} = {given!r} is no length of time")
+    raise CannotKeep(f"{option} = {given!r} is not a length of time")

@@ -110,7 +110,7 @@ def scrape(work: Work[ScrapeOptions]) -> None:
         site = sites.find(connection, work.options.site)
         to_browsers = site.fetch_by == "browser" and work.lease.run["queue"] != BROWSER_QUEUE
         if to_browsers and heartbeats.is_served(driver(connection), BROWSER_QUEUE):
-            raise HandBack("a browser draws its pages", queue=BROWSER_QUEUE)
+            raise HandBack("its pages need a browser", queue=BROWSER_QUEUE)
     pause: float | None = work.options.rate_limit_delay_seconds
     pause = fetchers.default_pause(site) if pause is None else pause
     if site.fetch_by == "http" and not pause and not site.spacing:
@@ -132,7 +132,7 @@ def _only_browser(work: Work[ScrapeOptions], site: Source) -> Iterator[None]:
         return
     if not _browser.acquire(blocking=False):
         later = work.now() + TURN_RETRY_DELAY
-        raise HandBack("another browser runs in its process", not_before=later)
+        raise HandBack("another browser is open in this process", not_before=later)
     try:
         yield
     finally:

@@ -62,7 +62,7 @@ class Bar:
         prices = (self.open, self.high, self.low, self.close)
         known = [price for price in prices if price is not None]
         if min(known) <= 0:
-            raise ValueError("a price must be more than nothing")
+            raise ValueError("a price must be greater than 0")
         if (self.low is not None and self.low > min(known)) or (
             self.high is not None and self.high < max(known)
         ):

@@ -155,7 +155,7 @@ def quotes_(symbols: tuple[str, ...]) -> None:
     show(rows, columns, empty=nothing)
     if symbols and not rows:
         hint = typed("schedule run prices-nightly")
-        fail("no price is stored of these", hint, NOT_FOUND)
+        fail("no price is stored for these symbols", hint, NOT_FOUND)
 
 
 @prices.command("gaps")

@@ -141,7 +141,7 @@ def fetch_bars(
         found = pick(_bars(work, item, name, first, today))
         if not found:
             since = f" from {first} on" if first else ""
-            raise NoBars(name, f"it has no bars of {item.key}{since}")
+            raise NoBars(name, f"it has no bars for {item.key}{since}")
         return found
 
     return _ask(work, item, order, ask)

@@ -33,7 +33,7 @@ def check(symbol: str) -> str:
     text = symbol.strip()
     # Checked before upper(): "ß" would become "SS".
     if not text.isascii() or not _SYMBOL.fullmatch(text.upper()):
-        raise ValueError(f'"{symbol[:30]}" is no symbol; write e.g. AAPL, BRK.B or TSCO.LON')
+        raise ValueError(f'"{symbol[:30]}" is not a symbol; write e.g. AAPL, BRK.B or TSCO.LON')
     return text.upper()
 
 

@@ -75,7 +75,7 @@ def span_of(text: str) -> timedelta:
     """A span such as 30m, 12h, 7d, 2w."""
     found = re.fullmatch(r"(\d+)([mhdw])", text.strip())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no span: write 30m, 12h, 7d or 2w")
+        raise click.BadParameter(f"{text!r} is not a length of time: write 30m, 12h, 7d or 2w")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

@@ -41,7 +41,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     except (re.error, OverflowError, RecursionError, Warning) as error:
         raise BadPattern(f"not a regular expression: {error}") from None
     if _ways(tree, repeated=False) > MAX_WAYS:
-        raise BadPattern("it has too many parts that repeat: at most two such as .* or \\d+")
+        raise BadPattern("it has too many repeated parts: at most two such as .* or \\d+")
     return found
 
 
@@ -61,7 +61,7 @@ def _part(kind: Any, detail: Any, *, repeated: bool) -> int:
     if kind in _REPEATS:
         least, most, body = detail
         if repeated:
-            raise BadPattern("a part that repeats holds another that does")
+            raise BadPattern("a repeated part contains another repeated part")
         inner = _ways(body, repeated=most > 1)
         choices = min(int(most), MAX_TEXT) - min(int(least), MAX_TEXT) + 1
         return int(choices * inner)
@@ -69,6 +69,6 @@ def _part(kind: Any, detail: Any, *, repeated: bool) -> int:
         return _ways(detail[-1], repeated=repeated)
     if kind is parts.BRANCH:
         if repeated:
-            raise BadPattern("a part that repeats holds alternatives")
+            raise BadPattern("a repeated part contains alternatives")
         return sum(_ways(branch, repeated=False) for branch in detail[1])
-    raise BadPattern(f"{str(kind).lower().replace('_', ' ')} is not taken in rules")
+    raise BadPattern(f"{str(kind).lower().replace('_', ' ')} is not allowed in rules")

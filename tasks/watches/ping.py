@@ -69,7 +69,7 @@ def _proven(work: Work[PingOptions], connection: Connection) -> Any:
     if work.schedule is None:
         raise NotProven("beat did not make this run, so it proves nothing; use a schedule")
     if work.options.only_without_trouble and (title := connection.execute(TROUBLE).scalar()):
-        raise NotProven(f"not called because of trouble: {title}")
+        raise NotProven(f"the ping was left out because of: {title}")
     channel = channels.find(connection, work.options.channel)
     if channel is None:
         raise NotProven(f"there is no channel named {work.options.channel}")

@@ -27,7 +27,7 @@ def test_an_item_whose_upstream_never_answers_fails_alone_and_in_time(
     assert time.monotonic() - began < 15
     ended = row(run_id)
     assert (ended["state"], ended["failed"], ended["total"]) == ("failed", 2, 2)
-    assert "no whole answer in time" in ended["error"]
+    assert "the response was not complete in time" in ended["error"]
     # The upstream may count what it has not answered: those permits stay stamped to the end of their leases.
     permits = connection.execute("select path, settled from permit").fetchall()
     assert {permit["settled"] for permit in permits} == {False}

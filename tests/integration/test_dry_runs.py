@@ -114,7 +114,7 @@ def test_a_single_retry_asks_as_many_do_unless_yes(drive: Any) -> None:
 
     asked = runner.invoke(schedule, ["retry", run_id])
     assert asked.exit_code == 2
-    assert "Run 1 run again?  This is no terminal: give --yes." in asked.stderr
+    assert "Run 1 run again?  This is not a terminal: add --yes." in asked.stderr
     assert "nothing works" in asked.stdout
     unknown = runner.invoke(schedule, ["retry", "00000000-0000-4000-8000-000000000000", "--dry-run"])
     assert (unknown.exit_code, drive.all("select * from run_request")) == (3, [])

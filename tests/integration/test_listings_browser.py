@@ -234,7 +234,7 @@ def test_a_site_that_a_browser_draws_is_read_by_the_workers_of_the_browsers_queu
     )
     run = drawn.run(site="drawn", max_pages=1)
     batch = drawn.one("select queue, state, error from batch where run_id = %s", run["id"])
-    assert batch == {"queue": "browser", "state": "waiting", "error": "a browser draws its pages"}
+    assert batch == {"queue": "browser", "state": "waiting", "error": "its pages need a browser"}
     assert drawn.site_server.asked == []
 
     run = drawn.go_on(run["id"])
@@ -246,7 +246,7 @@ def test_where_no_worker_has_the_browsers_queue_a_process_has_one_browser(drawn:
         run = drawn.run(site="drawn", max_pages=1)
     batch = drawn.one("select queue, state, error from batch where run_id = %s", run["id"])
     assert batch == {
-        "queue": "listings", "state": "waiting", "error": "another browser runs in its process"
+        "queue": "listings", "state": "waiting", "error": "another browser is open in this process"
     }  # fmt: skip
 
     assert drawn.go_on(run["id"])["state"] == "succeeded"

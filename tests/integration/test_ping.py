@@ -63,7 +63,7 @@ def test_a_run_that_beat_did_not_make_proves_nothing(ping: Any) -> None:
 def test_trouble_keeps_a_careful_switch_silent(ping: Any) -> None:
     # No beat runs here, which is trouble.
     run, calls = ping(only_without_trouble=True)
-    assert "not called because of trouble: no beat runs" in run["error"]
+    assert "the ping was left out because of: no beat runs" in run["error"]
     assert calls == []
     assert ping()[1] == [PATH]
 

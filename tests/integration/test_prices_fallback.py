@@ -137,7 +137,7 @@ def test_no_data_of_a_few_days_is_no_unknown_symbol_and_of_many_it_is(prices: An
     prices.stooq.answer = lambda _: "No data"
     run = prices.run(HISTORY, symbols=["AAPL"], duration_days=5, source="stooq")
     assert prices.outcomes(run) == {"AAPL": "error"}
-    assert "it has no bars of AAPL" in str(prices.all("select items from batch"))
+    assert "it has no bars for AAPL" in str(prices.all("select items from batch"))
     run = prices.run(HISTORY, symbols=["NOPE"], duration_days=60, source="stooq")
     assert prices.outcomes(run) == {"NOPE": "not_found"}
 

@@ -67,7 +67,7 @@ def test_history_of_nothing_is_an_error(prices: Any, daily_answer: Daily) -> Non
     prices.alpha_vantage.answer = lambda _: daily_answer(series(99, 50))
     run = prices.run("tasks.prices.history", symbols=["AAPL"], duration_days=10)
     assert run["state"] == "failed"
-    assert "it has no bars of AAPL from" in run["error"]
+    assert "it has no bars for AAPL from" in run["error"]
 
 
 def test_a_range_that_begins_after_today_leaves_a_failed_run_that_says_so(prices: Any) -> None:

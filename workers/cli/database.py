@@ -55,7 +55,7 @@ def connect() -> Any:
         connection = psycopg.connect(database_dsn(), autocommit=True, row_factory=dict_row, **arguments)
     except psycopg.ProgrammingError:
         fail(
-            "WATCHKEEPER_DATABASE_URL is no address of a database",
+            "WATCHKEEPER_DATABASE_URL is not a database address",
             "write postgresql://user:password@host:port/database", UNREACHABLE,
         )  # fmt: skip
     connection.add_notice_handler(_print_notice)

@@ -71,7 +71,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{question}  This is no terminal: give --yes.")
+        raise click.UsageError(f"{question}  This is not a terminal: add --yes.")
     if not click.confirm(printable(question), err=True):
         say("nothing was changed", err=True)
         sys.exit(FAILED)

@@ -69,14 +69,14 @@ def program(upstream: str) -> str:
     """Where Chromium is; OptionsError or SettingMissing say what to install."""
     if find_spec("playwright") is None:
         raise OptionsError(
-            f"pages of {upstream} are drawn by a browser: pip install 'watchkeeper[browser]'"
+            f"the pages of {upstream} need a browser: pip install 'watchkeeper[browser]'"
         )
     named = settings().chromium
     found = str(named) if named else next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None or not os.access(found, os.X_OK):
         raise SettingMissing(
             "WATCHKEEPER_CHROMIUM",
-            f"no Chromium {f'at {named}' if named else 'on PATH'} to draw the pages of {upstream} with"
+            f"no Chromium {f'at {named}' if named else 'on PATH'} for the pages of {upstream} with"
             " (Debian: apt-get install chromium)",
         )
     return found

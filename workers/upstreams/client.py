@@ -176,7 +176,7 @@ class UpstreamClient(PermitHolder):
         except network.Refused as refused:
             raise AddressRefused(upstream, str(refused)) from None
         except OSError as broken:
-            error = Unavailable(upstream, str(broken) or "no whole answer in time")
+            error = Unavailable(upstream, str(broken) or "the response was not complete in time")
             circuit_breaker.count_outage(error)
             raise error from None
         finally:

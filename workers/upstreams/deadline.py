@@ -38,7 +38,7 @@ def left() -> float:
     """Seconds left of the call; TimeoutError when there are none."""
     seconds = _deadline.get() - time.monotonic()
     if seconds <= 0:
-        raise TimeoutError("no whole answer in time")
+        raise TimeoutError("the response was not complete in time")
     return seconds
 
 
@@ -49,7 +49,7 @@ def in_time(key: Hashable, ask: Callable[[], T]) -> T:
     """
     with _room:
         if not _room.wait_for(lambda: key in _running or len(_running) < MAX_THREADS, left()):
-            raise TimeoutError(f"all {MAX_THREADS} threads for name lookups hang")
+            raise TimeoutError(f"all {MAX_THREADS} threads for name lookups wait for a name server")
         future: Future[T] | None = _running.get(key)
         if future is None:
             future = _running[key] = Future()

@@ -83,7 +83,7 @@ class PermitHolder:
             metrics.PERMITS.labels(upstream, "waited").inc()
             time.sleep(grant.wait + 0.001)
             waited += time.monotonic() - began
-        raise NoPermit(upstream, "no permit within the time of the call")
+        raise NoPermit(upstream, "the deadline passed before a permit was granted")
 
     def _ask(self, upstream: str, path: str, deadline: float) -> Grant | None:
         """Settle the calls that are over and ask for a permit; None when there was no time for it."""

@@ -81,7 +81,9 @@ class Response:
         except (ValueError, RecursionError):
             # Redacted before it is cut: half a key would not be recognised.
             start = redact(cleaned(self.text))[:80]
-            raise BrokenResponse(self.upstream, f"promised JSON, sent: {start!r}") from None
+            raise BrokenResponse(
+                self.upstream, f"the response is not JSON; it begins: {start!r}"
+            ) from None
 
 
 def _said_in(page: bytes) -> str | None:
@@ -116,7 +118,7 @@ def raise_for_status(answer: Response) -> None:
         shown = "a challenge page" if is_challenge(answer) else "no reason"
         raise Blocked(upstream, f"answered {status} with {shown}", retry_after=wait)
     if status == 503 and wait is not None:
-        raise RateLimited(upstream, "answered 503 and named a time", retry_after=wait)
+        raise RateLimited(upstream, "answered 503 with a Retry-After header", retry_after=wait)
     if is_retryable(status):
         raise Unavailable(upstream, f"answered {status}")
     error = BrokenResponse(upstream, f"answered {status}")

@@ -76,7 +76,7 @@ def _read(upstream: str, url: str, deadline: float, fetch: Callable[[Request], R
     """The rules as stored, or fetched; who asks meanwhile waits for the same answer."""
     turn = _fetching.setdefault(upstream, threading.Lock())
     if not turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
-        raise Unavailable(upstream, "its robots.txt did not come within the time of the call")
+        raise Unavailable(upstream, "its robots.txt was not complete in time")
     try:
         return known(upstream, url) or store(upstream, url, _body(Request(upstream, "GET", url), fetch))
     finally:

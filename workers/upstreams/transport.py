@@ -187,13 +187,13 @@ def _plain_errors(upstream: str) -> Iterator[None]:
     except httpx2.InvalidURL:
         raise BrokenResponse(upstream, "names an address that is not valid") from None
     except httpx2.ConnectTimeout:
-        raise NotConnected(upstream, "no connection in time") from None
+        raise NotConnected(upstream, "could not connect in time") from None
     except (httpx2.ConnectError, httpx2.UnsupportedProtocol) as error:
         raise NotConnected(upstream, str(error) or type(error).__name__) from None
     except (httpx2.TimeoutException, TimeoutError):
-        raise TimedOut(upstream, "no whole answer in time") from None
+        raise TimedOut(upstream, "the response was not complete in time") from None
     except httpx2.DecodingError:
-        raise BrokenResponse(upstream, "answer is not in the encoding it names") from None
+        raise BrokenResponse(upstream, "the response is not in the encoding that it declares") from None
     except (httpx2.TransportError, httpx2.StreamError) as error:
         raise ConnectionLost(upstream, type(error).__name__) from None
 

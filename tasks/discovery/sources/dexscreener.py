@@ -92,7 +92,7 @@ def parse_orders(response: Any) -> Orders:
     if isinstance(response, list):
         response = {"orders": response}
     if not isinstance(response, Mapping):
-        raise BrokenResponse(UPSTREAM, "orders are neither an object nor a list")
+        raise BrokenResponse(UPSTREAM, "orders is neither an object nor a list")
     orders, boosts = _rows(response.get("orders")), _rows(response.get("boosts"))
     paid = [_instant(row.get("paymentTimestamp")) for row in [*orders, *boosts]]
     return Orders(len(orders), len(boosts), min((at for at in paid if at), default=None))
@@ -119,7 +119,7 @@ def parse_pairs(response: Any) -> list[Pair]:
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise BrokenResponse(UPSTREAM, "pairs are no list")
+        raise BrokenResponse(UPSTREAM, "pairs is not a list")
     return [pair for row in rows if (pair := _pair(row)) is not None]
 
 

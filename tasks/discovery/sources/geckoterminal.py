@@ -47,7 +47,7 @@ def parse_trades(response: Any, token: str) -> Trades:
     """Trades of ``token``; broken rows and those of other tokens are passed over."""
     rows = response.get("data") if isinstance(response, Mapping) else None
     if not isinstance(rows, list):
-        raise BrokenResponse(UPSTREAM, "trades are no list")
+        raise BrokenResponse(UPSTREAM, "trades is not a list")
     # The newest come first.
     found = [_trade(row, normalise(token)) for row in reversed(rows)]
     known = [trade for trade in found if trade is not None]

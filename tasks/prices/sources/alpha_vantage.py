@@ -186,7 +186,7 @@ def parse_price(body: Any, symbol: str) -> Price:
     if not isinstance(quote, Mapping):
         raise BrokenResponse(UPSTREAM, "response holds no quote")
     if not quote:
-        raise NotFound(UPSTREAM, f"it knows no symbol {symbol}")
+        raise NotFound(UPSTREAM, f"it does not know the symbol {symbol}")
     _require(symbol, quote.get("01. symbol"))
     price = values.amount(quote.get("05. price"))
     if price is None:

@@ -68,7 +68,7 @@ def fetch_bars(client: UpstreamClient, symbol: str, first: date | None, today: d
     except NoData as error:
         if today - first > MAX_CLOSURE:
             raise NotFound(
-                UPSTREAM, f"it knows no symbol {symbol}, or has nothing since {first}"
+                UPSTREAM, f"it does not know the symbol {symbol}, or has nothing since {first}"
             ) from error
         return []
 

@@ -24,7 +24,10 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
             channel.upstream, "needs Apprise: pip install 'watchkeeper[apprise]'"
         ) from None
     if not channel_secrets.is_reference(channel.target):
-        raise SecretRefused("an Apprise address is a secret")
+        raise SecretRefused(
+            "an Apprise address is a secret: put it into a variable WATCHKEEPER_CHANNEL_… and write"
+            " target = 'env:WATCHKEEPER_CHANNEL_…'"
+        )
     url = resolved(channel.target)
     services = apprise.Apprise()
     if not services.add(url):

@@ -80,7 +80,8 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     upstream = channel.upstream
     if urlsplit(channel.base_url).scheme not in _PORTS:
         raise BrokenResponse(
-            upstream, f"is no mail server: its base_url is none of {', '.join(_PORTS)}"
+            upstream,
+            "is not a mail server: its base_url must begin with smtp://, smtps:// or smtp+starttls://",
         )
     _refuse_control(channel, to)
     credentials = _login(login)
