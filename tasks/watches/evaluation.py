@@ -40,7 +40,7 @@ _NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }  # fmt: skip
 #: Clauses that an unknown field fits.
-_FIT_UNKNOWN = ("!=", "not in", "is null")
+FIT_UNKNOWN = ("!=", "not in", "is null")
 _PRESENCE = ("is null", "is not null")
 
 
@@ -97,7 +97,7 @@ def is_comparable(found: Facts, currency: Currencies) -> bool:
 
 
 def _in_own_currency(clause: Clause, test: Test, currency: Currencies) -> Test:
-    unknown = clause.operator in _FIT_UNKNOWN
+    unknown = clause.operator in FIT_UNKNOWN
     return lambda found: test(found) if is_comparable(found, currency) else unknown
 
 
@@ -110,7 +110,7 @@ def _either(one: Test, other: Test) -> Test:
 
 
 def _clause(clause: Clause, fields: Fields) -> Test:
-    name, unknown = clause.field, clause.operator in _FIT_UNKNOWN
+    name, unknown = clause.field, clause.operator in FIT_UNKNOWN
     kind = fields[name].kind
     if clause.operator == "is null":
         return lambda found: found[name] is None
@@ -124,7 +124,7 @@ def _clause(clause: Clause, fields: Fields) -> Test:
         # The most frequent clause: one call instead of two.
         wanted = folded(str(clause.values[0]))
         return lambda found: (text := found[name]) is not None and wanted in text
-    fits = _number(clause) if kind == NUMBER else _text(clause, kind)
+    fits = number_test(clause) if kind == NUMBER else text_test(clause, kind)
 
     def test(found: Facts) -> bool:
         value = found[name]
@@ -133,7 +133,7 @@ def _clause(clause: Clause, fields: Fields) -> Test:
     return test
 
 
-def _number(clause: Clause) -> Callable[[Any], bool]:
+def number_test(clause: Clause) -> Callable[[Any], bool]:
     values = [number_of(value) or 0.0 for value in clause.values]
     if clause.operator == "between":
         low, high = values
@@ -146,7 +146,7 @@ def _number(clause: Clause) -> Callable[[Any], bool]:
     return lambda value: compare(value, wanted)
 
 
-def _text(clause: Clause, kind: str) -> Callable[[str], bool]:
+def text_test(clause: Clause, kind: str = TEXT) -> Callable[[str], bool]:
     values = [folded(str(value)) for value in clause.values]
     if clause.operator in {"=", "!=", "in", "not in"}:
         values = [value.strip() for value in values]

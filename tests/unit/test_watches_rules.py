@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.watches import checking, evaluation, grammar, patterns, registry
+from tasks.watches import (
+    checking,
+    evaluation,
+    grammar,
+    parsed_rules,
+    patterns,
+    registry,
+    satisfying,
+)  # fmt: skip
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, loosened, shown
@@ -425,3 +433,75 @@ def test_a_category_filter_takes_either_as_part_of_the_other(
 def test_a_filter_that_cannot_be_meant_is_refused(own: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="^filter "):
         Filters().overridden(own)
+
+
+@pytest.mark.outside(21)
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("price is null and price < 5", "nothing can match"),
+        ("price is null and price is not null", "nothing can match"),
+        ("price = 5 and price != 5", "nothing can match"),
+        ("price in (1, 2) and price not in (1, 2)", "nothing can match"),
+        ("price < 100 and (price > 200 or price > 300)", "nothing can match"),
+        ("price < 100 and not price < 200", "nothing can match"),
+        ('title = "a" and not title = "A"', "nothing can match"),
+        ('title = "a" and title contains "b"', "nothing can match"),
+        ('title contains "a" and not (title contains "a" or title contains "b")', "nothing can match"),
+        ('status = "sold" and status != "sold"', "nothing can match"),
+        ("price is null or price is not null", "everything matches"),
+        ("price != 5 or price != 6", "everything matches"),
+        ('status = "sold" or status != "sold"', "everything matches"),
+    ],
+)
+def test_a_rule_that_fits_nothing_or_everything_as_a_whole_is_refused(rule: str, problem: str) -> None:
+    with pytest.raises(RuleError, match=problem):
+        parsed_rules.parsed(rule, 2, "listing")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "price < 300 or price >= 300",
+        "not (price >= 0)",
+        'title = "Abc" and title matches "Abc"',
+        'title contains "a" and title contains "b" and not title contains "ab"',
+        'ships_to = "Canada" and ships_to = "CONUS"',
+    ],
+)
+def test_a_rule_that_something_may_fit_is_taken(rule: str) -> None:
+    parsed_rules.parsed(rule, 2, "listing")
+
+
+few = st.builds(
+    lambda op, value: Clause("price", op, (Decimal(value),)), st.sampled_from(COMPARISONS), st.integers(1, 3)
+) | st.builds(
+    lambda field, op, value: Clause(field, op, (value,)),
+    st.sampled_from(("title", "shipping_regions")),
+    st.sampled_from(("=", "!=", *TEXT_OPERATORS)),
+    st.sampled_from(("a", "A", "ab", "b")),
+) | st.builds(
+    lambda field, op: Clause(field, op, ()),
+    st.sampled_from(("price", "title", "status")), st.sampled_from(("is null", "is not null")),
+) | st.builds(lambda op: Clause("status", op, ("sold",)), st.sampled_from(("=", "!=")))  # fmt: skip
+listings = st.fixed_dictionaries(
+    {
+        "price": st.sampled_from([None, *map(Decimal, ("0.5", "1", "1.5", "2", "3", "4"))]),
+        "title": st.sampled_from([None, "a", "A", "ab", "b a", "c"]),
+        "shipping_regions": st.sampled_from([None, "a", "a, b", "B, ab"]),
+        "status": st.sampled_from([None, "sold", "active"]),
+        "currency": st.sampled_from(["USD", "EUR"]),
+    }
+)
+
+
+@given(st.recursive(few, joined, max_leaves=6), listings)
+def test_what_is_refused_as_a_whole_fits_no_listing_or_every_one(
+    rule: Node, ad: dict[str, Any]
+) -> None:
+    facts = evaluation.facts(ad, LISTING) | {evaluation.SITE_CURRENCY: "usd"}
+    try:
+        satisfying.check(rule, LISTING)
+    except RuleError as error:
+        fits_all = str(error).startswith("everything")
+        assert evaluation.compiled(rule, LISTING)(facts) is fits_all, shown(rule)
