@@ -99,6 +99,10 @@ def test_a_limit_says_which_window_is_full(name: str, scope: str) -> None:
         ),
         ("Our rate limit is 500 requests per hour.", "hour"),
         ("To subscribe to more than 25 requests per day see our plans.", "day"),
+        ("The limit is 1 request per 1 second.", "second"),
+        ("The limit is 75 API calls every 60 seconds.", "minute"),
+        ("API call volume is 5 calls per 1-minute window.", "minute"),
+        ("The limit is 25 requests per 24 hours.", "day"),
     ],
 )
 def test_a_limit_is_read_by_its_span_and_not_by_what_a_plan_would_give(words: str, scope: str) -> None:

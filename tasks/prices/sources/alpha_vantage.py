@@ -33,10 +33,10 @@ MIDNIGHT_MARGIN = 60.0
 FIRST_HOUR = 3600.0
 _EACH = r"(?:\b(?:per|an?|each|every)[\s-]+|/\s*)"
 _SPANS: Mapping[str, re.Pattern[str]] = {
-    "second": re.compile(_EACH + r"(?:second|sec)\b|/s\b"),
-    "minute": re.compile(_EACH + r"(?:minute|min)\b"),
-    "hour": re.compile(_EACH + r"(?:hour|hr)\b|\bhourly\b"),
-    "day": re.compile(_EACH + r"day\b|\bdaily\b"),
+    "second": re.compile(_EACH + r"(?:[1-9][\s-]*)?sec(?:ond)?s?\b|/s\b"),
+    "minute": re.compile(_EACH + r"(?:(?:[1-5]?\d[\s-]*)?min(?:ute)?s?|60[\s-]*sec(?:ond)?s?)\b"),
+    "hour": re.compile(_EACH + r"(?:(?:[1-9][\s-]*)?(?:hour|hr)s?|60[\s-]*min(?:ute)?s?)\b|\bhourly\b"),
+    "day": re.compile(_EACH + r"(?:(?:1[\s-]*)?day|24[\s-]*(?:hour|hr)s?)\b|\bdaily\b"),
 }
 _IS_LIMIT = re.compile(
     rf"rate limit|call frequency|spreading out|burst|(?:\b(?:requests?|calls?)|\d)\s*{_EACH}"
