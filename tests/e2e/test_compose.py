@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
+
+from workers.pool.broker import queue_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -285,3 +288,23 @@ def test_neither_git_nor_the_image_takes_the_secrets() -> None:
         lines = (ROOT / file).read_text().split()
         assert "*.env" in lines, file
         assert any(line.rstrip("/") == "secrets" for line in lines), file
+
+
+def test_a_unit_of_systemd_serves_the_queues_that_its_instance_names(tmp_path: Path) -> None:
+    text = (ROOT / "deploy" / "systemd" / "watchkeeper-worker@.service").read_text()
+    instances = re.findall(r"watchkeeper-worker@(\S+)", text.partition("[Unit]")[0])
+    # Other characters are escaped, and %i is the escaped text.
+    assert all(re.fullmatch(r"[A-Za-z0-9:_.-]+", one) for one in instances)
+    (command,) = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
+    celery, served = tmp_path / "celery", []
+    celery.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    celery.chmod(0o755)
+    for instance in instances:
+        line = command.replace("%i", instance).replace("%%", "%").replace("$$", "$")
+        line = line.replace("/opt/watchkeeper/.venv/bin/celery", str(celery))
+        said = subprocess.run(
+            shlex.split(line), capture_output=True, text=True, check=True
+        ).stdout.split("\n")
+        served += said[said.index("-Q") + 1].split(",")
+        assert said[said.index("-n") + 1] == f"{instance}@%h"
+    assert sorted(served) == sorted(queue_names())
