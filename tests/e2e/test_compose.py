@@ -308,3 +308,30 @@ def test_a_unit_of_systemd_serves_the_queues_that_its_instance_names(tmp_path: P
         served += said[said.index("-Q") + 1].split(",")
         assert said[said.index("-n") + 1] == f"{instance}@%h"
     assert sorted(served) == sorted(queue_names())
+
+
+#: Says what it was called with; each service has one container, whose id is its name, and browsers only if told so.
+DOCKER = """#!/bin/sh
+echo "$COMPOSE_PROFILES: $*" >> "$LOG"
+case "$*" in
+  *"ps -q browser") [ -z "$BROWSERS" ] || echo browser-1 ;;
+  *"ps -q"*) shift 3; printf '%s-1\\n' "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("browsers", ["", "yes"])
+def test_an_upgrade_replaces_browsers_where_they_run(tmp_path: Path, browsers: str) -> None:
+    docker, log = tmp_path / "docker", tmp_path / "log"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    place = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), "BROWSERS": browsers}
+    subprocess.run([ROOT / "deploy" / "upgrade"], env=place, check=True, capture_output=True)
+
+    calls = log.read_text().splitlines()
+    (scaled,) = [call for call in calls if "--scale" in call]
+    (stopped,) = [call for call in calls if " stop " in call]
+    assert ("--scale browser=2" in scaled) is bool(browsers)
+    assert scaled.startswith("browser:") is bool(browsers)
+    assert ("browser-1" in stopped) is bool(browsers)
+    assert "--scale listings=2" in scaled

@@ -164,7 +164,7 @@ def test_load_is_dispatched_on_time(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "service", ["beat", "prices", "redis", "postgres", "discovery", "listings", "flower"]
+    "service", ["beat", "prices", "redis", "postgres", "discovery", "listings", "flower", "console"]
 )
 def test_a_killed_container_is_back_and_no_due_time_is_lost(engine: Engine, service: str) -> None:
     container = engine.containers(service)[0]
