@@ -7,7 +7,9 @@ import unicodedata
 
 from workers.upstreams import cleaned
 
-_REGIONS = re.compile(r"[,;/|\n]")
+_REGIONS = re.compile(r"[,;/|\n\u00b7\u2022\u3001\uff0c]")
+#: Also inside of one name: "Bosnia and Herzegovina".
+_AND = re.compile(r"\s(?:and|or|und|oder)\s|[&+]")
 
 
 def visible(text: str) -> str:
@@ -26,5 +28,7 @@ def folded(text: str) -> str:
 
 
 def regions(text: str) -> list[str]:
-    """The parts of a list such as "CONUS, Canada"."""
-    return [part for part in map(str.strip, _REGIONS.split(text)) if part]
+    """The parts of a folded list: "conus, canada"; "us and canada" is one, as are its two parts."""
+    parts = _REGIONS.split(text)
+    parts += [one for part in parts if _AND.search(part) for one in _AND.split(part)]
+    return [part for part in map(str.strip, parts) if part]

@@ -328,7 +328,12 @@ def test_texts_that_look_the_same_are_the_same(text: str, title: str) -> None:
 
 @pytest.mark.outside(21)
 @pytest.mark.parametrize(
-    "regions", [["CONUS", "Canada"], "CONUS, Canada", "CONUS; Canada", "CONUS / Canada"]
+    "regions",
+    [
+        ["CONUS", "Canada"],
+        *("CONUS, Canada", "CONUS; Canada", "CONUS / Canada", "CONUS and Canada", "CONUS & Canada"),
+        *("CONUS + Canada", "CONUS \u00b7 Canada", "CONUS \u2022 Canada"),
+    ],
 )
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -433,6 +438,12 @@ def test_a_category_filter_takes_either_as_part_of_the_other(
 def test_a_filter_that_cannot_be_meant_is_refused(own: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="^filter "):
         Filters().overridden(own)
+
+
+def test_a_region_whose_name_has_an_and_is_found_whole() -> None:
+    ad = {**AD, "shipping_regions": "US, Bosnia and Herzegovina"}
+    assert fits('ships_to = "Bosnia and Herzegovina"', ad)
+    assert fits('ships_to = "US"', ad)
 
 
 @pytest.mark.outside(21)
