@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from sandbox.upstreams import discord
 from sandbox.upstreams.base import Request
 from tasks.watches import adapters, messages
+from tasks.watches.adapters import by_discord
 from tasks.watches.messages import Note
+from workers.errors import RateLimited
+from workers.upstreams import Response
+from workers.upstreams.retry import MAX_RETRY_AFTER
 
 #: Text that grows long, with letters of one, two and four bytes, and blanks at the ends.
 TEXT = st.builds(
@@ -104,3 +108,30 @@ def test_the_imitation_refuses_what_discord_refuses(body: object, words: str) ->
 def test_the_imitation_counts_characters_and_not_bytes_and_no_blanks_at_the_ends() -> None:
     assert answered({"embeds": [embed("🎧" * 256, description=" " * 10_000 + "d" * 4096)]})[0] == 204
     assert answered({"embeds": [embed("t" * 256, description="d" * 2744)] * 2})[0] == 204
+
+
+def response(body: bytes) -> Response:
+    return Response("discord", 200, "https://discord.com/api/webhooks/1/t", {}, body)
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        (b"1.5", 1.5), (b'"3"', 3), (b"-1", 0), (b"1e300", MAX_RETRY_AFTER), (b"1e999", None), (b"NaN", None),
+        (b"null", None), (b"true", None), (b"[1]", None), (b'{"a": 1}', None), (b'"soon"', None),
+    ],
+)  # fmt: skip
+def test_a_limit_in_the_body_is_one_whatever_its_time_is(said: bytes, wait: float | None) -> None:
+    with pytest.raises(RateLimited) as refused:
+        by_discord.check(
+            response(b'{"message": "You are being rate limited.", "retry_after": %s}' % said)
+        )
+    assert refused.value.retry_after == wait
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"7", b'"sent"', b'[{"id": "1"}]', b'{"id": null}']
+)
+def test_a_message_that_was_taken_with_an_odd_answer_counts_as_sent(body: bytes) -> None:
+    by_discord.check(response(body))
+    assert by_discord.answer_of(response(body)) == "Discord said 200"

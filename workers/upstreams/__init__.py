@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workers.upstreams.responses import is_challenge as is_challenge
     from workers.upstreams.retry import block_seconds as block_seconds
     from workers.upstreams.retry import http_date as http_date
+    from workers.upstreams.retry import retry_after as retry_after
     from workers.upstreams.robots import Disallowed as Disallowed
     from workers.upstreams.upstreams import Upstream as Upstream
 
@@ -43,6 +44,7 @@ NAMES = {
     "http_date": "workers.upstreams.retry:http_date",
     "is_challenge": "workers.upstreams.responses:is_challenge",
     "network": "workers.upstreams.network:",
+    "retry_after": "workers.upstreams.retry:retry_after",
 }
 if not TYPE_CHECKING:
     __getattr__ = loaded_when_used(NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks.watches import messages
@@ -11,14 +12,14 @@ from tasks.watches.adapters.addresses import path_of
 from tasks.watches.adapters.refusals import ABOUT_THE_MESSAGE, MessageRefused
 from tasks.watches.messages import Note
 from workers.errors import BrokenResponse, NotFound, RateLimited
-from workers.upstreams import CallOptions, Response, UpstreamClient
+from workers.upstreams import CallOptions, Response, UpstreamClient, retry_after
 
 
 def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
     """Send; returns e.g. "Discord said 200, message 1234"."""
     path, secrets = path_of(channel)
     try:
-        options = CallOptions(params={"wait": "true"}, secrets=secrets, check=_check)
+        options = CallOptions(params={"wait": "true"}, secrets=secrets, check=check)
         response = client.post(channel.upstream, path, messages.discord(notes), options)
     except NotFound:
         raise NotFound(channel.upstream, "Discord said 404: Unknown Webhook") from None
@@ -27,15 +28,25 @@ def send(client: UpstreamClient, channel: Any, notes: Sequence[Note]) -> str:
             raise BrokenResponse(channel.upstream, f"Discord {error.detail}") from None
         kind = MessageRefused if error.status in ABOUT_THE_MESSAGE else BrokenResponse
         raise kind(channel.upstream, f"Discord said {error.status}: {_why(error.body)}") from None
-    number = response.json().get("id") if response.content else None
+    return answer_of(response)
+
+
+def answer_of(response: Response) -> str:
+    number = _said(response).get("id")
     return f"Discord said {response.status}" + (f", message {number}" if number else "")
 
 
-def _check(response: Response) -> None:
+def check(response: Response) -> None:
     """Discord may report a limit in the body of a 200."""
-    body = response.json() if response.content else {}
-    if isinstance(body, dict) and "retry_after" in body:
-        raise RateLimited(response.upstream, "said: too many", retry_after=float(body["retry_after"]))
+    said = _said(response)
+    if "retry_after" in said:
+        wait = retry_after(str(said["retry_after"]), datetime.now(UTC))
+        raise RateLimited(response.upstream, "said: too many", retry_after=wait)
+
+
+def _said(response: Response) -> dict[str, Any]:
+    said = response.json() if response.content else None
+    return said if isinstance(said, dict) else {}
 
 
 def _why(body: bytes) -> str:
