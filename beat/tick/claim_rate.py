@@ -1,4 +1,7 @@
-"""How many due times beat claims a second; many are gathered, so that one tick claims several."""
+"""How many due times beat claims a second; many are gathered, so that one tick claims several.
+
+Ends of runs are then gathered too, for longer: their counting is urgent to nobody.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from workers.settings import settings
 MIN_RATE = 50
 #: The rate is that of the last so many seconds.
 SPAN = 1.0
+#: Ends are gathered for so many times longer than due times.
+ENDS = 5
 
 
 class ClaimRate:
@@ -27,10 +32,15 @@ class ClaimRate:
 
     def wait(self, now: float) -> float:
         """Seconds until the next claim is worth its transaction; 0 while few come due."""
+        return self._rest(self._claims[-1][0] + self._gather, now) if self._claims else 0.0
+
+    def wait_for_ends(self, concluded_at: float, now: float) -> float:
+        """Seconds until the next ended runs are worth their transaction; 0 while few come due."""
+        return self._rest(concluded_at + ENDS * self._gather, now)
+
+    def _rest(self, until: float, now: float) -> float:
         self._forget(now)
-        if self._total <= MIN_RATE * SPAN or not self._claims:
-            return 0.0
-        return max(0.0, self._claims[-1][0] + self._gather - now)
+        return max(0.0, until - now) if self._total > MIN_RATE * SPAN else 0.0
 
     def _forget(self, now: float) -> None:
         while self._claims and self._claims[0][0] < now - SPAN:

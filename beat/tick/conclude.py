@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,8 @@ def conclude(context: TickContext) -> bool:
     A run whose schedule, or a follower of it, is locked at the moment is left for the next time.
     """
     ended = finished.uncounted(context.connection, context.limit, context.marks.ended)
+    if len(ended) < context.limit:
+        context.concluded_at = time.monotonic()
     if not ended:
         return False
     names = sorted({run.schedule for run in ended if run.schedule is not None})

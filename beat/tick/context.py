@@ -32,6 +32,8 @@ class TickContext:
     next_loss_check: float = 0.0
     #: When to look for announced batches that nobody takes.
     next_ring: float = 0.0
+    #: When ended runs were counted last, but for those that were left for the next tick.
+    concluded_at: float = 0.0
     session_cache: SessionCache = field(default_factory=SessionCache)
     next_reconcile: float = 0.0
     #: The minute of the last sample.
@@ -63,6 +65,13 @@ class TickContext:
         """Whether due times are to be claimed now: many a second are gathered first."""
         due = self.ready.by_now(self.ready.claim_at)
         return due and self.rate.wait(time.monotonic()) <= 0
+
+    def rest_of_ends(self) -> float:
+        """Seconds until ended runs are to be counted: many a second are gathered first."""
+        return self.rate.wait_for_ends(self.concluded_at, time.monotonic()) if self.ready.ended else 0.0
+
+    def has_ended(self) -> bool:
+        return self.ready.ended and self.rest_of_ends() <= 0
 
     def may_stop(self) -> bool:
         """Whether runs were asked to stop or are overdue, or a claim of this tick may have asked."""

@@ -143,7 +143,7 @@ def steps() -> list[Step]:
         Step(claim.claim_due, TickContext.is_due, frozenset({"replan"})),
         Step(replan.apply_edits, lambda c: bool(c.edited)),
         Step(request_handlers.answer_requests, lambda c: c.ready.requests),
-        Step(conclude.conclude, lambda c: c.ready.ended, frozenset({"answer_requests"})),
+        Step(conclude.conclude, TickContext.has_ended, frozenset({"answer_requests"})),
         Step(
             release.release,
             lambda c: c.ready.held or c.ready.by_now(c.ready.permit_at),
@@ -169,4 +169,5 @@ def pause(context: TickContext) -> float:
         # Ready, and yet this tick did nothing: somebody has locked it.
         return LOCKED_PAUSE
     permit = ready.seconds_until(ready.permit_at, ROUND)
-    return min(max(claim, gathering), send, RELEASED_PAUSE if permit <= 0 else permit, ROUND)
+    ends = context.rest_of_ends() or ROUND
+    return min(max(claim, gathering), send, RELEASED_PAUSE if permit <= 0 else permit, ends, ROUND)

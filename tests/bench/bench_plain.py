@@ -7,6 +7,7 @@ many a second.  Both parts are measured from before the first is due until the l
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from argparse import Namespace
@@ -89,19 +90,21 @@ def by_ledger(bench: BenchEnvironment, worker: Process, number: int, rate: float
 
 
 def compare(bench: BenchEnvironment, worker: Process, given: Namespace) -> None:
-    """By turns, so that a machine in use by others is as slow for both."""
+    """By turns, so that a machine in use by others is as slow for both: the median of the rounds."""
     parts: dict[str, Callable[..., dict[str, Any]]] = {"celery": by_celery, "ledger": by_ledger}
     for name, number, rate in (
         ("burst", given.runs, 0.0),
         ("paced", int(given.rate * given.seconds), given.rate),
     ):
-        found: dict[str, list[float]] = {part: [] for part in parts}
+        ratios: list[float] = []
         for _ in range(given.rounds):
+            took: dict[str, float] = {}
             for part, measure in parts.items():
                 one = measure(bench, worker, number, rate)
                 say(f"plain_{name}_{part}", processes=given.processes, **one)
-                found[part].append(one["cpu_ms_a_run"])
-        ratio = min(found["ledger"]) / min(found["celery"])
+                took[part] = one["cpu_ms_a_run"]
+            ratios.append(took["ledger"] / took["celery"])
+        ratio = statistics.median(ratios)
         say(f"plain_{name}", rounds=given.rounds, backend=given.backend, times_the_cpu_of_celery=ratio)
 
 

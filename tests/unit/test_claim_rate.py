@@ -37,3 +37,14 @@ def test_gathering_can_be_switched_off() -> None:
     rate.add(1000, 10.0)
 
     assert rate.wait(10.0) == 0
+
+
+def test_ends_are_gathered_for_longer_while_many_come_due() -> None:
+    rate = ClaimRate(0.035)
+    rate.add(MIN_RATE, 10.0)
+    assert rate.wait_for_ends(10.0, 10.0) == 0
+
+    rate.add(1, 10.1)
+    assert rate.wait_for_ends(10.05, 10.1) == pytest.approx(0.125)
+    assert rate.wait_for_ends(10.05, 10.3) == 0
+    assert rate.wait_for_ends(11.2, 11.2) == 0

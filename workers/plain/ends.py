@@ -33,7 +33,7 @@ MAX_WRITING = 120.0
 #: Calls that end less than so long after the one before are written together (seconds).
 QUICK = 0.05
 #: How long an end waits for others (seconds), and how many are written together.
-MAX_DELAY, MAX_TOGETHER = 0.02, 32
+MAX_DELAY, MAX_TOGETHER = 0.1, 32
 
 _UNREACHABLE = (OperationalError, InterfaceError)
 

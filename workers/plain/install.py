@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from workers.execution.application import choosing_base
 from workers.plain import parent, running, unreadable
 
 #: Connected to Celery's signals by their import.
@@ -17,14 +18,16 @@ SCHEDULER = "beat.scheduler:DatabaseScheduler"
 def install(app: Celery | None = None) -> None:
     """Keep runs of plain tasks in the ledger; with ``app`` also give its workers what ours have.
 
-    Call it once where the application is made.  Queues, broker options, routes, logging and the base of
-    tasks stay the application's.  A second call changes nothing.
+    Call it once where the application is made.  Queues, broker options, routes and logging stay the
+    application's, as does the base of tasks, but for kinds.  A second call changes nothing.
     """
     running.install()
     if app is None:
         return
     if app.conf.beat_scheduler == "celery.beat:PersistentScheduler":
         app.conf.beat_scheduler = SCHEDULER
+    if type(app).task is Celery.task and "task" not in vars(app):
+        vars(app)["task"] = choosing_base(app.task)
     app.steps["consumer"].add("workers.plain.heartbeats:Heartbeats")
     signals.worker_process_init.connect(_forked)
 

@@ -7,7 +7,7 @@ from celery.schedules import crontab
 
 from workers.plain.install import install
 
-app = Celery("shop", include=["shop.tasks"])
+app = Celery("shop", include=["shop.tasks", "shop.kinds"])
 app.conf.update(
     broker_url=os.environ.get("SHOP_BROKER_URL", "redis://127.0.0.1:6379/0"),
     result_backend=os.environ.get("SHOP_BROKER_URL", "redis://127.0.0.1:6379/0"),
