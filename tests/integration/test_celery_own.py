@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tests.support.runs import KINDS
 from tests.support.waiting import wait_for
 
+ROOT = Path(__file__).parents[2]
 BUILT_IN = (
     "celery.accumulate", "celery.backend_cleanup", "celery.chain", "celery.chord", "celery.chord_unlock",
     "celery.chunks", "celery.group", "celery.map", "celery.starmap",
@@ -118,6 +121,34 @@ def test_a_detached_beat_writes_its_logfile(
 
         os.kill(int(pid.read_text()), signal.SIGTERM)
         wait_for(lambda: not pid.exists(), 30.0)
+
+
+OWN_LOGS = """
+import logging, sys
+from celery import signals
+from workers.app import app
+logging.basicConfig(filename=sys.argv[1], format="OWN %(levelname)s %(message)s", level="INFO")
+{more}
+app.log.setup(loglevel="DEBUG", logfile=sys.argv[2], redirect_stdouts=False)
+import structlog
+logging.getLogger("mine").info("of a library")
+structlog.stdlib.get_logger("ours").info("of.ours", number=7)
+"""
+
+
+@pytest.mark.parametrize(
+    "more", ["signals.setup_logging.connect(lambda **_: None, weak=False)", "app.conf.worker_hijack_root_logger = False"]
+)  # fmt: skip
+def test_logging_that_its_user_has_set_up_is_left_alone(tmp_path: Path, more: str) -> None:
+    """Celery asks `setup_logging`, or is told not to hijack the root logger."""
+    own, celerys = tmp_path / "own.log", tmp_path / "celery.log"
+    script = [sys.executable, "-c", OWN_LOGS.format(more=more), own, celerys]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert "OWN INFO of a library\n" in own.read_text()
+    assert "of.ours" in own.read_text() + done.stdout + done.stderr
+    assert not celerys.exists() or not celerys.read_text()
 
 
 def test_beat_has_celerys_entries_sync_and_close(drive: Any) -> None:

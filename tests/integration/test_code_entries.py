@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.beat import ScheduleEntry
 from celery.schedules import crontab, solar
 from structlog.testing import capture_logs
 
@@ -165,3 +166,10 @@ def test_an_entry_that_is_added_while_beat_runs_is_a_row(drive: Any, plain: Any)
     drive.scheduler.add(name="late one", task="plain.add", schedule=30, args=(1,))
     drive.work()
     assert drive.one("select title from schedule where name = 'late-one'") == {"title": "late one"}
+
+    entry = ScheduleEntry("another", "plain.whoami", schedule=60, app=drive.scheduler.app)
+    drive.scheduler.set_schedule({"another": entry})
+    drive.work()
+    assert drive.all("select name, enabled from schedule order by name") == [
+        {"name": "another", "enabled": True}, {"name": "late-one", "enabled": False},
+    ]  # fmt: skip

@@ -251,14 +251,29 @@ def test_a_lost_lease_is_said(celery: Plain) -> None:
     assert "after its lease was lost" in celery.drive.runs("mine")[0]["reason"]
 
 
-def test_chords_chains_groups_and_chunks_from_inside_are_celerys(celery: Plain) -> None:
+def test_chords_chains_groups_maps_and_chunks_are_celerys(celery: Plain) -> None:
     celery.worker()
     celery.schedule("plain.chords", {"args": [100]})
     assert celery.run()["state"] == "succeeded"
     wait_for(lambda: f"total {sum(range(100))}" in celery.effects(), 60.0)
 
+    # What a task starts is Celery's: the ledger has the run that started it, and no other.
+    assert celery.drive.one("select count(*) as number from run")["number"] == 1
+
     celery.drive.schedule("chained", task="plain.chains")
+    add = {"task": "plain.add", "args": [], "kwargs": {}, "options": {"queue": "upkeep"}}
+    calls = {
+        "starmap": [add, [[1, 2], [3, 4]]],
+        "map": [{**add, "task": "plain.total"}, [[1, 2], [3, 4]]],
+        "chunks": [add, [[n, n] for n in range(4)], 2],
+    }
+    for name, args in calls.items():
+        celery.drive.schedule(name, task=f"celery.{name}", options={"args": args})
     wait_for(lambda: celery.drive.work() or "chain 6" in celery.effects(), 30.0)
+    wait_for(lambda: celery.drive.work() or all(celery.drive.states(name) == ["succeeded"] for name in calls), 30.0)  # fmt: skip
+    results = {name: celery.drive.runs(name)[0]["result"] for name in calls}
+    assert (results["starmap"]["value"], results["map"]["value"]) == ([3, 7], [3, 7])
+    assert "GroupResult" in results["chunks"]["summary"]
 
 
 def test_overlap_run_now_and_backfill_work_for_plain_tasks(celery: Plain) -> None:
