@@ -149,23 +149,39 @@ def _migrations(connection: Any) -> str | None:
     return f"database is at {current}, this code at {heads}: run python -m workers.migrate"
 
 
-def _broker() -> str | None:
+def _named_application() -> str | None:
+    """The application of `WATCHKEEPER_APP` that has a broker of its own."""
+    first = (setting("app") or "").partition(",")[0].strip()
+    return None if first in {"", "workers.app"} else first
+
+
+def _connection() -> Any:
     from kombu import Connection
 
     from workers.connections import sentinel
 
+    if app := _named_application():
+        from celery.app.utils import find_app
+
+        return find_app(app).connection_for_write(connect_timeout=3)
     url = setting("broker_url") or DEFAULT_BROKER_URL
+    return Connection(url, connect_timeout=3, transport_options=sentinel.transport_options())
+
+
+def _broker() -> str | None:
+    app = _named_application()
+    whose = f"broker_url of {app}" if app else "WATCHKEEPER_BROKER_URL"
     try:
-        broker: Any = Connection(url, connect_timeout=3, transport_options=sentinel.transport_options())
+        broker = _connection()
         where = f"{broker.hostname}, port {broker.port or broker.default_port}"
     except Exception:
-        return "WATCHKEEPER_BROKER_URL is no address: write redis://:password@host:port/number"
+        return f"{whose} is no address: write redis://:password@host:port/number"
     try:
         with broker:
             broker.ensure_connection(max_retries=1, timeout=3)
     except Exception as error:
         reason = str(error.__cause__ or error).strip().rstrip(".").partition("\n")[0]
-        return f"Redis at {where} is out of reach: {redact(reason)}; check WATCHKEEPER_BROKER_URL"
+        return f"Redis at {where} is out of reach: {redact(reason)}; check {whose}"
     return None
 
 
@@ -203,15 +219,23 @@ def _overdue(connection: Any) -> str | None:
     return f"late: {', '.join(late)}" if late else None
 
 
-def _tasks(connection: Any) -> str | None:
+def _task_names() -> set[str]:
     from workers.installation import installed
 
+    if _named_application() is None:
+        return installed.task_names()
+    from workers.migrate import registered
+
+    return {kind.name for kind in registered()}
+
+
+def _tasks(connection: Any) -> str | None:
     if unknown := _named(connection, UNKNOWN, "no worker knows the task of: {names}"):
         return unknown
     kinds = {
         row["name"] for row in connection.execute("select name from task_kind where retired_at is null")
     }
-    new = sorted(installed.task_names() - kinds)
+    new = sorted(_task_names() - kinds)
     return f"not yet in the database: {', '.join(new)}; run python -m workers.migrate" if new else None
 
 

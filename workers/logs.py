@@ -118,6 +118,24 @@ def _rendering(file: Any) -> tuple[structlog.typing.Processor, ...]:
     return (structlog.processors.format_exc_info, _redact_values, *renderer)
 
 
+def join_logging() -> None:
+    """Send structlog's lines through an application's own logging; a second call does nothing."""
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            _redact_values,
+            structlog.processors.LogfmtRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
 def configure_celery(*, loglevel: Any, logfile: Any, hijack: bool) -> None:
     """Obey ``--loglevel`` and ``--logfile`` of a worker or a beat; its user's own set-up wins.
 

@@ -54,8 +54,11 @@ def import_(
 
     from beat.entries.conversion import Place
     from beat.moving import overdue, plan
+    from workers import logs
     from workers.plain import applications
 
+    # What becomes of each row is shown here: beat's own lines about entries would say it twice.
+    logs.configure(level="ERROR")
     place = Place.of(applications.applications()[0])
     found = _read(source, url, zone or place.timezone, prefix, running=dry_run)
     with connect() as connection:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.postgres import forget_caches
 from workers.doctor import doctor
 from workers.ledger import heartbeats
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -54,8 +61,6 @@ def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connecti
 
 
 def test_a_database_out_of_reach_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.support.postgres import forget_caches
-
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", "postgresql://x:secret@127.0.0.1:1/none")
     forget_caches()
     done = examine()
@@ -99,6 +104,22 @@ def test_a_kind_of_this_code_that_was_never_migrated_is_told(examine: Any, conne
     assert troubles(examine("--json")) == {
         "tasks": "not yet in the database: tasks.prices.history; run python -m workers.migrate"
     }
+
+
+def test_an_application_of_somebody_else_is_examined_itself(database: Any) -> None:
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
+    env = {
+        "PYTHONPATH": str(ROOT / "examples" / "shop"), "WATCHKEEPER_APP": "shop.celery",
+        "SHOP_BROKER_URL": "redis://127.0.0.1:1/0", "WATCHKEEPER_DATABASE_URL": database.url,
+    }  # fmt: skip
+    command = [sys.executable, "-m", "celery", "-A", "shop.celery", "doctor", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True)
+
+    found = {one["check"]: one["trouble"] for one in json.loads(done.stdout) if not one["ok"]}
+    assert found.keys() == {"broker", "tasks"}, done.stderr
+    assert found["broker"].endswith("check broker_url of shop.celery")
+    assert "shop.kinds.take_stock" in found["tasks"]
+    assert "shop.tasks.count_stock" in found["tasks"]
 
 
 def test_who_holds_the_lock_of_a_late_schedule_is_told(examine: Any, drive: Any, database: Any) -> None:

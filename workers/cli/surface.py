@@ -19,7 +19,9 @@ def prefix() -> str:
     if _is_watchkeeper():
         # The sandbox's own `watchkeeper` says where it is.
         return os.environ.get("WATCHKEEPER_PROGRAM") or WATCHKEEPER
-    return "celery" if os.environ.get("CELERY_APP") else "celery -A workers.app"
+    usual = os.environ.get("CELERY_APP")
+    app = (os.environ.get("WATCHKEEPER_APP") or usual or "workers.app").partition(",")[0]
+    return "celery" if app == usual else f"celery -A {app}"
 
 
 def command(words: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from workers import logs
 from workers.execution.application import choosing_base
 from workers.plain import parent, running, unreadable
 
@@ -24,6 +25,7 @@ def install(app: Celery | None = None) -> None:
     running.install()
     if app is None:
         return
+    logs.join_logging()
     if app.conf.beat_scheduler == "celery.beat:PersistentScheduler":
         app.conf.beat_scheduler = SCHEDULER
     if type(app).task is Celery.task and "task" not in vars(app):
