@@ -11,29 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.cli import (
-    FAILED,
-    NOT_FOUND,
-    USAGE,
-    Group,
-    as_json,
-    completion,
-    connect,
-    database,
-    fail,
-    is_json,
-    say,
-    show,
-    typed,
-)
-from workers.execution import count_words
+from workers.execution import cli, count_words
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
     from tasks.listings.sites import Source
 
-sites = completion.of("site", "select name, title from site order by name")
-categories = completion.of(
+sites = cli.completion.of("site", "select name, title from site order by name")
+categories = cli.completion.of(
     "category", "select slug, min(title) from category group by slug order by slug"
 )
 
@@ -44,7 +29,7 @@ MAX_SHOWN = 10
 TIMEOUT = 30.0
 
 
-@click.group(cls=Group)
+@click.group(cls=cli.Group)
 def listings() -> None:
     """Classified ads that the scrapes found."""
 
@@ -56,77 +41,77 @@ def listings() -> None:
 @click.option(
     "--status",
     help="active, sold, closed, traded, expired",
-    shell_complete=completion.among("active", "sold", "closed", "traded", "expired"),
+    shell_complete=cli.completion.among("active", "sold", "closed", "traded", "expired"),
 )
 @click.option("--title", help="part of the title")
 @click.option("--max-price", type=click.FloatRange(0))
-@as_json
+@cli.as_json
 def list_(**filters: Any) -> None:
     """Ads, the newest first."""
     from tasks.listings import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = queries.newest(connection, **filters)
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
     asked = [f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value]
     wanted = ", ".join(one for one in asked if not one.startswith("count "))
     which = f"with {wanted}" if wanted else "yet"
-    nothing = f"no ad {which}; what is scraped: {typed('listings categories')}"
-    show(rows, columns, empty=nothing)
+    nothing = f"no ad {which}; what is scraped: {cli.typed('listings categories')}"
+    cli.show(rows, columns, empty=nothing)
 
 
 @listings.command("show")
 @click.argument("number")
 @a_site
-@as_json
+@cli.as_json
 def show_(number: str, site: str | None) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
     from tasks.listings import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         found = queries.by_number(connection, number, site)
         history = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
     if not found:
-        fail(f"no ad with number {number}", typed("listings list"), NOT_FOUND)
+        cli.fail(f"no ad with number {number}", cli.typed("listings list"), cli.NOT_FOUND)
     if len(found) > 1:
-        fail(f"several sites have an ad {number}", "name one with --site", USAGE)
-    if is_json():
-        show([{**found[0], "history": history}], ())
+        cli.fail(f"several sites have an ad {number}", "name one with --site", cli.USAGE)
+    if cli.is_json():
+        cli.show([{**found[0], "history": history}], ())
         return
     facts = [
         {"what": name.replace("_", " "), "value": ", ".join(value) if name == "regions" else value}
         for name, value in found[0].items()
         if name != "id" and value not in (None, [])
     ]
-    show(facts, ("what", "value"))
-    say()
-    show(history, ("at", "what", "value"))
+    cli.show(facts, ("what", "value"))
+    cli.say()
+    cli.show(history, ("at", "what", "value"))
 
 
 @listings.command("sites")
-@as_json
+@cli.as_json
 def sites_() -> None:
     """Sites and how many ads each has."""
     from tasks.listings import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = queries.sites(connection)
     columns = (
         "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
     )  # fmt: skip
-    show(rows, columns, empty="no site yet: each is a row of table site")
+    cli.show(rows, columns, empty="no site yet: each is a row of table site")
 
 
 @listings.command("categories")
-@as_json
+@cli.as_json
 def categories_() -> None:
     """Categories, whether they are scraped, when they last were."""
     from tasks.listings import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = queries.categories(connection)
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
-    show(rows, columns, empty="no category yet: each is a row of table category")
+    cli.show(rows, columns, empty="no category yet: each is a row of table category")
 
 
 @listings.command("preview")
@@ -138,7 +123,7 @@ def categories_() -> None:
     "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="read this page instead of fetching one",
 )  # fmt: skip
-@as_json
+@cli.as_json
 def preview(site: str, category: str | None, path: Path | None) -> None:
     """Read the first pages of SITE as a scrape would, and store nothing.
 
@@ -148,24 +133,26 @@ def preview(site: str, category: str | None, path: Path | None) -> None:
     from workers.errors import WatchkeeperError
 
     try:
-        with database() as connection:
+        with cli.database() as connection:
             source = sites.find(connection, site)
             wanted = categories.find(connection, site, [category] if category else None)
         if not wanted and path is None:
-            hint = typed("listings categories")
-            fail(f"no category to read at {site}", hint, NOT_FOUND)
+            hint = cli.typed("listings categories")
+            cli.fail(f"no category to read at {site}", hint, cli.NOT_FOUND)
         category_path = wanted[0].path if wanted else "/"
         if path is None:
             page, size, second = _fetch(source, category_path)
         else:
             page, size, second = _read_file(source, category_path, path)
     except WatchkeeperError as error:
-        fail(str(error), None, FAILED)
+        cli.fail(str(error), None, cli.FAILED)
     _show_page(page, size)
     if second:
-        say(second, err=True)
+        cli.say(second, err=True)
     if not page.cards:
-        fail("no ad could be read", f"check selectors in the row of {site} in table site", FAILED)
+        cli.fail(
+            "no ad could be read", f"check selectors in the row of {site} in table site", cli.FAILED
+        )
 
 
 def _read_file(source: Source, category_path: str, path: Path) -> tuple[Page, int, str]:
@@ -226,9 +213,9 @@ def _show_page(page: Page, size: int) -> None:
         "external_id", "title", "listing_type", "price", "currency", "status", "condition", "ships_to",
         "seller", "seller_reputation", "listed_at",
     )  # fmt: skip
-    show(rows if is_json() else rows[:MAX_SHOWN], columns)
+    cli.show(rows if cli.is_json() else rows[:MAX_SHOWN], columns)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
-    say(
+    cli.say(
         f"{count_words(len(rows), 'ad')} read, {page.unreadable} not readable,"
         f" {count_words(size, 'character')}, next page: {page.next_url or 'none'}"
         + (f"; never found: {', '.join(never)}" if never else ""),

@@ -12,24 +12,9 @@ from typing import Any
 
 import click
 
-from workers.cli import (
-    FAILED,
-    NOT_FOUND,
-    USAGE,
-    Group,
-    as_json,
-    completion,
-    connect,
-    database,
-    fail,
-    is_json,
-    say,
-    show,
-    tell,
-    typed,
-)
+from workers.execution import cli
 
-known_symbols = completion.of(
+known_symbols = cli.completion.of(
     "symbol", "select symbol, note from watchlist_item where active order by symbol"
 )
 
@@ -40,17 +25,17 @@ def checked(symbols: Sequence[str]) -> list[str]:
     try:
         return [check(symbol) for symbol in symbols]
     except ValueError as error:
-        fail(str(error), None, USAGE)
+        cli.fail(str(error), None, cli.USAGE)
 
 
-@click.group(cls=Group)
+@click.group(cls=cli.Group)
 def prices() -> None:
     """Stock prices: what is followed, what it costs, what is missing."""
 
 
-@prices.group("watchlist", cls=Group, invoke_without_command=True)
+@prices.group("watchlist", cls=cli.Group, invoke_without_command=True)
 @click.option("--all", "everything", is_flag=True, help="also what was removed")
-@as_json
+@cli.as_json
 @click.pass_context
 def watchlist_(context: click.Context, everything: bool) -> None:
     """Symbols to follow; add and remove edit the list."""
@@ -62,7 +47,7 @@ def list_watchlist(everything: bool) -> None:
     from tasks.prices import queries
     from tasks.prices.values import shown
 
-    with connect() as connection:
+    with cli.connect() as connection:
         items = queries.watchlist(connection, everything=everything)
         latest = {row["symbol"]: row for row in queries.quotes(connection)}
     rows: list[dict[str, Any]] = []
@@ -71,8 +56,8 @@ def list_watchlist(everything: bool) -> None:
         price, session = (shown(quote["price"]), quote["session_date"]) if quote else (None, None)
         rows.append({**item, "price": price, "session": session})
     columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
-    nothing = f"no symbol is followed: {typed('prices watchlist add AAPL')}"
-    show(rows, columns, empty=nothing)
+    nothing = f"no symbol is followed: {cli.typed('prices watchlist add AAPL')}"
+    cli.show(rows, columns, empty=nothing)
 
 
 @watchlist_.command("add")
@@ -80,7 +65,7 @@ def list_watchlist(everything: bool) -> None:
 @click.option("--priority", type=click.IntRange(0, 10_000), default=100, show_default=True)
 @click.option("--every", type=click.FloatRange(1, 44_640), default=5, show_default=True, help="minutes")
 @click.option("--note", help="reason")
-@as_json
+@cli.as_json
 def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None) -> None:
     """Follow SYMBOLS; added again they keep the more urgent values."""
     from pydantic import ValidationError
@@ -96,45 +81,45 @@ def add(symbols: tuple[str, ...], priority: int, every: float, note: str | None)
         ]
     except ValidationError as error:
         first = error.errors()[0]
-        fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", None, USAGE)
+        cli.fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", None, cli.USAGE)
     except ValueError as error:
-        fail(str(error), None, USAGE)
-    with database() as connection:
+        cli.fail(str(error), None, cli.USAGE)
+    with cli.database() as connection:
         for entry in entries:
             watchlist.add(connection, entry)
-    tell(f"following {', '.join(wanted)}", following=wanted)
+    cli.tell(f"following {', '.join(wanted)}", following=wanted)
 
 
 @watchlist_.command("remove")
 @click.argument("symbols", nargs=-1, required=True, shell_complete=known_symbols)
-@as_json
+@cli.as_json
 def remove(symbols: tuple[str, ...]) -> None:
     """Follow SYMBOLS no longer; their prices stay."""
     from tasks.prices import watchlist
 
-    with database() as connection:
+    with cli.database() as connection:
         wanted = checked(symbols)
         gone = [symbol for symbol in wanted if watchlist.remove(connection, symbol)]
     missing = [symbol for symbol in wanted if symbol not in gone]
     if missing:
-        fail(
+        cli.fail(
             f"not on the watch list: {', '.join(missing)}",
-            f"All: {typed('prices watchlist')}",
-            NOT_FOUND,
+            f"All: {cli.typed('prices watchlist')}",
+            cli.NOT_FOUND,
         )
-    tell(f"no longer following {', '.join(gone)}", removed=gone)
+    cli.tell(f"no longer following {', '.join(gone)}", removed=gone)
 
 
 @prices.command("quotes")
 @click.argument("symbols", nargs=-1, shell_complete=known_symbols)
-@as_json
+@cli.as_json
 def quotes_(symbols: tuple[str, ...]) -> None:
     """Latest price of each symbol, to two decimals; --json has it exact."""
     from tasks.prices import queries
     from tasks.prices.values import percent_change, shown
 
     wanted = checked(symbols) if symbols else []
-    with connect() as connection:
+    with cli.connect() as connection:
         found = queries.quotes(connection, wanted)
     rows = []
     for row in found:
@@ -142,20 +127,20 @@ def quotes_(symbols: tuple[str, ...]) -> None:
         rows.append(
             {
                 **row,
-                "price": str(row["price"]) if is_json() else shown(row["price"]),
+                "price": str(row["price"]) if cli.is_json() else shown(row["price"]),
                 "change": f"{change} %" if change is not None else None,
                 "session": row["session_date"],
                 "fetched": row["fetched_at"].strftime("%Y-%m-%d %H:%M UTC"),
             }
         )
     nothing = (
-        None if symbols else f"no price yet; to fetch some: {typed('schedule run prices-nightly')}"
+        None if symbols else f"no price yet; to fetch some: {cli.typed('schedule run prices-nightly')}"
     )
     columns = ("symbol", "price", "change", "session", "source", "fetched")
-    show(rows, columns, empty=nothing)
+    cli.show(rows, columns, empty=nothing)
     if symbols and not rows:
-        hint = typed("schedule run prices-nightly")
-        fail("no price is stored for these symbols", hint, NOT_FOUND)
+        hint = cli.typed("schedule run prices-nightly")
+        cli.fail("no price is stored for these symbols", hint, cli.NOT_FOUND)
 
 
 @prices.command("gaps")
@@ -163,7 +148,7 @@ def quotes_(symbols: tuple[str, ...]) -> None:
 @click.option("--days", type=click.IntRange(1, 20_000), default=30, show_default=True)
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="instead of --days")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="default: today")
-@as_json
+@cli.as_json
 def gaps(symbols: tuple[str, ...], days: int, first: datetime | None, last: datetime | None) -> None:
     """Completed sessions that are not stored; without SYMBOLS: of the active ones."""
     from tasks.prices import active, backfill
@@ -176,25 +161,25 @@ def gaps(symbols: tuple[str, ...], days: int, first: datetime | None, last: date
             now.date(), duration_days=None if first else days, start_date=start, end_date=end
         )
     except ValueError as error:
-        fail(str(error), None, USAGE)
-    with database() as connection:
+        cli.fail(str(error), None, cli.USAGE)
+    with cli.database() as connection:
         wanted = checked(symbols) or [one.symbol for one in active.select(connection, (), 30, now)]
         found = backfill.find_gaps(connection, wanted, span, now)
     rows = [{"symbol": symbol, **asdict(gap)} for symbol, each in found.items() for gap in each]
-    show(rows, ("symbol", "first", "last", "sessions"))
+    cli.show(rows, ("symbol", "first", "last", "sessions"))
     if not rows:
-        say(f"nothing is missing from {span.first} to {span.last}", err=True)
+        cli.say(f"nothing is missing from {span.first} to {span.last}", err=True)
 
 
 @prices.command("health")
-@as_json
+@cli.as_json
 def health_() -> None:
     """Whether each price schedule keeps its pace; exit code 1 when one is stale."""
     from tasks.prices import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = queries.states(connection)
-    nothing = f"no price schedule is enabled: {typed('schedule list')}"
-    show(rows, ("schedule", "runs", "last_good_run", "state"), empty=nothing)
+    nothing = f"no price schedule is enabled: {cli.typed('schedule list')}"
+    cli.show(rows, ("schedule", "runs", "last_good_run", "state"), empty=nothing)
     if any(row["state"] == "STALE" for row in rows):
-        raise SystemExit(FAILED)
+        raise SystemExit(cli.FAILED)

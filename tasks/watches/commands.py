@@ -14,27 +14,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
-from workers.cli import (
-    FAILED,
-    NOT_FOUND,
-    REFUSED,
-    Group,
-    as_json,
-    completion,
-    connect,
-    database,
-    did_you_mean,
-    fail,
-    say,
-    show,
-    typed,
-)
+from workers.execution import cli
 
 if TYPE_CHECKING:
     from tasks.watches.parsed_rules import Ready
 
 against = click.option("--against", default="7d", help="period to look back over: 12h, 7d")
-rule_names = completion.of("rule", "select name, expression from rule order by name")
+rule_names = cli.completion.of("rule", "select name, expression from rule order by name")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -55,14 +41,14 @@ class Subject(click.ParamType):  # type: ignore[type-arg]
 
         found = registry.by_subject()
         if value not in found:
-            near = did_you_mean(str(value), found)
+            near = cli.did_you_mean(str(value), found)
             self.fail(f"{value!r} is none of {', '.join(found)}.  {near}".rstrip(), param, ctx)
         return found[value]
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        return completion.of("subject", SUBJECTS)(ctx, param, incomplete)
+        return cli.completion.of("subject", SUBJECTS)(ctx, param, incomplete)
 
 
 subject_option = click.option(
@@ -86,8 +72,8 @@ def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
 
     row = queries.rule(connection, given)
     if row is None and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", given):
-        near = did_you_mean(given, queries.rule_names(connection))
-        fail(f'there is no rule "{given}"', f"{near}All: {typed('watch check')}", NOT_FOUND)
+        near = cli.did_you_mean(given, queries.rule_names(connection))
+        cli.fail(f'there is no rule "{given}"', f"{near}All: {cli.typed('watch check')}", cli.NOT_FOUND)
     if row is None:
         row = parsed_rules.tried({"name": "(tried)", "expression": given, "subject": of.subject})
     try:
@@ -95,10 +81,10 @@ def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
         return parsed_rules.ready(row, common), registry.by_subject()[row.subject]
     except RuleError as error:
         where = f"{row.expression[: error.at]} ⟶ {row.expression[error.at :]}"
-        fail(str(error), error.hint, REFUSED, why=where)
+        cli.fail(str(error), error.hint, cli.REFUSED, why=where)
 
 
-class WatchGroup(Group):
+class WatchGroup(cli.Group):
     """Also has the commands of each watch, which are imported when they are named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -123,80 +109,80 @@ def watch() -> None:
 
 
 @watch.command("check")
-@as_json
+@cli.as_json
 def check() -> None:
     """Read every edited rule now; exit status 1 when one is wrong."""
     from sqlalchemy import text
 
     from tasks.watches import rule_states
 
-    with database() as connection:
+    with cli.database() as connection:
         rule_states.check_edited(connection)
         found = connection.execute(text("select * from rule_status")).mappings().all()
     columns = ("name", "state", "wrong_at", "hint", "matches", "expression")
     nothing = "no rule yet: each is a row of table rule (docs/watches/rules.md)"
-    show([dict(row) for row in found], columns, empty=nothing)
+    cli.show([dict(row) for row in found], columns, empty=nothing)
     if any(row["state"].startswith("wrong") for row in found):
-        raise SystemExit(FAILED)
+        raise SystemExit(cli.FAILED)
 
 
 @watch.command("found")
 @click.argument("of", metavar="SUBJECT", type=Subject())
 @against
-@as_json
+@cli.as_json
 def found(of: Watch, against: str) -> None:
     """What a watch has seen of late, newest first."""
     from tasks.watches import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = queries.rows_of(connection, of, span=span_of(against))
     described = [of.described(row) for row in rows]
     nothing = f"no {of.subject} was seen within {against}; longer: --against 30d"
-    show(described, ("key", "title", *of.columns, "url"), empty=nothing)
+    cli.show(described, ("key", "title", *of.columns, "url"), empty=nothing)
 
 
 @watch.command("test")
 @click.argument("rule", shell_complete=rule_names)
 @against
 @subject_option
-@as_json
+@cli.as_json
 def test(rule: str, of: Watch, against: str) -> None:
     """What a rule (its name, or an expression) would have matched; nothing is written or sent."""
     from tasks.watches import evaluation, queries
 
     span = span_of(against)
-    with connect() as connection:
+    with cli.connect() as connection:
         ready, of = rule_of(connection, rule, of)
         rows = [(row, of.fields_of(row)) for row in queries.rows_of(connection, of, span=span)]
     fitting = [of.described(row) for row, fields in rows if ready.fits(of, fields)]
-    show(fitting, ("key", "title", *of.columns, "url"))
+    cli.show(fitting, ("key", "title", *of.columns, "url"))
     others = sum(
         evaluation.has_other_currency(ready.node, fields, of.fields, ready.currency)
         for _, fields in rows
     )
     if others:
         which = "has" if others == 1 else "have"
-        say(f"{others} {which} a price in another currency than the rule's: not compared", err=True)
-    say(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
+        cli.say(f"{others} {which} a price in another currency than the rule's: not compared", err=True)
+    cli.say(f"{len(fitting)} of {len(rows)} seen within {against} fit", err=True)
 
 
 @watch.command("explain")
 @click.argument("rule", shell_complete=rule_names)
 @click.argument("key")
 @subject_option
-@as_json
+@cli.as_json
 def explain(rule: str, key: str, of: Watch) -> None:
     """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
     from tasks.watches import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         ready, of = rule_of(connection, rule, of)
         rows = queries.rows_of(connection, of, key=key, rule=ready.name)
     if not rows:
-        fail(f"there is no {of.subject} {key}", None, NOT_FOUND)
+        cli.fail(f"there is no {of.subject} {key}", None, cli.NOT_FOUND)
     fields = of.fields_of(rows[0])
     clauses, fits = ready.explained(of, fields), ready.fits(of, fields)
     clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
-    show(clauses, ("clause", "is", "fits", "note"))
+    cli.show(clauses, ("clause", "is", "fits", "note"))
     if not fits:
-        raise SystemExit(FAILED)
+        raise SystemExit(cli.FAILED)

@@ -7,43 +7,26 @@ from __future__ import annotations
 
 import click
 
-from workers.cli import (
-    FAILED,
-    NOT_FOUND,
-    Group,
-    as_json,
-    completion,
-    connect,
-    database,
-    did_you_mean,
-    fail,
-    is_json,
-    print_json,
-    say,
-    show,
-    tell,
-    typed,
-)
-from workers.execution import count_words
+from workers.execution import cli, count_words
 
-channel_names = completion.of("channel", "select name, kind from channel order by name")
-notice_ids = completion.of(
+channel_names = cli.completion.of("channel", "select name, kind from channel order by name")
+notice_ids = cli.completion.of(
     "notice", "select id::text, state || ' for ' || channel from notice order by id desc limit 50"
 )
 
 
-@click.group(cls=Group)
+@click.group(cls=cli.Group)
 def notify() -> None:
     """Notices to people: channels, test, preview, outbox, resend."""
 
 
 @notify.command("channels")
-@as_json
+@cli.as_json
 def channels_() -> None:
     """Where notices go, and what waits for each."""
     from tasks.watches import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         found = queries.channels(connection)
     columns = (
         "name",
@@ -58,12 +41,12 @@ def channels_() -> None:
         "target",
     )
     nothing = "no channel yet: each is a row of table channel (docs/watches/notices.md)"
-    show(found, columns, empty=nothing)
+    cli.show(found, columns, empty=nothing)
 
 
 @notify.command("test")
 @click.argument("channel", shell_complete=channel_names)
-@as_json
+@cli.as_json
 def test(channel: str) -> None:
     """Send one message as notices are sent; prints the server's answer, exit status 1 on failure."""
     from tasks.watches import adapters, channels, queries
@@ -71,27 +54,31 @@ def test(channel: str) -> None:
     from workers.errors import WatchkeeperError
     from workers.upstreams import UpstreamClient
 
-    with database() as connection:
+    with cli.database() as connection:
         row = channels.find(connection, channel)
     if row is None:
-        with connect() as reading:
+        with cli.connect() as reading:
             known = [one["name"] for one in queries.channels(reading)]
-        near = did_you_mean(channel, known)
-        fail(f'there is no channel "{channel}"', f"{near}All: {typed('notify channels')}", NOT_FOUND)
+        near = cli.did_you_mean(channel, known)
+        cli.fail(
+            f'there is no channel "{channel}"',
+            f"{near}All: {cli.typed('notify channels')}",
+            cli.NOT_FOUND,
+        )
     note = Note("Test", f"Watchkeeper can reach you through the channel {channel}.")
     try:
         answer = adapters.send(UpstreamClient(), row, [note])
     except WatchkeeperError as error:
-        fail(str(error), None, FAILED)
-    if is_json():
-        print_json({"channel": channel, "answer": answer})
+        cli.fail(str(error), None, cli.FAILED)
+    if cli.is_json():
+        cli.print_json({"channel": channel, "answer": answer})
     else:
-        say(answer)
+        cli.say(answer)
 
 
 @notify.command("preview")
 @click.argument("notice", type=int, shell_complete=notice_ids)
-@as_json
+@cli.as_json
 def preview(notice: int) -> None:
     """The message that a notice makes on its own, for its kind of channel."""
     import json
@@ -106,45 +93,45 @@ def preview(notice: int) -> None:
           from notice n join channel c on c.name = n.channel left join match m on m.id = n.match_id
          where n.id = :id
     """)
-    with database() as connection:
+    with cli.database() as connection:
         row = connection.execute(query, {"id": notice}).one_or_none()
     if row is None:
-        fail(f"there is no notice {notice}", typed("notify outbox"), NOT_FOUND)
+        cli.fail(f"there is no notice {notice}", cli.typed("notify outbox"), cli.NOT_FOUND)
     notes = [messages.note_of(row)]
     if row.kind in {"discord", "webhook"}:
         body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
-        say(json.dumps(body, indent=None if is_json() else 2, ensure_ascii=False))
-    elif is_json():
-        print_json({"subject": messages.subject_of(notes), "text": messages.plain_text(notes)})
+        cli.say(json.dumps(body, indent=None if cli.is_json() else 2, ensure_ascii=False))
+    elif cli.is_json():
+        cli.print_json({"subject": messages.subject_of(notes), "text": messages.plain_text(notes)})
     else:
-        say(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
+        cli.say(f"{messages.subject_of(notes)}\n\n{messages.plain_text(notes)}", nl=False)
 
 
 @notify.command("outbox")
 @click.option("-n", "number", default=20, type=click.IntRange(1, 10_000), help="how many")
-@as_json
+@cli.as_json
 def outbox(number: int) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import queries
 
-    with connect() as connection:
+    with cli.connect() as connection:
         found = queries.notices(connection, number)
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
-    nothing = f"no notice yet; where notices go: {typed('notify channels')}"
-    show(found, columns, empty=nothing)
+    nothing = f"no notice yet; where notices go: {cli.typed('notify channels')}"
+    cli.show(found, columns, empty=nothing)
     if len(found) == number:
-        say(f"the newest {number}; older ones: -n {number * 5}", err=True)
+        cli.say(f"the newest {number}; older ones: -n {number * 5}", err=True)
 
 
 @notify.command("resend")
 @click.argument("notice", type=int, required=False, shell_complete=notice_ids)
-@as_json
+@cli.as_json
 def resend(notice: int | None) -> None:
     """Try a notice that was given up once more; without a number, all of them."""
     from tasks.watches import notices
 
-    with database() as connection:
+    with cli.database() as connection:
         number = notices.resend(connection, notice)
     if not number:
-        fail("no such notice was given up", typed("notify outbox"), NOT_FOUND)
-    tell(f"{count_words(number, 'notice')} will be sent again", resent=number)
+        cli.fail("no such notice was given up", cli.typed("notify outbox"), cli.NOT_FOUND)
+    cli.tell(f"{count_words(number, 'notice')} will be sent again", resent=number)

@@ -148,7 +148,7 @@ def test_one_channels_secret_is_never_sent_as_anothers_recipient_or_to_another_s
     assert {state for state, _ in answers.values()} == {"dead"}
     assert "holds no mail addresses" in answers["as-recipient"][1]
     assert "holds no mail addresses" in answers["login-as-recipient"][1]
-    assert "is no mail server" in answers["no-mail-server"][1]
+    assert "is not a mail server" in answers["no-mail-server"][1]
     assert "is not on this upstream's server" in answers["elsewhere"][1]
     assert people.in_mailbox() == []
     shown = json.dumps(

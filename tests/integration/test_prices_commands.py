@@ -36,7 +36,7 @@ def test_the_watch_list_is_edited_and_listed(prices: Any) -> None:
 def test_what_is_no_symbol_is_refused_with_a_hint(prices: Any) -> None:
     refused = typed("watchlist", "add", "A PL")
     assert refused.exit_code == 2
-    assert 'error: "A PL" is no symbol' in refused.stderr
+    assert 'error: "A PL" is not a symbol' in refused.stderr
 
 
 def test_quotes_are_rounded_for_people_and_exact_for_programs(prices: Any) -> None:

@@ -337,7 +337,7 @@ def test_apply_shows_the_difference_and_does_all_or_nothing(
     ("text", "said"),
     [
         ("a: [", "this is no YAML"),
-        ("- a\n- b\n", "a name on each first level"),
+        ("- a\n- b\n", "each top-level key must be the name"),
         ("a:\n  evry: 1 hour\n", 'no column "evry" (in a)'),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a task runs under: the application, its settings, the unit of work, trading days.
+"""What a domain's code runs under: the application, settings, the unit of work, trading days, `cli`.
 
 Tasks import these names.  Each is loaded when it is first used.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workers import loaded_when_used
 
 if TYPE_CHECKING:
+    from workers import cli as cli
     from workers.calendars import market_sessions as market_sessions
     from workers.calendars.exchanges import sessions_of as sessions_of
     from workers.calendars.markets import Market as Market
@@ -30,6 +31,7 @@ NAMES = {
     "NOTICES_QUEUE": "workers.settings:NOTICES_QUEUE",
     "Work": "workers.execution.work:Work",
     "app": "workers.execution.application:app",
+    "cli": "workers.cli:",
     "computing": "workers.execution.one_at_a_time:computing",
     "count_words": "workers.text.words:count_words",
     "market_sessions": "workers.calendars.market_sessions:",

@@ -35,7 +35,7 @@ def parse(answer: Any) -> list[Posting]:
     """Postings of a page; rows without id, title or company are left out."""
     rows = answer.get("jobs") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list):
-        raise BrokenResponse(UPSTREAM, "jobs are no list")
+        raise BrokenResponse(UPSTREAM, "jobs is not a list")
     return [
         Posting(
             external_id=str(row["id"]),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from workers.cli import Group, as_json, database, show
+from workers.execution import cli
 
 
-@click.group(cls=Group)
+@click.group(cls=cli.Group)
 def jobs() -> None:
     """Job postings of the board."""
 
 
 @jobs.command("companies")
-@as_json
+@cli.as_json
 def companies() -> None:
     """How many postings each company has, and which companies are left out."""
     from sqlalchemy import text
@@ -22,6 +22,6 @@ def companies() -> None:
         select company, count(p.id) as postings, max(p.salary) as top_salary, i.company is not null as ignored
           from job_posting p full join ignored_company i using (company) group by company, i.company order by 1
     """)
-    with database() as connection:
+    with cli.database() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-    show(rows, ("company", "postings", "top_salary", "ignored"))
+    cli.show(rows, ("company", "postings", "top_salary", "ignored"))
