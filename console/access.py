@@ -14,11 +14,9 @@ from starlette.requests import HTTPConnection, Request
 
 from console.config import Config
 from console.database import MAX_AT_ONCE, Database, act_as
-from console.refusals import Refused, explained, refusal_of
+from console.refusals import API, Refused, explained, refusal_of
 from console.security import credentials
 from console.security.credentials import Who
-
-API = "/api/"
 
 
 class LoginNeeded(Exception):
@@ -44,22 +42,15 @@ def database_of(request: HTTPConnection) -> Database:
     return found
 
 
-def bearer_of(request: HTTPConnection) -> str | None:
-    """The token of a request to the API; elsewhere none counts."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not request.url.path.startswith(API):
-        return None
-    return token.strip()
-
-
 def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:
-    """The person of the token, else of the cookie; read from the database each time."""
-    token = bearer_of(request)
-    if token is not None:
-        return credentials.by_token(connection, token)
+    """The person of the API's token, else of the cookie; read from the database each time."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and request.url.path.startswith(API):
+        return credentials.by_token(connection, token.strip())
     config = config_of(request)
-    cookie = request.cookies.get(config.cookie)
-    return credentials.by_session(connection, cookie, config.session_hours) if cookie else None
+    return credentials.by_session(
+        connection, request.cookies.get(config.cookie, ""), config.session_hours
+    )
 
 
 @contextmanager

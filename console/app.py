@@ -15,17 +15,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from console import api, login, pages
-from console.access import API, LoginNeeded, config_of
+from console.access import LoginNeeded, config_of
 from console.config import Config
 from console.database import Database
-from console.refusals import Refusal, Refused, refusal_of
+from console.pages.events import Hub
+from console.refusals import API, Refusal, Refused, refusal_of
 from console.security.guard import Guard
-from console.templating import STATIC, address, rendered
+from console.templating import STATIC, Redrawn, address, rendered
 
 log = structlog.stdlib.get_logger("console")
 
@@ -40,65 +41,61 @@ class Static(StaticFiles):
         return answer
 
 
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.database.close()
+
+
 def create_app(config: Config | None = None) -> FastAPI:
     """The console; ``config`` by default from the settings."""
     given = config or Config.from_settings()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.database.close()
-
     app = FastAPI(
-        title="Watchkeeper", lifespan=lifespan, middleware=[Middleware(Guard, config=given)],
+        title="Watchkeeper", lifespan=_lifespan, middleware=[Middleware(Guard, config=given)],
         docs_url=None, redoc_url=None, openapi_url=None,
         # Names of a generated client's functions.
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     app.state.config = given
     app.state.database = Database(given.database_url)
-    for module in (login, api):
-        app.include_router(module.router)
+    app.state.hub = Hub(app.state.database)
+    app.include_router(login.router)
+    app.include_router(api.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", Static(directory=STATIC))
-    _handle_errors(app)
+    app.add_exception_handler(LoginNeeded, _ask_to_log_in)
+    app.add_exception_handler(Redrawn, lambda _, error: error.page)
+    for kind in (Refused, SQLAlchemyError, UnicodeEncodeError, ValidationError, RequestValidationError,
+                 HTTPException):  # fmt: skip
+        app.add_exception_handler(kind, _refused)
     return app
 
 
-def _handle_errors(app: FastAPI) -> None:
-    @app.exception_handler(LoginNeeded)
-    def _(request: Request, _: Exception) -> Response:
-        return _ask_to_log_in(request)
+def _refused(request: Request, error: Exception) -> Response:
+    return answer(request, _refusal_of(error), getattr(error, "headers", None))
 
-    @app.exception_handler(Refused)
-    def _(request: Request, error: Refused) -> Response:
-        return answer(request, error.refusal)
 
-    @app.exception_handler(SQLAlchemyError)
-    def _(request: Request, error: SQLAlchemyError) -> Response:
-        if not isinstance(error, DBAPIError):
-            # No connection was free in time.
-            return answer(request, Refusal(503, "the database is busy; try again"))
-        refusal = refusal_of(error)
-        if refusal.status >= 500:
-            log.error("statement.failed", error=type(error.orig).__name__, sqlstate=refusal.sqlstate)
-        return answer(request, refusal)
-
-    @app.exception_handler(UnicodeEncodeError)
-    def _(request: Request, _: Exception) -> Response:
-        return answer(request, Refusal(422, "a text holds half of a character"))
-
-    @app.exception_handler(ValidationError)
-    @app.exception_handler(RequestValidationError)
-    def _(request: Request, error: ValidationError | RequestValidationError) -> Response:
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"]]
-        where = ".".join(place[1:] or place)
-        return answer(request, Refusal(422, f"{where}: {first['msg']}", column=where))
-
-    @app.exception_handler(HTTPException)
-    def _(request: Request, error: HTTPException) -> Response:
-        return answer(request, Refusal(error.status_code, str(error.detail)), error.headers)
+def _refusal_of(error: Exception) -> Refusal:
+    match error:
+        case Refused():
+            return error.refusal
+        case DBAPIError():
+            refusal = refusal_of(error)
+            if refusal.status >= 500:
+                kind = type(error.orig).__name__
+                log.error("statement.failed", error=kind, sqlstate=refusal.sqlstate)
+            return refusal
+        case UnicodeEncodeError():
+            return Refusal(422, "a text holds half of a character")
+        case ValidationError() | RequestValidationError():
+            first = error.errors()[0]
+            place = [str(part) for part in first["loc"]]
+            where = ".".join(place[1:] or place)
+            return Refusal(422, f"{where}: {first['msg']}", column=where)
+        case HTTPException():
+            return Refusal(error.status_code, str(error.detail))
+    # No connection was free in time.
+    return Refusal(503, "the database is busy; try again")
 
 
 def answer(request: Request, refusal: Refusal, headers: Any = None) -> Response:
@@ -106,24 +103,19 @@ def answer(request: Request, refusal: Refusal, headers: Any = None) -> Response:
     if refusal.status == 503:
         headers = {**(headers or {}), "retry-after": "5"}
     if request.url.path.startswith(API):
-        body = {"type": "about:blank", "title": refusal.message, **refusal.as_dict()}
-        del body["message"]
-        made: Response = JSONResponse(
-            body, refusal.status, headers, media_type="application/problem+json"
-        )
-    else:
-        made = rendered(request, "error.html", refusal.status, refusal=refusal)
-        made.headers.update(headers or {})
+        return refusal.as_problem(headers)
+    made = rendered(request, "error.html", refusal.status, refusal=refusal)
+    made.headers.update(headers or {})
     return made
 
 
-def _ask_to_log_in(request: Request) -> Response:
+def _ask_to_log_in(request: Request, _: Exception) -> Response:
     if config_of(request).cookie in request.cookies or "authorization" in request.headers:
         log.warning("login.not_accepted", address=request.scope["client_address"])
     if request.url.path.startswith(API):
         refusal = Refusal(401, "a login is needed", hint="Authorization: Bearer wk_…")
         return answer(request, refusal, {"www-authenticate": "Bearer"})
-    to = f"/login?next={quote(address(request))}" if request.method == "GET" else "/login"
     if "hx-request" in request.headers:
         return Response(status_code=401, headers={"hx-redirect": "/login"})
+    to = f"/login?next={quote(address(request))}" if request.method == "GET" else "/login"
     return RedirectResponse(to, 303)

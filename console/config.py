@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from workers.settings import settings
 
@@ -42,36 +42,32 @@ class Config:
     @classmethod
     def from_settings(cls) -> Config:
         given = settings()
-        return cls(
-            database_url=given.libpq_dsn,
-            bind=given.console_bind,
-            port=given.console_port,
-            url=given.console_url,
-            proxies=_networks(given.console_proxies),
-            session_hours=given.console_session_hours,
-            flower_url=given.console_flower_url,
-        )
+        names = ("bind", "port", "url", "session_hours", "flower_url")
+        own = {name: getattr(given, f"console_{name}") for name in names}
+        return cls(given.libpq_dsn, proxies=_networks(given.console_proxies), **own)
+
+    @cached_property
+    def address(self) -> str:
+        return (self.url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @cached_property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.address)
 
     @cached_property
     def origins(self) -> frozenset[str]:
         """What `Origin` may be where a browser sends no Sec-Fetch-Site."""
         if self.url is not None:
-            parts = urlsplit(self.url)
-            return frozenset({f"{parts.scheme}://{parts.netloc}"})
+            return frozenset({f"{self._parts.scheme}://{self._parts.netloc}"})
         return frozenset(f"http://{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
-
-    @cached_property
-    def address(self) -> str:
-        """The console's own address, for people."""
-        return (self.url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property
     def is_secure(self) -> bool:
-        return self.address.startswith("https://")
+        return self._parts.scheme == "https"
 
     @property
     def is_loopback(self) -> bool:
-        return urlsplit(self.address).hostname in LOOPBACK
+        return self._parts.hostname in LOOPBACK
 
     @property
     def cookie(self) -> str:
@@ -82,13 +78,11 @@ class Config:
         """Whether a request may carry this Host: the configured one, or loopback's names."""
         try:
             parts = urlsplit(f"//{host}")
-            own = urlsplit(self.address)
-            return parts.netloc == own.netloc or parts.hostname in LOOPBACK
+            return parts.netloc == self._parts.netloc or parts.hostname in LOOPBACK
         except ValueError:
             return False
 
     def trusts(self, address: str) -> bool:
-        """Whether this is one of our proxies."""
         try:
             return any(ip_address(address) in network for network in self.proxies)
         except ValueError:

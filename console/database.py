@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from psycopg.types.datetime import TimestamptzLoader
-from sqlalchemy import Connection, Engine, bindparam, event, text
+from sqlalchemy import Connection, event, text
 
 from workers.connections import places
-from workers.db import driver, make_engine
+from workers.db import make_engine
 from workers.settings import settings
 
 #: Requests that hold a connection at once, a process; as many as the pool has.
@@ -22,7 +22,7 @@ _ACT = text(
     " set_config('application_name', :program, true),"
     # Filters of lists differ too much for one plan.
     " set_config('plan_cache_mode', 'force_custom_plan', true)"
-).bindparams(bindparam("role"), bindparam("actor"), bindparam("program"))
+)
 _NOT_OURS = text("""
 select session_user::text as login, pg_has_role(session_user, to_regrole('service'), 'member')
     or pg_has_role(session_user, to_regrole('owner'), 'member') as too_much
@@ -45,11 +45,11 @@ class Database:
     def __init__(self, url: str) -> None:
         #: For a LISTEN connection (holds the password).
         self.url = url
-        alchemy = url.replace("postgresql://", "postgresql+psycopg://", 1)
         # Its pool, and the one that listens.
         places.reserve("console", settings().connections + 1)
-        self.engine: Engine = make_engine(alchemy, "console")
+        self.engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), "console")
         event.listen(self.engine, "connect", _prepare)
+        self.close = self.engine.dispose
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -67,9 +67,6 @@ class Database:
                 " WATCHKEEPER_DATABASE_URL must name the login console"
             )
 
-    def close(self) -> None:
-        self.engine.dispose()
-
 
 def act_as(connection: Connection, role: str, actor: str, program: str) -> None:
     """From here to the end of the transaction, act in ``role`` for the person ``actor``."""
@@ -78,6 +75,3 @@ def act_as(connection: Connection, role: str, actor: str, program: str) -> None:
 
 def _prepare(connection: Any, _: Any) -> None:
     connection.adapters.register_loader("timestamptz", Infinite)
-
-
-__all__ = ["MAX_AT_ONCE", "Database", "WrongLogin", "act_as", "driver"]

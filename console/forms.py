@@ -15,19 +15,17 @@ from console.words import number, title
 from workers.text.words import duration_words
 
 #: Ends of names that say a unit.
-_UNITS = {
-    "usd": "USD",
-    "pct": "%",
-    "hours": "hours",
-    "minutes": "minutes",
-    "seconds": "seconds",
-    "days": "days",
-}
+_UNITS = {"usd": "USD", "pct": "%", **{one: one for one in ("hours", "minutes", "seconds", "days")}}
 _NUMBER = re.compile(r"[+-]?(\d[\d,_ ]*)?(\.\d+)?([eE][+-]?\d+)?")
+_NUMBERS = frozenset({"integer", "bigint", "smallint", "numeric", "double precision", "real"})
 #: The database names an option in its message.
 _OPTION = re.compile(r'^(?:option|options?:?) "([^"]+)"')
 #: Prefix of an option's field in forms.
 OPTION = "option."
+_YES_OR_NO = (("true", "yes"), ("false", "no"))
+_NOTHING: tuple[Any, ...] = (None, [], {})
+
+Choices = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Field:
     hint: str = ""
     #: What stands in it: text, or several texts for checks.
     value: Any = ""
-    choices: tuple[tuple[str, str], ...] = ()
+    choices: Choices = ()
     required: bool = False
     placeholder: str = ""
     #: The value that an empty field stands for; None: it has none.
@@ -51,57 +49,46 @@ class Field:
 
 def schema_fields(schema: Mapping[str, Any], options: Mapping[str, Any]) -> list[Field]:
     """A field for each option, in the order of the schema."""
-    defs = schema.get("$defs", {})
     found = []
     for name, given in schema.get("properties", {}).items():
-        rule = _resolved(given, defs)
-        found.append(_option_field(name, rule, options, required=name in schema.get("required", ())))
+        rule = _resolved(given, schema.get("$defs", {}))
+        kind, choices = _kind(rule)
+        default = rule.get("default")
+        made = Field(
+            OPTION + name,
+            title(name),
+            kind,
+            _hint(name, rule),
+            choices=choices,
+            required=name in schema.get("required", ()),
+            default=default,
+            placeholder=number(default)
+            if default not in _NOTHING and kind in {"text", "number"}
+            else "",
+        )
+        value = options.get(name, default if kind == "checks" else None)
+        found.append(replace(made, value=_shown(made, value)))
     return found
 
 
 def _resolved(rule: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     """The rule itself: a reference followed, "X or null" as X."""
-    merged = dict(rule)
-    while "$ref" in merged:
-        merged = {
-            **defs.get(merged["$ref"].rsplit("/", 1)[-1], {}),
-            **{k: v for k, v in merged.items() if k != "$ref"},
-        }
-    some = [one for one in merged.get("anyOf", ()) if one.get("type") != "null"]
+    rest = {key: value for key, value in rule.items() if key not in {"$ref", "anyOf"}}
+    some = [one for one in rule.get("anyOf", ()) if one.get("type") != "null"]
+    if "$ref" in rule:
+        return _resolved({**defs.get(rule["$ref"].rsplit("/", 1)[-1], {}), **rest}, defs)
     if len(some) == 1:
-        merged = {**_resolved(some[0], defs), **{k: v for k, v in merged.items() if k != "anyOf"}}
-    if "items" in merged:
-        merged["items"] = _resolved(merged["items"], defs)
-    return merged
+        return {**_resolved(some[0], defs), **rest}
+    return {**rule, "items": _resolved(rule["items"], defs)} if "items" in rule else dict(rule)
 
 
-def _option_field(
-    name: str, rule: Mapping[str, Any], options: Mapping[str, Any], *, required: bool
-) -> Field:
-    default = rule.get("default")
-    kind, choices = _kind(rule)
-    made = Field(
-        name=OPTION + name,
-        label=title(name),
-        kind=kind,
-        hint=_hint(name, rule),
-        choices=choices,
-        required=required,
-        default=default,
-        placeholder=""
-        if default in (None, [], {}) or kind not in {"text", "number"}
-        else number(default),
-    )
-    return replace(made, value=_shown(made, options.get(name, default if kind == "checks" else None)))
-
-
-def _kind(rule: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _kind(rule: Mapping[str, Any]) -> tuple[str, Choices]:
     items = rule.get("items", {})
     if rule.get("enum") or "const" in rule:
         return "select", _choices(rule.get("enum") or [rule["const"]])
     match rule.get("type"):
         case "boolean":
-            return "select", (("true", "yes"), ("false", "no"))
+            return "select", _YES_OR_NO
         case "integer" | "number":
             return "number", ()
         case "array" if items.get("enum"):
@@ -113,23 +100,18 @@ def _kind(rule: Mapping[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
     return "json", ()
 
 
-def _choices(values: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+def _choices(values: Sequence[Any]) -> Choices:
     return tuple((str(value), str(value).replace("_", " ")) for value in values)
 
 
 def _hint(name: str, rule: Mapping[str, Any]) -> str:
     """What it is, in which unit and range, and what holds when it is empty."""
-    parts = [str(rule.get("description", "")).rstrip(".")]
+    said = str(rule.get("description", "")).rstrip(".")
     unit = _UNITS.get(name.rsplit("_", 1)[-1], "")
-    if (
-        unit
-        and unit.lower() not in parts[0].lower()
-        and not (unit == "%" and "percent" in parts[0].lower())
-    ):
-        parts.append(unit)
+    is_said = unit.lower() in said.lower() or (unit == "%" and "percent" in said.lower())
+    parts = [said, "" if is_said else unit]
     low, high = (
-        rule.get("minimum", rule.get("exclusiveMinimum")),
-        rule.get("maximum", rule.get("exclusiveMaximum")),
+        rule.get(f"{end}imum", rule.get(f"exclusive{end.title()}imum")) for end in ("min", "max")
     )
     if low is not None and high is not None:
         parts.append(f"{number(low)} to {number(high)}")
@@ -138,18 +120,13 @@ def _hint(name: str, rule: Mapping[str, Any]) -> str:
     elif high is not None:
         parts.append(f"at most {number(high)}")
     default = rule.get("default")
-    if isinstance(default, bool):
-        parts.append(f"default {'yes' if default else 'no'}")
-    elif default not in (None, [], {}):
-        parts.append(
-            "default "
-            + (", ".join(map(str, default)) if isinstance(default, list) else number(default))
-        )
-    return "; ".join(part for part in parts if part)
+    if default not in _NOTHING:
+        words = ", ".join(map(str, default)) if isinstance(default, list) else number(default)
+        parts.append(f"default {words}")
+    return "; ".join(filter(None, parts))
 
 
 def _shown(made: Field, value: Any) -> Any:
-    """A value as its field shows it."""
     if made.kind == "checks":
         return tuple(map(str, value or ()))
     if value is None:
@@ -174,41 +151,24 @@ def parse(made: Field, given: Sequence[str]) -> Any:
         return None
     if made.kind == "lines":
         return [line.strip() for line in re.split(r"[\n,;]", text) if line.strip()]
-    if made.kind == "number":
-        return _number(text)
+    if made.kind == "number" and _NUMBER.fullmatch(text):
+        plain = re.sub(r"[,_ ]", "", text)
+        for read in (int, float):
+            with suppress(ValueError):
+                return read(plain)
     if made.kind == "json":
         with suppress(ValueError):
             return json.loads(text)
-        return text
-    if made.kind in {"select", "boolean"} and text in {"true", "false"} and _is_yes_or_no(made):
-        return text == "true"
-    return text
-
-
-def _is_yes_or_no(made: Field) -> bool:
-    return made.kind == "boolean" or {value for value, _ in made.choices} == {"true", "false"}
-
-
-def _number(text: str) -> Any:
-    if not _NUMBER.fullmatch(text):
-        return text
-    plain = re.sub(r"[,_ ]", "", text)
-    try:
-        return int(plain)
-    except ValueError:
-        with suppress(ValueError):
-            return float(plain)
-        return text
+    return text == "true" if made.choices == _YES_OR_NO and text in {"true", "false"} else text
 
 
 def options_from(
     fields: Sequence[Field], form: Mapping[str, Sequence[str]], before: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Options as the form has them; what no field shows stays as it was."""
-    shown = {one.name.removeprefix(OPTION) for one in fields}
+    shown = {one.name.removeprefix(OPTION): one for one in fields}
     options = {name: value for name, value in before.items() if name not in shown}
-    for one in fields:
-        name = one.name.removeprefix(OPTION)
+    for name, one in shown.items():
         value = parse(one, form.get(one.name, ()))
         is_default = one.kind == "checks" and value == list(one.default or ()) and name not in before
         if value is None and one.kind == "lines" and before.get(name) == []:
@@ -220,27 +180,15 @@ def options_from(
 
 def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[Field]:
     """The fields as they were sent, to be drawn again."""
-    return [
-        replace(
-            one,
-            value=tuple(form.get(one.name, ()))
-            if one.kind == "checks"
-            else (form.get(one.name) or [""])[-1],
-        )
-        for one in fields
-    ]
+    sent = [(one, form.get(one.name) or [""]) for one in fields]
+    return [replace(one, value=tuple(it) if one.kind == "checks" else it[-1]) for one, it in sent]
 
 
-_NUMBERS = frozenset({"integer", "bigint", "smallint", "numeric", "double precision", "real"})
-
-
-def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] = ()) -> Field:
+def column_field(column: Column, value: Any, choices: Choices = ()) -> Field:
     """The field of a column, by its type; ``value`` as text or as the driver gives it."""
     kind = "text"
-    if choices:
-        kind = "select"
-    elif column.type == "boolean":
-        kind, choices = "select", (("true", "yes"), ("false", "no"))
+    if choices or column.type == "boolean":
+        kind, choices = "select", choices or _YES_OR_NO
     elif column.type in _NUMBERS:
         kind = "number"
     elif column.type.endswith("[]"):
@@ -250,9 +198,8 @@ def column_field(column: Column, value: Any, choices: Sequence[tuple[str, str]] 
     elif column.type.startswith("timestamp"):
         kind = "moment"
     required = not column.nullable and column.preset is None and column.type != "boolean"
-    made = Field(
-        column.name, title(column.name), kind, column.comment or "", "", tuple(choices), required
-    )
+    label, hint = title(column.name), column.comment or ""
+    made = Field(column.name, label, kind, hint, choices=tuple(choices), required=required)
     return replace(made, value=_shown(made, value))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Request
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from console.access import Visit, config_of, database_of
-from console.config import LOOPBACK
+from console.access import Visit, VisitOf, config_of, database_of
+from console.config import LOOPBACK, Config
 from console.database import act_as
 from console.refusals import Refused, attempt
-from console.security import attempts, credentials, passwords
+from console.security import credentials, passwords
 from console.security.people import Person
 from console.templating import render, rendered
 
@@ -22,6 +22,8 @@ log = structlog.stdlib.get_logger("console")
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Form()]
+#: The name of the limit of tries for those who are logged in.
+_OF_SESSION = "password of a session"
 
 
 def _slot() -> None:
@@ -49,9 +51,14 @@ def ready(request: Request) -> Response:
     return PlainTextResponse("ready\n")
 
 
+def _login(request: Request, status: int = 200, **given: Any) -> Response:
+    shown = {"next": "/", "name": "", "problem": None, **given}
+    return rendered(request, "login.html", status, **shown)
+
+
 @router.get("/login")
 def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - its name in the address
-    return rendered(request, "login.html", next=local(next), name="", problem=None)
+    return _login(request, next=local(next))
 
 
 @router.post("/login", dependencies=[Slot])
@@ -61,12 +68,13 @@ def log_in(
     name, address = name.replace("\0", "").strip(), request.scope["client_address"]
     problem, status = _refusal(request, name, password, address)
     if problem is not None:
-        page = rendered(request, "login.html", status, next=local(next), name=name, problem=problem)
+        page = _login(request, status, next=local(next), name=name, problem=problem)
         if status == 429:
             page.headers["retry-after"] = "60"
         return page
     log.info("login.succeeded", person=name, address=address)
     with database_of(request).transaction() as connection:
+        credentials.succeeded(connection, name, address)
         return _enter(request, connection, name, local(next))
 
 
@@ -74,10 +82,9 @@ def _refusal(request: Request, name: str, password: str, address: str) -> tuple[
     """Why this login is refused, and with which status."""
     with database_of(request).transaction() as connection:
         # Counted before the password is looked at.
-        allowed = attempts.may_try(connection, name, address)
-        found = connection.execute(
-            select(Person.password, Person.disabled).where(Person.name == name)
-        ).one_or_none()
+        allowed = credentials.may_try(connection, name, address)
+        asked = select(Person.password, Person.disabled).where(Person.name == name)
+        found = connection.execute(asked).one_or_none()
     if not allowed:
         log.warning("login.delayed", address=address)
         return "Too many failed logins. Try again in a minute.", 429
@@ -88,36 +95,31 @@ def _refusal(request: Request, name: str, password: str, address: str) -> tuple[
     if not good or found is None or found.disabled:
         log.warning("login.failed", address=address)
         return "Name or password is wrong.", 403
-    with database_of(request).transaction() as connection:
-        attempts.succeeded(connection, name, address)
     return None, 200
+
+
+def _cookie(config: Config) -> dict[str, Any]:
+    kept = {"path": "/", "secure": config.is_secure, "httponly": True, "samesite": "lax"}
+    return {"key": config.cookie, **kept}
 
 
 def _enter(request: Request, connection: Connection, name: str, to: str) -> Response:
     """A new session for ``name``, in the browser's cookie."""
-    config = config_of(request)
-    secret, age = credentials.start_session(
-        connection, name, request.scope["client_address"], config.session_hours
-    )
+    config, address = config_of(request), request.scope["client_address"]
+    secret = credentials.start_session(connection, name, address, config.session_hours)
     answer = RedirectResponse(to, 303)
-    answer.set_cookie(
-        config.cookie, secret, max_age=age, path="/", secure=config.is_secure, httponly=True,
-        samesite="lax",
-    )  # fmt: skip
+    age = int(credentials.MAX_AGE.total_seconds())
+    answer.set_cookie(value=secret, max_age=age, **_cookie(config))
     return answer
 
 
 @router.post("/logout")
 def log_out(request: Request) -> Response:
     config = config_of(request)
-    hashed = credentials.hash_of(request.cookies.get(config.cookie, ""))
-    if hashed is not None:
-        with database_of(request).transaction() as connection:
-            credentials.end_session(connection, hashed)
+    with database_of(request).transaction() as connection:
+        credentials.end_session(connection, request.cookies.get(config.cookie, ""))
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(
-        config.cookie, path="/", secure=config.is_secure, httponly=True, samesite="lax"
-    )
+    answer.delete_cookie(**_cookie(config))
     return answer
 
 
@@ -132,28 +134,39 @@ def follow_link(request: Request, secret: str) -> Response:
     address = request.scope["client_address"]
     if not (config_of(request).is_loopback and address in LOOPBACK):
         log.warning("link.refused", address=address)
-        return rendered(
-            request, "login.html", 403, next="/", name="", problem="Links work on loopback."
-        )
+        return _login(request, 403, problem="Links work on loopback.")
     with database_of(request).transaction() as connection:
         person = credentials.by_link(connection, secret)
         if person is not None:
             return _enter(request, connection, person, "/")
-    problem = "This link was used or is too old."
-    return rendered(request, "login.html", 403, next="/", name="", problem=problem)
+    return _login(request, 403, problem="This link was used or is too old.")
+
+
+def _own(visit: Visit) -> VisitOf:
+    """Go on as the console's own login, which alone reaches people and tokens."""
+    visit.connection.exec_driver_sql("set local role none")
+    return visit
+
+
+Own = Annotated[VisitOf, Depends(_own)]
+
+
+def _account(visit: VisitOf, status: int = 200, **given: str) -> Response:
+    shown: dict[str, Any] = {"problem": None, "secret": None, **given}
+    tokens = credentials.tokens_of(visit.connection, visit.person)
+    return render(visit, "account.html", status, tokens=tokens, **shown)
 
 
 @router.get("/account")
-def account(visit: Visit) -> Response:
+def account(visit: Own) -> Response:
     return _account(visit)
 
 
 @router.post("/account/password")
-def change_password(visit: Visit, old: Text = "", new: Text = "") -> Response:
+def change_password(visit: Own, old: Text = "", new: Text = "") -> Response:
     """A new password ends every session, this one too."""
-    _as_console(visit)
     who = visit.person.name
-    if not attempts.may_try(visit.connection, who, "password of a session"):
+    if not credentials.may_try(visit.connection, who, _OF_SESSION):
         return _account(visit, 429, problem="Too many tries. Try again in a minute.")
     stored = select(Person.password).where(Person.name == who)
     if not passwords.matches(old, visit.connection.execute(stored).scalar_one()):
@@ -163,14 +176,13 @@ def change_password(visit: Visit, old: Text = "", new: Text = "") -> Response:
     except passwords.Weak as weak:
         return _account(visit, 422, problem=f"Not changed: {weak}.")
     visit.connection.execute(update(Person).where(Person.name == who).values(password=made))
-    attempts.succeeded(visit.connection, who, "password of a session")
+    credentials.succeeded(visit.connection, who, _OF_SESSION)
     log.info("password.changed", person=who)
     return RedirectResponse("/login", 303)
 
 
 @router.post("/account/tokens")
-def make_token(visit: Visit, title: Text = "", role: Text = "viewer", days: Text = "90") -> Response:
-    _as_console(visit)
+def make_token(visit: Own, title: Text = "", role: Text = "viewer", days: Text = "90") -> Response:
     if not days.isdecimal() or not 1 <= int(days) <= 366:
         return _account(visit, 422, problem="A token is good for 1 to 366 days.")
     try:
@@ -183,24 +195,10 @@ def make_token(visit: Visit, title: Text = "", role: Text = "viewer", days: Text
 
 
 @router.post("/account/tokens/{number}/revoke")
-def revoke_token(visit: Visit, number: int) -> Response:
-    _as_console(visit)
+def revoke_token(visit: Own, number: int) -> Response:
     credentials.revoke_token(visit.connection, visit.person, number)
     log.info("token.revoked", person=visit.person.name, token=number)
     return RedirectResponse("/account", 303)
-
-
-def _account(
-    visit: Visit, status: int = 200, problem: str | None = None, secret: str | None = None
-) -> Response:
-    _as_console(visit)
-    tokens = credentials.tokens_of(visit.connection, visit.person)
-    return render(visit, "account.html", status, tokens=tokens, problem=problem, secret=secret)
-
-
-def _as_console(visit: Visit) -> None:
-    """Go on as the console's own login, which alone reaches people and tokens."""
-    visit.connection.exec_driver_sql("set local role none")
 
 
 def local(path: str) -> str:

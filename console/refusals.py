@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from starlette.responses import JSONResponse, Response
 
 from workers.db import is_passing
 from workers.redaction import redact
 
+#: Where programs ask.
+API = "/api/"
 #: SQLSTATEs, or classes of them, and the HTTP status that says the same.
 _STATUS = {
     "42501": 403,
     "WK412": 412,
     "P0002": 404,
     "23505": 409,
-    "23503": 422,
-    "22": 422,
-    "23": 422,
-    "P0": 422,
-    "42": 422,
-    "0A": 422,
+    **dict.fromkeys(("22", "23", "P0", "42", "0A"), 422),
 }
 _FORBIDDEN = re.compile(r"permission denied for (?:table|view|sequence|relation|schema) (\S+)")
+#: "every: no months …", "max_runs must be …".
+_COLUMN = re.compile(r"([a-z_]+)(?=: | must | cannot )")
 _REASON = text("select require_operator(to_regclass(:name), 'change')")
 
 
@@ -43,8 +43,11 @@ class Refusal:
     constraint: str | None = None
     sqlstate: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def as_problem(self, headers: Mapping[str, str] | None = None) -> Response:
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        body = {"type": "about:blank", "title": told.pop("message"), **told}
+        kind = "application/problem+json"
+        return JSONResponse(body, self.status, headers, media_type=kind)
 
 
 class Refused(Exception):
@@ -68,37 +71,32 @@ def refusal_of(error: DBAPIError) -> Refusal:
     if state is None:
         # The driver refused a value: text with a NUL, a number too great.
         return Refusal(422, redact(str(error.orig)).partition("\n")[0])
-    status = _STATUS.get(state) or _STATUS.get(state[:2]) or 500
-    if status == 500:
+    status = _STATUS.get(state) or _STATUS.get(state[:2])
+    if status is None:
         return Refusal(500, "the statement failed", sqlstate=state)
-    message, detail = diag.message_primary or "refused", diag.message_detail
-    constraint = diag.constraint_name
-    if state == "23514" and constraint:
-        # The name of a CHECK is its message.
-        message, detail = constraint, None
+    constraint: str | None = diag.constraint_name
+    # The name of a CHECK is its message; that of a key repeats its values.
+    is_check = state == "23514" and constraint
+    begins = _COLUMN.match(constraint or "")
     return Refusal(
         status,
-        message,
-        detail=None if state == "23505" else detail,
+        constraint if is_check and constraint else diag.message_primary or "refused",
+        detail=None if is_check or state == "23505" else diag.message_detail,
         hint=diag.message_hint,
-        column=diag.column_name or _column_in(constraint),
+        column=diag.column_name or (begins and begins[1]),
         constraint=constraint,
         sqlstate=state,
     )
 
 
-def _column_in(constraint: str | None) -> str | None:
-    """The column with which a constraint's name begins: "every: no months …", "max_runs must be …"."""
-    found = re.match(r"([a-z_]+)(?=: | must | cannot )", constraint or "")
-    return found.group(1) if found else None
-
-
 @contextmanager
-def attempt(connection: Connection) -> Iterator[None]:
+def attempt(connection: Connection, *, keep: bool = True) -> Iterator[None]:
     """A savepoint whose refusal by the database is raised as Refused; the transaction goes on."""
     try:
-        with connection.begin_nested():
+        with connection.begin_nested() as savepoint:
             yield
+            if not keep:
+                savepoint.rollback()
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
@@ -108,11 +106,10 @@ def attempt(connection: Connection) -> Iterator[None]:
 def explained(connection: Connection, refusal: Refusal) -> Refusal:
     """A viewer's refusal with its reason: a missing grant fires no trigger that could give one."""
     found = _FORBIDDEN.match(refusal.message) if refusal.status == 403 else None
-    if found is None:
-        return refusal
-    try:
-        with connection.begin_nested():
-            connection.execute(_REASON, {"name": found.group(1)})
-    except DBAPIError as error:
-        return refusal_of(error)
+    if found is not None:
+        try:
+            with connection.begin_nested():
+                connection.execute(_REASON, {"name": found[1]})
+        except DBAPIError as error:
+            return refusal_of(error)
     return refusal

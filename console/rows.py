@@ -104,7 +104,6 @@ class Table:
         return {name: self.columns[name].given(value) for name, value in values.items()}
 
     def at(self, key: Values) -> list[Any]:
-        """Conditions of the row with that key."""
         if set(key) != set(self.key):
             raise refuse(422, f"a row of {self.name} is known by {', '.join(self.key)}")
         return [self.core.c[name] == value for name, value in self.given(key).items()]
@@ -129,13 +128,13 @@ def table_of(connection: Connection, name: str) -> Table:
     return _known[name]
 
 
-def get(connection: Connection, name: str, key: Values) -> Row | None:
+def get(connection: Connection, name: str, key: Values) -> Row:
     of = table_of(connection, name)
-    return sql.first(connection, select(of.etag, ALL).select_from(of.core).where(*of.at(key)))
+    asked = select(of.etag, ALL).select_from(of.core).where(*of.at(key))
+    return present(sql.first(connection, asked), name, key)
 
 
 def listed(connection: Connection, name: str, asked: Asked) -> Piece:
-    """Rows in the order of their key."""
     of = table_of(connection, name)
     columns = [of.core.c[one] for one in of.key]
     wanted = select(of.etag, ALL).select_from(of.core).order_by(*columns).limit(asked.limit + 1)
@@ -159,7 +158,7 @@ def update_row(
     given = of.given(values)
     _require(connection, of, key, etag)
     if not given:
-        return present(get(connection, name, key), name, key)
+        return get(connection, name, key)
     edited = update(of.core).where(*of.at(key)).values(given).returning(of.etag, ALL)
     return present(sql.first(connection, edited), name, key)
 
@@ -178,18 +177,18 @@ def _require(connection: Connection, of: Table, key: Values, etag: str | None) -
     locked = select(of.etag).where(*of.at(key)).with_for_update()
     found = present(connection.execute(locked).scalar_one_or_none(), of.name, key)
     if found != etag:
-        what = f"{of.name} {named(key)} was changed meanwhile"
+        what = f"{of.name} {_named(key)} was changed meanwhile"
         raise refuse(412, what, "Read it again, then edit that.")
 
 
-def named(key: Values) -> str:
+def _named(key: Values) -> str:
     return " / ".join(map(str, key.values()))
 
 
 def present(found: T | None, name: str, key: Values) -> T:
     """What was found; refused when nothing was."""
     if found is None:
-        raise refuse(404, f'no {name} "{named(key)}"')
+        raise refuse(404, f'no {name} "{_named(key)}"')
     return found
 
 

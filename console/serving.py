@@ -18,7 +18,6 @@ log = structlog.stdlib.get_logger("console")
 
 
 def serve(bind: str | None, port: int | None) -> int:
-    """Serve; the exit status."""
     logs.configure_service()
     try:
         config = Config.from_settings()
@@ -39,15 +38,8 @@ def serve(bind: str | None, port: int | None) -> int:
 
 def server_of(app: FastAPI, config: Config) -> uvicorn.Server:
     """Uvicorn with our logging; whom a proxy names, `console.security.guard` decides."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=config.bind,
-            port=config.port,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
+    given = uvicorn.Config(
+        app, host=config.bind, port=config.port, log_config=None, access_log=False,
+        proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    return uvicorn.Server(given)

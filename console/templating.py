@@ -1,24 +1,26 @@
-"""Jinja2 as all pages use it: escaped always, no value without a name; and what templates may use."""
+"""What all pages share: Jinja2 (all is escaped, every value has a name), forms, what follows them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
+from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console import pictures, words
 from console.access import VisitOf
 from console.queries import strip
-from console.refusals import Refusal
+from console.refusals import Refusal, Refused, attempt
 from workers.text.words import count_words
 
 HERE = Path(__file__).parent
@@ -52,7 +54,7 @@ def environment() -> Environment:
         "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
         "look": words.state_look, "plural": count_words, "query": query, "strip24": pictures.strip,
         "points": pictures.line, "shares": pictures.shares, "pages": PAGES, "address": address,
-        "parts_of": parts_of, "current_strip": _strip_of,
+        "parts_of": parts_of, "current_strip": _strip_of, "word": words.of_schedule,
     }  # fmt: skip
     # Macros that every template may use, also when one block of it is drawn alone.
     macros = {"m": "macros", "panels": "panels", "f": "fields", "changed": "changed", "w": "when"}
@@ -84,6 +86,55 @@ def rendered(request: Request, template: str, status_code: int = 200, **context:
     return HTMLResponse(made.render(given), status_code)
 
 
+def word(form: Mapping[str, Sequence[str]], name: str) -> str:
+    """The last value of a field; empty when it was not sent."""
+    return (form.get(name) or ("",))[-1]
+
+
+async def form_of(request: Request) -> Mapping[str, list[str]]:
+    """The form that was sent: name → its values; files are left out."""
+    found: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value.replace("\0", ""))
+    return found
+
+
+Form = Annotated[Mapping[str, list[str]], Depends(form_of)]
+
+
+def _nothing() -> None:
+    """What an address gives."""
+
+
+#: What a page is drawn again with: why its form was refused, and how it was sent.
+Again = Annotated[Refusal | None, Depends(_nothing)]
+Sent = Annotated[Mapping[str, Sequence[str]] | None, Depends(_nothing)]
+
+
+class Redrawn(Exception):
+    """A page with a refusal, which is the answer."""
+
+    def __init__(self, page: Response) -> None:
+        super().__init__()
+        self.page = page
+
+
+@contextmanager
+def redrawn(visit: VisitOf, page: Callable[[Refusal], Response]) -> Iterator[None]:
+    """What is done here is undone where it is refused, and the page is drawn again."""
+    try:
+        with attempt(visit.connection):
+            yield
+    except Refused as refused:
+        raise Redrawn(page(refused.refusal)) from refused
+
+
+def go_to(address: str) -> Response:
+    """What a form is answered with: the page to go on to."""
+    return RedirectResponse(address, 303)
+
+
 @cache
 def asset(name: str) -> str:
     """Address of a static file; it changes with the file, which browsers may therefore keep."""
@@ -92,7 +143,6 @@ def asset(name: str) -> str:
 
 
 def address(request: Request) -> str:
-    """The page's own address, for its live parts."""
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 

@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-#: State of a run → its glyph and class.
-RUN_STATES = {
-    "succeeded": ("✔", "ok"),
-    "partial": ("◐", "part"),
-    "failed": ("✖", "fail"),
-    "running": ("▶", "wait"),
-    "due": ("…", "wait"),
-    "held": ("…", "wait"),
-    "stopped": ("■", "off"),
-    "skipped": ("↷", "off"),
-    "missed": ("∅", "part"),
-    "expired": ("∅", "part"),
+#: Glyph and class → states of runs, batches, items, notices, sites and others that look so.
+_LOOKS = {
+    ("✔", "ok"): ("succeeded", "done", "sent", "ok", "on", "active", "complete"),
+    ("◐", "part"): ("partial", "incomplete"),
+    ("✖", "fail"): ("failed", "blocked", "SILENT", "wrong", "dead"),
+    ("▶", "wait"): ("running",),
+    ("…", "wait"): ("due", "held", "waiting", "sending"),
+    ("…", "part"): ("deferred",),
+    ("■", "off"): ("stopped",),
+    ("↷", "off"): ("skipped",),
+    ("∅", "part"): ("missed", "expired"),
+    ("○", "off"): ("disabled", "ended"),
+    ("❚❚", "off"): ("paused",),
 }
-#: States of batches, items, notices, sites and others that differ from those of runs.
-OTHER_STATES = {
-    "done": ("✔", "ok"),
-    "sent": ("✔", "ok"),
-    "ok": ("✔", "ok"),
-    "on": ("✔", "ok"),
-    "active": ("✔", "ok"),
-    "complete": ("✔", "ok"),
-    "waiting": ("…", "wait"),
-    "sending": ("…", "wait"),
-    "incomplete": ("◐", "part"),
-    "deferred": ("…", "part"),
-    "blocked": ("✖", "fail"),
-    "SILENT": ("✖", "fail"),
-    "wrong": ("✖", "fail"),
-    "dead": ("✖", "fail"),
-    "disabled": ("○", "off"),
-    "ended": ("○", "off"),
-    "paused": ("❚❚", "off"),
-}
+_LOOK_OF = {state: look for look, states in _LOOKS.items() for state in states}
 
 
 def state_look(word: str | None) -> tuple[str, str]:
     """Glyph and class of a state; a plain dot for one that is unknown."""
-    if word is None:
-        return ("·", "off")
-    return RUN_STATES.get(word) or OTHER_STATES.get(word) or ("·", "off")
+    return _LOOK_OF.get(word or "", ("·", "off"))
+
+
+def of_schedule(row: Mapping[str, Any]) -> str:
+    """The word whose glyph stands for a schedule: what a person has to know first."""
+    state = str(row["state"])
+    if state.startswith(("set aside", "paused itself", "LATE")):
+        return "failed"
+    if state.startswith(("paused", "disabled")):
+        return state.partition(" ")[0]
+    return str(row["active_state"] or row["last_state"] or "")
 
 
 def span(seconds: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -13,9 +12,13 @@ from console import rows, sql
 from console.refusals import refuse
 from console.sql import Row
 from tasks.watches import notices
-from workers.ledger.retried import ONLY_FAILED
 
 TIMINGS = ("every", "cron", "at", "after")
+#: What answers in a sentence → the row that it is about; all others answer with a row.
+_ABOUT = {
+    "pause": "schedule", "resume": "schedule", "pause_all": "switch", "resume_all": "switch",
+    "stop": "request", "send_test": "last_notice", "unblock": "upstream",
+}  # fmt: skip
 #: Columns that a trigger or the machine writes, or that a copy does not take over.
 _NOT_COPIED = ("etag", "name", "revision", "updated_at", "updated_by", "paused_until", "pause_reason")
 
@@ -44,7 +47,7 @@ def delete_schedule(connection: Connection, name: str, revision: str | None = No
 def copy_schedule(connection: Connection, name: str, new_name: str) -> Row:
     """A disabled copy under a new name."""
     require_schedule(connection, name)
-    found = rows.present(rows.get(connection, "schedule", {"name": name}), "schedule", {"name": name})
+    found = rows.get(connection, "schedule", {"name": name})
     kept = {key: value for key, value in found.items() if key not in _NOT_COPIED and value is not None}
     return rows.insert_row(connection, "schedule", {**kept, "name": new_name, "enabled": False})
 
@@ -54,28 +57,12 @@ def require_schedule(connection: Connection, name: str) -> None:
     sql.first(connection, "writes.require", name=name)
 
 
-def pause(connection: Connection, name: str, why: str | None, until: str | None = None) -> Row:
-    return _after(connection, "pause", "schedule", name=name, why=why or None, until=until or None)
-
-
-def resume(connection: Connection, name: str) -> Row:
-    return _after(connection, "resume", "schedule", name=name)
-
-
-def pause_all(connection: Connection, why: str | None) -> Row:
-    return _after(connection, "pause_all", "switch", why=why or None)
-
-
-def resume_all(connection: Connection) -> Row:
-    return _after(connection, "resume_all", "switch")
-
-
-def run_now(
-    connection: Connection, name: str, why: str | None = None, options: Mapping[str, Any] | None = None
-) -> Row:
-    """A request; its run will have the id ``new_run_id``."""
-    given = json.dumps(options) if options else None
-    return _one(connection, "run", name=name, why=why or None, options=given)
+def do(connection: Connection, action: str, /, **given: Any) -> Row:
+    """Do what the statement of that name does; the row that it was about."""
+    given = {name: None if value in ("", {}) else value for name, value in given.items()}
+    options = given.get("options")
+    made = _one(connection, action, **{**given, "options": options and json.dumps(options)})
+    return _one(connection, _ABOUT[action], **given) if action in _ABOUT else made
 
 
 def backfill(connection: Connection, name: str, first: str, last: str, **given: Any) -> Row:
@@ -83,34 +70,9 @@ def backfill(connection: Connection, name: str, first: str, last: str, **given: 
 
     ``overlap``, ``why`` and ``dry_run`` (true by default) may be given.
     """
-    given = {"overlap": "buffer_all", "why": None, "dry_run": True} | {
-        key: value for key, value in given.items() if value != ""
-    }
+    defaults = {"overlap": "buffer_all", "why": None, "dry_run": True}
+    given = {**defaults, **{key: value for key, value in given.items() if value != ""}}
     return _one(connection, "backfill", name=name, first=first, last=last, **given)
-
-
-def stop_run(connection: Connection, run: UUID, why: str | None = None) -> Row:
-    return _after(connection, "stop", "request", run=run, why=why or None)
-
-
-def retry_run(
-    connection: Connection, run: UUID, why: str | None = None, *, only_failed: bool = False
-) -> Row:
-    """All of it again with the same options, or only the items that did not succeed."""
-    options = json.dumps(ONLY_FAILED) if only_failed else None
-    return _one(connection, "retry", run=run, why=why or None, options=options)
-
-
-def undo(connection: Connection, number: int) -> Row:
-    return _one(connection, "undo", number=number)
-
-
-def send_test(connection: Connection, channel: str) -> Row:
-    return _after(connection, "send_test", "last_notice", channel=channel)
-
-
-def unblock(connection: Connection, upstream: str, why: str | None = None) -> Row:
-    return _after(connection, "unblock", "upstream", upstream=upstream, why=why or None)
 
 
 def resend(connection: Connection, number: int) -> Row:
@@ -118,12 +80,6 @@ def resend(connection: Connection, number: int) -> Row:
     if not notices.resend(connection, number):
         raise refuse(404, f"no notice {number} that was given up")
     return _one(connection, "notice", number=number)
-
-
-def _after(connection: Connection, action: str, row: str, /, **given: Any) -> Row:
-    """Do something that answers in a sentence; returns the row that it was about."""
-    _one(connection, action, **given)
-    return _one(connection, row, **given)
 
 
 def _one(connection: Connection, statement: str, /, **given: Any) -> Row:

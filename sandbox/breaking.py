@@ -26,11 +26,10 @@ from starlette.responses import RedirectResponse, Response
 from console.access import Visit, VisitOf
 from console.app import create_app
 from console.config import Config
-from console.pages.layout import Form, word
 from console.refusals import refuse
 from console.serving import server_of
 from console.sql import rows
-from console.templating import PAGES, environment, render
+from console.templating import PAGES, Form, environment, render, word
 from workers import logs
 from workers.settings import settings
 

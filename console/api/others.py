@@ -13,9 +13,10 @@ from console import rows, sql, writes
 from console.access import Visit
 from console.api import shapes
 from console.api.shapes import Listed, Once, Page, Row, Tag
-from console.queries import changes, found, runs, schedules, strip, upstreams
-from console.queries.lists import Asked, numbered
+from console.queries import changes, runs, schedules, strip, upstreams
+from console.queries.lists import Asked, MatchFilter, Search, found_by, matches, numbered
 from console.refusals import refuse
+from tasks.watches import found
 from tasks.watches.registry import by_domain
 from tasks.watches.watch import Watch
 
@@ -84,7 +85,7 @@ def list_upstreams(visit: Visit) -> Page:
 
 @overview.post("/upstreams/{name}/unblock", response_model=Row)
 def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
-    return writes.unblock(visit.connection, name, body.why)
+    return writes.do(visit.connection, "unblock", upstream=name, why=body.why)
 
 
 @overview.get("/changes")
@@ -96,12 +97,12 @@ def list_changes(visit: Visit, asked: Annotated[changes.Filter, Query()]) -> Pag
 @overview.post("/changes/{number}/undo", response_model=Row)
 def undo(visit: Visit, number: Number) -> Row:
     """A new edit with the old values; 412 where they were changed since."""
-    return writes.undo(visit.connection, number)
+    return writes.do(visit.connection, "undo", number=number)
 
 
 @overview.post("/channels/{name}/test", status_code=202, response_model=Row)
 def send_test(visit: Visit, name: str, once: Once) -> Response:
-    return once(None, lambda: writes.send_test(visit.connection, name))
+    return once(None, lambda: writes.do(visit.connection, "send_test", channel=name))
 
 
 class NoticeFilter(Asked):
@@ -121,15 +122,15 @@ def resend(visit: Visit, number: Number) -> Row:
 
 
 @overview.get("/matches")
-def list_matches(visit: Visit, asked: Annotated[found.MatchFilter, Query()]) -> Page:
-    return shapes.page(found.matches(visit.connection, asked))
+def list_matches(visit: Visit, asked: Annotated[MatchFilter, Query()]) -> Page:
+    return shapes.page(matches(visit.connection, asked))
 
 
 def _watch(watch: Watch, plural: str) -> None:
     """What a watch found, under its own word."""
 
-    def listed(visit: Visit, asked: Annotated[found.Filter, Query()]) -> Page:
-        return shapes.page(found.listed(visit.connection, watch, asked))
+    def listed(visit: Visit, asked: Annotated[Search, Query()]) -> Page:
+        return shapes.page(found_by(visit.connection, watch, asked))
 
     def one(visit: Visit, key: str) -> Row:
         shown = found.panels(visit.connection, watch, key)
@@ -173,8 +174,7 @@ def create_row(visit: Visit, table: TableName, body: Row) -> Response:
 
 @tables.get("/tables/{table}/{key}", response_model=Row)
 def read_row(visit: Visit, table: TableName, key: Key) -> Response:
-    row = rows.get(visit.connection, table, _key(visit, table, key))
-    return shapes.tagged(rows.present(row, table, {"key": key}))
+    return shapes.tagged(rows.get(visit.connection, table, _key(visit, table, key)))
 
 
 @tables.patch("/tables/{table}/{key}", response_model=Row)

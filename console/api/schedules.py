@@ -15,6 +15,7 @@ from console.queries import runs, schedules
 from console.queries.lists import Asked
 from console.queries.strip import capped
 from console.refusals import refuse
+from workers.ledger.retried import ONLY_FAILED
 from workers.ledger.states import RUN_STATES
 
 router = APIRouter()
@@ -44,10 +45,12 @@ def create_schedule(visit: Visit, body: Row) -> Response:
 def read_schedule(visit: Visit, name: str) -> Response:
     """Every column, how it went, and its next five due times; ETag is its revision."""
     writes.require_schedule(visit.connection, name)
-    key = {"name": name}
-    status = rows.present(schedules.one(visit.connection, name), "schedule", key)
-    row = rows.present(rows.get(visit.connection, "schedule", key), "schedule", key)
-    return shapes.tagged({**status, **row, "next_runs": schedules.next_runs(visit.connection, name)})
+    row, status = (
+        rows.get(visit.connection, "schedule", {"name": name}),
+        schedules.one(visit.connection, name),
+    )
+    coming = schedules.next_runs(visit.connection, name)
+    return shapes.tagged({**(status or {}), **row, "next_runs": coming})
 
 
 @of_schedules.patch("/schedules/{name}", response_model=Row)
@@ -70,19 +73,19 @@ def copy_schedule(visit: Visit, name: str, body: shapes.Copy) -> Response:
 
 @of_schedules.post("/schedules/{name}/pause", response_model=Row)
 def pause(visit: Visit, name: str, body: shapes.Pause) -> Response:
-    until = body.until.isoformat() if body.until else None
-    return shapes.tagged(writes.pause(visit.connection, name, body.why, until))
+    return shapes.tagged(writes.do(visit.connection, "pause", name=name, **body.model_dump()))
 
 
 @of_schedules.post("/schedules/{name}/resume", response_model=Row)
 def resume(visit: Visit, name: str) -> Response:
-    return shapes.tagged(writes.resume(visit.connection, name))
+    return shapes.tagged(writes.do(visit.connection, "resume", name=name))
 
 
 @of_schedules.post("/schedules/{name}/run", status_code=202, response_model=shapes.Requested)
 def run_now(visit: Visit, name: str, body: shapes.RunNow, once: Once) -> Response:
     """Run it now, by its overlap policy; the id of its run is known at once."""
-    return once(body, lambda: requested(writes.run_now(visit.connection, name, body.why, body.options)))
+    given = body.model_dump()
+    return once(body, lambda: requested(writes.do(visit.connection, "run", name=name, **given)))
 
 
 @of_schedules.post("/schedules/{name}/backfill", status_code=202, response_model=Row)
@@ -129,12 +132,12 @@ def resume_operation(visit: Visit, operation: UUID) -> Row:
 
 @of_schedules.post("/pause-all", response_model=Row)
 def pause_all(visit: Visit, body: shapes.Why) -> Row:
-    return writes.pause_all(visit.connection, body.why)
+    return writes.do(visit.connection, "pause_all", why=body.why)
 
 
 @of_schedules.post("/resume-all", response_model=Row)
 def resume_all(visit: Visit) -> Row:
-    return writes.resume_all(visit.connection)
+    return writes.do(visit.connection, "resume_all")
 
 
 @of_runs.get("/runs")
@@ -168,7 +171,8 @@ def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
     """Waiting batches end at once, running ones at their next call."""
 
     def act() -> Row:
-        return {**requested(writes.stop_run(visit.connection, run, body.why)), "run_id": run}
+        made = writes.do(visit.connection, "stop", run=run, why=body.why)
+        return {**requested(made), "run_id": run}
 
     return once(body, act)
 
@@ -176,8 +180,8 @@ def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
 @of_runs.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
 def retry(visit: Visit, run: UUID, body: shapes.RetryOne, once: Once) -> Response:
     """Run it again with the same options: all of it, or its `failures` alone."""
-    given = body.model_dump()
-    return once(body, lambda: requested(writes.retry_run(visit.connection, run, **given)))
+    given = {"run": run, "why": body.why, "options": ONLY_FAILED if body.only_failed else None}
+    return once(body, lambda: requested(writes.do(visit.connection, "retry", **given)))
 
 
 @of_runs.post("/runs/retry", status_code=202, response_model=Row)
@@ -188,7 +192,7 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
         given = {"since": body.since, "schedule": body.schedule}
         found = sql.rows(visit.connection, "runs.last_failed", **given)
         for one in found if not body.dry_run else ():
-            writes.retry_run(visit.connection, one["id"], body.why)
+            writes.do(visit.connection, "retry", run=one["id"], why=body.why, options=None)
         return {"dry_run": body.dry_run, "runs": found}
 
     return once(body, act, dry_run=body.dry_run)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from console.pages import events, overview, rules, runs, schedule, schedules, tables, watches
+from console.pages import events, overview, runs, schedule, schedules, tables, watches
 
 router = APIRouter()
-for module in (overview, events, rules, runs, schedules, schedule, tables, watches):
+for module in (overview, events, runs, schedules, schedule, tables, watches):
     router.include_router(module.router)

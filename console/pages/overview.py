@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from console import rows, sql, writes
-from console.access import Visit, VisitOf
-from console.pages.layout import Form, done, word
-from console.queries import changes, found, runs, strip, upstreams
-from console.queries.lists import Asked, numbered
-from console.refusals import Refusal
+from console.access import Visit
+from console.queries import changes, lists, runs, strip, upstreams
+from console.queries.lists import Asked, MatchFilter, numbered
 from console.sql import Row
-from console.templating import render
+from console.templating import Again, Form, go_to, redrawn, render, word
 from tasks.watches.registry import by_subject
 
 router = APIRouter()
@@ -38,20 +36,13 @@ def _linked(wrong: list[Row]) -> list[Row]:
 @router.get("/")
 def dashboard(visit: Visit) -> Response:
     connection = visit.connection
-    active, problems = (
-        runs.listed(connection, runs.Filter(state=state, limit=8)).rows
-        for state in ("active", "problem")
-    )
-    return render(
-        visit,
-        "dashboard.html",
-        totals=sql.first(connection, "overview.totals"),
-        today=sql.first(connection, "overview.today"),
-        wrong=_linked(strip.current(connection).wrong[:8]),
-        active=active,
-        problems=problems,
-        due=sql.rows(connection, "overview.next"),
-    )
+    shown: dict[str, Any] = {
+        name: runs.listed(connection, runs.Filter(state=state, limit=8)).rows
+        for name, state in (("active", "active"), ("problems", "problem"))
+    }
+    totals, today = (sql.first(connection, f"overview.{part}") for part in ("totals", "today"))
+    shown |= {"totals": totals, "today": today, "due": sql.rows(connection, "overview.next")}
+    return render(visit, "dashboard.html", wrong=_linked(strip.current(connection).wrong[:8]), **shown)
 
 
 @router.get("/trouble")
@@ -69,11 +60,7 @@ def workers(visit: Visit) -> Response:
 
 
 @router.get("/budgets")
-def budgets(visit: Visit) -> Response:
-    return _budgets(visit)
-
-
-def _budgets(visit: VisitOf, refusal: Refusal | None = None, at: str | None = None) -> Response:
+def budgets(visit: Visit, refusal: Again = None, at: str = "") -> Response:
     pace = {row["upstream"]: row for row in sql.rows(visit.connection, "upstreams.pace")}
     shown = upstreams.listed(visit.connection)
     return render(visit, "budgets.html", refusal=refusal, rows=shown, forecasts=pace, at=at)
@@ -81,24 +68,18 @@ def _budgets(visit: VisitOf, refusal: Refusal | None = None, at: str | None = No
 
 @router.post("/budgets/{name}/unblock")
 def unblock(visit: Visit, name: str, form: Form) -> Response:
-    def act() -> str:
-        writes.unblock(visit.connection, name, word(form, "reason"))
-        return f"/budgets#{name}"
-
-    return done(visit, act, lambda refusal: _budgets(visit, refusal, name))
+    with redrawn(visit, lambda refusal: budgets(visit, refusal, name)):
+        writes.do(visit.connection, "unblock", upstream=name, why=word(form, "reason"))
+    return go_to(f"/budgets#{name}")
 
 
 @router.post("/budgets/{name}/limit")
 def limit(visit: Visit, name: str, form: Form) -> Response:
     """Another number of calls in a window, in force at once."""
-    key = {"upstream": name, "per": word(form, "per")}
-
-    def act() -> str:
-        calls = {"calls": word(form, "calls").replace(",", "")}
-        rows.update_row(visit.connection, "quota", key, calls)
-        return f"/budgets#{name}"
-
-    return done(visit, act, lambda refusal: _budgets(visit, refusal, f"{name} {key['per']}"))
+    key, calls = {"upstream": name, "per": word(form, "per")}, word(form, "calls").replace(",", "")
+    with redrawn(visit, lambda refusal: budgets(visit, refusal, f"{name} {key['per']}")):
+        rows.update_row(visit.connection, "quota", key, {"calls": calls})
+    return go_to(f"/budgets#{name}")
 
 
 @router.get("/budgets/{name}/chart")
@@ -109,18 +90,12 @@ def calls_chart(visit: Visit, name: str) -> Response:
 
 def chart(values: list[Row], lines: dict[str, str]) -> Response:
     """Values over time for the browser's drawing; ``lines``: column → its label."""
-    series = [
-        {"label": label, "values": [row[line] for row in values]} for line, label in lines.items()
-    ]
+    series = [{"label": said, "values": [row[line] for row in values]} for line, said in lines.items()]
     return JSONResponse({"x": [row["at"] for row in values], "series": series})
 
 
 @router.get("/channels")
-def channels(visit: Visit) -> Response:
-    return _channels(visit)
-
-
-def _channels(visit: VisitOf, refusal: Refusal | None = None) -> Response:
+def channels(visit: Visit, refusal: Again = None) -> Response:
     shown = sql.rows(visit.connection, "notices.channels")
     return render(visit, "channels.html", refusal=refusal, rows=shown)
 
@@ -128,11 +103,9 @@ def _channels(visit: VisitOf, refusal: Refusal | None = None) -> Response:
 @router.post("/channels/{name}/test")
 def test(visit: Visit, name: str) -> Response:
     """A test message, sent as every notice is; its answer appears in the outbox."""
-
-    def act() -> str:
-        return f"/outbox?channel={writes.send_test(visit.connection, name)['channel']}"
-
-    return done(visit, act, lambda refusal: _channels(visit, refusal))
+    with redrawn(visit, lambda refusal: channels(visit, refusal)):
+        writes.do(visit.connection, "send_test", channel=name)
+    return go_to(f"/outbox?channel={name}")
 
 
 class NoticeFilter(Asked):
@@ -145,44 +118,34 @@ def outbox(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Response:
     chosen = {"state": asked.state, "channel": asked.channel}
     shown = numbered(visit.connection, "notices.outbox", asked, **chosen)
     states = ("waiting", "sending", "sent", "dead")
-    return render(
-        visit, "outbox.html", rows=shown.rows, more=shown.next, given=asked.given, states=states
-    )
+    return render(visit, "outbox.html", found=shown, asked=asked, states=states)
 
 
 @router.post("/outbox/{number}/resend")
 def resend(visit: Visit, number: int) -> Response:
-    """Try a notice once more that was given up."""
     writes.resend(visit.connection, number)
-    return RedirectResponse("/outbox", 303)
+    return go_to("/outbox")
 
 
 @router.get("/matches")
-def matches(visit: Visit, asked: Annotated[found.MatchFilter, Query()]) -> Response:
-    shown = found.matches(visit.connection, asked)
+def matches(visit: Visit, asked: Annotated[MatchFilter, Query()]) -> Response:
+    shown = lists.matches(visit.connection, asked)
     slugs = {subject: watch.slug for subject, watch in by_subject().items()}
-    given = {**asked.given, "slugs": slugs}
-    return render(visit, "matches.html", rows=shown.rows, more=shown.next, **given)
+    return render(visit, "matches.html", found=shown, asked=asked, slugs=slugs)
 
 
 @router.get("/changes")
-def list_page(visit: Visit, asked: Annotated[changes.Filter, Query()]) -> Response:
-    return _changes(visit, asked)
-
-
-def _changes(visit: VisitOf, asked: changes.Filter, refusal: Refusal | None = None) -> Response:
+def list_changes(
+    visit: Visit, asked: Annotated[changes.Filter, Query()], refusal: Again = None
+) -> Response:
     shown = changes.listed(visit.connection, asked)
-    page: dict[str, Any] = {"rows": shown.rows, "more": shown.next, "given": asked.given}
-    return render(visit, "changes.html", refusal=refusal, **page)
+    return render(visit, "changes.html", refusal=refusal, found=shown, asked=asked)
 
 
 @router.post("/changes/{number}/undo")
 def undo(visit: Visit, number: int, form: Form) -> Response:
     """A new edit that takes it back; refused where its columns changed since."""
-
-    def act() -> str:
-        made = writes.undo(visit.connection, number)
-        to = word(form, "next")
-        return to if to.startswith("/schedules/") else f"/changes#change-{made['id']}"
-
-    return done(visit, act, lambda refusal: _changes(visit, changes.Filter(), refusal))
+    with redrawn(visit, lambda refusal: list_changes(visit, changes.Filter(), refusal)):
+        made = writes.do(visit.connection, "undo", number=number)
+    to = word(form, "next")
+    return go_to(to if to.startswith("/schedules/") else f"/changes#change-{made['id']}")

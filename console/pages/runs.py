@@ -6,17 +6,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy import text
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from console import sql, writes
 from console.access import Visit, config_of
-from console.pages.layout import Form, word
 from console.queries import runs
 from console.queries.lists import Asked
 from console.refusals import refuse
-from console.templating import render
+from console.templating import Form, go_to, render, word
+from tasks.watches import found
 from tasks.watches.registry import by_domain
+from workers.ledger.retried import ONLY_FAILED
 
 router = APIRouter(prefix="/runs")
 _ACTIONS = ("stop", "retry")
@@ -24,17 +24,9 @@ _ACTIONS = ("stop", "retry")
 
 @router.get("")
 def run_list(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Response:
-    found = runs.listed(visit.connection, asked)
-    return render(
-        visit,
-        "runs.html",
-        rows=found.rows,
-        more=found.next,
-        back_to=found.after[0] if found.after else None,
-        given=asked.given,
-        cursor=asked.cursor,
-        tasks=[row["name"] for row in sql.rows(visit.connection, "overview.kinds")],
-    )
+    piece = runs.listed(visit.connection, asked)
+    tasks = [row["name"] for row in sql.rows(visit.connection, "overview.kinds")]
+    return render(visit, "runs.html", found=piece, asked=asked, tasks=tasks)
 
 
 @router.get("/{number}")
@@ -46,24 +38,19 @@ def run_page(visit: Visit, number: UUID, items: str = "", asked: str = "") -> Re
             raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
         return render(visit, "run_pending.html", number=number, pending=pending)
     state = None if items == "all" else items
-    return render(
-        visit,
-        "run.html",
-        run=run,
-        steps=steps(run),
-        waits=waits(run),
-        items=runs.items(visit.connection, number, state, Asked(limit=100)).rows if items else None,
-        items_of=items,
-        reports=_reports(visit, run),
-        flower=config_of(visit.request).flower_url,
-        asked=asked,
+    listed = runs.items(visit.connection, number, state, Asked(limit=100)).rows if items else None
+    shown: dict[str, Any] = {
+        "items": listed,
+        "items_of": items,
+        "asked": asked,
         **runs.about(visit.connection, number),
-    )
+    }
+    shown |= {"steps": steps(run), "waits": waits(run), "reports": _reports(visit, run)}
+    return render(visit, "run.html", run=run, flower=config_of(visit.request).flower_url, **shown)
 
 
 @router.get("/{number}/{action}")
 def ask(visit: Visit, number: UUID, action: str) -> Response:
-    """A page that says what would happen, before it is asked for."""
     run = sql.first(visit.connection, "runs.one", id=number)
     if run is None or action not in _ACTIONS:
         raise refuse(404, f"no run with id {number}")
@@ -74,27 +61,27 @@ def ask(visit: Visit, number: UUID, action: str) -> Response:
 
 @router.post("/{number}/{action}")
 def act(visit: Visit, number: UUID, action: str, form: Form) -> Response:
-    why, only_failed = word(form, "reason"), word(form, "items") == "failed"
+    given = {"run": number, "why": word(form, "reason")}
     if action == "stop":
-        writes.stop_run(visit.connection, number, why)
-        return RedirectResponse(f"/runs/{number}?asked=stop", 303)
+        writes.do(visit.connection, "stop", **given)
+        return go_to(f"/runs/{number}?asked=stop")
     if action != "retry":
         raise refuse(404, "no such action")
-    row = writes.retry_run(visit.connection, number, why, only_failed=only_failed)
-    return RedirectResponse(f"/runs/{row['new_run_id']}", 303)
+    options = ONLY_FAILED if word(form, "items") == "failed" else None
+    row = writes.do(visit.connection, "retry", options=options, **given)
+    return go_to(f"/runs/{row['new_run_id']}")
 
 
-def _reports(visit: Visit, run: sql.Row) -> list[tuple[Any, list[sql.Row], str]]:
+def _reports(visit: Visit, run: sql.Row) -> list[tuple[Any, list[sql.Row], Any]]:
     """What the watches say of this run; panels without a row are left out."""
-    found = []
+    shown = []
     for domain, watch in by_domain().items():
         if watch.pages is None or not run["task"].startswith(f"tasks.{domain}."):
             continue
-        for panel in watch.pages.reports:
-            rows = sql.rows(visit.connection, text(panel.sql), run=run["id"])
+        for panel, rows in found.shown(visit.connection, watch.pages.reports, run=run["id"]):
             if rows and any(value is not None for value in rows[0].values()):
-                found.append((panel, rows, watch.slug))
-    return found
+                shown.append((panel, rows, watch))
+    return shown
 
 
 def waits(run: sql.Row) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,12 +13,10 @@ from starlette.responses import Response
 from console import sql, writes
 from console.access import Visit, VisitOf
 from console.pages import schedule_form
-from console.pages.layout import Form, done, word
 from console.pages.overview import chart
-from console.pages.schedules import look
 from console.queries import changes, runs, schedules
 from console.refusals import Refusal, Refused, attempt, refuse
-from console.templating import render
+from console.templating import Again, Form, Sent, go_to, redrawn, render, word
 
 router = APIRouter(prefix="/schedules")
 #: Runs of the lines over time, and of the small ones.
@@ -26,35 +24,26 @@ MAX_RUNS, FEW_RUNS = 200, 60
 
 
 @router.get("/{name}")
-def page(visit: Visit, name: str, saved: str = "") -> Response:
-    return _page(visit, name, saved=saved)
-
-
-def _page(
-    visit: VisitOf, name: str, sent: Form | None = None, refusal: Refusal | None = None, saved: str = ""
+def page(
+    visit: Visit, name: str, saved: str = "", refusal: Again = None, sent: Sent = None
 ) -> Response:
     connection = visit.connection
     row = schedule_form.row_of(connection, name)
-    now = schedules.one(connection, name)
     history = sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS)
     changed = changes.Filter(table="schedule", name=name, limit=8)
-    return render(
-        visit,
-        "schedule.html",
-        refusal=refusal,
-        row=row,
-        now=now and {**now, "look": look(now)},
-        form=schedule_form.of(connection, row, sent),
-        next_runs=schedules.next_runs(connection, name),
-        runs=runs.listed(connection, runs.Filter(schedule=name, limit=10)).rows,
-        last24=runs.strips(connection, [name])[name],
-        history=history,
-        late=sorted(one["late"] for one in history if one["late"] is not None),
-        cost=sql.first(connection, "schedule.cost", name=name, task=row["task"]),
-        changes=changes.listed(connection, changed).rows,
-        at=schedule_form.place(refusal),
-        saved=saved,
-    )
+    shown: dict[str, Any] = {
+        "now": schedules.one(connection, name),
+        "form": schedule_form.of(connection, row, sent),
+        "next_runs": schedules.next_runs(connection, name),
+        "runs": runs.listed(connection, runs.Filter(schedule=name, limit=10)).rows,
+        "last24": runs.strips(connection, [name])[name],
+        "late": sorted(one["late"] for one in history if one["late"] is not None),
+        "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
+        "changes": changes.listed(connection, changed).rows,
+    }
+    at = schedule_form.place(refusal)
+    given: dict[str, Any] = {"row": row, "history": history, "at": at, "saved": saved, **shown}
+    return render(visit, "schedule.html", refusal=refusal, **given)
 
 
 def _saved(name: str, row: sql.Row) -> str:
@@ -69,15 +58,10 @@ def _from_form(visit: VisitOf, name: str, form: Form) -> dict[str, Any]:
 
 @router.post("/{name}")
 def save(visit: Visit, name: str, form: Form) -> Response:
-    def act() -> str:
+    with redrawn(visit, lambda refusal: page(visit, name, "", refusal, form)):
         given, revision = _from_form(visit, name, form), word(form, "revision") or None
-        return _saved(name, writes.update_schedule(visit.connection, name, given, revision))
-
-    return done(visit, act, lambda refusal: _page(visit, name, form, refusal))
-
-
-class _Undone(Exception):
-    """Ends the savepoint of a preview."""
+        made = writes.update_schedule(visit.connection, name, given, revision)
+    return go_to(_saved(name, made))
 
 
 @router.post("/preview/next")
@@ -85,13 +69,10 @@ def preview(visit: Visit, form: Form) -> Response:
     """Next runs and words of a form as it stands: saved in a savepoint, which is then undone."""
     shown: dict[str, Any] = {"rows": [], "words": "", "refused": None}
     try:
-        with attempt(visit.connection):
+        with attempt(visit.connection, keep=False):
             name = _try(visit, word(form, "schedule"), form)
             shown["rows"] = schedules.next_runs(visit.connection, name)
             shown["words"] = sql.scalar(visit.connection, "schedule.words", name=name)
-            raise _Undone
-    except _Undone:
-        pass
     except Refused as refused:
         shown["refused"] = refused.refusal
     return render(visit, "preview.html", **shown)
@@ -124,16 +105,11 @@ def chart_of(visit: Visit, name: str) -> Response:
 
 
 @router.get("/{name}/{action}")
-def ask(visit: Visit, name: str, action: str) -> Response:
+def ask(visit: Visit, name: str, action: str, refusal: Again = None, sent: Sent = None) -> Response:
     """A page that asks for what an action needs, and says what it would do."""
     if action not in {"run", "pause", "backfill", "copy", "delete"}:
         raise refuse(404, f"a schedule has no page {action}")
-    return _ask(visit, name, action, visit.request.query_params)
-
-
-def _ask(
-    visit: VisitOf, name: str, action: str, given: Mapping[str, str], refusal: Refusal | None = None
-) -> Response:
+    given = _last(sent) if sent else visit.request.query_params
     row, cost = schedule_form.row_of(visit.connection, name), None
     if action == "backfill" and given.get("first") and given.get("last") and refusal is None:
         try:
@@ -141,17 +117,17 @@ def _ask(
                 cost = writes.backfill(visit.connection, name, **_range(given))
         except Refused as refused:
             refusal = refused.refusal
-    return render(
-        visit,
-        "schedule_ask.html",
-        refusal=refusal,
-        row=row,
-        action=action,
-        given=defaultdict(str, given),
-        cost=cost,
-        form=schedule_form.of(visit.connection, row) if action == "run" else None,
-        at=schedule_form.place(refusal),
-    )
+    form = schedule_form.of(visit.connection, row) if action == "run" else None
+    asked: dict[str, Any] = {
+        "action": action,
+        "given": defaultdict(str, given),
+        "at": schedule_form.place(refusal),
+    }
+    return render(visit, "schedule_ask.html", refusal=refusal, row=row, cost=cost, form=form, **asked)
+
+
+def _last(form: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in form.items()}
 
 
 def _range(given: Mapping[str, str]) -> dict[str, str]:
@@ -160,14 +136,13 @@ def _range(given: Mapping[str, str]) -> dict[str, str]:
 
 @router.post("/{name}/{action}")
 def act(visit: Visit, name: str, action: str, form: Form) -> Response:
-    given = {key: values[-1] for key, values in form.items()}
-
     def again(refusal: Refusal) -> Response:
         if action == "resume":
-            return _page(visit, name, refusal=refusal)
-        return _ask(visit, name, action, given, refusal)
+            return page(visit, name, refusal=refusal)
+        return ask(visit, name, action, refusal, form)
 
-    return done(visit, lambda: _act(visit, name, action, form), again)
+    with redrawn(visit, again):
+        return go_to(_act(visit, name, action, form))
 
 
 def _act(visit: VisitOf, name: str, action: str, form: Form) -> str:
@@ -177,15 +152,15 @@ def _act(visit: VisitOf, name: str, action: str, form: Form) -> str:
         case "run":
             row = schedule_form.row_of(connection, name)
             options = schedule_form.of(connection, row).other_options(form, row["options"])
-            return f"/runs/{writes.run_now(connection, name, why, options)['new_run_id']}"
+            made = writes.do(connection, "run", name=name, why=why, options=options)
+            return f"/runs/{made['new_run_id']}"
         case "pause":
             until = schedule_form.until(connection, word(form, "until"))
-            return _saved(name, writes.pause(connection, name, why, until))
+            return _saved(name, writes.do(connection, "pause", name=name, why=why, until=until))
         case "resume":
-            return _saved(name, writes.resume(connection, name))
+            return _saved(name, writes.do(connection, "resume", name=name))
         case "backfill":
-            given = _range({key: values[-1] for key, values in form.items()})
-            writes.backfill(connection, name, why=why, dry_run=False, **given)
+            writes.backfill(connection, name, why=why, dry_run=False, **_range(_last(form)))
             return f"/runs?{urlencode({'schedule': name, 'trigger': 'backfill'})}"
         case "copy":
             made = writes.copy_schedule(connection, name, word(form, "new_name"))

@@ -116,7 +116,6 @@ def row_of(connection: Connection, name: str) -> sql.Row:
 
 
 def place(refusal: Refusal | None) -> str | None:
-    """The field that a refusal is about."""
     return (forms.option_refused(refusal.message) or refusal.column) if refusal else None
 
 

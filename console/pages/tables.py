@@ -16,12 +16,11 @@ from starlette.responses import Response
 
 from console import forms, rows, sql
 from console.access import Visit, VisitOf
-from console.pages import rules
-from console.pages.layout import Form, done, word
-from console.queries.lists import like
+from console.pages import watches
 from console.refusals import Refusal, Refused, refuse
 from console.rows import Table, owned
-from console.templating import render
+from console.templating import Again, Form, Sent, go_to, redrawn, render, word
+from tasks.watches.comparing import containing
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
 from workers.text.words import duration_words
@@ -57,18 +56,14 @@ Key = Annotated[dict[str, str], Depends(_key)]
 def list_page(visit: Visit, of: Of, q: str = "") -> Response:
     order = ", ".join(f'"{one}"' for one in of.key)
     found = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {MAX_ROWS}'  # noqa: S608
-    return render(
-        visit,
-        "table.html",
-        table=of,
-        verbs=owned()[of.name],
-        comment=sql.scalar(visit.connection, "tables.comment", name=of.name),
-        rows=sql.rows(visit.connection, text(found), q=like(q) or "%"),
-        columns=[one for one in of.columns if one not in _TIMES][:9],
-        q=q,
-        states=_rule_states(visit, of),
-        key_of=key_query,
-    )
+    shown: dict[str, Any] = {
+        "comment": sql.scalar(visit.connection, "tables.comment", name=of.name),
+        "rows": sql.rows(visit.connection, text(found), q=containing(q) or "%"),
+        "columns": [one for one in of.columns if one not in _TIMES][:9],
+        "states": _rule_states(visit, of),
+    }
+    known: dict[str, Any] = {"table": of, "verbs": owned()[of.name], "q": q, "key_of": key_query}
+    return render(visit, "table.html", **known, **shown)
 
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
@@ -113,48 +108,38 @@ def _choices(visit: VisitOf, to: sql.Row) -> list[tuple[str, str]]:
 
 
 @router.get("/{name}/new")
-def new_page(visit: Visit, of: Of, request: Request) -> Response:
-    return _form_page(visit, of, _fields(visit, of, request.query_params, new=True))
+def new_page(
+    visit: Visit, of: Of, request: Request, refusal: Again = None, sent: Sent = None
+) -> Response:
+    fields = _fields(visit, of, request.query_params, new=True)
+    title = f"New {of.name.replace('_', ' ')}"
+    return _form_page(visit, of, fields, refusal, sent, key={}, title=title, etag="", saved="")
 
 
 @router.get("/{name}/row")
-def row_page(visit: Visit, of: Of, key: Key, saved: str = "") -> Response:
-    row = _read(visit, of, key)
-    return _form_page(visit, of, _fields(visit, of, row, new=False), key, row=row, saved=saved)
-
-
-def _read(visit: VisitOf, of: Table, key: Mapping[str, str]) -> sql.Row:
-    return rows.present(rows.get(visit.connection, of.name, key), of.name, key)
+def row_page(
+    visit: Visit, of: Of, key: Key, saved: str = "", refusal: Again = None, sent: Sent = None
+) -> Response:
+    row = rows.get(visit.connection, of.name, key)
+    fields = _fields(visit, of, row, new=False)
+    known = {"title": " ".join(key.values()), "etag": row["etag"], "saved": saved}
+    return _form_page(visit, of, fields, refusal, sent, key=key, **known)
 
 
 def _form_page(
-    visit: VisitOf,
-    of: Table,
-    fields: Sequence[forms.Field],
-    key: Mapping[str, str] | None = None,
-    *,
-    row: Mapping[str, Any] | None = None,
-    refusal: Refusal | None = None,
-    saved: str = "",
+    visit: VisitOf, of: Table, fields: list[forms.Field], refusal: Again, sent: Sent, **given: Any
 ) -> Response:
-    key = key or {}
+    key = given["key"]
     previews = [name for watch in by_domain().values() if watch.pages for name in watch.pages.previews]
-    return render(
-        visit,
-        "table_row.html",
-        refusal=refusal,
-        table=of,
-        fields=fields,
-        key=key,
-        key_query=urlencode(key),
-        title=" ".join(key.values()) or f"New {of.name.replace('_', ' ')}",
-        etag=(row or {}).get("etag", ""),
-        verbs=owned()[of.name],
-        at=_place(fields, refusal),
-        saved=saved,
-        state=_rule_states(visit, of).get(key.get("name", "")),
-        has_preview=of.name in previews,
-    )
+    shown: dict[str, Any] = {
+        "fields": forms.filled(fields, sent) if sent is not None else fields,
+        "key_query": urlencode(key),
+        "state": _rule_states(visit, of).get(key.get("name", "")),
+        "has_preview": of.name in previews,
+        "at": _place(fields, refusal),
+    }
+    verbs = owned()[of.name]
+    return render(visit, "table_row.html", refusal=refusal, table=of, verbs=verbs, **given, **shown)
 
 
 def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None:
@@ -170,25 +155,20 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
 @router.post("/{name}/new")
 def create(visit: Visit, of: Of, form: Form) -> Response:
     fields = _fields(visit, of, {}, new=True)
-
-    def act() -> str:
+    with redrawn(visit, lambda refusal: new_page(visit, of, visit.request, refusal, form)):
         values = _values(visit, of, fields, form)
         given = {one: value for one, value in values.items() if value is not None}
         made = rows.insert_row(visit.connection, of.name, given)
-        return f"/tables/{of.name}/row?{key_query(of, made)}&saved=made"
-
-    shown = forms.filled(fields, form)
-    return done(visit, act, lambda refusal: _form_page(visit, of, shown, refusal=refusal))
+    return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=made")
 
 
 @router.post("/{name}/row")
 def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
-    fields = _fields(visit, of, _read(visit, of, key), new=False)
-
-    def act() -> str:
+    fields = _fields(visit, of, rows.get(visit.connection, of.name, key), new=False)
+    with redrawn(visit, lambda refusal: row_page(visit, of, key, "", refusal, form)):
         if form.get("delete"):
             rows.delete_row(visit.connection, of.name, key)
-            return f"/tables/{of.name}"
+            return go_to(f"/tables/{of.name}")
         values = _values(visit, of, fields, form, key)
         for name, value in values.items():
             # An empty field of a column that may not be null means its default.
@@ -196,13 +176,7 @@ def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
                 values[name] = forms.default_words(of.columns[name].preset) or None
         etag = word(form, "etag") or None
         made = rows.update_row(visit.connection, of.name, key, values, etag)
-        return f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved"
-
-    def again(refusal: Refusal) -> Response:
-        row = rows.get(visit.connection, of.name, key)
-        return _form_page(visit, of, forms.filled(fields, form), key, row=row, refusal=refusal)
-
-    return done(visit, act, again)
+    return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved")
 
 
 def _values(
@@ -214,7 +188,7 @@ def _values(
 ) -> dict[str, Any]:
     """What a form says; a rule that cannot be read is refused: its error stands at its place."""
     values = {one.name: forms.parse(one, form.get(one.name, ())) for one in fields}
-    wrong = rules.check(visit, {**(key or {}), **values}) if of.name == "rule" else None
+    wrong = watches.check(visit, {**(key or {}), **values}) if of.name == "rule" else None
     if isinstance(wrong, Refusal):
         raise Refused(wrong)
     return values

@@ -1,29 +1,33 @@
-"""Watches: what each has found, drawn from its descriptor; no page here knows one by name."""
+"""Watches, drawn from their descriptors: none is known by name; and rules tried on what they found."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from sqlalchemy import text
 from starlette.responses import Response
 
-from console import sql
-from console.access import Visit
+from console import rows, sql
+from console.access import Visit, VisitOf
 from console.pages.overview import chart
-from console.queries import found
-from console.refusals import refuse
+from console.queries.lists import Search, found_by
+from console.refusals import Refusal, refuse
 from console.templating import render
-from tasks.watches.registry import by_domain
+from tasks.watches import found, parsed_rules
+from tasks.watches.grammar import RuleError
+from tasks.watches.parsed_rules import Ready
+from tasks.watches.registry import by_domain, by_subject
+from tasks.watches.rules import common_filters
 from tasks.watches.watch import Panel, Watch
 
-router = APIRouter(prefix="/watches")
+router = APIRouter()
+SPANS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
 def named(name: str) -> tuple[str, Watch]:
-    """Folder and descriptor of the watch of that address."""
     known = {watch.slug: (domain, watch) for domain, watch in by_domain().items()}
     if name not in known:
         raise refuse(404, f"no watch finds {name}", f"One of {', '.join(known)}")
@@ -34,65 +38,52 @@ def _schedules(visit: Visit, domain: str) -> list[sql.Row]:
     return sql.rows(visit.connection, "watches.schedules", tasks=f"tasks.{domain}.%")
 
 
-@router.get("")
+@router.get("/watches")
 def index(visit: Visit) -> Response:
     watches = [
-        {"watch": watch, "slug": watch.slug, "schedules": _schedules(visit, domain)}
+        {"watch": watch, "schedules": _schedules(visit, domain)}
         for domain, watch in by_domain().items()
     ]
     counts = sql.first(visit.connection, "watches.counts")
     return render(visit, "watches.html", watches=watches, counts=counts)
 
 
-@router.get("/{name}")
-def found_page(visit: Visit, name: str, asked: Annotated[found.Filter, Query()]) -> Response:
+@router.get("/watches/{name}")
+def found_page(visit: Visit, name: str, asked: Annotated[Search, Query()]) -> Response:
     domain, watch = named(name)
-    shown = found.listed(visit.connection, watch, asked)
+    piece = found_by(visit.connection, watch, asked)
     overview = watch.pages.overview if watch.pages and not asked.cursor and not asked.q else ()
-    return render(
-        visit,
-        "watch.html",
-        watch=watch,
-        slug=name,
-        rows=shown.rows,
-        more=shown.next,
-        q=asked.q or "",
-        cursor=asked.cursor,
-        overview=[(panel, sql.rows(visit.connection, text(panel.sql))) for panel in overview],
-        schedules=_schedules(visit, domain),
-    )
+    shown: dict[str, Any] = {
+        "overview": found.shown(visit.connection, overview),
+        "schedules": _schedules(visit, domain),
+    }
+    return render(visit, "watch.html", watch=watch, piece=piece, asked=asked, **shown)
 
 
-@router.get("/{name}/{key}")
+@router.get("/watches/{name}/{key}")
 def thing_page(visit: Visit, name: str, key: str) -> Response:
     _, watch = named(name)
     row = found.one(visit.connection, watch, key)
     if row is None:
         raise refuse(404, f"there is no {watch.subject} {key}")
     facts = [(Panel("Facts", "", "facts"), [dict(watch.fields_of(row))])]
-    return render(
-        visit,
-        "thing.html",
-        watch=watch,
-        slug=name,
-        key=key,
-        title=watch.title_of(row),
-        panels_=found.panels(visit.connection, watch, key) if watch.pages else facts,
-        matches=sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key),
-    )
+    shown: dict[str, Any] = {
+        "title": watch.title_of(row),
+        "panels_": found.panels(visit.connection, watch, key) if watch.pages else facts,
+        "matches": sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key),
+    }
+    return render(visit, "thing.html", watch=watch, key=key, **shown)
 
 
-@router.get("/{name}/{key}/chart/{place}")
+@router.get("/watches/{name}/{key}/chart/{place}")
 def chart_of(visit: Visit, name: str, key: str, place: int) -> Response:
-    """The values of a chart, for the browser's drawing."""
-    _, watch = named(name)
-    shown = dict(enumerate(found.panels(visit.connection, watch, key)))
-    panel, rows = shown.get(place, (None, []))
-    if panel is None or panel.kind != "chart":
+    pages = named(name)[1].pages
+    panels = pages.details[place : place + 1] if pages else ()
+    if [panel.kind for panel in panels] != ["chart"]:
         raise refuse(404, "no such chart")
-    values = [{column: _drawn(value) for column, value in row.items()} for row in rows]
-    lines = {column: column.replace("_", " ") for column in (values or [{}])[0] if column != "at"}
-    return chart(values, lines)
+    ((_, values),) = found.shown(visit.connection, panels, key=key)
+    drawn = [{column: _drawn(value) for column, value in row.items()} for row in values]
+    return chart(drawn, {one: one.replace("_", " ") for one in (drawn or [{}])[0] if one != "at"})
 
 
 def _drawn(value: object) -> object:
@@ -100,3 +91,44 @@ def _drawn(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     return value.timestamp() if isinstance(value, datetime) else value
+
+
+def check(visit: VisitOf, values: Mapping[str, Any]) -> Ready | Refusal:
+    """A rule as a form has it; or what is wrong, where, and what to write."""
+    try:
+        return parsed_rules.ready(parsed_rules.tried(values), common_filters(visit.connection))
+    except RuleError as error:
+        written = str(values.get("expression") or "")
+        where = f"{written[: error.at]} ⟶ {written[error.at :]}"
+        return Refusal(422, str(error), detail=where, hint=error.hint, column="expression")
+    except (ValueError, TypeError, AttributeError) as error:
+        return Refusal(422, str(error), column="filters")
+
+
+@router.get("/rules/{name}/try")
+def try_page(
+    visit: Visit, name: str, expression: str = "", span: str = "7d", key: str = ""
+) -> Response:
+    """What a rule would have matched, and why it fits one thing or not; nothing is written."""
+    row = rows.get(visit.connection, "rule", {"name": name})
+    tried = {**row, "expression": expression or row["expression"]}
+    watch = by_subject().get(row["subject"])
+    if watch is None:
+        raise refuse(404, f"no watch finds a {row['subject']}")
+    ready = check(visit, tried)
+    shown: dict[str, Any] = {"hits": [], "clauses": [], "seen": []}
+    if isinstance(ready, Ready):
+        shown["seen"] = found.seen(visit.connection, watch, SPANS.get(span, SPANS["7d"]), name)
+        fitting = [one for one in shown["seen"] if ready.fits(watch, watch.fields_of(one))]
+        shown["hits"] = [watch.described(one) for one in fitting]
+        asked = found.one(visit.connection, watch, key, name) if key else None
+        shown["clauses"] = ready.explained(watch, watch.fields_of(asked)) if asked is not None else []
+    refusal = ready if isinstance(ready, Refusal) else None
+    given: dict[str, Any] = {
+        "name": name,
+        "span": span,
+        "spans": list(SPANS),
+        "key": key,
+        "saved": row["expression"],
+    }
+    return render(visit, "rule_try.html", refusal=refusal, rule=tried, watch=watch, **given, **shown)

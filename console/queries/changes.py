@@ -25,7 +25,6 @@ class Filter(Asked):
 
 
 def listed(connection: Connection, asked: Filter) -> Piece:
-    """Changes that pass, the newest first."""
     given = asked.model_dump()
     others = {one: f"{is_} = :{one}" for one, is_ in _COLUMNS.items() if given[one] is not None}
     # An index finds those of an operation, and those of a row.

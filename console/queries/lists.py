@@ -14,6 +14,9 @@ from sqlalchemy import Connection, text
 from console import sql
 from console.refusals import refuse
 from console.sql import Row
+from tasks.watches import found
+from tasks.watches.comparing import containing
+from tasks.watches.watch import Watch
 
 #: Rows that one page looks at, at most; the next page goes on from there.
 WINDOW = 20_000
@@ -72,14 +75,6 @@ def decode(cursor: str | None, *kinds: Any) -> tuple[Any, ...] | None:
     return place
 
 
-def like(part: str | None) -> str | None:
-    """A LIKE pattern for "contains"."""
-    if not part:
-        return None
-    escaped = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
 def cut(found: Sequence[Row], limit: int, *order: str) -> Piece:
     """A piece of rows of which one more than ``limit`` were asked for."""
     more = len(found) > limit
@@ -121,3 +116,27 @@ select {columns}, fits, place = :window as is_end from (
     if found.after is None and others and rows and rows[-1]["is_end"]:
         return Piece(fitting, tuple(rows[-1][column] for column in order))
     return found
+
+
+class Search(Asked):
+    """Rows that contain a text."""
+
+    q: str | None = Field(default=None, max_length=200)
+
+
+class MatchFilter(Search):
+    """Which matches."""
+
+    rule: str | None = None
+
+
+def matches(connection: Connection, asked: MatchFilter) -> Piece:
+    return numbered(connection, "notices.matches", asked, rule=asked.rule, q=containing(asked.q))
+
+
+def found_by(connection: Connection, watch: Watch, asked: Search) -> Piece:
+    after = decode(asked.cursor, int if watch.has_number_key else str) or (None,)
+    last = None if after[0] is None else str(after[0])
+    return cut(
+        found.listed(connection, watch, asked.q or "", last, asked.limit + 1), asked.limit, "key"
+    )

@@ -11,8 +11,9 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from console import sql
-from console.queries.lists import Asked, Moment, Number, Piece, cut, decode, like, newest
+from console.queries.lists import Asked, Moment, Number, Piece, cut, decode, newest
 from console.sql import Row
+from tasks.watches.comparing import containing
 
 #: Words of the filter → states.
 GROUPS = {"active": ("due", "running", "held"), "problem": ("failed", "partial")}
@@ -65,9 +66,12 @@ def _one_of_few(column: str, few: frozenset[str], wanted: str | None) -> str:
 
 
 def listed(connection: Connection, asked: Filter) -> Piece:
-    """Runs that pass, the newest first."""
     sources, others = asked.sources()
-    given: dict[str, Any] = {**asked.model_dump(), "states": list(asked.states), "q": like(asked.q)}
+    given: dict[str, Any] = {
+        **asked.model_dump(),
+        "states": list(asked.states),
+        "q": containing(asked.q),
+    }
     bounds = " and created_at >= :since" if asked.since else ""
     if (before := decode(asked.cursor, datetime, UUID)) is not None:
         bounds += " and (created_at, id) < (:before_at, :before_id)"

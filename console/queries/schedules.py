@@ -10,8 +10,9 @@ from pydantic import Field
 from sqlalchemy import Connection, text
 
 from console import sql
-from console.queries.lists import Asked, Number, Piece, decode, like
+from console.queries.lists import Asked, Number, Piece, decode
 from console.sql import Row
+from tasks.watches.comparing import containing
 from workers.settings import DEFAULT_QUEUE
 
 #: Queue of the kinds of upkeep, which pages fold.
@@ -82,7 +83,7 @@ class Filter(Asked):
             f"s.task {_UPKEEP}": self.upkeep is True,
             f"s.task not {_UPKEEP}": self.upkeep is False,
         }
-        given = {"q": like(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
+        given = {"q": containing(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
         return [condition for condition, applies in found.items() if applies], given
 
 

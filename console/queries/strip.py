@@ -56,7 +56,6 @@ def current(connection: Connection) -> Strip:
 
 
 def last() -> Strip | None:
-    """The strip as it was read last in this process."""
     return _cache.strip
 
 

@@ -1,4 +1,4 @@
-"""Sessions, API tokens and login links: made, found by the hash of their secret, ended."""
+"""Sessions, API tokens and login links, found by the hash of their secret; failed logins counted."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, true, update
+from sqlalchemy import Connection, Row, case, delete, func, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from console.security.people import ApiToken, LoginLink, Person, Session
+from console.security.people import LoginAttempt as Tried
 
 #: A session is ended this long after its login, however often it is used.
 MAX_AGE = timedelta(days=7)
 #: Times of use are written at most so often.
-_NOTED = "interval '5 minutes'"
+_NOTED = timedelta(minutes=5)
+_DAY = timedelta(days=1)
 #: Marks our tokens, for people and for scanners of secrets.
 _PREFIX = "wk_"
+_now = func.clock_timestamp
 
 Role = Literal["viewer", "operator"]
 
@@ -30,8 +35,6 @@ class Who:
 
     name: str
     role: Role
-    #: Hash of the session; None for a token.
-    session: bytes | None = None
 
     @property
     def may_write(self) -> bool:
@@ -44,106 +47,67 @@ def new_secret() -> tuple[str, bytes]:
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode(), hashlib.sha256(made).digest()
 
 
-def hash_of(secret: str) -> bytes | None:
-    """The hash of a secret; None when it cannot be one."""
+def hash_of(secret: str) -> bytes:
+    """The hash of a secret; of what cannot be one, a hash that none has."""
     try:
         made = base64.b64decode(secret + "=", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        return None
-    return hashlib.sha256(made).digest() if len(made) == 32 else None
+        return b""
+    return hashlib.sha256(made).digest() if len(made) == 32 else b""
 
 
-def start_session(
-    connection: Connection, person: str, address: str | None, hours: float
-) -> tuple[str, int]:
-    """A new session; returns the cookie's value and how long it lives at most (seconds)."""
+def start_session(connection: Connection, person: str, address: str | None, hours: float) -> str:
+    """A new session; returns the cookie's value."""
     secret, hashed = new_secret()
-    until = func.clock_timestamp() + timedelta(hours=hours)
-    connection.execute(
-        insert(Session).values(hash=hashed, person=person, address=address, expires_at=until)
-    )
-    connection.execute(delete(Session).where(Session.expires_at < func.clock_timestamp()))
-    return secret, int(MAX_AGE.total_seconds())
+    until = _now() + timedelta(hours=hours)
+    made = insert(Session).values(hash=hashed, person=person, address=address, expires_at=until)
+    connection.execute(made)
+    connection.execute(delete(Session).where(Session.expires_at < _now()))
+    return secret
 
 
-def end_session(connection: Connection, hashed: bytes) -> None:
-    connection.execute(delete(Session).where(Session.hash == hashed))
+def end_session(connection: Connection, secret: str) -> None:
+    connection.execute(delete(Session).where(Session.hash == hash_of(secret)))
+
+
+def _found(
+    connection: Connection, kind: Any, used_at: Any, hashed: bytes, role: Any
+) -> Row[Any] | None:
+    """The enabled person whose session or token this is, and whether its use is to be noted."""
+    note = func.coalesce(used_at < _now() - _NOTED, true()).label("note")
+    asked = select(Person.name, Person.role, role.label("own"), note)
+    asked = asked.join(kind, kind.person == Person.name)
+    good = (kind.hash == hashed, kind.expires_at > _now(), ~Person.disabled)
+    return connection.execute(asked.where(*good)).one_or_none()
 
 
 def by_session(connection: Connection, secret: str, hours: float) -> Who | None:
     """Whose session it is, if it still is one; notes its use."""
     hashed = hash_of(secret)
-    if hashed is None:
-        return None
-    found = connection.execute(
-        select(
-            Person.name,
-            Person.role,
-            (Session.seen_at < func.clock_timestamp() - literal_column(_NOTED)).label("note"),
-        )
-        .join(Session, Session.person == Person.name)
-        .where(
-            Session.hash == hashed,
-            Session.expires_at > func.clock_timestamp(),
-            ~Person.disabled,
-        )
-    ).one_or_none()
-    if found is None:
-        return None
-    if found.note:
-        now = func.clock_timestamp()
-        connection.execute(
-            update(Session)
-            .where(Session.hash == hashed)
-            .values(
-                seen_at=now,
-                expires_at=func.least(now + timedelta(hours=hours), Session.created_at + MAX_AGE),
-            )
-        )
-    return Who(found.name, found.role, hashed)
+    found = _found(connection, Session, Session.seen_at, hashed, Person.role)
+    if found is not None and found.note:
+        until = func.least(_now() + timedelta(hours=hours), Session.created_at + MAX_AGE)
+        used = update(Session).where(Session.hash == hashed)
+        connection.execute(used.values(seen_at=_now(), expires_at=until))
+    return Who(found.name, found.role) if found is not None else None
 
 
 def by_token(connection: Connection, given: str) -> Who | None:
     """Whose API token it is; its role is the lesser of its own and the person's."""
-    hashed = hash_of(given.removeprefix(_PREFIX)) if given.startswith(_PREFIX) else None
-    if hashed is None:
-        return None
-    found = connection.execute(
-        select(
-            Person.name,
-            Person.role,
-            ApiToken.role.label("own"),
-            func.coalesce(
-                ApiToken.used_at < func.clock_timestamp() - literal_column(_NOTED), true()
-            ).label("note"),
-        )
-        .join(ApiToken, ApiToken.person == Person.name)
-        .where(
-            ApiToken.hash == hashed,
-            ApiToken.expires_at > func.clock_timestamp(),
-            ~Person.disabled,
-        )
-    ).one_or_none()
+    hashed = hash_of(given.removeprefix(_PREFIX)) if given.startswith(_PREFIX) else b""
+    found = _found(connection, ApiToken, ApiToken.used_at, hashed, ApiToken.role)
     if found is None:
         return None
     if found.note:
-        connection.execute(
-            update(ApiToken).where(ApiToken.hash == hashed).values(used_at=func.clock_timestamp())
-        )
+        connection.execute(update(ApiToken).where(ApiToken.hash == hashed).values(used_at=_now()))
     return Who(found.name, "operator" if {found.role, found.own} == {"operator"} else "viewer")
 
 
 def by_link(connection: Connection, secret: str) -> str | None:
     """Whose login link it is; it is used up."""
-    hashed = hash_of(secret)
-    if hashed is None:
-        return None
-    used = (
-        delete(LoginLink)
-        .where(LoginLink.hash == hashed)
-        .returning(LoginLink.person, (LoginLink.expires_at > func.clock_timestamp()).label("good"))
-    )
-    row = connection.execute(used).one_or_none()
+    used = delete(LoginLink).where(LoginLink.hash == hash_of(secret))
+    good = (LoginLink.expires_at > _now()).label("good")
+    row = connection.execute(used.returning(LoginLink.person, good)).one_or_none()
     if row is None or not row.good:
         return None
     enabled = select(Person.name).where(Person.name == row.person, ~Person.disabled)
@@ -153,20 +117,48 @@ def by_link(connection: Connection, secret: str) -> str | None:
 def make_token(connection: Connection, who: Who, title: str, role: str, days: int) -> tuple[int, str]:
     """A new API token; its secret is shown this once."""
     secret, hashed = new_secret()
+    until = _now() + timedelta(days=days)
     made = insert(ApiToken).values(
-        person=who.name, title=title, role=role, hash=hashed,
-        expires_at=func.clock_timestamp() + timedelta(days=days),
-    ).returning(ApiToken.id)  # fmt: skip
-    return connection.execute(made).scalar_one(), _PREFIX + secret
+        person=who.name, title=title, role=role, hash=hashed, expires_at=until
+    )
+    return connection.execute(made.returning(ApiToken.id)).scalar_one(), _PREFIX + secret
 
 
 def tokens_of(connection: Connection, who: Who) -> list[Row[Any]]:
-    columns = (ApiToken.id, ApiToken.title, ApiToken.role, ApiToken.created_at, ApiToken.used_at,
-               ApiToken.expires_at)  # fmt: skip
-    asked = select(*columns).where(ApiToken.person == who.name).order_by(ApiToken.id)
+    asked = select(ApiToken.__table__).where(ApiToken.person == who.name).order_by(ApiToken.id)
     return list(connection.execute(asked))
 
 
-def revoke_token(connection: Connection, who: Who, number: int) -> bool:
-    done = delete(ApiToken).where(ApiToken.person == who.name, ApiToken.id == number)
-    return connection.execute(done).rowcount == 1
+def revoke_token(connection: Connection, who: Who, number: int) -> None:
+    connection.execute(delete(ApiToken).where(ApiToken.person == who.name, ApiToken.id == number))
+
+
+def network_of(address: str) -> str:
+    """The address as it is counted: one customer has a whole /64 of IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def may_try(connection: Connection, name: str, address: str) -> bool:
+    """Count a try, before the password is looked at: after five failures, one a minute is allowed."""
+    key = {"name": name[:100], "address": network_of(address)}
+    tried = insert(Tried).values(**key, failures=1, tried_at=_now())
+    failures = case((Tried.tried_at < _now() - _DAY, 1), else_=Tried.failures + 1)
+    again = tried.on_conflict_do_update(
+        index_elements=[Tried.name, Tried.address],
+        set_={"failures": failures, "tried_at": _now()},
+        where=or_(Tried.failures < 5, Tried.tried_at < _now() - timedelta(minutes=1)),
+    )
+    return connection.execute(again.returning(Tried.failures)).first() is not None
+
+
+def succeeded(connection: Connection, name: str, address: str) -> None:
+    """Forget the failures of this name and address, and some of a day ago."""
+    mine = (Tried.name == name[:100]) & (Tried.address == network_of(address))
+    old = select(Tried.name, Tried.address).where(Tried.tried_at < _now() - _DAY).limit(100)
+    connection.execute(delete(Tried).where(or_(mine, tuple_(Tried.name, Tried.address).in_(old))))

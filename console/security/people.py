@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, LargeBinary
+from sqlalchemy.types import BigInteger
 
 from workers.db import Base, DefaultNow
 
-SCHEMA = "console"
 _ROLES = "role in ('viewer', 'operator')"
+_NAMED = "name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$'"
+#: The SHA-256 of a secret.
+Hash = Annotated[bytes, mapped_column(primary_key=True)]
+
+
+def _in(comment: str) -> dict[str, Any]:
+    return {"schema": "console", "comment": comment}
 
 
 def _person() -> ForeignKey:
@@ -22,15 +28,9 @@ def _person() -> ForeignKey:
 class Person(Base):
     __tablename__ = "person"
     __table_args__ = (
-        CheckConstraint(
-            "name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$'",
-            name="name: letters, digits and . _ @ -, at most 100",
-        ),
+        CheckConstraint(_NAMED, name="name: letters, digits and . _ @ -, at most 100"),
         CheckConstraint(_ROLES, name="role: viewer or operator"),
-        {
-            "schema": SCHEMA,
-            "comment": "Who may log in to the console; made by celery console person.",
-        },
+        _in("Who may log in to the console; made by celery console person."),
     )
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="As the audit names them")
@@ -46,11 +46,9 @@ class Person(Base):
 
 class Session(Base):
     __tablename__ = "session"
-    __table_args__ = ({"schema": SCHEMA, "comment": "A browser that is logged in."},)
+    __table_args__ = (_in("A browser that is logged in."),)
 
-    hash: Mapped[bytes] = mapped_column(
-        LargeBinary, primary_key=True, comment="SHA-256 of the 32 random bytes in its cookie"
-    )
+    hash: Mapped[Hash] = mapped_column(comment="SHA-256 of the 32 random bytes in its cookie")
     person: Mapped[str] = mapped_column(_person(), comment="Who logged in", index=True)
     address: Mapped[str | None] = mapped_column(comment="From where")
     created_at: Mapped[DefaultNow] = mapped_column(comment="Logged in at")
@@ -68,10 +66,7 @@ class ApiToken(Base):
         CheckConstraint(
             "expires_at <= created_at + interval '366 days'", name="expires_at: within 366 days"
         ),
-        {
-            "schema": SCHEMA,
-            "comment": "Bearer tokens of the API; never more than their person may.",
-        },
+        _in("Bearer tokens of the API; never more than their person may."),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, comment="Key")
@@ -80,9 +75,7 @@ class ApiToken(Base):
     role: Mapped[str] = mapped_column(
         comment="viewer | operator; the lesser of this and the person's counts"
     )
-    hash: Mapped[bytes] = mapped_column(
-        LargeBinary, unique=True, comment="SHA-256 of its 32 random bytes"
-    )
+    hash: Mapped[bytes] = mapped_column(unique=True, comment="SHA-256 of its 32 random bytes")
     created_at: Mapped[DefaultNow] = mapped_column(comment="Made at")
     used_at: Mapped[datetime | None] = mapped_column(comment="Last request, to a few minutes")
     expires_at: Mapped[datetime] = mapped_column(comment="Not accepted any more from then on")
@@ -90,28 +83,16 @@ class ApiToken(Base):
 
 class LoginLink(Base):
     __tablename__ = "login_link"
-    __table_args__ = (
-        {
-            "schema": SCHEMA,
-            "comment": "Links that log in once, on loopback alone; the sandbox makes one.",
-        },
-    )
+    __table_args__ = (_in("Links that log in once, on loopback alone; the sandbox makes one."),)
 
-    hash: Mapped[bytes] = mapped_column(
-        LargeBinary, primary_key=True, comment="SHA-256 of the 32 random bytes in the link"
-    )
+    hash: Mapped[Hash] = mapped_column(comment="SHA-256 of the 32 random bytes in the link")
     person: Mapped[str] = mapped_column(_person(), comment="Who is logged in by it", index=True)
     expires_at: Mapped[datetime] = mapped_column(comment="Not accepted any more from then on")
 
 
 class LoginAttempt(Base):
     __tablename__ = "login_attempt"
-    __table_args__ = (
-        {
-            "schema": SCHEMA,
-            "comment": "Failed logins by name and address: after five, one try a minute.",
-        },
-    )
+    __table_args__ = (_in("Failed logins by name and address: after five, one try a minute."),)
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="The name that was given")
     address: Mapped[str] = mapped_column(
@@ -123,13 +104,11 @@ class LoginAttempt(Base):
 
 class IdempotencyKey(Base):
     __tablename__ = "idempotency_key"
-    __table_args__ = (
-        {"schema": SCHEMA, "comment": "Requests that are not done twice, with their answers; a day."},
-    )
+    __table_args__ = (_in("Requests that are not done twice, with their answers; a day."),)
 
     person: Mapped[str] = mapped_column(_person(), primary_key=True, comment="Who asked")
     key: Mapped[str] = mapped_column(primary_key=True, comment="As given by the program")
-    fingerprint: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of what was asked")
+    fingerprint: Mapped[bytes] = mapped_column(comment="SHA-256 of what was asked")
     status: Mapped[int | None] = mapped_column(comment="HTTP status of the answer")
     answer: Mapped[dict[str, Any] | None] = mapped_column(comment="The answer")
     created_at: Mapped[DefaultNow] = mapped_column(comment="First asked at", index=True)

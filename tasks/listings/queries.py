@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 
+from tasks.watches.comparing import containing
+
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
 
@@ -57,9 +59,7 @@ select c.site, c.external_id as id, c.slug, c.title, p.slug as parent, c.scraped
 
 def newest(connection: Connection, title: str | None, **filters: Any) -> list[Row]:
     """Listings that pass all filters that are not None, the newest first; ``title``: part of it."""
-    escaped = (title or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    pattern = f"%{escaped}%" if title else None
-    return connection.execute(_NEWEST, {**filters, "title": pattern}).fetchall()
+    return connection.execute(_NEWEST, {**filters, "title": containing(title)}).fetchall()
 
 
 def by_number(connection: Connection, number: str, site: str | None) -> list[Row]:

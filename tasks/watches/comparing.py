@@ -32,3 +32,9 @@ def regions(text: str) -> list[str]:
     parts = _REGIONS.split(text)
     parts += [one for part in parts if _AND.search(part) for one in _AND.split(part)]
     return [part for part in map(str.strip, parts) if part]
+
+
+def containing(part: str | None) -> str | None:
+    """A pattern of LIKE for texts that contain ``part``; None: any text."""
+    escaped = (part or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%" if part else None

@@ -103,7 +103,7 @@ def test_a_refusal_is_the_databases_with_its_hint_at_its_column(ada: Connection)
         "grammar", "grammar: 1 (as it was) or 2",
     )  # fmt: skip
     with pytest.raises(Refused) as refused, attempt(ada):
-        writes.pause(ada, "mnie", "why")
+        writes.do(ada, "pause", name="mnie", why="why", until=None)
     assert (refused.value.refusal.status, "mine" in (refused.value.refusal.hint or "")) == (404, True)
 
 
@@ -121,12 +121,12 @@ def test_a_copy_is_disabled_and_a_timing_replaces_the_earlier(ada: Connection) -
 def test_a_bulk_pause_is_resumed_exactly(ada: Connection) -> None:
     for number in range(5):
         hourly(ada, f"many-{number}")
-    writes.pause(ada, "many-0", "before")
+    writes.do(ada, "pause", name="many-0", why="before", until=None)
     chosen = ["many-1", "many-2", "many-3"]
     assert bulk.preview(ada, chosen, "pause")["changed"] == 3
     operation, number = bulk.apply(ada, chosen, "pause", {"why": "a move", "until": "2099-01-01"}, 3)
     assert number == 3
-    writes.pause(ada, "many-2", "stays")
+    writes.do(ada, "pause", name="many-2", why="stays", until=None)
     resumed = bulk.resume_operation(ada, operation)
 
     assert resumed[1] == 2
