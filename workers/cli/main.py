@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from workers.cli import shells
 from workers.cli.commands import Group
 from workers.cli.output import FAILED, fail
 
@@ -69,6 +70,7 @@ def watchkeeper() -> None:
 
 def main() -> Any:
     sys.argv[0] = "watchkeeper"
+    shells.register()
     return watchkeeper(prog_name="watchkeeper")
 
 
