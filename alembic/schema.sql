@@ -2073,7 +2073,9 @@ begin
     if new.calls < 1 then
         raise exception 'calls = % is not allowed for %', new.calls, new.upstream
             using errcode = '23514', column = 'calls',
-                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+                  hint = 'calls must be 1 or more; to stop calls disable the upstream: '
+                         || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream),
+                                   format('upstream set %s --disabled', new.upstream));
     end if;
     if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
         raise exception 'per = % has months or years, which have no fixed length', new.per
@@ -2284,31 +2286,43 @@ $$;
 -- Name: FUNCTION resume_all(); Type: COMMENT
 COMMENT ON FUNCTION public.resume_all() IS 'Undo pause_all; plans from now on, without a backlog';
 
--- Name: retry_run(text, text); Type: FUNCTION
-CREATE FUNCTION public.retry_run(run text, reason text DEFAULT NULL::text) RETURNS text
+-- Name: retry_run(text, text, boolean); Type: FUNCTION
+CREATE FUNCTION public.retry_run(run text, reason text DEFAULT NULL::text, only_failed boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
     wanted uuid;
     asked run_request;
+    items bigint;
 begin
     perform require_operator('run_request', 'insert into');
     wanted := run_named(run);
-    insert into run_request (action, run_id, note) values ('retry', wanted, reason) returning * into asked;
-    return format('Run %s is requested: %s again, with the same options.', short_id(asked.new_run_id), run_words(wanted));
+    if only_failed then
+        select count(*) into items from batch, jsonb_array_elements(batch.items) item
+         where batch.run_id = wanted and item ->> 'state' in ('failed', 'deferred', 'stopped');
+        if items = 0 then
+            raise exception '% has no item that did not succeed', run_words(wanted)
+                using errcode = '23514', hint = 'To run all of it again: '
+                      || how_to(format('SELECT retry_run(%L);', short_id(wanted)), 'schedule retry ' || short_id(wanted));
+        end if;
+    end if;
+    insert into run_request (action, run_id, note, options)
+    values ('retry', wanted, reason, case when only_failed then '{"items": "failed"}'::jsonb end) returning * into asked;
+    return format('Run %s is requested: %s again, %s, with the same options.', short_id(asked.new_run_id), run_words(wanted),
+                  case when only_failed then count_words(items, 'item') || ' that did not succeed' else 'all items' end);
 end
 $$;
 
--- Name: FUNCTION retry_run(run text, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.retry_run(run text, reason text) IS 'Run a run again with the same options; a schedule''s name stands for its last run';
+-- Name: FUNCTION retry_run(run text, reason text, only_failed boolean); Type: COMMENT
+COMMENT ON FUNCTION public.retry_run(run text, reason text, only_failed boolean) IS 'Run a run again with the same options; a schedule''s name stands for its last run; only the items that did not succeed: SELECT retry_run(''prices-nightly'', only_failed => true);';
 
--- Name: retry_run(uuid, text); Type: FUNCTION
-CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text) RETURNS text
+-- Name: retry_run(uuid, text, boolean); Type: FUNCTION
+CREATE FUNCTION public.retry_run(run uuid, reason text DEFAULT NULL::text, only_failed boolean DEFAULT false) RETURNS text
     LANGUAGE sql
-    AS $$ select retry_run(run::text, reason) $$;
+    AS $$ select retry_run(run::text, reason, only_failed) $$;
 
--- Name: FUNCTION retry_run(run uuid, reason text); Type: COMMENT
-COMMENT ON FUNCTION public.retry_run(run uuid, reason text) IS 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
+-- Name: FUNCTION retry_run(run uuid, reason text, only_failed boolean); Type: COMMENT
+COMMENT ON FUNCTION public.retry_run(run uuid, reason text, only_failed boolean) IS 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
 
 -- Name: row_difference(jsonb, jsonb); Type: FUNCTION
 CREATE FUNCTION public.row_difference(one jsonb, other jsonb) RETURNS jsonb
@@ -3648,7 +3662,8 @@ begin
     end if;
     if not kept.enabled then
         raise exception 'upstream "%" is disabled, not blocked', kept.name
-            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+            using hint = 'To enable it: ' || how_to(format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name),
+                                                    format('upstream set %s --enabled', kept.name));
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
         return format('Upstream %s is not blocked.', kept.name);
@@ -3735,7 +3750,7 @@ begin
     select * into c from change where id = change_id;
     if c.id is null then
         raise exception 'no change with id %', change_id
-            using errcode = 'P0002', hint = 'SELECT id, what, change FROM recent_changes LIMIT 20;';
+            using errcode = 'P0002', hint = how_to('SELECT id, what, change FROM recent_changes LIMIT 20;', 'schedule changes');
     end if;
     select tgrelid into target from pg_trigger
      where tgname = 'audit_updated' and tgrelid = to_regclass(format('public.%I', c.table_name));
@@ -3759,7 +3774,7 @@ begin
     end if;
     if differ is not null then
         raise exception '% "%" cannot be undone: %', c.table_name, c.name, differ
-            using errcode = 'WK412', hint = 'Make the edit by hand; recent_changes has the values of before.';
+            using errcode = 'WK412', hint = 'Make the edit by hand; the values of before: ' || how_to(format('SELECT old, new FROM recent_changes WHERE id = %s;', c.id), 'schedule changes');
     end if;
     perform set_config('app.undo_of', c.id::text, true);
     if c.action = 'insert' then
@@ -3834,7 +3849,9 @@ begin
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
             using errcode = '23514', column = 'concurrency',
-                  hint = format('concurrency must be 1 or more; to stop calls: UPDATE upstream SET enabled = false WHERE name = %L;', new.name);
+                  hint = 'concurrency must be 1 or more; to stop calls: '
+                         || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.name),
+                                   format('upstream set %s --disabled', new.name));
     end if;
     if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
        or new.spacing < interval '0' or new.spacing > interval '1 day' then
@@ -5614,12 +5631,14 @@ CREATE VIEW public.quota_status AS
     used.calls AS used,
     q.calls AS allowed,
     (round(((100.0 * (used.calls)::numeric) / (q.calls)::numeric)) || ' %'::text) AS share,
-    public.in_words(
         CASE
-            WHEN (used.calls = 0) THEN NULL::timestamp with time zone
-            WHEN (q.timezone IS NULL) THEN (used.oldest + q.per)
-            ELSE public.window_free(NULL::timestamp with time zone, q.per, q.timezone, clock_timestamp())
-        END) AS resets,
+            WHEN (used.calls > 0) THEN public.in_words(
+            CASE
+                WHEN (q.timezone IS NULL) THEN (used.oldest + q.per)
+                ELSE public.window_free(NULL::timestamp with time zone, q.per, q.timezone, clock_timestamp())
+            END)
+            ELSE NULL::text
+        END AS resets,
     waiting.batches AS waiting,
     waiting.who AS who_waits,
         CASE
@@ -7233,7 +7252,7 @@ UNION ALL
  SELECT 'blocked'::text AS kind,
     u.upstream AS subject,
     (u.upstream || ' is blocked'::text) AS title,
-    (((((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; no calls before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC; sooner: SELECT unblock('''::text) || u.upstream) || ''', ''why'');'::text) AS text,
+    ((((COALESCE(u.blocked_reason, 'no reason kept'::text) || '; no calls before '::text) || to_char((u.blocked_until AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC; sooner: '::text) || public.how_to((('SELECT unblock('''::text || u.upstream) || ''', ''why'');'::text), ('upstream unblock '::text || u.upstream))) AS text,
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
@@ -7252,7 +7271,7 @@ UNION ALL
  SELECT 'partitions'::text AS kind,
     p.table_name AS subject,
     (('table '::text || p.table_name) || ' lacks partitions'::text) AS title,
-    (p.problem || '; the schedule retention makes them: SELECT run_now(''retention'');'::text) AS text,
+    ((p.problem || '; the schedule retention makes them: '::text) || public.how_to('SELECT run_now(''retention'');'::text, 'schedule run retention'::text)) AS text,
     p.severity,
     NULL::timestamp with time zone AS since
    FROM public.partition_troubles() p(table_name, problem, severity);

@@ -127,27 +127,41 @@ $$;
 comment on function stop_run(text, text) is
     'Stop a run: waiting batches end at once, running ones at their next call; a schedule''s name stands for its last run';
 
-create or replace function retry_run(run text, reason text default null) returns text language plpgsql
+create or replace function retry_run(run text, reason text default null, only_failed boolean default false)
+returns text language plpgsql
 as $$
 declare
     wanted uuid;
     asked run_request;
+    items bigint;
 begin
     perform require_operator('run_request', 'insert into');
     wanted := run_named(run);
-    insert into run_request (action, run_id, note) values ('retry', wanted, reason) returning * into asked;
-    return format('Run %s is requested: %s again, with the same options.', short_id(asked.new_run_id), run_words(wanted));
+    if only_failed then
+        select count(*) into items from batch, jsonb_array_elements(batch.items) item
+         where batch.run_id = wanted and item ->> 'state' in ('failed', 'deferred', 'stopped');
+        if items = 0 then
+            raise exception '% has no item that did not succeed', run_words(wanted)
+                using errcode = '23514', hint = 'To run all of it again: '
+                      || how_to(format('SELECT retry_run(%L);', short_id(wanted)), 'schedule retry ' || short_id(wanted));
+        end if;
+    end if;
+    insert into run_request (action, run_id, note, options)
+    values ('retry', wanted, reason, case when only_failed then '{"items": "failed"}'::jsonb end) returning * into asked;
+    return format('Run %s is requested: %s again, %s, with the same options.', short_id(asked.new_run_id), run_words(wanted),
+                  case when only_failed then count_words(items, 'item') || ' that did not succeed' else 'all items' end);
 end
 $$;
-comment on function retry_run(text, text) is 'Run a run again with the same options; a schedule''s name stands for its last run';
+comment on function retry_run(text, text, boolean) is
+    'Run a run again with the same options; a schedule''s name stands for its last run; only the items that did not succeed: SELECT retry_run(''prices-nightly'', only_failed => true);';
 
 create or replace function stop_run(run uuid, reason text default null) returns text language sql
 as $$ select stop_run(run::text, reason) $$;
 comment on function stop_run(uuid, text) is 'Stop a run, by the id that a column holds: SELECT stop_run(id) FROM running_now;';
 
-create or replace function retry_run(run uuid, reason text default null) returns text language sql
-as $$ select retry_run(run::text, reason) $$;
-comment on function retry_run(uuid, text) is 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
+create or replace function retry_run(run uuid, reason text default null, only_failed boolean default false) returns text language sql
+as $$ select retry_run(run::text, reason, only_failed) $$;
+comment on function retry_run(uuid, text, boolean) is 'Run a run again, by the id that a column holds: SELECT retry_run(id) FROM recent_failures;';
 
 create or replace function pause_all(why text default null) returns text language plpgsql
 as $$

@@ -5,7 +5,9 @@ begin
     if new.calls < 1 then
         raise exception 'calls = % is not allowed for %', new.calls, new.upstream
             using errcode = '23514', column = 'calls',
-                  hint = format('calls must be 1 or more; to stop calls disable the upstream: UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream);
+                  hint = 'calls must be 1 or more; to stop calls disable the upstream: '
+                         || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream),
+                                   format('upstream set %s --disabled', new.upstream));
     end if;
     if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
         raise exception 'per = % has months or years, which have no fixed length', new.per

@@ -3,9 +3,9 @@ select u.name as upstream,
        case when q.timezone is null then duration_words(q.per) else 'day of ' || q.timezone end as per,
        used.calls as used, q.calls as allowed,
        round(100.0 * used.calls / q.calls) || ' %' as share,
-       in_words(case when used.calls = 0 then null
-                     when q.timezone is null then used.oldest + q.per
-                     else window_free(null, q.per, q.timezone, clock_timestamp()) end) as resets,
+       case when used.calls > 0 then
+           in_words(case when q.timezone is null then used.oldest + q.per
+                         else window_free(null, q.per, q.timezone, clock_timestamp()) end) end as resets,
        waiting.batches as waiting, waiting.who as who_waits,
        case when s.blocked_until > clock_timestamp() then s.blocked_until end as blocked_until,
        case when not u.enabled then 'disabled' || coalesce(': ' || u.note, '')

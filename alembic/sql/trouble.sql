@@ -117,7 +117,8 @@ select 'quota low', q.upstream || ' per ' || q.per, 'quota of ' || q.upstream ||
 union all
 select 'blocked', u.upstream, u.upstream || ' is blocked',
        coalesce(u.blocked_reason, 'no reason kept') || '; no calls before '
-       || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; sooner: SELECT unblock(''' || u.upstream || ''', ''why'');', 'error', null
+       || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; sooner: '
+       || how_to('SELECT unblock(''' || u.upstream || ''', ''why'');', 'upstream unblock ' || u.upstream), 'error', null
   from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2
 union all
 select 'rule wrong', r.name, 'rule ' || r.name || ' cannot be read and matches nothing',
@@ -126,7 +127,7 @@ select 'rule wrong', r.name, 'rule ' || r.name || ' cannot be read and matches n
  where r.enabled and s.error is not null
 union all
 select 'partitions', p.table_name, 'table ' || p.table_name || ' lacks partitions',
-       p.problem || '; the schedule retention makes them: SELECT run_now(''retention'');', p.severity, null
+       p.problem || '; the schedule retention makes them: ' || how_to('SELECT run_now(''retention'');', 'schedule run retention'), p.severity, null
   from partition_troubles() p;
 comment on view trouble is
     'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';

@@ -13,7 +13,8 @@ begin
     end if;
     if not kept.enabled then
         raise exception 'upstream "%" is disabled, not blocked', kept.name
-            using hint = format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name);
+            using hint = 'To enable it: ' || how_to(format('UPDATE upstream SET enabled = true WHERE name = %L;', kept.name),
+                                                    format('upstream set %s --enabled', kept.name));
     end if;
     if not exists (select from upstream_state where upstream = kept.name and blocked_until > clock_timestamp()) then
         return format('Upstream %s is not blocked.', kept.name);

@@ -32,7 +32,9 @@ begin
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
             using errcode = '23514', column = 'concurrency',
-                  hint = format('concurrency must be 1 or more; to stop calls: UPDATE upstream SET enabled = false WHERE name = %L;', new.name);
+                  hint = 'concurrency must be 1 or more; to stop calls: '
+                         || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.name),
+                                   format('upstream set %s --disabled', new.name));
     end if;
     if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
        or new.spacing < interval '0' or new.spacing > interval '1 day' then

@@ -1,4 +1,4 @@
-"""Commands that request runs: run, stop, retry, backfill; beat handles the requests."""
+"""Commands that request runs, which beat handles (run, stop, retry, backfill), and undo of edits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from beat.cli.shared import length, name_argument, parse_options, run_argument, run_id, schedules
+from beat.cli.shared import changes, name_argument, parse_options, run_argument, run_id, schedules
 from workers.cli import (
     as_json,
     command,
@@ -32,6 +32,7 @@ select * from backfill(%(name)s, %(first)s, %(last)s, %(overlap)s,
 
 REQUEST = "select r.* from request_run(%s, %s, %s::jsonb) r"
 
+RETRY = "select retry_run(%s, %s, %s) as it"
 #: Columns of the runs that a retry would repeat.
 RETRIED = ("schedule", "state", "error", "finished_at", "id")
 ONE = (
@@ -96,6 +97,7 @@ def stop(run: str, note: str | None) -> None:
 @click.option("--failed", is_flag=True, help="the last failed run of each schedule")
 @click.option("--since", default="24h", show_default=True, help="with --failed, e.g. 1h")
 @click.option("--schedule", "name", help="with --failed, of this one only", shell_complete=schedules)
+@click.option("--only-failed", is_flag=True, help="only the items that did not succeed")
 @click.option("--note", help="reason")
 @dry_run
 @yes
@@ -114,7 +116,7 @@ def retry(
         raise click.UsageError("name a run by its id or its schedule, or give --failed")
     with connect() as connection:
         if failed:
-            rows = connection.execute(FAILED_SINCE, {"since": length(since), "name": name}).fetchall()
+            rows = connection.execute(FAILED_SINCE, {"since": since, "name": name}).fetchall()
         else:
             rows = connection.execute(ONE, (run_id(connection, run or ""),)).fetchall()
         show(rows, RETRIED, empty=f"no run failed within {since}")
@@ -124,9 +126,9 @@ def retry(
         confirm(f"Run {count_words(len(rows), 'run')} again?", yes=yes)
         with connection.transaction():
             said = [
-                connection.execute(
-                    "select retry_run(%s, %s) as it", (row["id"], given["note"])
-                ).fetchone()["it"]
+                connection.execute(RETRY, (row["id"], given["note"], given["only_failed"])).fetchone()[
+                    "it"
+                ]
                 for row in rows
             ]
     for sentence in said:
@@ -160,4 +162,20 @@ def backfill(name: str, dry_run: bool, yes: bool, **given: str | None) -> None:
     say(f"requested {runs} of {name}; to see them: {typed(f'schedule runs {name}')}", err=True)
 
 
-COMMANDS = (run, stop, retry, backfill)
+@command("undo")
+@click.argument("change", type=int, shell_complete=changes)
+@dry_run
+@as_json
+def undo(change: int, dry_run: bool) -> None:
+    """Undo CHANGE (its id in `schedule changes`) by a new edit; refused where it was edited since."""
+    with connect() as connection, connection.transaction(force_rollback=dry_run):
+        made = connection.execute("select (undo_change(%s)).id", (change,)).fetchone()["id"]
+        row = connection.execute(
+            "select what, change from recent_changes where id = %s", (made,)
+        ).fetchone()
+    if is_json():
+        print_json({"undone": change, "id": None if dry_run else made, **row})
+    say(f"{'would be' if dry_run else 'is'} undone: {row['what']}: {row['change']}", err=True)
+
+
+COMMANDS = (run, stop, retry, backfill, undo)

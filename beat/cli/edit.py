@@ -12,7 +12,6 @@ from beat.cli.shared import (
     calendars,
     insert_statement,
     kinds,
-    length,
     name_argument,
     parse_options,
     queues,
@@ -202,7 +201,7 @@ def remove(wanted: tuple[str, ...], yes: bool) -> None:
 
 def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
     if for_:
-        return "clock_timestamp() + %(for)s::interval", {"for": length(for_)}
+        return "clock_timestamp() + %(for)s::interval", {"for": for_}
     return ("%(until)s::timestamptz", {"until": until}) if until else ("'infinity'", {})
 
 

@@ -7,9 +7,21 @@ from typing import Any
 
 import click
 
-from beat.cli.shared import length, name_argument, run_argument, run_id, schedules
+from beat.cli.shared import name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
-from workers.cli import as_json, command, connect, is_json, say, show, typed
+from workers.cli import (
+    MAX_ROWS,
+    Cut,
+    as_json,
+    at_most,
+    command,
+    connect,
+    is_json,
+    newest,
+    say,
+    show,
+    typed,
+)
 from workers.text.words import count_words, duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
@@ -17,8 +29,12 @@ STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reas
 STATUS_DROP = ("note", "summary", "result", "pause_reason", "last_run")
 RUNS = ("ago", "name", "trigger", "state", "took", "summary", "id")
 RUNS_DROP = ("trigger", "took", "summary")
-CHANGES = ("changed_at", "changed_by", "program", "what", "change")
-CHANGES_DROP = ("program", "changed_by")
+CHANGES = ("id", "ago", "changed_at", "changed_by", "program", "what", "change")
+CHANGES_DROP = ("changed_at", "program", "changed_by")
+CHANGES_OF = """
+select *, ago_words(changed_at) as ago from recent_changes
+ where %(name)s::text is null or schedule = %(name)s limit %(count)s
+"""
 AHEAD = ("local", "due_at", "ahead")
 
 RUNS_OF = """
@@ -38,16 +54,20 @@ select schedule as name, count(*) as runs,
    and created_at >= %(since)s and run_is_idle(r) and (%(name)s::text is null or schedule = %(name)s)
  group by 1 order by 2 desc
 """
-#: What `show` lists of a schedule: the statement and the columns of each table.
+#: What `show` lists of a schedule: the statement, the columns, how many, and the command that has all.
 DETAILS = {
-    "next_runs": ("select * from next_runs(%s, 5)", AHEAD),
+    "next_runs": ("select * from next_runs(%s, %s)", AHEAD, 5, "schedule next"),
     "recent_runs": (
-        "select * from every_run where name = %s limit 10",
+        "select * from every_run where name = %s limit %s",
         ("ago", "trigger", "state", "took", "summary", "id"),
+        10,
+        "schedule runs",
     ),
     "recent_changes": (
-        "select * from recent_changes where schedule = %s limit 5",
-        ("changed_at", "changed_by", "program", "change"),
+        "select * from recent_changes where schedule = %s limit %s",
+        ("id", "changed_at", "changed_by", "program", "change"),
+        5,
+        "schedule changes",
     ),
 }
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -92,11 +112,12 @@ def show_(name: str) -> None:
     with connect() as connection:
         row = connection.execute("select (schedule_named(%s)).*", (name,)).fetchone()
         more = {
-            key: connection.execute(statement, (name,)).fetchall()
-            for key, (statement, _) in DETAILS.items()
+            key: connection.execute(statement, (name, most + 1)).fetchall()
+            for key, (statement, _, most, _) in DETAILS.items()
         }
     if is_json():
-        show([{**row, **more}], ())
+        lists = {key: rows[: DETAILS[key][2]] for key, rows in more.items()}
+        show([{**row, **lists}], ())
         return
     settings = [
         {"setting": k, "value": duration_words(v) if isinstance(v, timedelta) else v}
@@ -104,23 +125,28 @@ def show_(name: str) -> None:
         if v is not None
     ]
     show(settings, ("setting", "value"), lines=9)
-    for key, (_, columns) in DETAILS.items():
+    for key, (_, columns, most, all_by) in DETAILS.items():
         say()
-        show(more[key], columns, empty=EMPTY[key], drop=("trigger", "program", "took"))
+        which = "next" if key == "next_runs" else "newest"
+        cut = Cut(most, f"the {which} {most}; more: {typed(all_by)} {name}")
+        show(more[key], columns, empty=EMPTY[key], drop=("trigger", "program", "took"), cut=cut)
 
 
 @command("next")
 @name_argument
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True)
+@at_most(5)
 @as_json
 def next_(name: str, count: int) -> None:
     """The next runs: local time, UTC, and time left."""
     with connect() as connection:
-        rows = connection.execute("select * from next_runs(%s, %s)", (name, count)).fetchall()
+        rows = connection.execute("select * from next_runs(%s, %s)", (name, count + 1)).fetchall()
         row = connection.execute(
             "select state, next_run from schedule_detail where name = %s", (name,)
         ).fetchone()
-    show(rows, AHEAD, empty=f"{name} is {row['state']}; next run: {row['next_run']}")
+    show(
+        rows, AHEAD, empty=f"{name} is {row['state']}; next run: {row['next_run']}",
+        cut=Cut(count, f"the next {count}; later ones: -n {min(count * 5, MAX_ROWS)}"),
+    )  # fmt: skip
 
 
 @command("runs")
@@ -128,24 +154,24 @@ def next_(name: str, count: int) -> None:
 @click.option("--failed", is_flag=True, help="only failed and partial ones")
 @click.option("--since", help="e.g. 24h")
 @click.option("--all", "everything", is_flag=True, help="also upkeep that found nothing to do")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@at_most(20)
 @as_json
 def runs(name: str | None, failed: bool, since: str | None, everything: bool, count: int) -> None:
     """Runs, newest first; upkeep that found nothing to do is counted."""
     given: dict[str, Any] = {"name": name, "failed": failed, "all": everything or failed}
-    given |= {"since": length(since) if since else None, "count": count + 1}
+    given |= {"since": since, "count": count + 1}
     with connect() as connection:
         rows = connection.execute(RUNS_OF, given).fetchall()
         if not rows and name:
             _require_known(connection, name)
-        more, rows = len(rows) > count, rows[:count]
         idle = []
         if rows and not given["all"] and not is_json():
-            oldest = {"since": rows[-1]["created_at"], "name": name}
+            oldest = {"since": rows[:count][-1]["created_at"], "name": name}
             idle = connection.execute(IDLE, oldest).fetchall()
-    show(rows, RUNS, drop=RUNS_DROP, empty=_no_runs(name, failed, since))
-    if more:
-        say(f"the newest {count}; older ones: -n {count * 5}, or --since 24h", err=True)
+    show(
+        rows, RUNS, drop=RUNS_DROP, empty=_no_runs(name, failed, since),
+        cut=newest(count, other="" if since else ", or --since 24h"),
+    )  # fmt: skip
     if idle:
         folded = "; ".join(f"{row['runs']} {TIMES} {row['name']}, {row['found']}" for row in idle)
         say(f"{folded} (--all shows them)", err=True)
@@ -170,21 +196,18 @@ def _no_runs(name: str | None, failed: bool, since: str | None) -> str:
 
 @command("changes")
 @click.argument("name", required=False, shell_complete=schedules)
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=50, show_default=True)
+@at_most(50)
 @as_json
 def changes(name: str | None, count: int) -> None:
     """Who changed what, with which program."""
     with connect() as connection:
         rows = connection.execute(
-            "select * from recent_changes where %(name)s::text is null or schedule = %(name)s"
-            " limit %(count)s",
+            CHANGES_OF,
             {"name": name, "count": count + 1},
         ).fetchall()
         if not rows and name:
             connection.execute("select schedule_named(%s)", (name,))
-    show(rows[:count], CHANGES, drop=CHANGES_DROP, empty="no change yet")
-    if len(rows) > count:
-        say(f"the newest {count}; older ones: -n {count * 5}", err=True)
+    show(rows, CHANGES, drop=CHANGES_DROP, empty="no change yet", cut=newest(count))
 
 
 @command("watch")

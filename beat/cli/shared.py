@@ -29,6 +29,11 @@ runs = completion.of(
     " from (select id, coalesce(schedule, task) as name, state, created_at from run"
     " order by created_at desc limit 50) r",
 )
+#: Completion of edits by their ids.
+changes = completion.of(
+    "change",
+    "select id::text, cut_words(what || ', ' || change, 60) from recent_changes limit 50",
+)
 kinds = completion.of(
     "kind",
     "select name, split_part(description, '. ', 1) from task_kind"
@@ -91,12 +96,6 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             found[key] = value
     return found
-
-
-def length(text: str) -> str:
-    """2h, 30m, 45s, 1d as Postgres reads them; anything else unchanged."""
-    units = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    return f"{text[:-1]} {units[text[-1]]}" if text[-1:] in units and text[:-1].isdigit() else text
 
 
 def time_of_day(text: str) -> str:

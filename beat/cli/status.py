@@ -6,12 +6,15 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from workers.cli import FAILED, as_json, command, connect, fail, is_json, plain, typed
+from workers.cli import FAILED, Cut, as_json, command, connect, fail, is_json, plain, typed
 from workers.cli.output import print_json, say, show, table, terminal_width
 from workers.text.words import count_words
 
 #: Lines of the screen.
 MAX_LINES = 50
+
+#: Running ones that are shown; one more is read.
+MAX_RUNNING = 200
 
 Rows = list[dict[str, Any]]
 
@@ -47,7 +50,7 @@ SECTIONS = {
         ("severity", "title", "text"), 8, "trouble", "troubles", "doctor",
     ),
     "running": Section(
-        "select * from running_now limit 200",
+        "select * from running_now limit 201",
         ("schedule", "items", "failed", "elapsed", "time_left", "waiting_for", "started_by", "id"), 4,
         "run", "runs", "schedule watch", ("started_by", "time_left", "failed"),
     ),
@@ -60,7 +63,7 @@ SECTIONS = {
         "select * from quota_status"
         " order by used::float8 / nullif(allowed, 0) desc nulls last, upstream",
         ("upstream", "per", "used", "allowed", "share", "resets", "waiting", "blocked_because"), 4,
-        "quota", "quotas", "schedule status --json", ("resets", "share", "blocked_because"),
+        "quota", "quotas", "upstream list", ("resets", "share", "blocked_because"),
     ),
     "health": Section(
         "select * from health order by state = 'ok', role, name",
@@ -76,17 +79,17 @@ def status() -> None:
     with connect() as connection:
         found = {key: connection.execute(one.statement).fetchall() for key, one in SECTIONS.items()}
     if is_json():
-        print_json(
-            {k: [{c: plain(v) for c, v in row.items()} for row in rows] for k, rows in found.items()}
-        )
+        found["running"] = found["running"][:MAX_RUNNING]
+        print_json({key: [_plain(row) for row in rows] for key, rows in found.items()})
     elif sys.stdout.isatty():
         for line in screen(found, terminal_width()):
             say(line)
     else:
+        rest = f"the first {MAX_RUNNING} runs; all: {typed('schedule watch')}"
         for number, (key, section) in enumerate(SECTIONS.items()):
             if number:
                 say()
-            show(found[key], section.columns)
+            show(found[key], section.columns, cut=Cut(MAX_RUNNING, rest) if key == "running" else None)
     errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
     if errors:
         fail("; ".join(errors[:3]) + (f"; {len(errors) - 3} more" if len(errors) > 3 else ""),
@@ -115,9 +118,9 @@ def screen(found: dict[str, Rows], width: int) -> list[str]:
         lines += table(rows[: shown[key]], section.columns, width, drop=section.drop, lines=1)
         hidden = len(rows) - shown[key]
         if hidden:
-            lines.append(
-                f"… {count_words(hidden, section.one, section.several)} more: {typed(section.all_by)}"
-            )
+            than = "more than " if key == "running" and len(rows) > MAX_RUNNING else ""
+            words = count_words(hidden, section.one, section.several)
+            lines.append(f"… {than}{words} more: {typed(section.all_by)}")
     if not found["trouble"]:
         lines = ["no trouble", "", *lines]
     return lines

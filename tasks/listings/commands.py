@@ -35,7 +35,7 @@ def listings() -> None:
 
 
 @listings.command("list")
-@click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@cli.at_most(20)
 @a_site
 @click.option("--category", help="slug of a category", shell_complete=categories)
 @click.option(
@@ -46,18 +46,17 @@ def listings() -> None:
 @click.option("--title", help="part of the title")
 @click.option("--max-price", type=click.FloatRange(0))
 @cli.as_json
-def list_(**filters: Any) -> None:
+def list_(count: int, **filters: Any) -> None:
     """Ads, the newest first."""
     from tasks.listings import queries
 
     with cli.connect() as connection:
-        rows = queries.newest(connection, **filters)
+        rows = queries.newest(connection, count=count + 1, **filters)
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
-    asked = [f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value]
-    wanted = ", ".join(one for one in asked if not one.startswith("count "))
+    wanted = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value)
     which = f"with {wanted}" if wanted else "yet"
     nothing = f"no ad {which}; what is scraped: {cli.typed('listings categories')}"
-    cli.show(rows, columns, empty=nothing)
+    cli.show(rows, columns, empty=nothing, cut=cli.newest(count))
 
 
 @listings.command("show")
@@ -213,7 +212,8 @@ def _show_page(page: Page, size: int) -> None:
         "external_id", "title", "listing_type", "price", "currency", "status", "condition", "ships_to",
         "seller", "seller_reputation", "listed_at",
     )  # fmt: skip
-    cli.show(rows if cli.is_json() else rows[:MAX_SHOWN], columns)
+    cut = None if cli.is_json() else cli.Cut(MAX_SHOWN, f"the first {MAX_SHOWN}; all: --json")
+    cli.show(rows, columns, cut=cut)
     never = [name for name in columns if rows and all(row[name] is None for row in rows)]
     cli.say(
         f"{count_words(len(rows), 'ad')} read, {page.unreadable} not readable,"

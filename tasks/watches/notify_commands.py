@@ -108,19 +108,17 @@ def preview(notice: int) -> None:
 
 
 @notify.command("outbox")
-@click.option("-n", "number", default=20, type=click.IntRange(1, 10_000), help="how many")
+@cli.at_most(20)
 @cli.as_json
-def outbox(number: int) -> None:
+def outbox(count: int) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import queries
 
     with cli.connect() as connection:
-        found = queries.notices(connection, number)
+        found = queries.notices(connection, count + 1)
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
     nothing = f"no notice yet; where notices go: {cli.typed('notify channels')}"
-    cli.show(found, columns, empty=nothing)
-    if len(found) == number:
-        cli.say(f"the newest {number}; older ones: -n {number * 5}", err=True)
+    cli.show(found, columns, empty=nothing, cut=cli.newest(count))
 
 
 @notify.command("resend")

@@ -26,6 +26,8 @@ ALLOWED = {
     "schedule set hourly --every 2h --dry-run": BASE,
     "schedule backfill hourly --from 2026-01-01 --to 2026-01-02 --dry-run": BASE,
     "schedule export": BASE | {"yaml", "_yaml"},
+    "upstream unblock head_fi": BASE,
+    "upstream list": BASE,
     "prices watchlist": BASE,
     "prices quotes": BASE,
     "prices health": BASE,

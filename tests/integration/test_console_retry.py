@@ -1,14 +1,16 @@
-"""Retry of what did not succeed in a run, asked for at the console and done by beat and a worker."""
+"""Retry of what did not succeed in a run, asked for at each surface and done by beat and a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.beat import Drive
 from tests.support.console import Console
+from tests.support.screens import typed
 
 OPTIONS = {"items": 7, "broken": ["i2", "i5"]}
 
@@ -58,8 +60,33 @@ def test_the_api_retries_all_or_those_that_failed(
     api = console.api()
     for body, total in (({"only_failed": True}, 2), ({}, 7)):
         asked = api.post(f"/runs/{failed}/retry", json=body).json()
-        drive.work()
-        for seq in range(3):
-            work(asked["run_id"], seq)
-        row = connection.execute("select total from run where id = %s", (asked["run_id"],)).fetchone()
-        assert row["total"] == total
+        assert total_of(asked["run_id"], drive, work, connection) == total
+
+
+def test_sql_and_the_command_retry_those_that_failed(
+    drive: Drive, failed: Any, work: Callable[..., Any], connection: Any
+) -> None:
+    connection.execute("update run set options = '{\"items\": 7}' where id = %s", (failed,))
+    said = connection.execute(
+        "select retry_run(%s::uuid, only_failed => true) as it", (failed,)
+    ).fetchone()["it"]
+    assert "of mine again, 2 items that did not succeed" in said
+    last = "select new_run_id as id from run_request order by id desc limit 1"
+    first = connection.execute(last).fetchone()["id"]
+    assert total_of(first, drive, work, connection) == 2
+
+    typed(f"watchkeeper schedule retry {str(failed)[:8]} --only-failed --yes", None)
+    second = connection.execute(last).fetchone()["id"]
+    assert total_of(second, drive, work, connection) == 2
+    # Those of the first are done now; nothing is left that failed.
+    with pytest.raises(psycopg.errors.CheckViolation, match="has no item that did not succeed"):
+        connection.execute("select retry_run(%s, only_failed => true)", (str(first),))
+
+
+def total_of(run: Any, drive: Drive, work: Callable[..., Any], connection: Any) -> int:
+    """How many items a requested run did."""
+    drive.work()
+    for seq in range(3):
+        work(run, seq)
+    found: int = connection.execute("select total from run where id = %s", (run,)).fetchone()["total"]
+    return found

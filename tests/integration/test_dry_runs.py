@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 FILE = "new:\n  task: tests.noop\n  every: 2 hours\n"
 
-#: Arguments with which each of them would change something; RUN is the id of a failed run.
+#: Arguments with which each of them would change something; RUN is the id of a failed run, EDIT of a change.
 ARGUMENTS: dict[str, list[list[str]]] = {
     "schedule add": [["other", "--task", "tests.noop", "--every", "1 hour"]],
     "schedule set": [["failed", "--every", "3 hours", "--note", "slower"], ["failed", "--disabled"]],
@@ -23,6 +23,10 @@ ARGUMENTS: dict[str, list[list[str]]] = {
         ["failed", "--from", "2026-01-01T00:00Z", "--to", "2026-01-01T05:59Z"],
         ["failed", "--from", "2026-01-01T00:00Z", "--to", "2026-01-01T05:59Z", "--yes"],
     ],
+    "schedule undo": [["EDIT"]],
+    "upstream limit": [["head_fi", "--calls", "5", "--per", "1 minute"]],
+    "upstream set": [["head_fi", "--disabled", "--note", "why"]],
+    "upstream unblock": [["head_fi", "--note", "why"]],
     "schedule apply": [["-"], ["-", "--yes"], ["-", "--prune", "--yes"]],
 }
 
@@ -89,11 +93,13 @@ def test_a_dry_run_changes_nothing_and_the_same_without_it_does(
     drive.work()
     drive.end("failed", "failed", error="nothing works")
     drive.work()
-    run_id = str(drive.runs("failed")[0]["id"])
+    drive.sql.execute("update upstream_state set blocked_until = now() + interval '1 day'")
+    edit = drive.all("select id from change order by id desc limit 1")[0]["id"]
+    stands_for = {"RUN": str(drive.runs("failed")[0]["id"]), "EDIT": str(edit)}
     first, *rest = path.split()
     runner = CliRunner()
     for arguments in ARGUMENTS[aliases()[path]]:
-        given = [run_id if one == "RUN" else one for one in arguments]
+        given = [stands_for.get(one, one) for one in arguments]
         before = snapshot(drive.sql, drive.redis)
 
         done = runner.invoke(roots()[first], [*rest, *given, "--dry-run"], input=FILE)

@@ -410,7 +410,7 @@ class TestHere:
 
 
 def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connection: Any) -> None:
-    from beat.cli.inspect import CHANGES, DETAILS, RUNS, STATUS
+    from beat.cli.inspect import CHANGES, CHANGES_OF, DETAILS, RUNS, STATUS
     from beat.cli.status import LIST, SECTIONS
 
     connection.execute(
@@ -419,10 +419,12 @@ def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connec
     shown = [
         *((one.statement, one.columns) for one in SECTIONS.values()),
         (LIST, STATUS),
-        *DETAILS.values(),
+        *((statement, columns) for statement, columns, _, _ in DETAILS.values()),
         ("select * from every_run", RUNS),
-        ("select * from recent_changes", CHANGES),
+        (CHANGES_OF, CHANGES),
     ]
     for statement, columns in shown:
-        found = connection.execute(statement, ["x"] * statement.count("%s") or None)
+        found = connection.execute(
+            statement, ["x", 1][: statement.count("%s")] or {"name": "x", "count": 1}
+        )
         assert set(columns) <= {column.name for column in found.description}, statement

@@ -61,7 +61,7 @@ delete from change;
 insert into change (id, table_name, key, name, action, old, new, changed_at, changed_by, program) overriding system value values
  (1, 'schedule', '{"name": "discovery"}', 'discovery', 'update', '{"every": "04:00:00"}', '{"every": "06:00:00"}', '2026-01-10 08:00Z', 'ada', 'psql'),
  (2, 'schedule', '{"name": "listing-scrape"}', 'listing-scrape', 'update', '{"paused_until": null}', '{"paused_until": "2026-01-15T14:00:00+00:00"}', '2026-01-15 10:05Z', 'grace', 'watchkeeper'),
- (3, 'quota', '{"upstream": "alpha_vantage", "per": "1 day"}', 'alpha_vantage 1 day', 'update', '{"calls": 25}', '{"calls": 500}', '2026-01-15 11:00Z', 'ada', 'console');
+ (3, 'quota', '{"upstream": "alpha_vantage", "per": "1 day"}', 'alpha_vantage 1 day', 'update', '{"calls": 500}', '{"calls": 25}', '2026-01-15 11:00Z', 'ada', 'console');
 
 insert into channel (name, kind, target, upstream, enabled, created_at, note) values
  ('phone', 'webhook', 'https://push.example.org/x', 'discord', true, '2026-01-01Z', 'on call'),

@@ -271,6 +271,7 @@ HOOKS = {
     "get_col_spec", "init_loader", "setup_schedule", "on_failure", "_maybe_scale", "start_tls", "get_extra_info",
     "connect_tcp", "format_commands", "convert", "shell_complete", "on_broken_pipe", "compute_etag",
     "initialize", "handle_RCPT", "handle_DATA", "run_sql", "with_client",
+    "get_completion_args",
 }  # fmt: skip
 
 

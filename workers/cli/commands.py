@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 
 from workers.cli.database import readable_errors
-from workers.cli.output import JSON, QUIET
+from workers.cli.output import JSON, MAX_ROWS, QUIET
 
+F = TypeVar("F", bound=Callable[..., Any])
 #: Options that show a command's help, whatever program it is called from.
 HELP = ["-h", "--help"]
 
 dry_run = click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
+
+
+def at_most(default: int) -> Callable[[F], F]:
+    """The option `-n` of a list; `newest` says what it cuts."""
+    return click.option(
+        "-n", "count", type=click.IntRange(1, MAX_ROWS), default=default, show_default=True,
+        help="rows at most",
+    )  # fmt: skip
+
+
 yes = click.option("--yes", "-y", is_flag=True, help="do not ask")
 
 

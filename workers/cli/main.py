@@ -15,6 +15,7 @@ from workers.cli.output import FAILED, fail
 #: Name → where its command is, and what it is for: help needs no import.
 COMMANDS = {
     "schedule": ("beat.cli.commands:schedule", "List, change, pause and run schedules."),
+    "upstream": ("workers.cli.limits:upstream", "Limits of other servers: used, waiting, blocked."),
     "doctor": ("workers.doctor:doctor", "Check the installation; exit 1 on errors."),
     "prices": ("tasks.prices.commands:prices", "Stock prices: followed, missing, latest."),
     "listings": ("tasks.listings.commands:listings", "Classified ads that the scrapes found."),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import click
@@ -21,7 +21,9 @@ from workers.text.words import duration_words, time_words
 DONE, FAILED, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 #: What a command's options leave in its context.
 QUIET, JSON = "watchkeeper.quiet", "watchkeeper.json"
-#: Columns that hold ids: a table shows the shortest prefix that tells them apart.
+#: Most rows that `-n` may ask for.
+MAX_ROWS = 100_000
+#: Columns that hold ids: a table shows the shortest prefix that tells them apart, and numbers whole.
 IDS = frozenset({"id", "run", "run_id"})
 #: How a cell begins → its colour.
 COLOURS = {
@@ -44,6 +46,19 @@ def is_quiet() -> bool:
 def is_json() -> bool:
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(JSON))
+
+
+class Cut(NamedTuple):
+    """A list shows so many rows; ``rest`` says how to see what is beyond them."""
+
+    most: int
+    rest: str
+
+
+def newest(number: int, *, other: str = "") -> Cut:
+    """The cut of a list with `-n`, the newest first."""
+    more = f"-n {min(number * 5, MAX_ROWS)}" if number < MAX_ROWS else "by SQL"
+    return Cut(number, f"the newest {number:,}; older ones: {more}{other}")
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
@@ -89,7 +104,10 @@ def plain(value: Any) -> Any:
 
 
 def print_json(found: Any) -> None:
-    click.echo(json.dumps(found, default=lambda value: value if value != plain(value) else str(value)))
+    def shown(value: Any) -> Any:
+        return str(value) if (simple := plain(value)) is value else simple
+
+    click.echo(json.dumps(found, default=shown))
 
 
 def tell(sentence: str, **found: Any) -> None:
@@ -106,12 +124,17 @@ def show(
     drop: Sequence[str] = (),
     lines: int = 3,
     empty: str | None = None,
+    cut: Cut | None = None,
 ) -> None:
     """Print rows: a table on a terminal, tab-separated lines in a pipe, or JSON.
 
     ``drop``: columns that a narrow terminal goes without, in this order; ``lines``: at most so many
-    a cell; ``empty``: said when there are no rows.
+    a cell; ``empty``: said when there are no rows; ``cut``: of a list that has more rows than it shows.
     """
+    if cut and len(rows) > cut.most:
+        show(rows[: cut.most], columns, drop=drop, lines=lines)
+        say(cut.rest, err=True)
+        return
     if is_json():
         click.echo(json.dumps([{k: plain(v) for k, v in row.items()} for row in rows], default=str))
         return
@@ -141,9 +164,9 @@ def table(
 ) -> list[str]:
     texts = [{c: " ".join(cell(row[c]).split()) for c in columns} for row in rows]
     for column in IDS.intersection(columns):
-        short = tables.short_ids([text[column] for text in texts])
+        short = tables.short_ids([text[column] for text in texts if not text[column].isdigit()])
         for text in texts:
-            text[column] = short[text[column]]
+            text[column] = short.get(text[column], text[column])
     made = tables.plan(texts, columns, width, drop)
     right = frozenset(
         c for c in columns if all(isinstance(row[c], (int, Decimal, float)) for row in rows)

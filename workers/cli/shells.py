@@ -72,8 +72,8 @@ function %(complete_func)s
     set -l program (string replace -r '^~(?=/)' $HOME (commandline -opc)[1])
     # What stands before the value in --option=value belongs to each candidate.
     set -l before (string match -r -- '^--[^=]*=' $token)
-    for completion in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp | string collect) \
-COMP_CWORD=$token $program)
+    for completion in (env %(complete_var)s=fish_complete \
+COMP_WORDS=(commandline -cp | string collect) COMP_CWORD=$token $program)
         set -l found (string split --max 1 , -- $completion)
         # Fish lists no files of `~` when it stands in a variable.
         set -l path (string replace -r '^~(?=/)' $HOME -- $found[2])
