@@ -35,8 +35,16 @@ insert into schedule (name, task, every) values ('discovery', 'tasks.discovery.d
        ('listings-demo', 'tasks.listings.scrape', '20 minutes'), ('send-notices', 'tasks.watches.send', '1 hour');
 """
 
-#: Commands that ask running workers or servers of others, or look until Ctrl-C; their tests start what they need.
-ELSEWHERE = (" inspect ", " control ", "schedule watch", " notify test")
+#: Commands that ask running workers or servers of others, look until Ctrl-C, or name a row that is not here;
+#: their tests start what they need.
+ELSEWHERE = (
+    " inspect ",
+    " control ",
+    "schedule watch",
+    " notify test",
+    "schedule undo",
+    "schedule retry",
+)
 
 
 @pytest.mark.parametrize("page", TABLES)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from workers.cli.main import COMMANDS
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,14 @@ def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", TEXT)
 def test_no_page_names_an_acceptance_case(page: str) -> None:
     assert re.findall(r"\b(?:PA|ST|AU|WA|DE)-\d{3}\b", TEXT[page]) == []
+
+
+@pytest.mark.parametrize("page", [page for page in TEXT if not page.startswith("docs/reference/")])
+def test_pages_show_our_commands_in_their_short_form(page: str) -> None:
+    long = re.findall(rf"celery -A workers\.app (?:{'|'.join(COMMANDS)})\b.*", TEXT[page])
+
+    # README says once that there is a long form.
+    assert long == [] or (page == "README.md" and len(long) == 1)
 
 
 def test_every_page_is_in_the_menu() -> None:

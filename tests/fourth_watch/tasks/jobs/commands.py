@@ -1,4 +1,4 @@
-"""`celery -A workers.app watch jobs …`: postings and the companies that are left out."""
+"""`watchkeeper watch jobs …`: postings and the companies that are left out."""
 
 from __future__ import annotations
 
