@@ -30,9 +30,8 @@ _lines = logging.getLogger(__name__)
 
 #: How long a worker tries to write ends when Postgres is away (seconds).
 MAX_WRITING = 120.0
-#: Calls that end less than so long after the one before are written together (seconds).
-QUICK = 0.05
-#: How long an end waits for others (seconds), and how many are written together.
+#: How long an end waits for others when it comes so soon after the one before (seconds), and how many
+#: are written together.
 MAX_DELAY, MAX_TOGETHER = 0.1, 32
 
 _UNREACHABLE = (OperationalError, InterfaceError)
@@ -58,7 +57,7 @@ class _Writer:
 
     def add(self, end: End) -> None:
         now = time.monotonic()
-        is_quick, self._last = now - self._last < QUICK, now
+        is_quick, self._last = now - self._last < MAX_DELAY, now
         if not is_quick or shutdown.requested():
             write_all([end])
             return
