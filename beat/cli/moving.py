@@ -53,7 +53,7 @@ def import_(
     from psycopg.rows import namedtuple_row
 
     from beat.entries.conversion import Place
-    from beat.moving import overdue, plan
+    from beat.moving import moves, overdue
     from workers import logs
     from workers.plain import applications
 
@@ -64,7 +64,7 @@ def import_(
     with connect() as connection:
         connection.row_factory = namedtuple_row
         with connection.transaction(force_rollback=True):
-            moved = plan.write(connection, source, found, place, differing=differing)
+            moved = moves.write(connection, source, found, place, differing=differing)
         if is_json():
             print_json([_plain(one) for one in moved])
         for one in () if is_json() else moved:
@@ -75,7 +75,7 @@ def import_(
             return
         confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
         with connection.transaction():
-            done = plan.write(connection, source, found, place, differing=differing)
+            done = moves.write(connection, source, found, place, differing=differing)
         written = [one for one in done if not one.refused]
         say(f"{len(written)} written", err=True)
         if not overdue.wait_for_plan(connection, written, PATIENCE):

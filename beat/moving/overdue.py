@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from beat.moving.plan import Moved
+from beat.moving.moves import Moved
 from workers.db import Driver, execute
 
 UNPLANNED = """

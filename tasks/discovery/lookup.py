@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from tasks.discovery import store, token_profiles, token_sightings, tokens
-from tasks.discovery.addresses import normalise
+from tasks.discovery import token_profiles, token_sightings, token_store, tokens
 from tasks.discovery.pairs import Pair
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.sources.dexscreener import Orders
-from tasks.discovery.store import Found
+from tasks.discovery.token_addresses import normalise
+from tasks.discovery.token_store import Found
 from workers.db import is_passing
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.execution import Item, Work
@@ -57,7 +57,7 @@ def _look_at(work: Work[Any], group: list[Item], now: datetime) -> None:
     if pairs is None:
         _ask_for_fewer(work, group, (len(group) + 1) // 2)
     else:
-        _keep(work, [store.judge(item, pairs, work.options, now) for item in group], now)
+        _keep(work, [token_store.judge(item, pairs, work.options, now) for item in group], now)
 
 
 def _fetch(client: UpstreamClient, group: list[Item]) -> dict[str, list[Pair]] | None:
@@ -78,7 +78,7 @@ def _ask_for_fewer(work: Work[Any], group: list[Item], size: int) -> None:
 
 def _fail(work: Work[Any], group: list[Item], error: UpstreamError, now: datetime) -> None:
     with work.failing(*group, error=str(error)) as connection:
-        _store(work, connection, [store.failed(item, error) for item in group], now)
+        _store(work, connection, [token_store.failed(item, error) for item in group], now)
 
 
 def _keep(work: Work[Any], found: list[Found], now: datetime) -> None:
@@ -109,7 +109,7 @@ def _finish(work: Work[Any], found: list[Found], now: datetime) -> None:
 
 def _store(work: Work[Any], connection: Connection, found: list[Found], now: datetime) -> None:
     options = work.options
-    counts = store.store(connection, work.run_id, found, options.max_tokens, now, work.due_at)
+    counts = token_store.store(connection, work.run_id, found, options.max_tokens, now, work.due_at)
     work.count(found=len(found), **counts)
     if options.profile_immediately:
         token_profiles.ask(

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair
+from tasks.discovery.token_addresses import normalise
 
 
 class Limits(Protocol):

@@ -16,7 +16,7 @@ from pydantic import Field
 from tasks.prices import outcomes
 from tasks.prices.bars import Bar
 from tasks.prices.sources import alpha_vantage, replay, stooq
-from tasks.prices.sources.refusals import NoBars, NotCovered, PremiumOnly
+from tasks.prices.sources.source_errors import NoBars, NotCovered, PremiumOnly
 from tasks.prices.values import Price
 from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution import Item, Work, count_words

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tasks.prices import bars, fetching, outcomes, spans
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
-from tasks.prices.sources.refusals import NoBars
+from tasks.prices.sources.source_errors import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
 from tasks.prices.trading_sessions import Calendar

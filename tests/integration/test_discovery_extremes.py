@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.discovery import early, profile, store
+from tasks.discovery import early, profile, token_store
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.early import Reach
 from tasks.discovery.sources import dexscreener, geckoterminal
@@ -76,9 +76,9 @@ def test_what_is_read_of_damaged_pairs_can_be_stored() -> None:
         with suppress(UpstreamError):
             answer = Response("dexscreener", 200, "", {}, mutated(whole, chance)).json()
             pairs = dexscreener.group(dexscreener.parse_pairs(answer))
-            found = [store.judge(item, pairs, DiscoverOptions(), NOW) for item in items]
+            found = [token_store.judge(item, pairs, DiscoverOptions(), NOW) for item in items]
             with transaction() as connection:
-                store.store(connection, uuid.uuid4(), found, 1, NOW)
+                token_store.store(connection, uuid.uuid4(), found, 1, NOW)
             read += 1
     assert read > 0
 

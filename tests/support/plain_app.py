@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from tests.support.kinds import app
 from workers.db import transaction
-from workers.plain.client import with_client
+from workers.plain.upstream_client import with_client
 from workers.upstreams import UpstreamClient
 
 app.conf.result_backend = os.environ.get("WATCHKEEPER_X_BACKEND")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.prices.sources import alpha_vantage
-from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
+from tasks.prices.sources.source_errors import PremiumOnly, SettingRefused
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.upstreams.responses import Response
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.pairs import Pair, best
+from tasks.discovery.token_addresses import is_name, normalise
 from tasks.discovery.token_filters import rejection
-from tasks.discovery.values import number
+from tasks.discovery.token_values import number
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -20,7 +20,7 @@ from tasks.prices.fetching import Failure, SourceOptions, verdict
 from tasks.prices.history import HistoryOptions
 from tasks.prices.refresh import RefreshOptions
 from tasks.prices.sources import replay
-from tasks.prices.sources.refusals import NotCovered
+from tasks.prices.sources.source_errors import NotCovered
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import NOWHERE, WRITTEN, check, market_of
 from tasks.prices.values import Price

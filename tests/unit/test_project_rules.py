@@ -301,11 +301,10 @@ def test_no_function_is_called_by_tests_alone() -> None:
     } - HOOKS == set()
 
 
-#: Modules that each domain has, or each room of the console; one is always named with its package.
+#: Modules that each watch's folder has; one is always named with its domain.
 PER_DOMAIN = {"commands", "matching", "pages", "queries", "watch"}
-PER_ROOM = {"changes", "runs", "schedules", "tables"}
-#: The same thing in two packages: addresses of tokens and of channels, values of two kinds of sources, …
-ALIKE = {"addresses", "client", "heartbeats", "plan", "refusals", "store", "values"}
+#: A page of the console, and the endpoints beside it.
+PER_ROOM = {"runs", "schedules"}
 
 
 @pytest.mark.parametrize("package", ["workers", "beat", "tasks", "console"])
@@ -313,7 +312,7 @@ def test_no_module_has_a_name_that_means_two_things(package: str) -> None:
     names = [path.stem for path in (ROOT / package).rglob("*.py") if not path.stem.startswith("__")]
 
     twice = {name for name in names if names.count(name) > 1}
-    assert twice <= PER_DOMAIN | PER_ROOM | ALIKE
+    assert twice <= {"tasks": PER_DOMAIN, "console": PER_ROOM}.get(package, set())
 
 
 #: What tasks and their commands import of workers.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.prices.sources import stooq
-from tasks.prices.sources.refusals import NotCovered
+from tasks.prices.sources.source_errors import NotCovered
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.upstreams.responses import Response
 

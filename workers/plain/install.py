@@ -30,7 +30,7 @@ def install(app: Celery | None = None) -> None:
         app.conf.beat_scheduler = SCHEDULER
     if type(app).task is Celery.task and "task" not in vars(app):
         vars(app)["task"] = choosing_base(app.task)
-    app.steps["consumer"].add("workers.plain.heartbeats:Heartbeats")
+    app.steps["consumer"].add("workers.plain.worker_heartbeats:Heartbeats")
     signals.worker_process_init.connect(_forked)
 
 

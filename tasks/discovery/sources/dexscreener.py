@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from tasks.discovery.addresses import is_name, normalise
 from tasks.discovery.pairs import Pair
-from tasks.discovery.values import number, text
+from tasks.discovery.token_addresses import is_name, normalise
+from tasks.discovery.token_values import number, text
 from workers.errors import BrokenResponse
 from workers.upstreams import UpstreamClient
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from tasks.discovery.addresses import normalise
 from tasks.discovery.early import Trade
-from tasks.discovery.values import number, text
+from tasks.discovery.token_addresses import normalise
+from tasks.discovery.token_values import number, text
 from workers.errors import BrokenResponse
 from workers.upstreams import CallOptions, UpstreamClient
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_bar
-from tasks.prices.sources.refusals import PremiumOnly, SettingRefused
+from tasks.prices.sources.source_errors import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.execution import computing, count_words, settings

@@ -18,7 +18,7 @@ from pathlib import Path
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_row
 from tasks.prices.quotes import last_close
-from tasks.prices.sources.refusals import NotCovered, SettingRefused
+from tasks.prices.sources.source_errors import NotCovered, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import BrokenResponse, NotFound, SettingMissing
 from workers.execution import computing, settings

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from tasks.prices import values
 from tasks.prices.bars import Bar, parse_row
 from tasks.prices.quotes import last_close
-from tasks.prices.sources.refusals import NotCovered
+from tasks.prices.sources.source_errors import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError

@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.prices import values
 from tasks.prices.sources import alpha_vantage
-from tasks.prices.sources.refusals import PremiumOnly
+from tasks.prices.sources.source_errors import PremiumOnly
 from tasks.prices.values import Price
 from tests.support.cases.common import only
 from workers.errors import (

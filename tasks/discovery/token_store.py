@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tasks.discovery import matching, token_pools, token_sightings, token_snapshots, tokens
-from tasks.discovery.addresses import normalise
 from tasks.discovery.pairs import Pair, best, oldest
+from tasks.discovery.token_addresses import normalise
 from tasks.discovery.token_filters import Limits, rejection
 from workers.execution import Item
 
