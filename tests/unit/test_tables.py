@@ -94,3 +94,11 @@ def test_short_ids_are_prefixes_that_name_one_id_each(ids: list[str]) -> None:
     for one, short in tables.short_ids(ids).items():
         assert {other for other in ids if other.startswith(short)} == {one}
         assert len(short) >= 8
+
+
+def test_numbers_stand_right_also_beside_a_row_without_one() -> None:
+    from workers.cli.output import table
+
+    rows = [{"name": "a", "allowed": 1000}, {"name": "b", "allowed": None}, {"name": "c", "allowed": 5}]
+
+    assert table(rows, ("name", "allowed"), 80)[1:] == ["a        1000", "b", "c           5"]

@@ -169,7 +169,7 @@ def table(
             text[column] = short.get(text[column], text[column])
     made = tables.plan(texts, columns, width, drop)
     right = frozenset(
-        c for c in columns if all(isinstance(row[c], (int, Decimal, float)) for row in rows)
+        c for c in columns if all(isinstance(row[c], (int, Decimal, float, type(None))) for row in rows)
     )
     bold = click.style(str(tables.head_of(made, right)), bold=True) if has_colour() else None
     printed = [bold or str(tables.head_of(made, right))]
