@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -26,11 +27,11 @@ def heard(kinds: Any, broker_url: str) -> Iterator[Callable[[str], list[dict[str
         ended = threading.Event()
 
         def listen() -> None:
-            while not ended.is_set():
-                try:
-                    receiver.capture(limit=None, timeout=0.5, wakeup=False)
-                except TimeoutError:
-                    continue
+            # One subscription: between two, events would be missed.
+            with receiver.consumer_context(wakeup=False) as (listening, _, _):
+                while not ended.is_set():
+                    with suppress(TimeoutError):
+                        listening.drain_events(timeout=0.5)
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
@@ -51,6 +52,16 @@ def test_fifteen_batches_that_wait_share_one_process(
         "  from run r join effect e on e.run_id = r.id"
     ).fetchone()
     assert spans == {"pids": 1, "together": True}
+
+
+def test_a_worker_of_the_browsers_queue_has_one_slot(
+    celery_process: Any, kinds: Any, connection: Any, eventually: Any
+) -> None:
+    celery_process("worker", "-Q", "browser", "-c", "1")
+
+    said = "select detail -> 'queues' as queues, detail -> 'slots' as slots from heartbeat"
+    eventually(lambda: connection.execute(said).fetchone(), within=60)
+    assert connection.execute(said).fetchone() == {"queues": ["browser"], "slots": 1}
 
 
 def test_the_most_urgent_starts_at_once_while_others_hold_the_slots(

@@ -24,12 +24,16 @@ def _without_side_effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     places.set_pool_size(0)
 
 
+class SimpleQueues(dict[str, None]):
+    consume_from: dict[str, None]
+
+
 def worker(*queues: str) -> Any:
+    known = SimpleQueues.fromkeys(["browser", "listings", "upkeep"])
+    known.consume_from = dict.fromkeys(queues or known)
     return SimpleNamespace(
         concurrency=2,
-        app=SimpleNamespace(
-            amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=dict.fromkeys(queues)))
-        ),
+        app=SimpleNamespace(amqp=SimpleNamespace(queues=known)),
     )
 
 
@@ -39,6 +43,8 @@ def worker(*queues: str) -> Any:
         (["browser"], None, 1),
         (["browser", "listings"], None, 1),
         (["browser"], 4, 4),
+        # Every queue: it is no group for browsers.
+        ([], None, settings().slots),
         (["listings"], None, settings().slots),
         (["listings"], 64, 64),
     ],

@@ -18,7 +18,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 import structlog
-from psycopg.conninfo import conninfo_to_dict
 
 from workers.connections.postgres import database_dsn, setting
 
@@ -144,6 +143,9 @@ def _take(number: int, needed: int) -> list[int]:
 @cache
 def _file() -> int | None:
     """It stays open: closing it would free all places of this process.  None: nothing is counted."""
+    # What only reads the settings needs no driver.
+    from psycopg.conninfo import conninfo_to_dict
+
     known = conninfo_to_dict(database_dsn())
     name = "|".join(str(known.get(part)) for part in ("host", "port", "dbname"))
     digest = blake2b(name.encode(), digest_size=6).hexdigest()

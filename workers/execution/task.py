@@ -41,25 +41,6 @@ log = structlog.stdlib.get_logger(__name__)
 Plan = Callable[[Work[Any]], Iterable[Item]]
 
 
-#: What only a kind declares.
-DECLARED = frozenset(
-    {
-        "options", "plan", "summary", "upstream", "batch_size", "batch_delay", "min_every", "max_every",
-        "allowed_every", "ends_late", "max_running", "max_attempts", "timeout",
-    }
-)  # fmt: skip
-
-
-def is_kind(function: Any, options: Mapping[str, Any]) -> bool:
-    """Whether a decorated function is a kind: it declares what only a kind has, or takes a `Work`."""
-    if DECLARED & options.keys():
-        return True
-    takes = [
-        note for name, note in getattr(function, "__annotations__", {}).items() if name != "return"
-    ]
-    return len(takes) == 1 and str(getattr(takes[0], "__name__", takes[0])).partition("[")[0] == "Work"
-
-
 #: How much of what cannot be read is shown (characters).
 MAX_REFUSAL = 200
 

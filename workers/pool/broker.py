@@ -15,7 +15,7 @@ from redis.exceptions import DataError
 
 from workers.installation.domains import domains
 from workers.redaction import redact
-from workers.settings import DEFAULT_QUEUE, NOTICES_QUEUE
+from workers.settings import BROWSER_QUEUE, DEFAULT_QUEUE, NOTICES_QUEUE
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -47,7 +47,8 @@ def queue_names() -> list[str]:
 
 
 def queues() -> list[Queue]:
-    return [Queue(name, EXCHANGE, routing_key=name) for name in queue_names()]
+    names = [*queue_names(), BROWSER_QUEUE]
+    return [Queue(name, EXCHANGE, routing_key=name) for name in names]
 
 
 def route(name: str, *_: Any, **__: Any) -> dict[str, str]:

@@ -16,7 +16,9 @@ class SlotsOption(bootsteps.Step):
 
     def __init__(self, worker: Any, **options: Any) -> None:
         given = options.get("slots")
-        if given is None and BROWSER_QUEUE in worker.app.amqp.queues.consume_from:
+        known = worker.app.amqp.queues
+        served = set(known.consume_from)
+        if given is None and BROWSER_QUEUE in served and served < set(known):
             # A Chromium takes as much memory as hundreds of calls that wait.
             given = 1
         slots.configure(given)
@@ -24,4 +26,5 @@ class SlotsOption(bootsteps.Step):
         places.set_pool_size(int(autoscale[0] if autoscale else worker.concurrency))
         reports.open_pipe()
         memory.limit_arenas()
+        memory.freeze_before_forks()
         super().__init__(worker, **options)
