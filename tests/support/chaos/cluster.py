@@ -21,6 +21,9 @@ from psycopg.rows import dict_row
 from sandbox.postgres import PostgresServer
 from sandbox.processes import Process, free_port
 from tests.support.chaos.plan import (
+    ASIDE,
+    ASIDE_QUEUE,
+    ASIDE_WORKER,
     BEHIND_NETWORKS,
     DAY_FIRST,
     DAY_UPSTREAM,
@@ -117,7 +120,7 @@ class Cluster:
         if os.environ.get("WATCHKEEPER_TEST_POOLER"):
             self.pooler = start_server(lambda port: PgBouncer(folder / "pooler", port, self.postgres))
         self.ports = {name: free_port() for name in (*UPSTREAMS, *WATCHED)}
-        self._broken = broken
+        self.broken = broken
         self.parts: dict[str, Part] = {}
         self.deadlocks = 0
         #: Until when each node was away (killed, stopped, a process killed), in Unix time.
@@ -149,8 +152,8 @@ class Cluster:
             del os.environ[name]
         os.environ.update(env)
         forget_caches()
-        if self._broken:
-            env["CHAOS_BREAK"] = self._broken
+        if self.broken:
+            env["CHAOS_BREAK"] = self.broken
         for name, (limits, concurrency) in UPSTREAMS.items():
             options = [part for calls, per in limits for part in ("--limit", f"{calls}/{per}")]
             self._add(name, [sys.executable, "-m", "sandbox.upstreams", "generic", "--port",
@@ -162,10 +165,13 @@ class Cluster:
         celery = [sys.executable, "-m", "celery", "-A", "tests.support.chaos.kinds"]
         for number in (1, 2):
             self._add(f"beat{number}", [*celery, "beat", "-n", "NODE"], self._env(f"beat{number}", env))
-        for number in (1, 2, 3):
-            self._add(f"worker{number}", [*celery, "worker", "-Q", "upkeep", "-n", "NODE", "--autoscale=3,1",
+        queues = {"worker1": "upkeep", "worker2": "upkeep", "worker3": "upkeep"}
+        if self.broken == "resend":
+            queues[ASIDE_WORKER] = ASIDE_QUEUE
+        for name, queue in queues.items():
+            self._add(name, [*celery, "worker", "-Q", queue, "-n", "NODE", "--autoscale=3,1",
                                           "--slots", str(self._slots), "-O", "fair", "--without-gossip", "--without-mingle"],
-                      self._env(f"worker{number}", env))  # fmt: skip
+                      self._env(name, env))  # fmt: skip
 
     def _env(self, part: str, env: dict[str, str]) -> dict[str, str]:
         """Some parts reach Postgres and Redis by networks that can be broken."""
@@ -219,15 +225,16 @@ class Cluster:
                     "update upstream set base_url = %s, spacing = '0' where name = %s",
                     (f"http://127.0.0.1:{self.ports[name]}", name),
                 )
-            for name, every, kind, options, columns in SCHEDULES:
+            aside = [ASIDE] if self.broken == "resend" else []
+            for name, every, kind, options, columns in SCHEDULES + aside:
                 row = {"name": name, "task": kind, "every": timedelta(seconds=every),
                        "options": json.dumps(options), "catch_up": "all", **columns}  # fmt: skip
                 marks = ", ".join(f"%({column})s" for column in row)
                 sql.execute(f"insert into schedule ({', '.join(row)}) values ({marks})", row)
-            if self._broken:
+            if self.broken:
                 from tests.support.chaos.broken_rules import IN_SQL
 
-                sql.execute(IN_SQL.get(self._broken, "select 1"))
+                sql.execute(IN_SQL.get(self.broken, "select 1"))
 
     @contextlib.contextmanager
     def sql(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:

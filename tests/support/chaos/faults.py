@@ -15,7 +15,16 @@ from typing import Any
 import psycopg
 
 from tests.support.chaos.cluster import Cluster, Network
-from tests.support.chaos.plan import DAY_RAISE, DAY_UPSTREAM, LEASE, UPSTREAMS, WATCHED
+from tests.support.chaos.plan import (
+    ASIDE,
+    ASIDE_QUEUE,
+    ASIDE_WORKER,
+    DAY_RAISE,
+    DAY_UPSTREAM,
+    LEASE,
+    UPSTREAMS,
+    WATCHED,
+)
 
 #: A worker that was killed never comes back under that name (seconds).
 FOR_EVER = 1e9
@@ -40,6 +49,10 @@ class Faults:
         ]  # fmt: skip
         if cluster.pooler is not None:
             self.faults.append((3, self.kill_pooler))
+        # A rule whose absence other faults seldom reach is looked for by one of its own.
+        focus = {"fence": self.oversleep, "resend": self.lose_doorbell}.get(cluster.broken or "")
+        if focus is not None:
+            self.faults.append((20, focus))
 
     def strike(self) -> None:
         """One fault, or an edit as people make them."""
@@ -77,6 +90,52 @@ class Faults:
         part.group(signal.SIGSTOP)
         part.stopped_until = time.monotonic() + seconds
         return f"{self._hurt(part, seconds)} for {seconds:.1f} s"
+
+    def oversleep(self) -> str | None:
+        """A worker sleeps until another one has done what it has in hand."""
+        with self.cluster.sql() as sql:
+            found = sql.execute(
+                "select b.* from batch b join run r on r.id = b.run_id"
+                " where b.state = 'running' and b.task = 'chaos.working' and r.options ->> 'upstream' is null"
+                "   and b.total - b.done - b.failed - b.deferred >= 2 order by b.updated_at desc limit 1"
+            ).fetchone()
+            part = next(
+                (one for one in self.cluster.parts.values() if found and one.node == found["worker"]),
+                None,
+            )
+            if found is None or part is None or not part.running or part.stopped_until:
+                return None
+            part.group(signal.SIGSTOP)
+            end = time.monotonic() + 4 * LEASE
+            part.stopped_until = end + LEASE
+            self._hurt(part, 5 * LEASE)
+            taken = "select fence > %s and state = 'done' as by_another from batch where run_id = %s and seq = %s"
+            key = (found["fence"], found["run_id"], found["seq"])
+            while time.monotonic() < end and not (sql.execute(taken, key).fetchone() or {}).get(
+                "by_another"
+            ):
+                self.let_pass(0.2)
+            part.stopped_until = 0.0
+            part.group(signal.SIGCONT)
+        return f"{part.node} with {found['run_id']}/{found['seq']}"
+
+    def lose_doorbell(self) -> str | None:
+        """Redis loses the doorbell of a queue for which no other one is rung."""
+        part = self.cluster.parts[ASIDE_WORKER]
+        part.group(signal.SIGKILL)
+        self._hurt(part, FOR_EVER)
+        with self.cluster.sql() as sql:
+            sql.execute("insert into run_request (action, schedule) values ('run', %s)", (ASIDE[0],))
+            waits = "select count(*) as n from batch where queue = %s and state = 'sent'"
+            end = time.monotonic() + LEASE
+            while time.monotonic() < end:
+                if (sql.execute(waits, (ASIDE_QUEUE,)).fetchone() or {}).get("n"):
+                    # It is announced, and then rung for.
+                    time.sleep(0.5)
+                    self.cluster.valkey.flush()
+                    return ASIDE_QUEUE
+                time.sleep(0.1)
+        return None
 
     def end_worker(self) -> str:
         part = self._one("worker")

@@ -38,6 +38,12 @@ SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
      {"categories": CATEGORIES, "max_pages": 3, "rate_limit_delay_seconds": 0.5},
      {"overlap": "skip", "queue": "upkeep"}),
 ]  # fmt: skip
+#: For the rule that lost doorbells are rung again: a queue with little work, and its worker.
+ASIDE_QUEUE, ASIDE_WORKER = "prices", "worker4"
+ASIDE: tuple[str, float, str, dict[str, Any], dict[str, Any]] = (
+    "aside", 3600, "chaos.working", {"items": 3, "seconds": 0.05},
+    {"overlap": "allow_all", "queue": ASIDE_QUEUE},
+)  # fmt: skip
 TRACES = """
 create table effect (run_id uuid, item text, pid integer, at timestamptz default clock_timestamp());
 create table chaos_death (run_id uuid, seq int, worker text, fence int, since timestamptz,
