@@ -7256,7 +7256,7 @@ UNION ALL
     'error'::text AS severity,
     NULL::timestamp with time zone AS since
    FROM public.upstream_state u
-  WHERE ((u.blocked_until > clock_timestamp()) AND (u.failures >= 2))
+  WHERE ((u.blocked_until > clock_timestamp()) AND ((u.failures >= 2) OR (u.blocked_until > (clock_timestamp() + '00:05:00'::interval))))
 UNION ALL
  SELECT 'rule wrong'::text AS kind,
     r.name AS subject,

@@ -119,7 +119,9 @@ select 'blocked', u.upstream, u.upstream || ' is blocked',
        coalesce(u.blocked_reason, 'no reason kept') || '; no calls before '
        || to_char(u.blocked_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC; sooner: '
        || how_to('SELECT unblock(''' || u.upstream || ''', ''why'');', 'upstream unblock ' || u.upstream), 'error', null
-  from upstream_state u where u.blocked_until > clock_timestamp() and u.failures >= 2
+  from upstream_state u where u.blocked_until > clock_timestamp()
+   -- A short pause, the first in a row, is how limits work.
+   and (u.failures >= 2 or u.blocked_until > clock_timestamp() + interval '5 minutes')
 union all
 select 'rule wrong', r.name, 'rule ' || r.name || ' cannot be read and matches nothing',
        s.error || coalesce('; ' || s.hint, ''), 'error', s.checked_at

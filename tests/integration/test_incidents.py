@@ -253,6 +253,21 @@ def test_an_upstream_blocked_again_and_again_is_one_incident(here: Any) -> None:
     assert texts(here)[-1].startswith("It may be called again; no call has succeeded yet. It lasted ")
 
 
+def test_a_first_block_is_told_when_it_is_long_until_it_is_over(here: Any) -> None:
+    block = (
+        "update upstream_state set blocked_until = now() + %s::interval, failures = 1, blocked_reason = 'x'"
+        " where upstream = 'head_fi'"
+    )
+    here.sql.execute(block, ("1 minute",))
+    assert follow(here) == (0, 0), "how limits work"
+    here.sql.execute(block, ("1 hour",))
+    assert follow(here) == (1, 0)
+    here.sql.execute(block, ("1 minute",))
+    assert follow(here) == (0, 0), "its end comes nearer"
+    here.sql.execute(block, ("-1 s",))
+    assert follow(here) == (0, 1)
+
+
 def test_a_quota_around_its_edge_is_one_incident(here: Any) -> None:
     use = (
         "insert into permit (upstream, granted_at, stamp, settled)"
