@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.db import driver_connect, execute
-from workers.processes import slots
+from workers.processes import reports, slots
 from workers.processes.doorbells import batch_id
 
 log = structlog.stdlib.get_logger(__name__)
@@ -98,7 +98,8 @@ class _Publisher(threading.Thread):
 
     def _publish(self) -> None:
         events = self._consumer.event_dispatcher
-        if events is None or not events.enabled or (events.groups and "task" not in events.groups):
+        deaf = events is None or not events.enabled or (events.groups and "task" not in events.groups)
+        if deaf or not reports.is_listened():
             self._sent.clear()
             return
         pages = _in_hand()
