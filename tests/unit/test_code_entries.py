@@ -103,7 +103,7 @@ def test_arguments_and_options_of_a_message_are_columns() -> None:
     [
         ({"options": {"exchange": "x"}}, "cannot keep the option exchange"),
         ({"options": {"headers": {"a": 1}}}, "cannot keep the option headers"),
-        ({"options": {"expires": datetime(2030, 1, 1)}}, "no length of time"),
+        ({"options": {"expires": datetime(2030, 1, 1)}}, "not a length of time"),
         ({"options": {"priority": 11}}, "not within 0 to 9"),
         ({"args": (BeatLazyFunc(datetime.now),)}, "computed by code"),
         ({"schedule": crontab(nowfun=datetime.now)}, "nowfun"),
