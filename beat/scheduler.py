@@ -149,6 +149,7 @@ class DatabaseScheduler(Scheduler):
             more = self._announce(context, messages)
             if not steps.are_stuck(self._steps):
                 self._heartbeat.beat(self.node)
+                context.rate.beats = self._heartbeat.beats
         except UNREACHABLE as error:
             self._broker.failed(error)
             return False

@@ -104,7 +104,8 @@ class Settings(BaseSettings):
         0.035,
         ge=0,
         le=1,
-        description="How long due times are gathered while over 50 a second come due (seconds)",
+        description="How long due times are gathered while over 50 a second come due; each of several"
+        " beats gathers for as many times longer (seconds)",
     )
     listen: bool = Field(
         True,

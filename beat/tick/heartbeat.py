@@ -21,6 +21,8 @@ class Heartbeat:
         self._next = 0.0
         self._messages = 0
         self._written = False
+        #: Beats that lived at the last heartbeat.
+        self.beats = 1
 
     def count(self, messages: int) -> None:
         self._messages += messages
@@ -30,7 +32,8 @@ class Heartbeat:
         if time.monotonic() < self._next:
             return
         self._outbox.ping()
-        heartbeats.record(node, "beat", {"pid": os.getpid(), "sent": self._messages})
+        detail = {"pid": os.getpid(), "sent": self._messages}
+        self.beats = heartbeats.record(node, "beat", detail)
         self._next = time.monotonic() + PAUSE
         self._written = True
 

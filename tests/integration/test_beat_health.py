@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from beat.tick import steps
+from workers.ledger import heartbeats
 
 
 @pytest.fixture
@@ -48,3 +49,21 @@ def test_a_broker_that_answers_and_takes_nothing_proves_no_use(drive: Any, sign:
         assert sign() == before
     finally:
         drive.redis.config_set("maxmemory", "0")
+
+
+def test_a_beat_knows_how_many_live_beside_it(drive: Any, sign: Any, connection: Any) -> None:
+    sign()
+    assert drive.scheduler._context.rate.beats == 1
+
+    for name in ("beat2@there", "beat3@there", "beat4@there"):
+        heartbeats.record(name, "beat", {"pid": 1})
+    heartbeats.record("worker1@there", "worker", {"pid": 1})
+    connection.execute(
+        "update heartbeat set detail = detail || '{\"ended\": true}' where name = 'beat3@there'"
+    )
+    connection.execute(
+        "update heartbeat set seen_at = seen_at - interval '1 minute' where name = 'beat4@there'"
+    )
+    sign()
+
+    assert drive.scheduler._context.rate.beats == 2

@@ -124,7 +124,7 @@ def test_time_that_ran_out_in_our_own_queue_is_no_outage_of_the_upstream(
 
     for _ in range(6):
         client = UpstreamClient()
-        with client.max_wait(100), pytest.raises(Unavailable, match="no permit"):
+        with client.max_wait(100), pytest.raises(Unavailable, match="before a permit was granted"):
             client.get("generic", "/2", CallOptions(timeout=0.1))
 
     state = connection.execute(

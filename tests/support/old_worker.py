@@ -18,8 +18,8 @@ __all__ = ["app"]
 _record = heartbeats.record
 
 
-def _without_slots(name: str, role: str, detail: dict[str, Any]) -> None:
-    _record(name, role, {key: value for key, value in detail.items() if key != "slots"})
+def _without_slots(name: str, role: str, detail: dict[str, Any]) -> int:
+    return _record(name, role, {key: value for key, value in detail.items() if key != "slots"})
 
 
 heartbeats.record = _without_slots

@@ -24,6 +24,7 @@ from sandbox import folders
 from sandbox.postgres import PostgresServer
 from tests.support.pgbouncer import PgBouncer
 from tests.support.servers import start_server
+from workers.connections import places
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +117,8 @@ def forget_caches() -> None:
     kept_connection.reset()
     settings.settings.cache_clear()
     client.reset()
+    # This process was perhaps a worker's, for a test.
+    places._own, places._pool_size = places._Process(), 0
 
 
 @pytest.fixture
@@ -150,6 +153,7 @@ def new_database(
     monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", url)
     forget_caches()
     yield Database(url, name, postgres_server.url(name))
+    places.file().unlink(missing_ok=True)
     forget_caches()
     if not postgres_server.answers():
         # A test that failed while Postgres was away must not fail those after it.

@@ -48,3 +48,16 @@ def test_ends_are_gathered_for_longer_while_many_come_due() -> None:
     assert rate.wait_for_ends(10.05, 10.1) == pytest.approx(0.125)
     assert rate.wait_for_ends(10.05, 10.3) == 0
     assert rate.wait_for_ends(11.2, 11.2) == 0
+
+
+def test_each_of_several_beats_waits_for_as_many_times_longer_so_that_all_tick_as_often_as_one() -> (
+    None
+):
+    rate = ClaimRate(0.035)
+    rate.beats = 2
+    rate.add(MIN_RATE // 2, 10.0)
+    assert rate.wait(10.0) == 0
+
+    rate.add(1, 10.1)
+    assert rate.wait(10.1) == pytest.approx(0.07)
+    assert rate.wait_for_ends(10.1, 10.1) == pytest.approx(0.35)

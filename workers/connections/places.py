@@ -140,16 +140,21 @@ def _take(number: int, needed: int) -> list[int]:
     return []
 
 
-@cache
-def _file() -> int | None:
-    """It stays open: closing it would free all places of this process.  None: nothing is counted."""
+def file() -> Path:
+    """Holds the places for connections to one database."""
     # What only reads the settings needs no driver.
     from psycopg.conninfo import conninfo_to_dict
 
     known = conninfo_to_dict(database_dsn())
     name = "|".join(str(known.get(part)) for part in ("host", "port", "dbname"))
     digest = blake2b(name.encode(), digest_size=6).hexdigest()
-    path = Path(tempfile.gettempdir()) / f"watchkeeper-{os.getuid()}-{digest}.places"
+    return Path(tempfile.gettempdir()) / f"watchkeeper-{os.getuid()}-{digest}.places"
+
+
+@cache
+def _opened() -> int | None:
+    """It stays open: closing it would free all places of this process.  None: nothing is counted."""
+    path = file()
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -159,18 +164,18 @@ def _file() -> int | None:
 
 def _lock_free() -> list[int]:
     """Places that nobody held: they are this process's now."""
-    file, found = _file(), []
+    opened, found = _opened(), []
     for place in range(_limit()):
-        if file is None:
+        if opened is None:
             found.append(place)
         elif place not in _own.held:
             with suppress(OSError):
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
                 found.append(place)
     return found
 
 
 def _let_go(places: Iterable[int]) -> None:
-    if (file := _file()) is not None:
+    if (opened := _opened()) is not None:
         for place in places:
-            fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+            fcntl.lockf(opened, fcntl.LOCK_UN, 1, place)

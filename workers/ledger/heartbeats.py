@@ -20,6 +20,9 @@ on conflict (name) do update
    set seen_at = clock_timestamp(), detail = excluded.detail, role = excluded.role,
        started_at = case when heartbeat.detail->'pid' is distinct from excluded.detail->'pid'
                          then clock_timestamp() else heartbeat.started_at end
+returning 1 + (select count(*) from heartbeat
+                where role = %(role)s and name <> %(name)s and detail -> 'ended' is null
+                  and seen_at > clock_timestamp() - interval '15 s')
 """
 _END = """
 update heartbeat set detail = detail || '{"ended": true}'
@@ -27,15 +30,19 @@ update heartbeat set detail = detail || '{"ended": true}'
 """
 
 
-def record(name: str, role: str, detail: dict[str, Any]) -> None:
-    """Write that process ``name`` works: in its row, then in its file for a health check."""
+def record(name: str, role: str, detail: dict[str, Any]) -> int:
+    """Write that process ``name`` works: in its row, then in its file for a health check.
+
+    Returns the number of living processes of that role, this one included.
+    """
     values = {"name": name, "role": role, "detail": Jsonb(detail), "clock": time.time()}
     with driver_transaction() as connection:
-        execute(connection, _RECORD, values)
+        living = int(execute(connection, _RECORD, values).fetchall()[0][0])
     directory = settings().heartbeat_dir
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{role}-{name}").touch()
+    return living
 
 
 _SERVED = """
