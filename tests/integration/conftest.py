@@ -7,6 +7,6 @@ from tests.support.discovery import discovery
 from tests.support.listings import make_listing, scrapes, site_server
 from tests.support.mistakes import shipped
 from tests.support.network import names
-from tests.support.notices import mail, people
+from tests.support.notices import channels, mail, people
 from tests.support.prices import daily_answer, prices
 from tests.support.progress import half_done

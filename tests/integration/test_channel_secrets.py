@@ -35,10 +35,10 @@ FORBIDDEN = [
 ]  # fmt: skip
 
 
-def refused(people: Any, **columns: Any) -> Any:
+def refused(channels: Any, **columns: Any) -> Any:
     row = {"name": "leak", "kind": "email", "target": "ann@example.org", "upstream": "smtp", **columns}
     with pytest.raises(psycopg.errors.CheckViolation) as error:
-        people.insert("channel", row)
+        channels.insert("channel", row)
     return error.value.diag
 
 
@@ -59,9 +59,9 @@ def tell(people: Any, *channels: str) -> None:
 @pytest.mark.outside(1)
 @pytest.mark.parametrize("kind", ["discord", "email", "webhook", "apprise"])
 @pytest.mark.parametrize("target", FORBIDDEN)
-def test_no_other_variable_or_file_is_taken_as_a_secret(people: Any, kind: str, target: str) -> None:
+def test_no_other_variable_or_file_is_taken_as_a_secret(channels: Any, kind: str, target: str) -> None:
     upstream = "smtp" if kind == "email" else "discord"
-    diag = refused(people, kind=kind, target=target, upstream=upstream)
+    diag = refused(channels, kind=kind, target=target, upstream=upstream)
 
     assert diag.column_name == "target"
     assert "env:WATCHKEEPER_CHANNEL_NAME" in diag.message_hint
@@ -82,11 +82,11 @@ def test_no_other_variable_or_file_is_taken_as_a_secret(people: Any, kind: str, 
         {"kind": "webhook", "target": "https://ann:hunter2@example.org/x"},
     ],
 )
-def test_no_other_place_of_a_channel_takes_a_secret(people: Any, columns: dict[str, str]) -> None:
-    assert "env:WATCHKEEPER_CHANNEL_NAME" in refused(people, **columns).message_hint
+def test_no_other_place_of_a_channel_takes_a_secret(channels: Any, columns: dict[str, str]) -> None:
+    assert "env:WATCHKEEPER_CHANNEL_NAME" in refused(channels, **columns).message_hint
 
 
-def test_what_is_a_channels_secret_is_saved(people: Any) -> None:
+def test_what_is_a_channels_secret_is_saved(channels: Any) -> None:
     for number, target in enumerate(
         (
             "env:WATCHKEEPER_CHANNEL_X",
@@ -94,11 +94,11 @@ def test_what_is_a_channels_secret_is_saved(people: Any) -> None:
             "file:/run/secrets/channel-a.b_C",
         )
     ):
-        people.channel("discord", f"d{number}", target=target)
-    people.channel(
+        channels.channel("discord", f"d{number}", target=target)
+    channels.channel(
         "email", "m", target=f"ann@example.org; login={LOGIN}", sender="Ann <ann@example.org>"
     )
-    people.sql.execute("update channel set note = 'two\nlines' where name = 'm'")
+    channels.sql.execute("update channel set note = 'two\nlines' where name = 'm'")
 
 
 @pytest.mark.outside(1)
@@ -242,8 +242,8 @@ CONTROL = [
 @pytest.mark.outside(5)
 @pytest.mark.parametrize("column", ["sender", "target"])
 @pytest.mark.parametrize("value", CONTROL)
-def test_a_line_break_in_a_channels_field_is_refused(people: Any, column: str, value: str) -> None:
-    diag = refused(people, **{column: value})
+def test_a_line_break_in_a_channels_field_is_refused(channels: Any, column: str, value: str) -> None:
+    diag = refused(channels, **{column: value})
 
     assert (
         diag.message_primary

@@ -38,7 +38,8 @@ class Console:
 
     def client(self, **headers: str) -> httpx2.Client:
         """A browser that is not logged in; it follows no redirect."""
-        made = httpx2.Client(base_url=self.url, headers={**OWN, **headers}, timeout=30)
+        # Nothing here is encrypted: reading the authorities' certificates costs 20 ms a client.
+        made = httpx2.Client(base_url=self.url, headers={**OWN, **headers}, timeout=30, verify=False)
         self._clients.append(made)
         return made
 
@@ -82,6 +83,7 @@ class Console:
             base_url=f"{self.url}/api/v1",
             headers={"authorization": f"Bearer {self.token(role, person)}"},
             timeout=30,
+            verify=False,
         )
         self._clients.append(made)
         return made

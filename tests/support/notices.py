@@ -36,15 +36,12 @@ def mail(tmp_path: Path) -> Iterator[tuple[int, str, Path]]:
         process.stop(grace=3.0)
 
 
-class People:
-    """Channels of one database, what reached them, and the sender run by hand."""
+class Channels:
+    """Channels of one database."""
 
-    def __init__(self, database: Any, discord: Imitation, mail: tuple[int, str, Path]) -> None:
+    def __init__(self, database: Any, discord: str, smtp: str) -> None:
         self.sql: psycopg.Connection[dict[str, Any]] = database.connect()
-        self.discord_server = discord
-        self._mail = mail
-        upstreams = (("discord", discord.url), ("smtp", f"smtp://127.0.0.1:{mail[0]}"))
-        for name, url in upstreams:
+        for name, url in (("discord", discord), ("smtp", smtp)):
             self.sql.execute(
                 "insert into upstream (name, base_url, concurrency) values (%s, %s, 2)"
                 " on conflict (name) do update set base_url = excluded.base_url", (name, url),
@@ -72,6 +69,23 @@ class People:
         columns, marks = ", ".join(values), ", ".join(f"%({name})s" for name in values)
         self.sql.execute(f"insert into {table} ({columns}) values ({marks})", values)
 
+    def one(self, query: str, *values: Any) -> dict[str, Any]:
+        row = self.sql.execute(query, values).fetchone()
+        assert row is not None, query
+        return row
+
+    def all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return self.sql.execute(query, values).fetchall()
+
+
+class People(Channels):
+    """Channels of one database, what reached them, and the sender run by hand."""
+
+    def __init__(self, database: Any, discord: Imitation, mail: tuple[int, str, Path]) -> None:
+        super().__init__(database, discord.url, f"smtp://127.0.0.1:{mail[0]}")
+        self.discord_server = discord
+        self._mail = mail
+
     def send(self) -> dict[str, Any]:
         """One run of the sender, all its batches; the row of `run`."""
         from workers.app import app
@@ -86,14 +100,6 @@ class People:
         while batch := self.sql.execute(ready, (run_id,)).fetchone():
             task.apply(args=(str(run_id), batch["seq"]), task_id=str(uuid.uuid4()))
         return self.one("select * from run where id = %s", run_id)
-
-    def one(self, query: str, *values: Any) -> dict[str, Any]:
-        row = self.sql.execute(query, values).fetchone()
-        assert row is not None, query
-        return row
-
-    def all(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        return self.sql.execute(query, values).fetchall()
 
     def states(self) -> dict[str, list[str]]:
         """States of notices by channel."""
@@ -118,6 +124,14 @@ class People:
         self.sql.execute(
             "update upstream_state set blocked_until = null, failures = 0, next_permit_at = clock_timestamp()"
         )
+
+
+@pytest.fixture
+def channels(database: Any) -> Iterator[Channels]:
+    """For tests that send nothing: no servers are started."""
+    found = Channels(database, "http://127.0.0.1:9", "smtp://127.0.0.1:9")
+    yield found
+    found.sql.close()
 
 
 @pytest.fixture
