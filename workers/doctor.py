@@ -48,7 +48,8 @@ OVERDUE = """
 select st.schedule as name,
        duration_words(date_trunc('second', clock_timestamp() - st.claim_at)) as late,
        a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'a program') as program,
-       duration_words(date_trunc('second', clock_timestamp() - a.xact_start)) as since
+       duration_words(date_trunc('second', clock_timestamp() - a.xact_start)) as since,
+       count(*) over () as number
   from schedule_state st
   left join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = st.xmax
   left join pg_stat_activity a on a.pid = l.pid
@@ -57,9 +58,17 @@ select st.schedule as name,
  order by st.claim_at limit 10
 """
 
+ALL_OVERDUE = (
+    "SELECT schedule, claim_at FROM schedule_state WHERE claim_at < now() - interval '1 minute'"
+)
+
 ASIDE = """
-select string_agg(schedule || ' (' || error || ')', ', ') as names
-  from (select schedule, error from schedule_state
+select string_agg(schedule || ' (' || error || ')', ', ' order by error_at)
+       || case when max(number) > 10
+               then format(' and %s more: SELECT schedule, error FROM schedule_state'
+                           ' WHERE error IS NOT NULL', max(number) - 10)
+               else '' end as names
+  from (select schedule, error, error_at, count(*) over () as number from schedule_state
          where error is not null order by error_at limit 10) st
 """
 
@@ -206,7 +215,7 @@ def _timezones(connection: Any) -> str | None:
 
 
 def _overdue(connection: Any) -> str | None:
-    late = []
+    late, rest = [], ""
     for row in connection.execute(OVERDUE):
         holder = ""
         if row["pid"] is not None:
@@ -216,7 +225,9 @@ def _overdue(connection: Any) -> str | None:
                 f" pid {row['pid']}; SELECT pg_terminate_backend({row['pid']}) ends it)"
             )
         late.append(f"{row['name']} by {row['late']}{holder}")
-    return f"late: {', '.join(late)}" if late else None
+        more = row["number"] - len(late)
+        rest = f" and {more} more: {ALL_OVERDUE}" if more else ""
+    return f"late: {', '.join(late)}{rest}" if late else None
 
 
 def _task_names() -> set[str]:

@@ -97,6 +97,22 @@ def test_rows_tasks_migrations_and_clocks_are_looked_at(
     assert found["clock"].startswith("differs from the database's: beat1@astray by 600.")
 
 
+def test_long_lists_are_cut_and_say_how_to_see_the_rest(drive: Any, examine: Any) -> None:
+    for nth in range(12):
+        drive.schedule(f"one-{nth}")
+    drive.work()
+    drive.sql.execute("update schedule_state set error = 'no such zone', error_at = now(),"
+                      " claim_at = now() - interval '2 minutes'")  # fmt: skip
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
+    found = troubles(examine("--json"))
+
+    for check in ("rows", "due times"):
+        assert found[check].count("one-") == 10
+        told, _, query = found[check].partition(" and 2 more: ")
+        assert told, found[check]
+        assert len(drive.all(query.partition(";")[0])) >= 12
+
+
 def test_a_kind_of_this_code_that_was_never_migrated_is_told(examine: Any, connection: Any) -> None:
     connection.execute("delete from task_kind where name = 'tasks.prices.history'")
     heartbeats.record("beat1@here", "beat", {"pid": 1})
