@@ -23,7 +23,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 5 --dist worksteal -m "not chaos and not engine"
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos and not engine"
 
 lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .
@@ -41,7 +41,7 @@ chaos-minute: $(VENV)/.dev ## a minute of kills and restarts, with 1 slot and wi
 
 stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names, e.g. /usr/lib/postgresql/15/bin
 	@test -n "$$WATCHKEEPER_TEST_POSTGRES" || { echo "WATCHKEEPER_TEST_POSTGRES names no folder"; exit 1; }
-	@$(BIN)/python -m pytest -q -n 6 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
 	tests/integration/test_advisory_locks_and_notify.py
 	@$(BIN)/python tests/bench/bench_burst.py --short --postgres "$$WATCHKEEPER_TEST_POSTGRES"
 

@@ -161,7 +161,7 @@ def test_an_edit_is_shown_while_much_runs(browser: Browser, site: Site) -> None:
         site.sql("""
             insert into run_request (action, schedule) select 'run', 'many-' || n from generate_series(1, 40) n""")
     site.sql("update schedule set note = 'edited in a burst' where name = 'many-5556'")
-    expect(row).to_contain_text("edited in a burst", timeout=15_000)
+    expect(row).to_contain_text("edited in a burst", timeout=4000)
 
 
 def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> None:
@@ -173,7 +173,7 @@ def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> 
     page.wait_for_timeout(1500)
 
     site.sql("update schedule set note = 'written in psql' where name = 'many-5555'")
-    expect(page.locator("#row-many-5555")).to_contain_text("written in psql", timeout=15_000)
+    expect(page.locator("#row-many-5555")).to_contain_text("written in psql", timeout=5000)
 
 
 @pytest.mark.parametrize("size", ["wide", "phone"])
@@ -210,7 +210,7 @@ def test_a_page_obeys_an_sql_update(browser: Browser, site: Site) -> None:
     shown("watchkeeper=> ", 1.5)
     shown(f"watchkeeper=> {statement}", 1.5)
     site.sql(statement)
-    expect(row).to_contain_text("every 10 seconds", timeout=15_000)
+    expect(row).to_contain_text("every 10 seconds", timeout=5000)
     shown(f"watchkeeper=> {statement}\nUPDATE 1\nwatchkeeper=> ", 2.5)
     ran = site.sql("select max(created_at) from run where schedule = 'discovery-demo'")
     wait_for(
