@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,7 +38,9 @@ def page(
         "next_runs": schedules.next_runs(connection, name),
         "runs": runs.listed(connection, runs.Filter(schedule=name, limit=10)).rows,
         "last24": runs.strips(connection, [name])[name],
-        "late": sorted(one["late"] for one in history if one["late"] is not None),
+        "late": sorted(
+            timedelta(seconds=float(one["late"])) for one in history if one["late"] is not None
+        ),
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
         "changes": changes.listed(connection, changed).rows,
     }

@@ -17,6 +17,7 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.timeout(900)]
 
 PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
+WIDE_NAMES = "[...document.querySelectorAll('td .name')].some(it => it.getBoundingClientRect().width > innerWidth)"
 PAGES = (
     "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/new?task=tasks.discovery.surveil",
     "/schedules/prices-demo/backfill", "/schedules/bulk?action=pause&q=demo", "/runs", "/budgets",
@@ -188,6 +189,8 @@ def test_every_page_is_accessible_and_fits(browser: Browser, size: str, scheme: 
         found[path] = violations(page)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found[path] = [*found[path], "it is wider than the window"]
+        if page.evaluate(WIDE_NAMES):
+            found[path] = [*found[path], "a name takes the room of all other columns"]
         if PICTURES:
             name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
             page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))

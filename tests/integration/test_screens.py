@@ -51,6 +51,7 @@ READING = (
     "schedule export discovery",
     "upstream list",
     "upstream limit alpha_vantage --calls 75 --per '1 minute' --dry-run",
+    "upstream limit alpha_vantage --calls 25 --per '1 day' --dry-run",
     "upstream set dexscreener --disabled --spacing 2s --dry-run",
     "upstream unblock head_fi --dry-run",
     "doctor",

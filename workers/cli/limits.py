@@ -70,10 +70,11 @@ def limit(name: str, calls: int, per: str, note: str | None, dry_run: bool) -> N
     with connect() as connection, connection.transaction(force_rollback=dry_run):
         before = connection.execute(BEFORE, values).fetchone()
         rate = connection.execute(LIMIT, values).fetchone()["rate"]
-    was = f"instead of {before['rate']}" if before else "a new limit"
+    old = before["rate"] if before else None
+    was = "as before" if old == rate else f"instead of {old}" if old else "a new limit"
     tell(
         f"{name} {'would take' if dry_run else 'takes'} {rate}, {was}",
-        upstream=name, limit=rate, before=before["rate"] if before else None,
+        upstream=name, limit=rate, before=old,
     )  # fmt: skip
 
 
