@@ -268,8 +268,8 @@ def openapi() -> str:
 
 def main() -> None:
     from sandbox import folders
+    from sandbox.ports import free_port
     from sandbox.postgres import PostgresServer
-    from sandbox.processes import free_port
 
     for name, text in pages():
         (FOLDER / name).write_text(text)

@@ -15,8 +15,9 @@ import psycopg
 
 from sandbox import web
 from sandbox.places import CHECKOUT, DEPLOY
+from sandbox.ports import free_ports, is_taken
 from sandbox.postgres import USER, PostgresServer, login_name
-from sandbox.processes import NotStarted, Process, free_ports, is_taken
+from sandbox.processes import NotStarted, Process
 from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer

@@ -15,7 +15,8 @@ from types import FrameType
 from sandbox import folders, web
 from sandbox.environment import Environment
 from sandbox.places import DEPLOY
-from sandbox.processes import NotStarted, is_port_lost
+from sandbox.ports import is_port_lost
+from sandbox.processes import NotStarted
 from workers.pool.broker import queue_names
 
 #: What ``--with`` may start besides the services and the imitations.

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import random
-import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +17,6 @@ GUARD = Path(__file__).with_name("process_guard.py")
 
 class NotStarted(Exception):
     """A part did not start; the text has its name and the reason."""
-
-
-#: Messages of servers whose port is taken: Postgres, Valkey, Python and Tornado.
-_PORT_LOST = re.compile(r"address (is )?already in use|could not bind|is taken", re.IGNORECASE)
-#: The kernel's range of ports for outgoing connections.
-_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-#: Below are ports of well-known servers.
-_MIN_PORT = 20_000
-#: Processes that seed `random` alike, as parallel tests do, must not draw the same ports.
-_CHANCE = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,55 +30,6 @@ class Identity:
 def unprivileged() -> Identity | None:
     """The user "nobody" when this process is root, else None."""
     return Identity(65534, 65534) if os.geteuid() == 0 else None
-
-
-def free_port() -> int:
-    return free_ports(["one"])["one"]
-
-
-def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """A free port for each name, all different, but not reserved.
-
-    They are random ports below the kernel's range, because any outgoing connection may take one of it.
-    """
-    with contextlib.ExitStack() as held:
-        return {name: _hold_one(held.enter_context(socket.socket())) for name in names}
-
-
-def _hold_one(probe: socket.socket) -> int:
-    for _ in range(100):
-        with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", _CHANCE.randrange(_MIN_PORT, _outgoing())))
-            break
-    else:
-        probe.bind(("127.0.0.1", 0))
-    port: int = probe.getsockname()[1]
-    return port
-
-
-@functools.cache
-def _outgoing() -> int:
-    """The first port of outgoing connections."""
-    with contextlib.suppress(OSError, ValueError):
-        first = int(_RANGE.read_text().split()[0])
-        if first > _MIN_PORT + 1000:
-            return first
-    return 32_768
-
-
-def is_port_lost(error: NotStarted, ports: Iterable[int]) -> bool:
-    """Whether a part did not start because its port was taken (after all parts have ended)."""
-    return _PORT_LOST.search(str(error)) is not None or any(map(is_taken, ports))
-
-
-def is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-        return False
 
 
 class Process:

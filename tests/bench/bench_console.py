@@ -21,7 +21,7 @@ from console.app import create_app
 from console.config import Config
 from console.security.credentials import new_secret
 from console.serving import server_of
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.support.bench_console_fill import fill
 from tests.support.bench_environment import BenchEnvironment, bench_environment, say
 from tests.support.waiting import wait_for

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 
 from console.security.credentials import new_secret
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.support.bench_environment import BenchEnvironment, bench_environment, say, tree_cpu
 from tests.support.waiting import wait_for
 

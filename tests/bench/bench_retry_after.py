@@ -14,7 +14,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from sandbox.processes import Process, free_port, wait_until
+from sandbox.ports import free_port
+from sandbox.processes import Process, wait_until
 from tests.support.bench_environment import ROOT, bench_environment, percentile, say
 
 PROCESSES = 8

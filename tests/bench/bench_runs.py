@@ -13,7 +13,8 @@ from argparse import Namespace
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.processes import Process, free_port
+from sandbox.ports import free_port
+from sandbox.processes import Process
 from tests.support import bench_peers
 from tests.support.bench_environment import (
     BenchEnvironment,

@@ -15,7 +15,8 @@ from typing import Any
 
 from bench_autoscale import EFFECT
 
-from sandbox.processes import Process, free_port
+from sandbox.ports import free_port
+from sandbox.processes import Process
 from tests.support.bench_environment import ROOT, BenchEnvironment, bench_environment, say
 
 JOBS, SYMBOLS, SECONDS = 200, 500, 0.1

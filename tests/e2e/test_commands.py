@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.support.processes import is_up
 
 ROOT = Path(__file__).parents[2]

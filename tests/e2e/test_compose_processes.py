@@ -18,7 +18,8 @@ import pytest
 import redis
 import yaml
 
-from sandbox.processes import Process, free_port
+from sandbox.ports import free_port
+from sandbox.processes import Process
 from sandbox.valkey import binary
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import environment, executing
 from sandbox.executing import execute, extras
-from sandbox.processes import free_ports
+from sandbox.ports import free_ports
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.processes import Process, free_port
+from sandbox.ports import free_port
+from sandbox.processes import Process
 from tests.support.processes import QUICK
 from tests.support.runs import KINDS
 from tests.support.tools import need

@@ -13,11 +13,12 @@ import pytest
 
 from tests.support.runs import KINDS
 
-#: Takes places as a process of a pool of ``pool`` does (0: as a parent), says how many, and keeps them.
+#: Takes places as a process of a pool of ``pool`` does (0: as a parent) that works in ``threads`` threads,
+#: says how many, and keeps them.
 PROCESS = """
 import sys
 from workers.connections import places
-places.set_pool_size(int(sys.argv[1]))
+places.set_pool_size(int(sys.argv[1]), int(sys.argv[2]))
 if int(sys.argv[1]):
     # As a fork does.
     places._own = places._Process()
@@ -29,7 +30,7 @@ except places.NoPlace:
 sys.stdin.read()
 """
 
-Take = Callable[[int], tuple[int, "subprocess.Popen[str]"]]
+Take = Callable[..., tuple[int, "subprocess.Popen[str]"]]
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
     monkeypatch.setenv("WATCHKEEPER_HOST_CONNECTIONS", "20")
     started: list[subprocess.Popen[str]] = []
 
-    def start(pool: int) -> tuple[int, subprocess.Popen[str]]:
+    def start(pool: int, threads: int = 16) -> tuple[int, subprocess.Popen[str]]:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(pool)],
+            [sys.executable, "-c", PROCESS, str(pool), str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
@@ -64,6 +65,10 @@ def test_a_large_pool_has_two_connections_a_process(take: Take) -> None:
     assert [take(100)[0] for _ in range(3)] == [2, 2, 2]
 
 
+def test_a_process_of_one_thread_takes_two_connections_however_small_its_pool(take: Take) -> None:
+    assert [take(1, threads=1)[0] for _ in range(9)] == [2] * 8 + [0]
+
+
 def test_the_places_of_a_process_that_was_killed_are_free(take: Take) -> None:
     first = [take(4) for _ in range(4)]
     assert take(4)[0] == 0
@@ -77,7 +82,7 @@ def test_the_places_of_a_process_that_was_killed_are_free(take: Take) -> None:
 def test_under_load_a_pool_that_may_be_large_stays_within_the_connections_of_its_host(
     celery_process: Any, new_run: Any, row: Any, connection: Any, eventually: Any, tmp_path: Path
 ) -> None:
-    celery_process("worker", "-Q", "upkeep", "--autoscale=12,1", "--slots", "1", app=KINDS,
+    celery_process("worker", "-Q", "upkeep", "--autoscale=12,1", "--slots", "2", app=KINDS,
                    WATCHKEEPER_HOST_CONNECTIONS="16", TMPDIR=str(tmp_path))  # fmt: skip
     celery_process("beat", WATCHKEEPER_HOST_CONNECTIONS="16", TMPDIR=str(tmp_path))
     runs = [new_run("tests.counting", items=2, seconds=1) for _ in range(12)]

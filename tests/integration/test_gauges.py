@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from beat.gauges import GAUGES, MAX_AGE, Gauges
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.integration.test_metrics import samples
 from tests.support.processes import QUICK
 from workers.db import driver_connect

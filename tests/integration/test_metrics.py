@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.support.processes import QUICK
 from tests.support.runs import KINDS
 
@@ -161,6 +161,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _can_listen(port: int) -> bool:
-    from sandbox.processes import is_taken
+    from sandbox.ports import is_taken
 
     return not is_taken(port)

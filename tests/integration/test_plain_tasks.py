@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import signals
+from celery.exceptions import Reject
 
 from tests.support.waiting import wait_for
+from workers.plain import background, parent
 
 APP = "tests.support.plain_app"
 
@@ -153,6 +158,27 @@ def test_ignore_and_reject_are_said(celery: Plain) -> None:
     celery.drive.schedule("rejected", task="plain.rejects")
     wait_for(lambda: celery.drive.work() or "failed" in celery.drive.states("rejected"), 20.0)
     assert celery.drive.runs("rejected")[0]["error"] == "the task raised Reject: not mine"
+
+
+def test_that_the_parent_sees_a_rejection_first_does_not_change_what_is_said(celery: Plain) -> None:
+    """Celery 5.7 tells the parent of Reject while the process that raised it may still be writing."""
+    app = importlib.import_module(APP).app
+    # Its import has connected it, as in a worker.
+    assert any(parent._lost is receiver() for _, receiver in signals.task_failure.receivers)
+    celery.schedule("plain.rejects")
+    celery.drive.work()
+    for exception in (Reject("not mine", requeue=False), OSError("the process is gone")):
+        run = celery.drive.runs("mine")[0]
+        assert run["finished_at"] is None
+        signals.task_failure.send(
+            sender=app.tasks["plain.rejects"], task_id=str(run["id"]), exception=exception
+        )
+        # Writes are done in their order: this one is the last.
+        written = threading.Event()
+        background.later(written.set)
+        assert written.wait(20.0)
+
+    assert celery.drive.runs("mine")[0]["error"] == "OSError: the process is gone"
 
 
 def test_a_rejected_message_that_goes_back_to_its_queue_is_the_same_run(celery: Plain) -> None:

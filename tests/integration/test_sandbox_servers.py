@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from sandbox.ports import free_ports
 from sandbox.postgres import PostgresServer
-from sandbox.processes import NotStarted, Process, free_ports
+from sandbox.processes import NotStarted, Process
 from sandbox.supervisor import Part, Supervisor
 from tests.support.servers import start_server
 

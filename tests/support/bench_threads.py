@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.processes import free_port, wait_until
+from sandbox.ports import free_port
+from sandbox.processes import wait_until
 from tests.support.bench_environment import ROOT, BenchEnvironment, pss_mib, tree, tree_cpu
 
 

@@ -16,7 +16,7 @@ from console.config import Config
 from console.security import passwords
 from console.security.credentials import new_secret
 from console.serving import server_of
-from sandbox.processes import free_port
+from sandbox.ports import free_port
 from tests.support.waiting import wait_for
 
 #: Of every person that tests make.

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sandbox.processes import Process, free_ports, wait_until
+from sandbox.ports import free_ports
+from sandbox.processes import Process, wait_until
 from tests.support.processes import ROOT, Imitation, is_up
 
 HOOK = "https://discord.com/api/webhooks/123/a-token-nobody-may-see"

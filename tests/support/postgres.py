@@ -118,7 +118,7 @@ def forget_caches() -> None:
     settings.settings.cache_clear()
     client.reset()
     # This process was perhaps a worker's, for a test.
-    places._own, places._pool_size = places._Process(), 0
+    places._own, places._pool_size, places._threads = places._Process(), 0, 0
 
 
 @pytest.fixture

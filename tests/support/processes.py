@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from sandbox.environment import PORTS
-from sandbox.processes import Process, free_port, is_taken, wait_until
+from sandbox.ports import free_port, reserve
+from sandbox.processes import Process, wait_until
 from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def free_base() -> int:
     """The first of as many free ports in a row as a sandbox needs."""
     while True:
         first = free_port()
-        if first + len(PORTS) < 65536 and not any(is_taken(first + n) for n in range(len(PORTS))):
+        if all(reserve(first + n) for n in range(1, len(PORTS))):
             return first
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import redis
 from redis.sentinel import MasterNotFoundError, Sentinel
 
-from sandbox.processes import Process, free_ports, wait_until
+from sandbox.ports import free_ports
+from sandbox.processes import Process, wait_until
 from sandbox.valkey import ValkeyServer, binary
 
 MASTER = "watchkeeper"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from sandbox.processes import NotStarted, free_port, is_port_lost
+from sandbox.ports import free_port, is_port_lost
+from sandbox.processes import NotStarted
 
 ATTEMPTS = 5
 

@@ -11,7 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sandbox.processes import Process, free_port, wait_until
+from sandbox.ports import free_port
+from sandbox.processes import Process, wait_until
 from tests.support.bench_environment import ROOT, BenchEnvironment
 
 #: Name, limits, most at once, columns of its row.

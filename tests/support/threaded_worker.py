@@ -17,7 +17,7 @@ from workers.connections import places
 
 def main(application: str, task: str, threads: int) -> None:
     logs.configure()
-    places.set_pool_size(1)
+    places.set_pool_size(1, threads)
     places.be_of_pool()
     app = importlib.import_module(application).app
     app.loader.import_default_modules()

@@ -21,7 +21,7 @@ def _without_side_effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(slots_option.memory, "limit_arenas", lambda: None)
     yield
     slots.configure(None)
-    places.set_pool_size(0)
+    places.set_pool_size(0, 0)
 
 
 class SimpleQueues(dict[str, None]):

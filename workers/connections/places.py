@@ -32,8 +32,8 @@ KEPT = 5
 #: Whoever counts holds all that is free for a moment: others look again (times, seconds).
 LOOKS, PAUSE = 20, 0.005
 
-#: How many processes this worker's pool may have; 0: unknown.
-_pool_size = 0
+#: How many processes this worker's pool may have, and in how many threads each works; 0: unknown.
+_pool_size = _threads = 0
 
 
 class NoPlace(Exception):
@@ -56,10 +56,10 @@ _own = _Process()
 os.register_at_fork(after_in_child=lambda: globals().update(_own=_Process()))
 
 
-def set_pool_size(processes: int) -> None:
+def set_pool_size(processes: int, threads: int) -> None:
     """In the parent: processes that are forked from now on share the host's places with so many."""
-    global _pool_size  # noqa: PLW0603 - of the worker, which this process is
-    _pool_size = processes
+    global _pool_size, _threads
+    _pool_size, _threads = processes, threads
     be_small()
 
 
@@ -101,7 +101,12 @@ def reserve(purpose: str, number: int) -> None:
 
 
 def wanted() -> int:
-    """Pooled connections of a process of this worker, such that its whole pool has places."""
+    """Pooled connections of a process of this worker, such that its whole pool has places.
+
+    One thread is served by what every process needs.
+    """
+    if _threads == 1:
+        return NEEDED
     fair = (_limit() - _kept()) // max(_pool_size, 1)
     return max(NEEDED, min(int(setting("connections") or CONNECTIONS), fair))
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import signals
+from celery.exceptions import Reject
 
 from workers.db import driver_transaction
 from workers.execution.task import Task, run_id_of
@@ -20,7 +21,8 @@ from workers.plain.running import HEADER, is_inside, sentence_of
 @signals.task_failure.connect
 def _lost(sender: Any, task_id: Any, exception: Any, **_: Any) -> None:
     """A process that could not say it itself: killed, or over its hard time limit."""
-    if isinstance(sender, Task) or is_inside():
+    # The process that raised Reject writes that itself, perhaps a moment later.
+    if isinstance(sender, Task) or is_inside() or isinstance(exception, Reject):
         return
     run_id, error = run_id_of(str(task_id)), sentence_of(exception)
     background.later(lambda: _close(run_id, "failed", error))

@@ -74,7 +74,7 @@ class DemandScaler(Autoscaler):
         """Use the bounds of the row; without a row those of the command line."""
         self._applied = bounds
         high, low = self.update(*(bounds or self._given))
-        places.set_pool_size(high)
+        places.set_pool_size(high, slots.count())
         log.info("pool.bounded", max=high, min=low)
 
     def _log(self, before: int, reading: Demand | None) -> None:

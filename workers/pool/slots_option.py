@@ -23,7 +23,7 @@ class SlotsOption(bootsteps.Step):
             given = 1
         slots.configure(given)
         autoscale = options.get("autoscale")
-        places.set_pool_size(int(autoscale[0] if autoscale else worker.concurrency))
+        places.set_pool_size(int(autoscale[0] if autoscale else worker.concurrency), slots.count())
         reports.open_pipe()
         memory.limit_arenas()
         memory.freeze_before_forks()

@@ -18,8 +18,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from sandbox.ports import free_port
 from sandbox.postgres import PostgresServer
-from sandbox.processes import Process, free_port
+from sandbox.processes import Process
 from tests.support.chaos.plan import (
     ASIDE,
     ASIDE_QUEUE,
