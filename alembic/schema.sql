@@ -1751,7 +1751,7 @@ begin
     -- A pause that is made longer keeps its reason.
     update schedule
        set paused_until = until,
-           pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
+           pause_reason = coalesce(nullif(btrim(why), ''), case when paused_until > clock_timestamp() then pause_reason end)
      where name = kept.name returning * into kept;
     perform schedule_says_disabled(kept);
     return format('%s %s%s%s.', kept.name, case when kept.enabled then 'is paused' else 'stays disabled and is paused' end,
@@ -1769,7 +1769,7 @@ CREATE FUNCTION public.pause_all(why text DEFAULT NULL::text) RETURNS text
     AS $$
 begin
     perform require_operator('pause_switch', 'change');
-    update pause_switch set paused = true, note = coalesce(why, case when paused then note end);
+    update pause_switch set paused = true, note = coalesce(nullif(btrim(why), ''), case when paused then note end);
     return 'Everything is paused; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all');
 end
 $$;
@@ -3844,6 +3844,15 @@ begin
             raise exception 'base_url of % leads to % (%), where no call may go', new.name, host(written), why
                 using errcode = '23514', column = 'base_url',
                       hint = format('An owner can allow it: INSERT INTO allowed_network (network, note) VALUES (%L, ''why'');', host(written));
+        end if;
+        if new.base_url ~ '[[:space:]]' then
+            raise exception 'base_url of % contains a blank', new.name
+                using errcode = '23514', column = 'base_url', hint = 'Write a blank of a path as %20.';
+        end if;
+        if new.base_url ~ '^[^:]+://[^/?#]*@' then
+            raise exception 'base_url of % contains a login, which everybody who may read could see', new.name
+                using errcode = '23514', column = 'base_url',
+                      hint = 'Write the address without it. Keys of upstreams are settings of the workers, logins of mail servers are secrets of channels.';
         end if;
     end if;
     if new.concurrency < 1 then

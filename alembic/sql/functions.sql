@@ -69,7 +69,7 @@ begin
     -- A pause that is made longer keeps its reason.
     update schedule
        set paused_until = until,
-           pause_reason = coalesce(why, case when paused_until > clock_timestamp() then pause_reason end)
+           pause_reason = coalesce(nullif(btrim(why), ''), case when paused_until > clock_timestamp() then pause_reason end)
      where name = kept.name returning * into kept;
     perform schedule_says_disabled(kept);
     return format('%s %s%s%s.', kept.name, case when kept.enabled then 'is paused' else 'stays disabled and is paused' end,
@@ -167,7 +167,7 @@ create or replace function pause_all(why text default null) returns text languag
 as $$
 begin
     perform require_operator('pause_switch', 'change');
-    update pause_switch set paused = true, note = coalesce(why, case when paused then note end);
+    update pause_switch set paused = true, note = coalesce(nullif(btrim(why), ''), case when paused then note end);
     return 'Everything is paused; to end it: ' || how_to('SELECT resume_all();', 'schedule resume --all');
 end
 $$;

@@ -28,6 +28,15 @@ begin
                 using errcode = '23514', column = 'base_url',
                       hint = format('An owner can allow it: INSERT INTO allowed_network (network, note) VALUES (%L, ''why'');', host(written));
         end if;
+        if new.base_url ~ '[[:space:]]' then
+            raise exception 'base_url of % contains a blank', new.name
+                using errcode = '23514', column = 'base_url', hint = 'Write a blank of a path as %20.';
+        end if;
+        if new.base_url ~ '^[^:]+://[^/?#]*@' then
+            raise exception 'base_url of % contains a login, which everybody who may read could see', new.name
+                using errcode = '23514', column = 'base_url',
+                      hint = 'Write the address without it. Keys of upstreams are settings of the workers, logins of mail servers are secrets of channels.';
+        end if;
     end if;
     if new.concurrency < 1 then
         raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name

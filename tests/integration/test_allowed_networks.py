@@ -70,6 +70,24 @@ def test_an_address_in_disguise_is_not_saved(connection: Any, url: str) -> None:
         add(connection, url)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://user:secret@api.example.org/v1", "contains a login"),
+        ("https://user@api.example.org", "contains a login"),
+        ("https://api.example.org/a path", "contains a blank"),
+        ("https://api.example.org/\n", "contains a blank"),
+    ],
+)
+def test_an_address_with_a_login_or_a_blank_is_not_saved(connection: Any, url: str, said: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=said) as refused:
+        add(connection, url)
+    assert "secret" not in str(refused.value.diag.message_primary)
+    assert refused.value.diag.message_hint
+    # An @ in a path is no login.
+    add(connection, "https://api.example.org/@shop")
+
+
 def test_what_an_owner_allowed_is_saved_and_an_old_row_may_still_be_edited(closed: Any) -> None:
     closed.execute("insert into allowed_network (network, note) values ('10.1.2.0/24', 'our relay')")
     add(closed, "smtp://10.1.2.3:25")

@@ -79,6 +79,15 @@ def test_a_pause_whose_time_is_over_shows_no_reason(sql: Any) -> None:
     assert row(sql)[2] is None, "the next pause has a reason of its own"
 
 
+def test_an_empty_reason_is_none(sql: Any) -> None:
+    said = sql.execute("select pause('one', ' ') as it, pause_all('') as all").fetchone()
+
+    assert said["it"] == "one is paused."
+    assert row(sql)[2] is None
+    title = sql.execute("select text from trouble where kind = 'paused'").fetchone()
+    assert "no reason given" in title["text"]
+
+
 def test_a_longer_pause_keeps_its_reason(sql: Any) -> None:
     sql.execute("select pause('one', 'why', now() + interval '1 hour')")
     sql.execute("select pause('one', until => now() + interval '2 hours')")
