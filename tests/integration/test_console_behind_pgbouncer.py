@@ -71,10 +71,14 @@ def test_an_edit_shows_within_five_seconds_by_polling(
     connection.execute(
         "insert into schedule (name, task, every) values ('mine', 'tasks.discovery.discover', '1 hour')"
     )
+    page = console.as_()
     with open_stream(console.as_()) as told:
         began = time.monotonic()
         connection.execute("update schedule set note = 'edited' where name = 'mine'")
         while "schedule:mine" not in json.loads(told("edited")):
             pass
+        # What an open page does then.
+        part = page.get("/schedules?q=mine", headers={"hx-request": "true"}).text
 
         assert time.monotonic() - began < 5
+        assert "edited" in part
