@@ -54,20 +54,12 @@ def schema_fields(schema: Mapping[str, Any], options: Mapping[str, Any]) -> list
         rule = _resolved(given, schema.get("$defs", {}))
         kind, choices = _kind(rule)
         default = rule.get("default")
-        made = Field(
-            OPTION + name,
-            title(name),
-            kind,
-            _hint(name, rule),
-            choices=choices,
-            required=name in schema.get("required", ()),
-            default=default,
-            placeholder=number(default)
-            if default not in _NOTHING and kind in {"text", "number"}
-            else "",
-        )
-        value = options.get(name, default if kind == "checks" else None)
-        found.append(replace(made, value=_shown(made, value)))
+        is_shown = default not in _NOTHING and kind in {"text", "number"}
+        value = _shown(kind, options.get(name, default if kind == "checks" else None))
+        made = Field(OPTION + name, title(name), kind, _hint(name, rule), value, choices)
+        required = name in schema.get("required", ())
+        placeholder = number(default) if is_shown else ""
+        found.append(replace(made, required=required, placeholder=placeholder, default=default))
     return found
 
 
@@ -126,14 +118,14 @@ def _hint(name: str, rule: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _shown(made: Field, value: Any) -> Any:
-    if made.kind == "checks":
+def _shown(kind: str, value: Any) -> Any:
+    if kind == "checks":
         return tuple(map(str, value or ()))
     if value is None:
         return ""
-    if made.kind == "lines" and isinstance(value, list):
+    if kind == "lines" and isinstance(value, list):
         return "\n".join(map(str, value))
-    if made.kind == "json":
+    if kind == "json":
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -199,8 +191,15 @@ def column_field(column: Column, value: Any, choices: Choices = ()) -> Field:
         kind = "moment"
     required = not column.nullable and column.preset is None and column.type != "boolean"
     label, hint = title(column.name), column.comment or ""
-    made = Field(column.name, label, kind, hint, choices=tuple(choices), required=required)
-    return replace(made, value=_shown(made, value))
+    return Field(column.name, label, kind, hint, _shown(kind, value), tuple(choices), required)
+
+
+def defaulted(values: Mapping[str, Any], columns: Mapping[str, Column], *, new: bool) -> dict[str, Any]:
+    """An empty field is null, or the default of a column that takes no null; a new row has defaults."""
+    if new:
+        return {name: value for name, value in values.items() if value is not None}
+    empty = {name for name, value in values.items() if value is None and not columns[name].nullable}
+    return {**values, **{name: default_words(columns[name].preset) or None for name in empty}}
 
 
 def default_words(expression: str | None) -> str:

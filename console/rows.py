@@ -11,21 +11,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    Text,
-    cast,
-    column,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    table,
-    text,
-    tuple_,
-    update,
-)
+import sqlalchemy as sa
+from sqlalchemy import Connection, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
@@ -39,7 +26,7 @@ from workers.roles import PEOPLE
 
 Values = Mapping[str, Any]
 T = TypeVar("T")
-ALL = text("*")
+ALL = sa.text("*")
 
 
 class Named(UserDefinedType[Any]):
@@ -67,7 +54,7 @@ class Column:
 
     def given(self, value: Any) -> Any:
         """The expression of a value, which Postgres reads from text."""
-        written = literal(_written(value), Text)
+        written = sa.literal(_written(value), Text)
         if not self.type.endswith("[]") or value is None:
             return cast(written, Named(self.type))
         # Given as JSON, so that an element may hold anything.
@@ -86,7 +73,7 @@ class Table:
 
     @cached_property
     def core(self) -> Any:
-        return table(self.name, *map(column, self.columns))
+        return sa.table(self.name, *map(sa.column, self.columns))
 
     @property
     def etag(self) -> Any:
@@ -140,13 +127,13 @@ def listed(connection: Connection, name: str, asked: Asked) -> Piece:
     wanted = select(of.etag, ALL).select_from(of.core).order_by(*columns).limit(asked.limit + 1)
     if place := decode(asked.cursor, *[str | float] * len(columns)):
         given = of.given(dict(zip(of.key, place, strict=True)))
-        wanted = wanted.where(tuple_(*columns) > tuple_(*given.values()))
+        wanted = wanted.where(sa.tuple_(*columns) > sa.tuple_(*given.values()))
     return cut(sql.rows(connection, wanted), asked.limit, *of.key)
 
 
 def insert_row(connection: Connection, name: str, values: Values) -> Row:
     of = table_of(connection, name)
-    made = insert(of.core).values(of.given(values)).returning(of.etag, ALL)
+    made = sa.insert(of.core).values(of.given(values)).returning(of.etag, ALL)
     return present(sql.first(connection, made), name, values)
 
 
@@ -159,14 +146,14 @@ def update_row(
     _require(connection, of, key, etag)
     if not given:
         return get(connection, name, key)
-    edited = update(of.core).where(*of.at(key)).values(given).returning(of.etag, ALL)
+    edited = sa.update(of.core).where(*of.at(key)).values(given).returning(of.etag, ALL)
     return present(sql.first(connection, edited), name, key)
 
 
 def delete_row(connection: Connection, name: str, key: Values, etag: str | None = None) -> None:
     of = table_of(connection, name)
     _require(connection, of, key, etag)
-    done = connection.execute(delete(of.core).where(*of.at(key)))
+    done = connection.execute(sa.delete(of.core).where(*of.at(key)))
     present(done.rowcount or None, name, key)
 
 

@@ -30,8 +30,8 @@ router = APIRouter(
     responses=_PROBLEMS,
     dependencies=[Security(HTTPBearer(auto_error=False, description="An API token: wk_…"))],
 )
-router.include_router(schedules.router)
-router.include_router(others.router)
+for part in (schedules.of_schedules, schedules.of_runs, others.overview, others.tables):
+    router.include_router(part)
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -12,17 +12,15 @@ from starlette.responses import JSONResponse
 from console import rows, sql, writes
 from console.access import Visit
 from console.api import shapes
-from console.api.shapes import Listed, Once, Page, Row, Tag
-from console.queries import changes, runs, schedules, strip, upstreams
-from console.queries.lists import Asked, MatchFilter, Search, found_by, matches, numbered
+from console.api.shapes import InState, Listed, Number, Once, Page, Row, Tag
+from console.queries import changes, lists, runs, schedules, strip
+from console.queries.lists import MatchFilter, Search, found_by, matches, numbered
 from console.refusals import refuse
 from tasks.watches import found
 from tasks.watches.registry import by_domain
 from tasks.watches.watch import Watch
 
-router = APIRouter()
 overview, tables = APIRouter(tags=["overview"]), APIRouter(tags=["tables"])
-Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @overview.get("/me", response_model=Row)
@@ -51,9 +49,9 @@ def dashboard(visit: Visit) -> Row:
 @overview.get("/strip", response_model=Row)
 def read_strip(visit: Visit) -> Row:
     """What every page says at its top."""
-    return {
-        name: part for name, part in asdict(strip.current(visit.connection)).items() if name != "wrong"
-    }
+    shown = asdict(strip.current(visit.connection))
+    del shown["wrong"]
+    return shown
 
 
 @overview.get("/health", response_model=Row, responses={503: {"model": Row}})
@@ -80,7 +78,7 @@ def list_kinds(visit: Visit) -> Page:
 @overview.get("/upstreams")
 def list_upstreams(visit: Visit) -> Page:
     """Each with its windows (used, left, resets), who waits, and the outcomes of a day."""
-    return Page(items=upstreams.listed(visit.connection))
+    return Page(items=lists.upstreams(visit.connection))
 
 
 @overview.post("/upstreams/{name}/unblock", response_model=Row)
@@ -105,14 +103,8 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
     return once(None, lambda: writes.do(visit.connection, "send_test", channel=name))
 
 
-class NoticeFilter(Asked):
-    """Which notices."""
-
-    state: str | None = None
-
-
 @overview.get("/notices")
-def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
+def list_notices(visit: Visit, asked: InState) -> Page:
     return shapes.page(numbered(visit.connection, "overview.notices", asked, state=asked.state))
 
 
@@ -185,7 +177,3 @@ def update_row(visit: Visit, table: TableName, key: Key, body: Row, tag: Tag) ->
 @tables.delete("/tables/{table}/{key}", status_code=204)
 def delete_row(visit: Visit, table: TableName, key: Key, tag: Tag) -> None:
     rows.delete_row(visit.connection, table, _key(visit, table, key), tag)
-
-
-router.include_router(overview)
-router.include_router(tables)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from console import bulk, rows, sql, writes
 from console.access import Visit
 from console.api import shapes
-from console.api.shapes import Once, Page, Row, Tag, requested
+from console.api.shapes import InState, Number, Once, Page, Row, Tag, requested
 from console.queries import runs, schedules
-from console.queries.lists import Asked
 from console.queries.strip import capped
 from console.refusals import refuse
 from workers.ledger.retried import ONLY_FAILED
 from workers.ledger.states import RUN_STATES
 
-router = APIRouter()
 of_schedules, of_runs = APIRouter(tags=["schedules"]), APIRouter(tags=["runs"])
 
 
@@ -45,12 +43,10 @@ def create_schedule(visit: Visit, body: Row) -> Response:
 def read_schedule(visit: Visit, name: str) -> Response:
     """Every column, how it went, and its next five due times; ETag is its revision."""
     writes.require_schedule(visit.connection, name)
-    row, status = (
-        rows.get(visit.connection, "schedule", {"name": name}),
-        schedules.one(visit.connection, name),
-    )
+    row = rows.get(visit.connection, "schedule", {"name": name})
+    status = schedules.one(visit.connection, name) or {}
     coming = schedules.next_runs(visit.connection, name)
-    return shapes.tagged({**(status or {}), **row, "next_runs": coming})
+    return shapes.tagged({**status, **row, "next_runs": coming})
 
 
 @of_schedules.patch("/schedules/{name}", response_model=Row)
@@ -155,26 +151,18 @@ def read_run(visit: Visit, run: UUID) -> Row:
     return {**found, **runs.about(visit.connection, run)}
 
 
-class ItemFilter(Asked):
-    """Which items of a run."""
-
-    state: str | None = None
-
-
 @of_runs.get("/runs/{run}/items")
-def list_items(visit: Visit, run: UUID, asked: Annotated[ItemFilter, Query()]) -> Page:
+def list_items(visit: Visit, run: UUID, asked: InState) -> Page:
     return shapes.page(runs.items(visit.connection, run, asked.state, asked))
 
 
 @of_runs.post("/runs/{run}/stop", status_code=202, response_model=shapes.Requested)
 def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
     """Waiting batches end at once, running ones at their next call."""
-
-    def act() -> Row:
-        made = writes.do(visit.connection, "stop", run=run, why=body.why)
-        return {**requested(made), "run_id": run}
-
-    return once(body, act)
+    given = {"run": run, "why": body.why}
+    return once(
+        body, lambda: {**requested(writes.do(visit.connection, "stop", **given)), "run_id": run}
+    )
 
 
 @of_runs.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
@@ -199,13 +187,7 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
 
 
 @of_runs.get("/requests/{number}", response_model=Row)
-def read_request(visit: Visit, number: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Row:
+def read_request(visit: Visit, number: Number) -> Row:
     """What was asked, and beat's answer."""
     found = sql.first(visit.connection, "runs.request", number=number)
-    if found is None:
-        raise refuse(404, f"no request {number}")
-    return found
-
-
-router.include_router(of_schedules)
-router.include_router(of_runs)
+    return rows.present(found, "request", {"id": number})

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
@@ -34,6 +34,16 @@ def value(found: Any) -> Any:
 
 Row = dict[str, Annotated[Any, PlainSerializer(value)]]
 Listed = Annotated[Asked, Query()]
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+class Stateful(Asked):
+    """Those in one state."""
+
+    state: str | None = None
+
+
+InState = Annotated[Stateful, Query()]
 
 
 class Body(BaseModel):

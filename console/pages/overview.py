@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from console import rows, sql, writes
 from console.access import Visit
-from console.queries import changes, lists, runs, strip, upstreams
+from console.queries import changes, lists, runs, strip
 from console.queries.lists import Asked, MatchFilter, numbered
 from console.sql import Row
 from console.templating import Again, Form, go_to, redrawn, render, word
@@ -62,7 +62,7 @@ def workers(visit: Visit) -> Response:
 @router.get("/budgets")
 def budgets(visit: Visit, refusal: Again = None, at: str = "") -> Response:
     pace = {row["upstream"]: row for row in sql.rows(visit.connection, "upstreams.pace")}
-    shown = upstreams.listed(visit.connection)
+    shown = lists.upstreams(visit.connection)
     return render(visit, "budgets.html", refusal=refusal, rows=shown, forecasts=pace, at=at)
 
 

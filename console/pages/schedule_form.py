@@ -39,19 +39,12 @@ class ScheduleForm:
     name: Field | None
 
     def values(self, connection: Connection, sent: Sent, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Columns as the form has them: one way to say when, options, and the rest.
-
-        An empty field is null, or the default of a column that may not be null; a new row has defaults.
-        """
+        """Columns as the form has them: one way to say when, options, and the rest."""
         columns = rows.table_of(connection, "schedule").columns
         shown = [*self.first, *self.when.values(), *self.rare, *([self.name] if self.name else [])]
         found = {one.name: forms.parse(one, sent[one.name]) for one in shown if one.name in sent}
         found |= {name: None for name in TIMINGS if name != self.timing}
-        for name in [name for name, value in found.items() if value is None]:
-            if self.name:
-                del found[name]
-            elif not columns[name].nullable:
-                found[name] = forms.default_words(columns[name].preset)
+        found = forms.defaulted(found, columns, new=self.name is not None)
         return {**found, "options": forms.options_from(self.options, sent, options)}
 
     def other_options(self, sent: Sent, before: Mapping[str, Any]) -> dict[str, Any] | None:

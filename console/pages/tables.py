@@ -156,9 +156,8 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
 def create(visit: Visit, of: Of, form: Form) -> Response:
     fields = _fields(visit, of, {}, new=True)
     with redrawn(visit, lambda refusal: new_page(visit, of, visit.request, refusal, form)):
-        values = _values(visit, of, fields, form)
-        given = {one: value for one, value in values.items() if value is not None}
-        made = rows.insert_row(visit.connection, of.name, given)
+        values = forms.defaulted(_values(visit, of, fields, form), of.columns, new=True)
+        made = rows.insert_row(visit.connection, of.name, values)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=made")
 
 
@@ -169,11 +168,7 @@ def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
         if form.get("delete"):
             rows.delete_row(visit.connection, of.name, key)
             return go_to(f"/tables/{of.name}")
-        values = _values(visit, of, fields, form, key)
-        for name, value in values.items():
-            # An empty field of a column that may not be null means its default.
-            if value is None and not of.columns[name].nullable:
-                values[name] = forms.default_words(of.columns[name].preset) or None
+        values = forms.defaulted(_values(visit, of, fields, form, key), of.columns, new=False)
         etag = word(form, "etag") or None
         made = rows.update_row(visit.connection, of.name, key, values, etag)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved")

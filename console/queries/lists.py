@@ -118,6 +118,17 @@ select {columns}, fits, place = :window as is_end from (
     return found
 
 
+def upstreams(connection: Connection) -> list[Row]:
+    """Every upstream with its windows, its queue and the outcomes of its calls in 24 hours."""
+    found = sql.rows(connection, "upstreams.upstreams")
+    for part in ("windows", "waiting", "outcomes"):
+        listed = sql.rows(connection, f"upstreams.{part}")
+        for one in found:
+            one[part] = [row for row in listed if row["upstream"] == one["name"]]
+    # One row at most says how its calls went.
+    return [{**one, "outcomes": next(iter(one["outcomes"]), None)} for one in found]
+
+
 class Search(Asked):
     """Rows that contain a text."""
 

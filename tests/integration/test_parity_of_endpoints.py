@@ -46,7 +46,9 @@ def test_every_earlier_endpoint_has_its_row() -> None:
 #: Earlier page → where it is now, and what stands there.
 PAGES = {
     'status bar "Discovery: 2h ago (next: 2h)"': {"/changes": ["Discovery: ", ">3h ago<", "(next: "]},
-    "configuration page": {"/schedules/discovery": ["Min price change pct", 'value="6 hours"', "Enabled"]},
+    "configuration page": {
+        "/schedules/discovery": ["Min price change pct", 'value="6 hours"', "Enabled"]
+    },
     "dashboard: overview, listings, rules, notifications, analytics": {
         "/": ["Next", "discovery"],
         "/watches/listings": ["Listings"],
