@@ -191,12 +191,6 @@ def transaction() -> Iterator[Connection]:
 
 
 @contextmanager
-def connect() -> Iterator[Connection]:
-    with counted(), engine().connect() as connection, _translating(connection):
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
-
-
-@contextmanager
 def driver_transaction() -> Iterator[Driver]:
     with transaction() as connection:
         yield driver(connection)

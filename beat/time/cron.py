@@ -267,8 +267,3 @@ def _first(pieces: Iterable[Piece], after: datetime) -> datetime | None:
 @lru_cache(maxsize=10_000)
 def parse(text: str) -> Cron:
     return Cron(text)
-
-
-def next_due(text: str, after: datetime, timezone: str) -> datetime | None:
-    """The first due time strictly after ``after`` (UTC), or None when there is none in 50 years."""
-    return parse(text).next_due(after.astimezone(UTC), ZoneInfo(timezone))

@@ -43,11 +43,6 @@ class Window:
         """Count an arrival at ``now``."""
         self._arrivals.append(now)
 
-    def arrive(self, now: float) -> float | None:
-        """Ask and count at once: None when allowed, else seconds until one would be."""
-        broken = judge([self], now)
-        return None if broken is None else broken[1]
-
 
 def judge(windows: Sequence[Window], now: float) -> tuple[Window, float] | None:
     """Count an arrival in every window: None when it may in, else what it broke and how long to wait.

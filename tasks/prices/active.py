@@ -63,7 +63,7 @@ def order(wanted: Iterable[Wanted], confirmed: Mapping[str, datetime]) -> list[W
 def select(connection: Connection, own: Iterable[str], traded_days: int, now: datetime) -> list[Wanted]:
     followed = [
         Wanted(row["symbol"], row["priority"], row["refresh_every"])
-        for row in watchlist.listed(connection)
+        for row in watchlist.followed(connection)
     ]
     # The watch list's interval holds for traded symbols too.
     every = {one.symbol: one.refresh_every for one in followed}

@@ -76,10 +76,6 @@ def remove(connection: Connection, symbol: str) -> bool:
     return connection.execute(update(WatchlistItem).where(*followed).values(active=False)).rowcount == 1
 
 
-def listed(connection: Connection, *, everything: bool = False) -> Sequence[RowMapping]:
-    statement = select(WatchlistItem.__table__).order_by(
-        WatchlistItem.active.desc(), WatchlistItem.priority, WatchlistItem.symbol
-    )
-    if not everything:
-        statement = statement.where(WatchlistItem.active)
+def followed(connection: Connection) -> Sequence[RowMapping]:
+    statement = select(WatchlistItem.__table__).where(WatchlistItem.active)
     return connection.execute(statement).mappings().all()

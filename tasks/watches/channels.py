@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from workers.db import Base, DefaultNow
 from workers.upstreams import Upstream, channel_secrets
 
-KINDS = ("discord", "email", "webhook", "apprise")
-
 
 class Channel(Base):
     """One destination."""

@@ -61,8 +61,9 @@ def idle_tick(bench: BenchEnvironment) -> float:
 
 def permits(bench: BenchEnvironment) -> dict[str, float]:
     """A permit with the settling of the one before, of an upstream that has a part of the history."""
+    from tests.support.permits import take_one
     from workers.db import driver_connect
-    from workers.upstreams.permits import Answered, settle, take
+    from workers.upstreams.permits import Answered, settle
 
     name = "old_1"
     bench.sql.execute("update upstream set concurrency = 8 where name = %s", (name,))
@@ -76,7 +77,7 @@ def permits(bench: BenchEnvironment) -> dict[str, float]:
     with driver_connect() as connection:
 
         def one() -> None:
-            grant = take(connection, name, lease, path="/bench")
+            grant = take_one(connection, name, lease, path="/bench")
             assert grant.id is not None, grant
             settle(connection, [Answered(grant.id, time.monotonic(), 200)])
 

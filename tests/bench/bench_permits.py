@@ -20,8 +20,8 @@ LEASE = timedelta(seconds=31)
 
 def hammer(number: int, names: list[str], ready: Any, seconds: float, pace: float, out: Any) -> None:
     """Take permits until the time is over, at most ``pace`` a second (0: as fast as can be)."""
+    from tests.support.permits import take_one
     from workers.db import driver_connect
-    from workers.upstreams import permits
     from workers.upstreams.permits import Answered
 
     answered: list[Answered] = []
@@ -35,7 +35,7 @@ def hammer(number: int, names: list[str], ready: Any, seconds: float, pace: floa
         while (at := time.monotonic()) < begin + seconds:
             name = names[(number + turn * PROCESSES) % len(names)]
             turn += 1
-            grant = permits.take(connection, name, LEASE, path="/bench", answered=answered)
+            grant = take_one(connection, name, LEASE, path="/bench", answered=answered)
             now = time.monotonic()
             took.append((at - begin, now - at))
             answered = [Answered(grant.id, now, 200)] if grant.id else []

@@ -27,6 +27,7 @@ def one_way(rng: random.Random) -> float:
 
 
 def ours(number: int, ends: float, out: Any) -> None:
+    from tests.support.permits import take_one
     from workers import db
     from workers.upstreams import permits
     from workers.upstreams.permits import Answered
@@ -37,7 +38,7 @@ def ours(number: int, ends: float, out: Any) -> None:
     answered: list[Answered] = []
     with db.driver_connect() as connection:
         while time.monotonic() < ends:
-            grant = permits.take(connection, "bench", LEASE, answered=answered)
+            grant = take_one(connection, "bench", LEASE, answered=answered)
             answered = []
             if grant.id is None:
                 time.sleep(min(grant.wait + 0.001, 0.05))

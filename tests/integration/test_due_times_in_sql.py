@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from beat.tick.reading import connect
 from beat.tick.session_cache import SessionCache
-from beat.time import cron
 from beat.time.timetable import MICROSECOND, Timing, next_due
+from tests.support import cron
 from tests.support.cron import EXPRESSIONS, changes
 
 NEAR = st.integers(-3 * 86400, 3 * 86400).map(lambda seconds: timedelta(seconds=seconds))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from beat.tick import steps
+from tests.support.permits import take_one
 from workers.db import driver_transaction
 from workers.upstreams import permits
 
@@ -58,7 +59,7 @@ def let_go(connection: Any, run_id: Any) -> list[int]:
 
 def ask() -> permits.Grant:
     with driver_transaction() as connection:
-        return permits.take(connection, "generic", timedelta(seconds=31))
+        return take_one(connection, "generic", timedelta(seconds=31))
 
 
 def test_runs_that_wait_are_told_that_the_day_is_spent(

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.permits import take_one
 from tests.support.waiting import wait_for
 from workers.db import driver_connect
 from workers.upstreams import permits
@@ -230,7 +231,7 @@ def test_a_limiter_reads_only_partitions_whose_calls_may_count(service: Any, con
         # The fifth call of a session is the first that may use a generic plan.
         for _ in range(8):
             with below.transaction():
-                grant = permits.take(below, "head_fi", LEASE)
+                grant = take_one(below, "head_fi", LEASE)
                 assert grant.id is not None
                 permits.settle(below, [Answered(grant.id, time.monotonic(), 200)])
                 read = {
@@ -248,7 +249,7 @@ def test_a_limiter_reads_only_partitions_whose_calls_may_count(service: Any, con
 
 def test_a_permit_is_settled_in_whatever_partition_it_lies(service: Any, connection: Any) -> None:
     with driver_connect() as below:
-        grant = permits.take(below, "head_fi", LEASE)
+        grant = take_one(below, "head_fi", LEASE)
     connection.execute("update permit set granted_at = granted_at - interval '1 hour'")
     assert grant.id is not None
     with driver_connect() as below:
@@ -262,7 +263,7 @@ def test_a_lease_longer_than_the_limiter_looks_back_is_refused(connection: Any) 
         driver_connect() as below,
         pytest.raises(psycopg.errors.InvalidParameterValue, match="at most 01:00:00"),
     ):
-        permits.take(below, "head_fi", timedelta(hours=2))
+        take_one(below, "head_fi", timedelta(hours=2))
 
 
 def test_permits_of_a_database_from_before_become_one_partition(
@@ -290,7 +291,7 @@ def test_permits_of_a_database_from_before_become_one_partition(
     assert sum(homes(connection).values()) == 50
     assert len(homes(connection)) == 1
     with driver_connect() as below:
-        grant = permits.take(below, "head_fi", LEASE)
+        grant = take_one(below, "head_fi", LEASE)
     assert grant.id is not None
     assert grant.id > 50
     assert connection.execute("select used from quota_status where upstream = 'head_fi'").fetchall()

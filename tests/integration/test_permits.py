@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.permits import take_one
 from tests.support.threads import at_once
 from workers.db import driver_connect, driver_transaction
 from workers.upstreams import CallOptions, UpstreamClient, permits, upstream_states
@@ -41,7 +42,7 @@ def upstream(connection: Any) -> Callable[..., None]:
 
 def take(lease: timedelta = LEASE, **how: Any) -> Grant:
     with driver_connect() as connection:
-        return permits.take(connection, "any", lease, **how)
+        return take_one(connection, "any", lease, **how)
 
 
 def take_many(number: int, *, runs: Sequence[Any] = ()) -> list[Grant]:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.permits import take_one
 from workers.db import driver_connect, driver_transaction
 from workers.upstreams import permits, upstream_states
 from workers.upstreams.permits import Answered, Grant
@@ -33,7 +34,7 @@ def upstream(connection: Any) -> Callable[..., None]:
 
 def take(**how: Any) -> Grant:
     with driver_connect() as connection:
-        return permits.take(connection, "any", timedelta(seconds=30), **how)
+        return take_one(connection, "any", timedelta(seconds=30), **how)
 
 
 def call() -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from beat.tick import release
+from tests.support.permits import take_one
 from workers.db import driver_transaction
 from workers.errors import QuotaSpent, QuotaWait, RateLimited, Unavailable
 from workers.upstreams import circuit_breaker, permits, retry
@@ -66,7 +67,7 @@ def test_whoever_asks_after_the_closing_is_deferred(shut: Any, database: Any, er
     shut(error)
 
     with driver_transaction() as connection:
-        grant = permits.take(connection, "generic", timedelta(seconds=31))
+        grant = take_one(connection, "generic", timedelta(seconds=31))
 
     assert 3500 < grant.wait < permits.LONG_WAIT
     assert isinstance(permits.refusal("generic", grant), QuotaSpent)

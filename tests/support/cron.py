@@ -87,3 +87,7 @@ def changes() -> st.SearchStrategy[tuple[ZoneInfo, datetime]]:
 def utc(year: int, month: int = 1, day: int = 1, hour: int = 0, minute: int = 0) -> datetime:
     """A time for people who write tests."""
     return datetime(year, month, day, hour, minute, tzinfo=UTC)
+
+
+def next_due(text: str, after: datetime, timezone: str) -> datetime | None:
+    return parse(text).next_due(after.astimezone(UTC), ZoneInfo(timezone))

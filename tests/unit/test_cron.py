@@ -10,8 +10,8 @@ from cronsim import CronSim
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from beat.time.cron import CronError, next_due, parse
-from tests.support.cron import EXPRESSIONS, ZONES, utc
+from beat.time.cron import CronError, parse
+from tests.support.cron import EXPRESSIONS, ZONES, next_due, utc
 
 FORMS = "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays."
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from beat.time import cron
-from tests.support.cron import EXPRESSIONS, ZONES, changes
+from tests.support.cron import EXPRESSIONS, ZONES, changes, next_due
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -72,10 +72,10 @@ CASES = [line.split("|") for line in TABLE.splitlines() if line and not line.sta
 
 def starts(text: str, zone: ZoneInfo, first: datetime, until: datetime) -> list[datetime]:
     """Due times in [first, until), one step at a time."""
-    found, due = [], cron.next_due(text, first - timedelta(microseconds=1), zone.key)
+    found, due = [], next_due(text, first - timedelta(microseconds=1), zone.key)
     while due is not None and due < until:
         found.append(due)
-        due = cron.next_due(text, due, zone.key)
+        due = next_due(text, due, zone.key)
     return found
 
 
@@ -97,9 +97,9 @@ def test_a_changed_clock_neither_loses_nor_repeats_what_is_fixed(
 
 def test_seventeen_hours_in_new_york_is_another_instant_after_the_change() -> None:
     after = datetime(2026, 3, 7, tzinfo=UTC)
-    first = cron.next_due("0 17 * * *", after, "America/New_York")
+    first = next_due("0 17 * * *", after, "America/New_York")
     assert first == datetime(2026, 3, 7, 22, tzinfo=UTC)
-    third = cron.next_due("0 17 * * *", after + 2 * DAY, "America/New_York")
+    third = next_due("0 17 * * *", after + 2 * DAY, "America/New_York")
     assert third == datetime(2026, 3, 9, 21, tzinfo=UTC)
 
 
@@ -156,13 +156,13 @@ def test_around_a_change_every_minute_is_as_the_clocks_on_the_wall_say(
 def test_the_same_answer_however_it_is_stepped(text: str, key: str, data: st.DataObject) -> None:
     zone = ZoneInfo(key)
     after = data.draw(st.datetimes(datetime(2011, 1, 1), datetime(2030, 1, 1))).replace(tzinfo=UTC)
-    due = cron.next_due(text, after, zone.key)
+    due = next_due(text, after, zone.key)
     assert due is not None
     assert due > after
     between = after + (due - after) * data.draw(st.floats(0, 0.999))
-    assert cron.next_due(text, between, zone.key) == due
+    assert next_due(text, between, zone.key) == due
     # An instant just before it finds it, and after it comes another.
-    assert cron.next_due(text, due - timedelta(microseconds=1), zone.key) == due
-    following = cron.next_due(text, due, zone.key)
+    assert next_due(text, due - timedelta(microseconds=1), zone.key) == due
+    following = next_due(text, due, zone.key)
     assert following is not None
     assert following > due

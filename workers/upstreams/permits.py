@@ -108,20 +108,6 @@ def take_many(
     return [Grant(*row) for row in rows]
 
 
-def take(
-    connection: Driver,
-    upstream: str,
-    lease: timedelta,
-    *,
-    run_id: UUID | None = None,
-    seq: int | None = None,
-    path: str | None = None,
-    answered: Sequence[Answered] = (),
-) -> Grant:
-    (grant,) = take_many(connection, upstream, [Question(lease, run_id, seq, path)], answered)
-    return grant
-
-
 _SETTLE = "select settle_permits(%s::bigint[], %s::double precision[], %s::integer[])"
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.cases.common import only
+from tests.support.permits import take_one
 from workers.upstreams import permits
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -87,7 +88,7 @@ def take() -> Any:
     from workers.upstreams.permits import Answered
 
     with driver_transaction() as connection:
-        grant = permits.take(connection, "alpha_vantage", timedelta(seconds=31))
+        grant = take_one(connection, "alpha_vantage", timedelta(seconds=31))
         if grant.id is not None:
             permits.settle(connection, [Answered(grant.id, time.monotonic(), 200)])
     return grant

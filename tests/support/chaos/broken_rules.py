@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,12 +50,13 @@ def _settled() -> None:
     """A call is stamped when it is let through, not when it is answered."""
     from workers.upstreams import permits
 
-    original = permits.take
+    original = permits.take_many
 
-    def take(connection: Any, upstream: str, _: timedelta, **how: Any) -> Any:
-        return original(connection, upstream, timedelta(0), **how)
+    def take_many(connection: Any, upstream: str, questions: Any, answered: Any) -> Any:
+        at_once = [replace(one, lease=timedelta(0)) for one in questions]
+        return original(connection, upstream, at_once, answered)
 
-    permits.take = take
+    permits.take_many = take_many
 
 
 def _resend() -> None:
