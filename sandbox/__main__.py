@@ -2,111 +2,89 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
+import click
+
 from sandbox import folders, places
+from sandbox.commands import data_option, demo
 from sandbox.processes import NotStarted
+from workers.cli.output import INTERRUPTED
+
+#: What follows the options is another program's command line.
+WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-def _folder(given: argparse.Namespace) -> Path:
-    return places.data_of(given.data)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def sandbox() -> None:
+    """The whole system on this machine, with imitation upstreams."""
+    # Without byte code, each of a dozen processes would compile a thousand modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-def _run(given: argparse.Namespace) -> int:
-    from sandbox.running import run
-
-    return run(
-        _folder(given), fresh=given.fresh, until_green=given.until_green, port_base=given.port_base
-    )
-
-
-def _reset(given: argparse.Namespace) -> int:
-    folder = _folder(given)
-    if not folder.exists():
-        print(f"nothing to delete: there is no {folder}")
-        return 0
-    with folders.claimed(folder):
-        folders.delete_data(folder)
-    print(f"deleted the data in {folder}")
-    return 0
-
-
-def _without_dashes(command: list[str]) -> list[str]:
-    return command[1:] if command[:1] == ["--"] else command
-
-
-def _execute(given: argparse.Namespace) -> int:
+@sandbox.command("exec", context_settings=WORDS)
+@click.option(
+    "--with", "parts", default="", metavar="PARTS", help="also beat=2,worker=1,console,flower"
+)
+@click.argument("words", metavar="COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute_(parts: str, words: tuple[str, ...]) -> int:
+    """Run one command with servers and upstreams of its own."""
     from sandbox.executing import execute, extras
 
-    command = _without_dashes(given.command)
-    if not command:
-        print("a command is missing: python -m sandbox exec -- COMMAND …", file=sys.stderr)
-        return 2
     try:
-        wanted = extras(given.with_)
+        wanted = extras(parts)
     except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return execute(command, wanted)
+        raise click.UsageError(str(error)) from None
+    return execute(words, wanted)
 
 
-def _psql(given: argparse.Namespace) -> int:
+@sandbox.command("psql", context_settings=WORDS)
+@data_option
+@click.argument("words", metavar="ARGUMENTS", nargs=-1, type=click.UNPROCESSED)
+def psql_(data: Path | None, words: tuple[str, ...]) -> int:
+    """Run psql on the running sandbox, else on a temporary one."""
     from sandbox.executing import psql
 
-    return psql(_folder(given), _without_dashes(given.arguments))
+    return psql(places.data_of(data), words)
 
 
-def _schema(_: argparse.Namespace) -> int:
+@sandbox.command("schema")
+def schema_() -> int:
+    """Write alembic/schema.sql."""
     from sandbox.schema import write
 
     return write()
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    commands = made.add_subparsers(required=True)
-    data = argparse.ArgumentParser(add_help=False)
-    data.add_argument(
-        "--data", type=Path, help="folder of the data (default: .sandbox in the checkout)"
-    )
-    run = commands.add_parser(
-        "run", parents=[data], help="run everything, with demo schedules, until Ctrl-C"
-    )
-    run.add_argument("--fresh", action="store_true", help="delete the data of earlier runs first")
-    run.add_argument(
-        "--until-green", action="store_true", help="end when each demo schedule has succeeded once"
-    )
-    run.add_argument("--port-base", type=int, metavar="N", help="use ports from N on")
-    run.set_defaults(do=_run)
-    execute = commands.add_parser("exec", help="run one command with servers and upstreams of its own")
-    execute.add_argument(
-        "--with", dest="with_", default="", metavar="PARTS", help="also beat=2,worker=1,console,flower"
-    )
-    execute.add_argument("command", nargs=argparse.REMAINDER)
-    execute.set_defaults(do=_execute)
-    psql = commands.add_parser("psql", parents=[data], help="psql on the running sandbox")
-    psql.add_argument("arguments", nargs=argparse.REMAINDER)
-    psql.set_defaults(do=_psql)
-    schema = commands.add_parser("schema", help="write alembic/schema.sql")
-    schema.set_defaults(do=_schema)
-    reset = commands.add_parser("reset", parents=[data], help="delete the data")
-    reset.set_defaults(do=_reset)
-    return made
+@sandbox.command("reset")
+@data_option
+def reset(data: Path | None) -> None:
+    """Delete the data."""
+    folder = places.data_of(data)
+    if not folder.exists():
+        print(f"nothing to delete: there is no {folder}")
+        return
+    with folders.claimed(folder):
+        folders.delete_data(folder)
+    print(f"deleted the data in {folder}")
+
+
+sandbox.add_command(demo, "run")
 
 
 def main() -> int:
-    given = parser().parse_args()
-    # Without byte code, each of a dozen processes would compile a thousand modules.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
-        status: int = given.do(given)
+        return sandbox.main(prog_name="python -m sandbox", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
     except NotStarted as error:
         print(f"not started: {error}", file=sys.stderr)
         return 1
-    return status
 
 
 if __name__ == "__main__":

@@ -115,7 +115,6 @@ def _recovered(visit: VisitOf) -> float | None:
 
 
 def _judged(base_url: str) -> dict[str, Any] | None:
-    """Every window of an imitation over its whole log, as it judges itself."""
     parts = urlsplit(base_url)
     try:
         with urllib.request.urlopen(f"http://{parts.netloc}/_violations", timeout=2) as answer:

@@ -10,9 +10,14 @@ import click
 
 from workers.cli import command
 
+data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path),
+    help="folder of its data (default: .sandbox in the checkout, else the user's state folder)",
+)  # fmt: skip
+
 
 @command("demo")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="folder of its data")
+@data_option
 @click.option("--fresh", is_flag=True, help="delete the data of earlier runs first")
 @click.option("--until-green", is_flag=True, help="end when each demo schedule has succeeded once")
 @click.option("--port-base", type=click.IntRange(1024, 65000), metavar="N", help="use ports from N on")

@@ -63,7 +63,6 @@ def welcome(console: Console, environment: Environment) -> None:
 
 
 def to_try(watchkeeper: str, psql: str) -> tuple[str, ...]:
-    """Three commands that are worth trying first."""
     return (
         f"{watchkeeper} schedule status",
         f"{watchkeeper} schedule run prices-demo",

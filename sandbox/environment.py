@@ -92,7 +92,6 @@ class Environment:
 
     @property
     def cwd(self) -> Path:
-        """Where its processes run."""
         return CHECKOUT or self.data
 
     @property

@@ -73,7 +73,6 @@ class Supervisor:
                 part.process.start()
 
     def stop(self) -> None:
-        """Stop all parts, the highest stage first."""
         until = time.monotonic() + MAX_STOP
         for stage in sorted({part.stage for part in self.parts}, reverse=True):
             self._stop_stage([part for part in self.parts if part.stage == stage], until)

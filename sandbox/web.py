@@ -22,8 +22,6 @@ _LINK = "insert into console.login_link values (%s, %s, clock_timestamp() + inte
 
 
 class Environment(Protocol):
-    """What these parts need of `sandbox.environment.Environment`."""
-
     ports: dict[str, int]
     postgres: PostgresServer
 

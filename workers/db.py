@@ -249,7 +249,6 @@ def _translating(connection: Connection) -> Iterator[None]:
 
 
 def translated(error: psycopg.Error, *, lost: bool) -> Exception:
-    """The driver's error as SQLAlchemy's."""
     dialect = engine().dialect
     return DBAPIError.instance(None, None, error, psycopg.Error, True, lost, dialect)
 

@@ -44,7 +44,6 @@ def _fault(text: str) -> tuple[str, Any]:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.upstreams")
     parser.add_argument("name", nargs="?", help="one of --list, or a module that holds a SITE")
     parser.add_argument("--list", action="store_true", help="print the names, one a line")
@@ -93,7 +92,6 @@ def _nothing_here(_request: Request) -> Reply:
 
 
 async def serve(given: argparse.Namespace) -> None:
-    """Serve until SIGTERM or SIGINT."""
     chance.use_seed(given.seed)
     web_port = given.port
     if given.name == "smtp":

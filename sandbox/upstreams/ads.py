@@ -39,8 +39,6 @@ SELLERS = ("AudioPhile99", "audio-fan", "John Doe", "x.y_z", "bob", "ann", "tako
 
 @dataclass(frozen=True, slots=True)
 class Ad:
-    """One ad as it stands at a time."""
-
     external_id: int
     title: str
     kind: str
@@ -55,13 +53,11 @@ class Ad:
 
     @property
     def slug(self) -> str:
-        """The words of its address."""
         letters = (c if c.isascii() and c.isalnum() else "-" for c in self.title.lower())
         return "".join(letters).strip("-")
 
 
 def leaves(category: int) -> tuple[int, ...]:
-    """The categories that hold its ads."""
     return CHILDREN.get(category, (category,))
 
 
@@ -79,12 +75,10 @@ def exists(category: int, number: int, now: float) -> bool:
 
 
 def id_of(category: int, number: int) -> int:
-    """Number of an ad on the site."""
     return 100_000 + number * 20 + category
 
 
 def of_id(external_id: int) -> tuple[int, int]:
-    """Category and number of the ad with that number on the site."""
     number, category = divmod(external_id - 100_000, 20)
     return category, number
 
@@ -102,7 +96,6 @@ def _price(category: int, number: int, age: float, kind: str) -> str:
 
 
 def ad(category: int, number: int, now: float) -> Ad:
-    """The ad as it stands at ``now``."""
     key, born = (category, number), number * BIRTH
     age = now - born
     kind = pick(TYPES, "type", *key)

@@ -66,7 +66,6 @@ def refuse(request: Request, window: Window | None, _wait: float) -> Reply:
 
 
 def respond(request: Request) -> Reply:
-    """Answer one call."""
     ask = request.query
     key, function, symbol = ask.get("apikey"), ask.get("function", ""), ask.get("symbol", "").upper()
     if request.path != "/query":

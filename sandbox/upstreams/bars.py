@@ -27,8 +27,6 @@ CLOSED = 21
 
 
 class Row(NamedTuple):
-    """A session's prices and volume."""
-
     open: float
     high: float
     low: float

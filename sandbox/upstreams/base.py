@@ -26,7 +26,6 @@ STEP = 60.0
 
 
 def as_json(body: Any, status: int = 200, **headers: str) -> Reply:
-    """A JSON answer."""
     return status, {"Content-Type": "application/json", **headers}, json.dumps(body).encode()
 
 
@@ -54,8 +53,6 @@ class Site:
 
 @dataclass
 class Imitation:
-    """One imitation at work."""
-
     site: Site
     windows: list[Window] = field(default_factory=list)
     concurrency: int | None = None
@@ -121,8 +118,6 @@ CHALLENGE = (
 
 
 class Handler(tornado.web.RequestHandler):
-    """Counts a call, then lets the imitation answer it."""
-
     def initialize(self, imitation: Imitation) -> None:
         self.imitation = imitation
 
@@ -230,7 +225,6 @@ class Meta(tornado.web.RequestHandler):
 
 
 def application(imitation: Imitation) -> tornado.web.Application:
-    """The web application of one imitation."""
     shared = {"imitation": imitation}
     return tornado.web.Application(
         [(r"/_([a-z]+)", Meta, shared), (r"/.*", Handler, shared)],

@@ -82,7 +82,6 @@ def _one_pair(address: str, now: float) -> Reply:
 
 
 def respond(request: Request) -> Reply:
-    """Answer one call."""
     path, now = request.path, request.now
     if path in FEEDS:
         return as_json(_feed(*FEEDS[path], now))

@@ -115,7 +115,6 @@ def _invalid(found: dict[str, str]) -> Reply:
 
 
 def respond(request: Request) -> Reply:
-    """Take one message."""
     match request.path.strip("/").split("/"):
         case ["api", "webhooks", number, _token] if not number.startswith("0"):
             pass

@@ -69,7 +69,6 @@ def _trades(number: int, pool: int, at_least: float, now: float) -> list[dict[st
 
 
 def respond(request: Request) -> Reply:
-    """Answer one call."""
     match request.path.strip("/").split("/"):
         case ["api", "v2", "networks", network, "pools", address, "trades"]:
             found = _known.pool(address, request.now)

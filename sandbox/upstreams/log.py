@@ -38,7 +38,6 @@ class ArrivalLog:
     def add(
         self, at: float, path: str, status: int, verdict: str, in_flight: int, group: str | None
     ) -> None:
-        """Keep one arrival."""
         row = Arrival(at, time.time(), path, status, verdict, in_flight, group)
         self.rows.append(row)
         if self.file is not None:

@@ -23,8 +23,6 @@ MAX_MESSAGES = 10_000
 
 
 class Mailbox:
-    """Messages received, in memory and in an mbox file."""
-
     def __init__(self, file: Path | None) -> None:
         self.messages: deque[dict[str, Any]] = deque(maxlen=MAX_MESSAGES)
         self._box = mailbox.mbox(file) if file is not None else None
@@ -41,8 +39,6 @@ class Mailbox:
 
 
 class Handler:
-    """Decides about recipients and keeps messages."""
-
     def __init__(self, imitation: Imitation, box: Mailbox) -> None:
         self.imitation, self.box = imitation, box
 

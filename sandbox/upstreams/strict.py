@@ -40,7 +40,6 @@ class Window:
         return self._arrivals[-self.calls] + self.seconds - now
 
     def count(self, now: float) -> None:
-        """Count an arrival at ``now``."""
         self._arrivals.append(now)
 
 

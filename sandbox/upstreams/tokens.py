@@ -50,7 +50,6 @@ def address_of(number: int) -> str:
 
 
 def pool_address(number: int, pool: int) -> str:
-    """Address of a token's pool."""
     return hashlib.sha256(f"pool {pool} of {address_of(number)}".encode()).hexdigest()[:44]
 
 
@@ -60,7 +59,6 @@ def quote_of(number: int) -> tuple[str, str, str, float]:
 
 
 def price_of(number: int, now: float) -> float:
-    """USD price that wanders."""
     base: float = 10 ** (chance("price", number) * 6 - 6)
     wave = math.sin(now / 600 + number) + 0.3 * math.sin(now / 47 + 3 * number)
     return base * math.exp(0.6 * wave)

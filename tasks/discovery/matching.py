@@ -66,8 +66,6 @@ def judge(connection: Connection, run_id: UUID | None, seen: Sequence[Seen]) -> 
 
 
 class _Asked:
-    """A rule with its clauses on drops."""
-
     def __init__(self, ready: Ready) -> None:
         self.ready = ready
         drops = [one for one in nodes.clauses(ready.node) if one.field in DROPS]

@@ -41,8 +41,6 @@ class TokenRule(Base):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a rule stands to a token."""
-
     fits: bool = False
     reference_price: Decimal | None = None
     told: int = 0

@@ -14,8 +14,6 @@ from workers.db import Base, RowId
 
 
 class Category(Base):
-    """One category."""
-
     __tablename__ = "category"
     __table_args__ = (
         CheckConstraint("path like '/%'", name="path must begin with /"),

@@ -15,8 +15,6 @@ from typing import Protocol
 
 
 class Dated(Protocol):
-    """A listing with its two times."""
-
     @property
     def listed_at(self) -> datetime | None: ...
     @property

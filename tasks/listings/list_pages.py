@@ -14,8 +14,6 @@ from workers.upstreams import Validators
 
 
 class ListPage(Base):
-    """Validators of a category's page, and the listings on it."""
-
     __tablename__ = "list_page"
     __table_args__ = ({"comment": "Each list page as it was read last, for conditional requests."},)
 

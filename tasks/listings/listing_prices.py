@@ -26,8 +26,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class ListingPrice(Base):
-    """A price of a listing, valid from ``seen_at`` on."""
-
     __tablename__ = "listing_price"
     __table_args__ = (
         Index("listing_price_by_listing", "listing_id", "seen_at"),

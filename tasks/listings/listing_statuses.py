@@ -23,8 +23,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class ListingStatusChange(Base):
-    """A status of a listing, valid from ``seen_at`` on."""
-
     __tablename__ = "listing_status_change"
     __table_args__ = (
         Index("listing_status_change_by_listing", "listing_id", "seen_at"),

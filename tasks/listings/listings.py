@@ -37,8 +37,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class Listing(Base):
-    """One listing, by the site's own number."""
-
     __tablename__ = "listing"
     __table_args__ = (
         CheckConstraint(

@@ -26,8 +26,6 @@ from workers.db import Base, DefaultNow
 
 
 class Scrape(Base):
-    """One category in one run: how far it got, what it found, why it ended."""
-
     __tablename__ = "scrape"
     __table_args__ = (
         CheckConstraint(

@@ -22,8 +22,6 @@ NEW, PRICE_DROP, RELISTED = "new", "price_drop", "relisted"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An event of a listing that rules are asked about."""
-
     listing_id: int
     trigger: str
     #: The earlier price, for a price drop.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
 from tasks.prices import active, bars, fetching, history, needs, ranges, spans
 from tasks.prices.active import ActiveOptions
 from tasks.prices.ranges import RangeOptions
-from tasks.prices.sources import alpha_vantage
 from tasks.prices.spans import Gap, Span
 from tasks.prices.symbols import market_of
 from tasks.prices.trading_sessions import Calendar
-from tasks.prices.watch import WATCH
 from workers.execution import Item, Work, app
 
 
@@ -61,17 +59,7 @@ def plan(work: Work[BackfillOptions]) -> Iterable[Item]:
     ]
 
 
-@app.task(
-    name=__name__,
-    options=BackfillOptions,
-    plan=plan,
-    summary=history.summary,
-    queue=WATCH.queue,
-    upstream=alpha_vantage.UPSTREAM,
-    batch_size=5,
-    in_flight=5,
-    min_every=timedelta(minutes=1),
-)
+@app.task(name=__name__, options=BackfillOptions, plan=plan, summary=history.summary, **fetching.KIND)
 def backfill(work: Work[BackfillOptions]) -> None:
     """Fetch the sessions of a range of days that are missing."""
     fetching.each(work, ranges.fetch_item)

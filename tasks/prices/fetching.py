@@ -18,6 +18,7 @@ from tasks.prices.bars import Bar
 from tasks.prices.sources import alpha_vantage, replay, stooq
 from tasks.prices.sources.source_errors import NoBars, NotCovered, PremiumOnly
 from tasks.prices.values import Price
+from tasks.prices.watch import WATCH
 from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution import Item, Work, count_words
 from workers.ledger import Options
@@ -45,6 +46,14 @@ class Source(Protocol):
 
 SOURCES: Mapping[str, Source] = {"alpha_vantage": alpha_vantage, "stooq": stooq, "replay": replay}
 
+#: What the price tasks declare alike.
+KIND: Mapping[str, Any] = {
+    "queue": WATCH.queue,
+    "upstream": alpha_vantage.UPSTREAM,
+    "batch_size": 5,
+    "in_flight": 5,
+    "min_every": timedelta(minutes=1),
+}
 #: Kinds of errors that are stored with an item, subclasses first.
 STORED_ERRORS: Mapping[str, type[UpstreamError]] = {
     "not covered": NotCovered,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 
 from pydantic import Field
 
 from tasks.prices import fetching, ranges
 from tasks.prices.ranges import RangeOptions
-from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
-from tasks.prices.watch import WATCH
 from workers.execution import Item, Work, app
 
 
@@ -33,17 +30,7 @@ def summary(counts: Mapping[str, int]) -> str:
     return fetching.summary(counts, "fetched", "incomplete", "not_found", "closed")
 
 
-@app.task(
-    name=__name__,
-    options=HistoryOptions,
-    plan=plan,
-    summary=summary,
-    queue=WATCH.queue,
-    upstream=alpha_vantage.UPSTREAM,
-    batch_size=5,
-    in_flight=5,
-    min_every=timedelta(minutes=1),
-)
+@app.task(name=__name__, options=HistoryOptions, plan=plan, summary=summary, **fetching.KIND)
 def history(work: Work[HistoryOptions]) -> None:
     """Fetch daily bars of the named symbols over a range of days."""
     fetching.each(work, ranges.fetch_item)

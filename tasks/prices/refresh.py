@@ -13,10 +13,8 @@ from tasks.prices.active import ActiveOptions, Wanted
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
 from tasks.prices.quotes import last_close
-from tasks.prices.sources import alpha_vantage
 from tasks.prices.symbols import Symbol
 from tasks.prices.values import Price
-from tasks.prices.watch import WATCH
 from workers.execution import Item, Work, app
 
 
@@ -59,17 +57,7 @@ def summary(counts: Mapping[str, int]) -> str:
     return fetching.summary(counts, "refreshed", "stale", "not_found", "fresh")
 
 
-@app.task(
-    name=__name__,
-    options=RefreshOptions,
-    plan=plan,
-    summary=summary,
-    queue=WATCH.queue,
-    upstream=alpha_vantage.UPSTREAM,
-    batch_size=5,
-    in_flight=5,
-    min_every=timedelta(minutes=1),
-)
+@app.task(name=__name__, options=RefreshOptions, plan=plan, summary=summary, **fetching.KIND)
 def refresh(work: Work[RefreshOptions]) -> None:
     """Refresh the price and daily bars of every active symbol that needs it."""
     fetching.each(work, refresh_one)

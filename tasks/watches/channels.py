@@ -12,8 +12,6 @@ from workers.upstreams import Upstream, channel_secrets
 
 
 class Channel(Base):
-    """One destination."""
-
     __tablename__ = "channel"
     __table_args__ = (
         CheckConstraint(

@@ -198,8 +198,6 @@ def _alike(words: str, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One clause, what the field was, whether it fitted, and what it was compared in."""
-
     clause: str
     value: Any
     fits: bool

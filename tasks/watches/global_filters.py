@@ -11,8 +11,6 @@ from workers.db import Base
 
 
 class GlobalFilter(Base):
-    """The one row."""
-
     __tablename__ = "global_filter"
     __table_args__ = (
         CheckConstraint("single", name="there is one row of global filters only"),

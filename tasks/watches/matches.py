@@ -14,8 +14,6 @@ from workers.db import Base, DefaultNow, RowId
 
 
 class Match(Base):
-    """One rule, one subject, one occasion."""
-
     __tablename__ = "match"
     __table_args__ = (
         UniqueConstraint("rule", "subject", "subject_id", "occasion_key"),

@@ -36,22 +36,16 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Negation."""
-
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Conjunction."""
-
     nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Disjunction."""
-
     nodes: tuple[Node, ...]
 
 

@@ -42,8 +42,6 @@ MAX_ATTEMPTS = 8
 
 
 class Notice(Base):
-    """One message to a person through one channel."""
-
     __tablename__ = "notice"
     __table_args__ = (
         UniqueConstraint("channel", "key"),

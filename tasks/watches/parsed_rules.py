@@ -18,8 +18,6 @@ from tasks.watches.watch import DEFAULT_SUBJECT, Watch
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A parsed rule."""
-
     name: str
     node: Node
     test: Test

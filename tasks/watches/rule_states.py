@@ -14,8 +14,6 @@ from workers.db import Base, DefaultNow
 
 
 class RuleState(Base):
-    """The result of checking one rule."""
-
     __tablename__ = "rule_state"
     __table_args__ = ({"comment": "Whether each rule can be read; if not, where and why."},)
 

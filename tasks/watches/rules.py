@@ -20,8 +20,6 @@ _SLUG = "'^[a-z0-9]+(-[a-z0-9]+)*$'"
 
 
 class Rule(Base):
-    """One expression over what a watch finds."""
-
     __tablename__ = "rule"
     __table_args__ = (
         CheckConstraint(f"name ~ {_SLUG}", name="name: lower-case words and digits joined by hyphens"),

@@ -11,8 +11,6 @@ from workers.db import Base
 
 
 class Subject(Base):
-    """One kind of thing that a watch finds."""
-
     __tablename__ = "subject"
     __table_args__ = ({"comment": "What rules may be about; written by migrate."},)
 

@@ -17,6 +17,7 @@ from beat.entries.conversion import CannotKeep, Place, columns_of, timing_of, zo
 from beat.entries.crontabs import cron_of
 from beat.entries.names import MAX_NAME, in_order, plain_name, row_name
 from beat.time import cron
+from tests.support.cron import next_due
 
 PLACE = Place("Europe/Berlin", (5, 4, 4, 3, 3, 3, 2, 1, 1, 0))
 
@@ -76,7 +77,7 @@ def test_a_cron_text_is_due_when_celerys_crontab_is(
 def test_a_day_and_a_weekday_that_never_meet_are_refused() -> None:
     with pytest.raises(cron.CronError, match="no such date"):
         cron.parse("0 0 30,31 2 and mon")
-    assert cron.next_due("0 0 29 2 and mon", datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")), "UTC")
+    assert next_due("0 0 29 2 and mon", datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")), "UTC")
 
 
 def entry_of(**more: Any) -> ScheduleEntry:

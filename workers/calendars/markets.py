@@ -8,8 +8,6 @@ from workers.db import Base
 
 
 class Market(Base):
-    """One exchange, by its MIC (ISO 10383)."""
-
     __tablename__ = "market"
     __table_args__ = ({"comment": "Exchanges whose trading days schedules may follow."},)
 

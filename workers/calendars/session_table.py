@@ -76,7 +76,6 @@ def exchanges() -> dict[str, dict[str, Any]]:
 
 @cache
 def exchange(mic: str) -> Exchange | None:
-    """The entry of ``mic``; None when the table has none."""
     row = exchanges().get(mic)
     if row is None:
         return None
@@ -95,7 +94,6 @@ def exchange(mic: str) -> Exchange | None:
 
 
 def encode(zone: str, first: date, last: date, sessions: Sequence[Session]) -> dict[str, Any]:
-    """The entry of an exchange with these sessions from ``first`` to ``last``."""
     days = {day for day, _, _ in sessions}
     counts = Counter(day.weekday() for day in days)
     weekdays = {weekday for weekday, number in counts.items() if number > len(days) / 10}

@@ -10,7 +10,6 @@ WATCHKEEPER, CELERY = "watchkeeper", "celery schedule"
 
 
 def program() -> str:
-    """The program that runs, for the audit."""
     return WATCHKEEPER if _is_watchkeeper() else CELERY
 
 

@@ -41,8 +41,6 @@ class NoPlace(Exception):
 
 
 class _Process:
-    """The places of this process."""
-
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.held: set[int] = set()

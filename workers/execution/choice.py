@@ -31,8 +31,6 @@ class Ready(Protocol):
 
 @dataclass(slots=True)
 class Load:
-    """What a process has in hand."""
-
     slots: int
     batches: int = 0
     #: Batches by run, by kind and by upstream.

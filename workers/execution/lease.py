@@ -164,5 +164,4 @@ os.register_at_fork(after_in_child=lambda: globals().update(_renewals=_Renewals(
 
 
 def in_hand() -> list[LeaseKeeper]:
-    """The keepers of this process's batches."""
     return _renewals.all()

@@ -57,8 +57,6 @@ def configure(number: int | None) -> None:
 
 
 class InHand(NamedTuple):
-    """A batch that a process works at."""
-
     run_id: UUID
     seq: int
     fence: int

@@ -165,8 +165,6 @@ class Browser:
 
 
 class _Visit:
-    """One page being drawn, and what it asks for."""
-
     def __init__(
         self, client: UpstreamClient, document: Response, scripts: dict[str, Response], deadline: float
     ) -> None:

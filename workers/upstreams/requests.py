@@ -13,8 +13,6 @@ from workers.upstreams.responses import Response, Validators
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """How one call is made."""
-
     params: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Sent as JSON.
@@ -39,8 +37,6 @@ DEFAULT_OPTIONS = CallOptions()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to one upstream."""
-
     upstream: str
     method: str
     url: str

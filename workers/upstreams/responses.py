@@ -45,8 +45,6 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One whole answer."""
-
     upstream: str
     status: int
     url: str

@@ -20,8 +20,6 @@ class Disallowed(Blocked):
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """The rules of one site for us."""
-
     rules: Protego
     until: float
 

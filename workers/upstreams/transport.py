@@ -82,8 +82,6 @@ class Stream(httpcore2.NetworkStream):
 
 
 class Backend(httpcore2.NetworkBackend):
-    """How the HTTP client connects."""
-
     def connect_tcp(
         self,
         host: str,

@@ -23,8 +23,6 @@ _reading = threading.Lock()
 
 
 class Upstream(Base):
-    """A server that we call, and how politely."""
-
     __tablename__ = "upstream"
     __table_args__ = (
         CheckConstraint(
