@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -83,7 +84,7 @@ def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site)
     page.get_by_role("button", name="Make it").click()
     expect(page.locator("h1")).to_contain_text("made-here")
     took.append(seconds_of_beat(page))
-    assert min(took) < PROMISED, took
+    assert max(took) < PROMISED, took
     page.get_by_role("link", name="Copy …").click()
     page.get_by_label("New name").fill("made-here-too")
     page.get_by_role("button", name="Copy").click()
@@ -217,9 +218,8 @@ def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> 
 
     took = [shown_after(page, site, "many-5555", f"written in psql {time}") for time in range(5)]
 
-    # Each edit but the first follows at once on what was shown: a page that asks now and then would take
-    # its whole period each time, so the quickest is no luck.
-    assert min(took[1:]) < PROMISED, took
+    # Each edit follows at once on what was shown: a page that asks now and then would take its whole period.
+    assert median(took) < PROMISED, took
 
 
 def shown_after(page: Page, site: Site, schedule: str, note: str) -> float:
