@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -262,6 +263,20 @@ def test_every_page_is_accessible_and_fits(browser: Browser, size: str, scheme: 
             name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
             page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_every_link_leads_to_a_page(browser: Browser, site: Site) -> None:
+    asked = browser.page().request
+    found: dict[str, str] = {}
+    for path in PAGES:
+        for link in re.findall(r'href="(/[^"]*)"', asked.get(path).text()):
+            # One of each form: of the links to runs, the first run of each page, and so on.
+            form = re.sub(r"[0-9a-f-]{36}|many-\d+|\d+|cursor=[^&]*|(?<=name=)[^&]*", "…", link)
+            found.setdefault(form, html.unescape(link))
+
+    lost = {link: asked.get(link).status for link in found.values() if not link.startswith("/static/")}
+    assert len(lost) > 50
+    assert {link: status for link, status in lost.items() if status != 200} == {}
 
 
 def test_a_page_obeys_an_sql_update(browser: Browser, site: Site) -> None:
