@@ -170,9 +170,10 @@ def counted() -> Iterator[None]:
     _thread.held = getattr(_thread, "held", 0) + 1
     try:
         yield
-    except (PoolTimeout, places.NoPlace):
+    except (PoolTimeout, places.NoPlace) as none_free:
         # For the caller as good as a Postgres that answers nobody: its work is handed back.
-        busy = psycopg.OperationalError("no connection was free")
+        why = f": {none_free}" if isinstance(none_free, places.NoPlace) else ""
+        busy = psycopg.OperationalError(f"no connection was free{why}")
         raise OperationalError(None, None, busy) from None
     finally:
         _thread.held -= 1
@@ -249,8 +250,7 @@ def _translating(connection: Connection) -> Iterator[None]:
 
 
 def translated(error: psycopg.Error, *, lost: bool) -> Exception:
-    dialect = engine().dialect
-    return DBAPIError.instance(None, None, error, psycopg.Error, True, lost, dialect)
+    return DBAPIError.instance(None, None, error, psycopg.Error, True, lost)
 
 
 #: SQLSTATEs of a server that takes no (more) work: a connection is not to be had, or is about to end.

@@ -7,6 +7,7 @@ what shares the folder for temporary files: a container is one of its own.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import tempfile
 import threading
@@ -31,6 +32,8 @@ NEEDED = 2
 KEPT = 5
 #: Whoever counts holds all that is free for a moment: others look again (times, seconds).
 LOOKS, PAUSE = 20, 0.005
+#: Between two later looks of a process that waits until others end (seconds).
+LONG_PAUSE = 0.1
 
 #: How many processes this worker's pool may have, and in how many threads each works; 0: unknown.
 _pool_size = _threads = 0
@@ -90,11 +93,14 @@ def give_back() -> None:
         _own.share = []
 
 
-def reserve(purpose: str, number: int) -> None:
-    """Take places for connections outside the pools, once for each purpose; NoPlace as in ``share``."""
+def reserve(purpose: str, number: int, patience: float = 0.0) -> None:
+    """Take places for connections outside the pools, once for each purpose; NoPlace as in ``share``.
+
+    A process of a pool waits for them up to ``patience`` (seconds).
+    """
     with _own.lock:
         if purpose not in _own.reserved:
-            _take(number, number)
+            _take(number, number, patience)
             _own.reserved.add(purpose)
 
 
@@ -125,11 +131,14 @@ def _kept() -> int:
     return _limit() // KEPT
 
 
-def _take(number: int, needed: int) -> list[int]:
+def _take(number: int, needed: int, patience: float = 0.0) -> list[int]:
     """Take up to ``number`` places, or none unless ``needed`` are free."""
-    for look in range(LOOKS):
+    until = time.monotonic() + (patience if _own.is_of_pool else 0.0)
+    for look in itertools.count():
+        if look >= LOOKS and time.monotonic() >= until:
+            break
         if look:
-            time.sleep(PAUSE)
+            time.sleep(PAUSE if look < LOOKS else LONG_PAUSE)
         free = _lock_free()
         found = min(number, len(free) - (_kept() if _own.is_of_pool else 0))
         found = found if found >= needed else 0
@@ -139,7 +148,10 @@ def _take(number: int, needed: int) -> list[int]:
             return free[:found]
     log.warning("connections.none_left", host_connections=_limit(), wanted=number)
     if _own.is_of_pool:
-        raise NoPlace("all connections of this host are taken: see WATCHKEEPER_HOST_CONNECTIONS")
+        raise NoPlace(
+            "all connections of this host are taken: start fewer processes, or raise"
+            " WATCHKEEPER_HOST_CONNECTIONS"
+        )
     return []
 
 

@@ -32,14 +32,14 @@ class _Kept:
         self._driver: Driver | None = None
         self._used_at = 0.0
 
-    def get(self) -> Driver:
+    def get(self, patience: float) -> Driver:
         if self._driver is not None:
             try:
                 prove(self._driver, self._used_at)
             except psycopg.Error:
                 self.close()
         if self._driver is None:
-            places.reserve("kept", 1)
+            places.reserve("kept", 1, patience)
             arguments = connect_args("watchkeeper")
             arguments["options"] += BY_KEY
             self._driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **arguments)
@@ -64,11 +64,14 @@ os.register_at_fork(after_in_child=_kept.forget)
 
 
 @contextmanager
-def kept_driver() -> Iterator[Driver]:
-    """The process's kept connection, whose statements commit one by one; threads take turns."""
+def kept_driver(patience: float = 0.0) -> Iterator[Driver]:
+    """The process's kept connection, whose statements commit one by one; threads take turns.
+
+    ``patience``: so long its first one waits for a place among those of the host (seconds).
+    """
     with counted(), _kept.lock:
         try:
-            yield _kept.get()
+            yield _kept.get(patience)
         except psycopg.Error as error:
             lost = _kept.lose()
             raise translated(error, lost=lost) from error

@@ -21,7 +21,7 @@ from celery.app import trace
 from celery.worker.consumer import consumer
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from workers.db import driver_connect, driver_transaction
+from workers.db import MAX_QUEUED, driver_connect, driver_transaction
 from workers.execution.task import Task
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
@@ -108,7 +108,7 @@ def run_here(task: Any, run_id: str) -> None:
 
 
 def _in_ledger(task: Any, request: Mapping[str, Any], worker: str, run: Tracer) -> Any:
-    call = _claim(UUID(str(request[HEADER])), worker, request.get("retries") or 0)
+    call = _claim(UUID(str(request[HEADER])), worker, request)
     if call is None:
         return NOT_RUN
     # Cheaper than structlog's own context manager, which reads all that is bound.
@@ -124,19 +124,24 @@ def _in_ledger(task: Any, request: Mapping[str, Any], worker: str, run: Tracer) 
     return traced
 
 
-def _claim(run_id: UUID, worker: str, retries: int) -> Call | None:
-    """The call, leased; None: another has it, it has ended, or nobody can say (it is sent again)."""
+def _claim(run_id: UUID, worker: str, request: Mapping[str, Any]) -> Call | None:
+    """The call, leased; None: another has it, it has ended, or nobody can say (it is sent again).
+
+    While its host has no connection left, a process keeps one message: it would send all others away.
+    """
     length = timedelta(seconds=settings().lease_seconds)
+    # Celery's clock of its time limits runs meanwhile.
+    limits = [limit / 2 for limit in request.get("timelimit") or () if limit]
     try:
-        with kept_driver() as connection:
-            call = calls.claim(connection, run_id, worker, length, retries)
+        with kept_driver(min([MAX_QUEUED, *limits])) as connection:
+            call = calls.claim(connection, run_id, worker, length, request.get("retries") or 0)
         if call is None:
             with driver_transaction() as connection:
                 calls.give_up_late(connection, run_id)
             log.info("batch.duplicate", run_id=str(run_id), seq=0)
         return call
     except (OperationalError, InterfaceError) as error:
-        log.warning("batch.unclaimed", run_id=str(run_id), error=type(error).__name__)
+        log.warning("batch.unclaimed", run_id=str(run_id), error=sentence_of(error.orig))
         return None
 
 
