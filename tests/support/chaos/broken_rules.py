@@ -18,11 +18,22 @@ def _rewrite(module: Any, name: str, old: str, new: str) -> None:
     setattr(module, name, statement.replace(old, new))
 
 
+#: What was replaced by `_put`: where, and its name.
+replaced: list[tuple[Any, str]] = []
+
+
+def _put(owner: Any, name: str, new: Any) -> None:
+    """Put ``new`` in the place of a function of a module or class, which must have it."""
+    assert hasattr(owner, name), f"{owner.__name__} has no {name!r}"
+    setattr(owner, name, new)
+    replaced.append((owner, name))
+
+
 def _fence() -> None:
     """A worker that slept writes over its successor."""
     from workers.ledger import claimed, ended, handed_back, renewed
 
-    claimed.check_fence = lambda *_: False
+    _put(claimed, "check_fence", lambda *_: False)
     for module, name in ((handed_back, "HAND_BACK"), (ended, "END")):
         _rewrite(module, name, " and fence = %(fence)s", " and %(fence)s > 0")
     _rewrite(renewed, "RENEW", " and b.fence = mine.held", "")
@@ -43,7 +54,7 @@ def _outcome() -> None:
         with original(self, *args, **kwargs):
             pass
 
-    Work._outcome = apart  # type: ignore[method-assign]
+    _put(Work, "_outcome", apart)
 
 
 def _settled() -> None:
@@ -56,7 +67,7 @@ def _settled() -> None:
         at_once = [replace(one, lease=timedelta(0)) for one in questions]
         return original(connection, upstream, at_once, answered)
 
-    permits.take_many = take_many
+    _put(permits, "take_many", take_many)
 
 
 def _resend() -> None:
@@ -64,17 +75,18 @@ def _resend() -> None:
     from beat.tick.outbox import Outbox
     from workers.ledger import sent
 
-    sent.look_for = lambda *_: []
-    Outbox.ring_for = lambda *_: 0  # type: ignore[method-assign]
+    _put(sent, "look_for", lambda *_: [])
+    _put(Outbox, "ring_for", lambda *_: 0)
 
 
 def _deadline() -> None:
     """A run's timeout is only Celery's business."""
     from workers.execution.lease import LeaseKeeper
-    from workers.ledger import stopped
+    from workers.ledger import renewed, stopped
 
-    stopped.end_overdue = lambda *_: 0
-    LeaseKeeper._is_late = lambda _: False  # type: ignore[method-assign]
+    _put(stopped, "end_overdue", lambda *_: 0)
+    _put(LeaseKeeper, "_is_late", lambda _: False)
+    _rewrite(renewed, "RENEW", "r.deadline_at < clock_timestamp() as late", "false as late")
 
 
 def _rescue() -> None:
@@ -86,7 +98,7 @@ def _rescue() -> None:
         with context.connection.transaction():
             return bool(rescued.rescue(context.connection, context.now, context.limit))
 
-    steps.rescue = rescue
+    _put(steps, "rescue", rescue)
 
 
 def _overlap() -> None:
@@ -94,21 +106,37 @@ def _overlap() -> None:
     from beat.tick import claim
     from beat.time.overlap import Act, Decision
 
-    claim.decide = lambda *_: Decision(Act.START)
+    _put(claim, "decide", lambda *_: Decision(Act.START))
 
 
 def _order() -> None:
     """The end of a batch locks the batch before the run."""
-    from workers.ledger import claimed, ended, handed_back
+    from workers.db import driver
+    from workers.execution.work import Work
+    from workers.ledger import claimed, ended, handed_back, runs
+
+    def lock_batch(connection: Any, lease: Any) -> None:
+        claimed.check_fence(connection, lease)
+        connection.execute("select pg_sleep(0.05)")
 
     original = ended.end
 
     def end(connection: Any, lease: Any, *how: Any) -> Any:
-        claimed.check_fence(connection, lease)
-        connection.execute("select pg_sleep(0.05)")
+        lock_batch(connection, lease)
         return original(connection, lease, *how)
 
-    ended.end = handed_back.end = end
+    for module in (ended, handed_back):
+        _put(module, "end", end)
+
+    @contextmanager
+    def begin_outcome(self: Any, *, last: bool) -> Iterator[Any]:
+        with self.fenced() as connection:
+            if last:
+                lock_batch(driver(connection), self.lease)
+                self.end.locked = runs.lock_briefly(driver(connection), self.run_id)
+            yield connection
+
+    _put(Work, "_begin_outcome", begin_outcome)
 
 
 def _state() -> None:
@@ -138,7 +166,7 @@ def _commit() -> None:
             context.connection.execute("select pg_sleep(0.1)")
         return messages
 
-    claim.claim_or_plan = claim_or_plan
+    _put(claim, "claim_or_plan", claim_or_plan)
 
 
 def _cancel() -> None:
@@ -153,14 +181,14 @@ def _cancel() -> None:
             return Decision(Act.START, cancel_active=active > 0)
         return original(policy, active, held)
 
-    claim.decide = decide
+    _put(claim, "decide", decide)
 
 
 def _deferred() -> None:
     """A run begins anywhere, whatever the run before it had to leave."""
     from workers.execution import engine
 
-    engine._deferred_first = lambda items, _: items
+    _put(engine, "_deferred_first", lambda items, _: items)
 
 
 RULES: dict[str, Patch] = {

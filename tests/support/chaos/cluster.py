@@ -201,6 +201,8 @@ class Cluster:
             raise RuntimeError("migrate failed")
         with self.sql() as sql:
             sql.execute("alter database watchkeeper set synchronous_commit = on")
+            # Sooner than any lock_timeout: who gives up first hides a wrong order of locks.
+            sql.execute("alter database watchkeeper set deadlock_timeout = '30ms'")
             sql.execute("delete from schedule where after is not null")
             sql.execute("delete from schedule")
             sql.execute(TRACES)
