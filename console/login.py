@@ -152,7 +152,7 @@ Own = Annotated[VisitOf, Depends(_own)]
 
 
 def _account(visit: VisitOf, status: int = 200, **given: str) -> Response:
-    shown: dict[str, Any] = {"problem": None, "secret": None, **given}
+    shown = {"problem": None, "secret": None, **given}
     tokens = credentials.tokens_of(visit.connection, visit.person)
     return render(visit, "account.html", status, tokens=tokens, **shown)
 

@@ -63,21 +63,14 @@ def environment() -> Environment:
     return made
 
 
-def render(
-    visit: VisitOf,
-    template: str,
-    status_code: int = 200,
-    *,
-    refusal: Refusal | None = None,
-    **context: Any,
-) -> Response:
+def render(visit: VisitOf, template: str, status: int = 200, /, **context: Any) -> Response:
     """A page for the person who is logged in, or its block ``live`` where that is fetched again."""
-    given = {"person": visit.person, "visit": visit, "refusal": refusal, **context}
-    status_code = refusal.status if refusal else status_code
-    return rendered(visit.request, template, status_code, **given)
+    refusal: Refusal | None = context.setdefault("refusal", None)
+    given = {"person": visit.person, "visit": visit, **context}
+    return rendered(visit.request, template, refusal.status if refusal else status, **given)
 
 
-def rendered(request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
+def rendered(request: Request, template: str, status_code: int = 200, /, **context: Any) -> Response:
     """A page, also for nobody in particular (``person`` is None)."""
     given = {"person": None, "request": request, "path": request.url.path, **context}
     made = environment().get_template(template)

@@ -74,7 +74,7 @@ def _message(event: str, data: str) -> str:
 
 @dataclass
 class Looker:
-    """Compares what it sees with what it saw before."""
+    """Compares what it sees with what it saw before; at first anything may have changed."""
 
     database: Database
     seen: dict[Any, sql.Row] | None = None
@@ -100,7 +100,7 @@ class Looker:
         before, marks = self.seen, sql.rows(connection, "events.marks")
         self.seen = now = {(row["key"], row["edit"]): row for row in marks}
         if before is None:
-            return set(), set()
+            return set(EVERYTHING), set()
         changed = [
             row for key, row in now.items() if before.get(key, {"mark": key})["mark"] != row["mark"]
         ]
@@ -119,12 +119,17 @@ class Hub:
         self._queues: set[asyncio.Queue[News]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
+        #: As it was told last.
+        self._strip: str | None = None
 
     @contextlib.asynccontextmanager
     async def subscribed(self) -> AsyncIterator[asyncio.Queue[News]]:
         queue: asyncio.Queue[News] = asyncio.Queue(MAX_WAITING)
         self._queues.add(queue)
-        if not self._tasks:
+        if self._tasks:
+            # What changed since its page was drawn was told to others alone.
+            queue.put_nowait(News(EVERYTHING, strip=self._strip))
+        else:
             self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
         try:
             yield queue
@@ -133,7 +138,7 @@ class Hub:
             if not self._queues:
                 for task in self._tasks:
                     task.cancel()
-                self._tasks = []
+                self._tasks, self._strip = [], None
 
     async def _watch(self) -> None:
         looker, lost = Looker(self._database), False
@@ -154,6 +159,7 @@ class Hub:
             self._woken.clear()
 
     def _tell(self, news: News) -> None:
+        self._strip = news.strip or self._strip
         for queue in self._queues:
             told = news
             if queue.full():

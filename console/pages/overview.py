@@ -54,7 +54,7 @@ def trouble(visit: Visit) -> Response:
 @router.get("/workers")
 def workers(visit: Visit) -> Response:
     parts = ("processes", "queues", "groups")
-    shown: dict[str, Any] = {part: sql.rows(visit.connection, f"processes.{part}") for part in parts}
+    shown = {part: sql.rows(visit.connection, f"processes.{part}") for part in parts}
     lines = {row["queue"]: row["ready"] for row in sql.rows(visit.connection, "processes.lines")}
     return render(visit, "workers.html", lines=lines, **shown)
 

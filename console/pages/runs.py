@@ -39,14 +39,10 @@ def run_page(visit: Visit, number: UUID, items: str = "", asked: str = "") -> Re
         return render(visit, "run_pending.html", number=number, pending=pending)
     state = None if items == "all" else items
     listed = runs.items(visit.connection, number, state, Asked(limit=100)).rows if items else None
-    shown: dict[str, Any] = {
-        "items": listed,
-        "items_of": items,
-        "asked": asked,
-        **runs.about(visit.connection, number),
-    }
-    shown |= {"steps": steps(run), "waits": waits(run), "reports": _reports(visit, run)}
-    return render(visit, "run.html", run=run, flower=config_of(visit.request).flower_url, **shown)
+    shown = runs.about(visit.connection, number)
+    shown |= {"items": listed, "items_of": items, "asked": asked, "reports": _reports(visit, run)}
+    shown |= {"steps": steps(run), "waits": waits(run), "flower": config_of(visit.request).flower_url}
+    return render(visit, "run.html", run=run, **shown)
 
 
 @router.get("/{number}/{action}")

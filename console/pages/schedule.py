@@ -44,9 +44,8 @@ def page(
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
         "changes": changes.listed(connection, changed).rows,
     }
-    at = schedule_form.place(refusal)
-    given: dict[str, Any] = {"row": row, "history": history, "at": at, "saved": saved, **shown}
-    return render(visit, "schedule.html", refusal=refusal, **given)
+    shown |= {"row": row, "history": history, "at": schedule_form.place(refusal), "saved": saved}
+    return render(visit, "schedule.html", refusal=refusal, **shown)
 
 
 def _saved(name: str, row: sql.Row) -> str:
@@ -121,11 +120,8 @@ def ask(visit: Visit, name: str, action: str, refusal: Again = None, sent: Sent 
         except Refused as refused:
             refusal = refused.refusal
     form = schedule_form.of(visit.connection, row) if action == "run" else None
-    asked: dict[str, Any] = {
-        "action": action,
-        "given": defaultdict(str, given),
-        "at": schedule_form.place(refusal),
-    }
+    at, entered = schedule_form.place(refusal), defaultdict(str, given)
+    asked = {"action": action, "given": entered, "at": at}
     return render(visit, "schedule_ask.html", refusal=refusal, row=row, cost=cost, form=form, **asked)
 
 

@@ -55,9 +55,8 @@ def list_page(visit: Visit, asked: Annotated[Asked, Query()]) -> Response:
 @router.get("/new")
 def new_page(visit: Visit, task: str = "", refusal: Again = None, sent: Sent = None) -> Response:
     made = schedule_form.of(visit.connection, {"task": task}, sent, new=True) if task else None
-    kinds, at = sql.rows(visit.connection, "overview.kinds"), schedule_form.place(refusal)
-    shown: dict[str, Any] = {"kinds": kinds, "task": task, "form": made, "at": at}
-    return render(visit, "schedule_new.html", refusal=refusal, **shown)
+    shown = {"kinds": sql.rows(visit.connection, "overview.kinds"), "at": schedule_form.place(refusal)}
+    return render(visit, "schedule_new.html", refusal=refusal, task=task, form=made, **shown)
 
 
 @router.post("/new")
@@ -79,7 +78,7 @@ def preview_page(visit: Visit, refusal: Again = None, sent: Sent = None) -> Resp
     counted = bulk.preview(visit.connection, chosen, action)
     sample = schedules.rows_of(visit.connection, counted["sample"])
     filtered = chosen.given if isinstance(chosen, Filter) else None
-    shown: dict[str, Any] = {"action": action, "counted": counted, "sample": sample, "given": given}
+    shown = {"action": action, "counted": counted, "sample": sample, "given": given}
     columns = schedule_form.ONE_COLUMN
     return render(visit, "bulk.html", refusal=refusal, chosen=filtered, columns=columns, **shown)
 

@@ -205,6 +205,6 @@ def preview(visit: Visit, of: Of, key: Key, form: Form) -> Response:
                 found = read(visit.connection, next(iter(key.values())), given)
             except Exception as error:  # whatever a pasted page does to a parser is said, not raised
                 refusal = Refusal(422, f"the page could not be read: {error}")
-    shown: dict[str, Any] = {"table": of, "key": key, "found": found, "text": given}
+    shown = {"table": of, "key": key, "found": found, "text": given}
     # What was pasted stays there to be corrected: it is an answer, no refusal of the request.
     return render(visit, "table_preview.html", **shown, refused=refusal)

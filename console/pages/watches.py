@@ -53,7 +53,7 @@ def found_page(visit: Visit, name: str, asked: Annotated[Search, Query()]) -> Re
     domain, watch = named(name)
     piece = found_by(visit.connection, watch, asked)
     overview = watch.pages.overview if watch.pages and not asked.cursor and not asked.q else ()
-    shown: dict[str, Any] = {
+    shown = {
         "overview": found.shown(visit.connection, overview),
         "schedules": _schedules(visit, domain),
     }
@@ -67,11 +67,9 @@ def thing_page(visit: Visit, name: str, key: str) -> Response:
     if row is None:
         raise refuse(404, f"there is no {watch.subject} {key}")
     facts = [(Panel("Facts", "", "facts"), [dict(watch.fields_of(row))])]
-    shown: dict[str, Any] = {
-        "title": watch.title_of(row),
-        "panels_": found.panels(visit.connection, watch, key) if watch.pages else facts,
-        "matches": sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key),
-    }
+    panels = found.panels(visit.connection, watch, key) if watch.pages else facts
+    matches = sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key)
+    shown = {"title": watch.title_of(row), "panels_": panels, "matches": matches}
     return render(visit, "thing.html", watch=watch, key=key, **shown)
 
 
@@ -124,11 +122,5 @@ def try_page(
         asked = found.one(visit.connection, watch, key, name) if key else None
         shown["clauses"] = ready.explained(watch, watch.fields_of(asked)) if asked is not None else []
     refusal = ready if isinstance(ready, Refusal) else None
-    given: dict[str, Any] = {
-        "name": name,
-        "span": span,
-        "spans": list(SPANS),
-        "key": key,
-        "saved": row["expression"],
-    }
+    given = {"name": name, "span": span, "key": key, "spans": list(SPANS), "saved": row["expression"]}
     return render(visit, "rule_try.html", refusal=refusal, rule=tried, watch=watch, **given, **shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,3 +86,17 @@ def test_every_live_part_has_an_id_and_the_changes_page_is_one(console: Console)
         parts = [tag for tag in page.split("<") if "data-live=" in tag]
         assert parts, path
         assert all(' id="' in tag for tag in parts), path
+
+
+def test_a_page_is_told_to_look_again_once_its_stream_is_open(console: Console) -> None:
+    """A change between a page and its stream was told to nobody, or to other pages alone."""
+    with open_events(console.as_()) as first, open_events(console.as_("viewer")) as second:
+        for lines in (first, second):
+            told = list(itertools.takewhile(lambda line: line != "event: strip", lines))
+            assert told[-3:] == ["event: changed", 'data: ["*"]', ""]
+
+
+@contextmanager
+def open_events(client: httpx2.Client) -> Iterator[Iterator[str]]:
+    with client.stream("GET", "/events") as answer:
+        yield answer.iter_lines()
