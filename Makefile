@@ -14,7 +14,7 @@ WHOLE_PATH := tests/e2e/test_row_to_run.py tests/e2e/test_fourth_watch.py tests/
 	tests/e2e/test_workers_share_demand.py tests/e2e/test_notice_latency.py tests/integration/test_console_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check chaos-minute stock whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
+.PHONY: help run test lint check chaos-minute stock stock-tests stock-burst whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,7 +23,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not chaos and not engine"
+	@$(BIN)/python -m pytest -q -n 6 --dist worksteal -m "not chaos and not engine"
 
 lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .
@@ -31,19 +31,25 @@ lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
-# Many tests wait for something: there is time for mypy and audit beside them, and for two systems in chaos.
-check: $(VENV)/.dev ## what CI runs: lint, audit, tests, a minute of chaos
-	@$(MAKE) --no-print-directory -j 3 lint audit test
-	@$(MAKE) --no-print-directory chaos-minute
+# Chaos waits most of its minute: there is time for the others beside it.
+check: $(VENV)/.dev ## what CI runs: tests, lint, audit, a minute of chaos, beat on the Postgres that STOCK names
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory -j 4 chaos-minute lint audit $(if $(STOCK),stock-tests)
 
 chaos-minute: $(VENV)/.dev ## a minute of kills and restarts, with 1 slot and with 16
 	@$(BIN)/python -m pytest -q -n 2 tests/faults/test_chaos.py -k "minute and not promise_with"
 
-stock: $(VENV)/.dev ## beat on the Postgres that WATCHKEEPER_TEST_POSTGRES names, e.g. /usr/lib/postgresql/15/bin
-	@test -n "$$WATCHKEEPER_TEST_POSTGRES" || { echo "WATCHKEEPER_TEST_POSTGRES names no folder"; exit 1; }
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py tests/integration/test_beat_*.py \
-	tests/integration/test_advisory_locks_and_notify.py
-	@$(BIN)/python tests/bench/bench_burst.py --short --postgres "$$WATCHKEEPER_TEST_POSTGRES"
+stock: stock-tests stock-burst ## beat on another Postgres: STOCK=/usr/lib/postgresql/15/bin
+
+# WATCHKEEPER_TEST_POSTGRES would be for all tests.
+STOCK ?= $(WATCHKEEPER_TEST_POSTGRES)
+stock-tests: $(VENV)/.dev
+	@test -n "$(STOCK)" || { echo "STOCK names no folder"; exit 1; }
+	@WATCHKEEPER_TEST_POSTGRES=$(STOCK) $(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py \
+	tests/integration/test_beat_*.py tests/integration/test_advisory_locks_and_notify.py
+
+stock-burst: $(VENV)/.dev
+	@WATCHKEEPER_TEST_POSTGRES=$(STOCK) $(BIN)/python tests/bench/bench_burst.py --short --postgres $(STOCK)
 
 whole-path: $(VENV)/.dev ## the whole path and a minute of chaos on other servers: PG=pgbouncer, REDIS=sentinel or a program
 	@WATCHKEEPER_TEST_POOLER=$(PG) WATCHKEEPER_TEST_SENTINEL=$(filter sentinel,$(REDIS)) \

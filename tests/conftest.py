@@ -23,6 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = (
+    "tests.support.machine_share",
     "tests.support.waiting",
     "tests.support.postgres",
     "tests.support.valkey",
@@ -30,8 +31,6 @@ pytest_plugins = (
     "tests.support.runs",
 )
 
-#: Tests that start processes and wait for them.
-SLOW = ("tests/faults/", "tests/e2e/")
 #: What a test may take that says nothing else (pyproject.toml), in seconds.
 TIMEOUT = 180.0
 
@@ -55,7 +54,9 @@ def groups(items: list[Any]) -> list[list[Any]]:
 
 
 def is_slow(item: Any) -> bool:
-    return item.nodeid.startswith(SLOW) or time_limit(item) > TIMEOUT
+    from tests.support.machine_share import WAITING
+
+    return item.nodeid.startswith(WAITING) or time_limit(item) > TIMEOUT
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

@@ -16,7 +16,8 @@ from tests.support.animation import apng, frame
 from tests.support.browser import Browser, Site, logged_in, running_site, violations
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.timeout(900)]
+# Its pages must answer in a time.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.units(3)]
 
 PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
 #: How soon an edit is seen, wherever it was made (seconds).

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import psycopg
 import pytest
 import yaml
-from cloudcoil.models.keda import v1alpha1 as keda
 
 from tasks.listings.scrape import ScrapeOptions
 from workers.pool.broker import queue_names
@@ -51,12 +49,24 @@ def test_the_kustomization_lists_every_file() -> None:
     assert set(KUSTOMIZATION["resources"]) == files
 
 
+@pytest.fixture(scope="module")
+def validate() -> Callable[[dict[str, Any]], Any]:
+    """Their import takes seconds: only the process that runs these tests pays for it."""
+    import kubernetes_validate
+    from cloudcoil.models.keda import v1alpha1 as keda
+
+    def check(manifest: dict[str, Any]) -> None:
+        if manifest["apiVersion"].startswith("keda.sh/"):
+            getattr(keda, manifest["kind"]).model_validate(manifest)
+        else:
+            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+    return check
+
+
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=named)
-def test_each_manifest_is_valid(manifest: dict[str, Any]) -> None:
-    if manifest["apiVersion"].startswith("keda.sh/"):
-        getattr(keda, manifest["kind"]).model_validate(manifest)
-    else:
-        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+def test_each_manifest_is_valid(manifest: dict[str, Any], validate: Callable[..., Any]) -> None:
+    validate(manifest)
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -282,8 +282,8 @@ def can_compile(connection: Any) -> None:
     if not connection.execute("select pg_jit_available() as can").fetchone()["can"]:
         version = connection.execute("show server_version").fetchone()["server_version"]
         pytest.skip(
-            f"Postgres {version} was built without LLVM and compiles nothing: `make stock` tests this,"
-            " with WATCHKEEPER_TEST_POSTGRES=/usr/lib/postgresql/15/bin"
+            f"Postgres {version} was built without LLVM and compiles nothing: `make stock STOCK=/usr/lib/postgresql/15/bin`"
+            " tests this"
         )
 
 
