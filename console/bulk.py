@@ -44,6 +44,8 @@ def _affected(
         raise refuse(422, f'no action "{action}"', f"One of {', '.join(ACTIONS)}.", "action")
     if isinstance(chosen, Filter):
         names = schedules.names(connection, chosen, MAX_AT_ONCE)
+        if _AFFECTED[action] == "true":
+            return names, names
     else:
         names = sorted(set(chosen))[:MAX_AT_ONCE]
     asked = text(
