@@ -12,9 +12,10 @@ import pytest
 from tests.support.waiting import wait_for
 from workers.ledger import calls
 from workers.ledger.calls import Call, Outcome
-from workers.plain import ends
+from workers.plain import ends, leases
 from workers.plain.kept_connection import kept_driver
 from workers.processes import shutdown
+from workers.settings import settings
 
 LEASE = timedelta(seconds=30)
 
@@ -81,6 +82,23 @@ def test_a_call_that_ends_alone_is_written_at_once(
     (call,) = claimed(1)
     ends.write(call, Outcome("succeeded"), "here")
     assert (states(drive), written) == (["succeeded"], [1])
+
+
+def test_a_lease_is_renewed_as_long_as_its_call_is_worked_on(
+    claimed: Callable[[int], list[Call]], drive: Any, plain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (call,) = claimed(1)
+    monkeypatch.setattr(leases, "_keeper", leases._Keeper())
+    monkeypatch.setattr(
+        leases, "settings", lambda: settings().model_copy(update={"lease_seconds": 1.0})
+    )
+    leased = "select fence, state, lease_until from batch"
+    drive.sql.execute("update batch set lease_until = clock_timestamp() - interval '1 hour'")
+
+    with leases.kept(call, plain.app, "here"):
+        wait_for(lambda: drive.one(leased)["lease_until"] > drive.now(), 20.0)
+
+    assert (drive.one(leased)["fence"], drive.one(leased)["state"]) == (call.fence, "running")
 
 
 def test_nothing_waits_once_the_worker_is_to_stop(

@@ -229,6 +229,8 @@ def test_a_run_that_is_stopped_ends_as_celery_revokes(celery: Plain) -> None:
     run = celery.run()
 
     assert run["state"] == "stopped"
+    # Ended by its worker, not taken for lost.
+    assert run["error"] == "terminated"
     assert "enough" in run["reason"]
     assert celery.effects() == ["began"]
 

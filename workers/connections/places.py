@@ -69,6 +69,10 @@ def be_of_pool() -> None:
     _own.is_of_pool = True
 
 
+def is_of_pool() -> bool:
+    return _own.is_of_pool
+
+
 def be_small() -> None:
     """This process has few threads with something to ask."""
     _own.is_small = True

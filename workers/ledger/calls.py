@@ -15,9 +15,8 @@ from psycopg.types.json import Jsonb
 
 from workers.backoff import backoff
 from workers.db import Driver, array, execute
-from workers.ledger import finished, renewed, runs
+from workers.ledger import finished, runs
 from workers.ledger.handed_back import INITIAL_BACKOFF, MAX_BACKOFF
-from workers.ledger.renewed import Renewal
 from workers.settings import settings
 
 
@@ -30,10 +29,12 @@ class Call:
     fence: int
     attempt: int
     max_attempts: int
+    #: It is all of its run.
+    seq: int = 0
 
     @property
     def key(self) -> dict[str, Any]:
-        return {"run_id": self.run_id, "seq": 0, "fence": self.fence}
+        return {"run_id": self.run_id, "seq": self.seq, "fence": self.fence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +250,6 @@ def note_lost(connection: Driver, call: Call, state: str, note: str) -> bool:
     """Say in the run that a worker went on after its lease was lost; False when it was not."""
     what = {**call.key, "state": state, "note": note}
     return execute(connection, NOTE_LOST, what).rowcount > 0
-
-
-def renew(connection: Driver, call: Call, length: timedelta) -> Renewal:
-    row = execute(connection, renewed.RENEW, {**call.key, "length": length}).fetchone()
-    return Renewal(held=row is not None, stopping=bool(row and row.stopping))
 
 
 #: A message that nobody can work on, and that no run stands for, has a failed one.

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from workers.db import Driver, array, execute
-from workers.ledger.claimed import BatchLease
+
+
+class Lease(Protocol):
+    """A batch in a worker's hands, whoever does its work."""
+
+    @property
+    def run_id(self) -> UUID: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def fence(self) -> int: ...
+
 
 #: All leases of a process in one statement; what a stop or a deadline asks comes back with it.
 RENEW = """
@@ -30,7 +42,7 @@ class Renewal:
     late: bool = False
 
 
-def renew(connection: Driver, leases: Sequence[BatchLease], length: timedelta) -> list[Renewal]:
+def renew(connection: Driver, leases: Sequence[Lease], length: timedelta) -> list[Renewal]:
     """Renew these leases; one that is lost is a row that is missing."""
     what = {
         "length": length,

@@ -7,6 +7,7 @@ revoked as Celery does it: the worker ends the process that works on it.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from workers.ledger import calls
-from workers.ledger.calls import Call
+from workers.connections import places
+from workers.ledger import renewed
+from workers.ledger.calls import Call, Outcome
+from workers.plain import ends
 from workers.plain.kept_connection import kept_driver
 from workers.settings import settings
 
@@ -49,13 +52,17 @@ class _Keeper:
             for call, (app, worker) in list(self.held.items()):
                 try:
                     with kept_driver() as connection:
-                        found = calls.renew(connection, call, length)
+                        (found,) = renewed.renew(connection, [call], length)
                 except SQLAlchemyError as error:
                     log.warning("lease.not_renewed", error=type(error).__name__)
                     continue
-                if found.stopping and call not in self._revoked and call in self.held:
+                if not found.stopping or call not in self.held:
+                    continue
+                if call not in self._revoked:
                     self._revoked.add(call)
                     _revoke(app, call, worker)
+                elif places.is_of_pool():
+                    _end_here(call, worker)
 
 
 _keeper = _Keeper()
@@ -78,3 +85,9 @@ def _revoke(app: Any, call: Call, worker: str) -> None:
         app.control.revoke(str(call.run_id), terminate=True, destination=[worker])
     except OSError as error:
         log.warning("run.not_revoked", run_id=str(call.run_id), error=type(error).__name__)
+
+
+def _end_here(call: Call, worker: str) -> None:
+    """The worker did not end this process: it forgets a task of which a second message came."""
+    ends.write_all([ends.End(call, Outcome("stopped", error="terminated"), worker)])
+    os.kill(os.getpid(), signal.SIGTERM)
