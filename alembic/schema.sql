@@ -376,7 +376,7 @@ COMMENT ON TABLE public.schedule IS 'What to run and when. Edit it with SQL; an 
 COMMENT ON COLUMN public.schedule.name IS 'Lower-case words joined by hyphens; history is filed here';
 
 -- Name: COLUMN schedule.title; Type: COMMENT
-COMMENT ON COLUMN public.schedule.title IS 'For people';
+COMMENT ON COLUMN public.schedule.title IS 'Title for people';
 
 -- Name: COLUMN schedule.task; Type: COMMENT
 COMMENT ON COLUMN public.schedule.task IS 'The kind of work; cannot be changed';
@@ -391,7 +391,7 @@ COMMENT ON COLUMN public.schedule.every IS 'Runs every so often: ''15 minutes'',
 COMMENT ON COLUMN public.schedule.cron IS 'minute hour day month weekday, in its timezone; several with '';''; or ''@sunset 52.52 13.4''';
 
 -- Name: COLUMN schedule.at; Type: COMMENT
-COMMENT ON COLUMN public.schedule.at IS 'Runs once, then';
+COMMENT ON COLUMN public.schedule.at IS 'Runs once, at this time';
 
 -- Name: COLUMN schedule.after; Type: COMMENT
 COMMENT ON COLUMN public.schedule.after IS 'Runs whenever this other schedule has succeeded';
@@ -433,7 +433,7 @@ COMMENT ON COLUMN public.schedule.enabled IS 'false: not planned at all';
 COMMENT ON COLUMN public.schedule.paused_until IS 'Not due until then; ''infinity'': until resumed';
 
 -- Name: COLUMN schedule.note; Type: COMMENT
-COMMENT ON COLUMN public.schedule.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.schedule.note IS 'Reason for these settings';
 
 -- Name: COLUMN schedule.pause_after_failures; Type: COMMENT
 COMMENT ON COLUMN public.schedule.pause_after_failures IS 'Number of failed runs in a row after which it pauses itself';
@@ -490,8 +490,8 @@ declare
 begin
     if s.every is null and (s.cron is null or sun_event(s.cron) is not null) then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = case when s.cron is null then 'Only every and cron have them; '
-                                                 else 'Where the sun was is not known here; ' end || 'to run it once: '
+            using errcode = '23514', hint = case when s.cron is null then 'Only schedules with every or cron can be backfilled; '
+                                                 else 'Past due times by the sun are not known; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
@@ -584,7 +584,7 @@ begin
         end if;
         if name <> 'target' and name <> 'note' and value ~* '^\s*(env|file):' then
             raise exception '% of channel "%" cannot be a secret', name, new.name
-                using errcode = '23514', column = name, hint = 'Only target names one. ' || how;
+                using errcode = '23514', column = name, hint = 'Only target may name a secret. ' || how;
         end if;
     end loop;
     if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
@@ -596,7 +596,7 @@ begin
                 using errcode = '23514', column = 'target', hint = how;
         end if;
     elsif new.kind in ('discord', 'apprise') then
-        raise exception 'target of channel "%" is a secret: name it, do not write it', new.name
+        raise exception 'target of channel "%" must name its secret, not hold it', new.name
             using errcode = '23514', column = 'target', hint = how;
     elsif new.target ~ '//[^/@]*:[^/@]*@' then
         raise exception 'target of channel "%" holds a password', new.name
@@ -604,13 +604,13 @@ begin
     elsif new.kind = 'email' then
         login := substring(new.target from ';(.*)$');
         if login is not null and regexp_replace(btrim(login), '^login=', '') !~ form then
-            raise exception 'login of channel "%" is a secret: name it, do not write it', new.name
+            raise exception 'login of channel "%" must name its secret, not hold it', new.name
                 using errcode = '23514', column = 'target',
                       hint = 'Write ann@example.org; login=env:WATCHKEEPER_CHANNEL_NAME, which holds user:password.';
         end if;
         if split_part(new.target, ';', 1) ~* '(^|,)\s*(env|file):' then
             raise exception 'target of channel "%" has a secret among its recipients', new.name
-                using errcode = '23514', column = 'target', hint = 'Either all recipients are in one secret, or none. ' || how;
+                using errcode = '23514', column = 'target', hint = 'Put all recipients into one secret, or none of them. ' || how;
         end if;
     end if;
     return new;
@@ -1238,7 +1238,7 @@ CREATE FUNCTION public.how_to(in_sql text, as_command text) RETURNS text
 $$;
 
 -- Name: FUNCTION how_to(in_sql text, as_command text); Type: COMMENT
-COMMENT ON FUNCTION public.how_to(in_sql text, as_command text) IS 'What to type for it: a command for who uses commands, else SQL';
+COMMENT ON FUNCTION public.how_to(in_sql text, as_command text) IS 'What to type: a command when a command asks, else SQL';
 
 -- Name: in_words(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.in_words(at timestamp with time zone) RETURNS text
@@ -1383,7 +1383,7 @@ CREATE FUNCTION public.max_permit_lease() RETURNS interval
     AS $$ select interval '1 hour' $$;
 
 -- Name: FUNCTION max_permit_lease(); Type: COMMENT
-COMMENT ON FUNCTION public.max_permit_lease() IS 'No permit has a longer lease: a call was let through at most so long before its stamp';
+COMMENT ON FUNCTION public.max_permit_lease() IS 'Longest lease of a permit: stamp is at most so long after granted_at';
 
 -- Name: next_runs(text, integer); Type: FUNCTION
 CREATE FUNCTION public.next_runs(schedule_name text, n integer DEFAULT 5) RETURNS TABLE(due_at timestamp with time zone, local text, ahead text)
@@ -1686,11 +1686,11 @@ begin
         execute format('select exists (select from history.%I)', rules.name || '_default') into outside;
         severity := 'warning';
         if outside then
-            problem := 'rows lie in its default partition, because no other is for their time';
+            problem := 'its default partition holds rows, because no other partition covers their time';
             return next;
         end if;
         if not exists (select from partitions_of(rules.name) p where p.ends > clock_timestamp() + rules.ahead / 2) then
-            problem := 'no partition is made for the time ahead';
+            problem := 'partitions for the time ahead are missing';
             return next;
         end if;
     end loop;
@@ -1836,7 +1836,7 @@ COMMENT ON TABLE public.upstream IS 'Servers of other people, and the limits of 
 COMMENT ON COLUMN public.upstream.name IS 'Name used by tasks';
 
 -- Name: COLUMN upstream.base_url; Type: COMMENT
-COMMENT ON COLUMN public.upstream.base_url IS 'Where it is; paths are added to it';
+COMMENT ON COLUMN public.upstream.base_url IS 'Address; paths are added to it';
 
 -- Name: COLUMN upstream.concurrency; Type: COMMENT
 COMMENT ON COLUMN public.upstream.concurrency IS 'Calls in flight at once, over all workers';
@@ -1851,7 +1851,7 @@ COMMENT ON COLUMN public.upstream.obey_robots IS 'Read and obey robots.txt (web 
 COMMENT ON COLUMN public.upstream.enabled IS 'false: no calls';
 
 -- Name: COLUMN upstream.note; Type: COMMENT
-COMMENT ON COLUMN public.upstream.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.upstream.note IS 'Reason for these settings';
 
 -- Name: COLUMN upstream.updated_at; Type: COMMENT
 COMMENT ON COLUMN public.upstream.updated_at IS 'Last edit';
@@ -1879,7 +1879,7 @@ COMMENT ON TABLE public.upstream_state IS 'What is known of each upstream: block
 COMMENT ON COLUMN public.upstream_state.upstream IS 'The upstream';
 
 -- Name: COLUMN upstream_state.blocked_until; Type: COMMENT
-COMMENT ON COLUMN public.upstream_state.blocked_until IS 'No calls before';
+COMMENT ON COLUMN public.upstream_state.blocked_until IS 'No calls before this time';
 
 -- Name: COLUMN upstream_state.blocked_reason; Type: COMMENT
 COMMENT ON COLUMN public.upstream_state.blocked_reason IS 'Why it is blocked';
@@ -2079,7 +2079,7 @@ begin
     end if;
     if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
         raise exception 'per = % has months or years, which have no fixed length', new.per
-            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+            using errcode = '23514', column = 'per', hint = 'per takes no months or years, write 30 days.';
     end if;
     if new.per <= interval '0' then
         raise exception 'per = % is not a length of time', new.per
@@ -2087,7 +2087,7 @@ begin
     end if;
     if new.per > interval '31 days' then
         raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are counted no longer than that.';
     end if;
     if new.timezone is not null then
         if new.per <> interval '1 day' then
@@ -2142,11 +2142,11 @@ CREATE TABLE public.run_request (
     answer_run_id uuid,
     new_run_id uuid,
     by_system boolean DEFAULT false NOT NULL,
-    CONSTRAINT "a backfill ends no earlier than it begins" CHECK ((backfill_until >= backfill_from)),
-    CONSTRAINT "a backfill, and only it, has a range" CHECK (((action = 'backfill'::text) = ((backfill_from IS NOT NULL) AND (backfill_until IS NOT NULL)))),
-    CONSTRAINT "action: run, backfill, stop, retry" CHECK ((action = ANY (ARRAY['run'::text, 'backfill'::text, 'stop'::text, 'retry'::text]))),
-    CONSTRAINT "run and backfill name a schedule, stop and retry a run" CHECK (((action = ANY (ARRAY['run'::text, 'backfill'::text])) = (schedule IS NOT NULL))),
-    CONSTRAINT "stop and retry name a run" CHECK (((action = ANY (ARRAY['stop'::text, 'retry'::text])) = (run_id IS NOT NULL)))
+    CONSTRAINT "action must be run, backfill, stop or retry" CHECK ((action = ANY (ARRAY['run'::text, 'backfill'::text, 'stop'::text, 'retry'::text]))),
+    CONSTRAINT "backfill_from and backfill_until are for a backfill alone" CHECK (((action = 'backfill'::text) = ((backfill_from IS NOT NULL) AND (backfill_until IS NOT NULL)))),
+    CONSTRAINT "backfill_until must not be before backfill_from" CHECK ((backfill_until >= backfill_from)),
+    CONSTRAINT "run_id must be given for stop and retry alone" CHECK (((action = ANY (ARRAY['stop'::text, 'retry'::text])) = (run_id IS NOT NULL))),
+    CONSTRAINT "schedule must be given for run and backfill alone" CHECK (((action = ANY (ARRAY['run'::text, 'backfill'::text])) = (schedule IS NOT NULL)))
 );
 
 -- Name: TABLE run_request; Type: COMMENT
@@ -2189,7 +2189,7 @@ COMMENT ON COLUMN public.run_request.requested_by IS 'Person (app.actor) or role
 COMMENT ON COLUMN public.run_request.program IS 'application_name of the session';
 
 -- Name: COLUMN run_request.next_due_at; Type: COMMENT
-COMMENT ON COLUMN public.run_request.next_due_at IS 'A long backfill goes on from here';
+COMMENT ON COLUMN public.run_request.next_due_at IS 'Where a long backfill continues';
 
 -- Name: COLUMN run_request.answered_at; Type: COMMENT
 COMMENT ON COLUMN public.run_request.answered_at IS 'When beat was done with it';
@@ -2247,7 +2247,7 @@ end
 $$;
 
 -- Name: FUNCTION require_operator(relation regclass, verb text); Type: COMMENT
-COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why; without a grant no trigger could';
+COMMENT ON FUNCTION public.require_operator(relation regclass, verb text) IS 'Refuses a function to a viewer and says why: a viewer has no grant, so that no trigger fires';
 
 -- Name: resume(text); Type: FUNCTION
 CREATE FUNCTION public.resume(schedule_name text) RETURNS text
@@ -2536,7 +2536,7 @@ COMMENT ON COLUMN public.run.max_in_flight IS 'Its batches that may run at once;
 COMMENT ON COLUMN public.run.timeout IS 'Longest time from its start to its end';
 
 -- Name: COLUMN run.expires_at; Type: COMMENT
-COMMENT ON COLUMN public.run.expires_at IS 'Not started by then, it is no longer worth starting';
+COMMENT ON COLUMN public.run.expires_at IS 'A run that has not started by then expires';
 
 -- Name: COLUMN run.deadline_at; Type: COMMENT
 COMMENT ON COLUMN public.run.deadline_at IS 'When its timeout ends it; set when it starts';
@@ -2578,10 +2578,10 @@ COMMENT ON COLUMN public.run.requested_by IS 'Person who requested it';
 COMMENT ON COLUMN public.run.retry_of IS 'The run it repeats';
 
 -- Name: COLUMN run.counted; Type: COMMENT
-COMMENT ON COLUMN public.run.counted IS 'Whether beat has drawn its conclusions from the end (failures, after)';
+COMMENT ON COLUMN public.run.counted IS 'Whether beat has counted its end (failures in a row, schedules that run after it)';
 
 -- Name: COLUMN run.created_at; Type: COMMENT
-COMMENT ON COLUMN public.run.created_at IS 'Decided at';
+COMMENT ON COLUMN public.run.created_at IS 'When the run was decided on';
 
 -- Name: COLUMN run.started_at; Type: COMMENT
 COMMENT ON COLUMN public.run.started_at IS 'First batch claimed by a worker';
@@ -2698,7 +2698,7 @@ begin
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
-            using errcode = 'P0002', hint = how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
+            using errcode = 'P0002', hint = 'The last runs: ' || how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
     end if;
     return new;
 end
@@ -3750,7 +3750,7 @@ begin
     select * into c from change where id = change_id;
     if c.id is null then
         raise exception 'no change with id %', change_id
-            using errcode = 'P0002', hint = how_to('SELECT id, what, change FROM recent_changes LIMIT 20;', 'schedule changes');
+            using errcode = 'P0002', hint = 'The last changes: ' || how_to('SELECT id, what, change FROM recent_changes LIMIT 20;', 'schedule changes');
     end if;
     select tgrelid into target from pg_trigger
      where tgname = 'audit_updated' and tgrelid = to_regclass(format('public.%I', c.table_name));
@@ -3774,7 +3774,7 @@ begin
     end if;
     if differ is not null then
         raise exception '% "%" cannot be undone: %', c.table_name, c.name, differ
-            using errcode = 'WK412', hint = 'Make the edit by hand; the values of before: ' || how_to(format('SELECT old, new FROM recent_changes WHERE id = %s;', c.id), 'schedule changes');
+            using errcode = 'WK412', hint = 'Make the edit by hand. The earlier values: ' || how_to(format('SELECT old, new FROM recent_changes WHERE id = %s;', c.id), 'schedule changes');
     end if;
     perform set_config('app.undo_of', c.id::text, true);
     if c.action = 'insert' then
@@ -3866,7 +3866,7 @@ begin
        or new.spacing < interval '0' or new.spacing > interval '1 day' then
         raise exception 'spacing = % is not allowed for %', new.spacing, new.name
             using errcode = '23514', column = 'spacing',
-                  hint = 'spacing cannot be negative and is at most a day, e.g. ''2 seconds''; for more write a quota, e.g. one call per ''3 days''.';
+                  hint = 'spacing cannot be negative and is at most 1 day, e.g. ''2 seconds''. For longer pauses add a quota, e.g. calls = 1, per = ''3 days''.';
     end if;
     return new;
 end
@@ -4343,7 +4343,7 @@ COMMENT ON COLUMN public.token_sighting.token_id IS 'Token';
 COMMENT ON COLUMN public.token_sighting.is_new IS 'Seen for the first time';
 
 -- Name: COLUMN token_sighting.chosen; Type: COMMENT
-COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed, and among the max_tokens of most volume';
+COMMENT ON COLUMN public.token_sighting.chosen IS 'Passed, and among the max_tokens with the greatest volume';
 
 -- Name: COLUMN token_sighting.rejected_because; Type: COMMENT
 COMMENT ON COLUMN public.token_sighting.rejected_because IS 'Filter that rejected it';
@@ -4584,7 +4584,7 @@ COMMENT ON COLUMN public.category.slug IS 'The site''s own word, used in options
 COMMENT ON COLUMN public.category.title IS 'Name for people';
 
 -- Name: COLUMN category.path; Type: COMMENT
-COMMENT ON COLUMN public.category.path IS 'Path of its first page; or with {page} where the number belongs in the middle of it';
+COMMENT ON COLUMN public.category.path IS 'Path of its first page; with {page} where the page number stands inside the path';
 
 -- Name: COLUMN category.parent_id; Type: COMMENT
 COMMENT ON COLUMN public.category.parent_id IS 'Category it belongs to';
@@ -4643,9 +4643,9 @@ CREATE TABLE public.channel (
     enabled boolean DEFAULT true NOT NULL,
     note text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "kind: discord, email, webhook or apprise" CHECK ((kind = ANY (ARRAY['discord'::text, 'email'::text, 'webhook'::text, 'apprise'::text]))),
+    CONSTRAINT "kind must be discord, email, webhook or apprise" CHECK ((kind = ANY (ARRAY['discord'::text, 'email'::text, 'webhook'::text, 'apprise'::text]))),
     CONSTRAINT "max_per_hour must be 1 or more" CHECK ((max_per_hour >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
+    CONSTRAINT "name must be lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
 );
 
 -- Name: TABLE channel; Type: COMMENT
@@ -4676,7 +4676,7 @@ COMMENT ON COLUMN public.channel.incidents IS 'Also gets incidents and the daily
 COMMENT ON COLUMN public.channel.enabled IS 'false: notices wait';
 
 -- Name: COLUMN channel.note; Type: COMMENT
-COMMENT ON COLUMN public.channel.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.channel.note IS 'Reason for these settings';
 
 -- Name: COLUMN channel.created_at; Type: COMMENT
 COMMENT ON COLUMN public.channel.created_at IS 'Added';
@@ -4824,7 +4824,7 @@ CREATE TABLE public.global_filter (
     single boolean DEFAULT true NOT NULL,
     filters jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
-    CONSTRAINT "there is one row of global filters only" CHECK (single)
+    CONSTRAINT "global_filter has one row only; update it" CHECK (single)
 );
 
 -- Name: TABLE global_filter; Type: COMMENT
@@ -4899,7 +4899,7 @@ CREATE TABLE public.incident (
 );
 
 -- Name: TABLE incident; Type: COMMENT
-COMMENT ON TABLE public.incident IS 'What broke, and when it had recovered.';
+COMMENT ON TABLE public.incident IS 'What broke, and when it recovered.';
 
 -- Name: COLUMN incident.id; Type: COMMENT
 COMMENT ON COLUMN public.incident.id IS 'Order';
@@ -4917,7 +4917,7 @@ COMMENT ON COLUMN public.incident.title IS 'What is broken';
 COMMENT ON COLUMN public.incident.text IS 'Why, as far as is known';
 
 -- Name: COLUMN incident.opened_at; Type: COMMENT
-COMMENT ON COLUMN public.incident.opened_at IS 'Seen first';
+COMMENT ON COLUMN public.incident.opened_at IS 'When it was seen first';
 
 -- Name: COLUMN incident.closed_at; Type: COMMENT
 COMMENT ON COLUMN public.incident.closed_at IS 'When it was over; null: still broken';
@@ -4951,7 +4951,7 @@ COMMENT ON TABLE public.list_page IS 'Each list page as it was read last, for co
 COMMENT ON COLUMN public.list_page.category_id IS 'Category';
 
 -- Name: COLUMN list_page.page; Type: COMMENT
-COMMENT ON COLUMN public.list_page.page IS 'From 1';
+COMMENT ON COLUMN public.list_page.page IS 'Number of the page, from 1';
 
 -- Name: COLUMN list_page.etag; Type: COMMENT
 COMMENT ON COLUMN public.list_page.etag IS 'Its ETag';
@@ -5032,7 +5032,7 @@ COMMENT ON COLUMN public.listing.listing_type IS 'For Sale, Want To Buy …';
 COMMENT ON COLUMN public.listing.price IS 'Price asked';
 
 -- Name: COLUMN listing.currency; Type: COMMENT
-COMMENT ON COLUMN public.listing.currency IS 'Currency (ISO 4217); null beside a price: one that is not known';
+COMMENT ON COLUMN public.listing.currency IS 'Currency (ISO 4217); null beside a price: the currency is not known';
 
 -- Name: COLUMN listing.condition; Type: COMMENT
 COMMENT ON COLUMN public.listing.condition IS 'Condition';
@@ -5267,7 +5267,7 @@ COMMENT ON COLUMN public.match.subject_id IS 'Key of the listing or token, or th
 COMMENT ON COLUMN public.match.occasion IS 'new | price_drop | relisted | changed';
 
 -- Name: COLUMN match.occasion_key; Type: COMMENT
-COMMENT ON COLUMN public.match.occasion_key IS 'The occasion itself: each lower price, each return, each day is one of its own';
+COMMENT ON COLUMN public.match.occasion_key IS 'Tells occasions apart: each lower price, return or day is a new one';
 
 -- Name: COLUMN match.title; Type: COMMENT
 COMMENT ON COLUMN public.match.title IS 'What it is, for people';
@@ -5445,7 +5445,7 @@ CREATE TABLE public.pause_switch (
     note text,
     changed_by text,
     changed_at timestamp with time zone,
-    CONSTRAINT "there is one switch only" CHECK (single)
+    CONSTRAINT "pause_switch has one row only; update it" CHECK (single)
 );
 
 -- Name: TABLE pause_switch; Type: COMMENT
@@ -5455,7 +5455,7 @@ COMMENT ON TABLE public.pause_switch IS 'One row: whether everything is paused.'
 COMMENT ON COLUMN public.pause_switch.single IS 'Always true: one row';
 
 -- Name: COLUMN pause_switch.paused; Type: COMMENT
-COMMENT ON COLUMN public.pause_switch.paused IS 'Nothing is claimed';
+COMMENT ON COLUMN public.pause_switch.paused IS 'true: nothing is claimed';
 
 -- Name: COLUMN pause_switch.note; Type: COMMENT
 COMMENT ON COLUMN public.pause_switch.note IS 'Why';
@@ -5494,7 +5494,7 @@ CREATE TABLE public.price_bar (
 );
 
 -- Name: TABLE price_bar; Type: COMMENT
-COMMENT ON TABLE public.price_bar IS 'Daily bars by symbol and source; a revision overwrites and is dated.';
+COMMENT ON TABLE public.price_bar IS 'Daily bars by symbol and source; a revision overwrites them and sets revised_at.';
 
 -- Name: COLUMN price_bar.symbol; Type: COMMENT
 COMMENT ON COLUMN public.price_bar.symbol IS 'Symbol';
@@ -5503,7 +5503,7 @@ COMMENT ON COLUMN public.price_bar.symbol IS 'Symbol';
 COMMENT ON COLUMN public.price_bar.bar_date IS 'Session';
 
 -- Name: COLUMN price_bar.source; Type: COMMENT
-COMMENT ON COLUMN public.price_bar.source IS 'Where it is from';
+COMMENT ON COLUMN public.price_bar.source IS 'Source of the prices';
 
 -- Name: COLUMN price_bar.open; Type: COMMENT
 COMMENT ON COLUMN public.price_bar.open IS 'First price';
@@ -5524,7 +5524,7 @@ COMMENT ON COLUMN public.price_bar.volume IS 'Shares traded';
 COMMENT ON COLUMN public.price_bar.stored_at IS 'First stored';
 
 -- Name: COLUMN price_bar.revised_at; Type: COMMENT
-COMMENT ON COLUMN public.price_bar.revised_at IS 'Last time the source said something else';
+COMMENT ON COLUMN public.price_bar.revised_at IS 'When the source last changed these values';
 
 -- Name: queue; Type: TABLE
 CREATE TABLE public.queue (
@@ -5610,7 +5610,7 @@ CREATE TABLE public.quota (
 );
 
 -- Name: TABLE quota; Type: COMMENT
-COMMENT ON TABLE public.quota IS 'Limits of upstreams: at most so many calls in any window so long.';
+COMMENT ON TABLE public.quota IS 'Limits of upstreams: at most calls in any window of length per.';
 
 -- Name: COLUMN quota.upstream; Type: COMMENT
 COMMENT ON COLUMN public.quota.upstream IS 'The upstream';
@@ -5625,7 +5625,7 @@ COMMENT ON COLUMN public.quota.calls IS 'Most calls in any such window';
 COMMENT ON COLUMN public.quota.note IS 'Where the number comes from';
 
 -- Name: COLUMN quota.timezone; Type: COMMENT
-COMMENT ON COLUMN public.quota.timezone IS 'Counts calendar days of this timezone; null: any window so long';
+COMMENT ON COLUMN public.quota.timezone IS 'Counts calendar days of this timezone; null: a rolling window';
 
 -- Name: COLUMN quota.paced; Type: COMMENT
 COMMENT ON COLUMN public.quota.paced IS 'Spread evenly: one call per per/calls, so that a day''s quota lasts the day';
@@ -5708,7 +5708,7 @@ COMMENT ON TABLE public.quote IS 'The latest price by symbol and source.';
 COMMENT ON COLUMN public.quote.symbol IS 'Symbol';
 
 -- Name: COLUMN quote.source; Type: COMMENT
-COMMENT ON COLUMN public.quote.source IS 'Where it is from';
+COMMENT ON COLUMN public.quote.source IS 'Source of the price';
 
 -- Name: COLUMN quote.price; Type: COMMENT
 COMMENT ON COLUMN public.quote.price IS 'Price';
@@ -5891,11 +5891,11 @@ CREATE TABLE public.rule (
     revision bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     currency text,
-    CONSTRAINT "currency: three capitals such as EUR, or null (the site's)" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT "currency must be three capitals, e.g. EUR, or null (the site's)" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT "filters must be a JSON object" CHECK ((jsonb_typeof(filters) = 'object'::text)),
-    CONSTRAINT "grammar: 1 (as it was) or 2" CHECK ((grammar = ANY (ARRAY[1, 2]))),
-    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT "occasions: new, price_drop, relisted, changed" CHECK ((occasions <@ ARRAY['new'::text, 'price_drop'::text, 'relisted'::text, 'changed'::text]))
+    CONSTRAINT "grammar must be 1 (original) or 2 (extended)" CHECK ((grammar = ANY (ARRAY[1, 2]))),
+    CONSTRAINT "name must be lower-case words and digits joined by hyphens" CHECK ((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT "occasions must be of: new, price_drop, relisted, changed" CHECK ((occasions <@ ARRAY['new'::text, 'price_drop'::text, 'relisted'::text, 'changed'::text]))
 );
 
 -- Name: TABLE rule; Type: COMMENT
@@ -5911,7 +5911,7 @@ COMMENT ON COLUMN public.rule.subject IS 'What it is about: a name of table subj
 COMMENT ON COLUMN public.rule.expression IS 'E.g. title contains "HD 650" AND price < 300';
 
 -- Name: COLUMN rule.grammar; Type: COMMENT
-COMMENT ON COLUMN public.rule.grammar IS 'Language of the expression: 1 (as it was) or 2';
+COMMENT ON COLUMN public.rule.grammar IS 'Language of the expression: 1 (original) or 2 (extended)';
 
 -- Name: COLUMN rule.filters; Type: COMMENT
 COMMENT ON COLUMN public.rule.filters IS 'Filters that replace the global ones, one by one';
@@ -6488,7 +6488,7 @@ COMMENT ON COLUMN public.scrape.pages IS 'Pages read';
 COMMENT ON COLUMN public.scrape.unchanged_pages IS 'Pages that the site said had not changed (304)';
 
 -- Name: COLUMN scrape.cards; Type: COMMENT
-COMMENT ON COLUMN public.scrape.cards IS 'Ads on them';
+COMMENT ON COLUMN public.scrape.cards IS 'Ads on these pages';
 
 -- Name: COLUMN scrape.new; Type: COMMENT
 COMMENT ON COLUMN public.scrape.new IS 'Ads never seen before';
@@ -6509,7 +6509,7 @@ COMMENT ON COLUMN public.scrape.state IS 'running | complete | incomplete | bloc
 COMMENT ON COLUMN public.scrape.reason IS 'Why it ended where it did';
 
 -- Name: COLUMN scrape.started_at; Type: COMMENT
-COMMENT ON COLUMN public.scrape.started_at IS 'First page';
+COMMENT ON COLUMN public.scrape.started_at IS 'When its first page was read';
 
 -- Name: COLUMN scrape.ended_at; Type: COMMENT
 COMMENT ON COLUMN public.scrape.ended_at IS 'Ended';
@@ -6568,13 +6568,13 @@ CREATE TABLE public.site (
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     fetch_by text DEFAULT 'http'::text NOT NULL,
     page_pause interval,
-    CONSTRAINT "currency is three capitals, such as USD" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT "expire_after is from 1 to 100" CHECK (((expire_after >= 1) AND (expire_after <= 100))),
-    CONSTRAINT "fetch_by is http, or browser (pages that scripts draw)" CHECK ((fetch_by = ANY (ARRAY['http'::text, 'browser'::text]))),
-    CONSTRAINT "id_pattern needs a group: (...)" CHECK ((id_pattern ~~ '%(%)%'::text)),
+    CONSTRAINT "currency must be three capitals, e.g. USD" CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT "expire_after must be from 1 to 100" CHECK (((expire_after >= 1) AND (expire_after <= 100))),
+    CONSTRAINT "fetch_by must be http, or browser (pages that scripts draw)" CHECK ((fetch_by = ANY (ARRAY['http'::text, 'browser'::text]))),
+    CONSTRAINT "id_pattern must have a group: (...)" CHECK ((id_pattern ~~ '%(%)%'::text)),
+    CONSTRAINT "name must be lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
     CONSTRAINT "page_path must contain {page}" CHECK ((page_path ~~ '%{page}%'::text)),
-    CONSTRAINT "page_pause is from 0 to 1 hour" CHECK (((page_pause >= '00:00:00'::interval) AND (page_pause <= '01:00:00'::interval))),
-    CONSTRAINT "site name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text))
+    CONSTRAINT "page_pause must be from 0 to 1 hour" CHECK (((page_pause >= '00:00:00'::interval) AND (page_pause <= '01:00:00'::interval)))
 );
 
 -- Name: TABLE site; Type: COMMENT
@@ -6596,7 +6596,7 @@ COMMENT ON COLUMN public.site.page_path IS 'Added to a category''s path from pag
 COMMENT ON COLUMN public.site.id_pattern IS 'Regular expression; its first group is the ad''s number in the path of its address';
 
 -- Name: COLUMN site.selectors; Type: COMMENT
-COMMENT ON COLUMN public.site.selectors IS 'Where on a card things stand: CSS, or CSS@attribute; checked when saved';
+COMMENT ON COLUMN public.site.selectors IS 'CSS selectors of the parts of a card, or CSS@attribute; checked when saved';
 
 -- Name: COLUMN site.currency; Type: COMMENT
 COMMENT ON COLUMN public.site.currency IS 'Currency of a price that names none';
@@ -6679,7 +6679,7 @@ COMMENT ON TABLE public.subject IS 'What rules may be about; written by migrate.
 COMMENT ON COLUMN public.subject.name IS 'As in rule.subject';
 
 -- Name: COLUMN subject.plural; Type: COMMENT
-COMMENT ON COLUMN public.subject.plural IS 'Several of them';
+COMMENT ON COLUMN public.subject.plural IS 'Plural of the name';
 
 -- Name: COLUMN subject.has_currency; Type: COMMENT
 COMMENT ON COLUMN public.subject.has_currency IS 'Whether its rules may name a currency';
@@ -6931,14 +6931,14 @@ CREATE TABLE public.transaction (
     price numeric(20,6) NOT NULL,
     traded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT "price must be a number" CHECK ((price < 'Infinity'::numeric)),
-    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "price must be more than 0" CHECK ((price > (0)::numeric)),
     CONSTRAINT "quantity must be a number" CHECK (((quantity < 'Infinity'::numeric) AND (quantity > '-Infinity'::numeric))),
-    CONSTRAINT "quantity: bought above, sold below nothing" CHECK ((quantity <> (0)::numeric)),
-    CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
+    CONSTRAINT "quantity must be above 0 (bought) or below 0 (sold)" CHECK ((quantity <> (0)::numeric)),
+    CONSTRAINT "symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
 
 -- Name: TABLE transaction; Type: COMMENT
-COMMENT ON TABLE public.transaction IS 'Trades of ours; their symbols are kept fresh.';
+COMMENT ON TABLE public.transaction IS 'Our trades; prices of their symbols are kept fresh.';
 
 -- Name: COLUMN transaction.id; Type: COMMENT
 COMMENT ON COLUMN public.transaction.id IS 'Key';
@@ -6947,7 +6947,7 @@ COMMENT ON COLUMN public.transaction.id IS 'Key';
 COMMENT ON COLUMN public.transaction.symbol IS 'Symbol';
 
 -- Name: COLUMN transaction.quantity; Type: COMMENT
-COMMENT ON COLUMN public.transaction.quantity IS 'Bought above, sold below nothing';
+COMMENT ON COLUMN public.transaction.quantity IS 'Shares: above 0 bought, below 0 sold';
 
 -- Name: COLUMN transaction.price; Type: COMMENT
 COMMENT ON COLUMN public.transaction.price IS 'Price of one';
@@ -7102,7 +7102,7 @@ UNION ALL
  SELECT 'tripped'::text AS kind,
     s.name AS subject,
     (s.name || ' paused itself'::text) AS title,
-    st.tripped_reason AS text,
+    ((st.tripped_reason || '; to resume it: '::text) || public.how_to(format('SELECT resume(%L);'::text, s.name), ('schedule resume '::text || s.name))) AS text,
     'error'::text AS severity,
     st.tripped_at AS since
    FROM (at_work s
@@ -7123,7 +7123,7 @@ UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
     (s.name || ' is set aside: beat cannot plan it'::text) AS title,
-    st.error AS text,
+    (st.error || '; beat tries again after any edit of the schedule'::text) AS text,
     'error'::text AS severity,
     st.error_at AS since
    FROM (at_work s
@@ -7182,12 +7182,12 @@ UNION ALL
  SELECT 'queue unserved'::text AS kind,
     unserved.queue AS subject,
     ('no worker serves the queue '::text || unserved.queue) AS title,
-    ((
+    ((((
         CASE waiting.number
             WHEN 1 THEN '1 batch is'::text
             WHEN 1000 THEN '1000 or more batches are'::text
             ELSE (waiting.number || ' batches are'::text)
-        END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest))) AS text,
+        END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest))) || '; start a worker with -Q '::text) || unserved.queue) AS text,
     'error'::text AS severity,
     waiting.oldest AS since
    FROM (((
@@ -7343,7 +7343,7 @@ CREATE TABLE public.wallet (
 );
 
 -- Name: TABLE wallet; Type: COMMENT
-COMMENT ON TABLE public.wallet IS 'Wallets that bought tokens early which gained, with a score.';
+COMMENT ON TABLE public.wallet IS 'Wallets that were early in tokens that gained, with a score.';
 
 -- Name: COLUMN wallet.id; Type: COMMENT
 COMMENT ON COLUMN public.wallet.id IS 'Key';
@@ -7419,10 +7419,10 @@ CREATE TABLE public.watchlist_item (
     active boolean DEFAULT true NOT NULL,
     note text,
     added_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "priority: 0 or more, lower goes first" CHECK ((priority >= 0)),
-    CONSTRAINT "refresh_every is at most 31 days, e.g. 5 minutes" CHECK ((refresh_every <= '31 days'::interval)),
-    CONSTRAINT "refresh_every is longer than nothing" CHECK ((refresh_every > '00:00:00'::interval)),
-    CONSTRAINT "symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
+    CONSTRAINT "priority must be 0 or more; lower goes first" CHECK ((priority >= 0)),
+    CONSTRAINT "refresh_every must be at most 31 days, e.g. 5 minutes" CHECK ((refresh_every <= '31 days'::interval)),
+    CONSTRAINT "refresh_every must be longer than 0" CHECK ((refresh_every > '00:00:00'::interval)),
+    CONSTRAINT "symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON" CHECK ((symbol ~ '^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$'::text))
 );
 
 -- Name: TABLE watchlist_item; Type: COMMENT
@@ -7435,7 +7435,7 @@ COMMENT ON COLUMN public.watchlist_item.symbol IS 'Symbol';
 COMMENT ON COLUMN public.watchlist_item.priority IS 'Lower goes first';
 
 -- Name: COLUMN watchlist_item.refresh_every; Type: COMMENT
-COMMENT ON COLUMN public.watchlist_item.refresh_every IS 'Oldest a price may be while the market is open';
+COMMENT ON COLUMN public.watchlist_item.refresh_every IS 'Maximum age of a price while the market is open';
 
 -- Name: COLUMN watchlist_item.active; Type: COMMENT
 COMMENT ON COLUMN public.watchlist_item.active IS 'false: removed';
@@ -7471,7 +7471,7 @@ COMMENT ON COLUMN public.worker_group.min_processes IS 'Processes that each work
 COMMENT ON COLUMN public.worker_group.max_processes IS 'Processes that each worker has at most';
 
 -- Name: COLUMN worker_group.note; Type: COMMENT
-COMMENT ON COLUMN public.worker_group.note IS 'Why it is as it is';
+COMMENT ON COLUMN public.worker_group.note IS 'Reason for these settings';
 
 -- Name: api_token api_token_hash_key; Type: CONSTRAINT
 ALTER TABLE ONLY console.api_token
@@ -8238,7 +8238,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.memo FOR EACH S
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.notice FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: partitioned_table guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.partitioned_table FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'A migration makes a table a partitioned one.');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.partitioned_table FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('owner', 'Only a migration can make a table partitioned.');
 
 -- Name: pause_switch guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('update', 'SELECT pause_all(''why''); SELECT resume_all();');
@@ -8280,7 +8280,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run FOR EACH ST
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_count FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Beat counts runs as they end.');
 
 -- Name: run_request guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_request FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert', 'What was asked stays; to end its run: SELECT stop_run(id);');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.run_request FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert', 'A request cannot be changed; to end its run: SELECT stop_run(id);');
 
 -- Name: schedule guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('insert update delete', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -8289,7 +8289,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule FOR EA
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_edit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: schedule_state guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Edit schedule, beat follows; to end a pause: SELECT resume(name);');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.schedule_state FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Edit schedule, and beat plans it anew; to end a pause: SELECT resume(name);');
 
 -- Name: scrape guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.scrape FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
@@ -8304,7 +8304,7 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.site_turn FOR E
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.subject FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
 -- Name: task_kind guard; Type: TRIGGER
-CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds come with the code: python -m workers.migrate');
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.task_kind FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Kinds are written from the code by python -m workers.migrate.');
 
 -- Name: timezone_name guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.timezone_name FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');

@@ -127,7 +127,7 @@ def _judged(base_url: str) -> dict[str, Any] | None:
 @router.post("/{what}")
 def strike(visit: Visit, what: str, form: Form) -> Response:
     if not visit.person.may_write:
-        raise refuse(403, "a viewer breaks nothing")
+        raise refuse(403, "a viewer may break nothing; log in as an operator")
     if what in {"beat", "worker"}:
         row = visit.connection.execute(_PROCESS, {"role": what}).one_or_none()
         if row is None:

@@ -184,7 +184,7 @@ def _broker() -> str | None:
         broker = _connection()
         where = f"{broker.hostname}, port {broker.port or broker.default_port}"
     except Exception:
-        return f"{whose} is no address: write redis://:password@host:port/number"
+        return f"{whose} is not an address: write redis://:password@host:port/number"
     try:
         with broker:
             broker.ensure_connection(max_retries=1, timeout=3)
@@ -241,7 +241,11 @@ def _task_names() -> set[str]:
 
 
 def _tasks(connection: Any) -> str | None:
-    if unknown := _named(connection, UNKNOWN, "no worker knows the task of: {names}"):
+    if unknown := _named(
+        connection,
+        UNKNOWN,
+        "no worker knows the task of: {names}; start a worker that has it, or disable them",
+    ):
         return unknown
     kinds = {
         row["name"] for row in connection.execute("select name from task_kind where retired_at is null")

@@ -59,16 +59,16 @@ OWNED = ("allowed_network", "partitioned_table")
 
 _HINTS = {
     "allowed_network": "An owner decides which private networks calls may reach: ask one.",
-    "partitioned_table": "A migration makes a table a partitioned one.",
+    "partitioned_table": "Only a migration can make a table partitioned.",
     "run": "To stop or repeat one: SELECT stop_run(id); SELECT retry_run(id);",
     "batch": "To stop or repeat its run: SELECT stop_run(run_id); SELECT retry_run(run_id);",
-    "run_request": "What was asked stays; to end its run: SELECT stop_run(id);",
+    "run_request": "A request cannot be changed; to end its run: SELECT stop_run(id);",
     "pause_switch": "SELECT pause_all('why'); SELECT resume_all();",
     "upstream": "To stop calls: UPDATE upstream SET enabled = false, note = 'why' WHERE name = '…';",
-    "schedule_state": "Edit schedule, beat follows; to end a pause: SELECT resume(name);",
+    "schedule_state": "Edit schedule, and beat plans it anew; to end a pause: SELECT resume(name);",
     "permit": "Limits are rows of quota: UPDATE quota SET calls = …;",
     "upstream_state": "A block ends by itself; sooner: SELECT unblock(upstream, 'why'); limits: quota.",
-    "task_kind": "Kinds come with the code: python -m workers.migrate",
+    "task_kind": "Kinds are written from the code by python -m workers.migrate.",
     "change": "The audit is written by triggers alone; to undo one: SELECT undo_change(id);",
     "run_count": "Beat counts runs as they end.",
 }

@@ -25,8 +25,8 @@ declare
 begin
     if s.every is null and (s.cron is null or sun_event(s.cron) is not null) then
         raise exception 'schedule "%" has no due times to backfill', s.name
-            using errcode = '23514', hint = case when s.cron is null then 'Only every and cron have them; '
-                                                 else 'Where the sun was is not known here; ' end || 'to run it once: '
+            using errcode = '23514', hint = case when s.cron is null then 'Only schedules with every or cron can be backfilled; '
+                                                 else 'Past due times by the sun are not known; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
@@ -86,7 +86,7 @@ begin
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
-            using errcode = 'P0002', hint = how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
+            using errcode = 'P0002', hint = 'The last runs: ' || how_to('SELECT id, name FROM recent_runs LIMIT 10;', 'schedule runs');
     end if;
     return new;
 end

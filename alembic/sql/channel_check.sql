@@ -23,7 +23,7 @@ begin
         end if;
         if name <> 'target' and name <> 'note' and value ~* '^\s*(env|file):' then
             raise exception '% of channel "%" cannot be a secret', name, new.name
-                using errcode = '23514', column = name, hint = 'Only target names one. ' || how;
+                using errcode = '23514', column = name, hint = 'Only target may name a secret. ' || how;
         end if;
     end loop;
     if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
@@ -35,7 +35,7 @@ begin
                 using errcode = '23514', column = 'target', hint = how;
         end if;
     elsif new.kind in ('discord', 'apprise') then
-        raise exception 'target of channel "%" is a secret: name it, do not write it', new.name
+        raise exception 'target of channel "%" must name its secret, not hold it', new.name
             using errcode = '23514', column = 'target', hint = how;
     elsif new.target ~ '//[^/@]*:[^/@]*@' then
         raise exception 'target of channel "%" holds a password', new.name
@@ -43,13 +43,13 @@ begin
     elsif new.kind = 'email' then
         login := substring(new.target from ';(.*)$');
         if login is not null and regexp_replace(btrim(login), '^login=', '') !~ form then
-            raise exception 'login of channel "%" is a secret: name it, do not write it', new.name
+            raise exception 'login of channel "%" must name its secret, not hold it', new.name
                 using errcode = '23514', column = 'target',
                       hint = 'Write ann@example.org; login=env:WATCHKEEPER_CHANNEL_NAME, which holds user:password.';
         end if;
         if split_part(new.target, ';', 1) ~* '(^|,)\s*(env|file):' then
             raise exception 'target of channel "%" has a secret among its recipients', new.name
-                using errcode = '23514', column = 'target', hint = 'Either all recipients are in one secret, or none. ' || how;
+                using errcode = '23514', column = 'target', hint = 'Put all recipients into one secret, or none of them. ' || how;
         end if;
     end if;
     return new;

@@ -6,7 +6,7 @@ as $$
 $$;
 
 comment on function how_to(text, text) is
-    'What to type for it: a command for who uses commands, else SQL';
+    'What to type: a command when a command asks, else SQL';
 
 create or replace function did_you_mean(wanted text, known text[]) returns text
 language sql stable

@@ -3,4 +3,4 @@ language sql immutable parallel safe
 as $$ select interval '1 hour' $$;
 
 comment on function max_permit_lease() is
-    'No permit has a longer lease: a call was let through at most so long before its stamp';
+    'Longest lease of a permit: stamp is at most so long after granted_at';

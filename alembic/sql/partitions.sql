@@ -147,11 +147,11 @@ begin
         execute format('select exists (select from history.%I)', rules.name || '_default') into outside;
         severity := 'warning';
         if outside then
-            problem := 'rows lie in its default partition, because no other is for their time';
+            problem := 'its default partition holds rows, because no other partition covers their time';
             return next;
         end if;
         if not exists (select from partitions_of(rules.name) p where p.ends > clock_timestamp() + rules.ahead / 2) then
-            problem := 'no partition is made for the time ahead';
+            problem := 'partitions for the time ahead are missing';
             return next;
         end if;
     end loop;

@@ -11,7 +11,7 @@ begin
     end if;
     if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
         raise exception 'per = % has months or years, which have no fixed length', new.per
-            using errcode = '23514', column = 'per', hint = 'per: no months or years, write 30 days.';
+            using errcode = '23514', column = 'per', hint = 'per takes no months or years, write 30 days.';
     end if;
     if new.per <= interval '0' then
         raise exception 'per = % is not a length of time', new.per
@@ -19,7 +19,7 @@ begin
     end if;
     if new.per > interval '31 days' then
         raise exception 'per = % is too long', new.per
-            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: older calls are forgotten.';
+            using errcode = '23514', column = 'per', hint = 'per is at most 31 days: calls are counted no longer than that.';
     end if;
     if new.timezone is not null then
         if new.per <> interval '1 day' then

@@ -16,4 +16,4 @@ end
 $$;
 
 comment on function require_operator(regclass, text) is
-    'Refuses a function to a viewer and says why; without a grant no trigger could';
+    'Refuses a function to a viewer and says why: a viewer has no grant, so that no trigger fires';

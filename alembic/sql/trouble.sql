@@ -31,7 +31,9 @@ select 'failing' as kind, s.name as subject,
                        and run_is_failure(r, s.alert_on_partial) order by r.created_at desc limit 1) last on true
  where st.tripped_at is null and st.consecutive_failures > 0 and st.consecutive_failures >= s.alert_after
 union all
-select 'tripped', s.name, s.name || ' paused itself', st.tripped_reason, 'error', st.tripped_at
+select 'tripped', s.name, s.name || ' paused itself',
+       st.tripped_reason || '; to resume it: ' || how_to(format('SELECT resume(%L);', s.name), 'schedule resume ' || s.name),
+       'error', st.tripped_at
   from at_work s join schedule_state st on st.schedule = s.name
  where st.tripped_at is not null
 union all
@@ -42,7 +44,8 @@ select 'late', s.name, s.name || ' is late',
  where st.tripped_at is null and st.error is null
    and not (select paused from pause_switch) and st.claim_at < statement_timestamp() - interval '1 minute'
 union all
-select 'set aside', s.name, s.name || ' is set aside: beat cannot plan it', st.error, 'error', st.error_at
+select 'set aside', s.name, s.name || ' is set aside: beat cannot plan it',
+       st.error || '; beat tries again after any edit of the schedule', 'error', st.error_at
   from at_work s join schedule_state st on st.schedule = s.name where st.error is not null
 union all
 select 'paused', 'everything', 'everything is paused',
@@ -74,7 +77,8 @@ select 'worker silent', s.name, 'worker ' || s.name || ' is silent',
 union all
 select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserved.queue,
        case waiting.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else waiting.number || ' batches are' end
-       || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest), 'error', waiting.oldest
+       || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest)
+       || '; start a worker with -Q ' || unserved.queue, 'error', waiting.oldest
   from (select queue from task_kind where retired_at is null
         union select queue from schedule where queue is not null
         except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive) unserved

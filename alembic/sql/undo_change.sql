@@ -14,7 +14,7 @@ begin
     select * into c from change where id = change_id;
     if c.id is null then
         raise exception 'no change with id %', change_id
-            using errcode = 'P0002', hint = how_to('SELECT id, what, change FROM recent_changes LIMIT 20;', 'schedule changes');
+            using errcode = 'P0002', hint = 'The last changes: ' || how_to('SELECT id, what, change FROM recent_changes LIMIT 20;', 'schedule changes');
     end if;
     select tgrelid into target from pg_trigger
      where tgname = 'audit_updated' and tgrelid = to_regclass(format('public.%I', c.table_name));
@@ -38,7 +38,7 @@ begin
     end if;
     if differ is not null then
         raise exception '% "%" cannot be undone: %', c.table_name, c.name, differ
-            using errcode = 'WK412', hint = 'Make the edit by hand; the values of before: ' || how_to(format('SELECT old, new FROM recent_changes WHERE id = %s;', c.id), 'schedule changes');
+            using errcode = 'WK412', hint = 'Make the edit by hand. The earlier values: ' || how_to(format('SELECT old, new FROM recent_changes WHERE id = %s;', c.id), 'schedule changes');
     end if;
     perform set_config('app.undo_of', c.id::text, true);
     if c.action = 'insert' then

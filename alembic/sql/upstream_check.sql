@@ -49,7 +49,7 @@ begin
        or new.spacing < interval '0' or new.spacing > interval '1 day' then
         raise exception 'spacing = % is not allowed for %', new.spacing, new.name
             using errcode = '23514', column = 'spacing',
-                  hint = 'spacing cannot be negative and is at most a day, e.g. ''2 seconds''; for more write a quota, e.g. one call per ''3 days''.';
+                  hint = 'spacing cannot be negative and is at most 1 day, e.g. ''2 seconds''. For longer pauses add a quota, e.g. calls = 1, per = ''3 days''.';
     end if;
     return new;
 end

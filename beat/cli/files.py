@@ -116,7 +116,7 @@ def not_yaml(error: Any) -> tuple[str, str]:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     said = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    return f"this is no YAML: {where}{said}", f"{typed('schedule export')} shows the form"
+    return f"this is not YAML: {where}{said}", f"{typed('schedule export')} shows the form"
 
 
 def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) -> None:

@@ -73,7 +73,11 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
         request, by = connection.execute(REQUEST, (name, given, note)).fetchone()
         row = reading.lock_one(connection, name)
         if row is None:
-            fail("the schedule is locked by another session", "try again", REFUSED)
+            fail(
+                "another session has locked the schedule",
+                "try again when its transaction has ended",
+                REFUSED,
+            )
         context = TickContext(connection, readiness.ask(connection))
         claim = ClaimPlan(context)
         claim.count([row])

@@ -80,8 +80,8 @@ def import_(
         say(f"{len(written)} written", err=True)
         if not overdue.wait_for_plan(connection, written, PATIENCE):
             fail(
-                "no beat has planned them: due times since the old beat's last message are open",
-                f"start beat, then again: {typed('schedule import')} {source} …",
+                "no beat has planned the new schedules, so that what was due meanwhile has not run",
+                f"start beat, then repeat {typed('schedule import')} {source} …",
                 REFUSED,
             )
         missed = overdue.ask_for_missed(connection, written)

@@ -90,7 +90,9 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise click.UsageError(f'"{pair}" is not NAME=VALUE')
+            raise click.UsageError(
+                f'--option "{pair}" is not NAME=VALUE; write e.g. --option max_tokens=5'
+            )
         try:
             found[key] = json.loads(value)
         except ValueError:

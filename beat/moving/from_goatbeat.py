@@ -78,5 +78,5 @@ def _refusal(row: dict[str, Any]) -> str | None:
         except CronError as error:
             return str(error)
     elif row["trigger_kind"] != "interval" or (row["interval_us"] or 0) <= 0 or row["start_at"] is None:
-        return f"{row['trigger_kind']} without its interval and start is no schedule."
+        return f"{row['trigger_kind']} has no interval or no start."
     return None

@@ -30,7 +30,9 @@ class TokenSighting(Base):
     token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     is_new: Mapped[bool] = mapped_column(comment="Seen for the first time")
     passed: Mapped[bool] = mapped_column(comment="Passed every filter")
-    chosen: Mapped[bool] = mapped_column(comment="Passed, and among the max_tokens of most volume")
+    chosen: Mapped[bool] = mapped_column(
+        comment="Passed, and among the max_tokens with the greatest volume"
+    )
     rejected_because: Mapped[str | None] = mapped_column(comment="Filter that rejected it")
     volume_h24: Mapped[Decimal | None] = mapped_column(
         comment="Volume of 24 hours (USD) that it was ranked by"

@@ -18,7 +18,7 @@ class Wallet(Base):
     __table_args__ = (
         UniqueConstraint("chain", "address"),
         Index("wallet_by_score", text("score desc")),
-        {"comment": "Wallets that bought tokens early which gained, with a score."},
+        {"comment": "Wallets that were early in tokens that gained, with a score."},
     )
 
     id: Mapped[RowId]

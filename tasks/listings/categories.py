@@ -29,7 +29,7 @@ class Category(Base):
     slug: Mapped[str] = mapped_column(comment="The site's own word, used in options")
     title: Mapped[str] = mapped_column(comment="Name for people")
     path: Mapped[str] = mapped_column(
-        comment="Path of its first page; or with {page} where the number belongs in the middle of it"
+        comment="Path of its first page; with {page} where the page number stands inside the path"
     )
     parent_id: Mapped[int | None] = mapped_column(
         ForeignKey("category.id"), comment="Category it belongs to"

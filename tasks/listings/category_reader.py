@@ -198,7 +198,7 @@ class CategoryReader:
             else "no ad found"
         )
         raise BrokenResponse(
-            self.site.upstream, f"{seen} on the first page of {item.key}: has its layout changed?"
+            self.site.upstream, f"{seen} on the first page of {item.key}: its layout may have changed"
         )
 
     def _store_cards(

@@ -71,7 +71,9 @@ def show_(number: str, site: str | None) -> None:
         found = queries.by_number(connection, number, site)
         history = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
     if not found:
-        cli.fail(f"no ad with number {number}", cli.typed("listings list"), cli.NOT_FOUND)
+        cli.fail(
+            f"no ad with number {number}", f"The newest: {cli.typed('listings list')}", cli.NOT_FOUND
+        )
     if len(found) > 1:
         cli.fail(f"several sites have an ad {number}", "name one with --site", cli.USAGE)
     if cli.is_json():
@@ -136,7 +138,7 @@ def preview(site: str, category: str | None, path: Path | None) -> None:
             source = sites.find(connection, site)
             wanted = categories.find(connection, site, [category] if category else None)
         if not wanted and path is None:
-            hint = cli.typed("listings categories")
+            hint = f"All categories: {cli.typed('listings categories')}"
             cli.fail(f"no category to read at {site}", hint, cli.NOT_FOUND)
         category_path = wanted[0].path if wanted else "/"
         if path is None:

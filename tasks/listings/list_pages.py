@@ -20,7 +20,9 @@ class ListPage(Base):
     category_id: Mapped[int] = mapped_column(
         ForeignKey("category.id", ondelete="CASCADE"), primary_key=True, comment="Category"
     )
-    page: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="From 1")
+    page: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, comment="Number of the page, from 1"
+    )
     etag: Mapped[str | None] = mapped_column(comment="Its ETag")
     last_modified: Mapped[str | None] = mapped_column(comment="Its Last-Modified")
     reading: Mapped[str] = mapped_column(comment="Version of the site's row that it was read by")

@@ -63,7 +63,7 @@ class Listing(Base):
     listing_type: Mapped[str | None] = mapped_column(comment="For Sale, Want To Buy …")
     price: Mapped[Decimal | None] = mapped_column(Numeric(14, 2), comment="Price asked")
     currency: Mapped[str | None] = mapped_column(
-        comment="Currency (ISO 4217); null beside a price: one that is not known"
+        comment="Currency (ISO 4217); null beside a price: the currency is not known"
     )
     price_text: Mapped[str | None] = mapped_column(
         comment="The price as the ad writes it, where its currency is not known"

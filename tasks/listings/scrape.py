@@ -61,7 +61,7 @@ def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
     missing = set(options.categories or ()) - {row.slug for row in found}
     if missing or not found:
         what = f"no category {', '.join(sorted(missing))}" if missing else "no category to scrape"
-        raise OptionsError(f'{what} at site "{options.site}": see `celery … listings categories`')
+        raise OptionsError(f'{what} at site "{options.site}": see `watchkeeper listings categories`')
     _take_turn(work)
     for row in found:
         thorough = options.thorough or (row.first and not options.skip_initial)

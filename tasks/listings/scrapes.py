@@ -48,7 +48,7 @@ class Scrape(Base):
     unchanged_pages: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Pages that the site said had not changed (304)"
     )
-    cards: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads on them")
+    cards: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads on these pages")
     new: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads never seen before")
     changed: Mapped[int] = mapped_column(server_default=text("0"), comment="Ads that changed")
     price_changes: Mapped[int] = mapped_column(
@@ -60,7 +60,7 @@ class Scrape(Base):
         comment="running | complete | incomplete | blocked | failed",
     )
     reason: Mapped[str | None] = mapped_column(comment="Why it ended where it did")
-    started_at: Mapped[DefaultNow] = mapped_column(comment="First page")
+    started_at: Mapped[DefaultNow] = mapped_column(comment="When its first page was read")
     ended_at: Mapped[datetime | None] = mapped_column(comment="Ended")
 
 

@@ -25,20 +25,20 @@ class Site(Base):
     __table_args__ = (
         CheckConstraint(
             "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
-            name="site name: lower-case words and digits joined by _",
+            name="name must be lower-case words and digits joined by _",
         ),
         CheckConstraint("page_path like '%{page}%'", name="page_path must contain {page}"),
-        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency is three capitals, such as USD"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency must be three capitals, e.g. USD"),
         CheckConstraint(
             "fetch_by in ('http', 'browser')",
-            name="fetch_by is http, or browser (pages that scripts draw)",
+            name="fetch_by must be http, or browser (pages that scripts draw)",
         ),
-        CheckConstraint("expire_after between 1 and 100", name="expire_after is from 1 to 100"),
+        CheckConstraint("expire_after between 1 and 100", name="expire_after must be from 1 to 100"),
         CheckConstraint(
             "page_pause between interval '0' and interval '1 hour'",
-            name="page_pause is from 0 to 1 hour",
+            name="page_pause must be from 0 to 1 hour",
         ),
-        CheckConstraint("id_pattern like '%(%)%'", name="id_pattern needs a group: (...)"),
+        CheckConstraint("id_pattern like '%(%)%'", name="id_pattern must have a group: (...)"),
         Index("site_by_upstream", "upstream"),
         {"comment": "Sites with classified ads; add one with SQL alone."},
     )
@@ -61,7 +61,7 @@ class Site(Base):
         comment="Regular expression; its first group is the ad's number in the path of its address",
     )
     selectors: Mapped[dict[str, Any]] = mapped_column(
-        comment="Where on a card things stand: CSS, or CSS@attribute; checked when saved"
+        comment="CSS selectors of the parts of a card, or CSS@attribute; checked when saved"
     )
     currency: Mapped[str] = mapped_column(
         server_default=text("'USD'"), comment="Currency of a price that names none"

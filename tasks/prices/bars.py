@@ -30,12 +30,12 @@ class PriceBar(Base):
         CheckConstraint("greatest(open, high, low, close) < 'Infinity'", name="prices must be numbers"),
         CheckConstraint("volume >= 0", name="volume must be 0 or more"),
         Index("price_bar_by_date", "bar_date"),
-        {"comment": "Daily bars by symbol and source; a revision overwrites and is dated."},
+        {"comment": "Daily bars by symbol and source; a revision overwrites them and sets revised_at."},
     )
 
     symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
     bar_date: Mapped[date] = mapped_column(primary_key=True, comment="Session")
-    source: Mapped[str] = mapped_column(primary_key=True, comment="Where it is from")
+    source: Mapped[str] = mapped_column(primary_key=True, comment="Source of the prices")
     open: Mapped[Decimal | None] = mapped_column(MONEY, comment="First price")
     high: Mapped[Decimal | None] = mapped_column(MONEY, comment="Highest price")
     low: Mapped[Decimal | None] = mapped_column(MONEY, comment="Lowest price")
@@ -43,7 +43,7 @@ class PriceBar(Base):
     volume: Mapped[int | None] = mapped_column(BigInteger, comment="Shares traded")
     stored_at: Mapped[DefaultNow] = mapped_column(comment="First stored")
     revised_at: Mapped[datetime | None] = mapped_column(
-        comment="Last time the source said something else"
+        comment="When the source last changed these values"
     )
 
 

@@ -139,7 +139,7 @@ def quotes_(symbols: tuple[str, ...]) -> None:
     columns = ("symbol", "price", "change", "session", "source", "fetched")
     cli.show(rows, columns, empty=nothing)
     if symbols and not rows:
-        hint = cli.typed("schedule run prices-nightly")
+        hint = f"To fetch prices: {cli.typed('schedule run prices-nightly')}"
         cli.fail("no price is stored for these symbols", hint, cli.NOT_FOUND)
 
 

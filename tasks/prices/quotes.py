@@ -27,7 +27,7 @@ class Quote(Base):
     )
 
     symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
-    source: Mapped[str] = mapped_column(primary_key=True, comment="Where it is from")
+    source: Mapped[str] = mapped_column(primary_key=True, comment="Source of the price")
     price: Mapped[Decimal] = mapped_column(MONEY, comment="Price")
     session_date: Mapped[date] = mapped_column(comment="Session the price is of")
     volume: Mapped[int | None] = mapped_column(BigInteger, comment="Shares traded in it")

@@ -23,20 +23,22 @@ from workers.db import Base, DefaultNow, RowId
 class Transaction(Base):
     __tablename__ = "transaction"
     __table_args__ = (
-        CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
-        CheckConstraint("quantity <> 0", name="quantity: bought above, sold below nothing"),
-        CheckConstraint("price > 0", name="price must be more than nothing"),
+        CheckConstraint(
+            f"symbol ~ '{PATTERN}'", name="symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON"
+        ),
+        CheckConstraint("quantity <> 0", name="quantity must be above 0 (bought) or below 0 (sold)"),
+        CheckConstraint("price > 0", name="price must be more than 0"),
         CheckConstraint("price < 'Infinity'", name="price must be a number"),
         CheckConstraint(
             "quantity < 'Infinity' and quantity > '-Infinity'", name="quantity must be a number"
         ),
         Index("transaction_by_time", "traded_at", "symbol"),
-        {"comment": "Trades of ours; their symbols are kept fresh."},
+        {"comment": "Our trades; prices of their symbols are kept fresh."},
     )
 
     id: Mapped[RowId]
     symbol: Mapped[str] = mapped_column(comment="Symbol")
-    quantity: Mapped[Decimal] = mapped_column(comment="Bought above, sold below nothing")
+    quantity: Mapped[Decimal] = mapped_column(comment="Shares: above 0 bought, below 0 sold")
     price: Mapped[Decimal] = mapped_column(MONEY, comment="Price of one")
     traded_at: Mapped[DefaultNow] = mapped_column(comment="When")
 

@@ -19,12 +19,14 @@ class WatchlistItem(Base):
 
     __tablename__ = "watchlist_item"
     __table_args__ = (
-        CheckConstraint(f"symbol ~ '{PATTERN}'", name="symbol: capitals, e.g. AAPL, BRK.B, TSCO.LON"),
-        CheckConstraint("priority >= 0", name="priority: 0 or more, lower goes first"),
-        CheckConstraint("refresh_every > interval '0'", name="refresh_every is longer than nothing"),
+        CheckConstraint(
+            f"symbol ~ '{PATTERN}'", name="symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON"
+        ),
+        CheckConstraint("priority >= 0", name="priority must be 0 or more; lower goes first"),
+        CheckConstraint("refresh_every > interval '0'", name="refresh_every must be longer than 0"),
         CheckConstraint(
             "refresh_every <= interval '31 days'",
-            name="refresh_every is at most 31 days, e.g. 5 minutes",
+            name="refresh_every must be at most 31 days, e.g. 5 minutes",
         ),
         Index("watchlist_item_active", "priority", "symbol", postgresql_where=text("active")),
         {"comment": "Symbols to follow; edit with SQL."},
@@ -34,7 +36,7 @@ class WatchlistItem(Base):
     priority: Mapped[int] = mapped_column(server_default=text("100"), comment="Lower goes first")
     refresh_every: Mapped[timedelta] = mapped_column(
         server_default=text("interval '5 minutes'"),
-        comment="Oldest a price may be while the market is open",
+        comment="Maximum age of a price while the market is open",
     )
     active: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: removed")
     note: Mapped[str | None] = mapped_column(comment="Why it is followed")

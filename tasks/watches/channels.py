@@ -16,11 +16,11 @@ class Channel(Base):
     __table_args__ = (
         CheckConstraint(
             "name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'",
-            name="name: lower-case words and digits joined by hyphens",
+            name="name must be lower-case words and digits joined by hyphens",
         ),
         CheckConstraint(
             "kind in ('discord', 'email', 'webhook', 'apprise')",
-            name="kind: discord, email, webhook or apprise",
+            name="kind must be discord, email, webhook or apprise",
         ),
         CheckConstraint("max_per_hour >= 1", name="max_per_hour must be 1 or more"),
         Index("channel_by_upstream", "upstream"),
@@ -47,7 +47,7 @@ class Channel(Base):
         server_default=text("true"), comment="Also gets incidents and the daily digest"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: notices wait")
-    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    note: Mapped[str | None] = mapped_column(comment="Reason for these settings")
     created_at: Mapped[DefaultNow] = mapped_column(comment="Added")
 
 

@@ -97,7 +97,7 @@ def _check_known(clause: Clause, known: tuple[str, ...]) -> None:
 def _check_currency(clause: Clause) -> None:
     for value in clause.values:
         if not _CODE.match(str(value).strip()):
-            message = f'"{value}" is no currency'
+            message = f'"{value}" is not a currency'
             raise RuleError("value", message, at=clause.at, hint='three letters: currency = "EUR"')
 
 

@@ -179,7 +179,11 @@ def explain(rule: str, key: str, of: Watch) -> None:
         ready, of = rule_of(connection, rule, of)
         rows = queries.rows_of(connection, of, key=key, rule=ready.name)
     if not rows:
-        cli.fail(f"there is no {of.subject} {key}", None, cli.NOT_FOUND)
+        cli.fail(
+            f"there is no {of.subject} {key}",
+            f"Those seen of late: {cli.typed(f'watch found {of.subject}')}",
+            cli.NOT_FOUND,
+        )
     fields = of.fields_of(rows[0])
     clauses, fits = ready.explained(of, fields), ready.fits(of, fields)
     clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})

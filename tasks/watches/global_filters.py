@@ -13,7 +13,7 @@ from workers.db import Base
 class GlobalFilter(Base):
     __tablename__ = "global_filter"
     __table_args__ = (
-        CheckConstraint("single", name="there is one row of global filters only"),
+        CheckConstraint("single", name="global_filter has one row only; update it"),
         CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
         {"comment": "One row: filters that hold for every rule; a rule's own replace them one by one."},
     )

@@ -28,7 +28,7 @@ class Match(Base):
     subject_id: Mapped[str] = mapped_column(comment="Key of the listing or token, or the symbol")
     occasion: Mapped[str] = mapped_column(comment="new | price_drop | relisted | changed")
     occasion_key: Mapped[str] = mapped_column(
-        comment="The occasion itself: each lower price, each return, each day is one of its own"
+        comment="Tells occasions apart: each lower price, return or day is a new one"
     )
     title: Mapped[str] = mapped_column(comment="What it is, for people")
     facts: Mapped[dict[str, Any]] = mapped_column(

@@ -96,7 +96,7 @@ def preview(notice: int) -> None:
     with cli.database() as connection:
         row = connection.execute(query, {"id": notice}).one_or_none()
     if row is None:
-        cli.fail(f"there is no notice {notice}", cli.typed("notify outbox"), cli.NOT_FOUND)
+        cli.fail(f"there is no notice {notice}", f"All: {cli.typed('notify outbox')}", cli.NOT_FOUND)
     notes = [messages.note_of(row)]
     if row.kind in {"discord", "webhook"}:
         body = messages.discord(notes) if row.kind == "discord" else messages.webhook(notes)
@@ -131,5 +131,5 @@ def resend(notice: int | None) -> None:
     with cli.database() as connection:
         number = notices.resend(connection, notice)
     if not number:
-        cli.fail("no such notice was given up", cli.typed("notify outbox"), cli.NOT_FOUND)
+        cli.fail("no such notice was given up", f"All: {cli.typed('notify outbox')}", cli.NOT_FOUND)
     cli.tell(f"{count_words(number, 'notice')} will be sent again", resent=number)

@@ -22,15 +22,18 @@ _SLUG = "'^[a-z0-9]+(-[a-z0-9]+)*$'"
 class Rule(Base):
     __tablename__ = "rule"
     __table_args__ = (
-        CheckConstraint(f"name ~ {_SLUG}", name="name: lower-case words and digits joined by hyphens"),
         CheckConstraint(
-            "currency ~ '^[A-Z]{3}$'", name="currency: three capitals such as EUR, or null (the site's)"
+            f"name ~ {_SLUG}", name="name must be lower-case words and digits joined by hyphens"
         ),
-        CheckConstraint("grammar in (1, 2)", name="grammar: 1 (as it was) or 2"),
+        CheckConstraint(
+            "currency ~ '^[A-Z]{3}$'",
+            name="currency must be three capitals, e.g. EUR, or null (the site's)",
+        ),
+        CheckConstraint("grammar in (1, 2)", name="grammar must be 1 (original) or 2 (extended)"),
         CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
         CheckConstraint(
             "occasions <@ array['new', 'price_drop', 'relisted', 'changed']",
-            name="occasions: new, price_drop, relisted, changed",
+            name="occasions must be of: new, price_drop, relisted, changed",
         ),
         {"comment": "Rules: an expression over what a watch finds."},
     )
@@ -41,7 +44,9 @@ class Rule(Base):
     )
     expression: Mapped[str] = mapped_column(comment='E.g. title contains "HD 650" AND price < 300')
     grammar: Mapped[int] = mapped_column(
-        SmallInteger, server_default=text("2"), comment="Language of the expression: 1 (as it was) or 2"
+        SmallInteger,
+        server_default=text("2"),
+        comment="Language of the expression: 1 (original) or 2 (extended)",
     )
     currency: Mapped[str | None] = mapped_column(
         comment="Currency (ISO 4217) of the prices it compares; null: the site's own"

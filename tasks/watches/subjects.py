@@ -15,7 +15,7 @@ class Subject(Base):
     __table_args__ = ({"comment": "What rules may be about; written by migrate."},)
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="As in rule.subject")
-    plural: Mapped[str] = mapped_column(comment="Several of them")
+    plural: Mapped[str] = mapped_column(comment="Plural of the name")
     has_currency: Mapped[bool] = mapped_column(comment="Whether its rules may name a currency")
 
 

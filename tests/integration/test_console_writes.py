@@ -100,7 +100,7 @@ def test_a_refusal_is_the_databases_with_its_hint_at_its_column(ada: Connection)
     with pytest.raises(Refused) as refused, attempt(ada):
         rows.insert_row(ada, "rule", {"name": "x", "expression": "price < 1", "grammar": "3"})
     assert (refused.value.refusal.column, refused.value.refusal.message) == (
-        "grammar", "grammar: 1 (as it was) or 2",
+        "grammar", "grammar must be 1 (original) or 2 (extended)",
     )  # fmt: skip
     with pytest.raises(Refused) as refused, attempt(ada):
         writes.do(ada, "pause", name="mnie", why="why", until=None)

@@ -92,7 +92,9 @@ def test_rows_tasks_migrations_and_clocks_are_looked_at(
 
     assert found["migrations"].startswith("database is at 0001, this code at ")
     assert found["rows"].startswith("set aside: aside (no such zone)")
-    assert found["tasks"] == "no worker knows the task of: orphan (tests.gone)"
+    assert found["tasks"] == (
+        "no worker knows the task of: orphan (tests.gone); start a worker that has it, or disable them"
+    )
     assert found["calendars"].startswith("trading days are known for XNYS not at all")
     assert found["clock"].startswith("differs from the database's: beat1@astray by 600.")
 

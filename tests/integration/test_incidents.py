@@ -231,7 +231,7 @@ def test_ready_work_in_a_queue_without_a_living_worker_is_told(here: Any) -> Non
     row = here.one("select title, text from trouble")
     assert row == {
         "title": "no worker serves the queue prices",
-        "text": "1 batch is ready, the oldest made 1m ago",
+        "text": "1 batch is ready, the oldest made 1m ago; start a worker with -Q prices",
     }
     here.sql.execute("update batch set not_before = now() + interval '1 hour'")
     assert follow(here) == (0, 1), "what is for later is not ready"

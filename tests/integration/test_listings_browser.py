@@ -265,7 +265,7 @@ def test_without_chromium_the_run_says_what_to_install(
 def test_a_way_of_fetching_that_is_none_is_refused(drawn: Any) -> None:
     import psycopg
 
-    with pytest.raises(psycopg.errors.CheckViolation, match="fetch_by is http, or browser"):
+    with pytest.raises(psycopg.errors.CheckViolation, match="fetch_by must be http, or browser"):
         drawn.sql.execute("update site set fetch_by = 'telnet' where name = 'drawn'")
 
 

@@ -188,7 +188,7 @@ def test_a_first_page_without_an_ad_is_a_failure_and_no_empty_shop(scrapes: Any,
     scrapes.site_server.ads["full-size"] = []
     run = scrapes.run()
     assert run["state"] == "failed"
-    assert "no ad found on the first page of full-size: has its layout changed?" in run["error"]
+    assert "no ad found on the first page of full-size: its layout may have changed" in run["error"]
     assert scrapes.ad(1)["status"] == "active"
     assert scrapes.ad(1)["missed_scrapes"] == 0
 

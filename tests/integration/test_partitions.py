@@ -122,7 +122,7 @@ def test_partitions_that_run_out_are_told(connection: Any) -> None:
 
     told = connection.execute("select text from trouble where kind = 'partitions'").fetchone()
 
-    assert "no partition is made for the time ahead" in told["text"]
+    assert "partitions for the time ahead are missing" in told["text"]
 
 
 def test_old_partitions_go_whole_and_the_newest_stay(service: Any, connection: Any) -> None:

@@ -200,7 +200,7 @@ def test_a_request_made_by_a_plain_insert_is_checked_too(drive: Any) -> None:
 
     assert refused(drive, insert + "('run', 'askd', null, null)")[0] == 'no schedule named "askd"'
     assert refused(drive, insert + "('stop', null, gen_random_uuid(), null)")[1] == (
-        "SELECT id, name FROM recent_runs LIMIT 10;"
+        "The last runs: SELECT id, name FROM recent_runs LIMIT 10;"
     )
     assert (
         refused(drive, insert + """('run', 'asked', null, '{"n": 1}')""")[0]

@@ -336,7 +336,7 @@ def test_apply_shows_the_difference_and_does_all_or_nothing(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [", "this is no YAML"),
+        ("a: [", "this is not YAML"),
         ("- a\n- b\n", "each top-level key must be the name"),
         ("a:\n  evry: 1 hour\n", 'no column "evry" (in a)'),
     ],

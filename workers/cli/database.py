@@ -150,13 +150,13 @@ def unreachable(said: str) -> tuple[str, str]:
     reasons = _REASON.findall(said) or [said.strip().splitlines()[0] if said.strip() else "no answer"]
     reason = reasons[-1].strip()
     where = f"the database at {host}, port {port}"
-    if "invalid" in reason:
+    if any(word in reason for word in ("resolve", "translate", "not known")):
+        reason = "its name cannot be resolved"
+        hint = f"no machine is called {host}: correct WATCHKEEPER_DATABASE_URL"
+    elif "invalid" in reason:
         hint = "write WATCHKEEPER_DATABASE_URL as postgresql://user:password@host:port/database"
     elif any(word in reason for word in ("password", "role", "does not exist", "pg_hba")):
         hint = f"user {parts.get('user')}, database {parts.get('dbname')}: see WATCHKEEPER_DATABASE_URL"
-    elif any(word in reason for word in ("resolve", "translate", "not known")):
-        reason = "its name cannot be resolved"
-        hint = f"no machine is called {host}: correct WATCHKEEPER_DATABASE_URL"
     else:
         hint = "does Postgres run there?  WATCHKEEPER_DATABASE_URL says where to look"
     return f"{where} is out of reach: {reason}", hint

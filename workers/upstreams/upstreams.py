@@ -44,7 +44,7 @@ class Upstream(Base):
     )
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Name used by tasks")
-    base_url: Mapped[str] = mapped_column(comment="Where it is; paths are added to it")
+    base_url: Mapped[str] = mapped_column(comment="Address; paths are added to it")
     concurrency: Mapped[int] = mapped_column(
         server_default=text("4"), comment="Calls in flight at once, over all workers"
     )
@@ -55,7 +55,7 @@ class Upstream(Base):
         server_default=text("false"), comment="Read and obey robots.txt (web sites; not APIs)"
     )
     enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: no calls")
-    note: Mapped[str | None] = mapped_column(comment="Why it is as it is")
+    note: Mapped[str | None] = mapped_column(comment="Reason for these settings")
     updated_at: Mapped[DefaultNow] = mapped_column(comment="Last edit")
     unblocked_at: Mapped[datetime | None] = mapped_column(
         comment="When a person last lifted its block: unblock()"
@@ -88,7 +88,7 @@ def described(name: str) -> Rules:
     """The rules of an upstream, at most a second old; Unavailable when there is no such row."""
     found = _fresh().get(name)
     if found is None:
-        raise Unavailable(name, "there is no such row in table upstream")
+        raise Unavailable(name, "table upstream has no row of this name")
     return found
 
 

@@ -103,7 +103,7 @@ def parse_feed(rows: Any, feed: str) -> Iterator[Candidate]:
     if isinstance(rows, Mapping) and "tokenAddress" in rows:
         rows = [rows]
     if not isinstance(rows, list):
-        raise BrokenResponse(UPSTREAM, f"feed {feed} is no list")
+        raise BrokenResponse(UPSTREAM, f"feed {feed} is not a list")
     for row in _rows(rows):
         chain, address = text(row.get("chainId"), 32), text(row.get("tokenAddress"), 128)
         if chain and address and is_name(chain) and is_name(address):

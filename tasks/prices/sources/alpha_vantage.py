@@ -106,7 +106,7 @@ def check(response: Response) -> None:
 def classify(body: Any, now: datetime | None = None) -> UpstreamError | SettingMissing | None:
     """The error that a refusal's words stand for, or None when the body is no refusal."""
     if not isinstance(body, Mapping):
-        return BrokenResponse(UPSTREAM, "response is no object")
+        return BrokenResponse(UPSTREAM, "the response is not an object")
     said = [body[name] for name in ("Error Message", "Information", "Note") if name in body]
     if not said:
         return None
