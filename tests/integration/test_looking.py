@@ -96,3 +96,27 @@ def test_older_batches_of_a_lower_priority_are_found_behind_a_full_look(
     connection.execute("update batch set state = 'done', send_at = null where priority = 9")
 
     assert low in {one.run_id for one in looks(1, heard=2)}
+
+
+def test_runs_that_nobody_began_in_time_are_given_up_together_and_others_are_taken(
+    looks: Any, new_run: Any, row: Any, connection: Any
+) -> None:
+    def expiring(after: str) -> Any:
+        one = new_run("tests.noop_kind")
+        connection.execute(
+            "update run set expires_at = clock_timestamp() + %s::interval where id = %s", (after, one)
+        )
+        return one
+
+    late, ready = [expiring("-1 second") for _ in range(5)], [expiring("1 hour") for _ in range(2)]
+    found = looks(1)
+
+    assert ({one.run_id for one in found}, any(one.limited for one in found)) == (set(ready), False)
+    assert {row(one)["state"] for one in late} == {"expired"}
+    assert all(row(one)["reason"].startswith("not started within its time: ") for one in late)
+    batches = connection.execute("select * from batch where run_id = any(%s)", (late,)).fetchall()
+    assert {(one["state"], one["error"]) for one in batches} == {
+        ("stopped", row(one)["reason"]) for one in late
+    }
+    # There may be more behind them.
+    assert looks.session.took({0, 1}, 2)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from workers.db import Driver
-from workers.ledger import taken
+from workers.ledger import finished, taken
 from workers.ledger.taken import Candidate
 from workers.settings import settings
 
@@ -24,8 +24,9 @@ class Looking:
         self._left: list[Candidate] = []
         #: When it looked, and what had been heard of doorbells by then.
         self._at, self._heard = float("-inf"), -1
-        #: Others took what this session had chosen; the last look found as many as it may.
-        self._raced = self._more = False
+        #: Others took what this session had chosen; the last look found as many as it may; runs among
+        #: them were given up.
+        self._raced = self._more = self._gave_up = False
 
     def ready(
         self, connection: Driver, queues: Sequence[str], free: int, heard: int
@@ -44,7 +45,7 @@ class Looking:
         """``number`` of those at the ``chosen`` places were taken; True when more may be ready."""
         self._raced = number < len(chosen)
         self._left = [one for place, one in enumerate(self._left) if place not in chosen]
-        return bool(self._left) or self._raced
+        return bool(self._left) or self._raced or self._gave_up
 
     def _look(self, connection: Driver, queues: Sequence[str], free: int) -> list[Candidate]:
         limit = 2 * free + 8
@@ -63,6 +64,11 @@ class Looking:
         if any(one.shut for one in ready):
             taken.park_shut(connection, *served, limit=500, patience=patience)
             ready = [one for one in ready if not one.shut]
+        late = {one.run_id for one in ready if one.late}
+        if late:
+            finished.expire(connection, late)
+            ready = [one for one in ready if not one.late]
+        self._gave_up = bool(late)
         if self._raced:
             # Another process looks at the same: each goes by an order of its own.
             random.shuffle(ready)

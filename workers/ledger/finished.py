@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -173,6 +173,31 @@ update run
 def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
     """End a run that has not begun, with its ``reason``; the run is locked."""
     execute(connection, GIVE_UP, {"run_id": run_id, "state": state, "reason": reason})
+
+
+#: Runs that nobody began in time, many at once; one that somebody has locked is left to the next look.
+EXPIRE = """
+with late as materialized (
+    select id, 'not started within its time: ' || (clock_timestamp() - due_at) || ' late' as reason
+      from run
+     where id = any(%(ids)s::uuid[]) and state || '' = 'due' and expires_at < statement_timestamp()
+     order by id for update skip locked
+), closed as (
+    update batch b
+       set state = 'stopped', send_at = null, lease_until = null, waiting_for = null,
+           error = late.reason, finished_at = clock_timestamp(), updated_at = clock_timestamp()
+      from late
+     where b.run_id = any(%(ids)s::uuid[]) and b.run_id = late.id
+       and b.state || '' in ('waiting', 'sent', 'running')
+)
+update run r
+   set state = 'expired', reason = late.reason, open_batches = 0, finished_at = clock_timestamp()
+  from late where r.id = any(%(ids)s::uuid[]) and r.id = late.id
+"""
+
+
+def expire(connection: Driver, run_ids: Iterable[UUID]) -> int:
+    return execute(connection, EXPIRE, {"ids": array(run_ids)}).rowcount
 
 
 SKIP_HELD = """

@@ -80,6 +80,8 @@ TRANSITIONS = (
     Transition("finished.FINISH", "run", (), ("succeeded", "partial", "failed", "stopped")),
     Transition("finished.GIVE_UP", "batch", BATCH_OPEN, ("stopped",)),
     Transition("finished.GIVE_UP", "run", (), ("stopped", "expired")),
+    Transition("finished.EXPIRE", "batch", BATCH_OPEN, ("stopped",)),
+    Transition("finished.EXPIRE", "run", ("due",), ("expired",)),
     Transition("finished.SKIP_HELD", "run", ("held",), ("skipped",)),
     Transition("finished.SKIP_DELETED", "run", ("held",), ("skipped",)),
     Transition("finished.COUNT", "run"),

@@ -31,10 +31,12 @@ class Candidate:
     suspect: bool
     #: Its upstream serves nobody for longer than a worker waits: it is not taken.
     shut: bool
-    #: Its run limits its batches in flight or their distance, or expires: it is claimed by itself.
+    #: Its run limits its batches in flight or their distance: it is claimed by itself.
     limited: bool
     #: Since when it is ready.
     send_at: datetime
+    #: Its run was not begun in time: it is given up.
+    late: bool = False
 
     @property
     def key(self) -> tuple[UUID, int]:
@@ -118,9 +120,8 @@ _READY = f"""
 _COLUMNS = """
 select b.run_id, b.seq, b.task, b.priority, coalesce(b.waiting_for, served.upstream) as upstream,
        b.suspect, served.shut is true and b.waiting_for is null as shut,
-       r.max_in_flight is not null or coalesce(r.batch_delay > interval '0', false)
-                  or r.state = 'due' and r.expires_at is not null as limited,
-       b.send_at
+       r.max_in_flight is not null or coalesce(r.batch_delay > interval '0', false) as limited,
+       b.send_at, r.state = 'due' and coalesce(r.expires_at < statement_timestamp(), false) as late
 """
 
 CANDIDATES = f"""{_KINDS}{_COLUMNS}
