@@ -53,21 +53,19 @@ def groups(items: list[Any]) -> list[list[Any]]:
     return sorted(made.values(), key=lambda one: (time_limit(one[0]), len(one)), reverse=True)
 
 
-def is_slow(item: Any) -> bool:
-    from tests.support.machine_share import WAITING
-
-    return item.nodeid.startswith(WAITING) or time_limit(item) > TIMEOUT
-
-
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Spread slow tests over the workers and put them first: small ones fill what is left at the end."""
+    """Give each worker an equal part; xdist deals them in this order.
+
+    Those that wait come first, spread over all workers but one, which computes meanwhile; small ones fill
+    what is left at the end.
+    """
+    from tests.support.machine_share import is_waiting
+
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = groups([item for item in items if is_slow(item)])
-    quick = groups([item for item in items if not is_slow(item)])
-    items[:] = [
-        item
-        for nth in range(workers)
-        for part in (slow, quick)
-        for group in part[nth::workers]
-        for item in group
-    ]
+    parts: list[list[Any]] = [[] for _ in range(workers)]
+    waiting = parts[:-1] or parts
+    for nth, group in enumerate(groups([item for item in items if is_waiting(item)])):
+        waiting[nth % len(waiting)].extend(group)
+    for group in groups([item for item in items if not is_waiting(item)]):
+        min(parts, key=len).extend(group)
+    items[:] = [item for part in parts for item in part]

@@ -17,7 +17,7 @@ from tests.support.browser import Browser, Site, logged_in, running_site, violat
 from tests.support.waiting import wait_for
 
 # Its pages must answer in a time.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.units(3)]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.units(2)]
 
 PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
 #: How soon an edit is seen, wherever it was made (seconds).

@@ -10,7 +10,7 @@ from tests.support.runs import KINDS
 
 
 # What is shared is what began while others began.
-@pytest.mark.units(3)
+@pytest.mark.units(2)
 def test_three_workers_share_twelve_ready_batches_evenly_and_log_how_they_grew(
     celery_process: Any, new_run: Any, connection: Any, eventually: Any
 ) -> None:

@@ -1,7 +1,7 @@
-"""Tests of parallel processes share the machine: few that compute run at once, more that wait.
+"""Tests of parallel processes share the machine: few that compute run at once, beside many that wait.
 
-A test takes units before it begins: a quick one 2, since it computes all the time; one that starts
-processes and waits for them 1; what measures short times says more with ``@pytest.mark.units(3)``.
+A quick test computes all the time and takes a unit before it begins; one that starts processes and waits
+for them takes none; what measures short times says how many with ``@pytest.mark.units(2)``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from typing import Any
 
 import pytest
 
-#: Tests that start processes and wait for them.
+#: Tests that start processes and wait for them: in these folders, and wherever the fixture is used.
 WAITING = ("tests/faults/", "tests/e2e/")
-#: All units of the machine.
-UNITS = 3 * (os.cpu_count() or 2)
+STARTS = "celery_process"
+#: All units of the machine: a quick test waits for Postgres now and then.
+UNITS = max(3, 3 * (os.cpu_count() or 1) // 2)
 #: Between two looks whether units are free (seconds).
 PAUSE = 0.01
+
+
+def is_waiting(item: Any) -> bool:
+    return item.nodeid.startswith(WAITING) or STARTS in item.fixturenames
 
 
 def units_of(item: Any) -> int:
     marker = item.get_closest_marker("units")
     if marker:
         return min(int(marker.args[0]), UNITS)
-    return 1 if item.nodeid.startswith(WAITING) else 2
+    return 0 if is_waiting(item) else 1
 
 
 class Units:
@@ -76,8 +81,9 @@ def _units(path: Path) -> Units:
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: Any) -> Iterator[None]:
     """Wait for units before the time of the test begins."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    units = units_of(item)
+    if "PYTEST_XDIST_WORKER" not in os.environ or not units:
         yield
         return
-    with _units(item.config._tmp_path_factory.getbasetemp().parent / "units").held(units_of(item)):
+    with _units(item.config._tmp_path_factory.getbasetemp().parent / "units").held(units):
         yield
