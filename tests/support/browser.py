@@ -78,6 +78,16 @@ def _environment(file: Path) -> dict[str, str]:
     return found
 
 
+#: Keeps what a page is told and what it asks for, with milliseconds since its begin.
+HEARD = """
+window.heard = [];
+for (const event of ["changed", "edited", "htmx:sse:after:connection", "htmx:sse:error", "htmx:sse:close",
+                     "htmx:before:request", "htmx:after:request", "htmx:after:swap", "htmx:error"])
+    document.addEventListener(event, (it) => window.heard.push(
+        [Math.round(performance.now()), event, it.target.id || "", String(it.detail?.data || "").slice(0, 200)].join(" ")));
+"""
+
+
 @dataclass
 class Browser:
     """A browser's pages, and what went wrong in them."""
@@ -85,13 +95,22 @@ class Browser:
     site: Site
     new_page: Any
     wrong: list[str] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     def page(self, size: str = "wide", scheme: str = "light") -> Page:
         made: Page = self.new_page(size, scheme)
+        made.add_init_script(HEARD)
+        self.pages.append(made)
         made.on("console", self._heard)
         made.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
         made.on("request", self._asked)
         return made
+
+    def tell(self) -> None:
+        """Print what the pages heard from the server, for whoever looks why a test failed."""
+        for page in self.pages:
+            heard = page.evaluate("window.heard")
+            print(page.url, page.evaluate("document.visibilityState"), *heard or (), sep="\n  ")
 
     def _heard(self, message: Any) -> None:
         # What the database refuses comes with a 4xx, which a browser mentions too.
@@ -125,7 +144,9 @@ def logged_in(site: Site) -> Iterator[Browser]:
             first.get_by_role("button", name="Log in").click()
             first.wait_for_url("**/")
             site.login = first.context.storage_state()
-        yield Browser(site, new_page)
+        made = Browser(site, new_page)
+        yield made
+        made.tell()
         browser.close()
 
 
