@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.animation import apng, frame
 from tests.support.browser import Browser, Site, logged_in, running_site, violations
@@ -223,6 +223,19 @@ def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> 
 
     # Each edit follows at once on what was shown: a page that asks now and then would take its whole period.
     assert median(took) < PROMISED, took
+
+
+def test_a_page_hears_of_changes_though_a_script_comes_late(browser: Browser, site: Site) -> None:
+    page = browser.page()
+
+    def late(route: Route) -> None:
+        page.wait_for_function("window.htmx")
+        page.evaluate("new Promise((done) => setTimeout(done, 100))")
+        route.continue_()
+
+    page.route("**/hx-sse.min.js*", late)
+    page.goto("/schedules")
+    wait_for(lambda: any("sse:after:connection" in line for line in page.evaluate("window.heard")), 20)
 
 
 def shown_after(page: Page, site: Site, schedule: str, note: str) -> float:
