@@ -209,7 +209,7 @@ class Environment:
             " ('127.0.0.0/8', 'the sandbox''s own servers') on conflict do nothing"
         )
         is_new = connection.execute(
-            "select from upstream where name = any(%s) and base_url not like 'http://127.%%'",
+            "select 1 from upstream where name = any(%s) and base_url not like 'http://127.%%' limit 1",
             (list(IMITATIONS),),
         ).fetchone()
         for name in UPSTREAMS:

@@ -90,7 +90,8 @@ WATCH = Watch(
             18082,
             # The imitation allows 75 calls a minute where a free key has 25 a day.
             (
-                "update quota set per = '1 minute', calls = 60 where upstream = 'alpha_vantage'",
+                "update quota set calls = 86400 where upstream = 'alpha_vantage'",
+                "insert into quota (upstream, per, calls) values ('alpha_vantage', '1 minute', 60)",
                 "update upstream set spacing = '0' where name = 'alpha_vantage'",
             ),
         ),

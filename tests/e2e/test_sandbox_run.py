@@ -82,12 +82,15 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (other.returncode, "another sandbox runs" in other.stderr) == (1, True)
-    asked = "psql -Atc 'select count(*) from token' && celery schedule list"
+    # The limits of the imitations: those of the shipped upstreams would end the demo after five minutes.
+    limits = "select string_agg(calls || ' per ' || per, ', ' order by calls) from quota where upstream = any('{alpha_vantage,head_fi}')"
+    asked = f'psql -Atc "{limits}" && psql -Atc "select count(*) from token" && celery schedule list'
     counted = subprocess.run(
         ["sh", "-c", f". '{folder}/env' && {asked}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    tokens, _, listed = counted.stdout.partition("\n")
+    limited, tokens, listed = counted.stdout.split("\n", 2)
+    assert limited == "55 per 00:01:00, 60 per 00:01:00, 86400 per 1 day"
     assert "prices-demo" in listed
 
     os.kill(run.pid, signal.SIGINT)

@@ -88,7 +88,7 @@ def finish() -> None:
 
 
 def _make(connection: Driver, name: str, how: str) -> None:
-    if connection.execute("select from pg_roles where rolname = %s", (name,)).fetchone():
+    if connection.execute("select 1 from pg_roles where rolname = %s", (name,)).fetchone():
         return
     try:
         connection.execute(sql.SQL("create role {} " + how).format(sql.Identifier(name)))
