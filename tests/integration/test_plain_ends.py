@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import wait_for
-from workers.ledger import calls
+from workers.db import driver_transaction
+from workers.ledger import calls, rescued, stopped
 from workers.ledger.calls import Call, Outcome
 from workers.plain import ends, leases
 from workers.plain.kept_connection import kept_driver
@@ -142,6 +143,20 @@ def test_a_lease_that_was_lost_is_said_and_an_end_whose_answer_was_lost_is_not(
     assert "after its lease was lost" in found[lost.run_id]["reason"]
     assert found[lost.run_id]["state"] == "running"
     assert (found[twice.run_id]["state"], found[twice.run_id]["reason"]) == ("succeeded", None)
+
+
+def test_a_call_that_is_begun_again_and_stopped_says_both(
+    claimed: Callable[[int], list[Call]], drive: Any
+) -> None:
+    (call,) = claimed(1)
+    drive.sql.execute("update run set max_attempts = 2")
+    with driver_transaction() as connection:
+        rescued.take_over(connection, call.run_id, 0, call.fence, died=True, counts=True)
+        for reason in ("nobody wants it", "nor does anybody else"):
+            stopped.request_stop(connection, call.run_id, reason, drive.now())
+
+    again = "begun again: its worker went silent: here"
+    assert drive.one("select reason from run")["reason"] == f"{again}; nobody wants it"
 
 
 MANY = """

@@ -266,6 +266,8 @@ def test_a_killed_worker_begins_again_only_what_is_acknowledged_late(
 
     assert celery.effects().count("began") == begins
     assert run["state"] == ("succeeded" if begins == 2 else "failed")
+    said = "begun again: its lease ended " in (run["reason"] or "")
+    assert said == (begins == 2), run["reason"]
 
 
 def test_a_lost_lease_is_said(celery: Plain) -> None:

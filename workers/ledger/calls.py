@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from workers.backoff import backoff
+from workers.connections import places
 from workers.db import Driver, array, execute
 from workers.ledger import finished, runs
 from workers.ledger.handed_back import INITIAL_BACKOFF, MAX_BACKOFF
@@ -69,8 +70,8 @@ with this as materialized (
 ), claimed as (
     update batch b
        set state = 'running', fence = b.fence + 1, worker = %(worker)s, sends = 0, send_at = null,
-           leaving = false, retries = %(retries)s, not_before = null, updated_at = clock_timestamp(),
-           lease_until = clock_timestamp() + %(lease)s,
+           leaving = false, alone = %(alone)s, retries = %(retries)s, not_before = null,
+           updated_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s,
            started_at = coalesce(b.started_at, clock_timestamp())
       from this
      where b.run_id = this.id and b.seq = 0 and b.plain
@@ -93,7 +94,9 @@ def claim(
     connection: Driver, run_id: UUID, worker: str, length: timedelta, retries: int
 ) -> Call | None:
     """Lease the run to ``worker``; None when another copy of the message has it, or it has ended."""
-    what = {"run_id": run_id, "worker": worker, "lease": length, "retries": retries}
+    # A process of a prefork pool has one message in hand; those of other pools may have many.
+    what = {"run_id": run_id, "worker": worker, "lease": length, "retries": retries,
+            "alone": places.is_of_pool()}  # fmt: skip
     row = execute(connection, CLAIM, what).fetchone()
     return row and Call(run_id, row.schedule, row.fence, row.attempt, row.max_attempts)
 

@@ -67,7 +67,7 @@ update batch b
                     when leaving then 'its worker ended before the batch did: ' || worker
                     else {blameless} end
   from lost where b.run_id = %(run_id)s and b.seq = lost.seq
-returning state, error
+returning state, error, plain
 """
 
 #: A lease began when it was renewed last.  Several in one process: any of them may have ended it.
@@ -89,6 +89,9 @@ TAKE_OVER = _template.format(
     once=IS_ONCE,
     blameless="'its process ended because of another batch: ' || worker",
 )
+
+#: The body of a plain task may have run: no fence holds up what it did.
+NOTE_AGAIN = "update run set reason = concat_ws('; ', reason, %(note)s::text) where id = %(run_id)s"
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -136,8 +139,10 @@ def _take_back(connection: Driver, statement: str, what: dict[str, Any]) -> str 
     row = execute(connection, statement, what).fetchone()
     if row is None:
         return None
+    run_id = what["run_id"]
     if row.state in {"failed", "stopped"}:
-        run_id = what["run_id"]
         in_flight.let_go(connection, runs.lock_briefly(connection, run_id))
         finished.close_batches(connection, run_id, 1, finished.Ending(row.error))
+    elif row.plain:
+        execute(connection, NOTE_AGAIN, {"run_id": run_id, "note": f"begun again: {row.error}"})
     return str(row.state)

@@ -89,6 +89,7 @@ TRANSITIONS = (
     Transition("stopped.REPLACE_ACTIVE", "run", RUN_ACTIVE),
     Transition("rescued.TAKE_BACK", "batch", ("running",), ("waiting", "failed", "stopped")),
     Transition("rescued.TAKE_OVER", "batch", ("running",), ("waiting", "failed", "stopped")),
+    Transition("rescued.NOTE_AGAIN", "run"),
     Transition("edited.COPY", "run"),
     Transition("edited.REORDER", "batch", BATCH_READY, ("waiting",)),
     Transition("edited.REGROUP", "batch", BATCH_READY, ("waiting",)),

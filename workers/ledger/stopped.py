@@ -24,16 +24,22 @@ MAX_LOCKED, MAX_WAITED = 0.1, 0.5
 LOCK_BRIEFLY = f"set local lock_timeout = '{MAX_LOCKED}s'"
 LOCK_AGAIN = "set local lock_timeout = '5s'"
 
-REQUEST_STOP = """
-update run set stop_requested_at = coalesce(stop_requested_at, %(now)s),
-       reason = coalesce(reason, %(reason)s)
- where id = %(run_id)s and finished_at is null
+#: Who asks first says why, after what happened before (a worker that was lost).
+_ASKED = """
+       reason = case when stop_requested_at is null then concat_ws('; ', reason, %(reason)s::text)
+                     else reason end,
+       stop_requested_at = coalesce(stop_requested_at, %(now)s)
 """
 
-REPLACE_ACTIVE = """
-update run set stop_requested_at = coalesce(stop_requested_at, %(now)s), reason = %(reason)s
+REQUEST_STOP = f"""
+update run set {_ASKED}
+ where id = %(run_id)s and finished_at is null
+"""  # noqa: S608 - a constant of our own
+
+REPLACE_ACTIVE = f"""
+update run set {_ASKED}
  where schedule = any(%(names)s) and state in ('due', 'running')
-"""
+"""  # noqa: S608
 
 
 def request_stop(connection: Driver, run_id: UUID, reason: str, now: datetime) -> bool:

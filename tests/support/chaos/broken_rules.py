@@ -150,6 +150,13 @@ def _state() -> None:
     _rewrite(taken, "CANDIDATES", "where state = 'sent'", "where state in ('sent', 'running')")
 
 
+def _copy() -> None:
+    """A second message of a plain task takes it from whoever works on it."""
+    from workers.ledger import calls
+
+    _rewrite(calls, "CLAIM", "and b.retries + 1 = %(retries)s", "and b.retries + 1 >= %(retries)s")
+
+
 def _commit() -> None:
     """A message is pushed before its run is committed."""
     from beat.tick import claim
@@ -201,6 +208,7 @@ RULES: dict[str, Patch] = {
     "overlap": _overlap,
     "order": _order,
     "state": _state,
+    "copy": _copy,
     "commit": _commit,
     "cancel": _cancel,
     "deferred": _deferred,

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from beat.tick.outbox import Outbox
 from sandbox.ports import free_port
 from sandbox.postgres import PostgresServer
 from sandbox.processes import Process
+from tests.support.chaos import plain
 from tests.support.chaos.plan import (
     ASIDE,
     ASIDE_QUEUE,
@@ -41,6 +43,7 @@ from tests.support.sentinel import SentinelServers
 from tests.support.servers import start_server
 from tests.support.valkey import broker, settings_of
 from tests.support.waiting import wait_for
+from workers.ledger.sent import Message
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,6 +146,7 @@ class Cluster:
             "WATCHKEEPER_RESEND_AFTER_SECONDS": "3",
             "WATCHKEEPER_SWEEP_SECONDS": "3",
             "WATCHKEEPER_RELAX_INTERVALS": "true",
+            plain.VARIABLE: str(plain.file_in(self.folder)),
         }
         if self.pooler is not None:
             url = self.pooler.through(env["WATCHKEEPER_DATABASE_URL"])
@@ -260,11 +264,15 @@ class Cluster:
                 urllib.request.Request(url, json.dumps(what).encode()), timeout=2
             ).close()
 
-    def ring(self, task: str, run_id: str, seq: int) -> None:
-        """Send a message for that batch, whatever became of it."""
+    def send(self, messages: Iterable[Message]) -> None:
+        """Send a message for each of these batches, whatever became of it."""
         from tests.support.chaos.kinds import app
 
-        app.send_task(task, args=(run_id, seq), queue="upkeep", retry=False)
+        outbox = Outbox(app)
+        try:
+            outbox.publish(messages)
+        finally:
+            outbox.close()
 
     def note_deadlocks(self) -> None:
         """Postgres forgets its counts in a crash, so they are read before."""
@@ -273,6 +281,18 @@ class Cluster:
                 "select deadlocks from pg_stat_database where datname = current_database()"
             ).fetchone()
             self.deadlocks = max(self.deadlocks, row["deadlocks"] if row else 0)
+
+    def was_hurt(self, node: str, since: float, until: float) -> bool:
+        """Whether a worker was hurt, or cut off, at some time between its claim and a loss (Unix time)."""
+        begin = since - 1.0
+        return any(end > begin for end in self.hurt.get(node, ())) or any(
+            node.startswith(f"{part}.") and start < until and end > begin
+            for part, start, end in self.cuts
+        )
+
+    def was_away(self, since: float, until: float) -> bool:
+        """Whether Postgres was, at some time between the two (Unix time)."""
+        return any(start < until and end > since - 1.0 for start, end in self.outages)
 
     def tend(self) -> None:
         """Start what has died, wake what has slept its time."""

@@ -25,6 +25,7 @@ from tests.support.chaos.plan import (
     UPSTREAMS,
     WATCHED,
 )
+from workers.ledger.sent import CALL, Message
 
 #: A worker that was killed never comes back under that name (seconds).
 FOR_EVER = 1e9
@@ -239,7 +240,9 @@ class Faults:
 
     def ask(self) -> str:
         """Run now, or stop what runs."""
-        name = self.rng.choice(["quick", "slow", "calls-beta"])
+        name = self.rng.choice(
+            ["quick", "slow", "calls-beta", "plain-long", "plain-newest", "plain-retried"]
+        )
         stop = self.rng.random() < 0.5
         with contextlib.suppress(psycopg.Error), self.cluster.sql() as sql:
             if stop:
@@ -281,11 +284,12 @@ class Faults:
         """Messages come once more, as a broker may bring them."""
         with self.cluster.sql() as sql:
             rows = sql.execute(
-                "select run_id, seq, task from batch where state in ('sent', 'running', 'done')"
+                "select run_id::text, seq, fence, b.task, b.queue, b.priority, r.schedule,"
+                f"      case when plain then {CALL} end as call"
+                "  from batch b join run r on r.id = b.run_id where b.state in ('sent', 'running', 'done')"
                 " order by updated_at desc limit 6"
             ).fetchall()
-        for row in rows:
-            self.cluster.ring(row["task"], str(row["run_id"]), row["seq"])
+        self.cluster.send([Message(**row) for row in rows])
         return f"{len(rows)} messages"
 
     def let_pass(self, seconds: float) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import text
 
-from tests.support.chaos import broken_rules
+from tests.support.chaos import broken_rules, plain
 from workers.app import app
 from workers.execution import Item, Work
 from workers.ledger import claimed
 from workers.ledger.kinds import Options
 from workers.upstreams import CallOptions
 
-__all__ = ["app"]
+__all__ = ["app", "plain"]
 
 if os.environ.get("CHAOS_BREAK"):
     broken_rules.break_rule(os.environ["CHAOS_BREAK"])

@@ -18,6 +18,18 @@ DAY_UPSTREAM, DAY_FIRST, DAY_RAISE = "gamma", 9, 6
 #: Upstreams of real watches: their imitations judge each call by the documented limits.
 WATCHED = ("dexscreener", "head_fi")
 CATEGORIES = ["full-size", "dacs"]
+_IN_UPKEEP = {"overlap": "skip", "queue": "upkeep"}
+#: Plain Celery tasks: quick ones, one longer than its lease, one that is cancelled each time, retries of
+#: Celery's two kinds, attempts of the schedule, one over its time limit.
+PLAIN: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
+    ("plain-quick", 2, "chaos.plain_early", {"args": [0.05]}, _IN_UPKEEP),
+    ("plain-long", 14, "chaos.plain_late", {"args": [1.6 * LEASE]}, _IN_UPKEEP),
+    ("plain-newest", 6, "chaos.plain_early", {"args": [1.6 * LEASE]}, {**_IN_UPKEEP, "overlap": "cancel_other"}),
+    ("plain-retried", 5, "chaos.plain_retried", {"kwargs": {"until": 2, "countdown": 0.5}}, _IN_UPKEEP),
+    ("plain-auto", 9, "chaos.plain_auto", {}, _IN_UPKEEP),
+    ("plain-failing", 7, "chaos.plain_failing", {}, {**_IN_UPKEEP, "max_attempts": 2}),
+    ("plain-endless", 16, "chaos.plain_early", {"args": [300]}, {**_IN_UPKEEP, "timeout": timedelta(seconds=4)}),
+]  # fmt: skip
 #: Name, every (seconds), kind, options, other columns.
 SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
     ("calls-alpha", 2, "chaos.working", {"items": 5, "upstream": "alpha"}, {"overlap": "allow_all"}),
@@ -37,6 +49,7 @@ SCHEDULES: list[tuple[str, float, str, dict[str, Any], dict[str, Any]]] = [
     ("scrape", 8, "tasks.listings.scrape",
      {"categories": CATEGORIES, "max_pages": 3, "rate_limit_delay_seconds": 0.5},
      {"overlap": "skip", "queue": "upkeep"}),
+    *PLAIN,
 ]  # fmt: skip
 #: For the rule that lost doorbells are rung again: a queue with little work, and its worker.
 ASIDE_QUEUE, ASIDE_WORKER = "prices", "worker4"
@@ -50,7 +63,10 @@ create table chaos_death (run_id uuid, seq int, worker text, fence int, since ti
                           at timestamptz default clock_timestamp());
 create table chaos_claim (run_id uuid, seq int, what text, at timestamptz default clock_timestamp());
 create table chaos_stranger (run_id uuid, seq int, at timestamptz default clock_timestamp());
-grant select, insert, update, delete on effect, chaos_death, chaos_claim, chaos_stranger to service;
+create table chaos_plain (id bigserial, run_id uuid, was text, state text, fence int, retries int,
+                          failed boolean, error text, at timestamptz default clock_timestamp());
+grant select, insert, update, delete on effect, chaos_death, chaos_claim, chaos_stranger, chaos_plain to service;
+grant usage on sequence chaos_plain_id_seq to service;
 create function chaos_note() returns trigger language plpgsql as $$
 begin
     -- Nothing but its claim changes this of a running batch.
@@ -65,7 +81,9 @@ declare
     most integer := (select max_in_flight from run where id = new.run_id);
     running integer := (select count(*) from batch where run_id = new.run_id and seq > 0 and state = 'running');
 begin
-    if old.state not in ('waiting', 'sent') then
+    if old.state not in ('waiting', 'sent')
+       -- Celery's message of a retry says that the attempt before it has ended.
+       and not (new.plain and old.state = 'running' and new.retries = old.retries + 1) then
         insert into chaos_claim values (new.run_id, new.seq, 'was taken while ' || old.state);
     elsif running > most then
         insert into chaos_claim values (new.run_id, new.seq, running || ' at once, allowed are ' || most);
@@ -74,4 +92,13 @@ begin
 end $$;
 create trigger chaos_look after update on batch for each row
     when (new.fence > old.fence) execute function chaos_look();
+create function chaos_follow() returns trigger language plpgsql as $$
+begin
+    insert into chaos_plain (run_id, was, state, fence, retries, failed, error)
+    values (new.run_id, old.state, new.state, new.fence, new.retries, new.attempt > old.attempt, new.error);
+    return null;
+end $$;
+create trigger chaos_follow after update on batch for each row
+    when (new.plain and (old.state, old.fence) is distinct from (new.state, new.fence))
+    execute function chaos_follow();
 """

@@ -12,6 +12,7 @@ import psycopg
 import sqlalchemy.exc
 
 from sandbox.upstreams.strict import worst
+from tests.support.chaos import plain_promises
 from tests.support.chaos.cluster import Cluster
 from tests.support.chaos.plan import DAY_UPSTREAM, SCHEDULES, UPSTREAMS, WATCHED
 
@@ -147,12 +148,7 @@ def robbed(cluster: Cluster, sql: Any) -> Iterator[str]:
         "select d.*, r.schedule, extract(epoch from d.at)::float8 as t,"
         "       extract(epoch from d.since)::float8 as taken from chaos_death d join run r on r.id = d.run_id"
     ):
-        # Hurt, or cut off, at some time between the claim and the loss.
-        begin = row["taken"] - 1.0
-        away = any(until > begin for until in cluster.hurt.get(row["worker"], ())) or any(
-            row["worker"].startswith(f"{part}.") and since < row["t"] and until > begin
-            for part, since, until in cluster.cuts
-        )
+        away = cluster.was_hurt(row["worker"], row["taken"], row["t"])
         if not away and row["schedule"] != "hangs":
             yield f"batch {row['run_id']}/{row['seq']} was taken from {row['worker']}, which lived, at {row['at']}"
 
@@ -279,10 +275,10 @@ Promise = Callable[[Cluster, Any], Iterator[str]]
 #: Also true in the middle of everything.
 ALWAYS: tuple[Promise, ...] = (
     windows, judged, day, paid, once, overlaps, timely, robbed, claimed, known, spaced, deferred_first,
-    blameless, moving, deadlocked, grid,
+    blameless, moving, deadlocked, grid, *plain_promises.ALWAYS,
 )  # fmt: skip
 #: True when all is quiet.
-AT_REST: tuple[Promise, ...] = (ended, items, scraped)
+AT_REST: tuple[Promise, ...] = (ended, items, scraped, *plain_promises.AT_REST)
 
 
 def broken(cluster: Cluster, promises: tuple[Promise, ...]) -> dict[str, list[str]]:
@@ -310,6 +306,7 @@ def figures(cluster: Cluster) -> dict[str, Any]:
     return {
         "runs": {row["state"]: row["n"] for row in states},
         **(counts or {}),
+        "plain": plain_promises.figures(cluster),
         "calls": {name: len(rows) for name, rows in calls.items()},
         "watched": {name: len(arrivals(cluster, name)) for name in WATCHED},
         "calls_repeated": sum(served.values()) - len(served),
