@@ -10,14 +10,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.rows import Column
+import sqlalchemy as sa
+
+from console.rows import preset
 from console.words import number, title
 from workers.text.words import duration_words
 
 #: Ends of names that say a unit.
 _UNITS = {"usd": "USD", "pct": "%", **{one: one for one in ("hours", "minutes", "seconds", "days")}}
 _NUMBER = re.compile(r"[+-]?(\d[\d,_ ]*)?(\.\d+)?([eE][+-]?\d+)?")
-_NUMBERS = frozenset({"integer", "bigint", "smallint", "numeric", "double precision", "real"})
+#: Type of a column → kind of its field; all others are text.
+_KINDS = {
+    sa.Boolean: "select", sa.Integer: "number", sa.Numeric: "number", sa.ARRAY: "lines",
+    sa.JSON: "json", sa.DateTime: "moment",
+}  # fmt: skip
 #: The database names an option in its message.
 _OPTION = re.compile(r'^(?:option|options?:?) "([^"]+)"')
 #: Prefix of an option's field in forms.
@@ -176,35 +182,28 @@ def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[F
     return [replace(one, value=tuple(it) if one.kind == "checks" else it[-1]) for one, it in sent]
 
 
-def column_field(column: Column, value: Any, choices: Choices = ()) -> Field:
+def column_field(column: sa.Column[Any], value: Any, choices: Choices = ()) -> Field:
     """The field of a column, by its type; ``value`` as text or as the driver gives it."""
-    kind = "text"
-    if choices or column.type == "boolean":
+    is_boolean = isinstance(column.type, sa.Boolean)
+    kind = next((kind for of, kind in _KINDS.items() if isinstance(column.type, of)), "text")
+    if choices or is_boolean:
         kind, choices = "select", choices or _YES_OR_NO
-    elif column.type in _NUMBERS:
-        kind = "number"
-    elif column.type.endswith("[]"):
-        kind = "lines"
-    elif column.type in {"json", "jsonb"}:
-        kind = "json"
-    elif column.type.startswith("timestamp"):
-        kind = "moment"
-    required = not column.nullable and column.preset is None and column.type != "boolean"
+    required = not column.nullable and preset(column) is None and not is_boolean
     label, hint = title(column.name), column.comment or ""
     return Field(column.name, label, kind, hint, _shown(kind, value), tuple(choices), required)
 
 
-def defaulted(values: Mapping[str, Any], columns: Mapping[str, Column], *, new: bool) -> dict[str, Any]:
+def defaulted(values: Mapping[str, Any], of: sa.Table, *, new: bool) -> dict[str, Any]:
     """An empty field is null, or the default of a column that takes no null; a new row has defaults."""
     if new:
         return {name: value for name, value in values.items() if value is not None}
-    empty = {name for name, value in values.items() if value is None and not columns[name].nullable}
-    return {**values, **{name: default_words(columns[name].preset) or None for name in empty}}
+    empty = {name for name, value in values.items() if value is None and not of.c[name].nullable}
+    return {**values, **{name: default_words(of.c[name]) or None for name in empty}}
 
 
-def default_words(expression: str | None) -> str:
+def default_words(column: sa.Column[Any]) -> str:
     """The default of a column as people write it; empty: there is none, or it is computed."""
-    found = re.fullmatch(r"'?([^'()]*)'?(::[a-z ]+(\[\])?)?", expression or "")
+    found = re.fullmatch(r"'?([^'()]*)'?(::[a-z ]+(\[\])?)?", preset(column) or "")
     return found[1] if found else ""
 
 

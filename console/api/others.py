@@ -147,7 +147,7 @@ Key = Annotated[
 
 
 def _key(visit: Visit, table: str, given: str) -> dict[str, str]:
-    names = rows.table_of(visit.connection, table).key
+    names = rows.key_of(rows.table_of(visit.connection, table))
     parts = given.split(",", len(names) - 1)
     if len(parts) != len(names):
         raise refuse(404, f"a row of {table} is known by {', '.join(names)}")

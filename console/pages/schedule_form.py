@@ -40,11 +40,11 @@ class ScheduleForm:
 
     def values(self, connection: Connection, sent: Sent, options: Mapping[str, Any]) -> dict[str, Any]:
         """Columns as the form has them: one way to say when, options, and the rest."""
-        columns = rows.table_of(connection, "schedule").columns
+        of = rows.table_of(connection, "schedule")
         shown = [*self.first, *self.when.values(), *self.rare, *([self.name] if self.name else [])]
         found = {one.name: forms.parse(one, sent[one.name]) for one in shown if one.name in sent}
         found |= {name: None for name in TIMINGS if name != self.timing}
-        found = forms.defaulted(found, columns, new=self.name is not None)
+        found = forms.defaulted(found, of, new=self.name is not None)
         return {**found, "options": forms.options_from(self.options, sent, options)}
 
     def other_options(self, sent: Sent, before: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -65,7 +65,7 @@ def of(
     def field(name: str) -> Field:
         value = row.get(name)
         made = forms.column_field(columns[name], None if value == "infinity" else value)
-        default = forms.default_words(columns[name].preset) if value is None and new else ""
+        default = forms.default_words(columns[name]) if value is None and new else ""
         return as_sent(replace(made, required=new and name == "name", placeholder=default))
 
     def as_sent(made: Field) -> Field:

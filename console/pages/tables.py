@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
-from sqlalchemy import text
+from sqlalchemy import Column, Table, text
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +18,7 @@ from console import forms, rows, sql
 from console.access import Visit, VisitOf
 from console.pages import watches
 from console.refusals import Refusal, Refused, refuse
-from console.rows import Table, owned
+from console.rows import key_of, owned, preset
 from console.templating import Again, Form, Sent, go_to, redrawn, render, word
 from tasks.watches.comparing import containing
 from tasks.watches.registry import by_domain
@@ -44,7 +44,7 @@ def _table(visit: Visit, name: str) -> Table:
 
 
 def _key(of: Annotated[Table, Depends(_table)], request: Request) -> dict[str, str]:
-    return {part: request.query_params.get(part, "") for part in of.key}
+    return {part: request.query_params.get(part, "") for part in key_of(of)}
 
 
 Of = Annotated[Table, Depends(_table)]
@@ -54,12 +54,12 @@ Key = Annotated[dict[str, str], Depends(_key)]
 
 @router.get("/{name}")
 def list_page(visit: Visit, of: Of, q: str = "") -> Response:
-    order = ", ".join(f'"{one}"' for one in of.key)
+    order = ", ".join(f'"{one}"' for one in key_of(of))
     found = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {MAX_ROWS}'  # noqa: S608
     shown: dict[str, Any] = {
-        "comment": sql.scalar(visit.connection, "tables.comment", name=of.name),
+        "comment": of.comment,
         "rows": sql.rows(visit.connection, text(found), q=containing(q) or "%"),
-        "columns": [one for one in of.columns if one not in _TIMES][:9],
+        "columns": [one.name for one in of.columns if one.name not in _TIMES][:9],
         "states": _rule_states(visit, of),
     }
     known: dict[str, Any] = {"table": of, "verbs": owned()[of.name], "q": q, "key_of": key_query}
@@ -67,7 +67,7 @@ def list_page(visit: Visit, of: Of, q: str = "") -> Response:
 
 
 def key_query(of: Table, row: Mapping[str, Any]) -> str:
-    key = {name: row[name] for name in of.key}
+    key = {name: row[name] for name in key_of(of)}
     lengths = {name: duration_words(one) for name, one in key.items() if isinstance(one, timedelta)}
     return urlencode({**key, **lengths})
 
@@ -80,29 +80,32 @@ def _rule_states(visit: VisitOf, of: Table) -> dict[str, Any]:
 def _fields(visit: VisitOf, of: Table, row: Mapping[str, Any], *, new: bool) -> list[forms.Field]:
     """Fields of the columns that people fill in; the key is given once, but for a quota's window."""
     frozen = FROZEN.get(of.name, ("", ()))[1]
-    points = {one["name"]: one for one in sql.rows(visit.connection, "tables.points_to", name=of.name)}
     made = []
-    for column in of.columns.values():
-        is_key = column.in_key and (new or column.name == "per")
-        is_machines = column.numbered or column.name in _MACHINE or "clock_ti" in (column.preset or "")
-        if is_machines or ((column.in_key or column.name in frozen) and not is_key):
+    for column in of.columns:
+        is_key = column.primary_key and (new or column.name == "per")
+        computed = column.identity is not None or "clock_ti" in (preset(column) or "")
+        is_given_once = column.primary_key or column.name in frozen
+        if computed or column.name in _MACHINE or (is_given_once and not is_key):
             continue
-        choices = _choices(visit, points[column.name]) if column.name in points else []
-        field = forms.column_field(column, row.get(column.name), choices)
+        field = forms.column_field(column, row.get(column.name), _choices(visit, column))
         listed = _WORDS.search(column.comment or "")
         if field.kind == "text" and listed:
             field = replace(field, suggestions=tuple(listed[0].split(" | ")))
         if new and row.get(column.name) is None:
-            field = replace(field, placeholder=forms.default_words(column.preset))
+            field = replace(field, placeholder=forms.default_words(column))
         made.append(field)
     return made
 
 
-def _choices(visit: VisitOf, to: sql.Row) -> list[tuple[str, str]]:
-    """Values of the row that a column refers to, if they are few."""
-    key = f'"{to["key"]}"::text'
-    said = "coalesce(title, slug) || ' · ' || site" if to["table"] == "category" else key
-    asked = f'select {key} as value, {said} as words from "{to["table"]}" order by 2 limit :most'  # noqa: S608
+def _choices(visit: VisitOf, column: Column[Any]) -> list[tuple[str, str]]:
+    """Values of the row that a column alone refers to, if they are few."""
+    alone = (key for key in column.foreign_keys if key.constraint and len(key.constraint.columns) == 1)
+    table, _, name = next((key.target_fullname for key in alone), "").rpartition(".")
+    if not table:
+        return []
+    key = f'"{name}"::text'
+    said = "coalesce(title, slug) || ' · ' || site" if table == "category" else key
+    asked = f'select {key} as value, {said} as words from "{table}" order by 2 limit :most'  # noqa: S608
     found = sql.rows(visit.connection, text(asked), most=MAX_CHOICES + 1)
     return [] if len(found) > MAX_CHOICES else [(one["value"], one["words"]) for one in found]
 
@@ -156,7 +159,7 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
 def create(visit: Visit, of: Of, form: Form) -> Response:
     fields = _fields(visit, of, {}, new=True)
     with redrawn(visit, lambda refusal: new_page(visit, of, visit.request, refusal, form)):
-        values = forms.defaulted(_values(visit, of, fields, form), of.columns, new=True)
+        values = forms.defaulted(_values(visit, of, fields, form), of, new=True)
         made = rows.insert_row(visit.connection, of.name, values)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=made")
 
@@ -168,7 +171,7 @@ def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
         if form.get("delete"):
             rows.delete_row(visit.connection, of.name, key)
             return go_to(f"/tables/{of.name}")
-        values = forms.defaulted(_values(visit, of, fields, form, key), of.columns, new=False)
+        values = forms.defaulted(_values(visit, of, fields, form, key), of, new=False)
         etag = word(form, "etag") or None
         made = rows.update_row(visit.connection, of.name, key, values, etag)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved")
