@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection, Request
 
 from console.config import Config
 from console.database import MAX_AT_ONCE, Database, act_as
-from console.refusals import API, Refused, explained, refusal_of
+from console.refusals import API, Refusal, Refused, explained, refusal_of
 from console.security import credentials
 from console.security.credentials import Who
 
@@ -30,6 +30,16 @@ class VisitOf:
     request: Request
     person: Who
     connection: Connection
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the form was refused whose page is drawn again."""
+        return getattr(self.request.state, "refusal", None)
+
+    @property
+    def sent(self) -> Mapping[str, list[str]] | None:
+        """That form, as it was sent: name → its values."""
+        return getattr(self.request.state, "sent", None)
 
 
 def config_of(request: HTTPConnection) -> Config:

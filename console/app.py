@@ -1,44 +1,36 @@
-"""The ASGI application."""
+"""The ASGI application, and uvicorn, which serves it until a signal ends it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from console import api, login, pages
 from console.access import LoginNeeded, config_of
-from console.config import Config
-from console.database import Database
+from console.config import Config, WrongSetting
+from console.database import Database, WrongLogin
 from console.pages.events import Hub
 from console.refusals import API, Refusal, Refused, refusal_of
 from console.security.guard import Guard
-from console.templating import STATIC, Redrawn, address, rendered
+from console.templating import STATIC, address, rendered
+from workers import logs
 
 log = structlog.stdlib.get_logger("console")
-
-
-class Static(StaticFiles):
-    """Files whose address changes with them are kept by browsers."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        answer = await super().get_response(path, scope)
-        if answer.status_code == 200 and "v" in URL(scope=scope).query:
-            answer.headers["cache-control"] = "public, max-age=31536000, immutable"
-        return answer
 
 
 @asynccontextmanager
@@ -62,17 +54,31 @@ def create_app(config: Config | None = None) -> FastAPI:
     app.include_router(login.router)
     app.include_router(api.router)
     app.include_router(pages.router, include_in_schema=False)
-    app.mount("/static", Static(directory=STATIC))
+    app.mount("/static", StaticFiles(directory=STATIC))
     app.add_exception_handler(LoginNeeded, _ask_to_log_in)
-    app.add_exception_handler(Redrawn, lambda _, error: error.page)
     for kind in (Refused, SQLAlchemyError, UnicodeEncodeError, ValidationError, RequestValidationError,
                  HTTPException):  # fmt: skip
         app.add_exception_handler(kind, _refused)
     return app
 
 
+class _Page(Response):
+    """A page of ours in the place of an answer."""
+
+    def __init__(self, app: FastAPI, path: str) -> None:
+        super().__init__()
+        self._app, self._path = app, path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.router({**scope, "method": "GET", "path": self._path}, receive, send)
+
+
 def _refused(request: Request, error: Exception) -> Response:
-    return answer(request, _refusal_of(error), getattr(error, "headers", None))
+    refusal, page = _refusal_of(error), getattr(request.state, "page", None)
+    if page is None or request.method != "POST" or refusal.status >= 500:
+        return answer(request, refusal, getattr(error, "headers", None))
+    request.state.refusal = refusal
+    return _Page(request.app, page)
 
 
 def _refusal_of(error: Exception) -> Refusal:
@@ -119,3 +125,31 @@ def _ask_to_log_in(request: Request, _: Exception) -> Response:
         return Response(status_code=401, headers={"hx-redirect": "/login"})
     to = f"/login?next={quote(address(request))}" if request.method == "GET" else "/login"
     return RedirectResponse(to, 303)
+
+
+def serve(bind: str | None, port: int | None) -> int:
+    logs.configure_service()
+    try:
+        config = Config.from_settings()
+        config = replace(config, bind=bind or config.bind, port=port or config.port)
+        app = create_app(config)
+        app.state.database.check_login()
+    except (WrongSetting, WrongLogin) as error:
+        log.error("console.refused", error=str(error))
+        return 2
+    except DBAPIError as error:
+        # It serves all the same: /ready says when Postgres is there.
+        log.warning("console.without_postgres", error=str(error.orig).strip())
+    log.info("console.serving", address=config.address)
+    server = server_of(app, config)
+    server.run()
+    return 0 if server.started else 1
+
+
+def server_of(app: FastAPI, config: Config) -> uvicorn.Server:
+    """Uvicorn with our logging; whom a proxy names, `console.security.guard` decides."""
+    given = uvicorn.Config(
+        app, host=config.bind, port=config.port, log_config=None, access_log=False,
+        proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    return uvicorn.Server(given)

@@ -29,7 +29,7 @@ _REMOVE = "delete from console.person where name = %s"
 def console(context: click.Context, bind: str | None, port: int | None) -> None:
     """Serve the console's pages and API until it is stopped."""
     if context.invoked_subcommand is None:
-        from console.serving import serve
+        from console.app import serve
 
         sys.exit(serve(bind, port))
 

@@ -15,9 +15,10 @@ from sqlalchemy import Column, Connection, Table, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from console import sql
-from console.queries.lists import Asked, Piece, cut, decode
+from console.queries.lists import Piece, Search, cut, decode
 from console.refusals import refuse
 from console.sql import Row
+from tasks.watches.comparing import containing
 from workers.cli.output import plain
 from workers.installation.domains import domains
 from workers.roles import PEOPLE
@@ -61,13 +62,16 @@ def get(connection: Connection, name: str, key: Values) -> Row:
     return present(sql.first(connection, asked), name, key)
 
 
-def listed(connection: Connection, name: str, asked: Asked) -> Piece:
+def listed(connection: Connection, name: str, asked: Search) -> Piece:
+    """Rows by their key; with ``q`` those that hold that text."""
     of = table_of(connection, name)
     columns = [of.c[one] for one in key_of(of)]
     wanted = select(_etag(of), ALL).select_from(of).order_by(*columns).limit(asked.limit + 1)
     if place := decode(asked.cursor, *[str | float] * len(columns)):
         given = _given(of, dict(zip(key_of(of), place, strict=True)))
         wanted = wanted.where(sa.tuple_(*columns) > sa.tuple_(*given.values()))
+    if asked.q:
+        wanted = wanted.where(cast(of.table_valued(), Text).ilike(containing(asked.q)))
     return cut(sql.rows(connection, wanted), asked.limit, *key_of(of))
 
 

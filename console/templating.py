@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,15 +13,22 @@ from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import pictures, words
+from console import words
 from console.access import VisitOf
 from console.queries import strip
-from console.refusals import Refusal, Refused, attempt
+from console.refusals import Refusal
 from workers.text.words import count_words
 
+#: A bar of a strip; drawn here and not by a macro, since a list has a thousand of them.
+_BAR = (
+    '<a href="/runs/{}" tabindex="-1" aria-hidden="true">'
+    '<rect class="{}" x="{:.5g}" y="{:.4g}" width="4.6" height="{:.4g}" rx="1">'
+    "<title>{}</title></rect></a>"
+)
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 #: Address and name of each page, in the order of the menu.
@@ -52,8 +58,8 @@ def environment() -> Environment:
     }
     made.globals |= {
         "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
-        "look": words.state_look, "plural": count_words, "query": query, "strip24": pictures.strip,
-        "points": pictures.line, "shares": pictures.shares, "pages": PAGES, "address": address,
+        "look": words.state_look, "plural": count_words, "query": query,
+        "pages": PAGES, "address": address, "bars_of": bars_of,
         "parts_of": parts_of, "current_strip": _strip_of, "word": words.of_schedule,
     }  # fmt: skip
     # Macros that every template may use, also when one block of it is drawn alone.
@@ -65,7 +71,7 @@ def environment() -> Environment:
 
 def render(visit: VisitOf, template: str, status: int = 200, /, **context: Any) -> Response:
     """A page for the person who is logged in, or its block ``live`` where that is fetched again."""
-    refusal: Refusal | None = context.setdefault("refusal", None)
+    refusal: Refusal | None = context.setdefault("refusal", visit.refusal)
     given = {"person": visit.person, "visit": visit, **context}
     return rendered(visit.request, template, refusal.status if refusal else status, **given)
 
@@ -90,37 +96,20 @@ async def form_of(request: Request) -> Mapping[str, list[str]]:
     for name, value in (await request.form()).multi_items():
         if isinstance(value, str):
             found.setdefault(name, []).append(value.replace("\0", ""))
+    request.state.sent = found
     return found
 
 
 Form = Annotated[Mapping[str, list[str]], Depends(form_of)]
 
 
-def _nothing() -> None:
-    """What an address gives."""
+def drawn_again(page: str) -> Any:
+    """Of the route of a form: the page of this address shows why it was refused."""
 
+    def note(request: Request) -> None:
+        request.state.page = page.format(**request.path_params)
 
-#: What a page is drawn again with: why its form was refused, and how it was sent.
-Again = Annotated[Refusal | None, Depends(_nothing)]
-Sent = Annotated[Mapping[str, Sequence[str]] | None, Depends(_nothing)]
-
-
-class Redrawn(Exception):
-    """A page with a refusal, which is the answer."""
-
-    def __init__(self, page: Response) -> None:
-        super().__init__()
-        self.page = page
-
-
-@contextmanager
-def redrawn(visit: VisitOf, page: Callable[[Refusal], Response]) -> Iterator[None]:
-    """What is done here is undone where it is refused, and the page is drawn again."""
-    try:
-        with attempt(visit.connection):
-            yield
-    except Refused as refused:
-        raise Redrawn(page(refused.refusal)) from refused
+    return Depends(note)
 
 
 def go_to(address: str) -> Response:
@@ -153,6 +142,19 @@ def query(parameters: dict[str, Any], **changes: Any) -> str:
     kept = {**parameters, **changes}
     pairs = [(name, value) for name, value in kept.items() if value not in (None, "", False, [])]
     return "?" + urlencode(pairs, doseq=True) if pairs else "?"
+
+
+def bars_of(runs: Sequence[Any], width: int = 146, height: int = 22) -> Markup:
+    """Bars of the last 24 runs, the newest at the right; the longest run has the highest bar."""
+    longest = max((run["seconds"] or 0.0 for run in runs), default=0.0) or 1.0
+    bars = []
+    for place, run in enumerate(runs, 24 - len(runs)):
+        tall = max(4.0, height * ((run["seconds"] or 0.0) / longest) ** 0.5)
+        said = f"{run['state']} {run['at']}" + (f": {run['said']}" if run["said"] else "")
+        look = words.state_look(run["state"])[1]
+        at = (place * width / 24, height - tall, tall)
+        bars.append(_BAR.format(run["id"], look, *at, escape(said)))
+    return Markup("".join(bars))  # noqa: S704 - numbers, words of ours, and what was escaped
 
 
 def pretty(value: Any) -> str:

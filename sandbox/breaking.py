@@ -24,10 +24,9 @@ from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
 from console.access import Visit, VisitOf
-from console.app import create_app
+from console.app import create_app, server_of
 from console.config import Config
 from console.refusals import refuse
-from console.serving import server_of
 from console.sql import rows
 from console.templating import PAGES, Form, environment, render, word
 from workers import logs

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse
 from console import rows, sql, writes
 from console.access import Visit
 from console.api import shapes
-from console.api.shapes import InState, Listed, Number, Once, Page, Row, Tag
-from console.queries import changes, lists, runs, schedules, strip
-from console.queries.lists import MatchFilter, Search, found_by, matches, numbered
+from console.api.shapes import Number, Once, Page, Row, Tag
+from console.queries import lists, runs, schedules, strip
+from console.queries.lists import MatchFilter, NoticeFilter, Search, found_by, matches, numbered
 from console.refusals import refuse
 from tasks.watches import found
 from tasks.watches.registry import by_domain
@@ -87,9 +87,9 @@ def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
 
 
 @overview.get("/changes")
-def list_changes(visit: Visit, asked: Annotated[changes.Filter, Query()]) -> Page:
+def list_changes(visit: Visit, asked: Annotated[lists.ChangeFilter, Query()]) -> Page:
     """Who changed what, the newest first."""
-    return shapes.page(changes.listed(visit.connection, asked))
+    return shapes.page(lists.changes(visit.connection, asked))
 
 
 @overview.post("/changes/{number}/undo", response_model=Row)
@@ -104,8 +104,9 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
 
 
 @overview.get("/notices")
-def list_notices(visit: Visit, asked: InState) -> Page:
-    return shapes.page(numbered(visit.connection, "overview.notices", asked, state=asked.state))
+def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
+    given = {"state": asked.state, "channel": asked.channel}
+    return shapes.page(numbered(visit.connection, "overview.notices", asked, **given))
 
 
 @overview.post("/notices/{number}/resend", response_model=Row)
@@ -155,7 +156,7 @@ def _key(visit: Visit, table: str, given: str) -> dict[str, str]:
 
 
 @tables.get("/tables/{table}")
-def list_rows(visit: Visit, table: TableName, asked: Listed) -> Page:
+def list_rows(visit: Visit, table: TableName, asked: Annotated[Search, Query()]) -> Page:
     return shapes.page(rows.listed(visit.connection, table, asked))
 
 

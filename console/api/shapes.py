@@ -33,7 +33,6 @@ def value(found: Any) -> Any:
 
 
 Row = dict[str, Annotated[Any, PlainSerializer(value)]]
-Listed = Annotated[Asked, Query()]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 

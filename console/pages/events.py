@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -58,18 +59,14 @@ class News:
     edited: Sequence[str] = ()
     strip: str | None = None
 
-    def messages(self) -> list[str]:
-        found = [
-            _message(event, json.dumps(keys if len(keys) <= MAX_KEYS else EVERYTHING))
+    def messages(self) -> list[bytes]:
+        told = {
+            event: json.dumps(keys if len(keys) <= MAX_KEYS else EVERYTHING)
             for event, keys in (("edited", self.edited), ("changed", self.keys))
             if keys
-        ]
-        return [*found, _message("strip", self.strip)] if self.strip else found
-
-
-def _message(event: str, data: str) -> str:
-    lines = "".join(f"data: {line}\n" for line in data.splitlines() if line.strip())
-    return f"event: {event}\n{lines}\n"
+        }
+        told |= {"strip": self.strip.strip()} if self.strip else {}
+        return [format_sse_event(event=event, data_str=data) for event, data in told.items()]
 
 
 @dataclass
@@ -190,15 +187,15 @@ def events(request: Request, _: Visit) -> Response:
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _stream(request: Request, hub: Hub) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
+async def _stream(request: Request, hub: Hub) -> AsyncIterator[bytes]:
+    yield format_sse_event(data_str=None, retry=2000)
     asked = time.monotonic()
     async with hub.subscribed() as queue:
         while True:
             try:
                 news = await asyncio.wait_for(queue.get(), SIGN_EVERY)
             except TimeoutError:
-                yield ": still here\n\n"
+                yield KEEPALIVE_COMMENT
             else:
                 for message in news.messages():
                     yield message

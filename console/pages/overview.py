@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from console import rows, sql, writes
 from console.access import Visit
-from console.queries import changes, lists, runs, strip
-from console.queries.lists import Asked, MatchFilter, numbered
+from console.queries import lists, runs, strip
+from console.queries.lists import MatchFilter, NoticeFilter, numbered
 from console.sql import Row
-from console.templating import Again, Form, go_to, redrawn, render, word
+from console.templating import Form, drawn_again, go_to, render, word
 from tasks.watches.registry import by_subject
 
 router = APIRouter()
@@ -60,25 +60,24 @@ def workers(visit: Visit) -> Response:
 
 
 @router.get("/budgets")
-def budgets(visit: Visit, refusal: Again = None, at: str = "") -> Response:
+def budgets(visit: Visit) -> Response:
     pace = {row["upstream"]: row for row in sql.rows(visit.connection, "upstreams.pace")}
     shown = lists.upstreams(visit.connection)
-    return render(visit, "budgets.html", refusal=refusal, rows=shown, forecasts=pace, at=at)
+    at = word(visit.sent or {}, "at")
+    return render(visit, "budgets.html", rows=shown, forecasts=pace, at=at)
 
 
-@router.post("/budgets/{name}/unblock")
+@router.post("/budgets/{name}/unblock", dependencies=[drawn_again("/budgets")])
 def unblock(visit: Visit, name: str, form: Form) -> Response:
-    with redrawn(visit, lambda refusal: budgets(visit, refusal, name)):
-        writes.do(visit.connection, "unblock", upstream=name, why=word(form, "reason"))
+    writes.do(visit.connection, "unblock", upstream=name, why=word(form, "reason"))
     return go_to(f"/budgets#{name}")
 
 
-@router.post("/budgets/{name}/limit")
+@router.post("/budgets/{name}/limit", dependencies=[drawn_again("/budgets")])
 def limit(visit: Visit, name: str, form: Form) -> Response:
     """Another number of calls in a window, in force at once."""
     key, calls = {"upstream": name, "per": word(form, "per")}, word(form, "calls").replace(",", "")
-    with redrawn(visit, lambda refusal: budgets(visit, refusal, f"{name} {key['per']}")):
-        rows.update_row(visit.connection, "quota", key, {"calls": calls})
+    rows.update_row(visit.connection, "quota", key, {"calls": calls})
     return go_to(f"/budgets#{name}")
 
 
@@ -95,28 +94,22 @@ def chart(values: list[Row], lines: dict[str, str]) -> Response:
 
 
 @router.get("/channels")
-def channels(visit: Visit, refusal: Again = None) -> Response:
-    shown = sql.rows(visit.connection, "notices.channels")
-    return render(visit, "channels.html", refusal=refusal, rows=shown)
+def channels(visit: Visit) -> Response:
+    return render(visit, "channels.html", rows=sql.rows(visit.connection, "notices.channels"))
 
 
-@router.post("/channels/{name}/test")
+@router.post("/channels/{name}/test", dependencies=[drawn_again("/channels")])
 def test(visit: Visit, name: str) -> Response:
     """A test message, sent as every notice is; its answer appears in the outbox."""
-    with redrawn(visit, lambda refusal: channels(visit, refusal)):
-        writes.do(visit.connection, "send_test", channel=name)
+    writes.do(visit.connection, "send_test", channel=name)
     return go_to(f"/outbox?channel={name}")
-
-
-class NoticeFilter(Asked):
-    state: str | None = None
-    channel: str | None = None
 
 
 @router.get("/outbox")
 def outbox(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Response:
-    chosen = {"state": asked.state, "channel": asked.channel}
-    shown = numbered(visit.connection, "notices.outbox", asked, **chosen)
+    shown = numbered(
+        visit.connection, "notices.outbox", asked, state=asked.state, channel=asked.channel
+    )
     states = ("waiting", "sending", "sent", "dead")
     return render(visit, "outbox.html", found=shown, asked=asked, states=states)
 
@@ -135,17 +128,14 @@ def matches(visit: Visit, asked: Annotated[MatchFilter, Query()]) -> Response:
 
 
 @router.get("/changes")
-def list_changes(
-    visit: Visit, asked: Annotated[changes.Filter, Query()], refusal: Again = None
-) -> Response:
-    shown = changes.listed(visit.connection, asked)
-    return render(visit, "changes.html", refusal=refusal, found=shown, asked=asked)
+def list_changes(visit: Visit, asked: Annotated[lists.ChangeFilter, Query()]) -> Response:
+    shown = lists.changes(visit.connection, asked)
+    return render(visit, "changes.html", found=shown, asked=asked)
 
 
-@router.post("/changes/{number}/undo")
+@router.post("/changes/{number}/undo", dependencies=[drawn_again("/changes")])
 def undo(visit: Visit, number: int, form: Form) -> Response:
     """A new edit that takes it back; refused where its columns changed since."""
-    with redrawn(visit, lambda refusal: list_changes(visit, changes.Filter(), refusal)):
-        made = writes.do(visit.connection, "undo", number=number)
+    made = writes.do(visit.connection, "undo", number=number)
     to = word(form, "next")
     return go_to(to if to.startswith("/schedules/") else f"/changes#change-{made['id']}")

@@ -15,9 +15,9 @@ from console import sql, writes
 from console.access import Visit, VisitOf
 from console.pages import schedule_form
 from console.pages.overview import chart
-from console.queries import changes, runs, schedules
-from console.refusals import Refusal, Refused, attempt, refuse
-from console.templating import Again, Form, Sent, go_to, redrawn, render, word
+from console.queries import lists, runs, schedules
+from console.refusals import Refused, attempt, refuse
+from console.templating import Form, drawn_again, go_to, render, word
 
 router = APIRouter(prefix="/schedules")
 #: Runs of the lines over time, and of the small ones.
@@ -25,16 +25,14 @@ MAX_RUNS, FEW_RUNS = 200, 60
 
 
 @router.get("/{name}")
-def page(
-    visit: Visit, name: str, saved: str = "", refusal: Again = None, sent: Sent = None
-) -> Response:
+def page(visit: Visit, name: str, saved: str = "") -> Response:
     connection = visit.connection
     row = schedule_form.row_of(connection, name)
     history = sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS)
-    changed = changes.Filter(table="schedule", name=name, limit=8)
+    changed = lists.ChangeFilter(table="schedule", name=name, limit=8)
     shown: dict[str, Any] = {
         "now": schedules.one(connection, name),
-        "form": schedule_form.of(connection, row, sent),
+        "form": schedule_form.of(connection, row, visit.sent),
         "next_runs": schedules.next_runs(connection, name),
         "runs": runs.listed(connection, runs.Filter(schedule=name, limit=10)).rows,
         "last24": runs.strips(connection, [name])[name],
@@ -42,10 +40,10 @@ def page(
             timedelta(seconds=float(one["late"])) for one in history if one["late"] is not None
         ),
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
-        "changes": changes.listed(connection, changed).rows,
+        "changes": lists.changes(connection, changed).rows,
     }
-    shown |= {"row": row, "history": history, "at": schedule_form.place(refusal), "saved": saved}
-    return render(visit, "schedule.html", refusal=refusal, **shown)
+    shown |= {"row": row, "history": history, "at": schedule_form.place(visit.refusal)}
+    return render(visit, "schedule.html", saved=saved, **shown)
 
 
 def _saved(name: str, row: sql.Row) -> str:
@@ -58,11 +56,10 @@ def _from_form(visit: VisitOf, name: str, form: Form) -> dict[str, Any]:
     return made.values(visit.connection, form, row["options"])
 
 
-@router.post("/{name}")
+@router.post("/{name}", dependencies=[drawn_again("/schedules/{name}")])
 def save(visit: Visit, name: str, form: Form) -> Response:
-    with redrawn(visit, lambda refusal: page(visit, name, "", refusal, form)):
-        given, revision = _from_form(visit, name, form), word(form, "revision") or None
-        made = writes.update_schedule(visit.connection, name, given, revision)
+    given, revision = _from_form(visit, name, form), word(form, "revision") or None
+    made = writes.update_schedule(visit.connection, name, given, revision)
     return go_to(_saved(name, made))
 
 
@@ -107,12 +104,12 @@ def chart_of(visit: Visit, name: str) -> Response:
 
 
 @router.get("/{name}/{action}")
-def ask(visit: Visit, name: str, action: str, refusal: Again = None, sent: Sent = None) -> Response:
+def ask(visit: Visit, name: str, action: str) -> Response:
     """A page that asks for what an action needs, and says what it would do."""
     if action not in {"run", "pause", "backfill", "copy", "delete"}:
         raise refuse(404, f"a schedule has no page {action}")
-    given = _last(sent) if sent else visit.request.query_params
-    row, cost = schedule_form.row_of(visit.connection, name), None
+    given = _last(visit.sent) if visit.sent else visit.request.query_params
+    row, cost, refusal = schedule_form.row_of(visit.connection, name), None, visit.refusal
     if action == "backfill" and given.get("first") and given.get("last") and refusal is None:
         try:
             with attempt(visit.connection):
@@ -133,15 +130,14 @@ def _range(given: Mapping[str, str]) -> dict[str, str]:
     return {name: given.get(name, "") for name in ("first", "last", "overlap")}
 
 
-@router.post("/{name}/{action}")
-def act(visit: Visit, name: str, action: str, form: Form) -> Response:
-    def again(refusal: Refusal) -> Response:
-        if action == "resume":
-            return page(visit, name, refusal=refusal)
-        return ask(visit, name, action, refusal, form)
+@router.post("/{name}/resume", dependencies=[drawn_again("/schedules/{name}")])
+def resume(visit: Visit, name: str) -> Response:
+    return go_to(_saved(name, writes.do(visit.connection, "resume", name=name)))
 
-    with redrawn(visit, again):
-        return go_to(_act(visit, name, action, form))
+
+@router.post("/{name}/{action}", dependencies=[drawn_again("/schedules/{name}/{action}")])
+def act(visit: Visit, name: str, action: str, form: Form) -> Response:
+    return go_to(_act(visit, name, action, form))
 
 
 def _act(visit: VisitOf, name: str, action: str, form: Form) -> str:
@@ -156,8 +152,6 @@ def _act(visit: VisitOf, name: str, action: str, form: Form) -> str:
         case "pause":
             until = schedule_form.until(connection, word(form, "until"))
             return _saved(name, writes.do(connection, "pause", name=name, why=why, until=until))
-        case "resume":
-            return _saved(name, writes.do(connection, "resume", name=name))
         case "backfill":
             writes.backfill(connection, name, why=why, dry_run=False, **_range(_last(form)))
             return f"/runs?{urlencode({'schedule': name, 'trigger': 'backfill'})}"

@@ -16,7 +16,7 @@ from console.pages import schedule_form
 from console.queries import runs, schedules
 from console.queries.schedules import MAX_COUNTED, UPKEEP, Filter
 from console.queries.strip import capped
-from console.templating import Again, Form, Sent, go_to, redrawn, render, word
+from console.templating import Form, drawn_again, go_to, render, word
 
 router = APIRouter(prefix="/schedules")
 
@@ -53,34 +53,34 @@ def list_page(visit: Visit, asked: Annotated[Asked, Query()]) -> Response:
 
 
 @router.get("/new")
-def new_page(visit: Visit, task: str = "", refusal: Again = None, sent: Sent = None) -> Response:
-    made = schedule_form.of(visit.connection, {"task": task}, sent, new=True) if task else None
-    shown = {"kinds": sql.rows(visit.connection, "overview.kinds"), "at": schedule_form.place(refusal)}
-    return render(visit, "schedule_new.html", refusal=refusal, task=task, form=made, **shown)
+def new_page(visit: Visit, task: str = "") -> Response:
+    task = word(visit.sent or {}, "task") or task
+    made = schedule_form.of(visit.connection, {"task": task}, visit.sent, new=True) if task else None
+    kinds, at = sql.rows(visit.connection, "overview.kinds"), schedule_form.place(visit.refusal)
+    return render(visit, "schedule_new.html", task=task, form=made, kinds=kinds, at=at)
 
 
-@router.post("/new")
+@router.post("/new", dependencies=[drawn_again("/schedules/new")])
 def create(visit: Visit, form: Form) -> Response:
     task = word(form, "task")
-    with redrawn(visit, lambda refusal: new_page(visit, task, refusal, form)):
-        made = schedule_form.of(visit.connection, {"task": task}, form, new=True)
-        values = made.values(visit.connection, form, {})
-        row = writes.create_schedule(visit.connection, {"task": task, **values})
+    made = schedule_form.of(visit.connection, {"task": task}, form, new=True)
+    values = made.values(visit.connection, form, {})
+    row = writes.create_schedule(visit.connection, {"task": task, **values})
     return go_to(f"/schedules/{row['name']}?saved={row['revision']}")
 
 
 @router.get("/bulk")
-def preview_page(visit: Visit, refusal: Again = None, sent: Sent = None) -> Response:
+def preview_page(visit: Visit) -> Response:
     """What one action would do to the chosen, counted; nothing is changed."""
     asked = visit.request.query_params
-    given = sent or {name: asked.getlist(name) for name in asked}
+    given = visit.sent or {name: asked.getlist(name) for name in asked}
     action, chosen = word(given, "action") or "pause", _chosen(given)
     counted = bulk.preview(visit.connection, chosen, action)
     sample = schedules.rows_of(visit.connection, counted["sample"])
     filtered = chosen.given if isinstance(chosen, Filter) else None
     shown = {"action": action, "counted": counted, "sample": sample, "given": given}
     columns = schedule_form.ONE_COLUMN
-    return render(visit, "bulk.html", refusal=refusal, chosen=filtered, columns=columns, **shown)
+    return render(visit, "bulk.html", chosen=filtered, columns=columns, **shown)
 
 
 def _chosen(given: Mapping[str, Sequence[str]]) -> Filter | list[str]:
@@ -90,14 +90,13 @@ def _chosen(given: Mapping[str, Sequence[str]]) -> Filter | list[str]:
     return Asked.model_validate({name: values[-1] for name, values in given.items()}).folded()
 
 
-@router.post("/bulk")
+@router.post("/bulk", dependencies=[drawn_again("/schedules/bulk")])
 def act(visit: Visit, form: Form) -> Response:
     action, expected = word(form, "action"), word(form, "expected")
     number = int(expected) if expected.isdecimal() else None
-    with redrawn(visit, lambda refusal: preview_page(visit, refusal, form)):
-        values: dict[str, Any] = {name: word(form, name) for name in ("why", "column", "value")}
-        values["until"] = schedule_form.until(visit.connection, word(form, "until"))
-        made, count = bulk.apply(visit.connection, _chosen(form), action, values, number)
+    values: dict[str, Any] = {name: word(form, name) for name in ("why", "column", "value")}
+    values["until"] = schedule_form.until(visit.connection, word(form, "until"))
+    made, count = bulk.apply(visit.connection, _chosen(form), action, values, number)
     return go_to(f"/schedules/operations/{made}?count={count}&action={action}")
 
 

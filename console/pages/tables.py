@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Column, Table, text
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +17,10 @@ from starlette.responses import Response
 from console import forms, rows, sql
 from console.access import Visit, VisitOf
 from console.pages import watches
+from console.queries.lists import Search
 from console.refusals import Refusal, Refused, refuse
 from console.rows import key_of, owned, preset
-from console.templating import Again, Form, Sent, go_to, redrawn, render, word
-from tasks.watches.comparing import containing
+from console.templating import Form, drawn_again, go_to, render, word
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
 from workers.text.words import duration_words
@@ -28,7 +28,7 @@ from workers.text.words import duration_words
 router = APIRouter(prefix="/tables")
 #: A comment lists the words of a column: "waiting | sending | sent".
 _WORDS = re.compile(r"[a-z_]+(?: \| [a-z_]+)+")
-MAX_CHOICES, MAX_ROWS = 300, 200
+MAX_CHOICES = 300
 #: Edited on pages of their own.
 _ELSEWHERE = frozenset({"schedule", "run_request", "pause_switch", "notice"})
 _MACHINE = frozenset({"revision", "updated_by", "created_by"})
@@ -53,16 +53,13 @@ Key = Annotated[dict[str, str], Depends(_key)]
 
 
 @router.get("/{name}")
-def list_page(visit: Visit, of: Of, q: str = "") -> Response:
-    order = ", ".join(f'"{one}"' for one in key_of(of))
-    found = f'select * from "{of.name}" t where t::text ilike :q order by {order} limit {MAX_ROWS}'  # noqa: S608
+def list_page(visit: Visit, of: Of, asked: Annotated[Search, Query()]) -> Response:
     shown: dict[str, Any] = {
-        "comment": of.comment,
-        "rows": sql.rows(visit.connection, text(found), q=containing(q) or "%"),
+        "found": rows.listed(visit.connection, of.name, asked),
         "columns": [one.name for one in of.columns if one.name not in _TIMES][:9],
         "states": _rule_states(visit, of),
     }
-    known: dict[str, Any] = {"table": of, "verbs": owned()[of.name], "q": q, "key_of": key_query}
+    known = {"table": of, "verbs": owned()[of.name], "asked": asked, "key_of": key_query}
     return render(visit, "table.html", **known, **shown)
 
 
@@ -111,38 +108,32 @@ def _choices(visit: VisitOf, column: Column[Any]) -> list[tuple[str, str]]:
 
 
 @router.get("/{name}/new")
-def new_page(
-    visit: Visit, of: Of, request: Request, refusal: Again = None, sent: Sent = None
-) -> Response:
-    fields = _fields(visit, of, request.query_params, new=True)
+def new_page(visit: Visit, of: Of) -> Response:
+    fields = _fields(visit, of, visit.request.query_params, new=True)
     title = f"New {of.name.replace('_', ' ')}"
-    return _form_page(visit, of, fields, refusal, sent, key={}, title=title, etag="", saved="")
+    return _form_page(visit, of, fields, key={}, title=title, etag="", saved="")
 
 
 @router.get("/{name}/row")
-def row_page(
-    visit: Visit, of: Of, key: Key, saved: str = "", refusal: Again = None, sent: Sent = None
-) -> Response:
+def row_page(visit: Visit, of: Of, key: Key, saved: str = "") -> Response:
     row = rows.get(visit.connection, of.name, key)
     fields = _fields(visit, of, row, new=False)
     known = {"title": " ".join(key.values()), "etag": row["etag"], "saved": saved}
-    return _form_page(visit, of, fields, refusal, sent, key=key, **known)
+    return _form_page(visit, of, fields, key=key, **known)
 
 
-def _form_page(
-    visit: VisitOf, of: Table, fields: list[forms.Field], refusal: Again, sent: Sent, **given: Any
-) -> Response:
+def _form_page(visit: VisitOf, of: Table, fields: list[forms.Field], **given: Any) -> Response:
     key = given["key"]
     previews = [name for watch in by_domain().values() if watch.pages for name in watch.pages.previews]
     shown: dict[str, Any] = {
-        "fields": forms.filled(fields, sent) if sent is not None else fields,
+        "fields": forms.filled(fields, visit.sent) if visit.sent is not None else fields,
         "key_query": urlencode(key),
         "state": _rule_states(visit, of).get(key.get("name", "")),
         "has_preview": of.name in previews,
-        "at": _place(fields, refusal),
+        "at": _place(fields, visit.refusal),
     }
     verbs = owned()[of.name]
-    return render(visit, "table_row.html", refusal=refusal, table=of, verbs=verbs, **given, **shown)
+    return render(visit, "table_row.html", table=of, verbs=verbs, **given, **shown)
 
 
 def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None:
@@ -155,25 +146,23 @@ def _place(fields: Sequence[forms.Field], refusal: Refusal | None) -> str | None
     return next((name for name in names if re.match(rf'"?{name}\b', refusal.message)), None)
 
 
-@router.post("/{name}/new")
+@router.post("/{name}/new", dependencies=[drawn_again("/tables/{name}/new")])
 def create(visit: Visit, of: Of, form: Form) -> Response:
     fields = _fields(visit, of, {}, new=True)
-    with redrawn(visit, lambda refusal: new_page(visit, of, visit.request, refusal, form)):
-        values = forms.defaulted(_values(visit, of, fields, form), of, new=True)
-        made = rows.insert_row(visit.connection, of.name, values)
+    values = forms.defaulted(_values(visit, of, fields, form), of, new=True)
+    made = rows.insert_row(visit.connection, of.name, values)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=made")
 
 
-@router.post("/{name}/row")
+@router.post("/{name}/row", dependencies=[drawn_again("/tables/{name}/row")])
 def change(visit: Visit, of: Of, key: Key, form: Form) -> Response:
     fields = _fields(visit, of, rows.get(visit.connection, of.name, key), new=False)
-    with redrawn(visit, lambda refusal: row_page(visit, of, key, "", refusal, form)):
-        if form.get("delete"):
-            rows.delete_row(visit.connection, of.name, key)
-            return go_to(f"/tables/{of.name}")
-        values = forms.defaulted(_values(visit, of, fields, form, key), of, new=False)
-        etag = word(form, "etag") or None
-        made = rows.update_row(visit.connection, of.name, key, values, etag)
+    if form.get("delete"):
+        rows.delete_row(visit.connection, of.name, key)
+        return go_to(f"/tables/{of.name}")
+    values = forms.defaulted(_values(visit, of, fields, form, key), of, new=False)
+    etag = word(form, "etag") or None
+    made = rows.update_row(visit.connection, of.name, key, values, etag)
     return go_to(f"/tables/{of.name}/row?{key_query(of, made)}&saved=saved")
 
 

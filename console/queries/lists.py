@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
 from sqlalchemy import Connection, text
@@ -26,6 +27,11 @@ Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[
     datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))
 ]
+
+#: Fields of the filter → columns.
+_CHANGE_COLUMNS = {"table": "table_name", "name": "name", "by": "changed_by", "operation": "operation"}
+#: Numbers rise with the time.
+_SINCE = "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
 
 
 class Asked(BaseModel):
@@ -141,6 +147,13 @@ class MatchFilter(Search):
     rule: str | None = None
 
 
+class NoticeFilter(Asked):
+    """Which notices."""
+
+    state: str | None = None
+    channel: str | None = None
+
+
 def matches(connection: Connection, asked: MatchFilter) -> Piece:
     return numbered(connection, "notices.matches", asked, rule=asked.rule, q=containing(asked.q))
 
@@ -150,4 +163,32 @@ def found_by(connection: Connection, watch: Watch, asked: Search) -> Piece:
     last = None if after[0] is None else str(after[0])
     return cut(
         found.listed(connection, watch, asked.q or "", last, asked.limit + 1), asked.limit, "key"
+    )
+
+
+class ChangeFilter(Asked):
+    """Which changes; None: any."""
+
+    table: str | None = None
+    name: str | None = None
+    by: str | None = None
+    since: Moment | None = None
+    operation: UUID | None = None
+
+
+def changes(connection: Connection, asked: ChangeFilter) -> Piece:
+    given = asked.model_dump()
+    others = {one: f"{is_} = :{one}" for one, is_ in _CHANGE_COLUMNS.items() if given[one] is not None}
+    # An index finds those of an operation, and those of a row.
+    by_row = ("table", "name") if asked.table and asked.name else ()
+    bounds = [others.pop(one) for one in (("operation",) if asked.operation else by_row)]
+    if asked.since:
+        bounds.append(_SINCE)
+    if (before := decode(asked.cursor, Number)) is not None:
+        bounds.append("id < :before")
+        given["before"] = before[0]
+    read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
+    found = newest(connection, [read], ("id",), list(others.values()), given, asked.limit)
+    return Piece(
+        sql.rows(connection, "changes.rows", ids=[one["id"] for one in found.rows]), found.after
     )

@@ -63,7 +63,7 @@ class Guard:
                 elif message["status"] >= 400:
                     log.info("request.refused", status=message["status"], **told)
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in self._headers_for(scope, message["status"]).items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -79,6 +79,12 @@ class Guard:
                 raise
             failed = Refusal(500, "something went wrong; the log says what")
             await _answer(scope, failed)(scope, receive, guarded)
+
+    def _headers_for(self, scope: Scope, status: int) -> dict[str, str]:
+        # Browsers keep a file whose address changes with it.
+        if status == 200 and scope["path"].startswith("/static/") and b"v=" in scope["query_string"]:
+            return {**self._headers, "cache-control": "public, max-age=31536000, immutable"}
+        return self._headers
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         """Why this request goes no further; the detail is for the log."""

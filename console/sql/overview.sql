@@ -24,4 +24,5 @@ select * from task_kind where retired_at is null order by name
 
 -- name: notices
 select * from notice_log where (cast(:before as bigint) is null or id < :before)
-   and (cast(:state as text) is null or state = :state) order by id desc limit :limit
+   and (cast(:state as text) is null or state = :state)
+   and (cast(:channel as text) is null or channel = :channel) order by id desc limit :limit

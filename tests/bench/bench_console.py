@@ -17,10 +17,9 @@ from typing import Any
 
 import httpx2
 
-from console.app import create_app
+from console.app import create_app, server_of
 from console.config import Config
 from console.security.credentials import new_secret
-from console.serving import server_of
 from sandbox.ports import free_port
 from tests.support.bench_console_fill import fill
 from tests.support.bench_environment import BenchEnvironment, bench_environment, say

@@ -1,7 +1,8 @@
 """Open browsers: what 20 tabs cost the console and Postgres, when nothing runs and at ten runs a second.
 
-Each tab holds one stream and fetches its page again as console/static/app.js does.  Percent of one core, without what
-the runs themselves cost Postgres; `fetches_per_s` of all tabs together.
+Each tab holds one stream and fetches its page again as console/static/app.js does, or is one of Chromium (--chromium),
+in a browser context of its own.  Percent of one core, without what the runs themselves cost Postgres; `fetches_per_s`
+of all tabs together.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ import argparse
 import asyncio
 import contextlib
 import json
+import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
+from playwright.async_api import Page, Request, async_playwright
 
 from console.security.credentials import new_secret
 from sandbox.ports import free_port
 from tests.support.bench_environment import BenchEnvironment, bench_environment, say, tree_cpu
+from tests.support.tools import need
 from tests.support.waiting import wait_for
+from workers.upstreams.browser import PROGRAMS
 
 #: Pages of the tabs, with what their live part names (data-live).
 PAGES = (("/schedules", "schedule:* run:*"), ("/runs", "run:*"), ("/", "schedule:* run:* upstream:* process:*"),
@@ -90,6 +95,36 @@ class Tab:
         self.fetches += 1
 
 
+class ChromiumTab:
+    """A page that is open in Chromium; counts how often parts of it are fetched again."""
+
+    def __init__(self, page: Page) -> None:
+        self.fetches = 0
+        page.on("request", self._count)
+
+    def _count(self, request: Request) -> None:
+        self.fetches += "hx-request" in request.headers
+
+
+@asynccontextmanager
+async def chromium_tabs(address: str, secret: str, number: int) -> AsyncIterator[list[ChromiumTab]]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    need(program, "Chromium (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        made = []
+        for place in range(number):
+            # A context of its own: pages of one context share six connections.
+            context = await browser.new_context(base_url=address)
+            await context.add_cookies([{"name": "watchkeeper", "value": secret, "url": address}])
+            page = await context.new_page()
+            made.append(ChromiumTab(page))
+            await page.goto(PAGES[place % len(PAGES)][0], timeout=120_000)
+        await asyncio.sleep(10)
+        yield made
+        await browser.close()
+
+
 @asynccontextmanager
 async def tabs(address: str, secret: str, number: int) -> AsyncIterator[list[Tab]]:
     async with contextlib.AsyncExitStack() as stack:
@@ -120,7 +155,11 @@ async def runs(bench: BenchEnvironment, seconds: float) -> None:
 
 
 async def measured(
-    bench: BenchEnvironment, console: int, found: list[Tab], seconds: float, busy: bool
+    bench: BenchEnvironment,
+    console: int,
+    found: Sequence[Tab | ChromiumTab],
+    seconds: float,
+    busy: bool,
 ) -> dict[str, float]:
     began = time.monotonic()
     used = (tree_cpu(console), bench.postgres_cpu(), sum(tab.fetches for tab in found))
@@ -136,16 +175,24 @@ async def measured(
 async def compare(bench: BenchEnvironment, address: str, secret: str, console: int, given: Any) -> None:
     for busy in (False, True):
         alone = await measured(bench, console, [], given.seconds, busy)
-        async with tabs(address, secret, given.tabs) as found:
+        opened = chromium_tabs if given.chromium else tabs
+        async with opened(address, secret, given.tabs) as found:
             some = await measured(bench, console, found, given.seconds, busy)
         some["postgres_percent"] = round(some["postgres_percent"] - alone["postgres_percent"], 1)
-        say("console_tabs", tabs=given.tabs, runs_per_s=PER_SECOND if busy else 0, **some)
+        say(
+            "console_tabs",
+            tabs=given.tabs,
+            chromium=given.chromium,
+            runs_per_s=PER_SECOND if busy else 0,
+            **some,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tabs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--chromium", action="store_true", help="tabs of Chromium, not light clients")
     given = parser.parse_args()
     with bench_environment() as bench:
         bench.load(100, "interval '1 hour'")

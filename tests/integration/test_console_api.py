@@ -201,6 +201,9 @@ def test_rows_of_tables_that_people_own(api: httpx2.Client) -> None:
     )
     listed = api.get("/tables/quota").json()["items"]
     assert {one["upstream"] for one in listed} >= {"stooq"}
+    found = api.get("/tables/quota", params={"q": "STOO"}).json()["items"]
+    assert {one["upstream"] for one in found} == {"stooq"}
+    assert api.get("/tables/quota", params={"q": "no_such"}).json()["items"] == []
     assert api.get("/tables/run").status_code == 422
     assert api.delete("/tables/watchlist_item/ZZZ1", headers={"if-match": "*"}).status_code == 204
 
@@ -212,6 +215,7 @@ def test_every_list_and_overview_answers(api: httpx2.Client) -> None:
                  "tables/transaction", "schedules/mine/next-runs", "schedules/mine/strip"):  # fmt: skip
         answer = api.get(f"/{path}")
         assert answer.status_code == 200, (path, answer.text)
+    assert api.get("/notices", params={"channel": "nobody"}).json()["items"] == []
     health = api.get("/health")
     assert (health.status_code, health.json()["trouble"][0]["kind"]) == (503, "beat silent")
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from console import bulk, rows, writes
 from console.database import Database, act_as
-from console.queries import changes, schedules
+from console.queries import lists, schedules
 from console.queries.schedules import SORTS, Filter
 from console.refusals import Refused, attempt
 
@@ -132,7 +132,7 @@ def test_a_bulk_pause_is_resumed_exactly(ada: Connection) -> None:
     assert resumed[1] == 2
     paused = schedules.names(ada, Filter(state="paused"))
     assert paused == ["many-0", "many-2"]
-    assert len(changes.listed(ada, changes.Filter(operation=operation)).rows) == 3
+    assert len(lists.changes(ada, lists.ChangeFilter(operation=operation)).rows) == 3
 
 
 def test_a_bulk_action_on_a_filter_that_grew_is_refused(ada: Connection) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from console.app import create_app
+from console.app import create_app, server_of
 from console.config import Config
 from console.security import passwords
 from console.security.credentials import new_secret
-from console.serving import server_of
 from sandbox.ports import free_port
 from tests.support.waiting import wait_for
 
