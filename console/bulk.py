@@ -14,15 +14,17 @@ from console.queries.schedules import Filter
 from console.refusals import refuse
 from workers.text.words import count_words
 
+#: Condition of an action that changes every schedule that is chosen.
+_EACH = "true"
 #: Which of the chosen each action would change.
 _AFFECTED = {
-    "pause": "true",
+    "pause": _EACH,
     "resume": "s.paused_until > clock_timestamp() or exists (select from schedule_state st"
     " where st.schedule = s.name and st.tripped_at is not null)",
-    "run": "true",
+    "run": _EACH,
     "enable": "not s.enabled",
     "disable": "s.enabled",
-    "set": "true",
+    "set": _EACH,
 }
 ACTIONS = tuple(_AFFECTED)
 MAX_AT_ONCE = 100_000
@@ -44,7 +46,7 @@ def _affected(
         raise refuse(422, f'no action "{action}"', f"One of {', '.join(ACTIONS)}.", "action")
     if isinstance(chosen, Filter):
         names = schedules.names(connection, chosen, MAX_AT_ONCE)
-        if _AFFECTED[action] == "true":
+        if _AFFECTED[action] == _EACH:
             return names, names
     else:
         names = sorted(set(chosen))[:MAX_AT_ONCE]

@@ -105,8 +105,7 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
 
 @overview.get("/notices")
 def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
-    given = {"state": asked.state, "channel": asked.channel}
-    return shapes.page(numbered(visit.connection, "overview.notices", asked, **given))
+    return shapes.page(numbered(visit.connection, "overview.notices", asked, **asked.chosen))
 
 
 @overview.post("/notices/{number}/resend", response_model=Row)

@@ -55,7 +55,7 @@ def trouble(visit: Visit) -> Response:
 def workers(visit: Visit) -> Response:
     parts = ("processes", "queues", "groups")
     shown = {part: sql.rows(visit.connection, f"processes.{part}") for part in parts}
-    lines = {row["queue"]: row["ready"] for row in sql.rows(visit.connection, "processes.lines")}
+    lines = {row["queue"]: row for row in sql.rows(visit.connection, "processes.lines")}
     return render(visit, "workers.html", lines=lines, **shown)
 
 
@@ -107,9 +107,7 @@ def test(visit: Visit, name: str) -> Response:
 
 @router.get("/outbox")
 def outbox(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Response:
-    shown = numbered(
-        visit.connection, "notices.outbox", asked, state=asked.state, channel=asked.channel
-    )
+    shown = numbered(visit.connection, "notices.outbox", asked, **asked.chosen)
     states = ("waiting", "sending", "sent", "dead")
     return render(visit, "outbox.html", found=shown, asked=asked, states=states)
 

@@ -152,6 +152,11 @@ class NoticeFilter(Asked):
 
     state: str | None = None
     channel: str | None = None
+    match: Number | None = Field(default=None, description="Of this match alone")
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        return self.model_dump(include={"state", "channel", "match"})
 
 
 def matches(connection: Connection, asked: MatchFilter) -> Piece:

@@ -25,6 +25,7 @@ _CONDITIONS = {
     "state": "state = any(:states)",
     "trigger": "trigger = :trigger",
     "task": "task = :task",
+    "queue": "queue = :queue",
     "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
 }
 
@@ -34,6 +35,7 @@ class Filter(Asked):
 
     schedule: str | None = None
     task: str | None = None
+    queue: str | None = None
     state: str | None = Field(default=None, description="A state, active or problem")
     trigger: str | None = None
     q: str | None = Field(default=None, description="Part of error or summary", max_length=200)

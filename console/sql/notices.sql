@@ -16,8 +16,9 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
        n.attempts, n.answer, n.created_at, n.sent_at, n.not_before, c.enabled, u.blocked_until,
               room.free_at
   from (select * from notice where (cast(:state as text) is null or state = :state)
-           and (cast(:channel as text) is null or channel = :channel) and (cast(:before
-                  as bigint) is null or id < :before)
+           and (cast(:channel as text) is null or channel = :channel)
+           and (cast(:match as bigint) is null or match_id = :match)
+           and (cast(:before as bigint) is null or id < :before)
          order by id desc limit :limit) n
   join channel c on c.name = n.channel
   left join match m on m.id = n.match_id

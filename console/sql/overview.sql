@@ -25,4 +25,5 @@ select * from task_kind where retired_at is null order by name
 -- name: notices
 select * from notice_log where (cast(:before as bigint) is null or id < :before)
    and (cast(:state as text) is null or state = :state)
-   and (cast(:channel as text) is null or channel = :channel) order by id desc limit :limit
+   and (cast(:channel as text) is null or channel = :channel)
+   and (cast(:match as bigint) is null or match_id = :match) order by id desc limit :limit

@@ -4,6 +4,7 @@ select h.name, h.role, h.state, h.seen_at, h.started_at, split_part(h.name, '@',
        (h.detail ->> 'clock_skew')::float8 as clock_skew, h.detail ->> 'version' as version,
        (h.detail ->> 'processes')::integer as processes, (h.detail ->> 'min')::integer as min,
               (h.detail ->> 'max')::integer as max,
+       (h.detail ->> 'slots')::integer as slots,
        (h.detail ->> 'wanted')::integer as wanted, (h.detail ->> 'qty')::integer as busy,
               h.detail ->> 'measure' as measure,
        (select string_agg(q, ', ' order by q)
@@ -29,7 +30,8 @@ select g.name, g.min_processes, g.max_processes, g.note,
   from worker_group g order by g.name
 
 -- name: lines
-select queue, array_agg(ready order by at) as ready
-  from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready
+select queue, array_agg(ready order by at) as ready, array_agg(age order by at) as ages
+  from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready,
+               coalesce(extract(epoch from max(oldest)), 0)::float8 as age
           from queue_sample where at > now() - interval '24 hours' group by 1, 2) half
  group by queue

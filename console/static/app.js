@@ -136,11 +136,18 @@
     const data = await answer.json();
     const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    // Times in UTC, as on all pages; numbers with as many digits as tell two of them apart.
+    const stamp = (at, from, to) => new Date(at * 1000).toISOString().slice(from, to).replace("T", " ");
+    const times = (_, splits, __, ___, step) => splits.map((at) => step >= 86400 ? stamp(at, 0, 10) : stamp(at, 11, step < 60 ? 19 : 16));
+    const numbers = (_, splits, __, ___, step) => splits.map((value) =>
+      value.toLocaleString("en", { maximumFractionDigits: Math.min(12, Math.max(0, Math.ceil(-Math.log10(step)))) }));
+    const when = { label: "Time, UTC", value: (_, at) => at == null ? "–" : stamp(at, 0, 19) };
     const series = data.series.map((one, index) => ({
       label: one.label, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, spanGaps: one.gaps !== true, points: { show: data.x.length < 60 },
     }));
     part.replaceChildren();
-    const plot = new uPlot({ width: part.clientWidth, height: 220, series: [{}, ...series], axes: [axis, { ...axis, size: 60 }], scales: { x: { time: true } } },
+    const plot = new uPlot({ width: part.clientWidth, height: 220, series: [when, ...series], axes: [{ ...axis, space: 80, values: times }, { ...axis, size: 70, values: numbers }],
+      scales: { x: { time: true } }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") },
       [data.x, ...data.series.map((one) => one.values)], part);
     new ResizeObserver(() => plot.setSize({ width: part.clientWidth, height: 220 })).observe(part);
   }

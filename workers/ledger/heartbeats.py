@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from importlib.metadata import version
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -11,6 +12,7 @@ from psycopg.types.json import Jsonb
 from workers.db import Driver, driver_transaction, execute
 from workers.settings import settings
 
+_VERSION = version("watchkeeper")
 #: The clock skew is for doctor alone: nothing depends on a host's clock.
 _RECORD = """
 insert into heartbeat (name, role, detail)
@@ -35,7 +37,8 @@ def record(name: str, role: str, detail: dict[str, Any]) -> int:
 
     Returns the number of living processes of that role, this one included.
     """
-    values = {"name": name, "role": role, "detail": Jsonb(detail), "clock": time.time()}
+    told = Jsonb({**detail, "version": _VERSION})
+    values = {"name": name, "role": role, "detail": told, "clock": time.time()}
     with driver_transaction() as connection:
         living = int(execute(connection, _RECORD, values).fetchall()[0][0])
     directory = settings().heartbeat_dir
