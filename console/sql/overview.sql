@@ -26,4 +26,4 @@ select * from task_kind where retired_at is null order by name
 select * from notice_log where (cast(:before as bigint) is null or id < :before)
    and (cast(:state as text) is null or state = :state)
    and (cast(:channel as text) is null or channel = :channel)
-   and (cast(:match as bigint) is null or match_id = :match) order by id desc limit :limit
+   and (cast(:match as bigint) is null or id in (select id from notice where match_id = :match)) order by id desc limit :limit

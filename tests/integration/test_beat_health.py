@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -49,6 +50,12 @@ def test_a_broker_that_answers_and_takes_nothing_proves_no_use(drive: Any, sign:
         assert sign() == before
     finally:
         drive.redis.config_set("maxmemory", "0")
+
+
+def test_a_sign_tells_the_version_of_its_process(sign: Any, connection: Any) -> None:
+    sign()
+    found = connection.execute("select detail ->> 'version' as version from heartbeat").fetchone()
+    assert found["version"] == version("watchkeeper")
 
 
 def test_a_beat_knows_how_many_live_beside_it(drive: Any, sign: Any, connection: Any) -> None:

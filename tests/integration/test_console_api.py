@@ -215,7 +215,9 @@ def test_every_list_and_overview_answers(api: httpx2.Client) -> None:
                  "tables/transaction", "schedules/mine/next-runs", "schedules/mine/strip"):  # fmt: skip
         answer = api.get(f"/{path}")
         assert answer.status_code == 200, (path, answer.text)
-    assert api.get("/notices", params={"channel": "nobody"}).json()["items"] == []
+    for other in ({"channel": "nobody"}, {"match": 7}):
+        assert api.get("/notices", params=other).json()["items"] == []
+    assert api.get("/runs", params={"queue": "nobody"}).json()["items"] == []
     health = api.get("/health")
     assert (health.status_code, health.json()["trouble"][0]["kind"]) == (503, "beat silent")
 
