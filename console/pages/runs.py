@@ -30,15 +30,17 @@ def run_list(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Response:
 
 
 @router.get("/{number}")
-def run_page(visit: Visit, number: UUID, items: str = "", asked: str = "") -> Response:
+def run_page(
+    visit: Visit, number: UUID, items: str = "", asked: str = "", cursor: str = ""
+) -> Response:
     run = sql.first(visit.connection, "runs.one", id=number)
     if run is None:
         pending = sql.first(visit.connection, "runs.pending", id=number)
         if pending is None:
             raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
         return render(visit, "run_pending.html", number=number, pending=pending)
-    state = None if items == "all" else items
-    listed = runs.items(visit.connection, number, state, Asked(limit=100)).rows if items else None
+    state, place = None if items == "all" else items, Asked(limit=100, cursor=cursor)
+    listed = runs.items(visit.connection, number, state, place) if items else None
     shown = runs.about(visit.connection, number)
     shown |= {"items": listed, "items_of": items, "asked": asked, "reports": _reports(visit, run)}
     shown |= {"steps": steps(run), "waits": waits(run), "flower": config_of(visit.request).flower_url}

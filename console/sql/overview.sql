@@ -1,7 +1,8 @@
 -- name: totals
 select count(*) as total, count(*) filter (where enabled) as active,
        count(*) filter (where enabled and paused_until > clock_timestamp()) as paused,
-       (select count(*) from run where state = 'running') as running
+       (select count(*) from run where state = 'running') as running,
+       (select count(*) from run where state in ('due', 'running', 'held')) as active_runs
   from schedule
 
 -- name: today

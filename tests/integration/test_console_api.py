@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import httpx2
@@ -105,7 +107,8 @@ def test_lists_go_on_by_cursor_and_say_no_total_unless_asked(api: httpx2.Client)
     assert api.get("/schedules", params={"limit": 101}).status_code == 422
 
 
-def test_items_of_a_run_go_on_by_cursor(api: httpx2.Client, connection: Any) -> None:
+def test_items_of_a_run_go_on_by_cursor(console: Console, api: httpx2.Client, connection: Any) -> None:
+    keys = [f"k{number:03}" for number in range(103)]
     connection.execute(
         "insert into run (id, task, options, trigger, due_at, state, queue, priority, max_attempts, exclusive)"
         " values (%s, 'tasks.discovery.discover', '{}', 'manual', now(), 'running', 'discovery', 5, 3, false)",
@@ -113,14 +116,22 @@ def test_items_of_a_run_go_on_by_cursor(api: httpx2.Client, connection: Any) -> 
     )
     connection.execute(
         "insert into batch (run_id, seq, task, queue, priority, state, items, total) values"
-        " (%s, 0, 'tasks.discovery.discover', 'discovery', 5, 'running', %s, 3)",
-        (RUN, json.dumps([{"key": "a", "state": "done"}, {"key": "b"}, {"key": "c"}])),
+        " (%s, 0, 'tasks.discovery.discover', 'discovery', 5, 'running', %s, 103)",
+        (
+            RUN,
+            json.dumps([{"key": one, "state": "waiting" if one > "k000" else "done"} for one in keys]),
+        ),
     )
-    first = api.get(f"/runs/{RUN}/items", params={"limit": 2}).json()
-    second = api.get(f"/runs/{RUN}/items", params={"limit": 2, "cursor": first["next"]}).json()
+    first = api.get(f"/runs/{RUN}/items", params={"limit": 100}).json()
+    second = api.get(f"/runs/{RUN}/items", params={"limit": 100, "cursor": first["next"]}).json()
 
-    assert [one["key"] for one in first["items"] + second["items"]] == ["a", "b", "c"]
+    assert [one["key"] for one in first["items"] + second["items"]] == keys
     assert second["next"] is None
+
+    reader = console.as_("viewer")
+    more = re.search('rel="next" href="([^"]+)"', reader.get(f"/runs/{RUN}?items=all").text)
+    assert more
+    assert "k102" in reader.get(unescape(more[1])).text
 
 
 def test_a_run_is_asked_for_once_and_its_id_is_known_at_once(
@@ -156,7 +167,7 @@ def test_a_backfill_says_what_it_costs_before_it_starts(api: httpx2.Client, conn
     assert done.json()["request_id"] is not None
 
 
-def test_many_are_paused_by_a_filter_and_resumed_exactly(api: httpx2.Client) -> None:
+def test_many_are_paused_by_a_filter_and_resumed_exactly(console: Console, api: httpx2.Client) -> None:
     for number in range(3):
         make(api, f"many-{number}")
     chosen = {"q": "many", "action": "pause"}
@@ -168,6 +179,8 @@ def test_many_are_paused_by_a_filter_and_resumed_exactly(api: httpx2.Client) -> 
     assert [
         one["pause_reason"] for one in api.get("/schedules", params={"state": "paused"}).json()["items"]
     ] == ["a move"] * 3
+    page = console.as_().get("/changes", params={"operation": done.json()["operation"]})
+    assert "Resume exactly these" in page.text
     back = api.post(f"/bulk/{done.json()['operation']}/resume")
     assert back.json()["changed"] == 3
     assert api.post("/bulk", json={"action": "pause"}).status_code == 422
