@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -76,6 +77,38 @@ def test_where_no_second_call_may_go_beside_it_the_first_has_the_whole_time(
 
     assert time.monotonic() - began >= 1.5
     assert len(permits(connection)) == 1
+
+
+FAILED = """
+update upstream_state set failures = 5, blocked_reason = 'down', blocked_until = clock_timestamp() + %s
+ where upstream = 'generic'
+"""
+
+
+def test_a_call_that_tries_after_a_block_has_the_whole_time(upstream: Any, connection: Any) -> None:
+    upstream(1)
+    connection.execute(FAILED, (timedelta(seconds=-1),))
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="the response was not complete in time"):
+        UpstreamClient().get("generic", "/x", CallOptions(timeout=1.5))
+
+    assert time.monotonic() - began >= 1.5
+    assert len(permits(connection)) == 1
+
+
+def test_an_upstream_is_not_blamed_for_the_time_that_a_permit_took(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(1)
+    connection.execute(FAILED, (timedelta(seconds=1.3),))
+
+    with pytest.raises(Unavailable, match="the response was not complete in time"):
+        UpstreamClient().get("generic", "/x", CallOptions(timeout=1.6))
+
+    assert len(permits(connection)) == 1
+    state = connection.execute("select failures from upstream_state where upstream = 'generic'")
+    assert state.fetchone() == {"failures": 5}
 
 
 def test_without_a_second_permit_the_call_failed_and_is_an_outage(

@@ -81,6 +81,8 @@ class UpstreamClient(PermitHolder):
         self._redirects = Redirects(memo)
         #: How much of the time left the present attempt may take.
         self._share = 1.0
+        #: The longest time that an attempt of this call had, and what is enough to blame the upstream.
+        self._given = self._enough = 0.0
 
     def get(self, upstream: str, path: str, options: CallOptions = DEFAULT_OPTIONS) -> Response:
         """GET ``path`` below the upstream's base URL, or a whole address there."""
@@ -110,6 +112,7 @@ class UpstreamClient(PermitHolder):
     def _begin(self, timeout: float) -> float:
         """The deadline of a call that begins now (monotonic clock)."""
         self._lease = timedelta(seconds=timeout + 1.0)
+        self._enough, self._given = timeout * ATTEMPT_SHARE**2, 0.0
         return time.monotonic() + timeout
 
     def _attempts(
@@ -140,7 +143,7 @@ class UpstreamClient(PermitHolder):
                 if timed_out is None:
                     raise
                 # No second permit in time: the call has failed by its first attempt.
-                circuit_breaker.count_outage(timed_out)
+                self._count_outage(timed_out)
                 raise timed_out from None
             except Unavailable as error:
                 self._pause(request, error, attempt, deadline)
@@ -155,9 +158,14 @@ class UpstreamClient(PermitHolder):
             # It has waited already.
             pause = min(pause, left / 10)
         if not again or pause >= left:
-            circuit_breaker.count_outage(error)
+            self._count_outage(error)
             raise error
         time.sleep(pause)
+
+    def _count_outage(self, error: Unavailable) -> None:
+        """Unless the wait for permits left the upstream too little time to answer."""
+        if not (isinstance(error, TimedOut) and self._given < self._enough):
+            circuit_breaker.count_outage(error)
 
     @contextmanager
     def permit(self, upstream: str, what: str, *, timeout: float = 30.0) -> Iterator[float]:
@@ -213,10 +221,13 @@ class UpstreamClient(PermitHolder):
         upstream = request.upstream
         permit = self._acquire(upstream, deadline, redact(urlsplit(request.url).path))
         began = time.monotonic()
+        # The call that tries after a block has no other beside it: one attempt has all of the time.
+        given = (deadline - began) * (1.0 if self._on_trial else self._share)
+        self._given = max(self._given, given)
         status: int | None = None
         outcome = "broken"
         try:
-            answer = transport.exchange(request, began + (deadline - began) * self._share)
+            answer = transport.exchange(request, began + given)
             status, outcome = answer.status, f"{answer.status // 100}xx"
         except (TimedOut, ConnectionLost) as error:
             # Left unsettled: the upstream may count it until the lease ends.
