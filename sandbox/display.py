@@ -16,6 +16,7 @@ from rich.markup import escape
 from sandbox import web
 from sandbox.demo import NAMES
 from sandbox.environment import MAILBOX, Environment
+from workers.installation import domains
 from workers.text.cleaning import printable
 
 GLYPHS = {
@@ -104,15 +105,22 @@ class Runs:
         return new
 
     def sent(self) -> list[dict[str, Any]]:
-        if self._connection is None:
-            return []
-        try:
-            found = self._connection.execute(SENT, (self._since,)).fetchall()
-        except psycopg.Error:
-            return []
+        found = self._read(SENT, (self._since,))
         new = [row for row in found if row["message_id"] not in self._sent]
         self._sent |= {row["message_id"]: None for row in new}
         return new
+
+    def undrawn(self) -> list[str]:
+        """What needs a browser and has no workers for it."""
+        return [row["name"] for row in self._read(domains.undrawn())]
+
+    def _read(self, query: str, values: tuple[Any, ...] | None = None) -> list[dict[str, Any]]:
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(query.encode(), values).fetchall()
+        except psycopg.Error:
+            return []
 
     def close(self) -> None:
         if self._connection is not None:

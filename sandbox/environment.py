@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sandbox.valkey import ValkeyServer
 from tasks.watches.registry import by_domain
 from workers.migrate import REFUSED
 from workers.pool.broker import OWN_QUEUES
+from workers.settings import BROWSER_QUEUE
 
 #: What the watches bring, by name of the upstream.
 IMITATIONS = {one.upstream: one for watch in by_domain().values() for one in watch.imitations}
@@ -31,6 +32,10 @@ UPSTREAMS = (*IMITATIONS, "discord")
 #: Targets of demo notices: a webhook of the imitation, and a mailbox file.
 WEBHOOK = "https://discord.com/api/webhooks/1/sandbox-token-of-nobody"
 MAILBOX = "mailbox"
+
+
+#: A worker group for pages that scripts draw: a Chromium a process, one batch at a time.
+BROWSERS = "browser"
 
 
 def worker_groups() -> dict[str, str]:
@@ -227,16 +232,29 @@ class Environment:
                 for statement in imitation.setup:
                     connection.execute(statement.encode())
 
+    def launch_browsers(self, undrawn: Sequence[str]) -> None:
+        """Start their worker group once something needs it, where Chromium is."""
+        if not undrawn or any(part.name == BROWSERS for part in self.supervisor.parts):
+            return
+        from workers.upstreams import browser
+
+        if browser.is_here():
+            self.say(f"browsers   start for {', '.join(undrawn)}")
+            self._launch_worker(BROWSERS, BROWSER_QUEUE, "--autoscale=2,1", "--slots=1")
+
+    def _launch_worker(self, name: str, queues: str, *options: str) -> None:
+        self.launch(
+            name,
+            [*CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", *options, "-O", "fair",
+             "--without-gossip", "--without-mingle"],
+            self._has_heartbeat(f"worker-{name}"),
+            SYSTEM,
+            grace=4.0,
+        )  # fmt: skip
+
     def _launch_system(self, beats: int, workers: dict[str, str]) -> None:
         for name, queues in workers.items():
-            self.launch(
-                name,
-                [*CELERY, "worker", "-Q", queues, "-n", f"{name}@%h", "--autoscale=4,1", "-O", "fair",
-                 "--without-gossip", "--without-mingle"],
-                self._has_heartbeat(f"worker-{name}"),
-                SYSTEM,
-                grace=4.0,
-            )  # fmt: skip
+            self._launch_worker(name, queues, "--autoscale=4,1")
         for name in (f"beat{number}" for number in range(1, beats + 1)):
             ready = self._has_heartbeat(f"beat-{name}")
             self.launch(name, [*CELERY, "beat", "-n", f"{name}@%h"], ready, SYSTEM, grace=4.0)

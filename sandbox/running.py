@@ -96,6 +96,7 @@ class Session:
     def _show(self) -> int:
         while True:
             self.environment.supervisor.watch()
+            self.environment.launch_browsers(self.runs.undrawn())
             ended = [line for row in self.runs.fresh() for line in self.repeats.take(row)]
             for row in (*ended, *self.repeats.due(time.monotonic())):
                 self.output.print(display.line(row))

@@ -15,6 +15,7 @@ from workers.cli import FAILED, Command, as_json, connect, is_json, show
 from workers.cli.database import unreachable
 from workers.cli.output import has_colour
 from workers.connections.postgres import DEFAULT_BROKER_URL, setting
+from workers.installation import domains
 from workers.redaction import redact
 from workers.text.cleaning import printable
 
@@ -132,7 +133,11 @@ def _calendars(connection: Any) -> str | None:
 
 
 def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:
-    """The rows of view trouble by check: its name, what is wrong, whether that is an error."""
+    """By check: its name, what is wrong, whether that is an error; most are rows of view trouble."""
+    names = ", ".join(sorted(row["name"] for row in connection.execute(domains.undrawn())))
+    # A warning: other workers draw them too, one browser a process.
+    sentence = f"scripts draw the pages of {names}: start a worker for them with -Q browser"
+    yield "browsers", sentence if names else None, False
     rows = connection.execute(TROUBLE).fetchall()
     for check, kinds in TROUBLES.items():
         found = [row for row in rows if row["kind"] in kinds]

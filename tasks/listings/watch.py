@@ -101,6 +101,7 @@ WATCH = Watch(
             ),
         ),
     },
+    drawn="select name from site where fetch_by = 'browser'",
     commands={"listings": "tasks.listings.commands:listings"},
     imitations=(
         Imitation(

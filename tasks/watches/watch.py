@@ -136,6 +136,8 @@ class Watch:
     retention: Mapping[str, tuple[str, Delete]] = field(default_factory=dict)
     #: SQL of the symbols that people follow here: retention of every watch keeps what bears one.
     followed: str | None = None
+    #: SQL of the names of what needs a browser: queue `browser` is for it.
+    drawn: str | None = None
     #: Name of a ``celery`` command → where it is, e.g. ``tasks.prices.commands:prices``.
     commands: Mapping[str, str] = field(default_factory=dict)
     imitations: tuple[Imitation, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,17 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     limited, tokens, listed = counted.stdout.split("\n", 2)
     assert limited == "55 per 00:01:00, 60 per 00:01:00, 86400 per 1 day"
     assert "prices-demo" in listed
+
+    if shutil.which("chromium"):
+        draw = "update site set fetch_by = 'browser' where name = 'head_fi'"
+        slots = "select name like 'browser@%' and detail -> 'slots' = '1' from heartbeat where detail -> 'queues' = '[\"browser\"]'"
+        subprocess.run([str(folder / "psql"), "-qAtc", draw], check=True)
+        group = [str(folder / "psql"), "-qAtc", slots]
+        eventually(
+            lambda: subprocess.run(group, capture_output=True, text=True, check=True).stdout == "t\n",
+            within=60, every=0.5,
+        )  # fmt: skip
+        subprocess.run([str(folder / "psql"), "-qAtc", draw.replace("browser", "http")], check=True)
 
     os.kill(run.pid, signal.SIGINT)
     began = time.monotonic()

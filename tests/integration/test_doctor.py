@@ -47,6 +47,18 @@ def test_all_is_well(examine: Any) -> None:
     assert "calendars   the shipped sessions end on 20" in done.stdout
 
 
+def test_a_site_that_scripts_draw_wants_a_worker_for_browsers(examine: Any, connection: Any) -> None:
+    heartbeats.record("beat1@here", "beat", {"pid": 1})
+    connection.execute("update site set fetch_by = 'browser' where name = 'head_fi'")
+    done = examine()
+    assert done.exit_code == 0
+    wanted = "scripts draw the pages of head_fi: start a worker for them with -Q browser"
+    assert f"! browsers    {wanted}" in done.stdout
+
+    heartbeats.record("browser@here", "worker", {"pid": 2, "queues": ["browser"], "slots": 1})
+    assert "✔ browsers    ok" in examine().stdout
+
+
 def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connection: Any) -> None:
     heartbeats.record("beat1@here", "beat", {"pid": 1})
     connection.execute("update heartbeat set seen_at = seen_at - interval '5 minutes'")

@@ -65,15 +65,25 @@ class PageIncomplete(QuotaWait):
         super().__init__(wait.upstream, wait.seconds, reason, blocked=wait.blocked)
 
 
+def _found() -> str | None:
+    named = settings().chromium
+    found = str(named) if named else next(filter(None, map(shutil.which, PROGRAMS)), None)
+    return found if found is not None and os.access(found, os.X_OK) else None
+
+
+def is_here() -> bool:
+    """Whether all that draws pages is installed."""
+    return find_spec("playwright") is not None and _found() is not None
+
+
 def program(upstream: str) -> str:
     """Where Chromium is; OptionsError or SettingMissing say what to install."""
     if find_spec("playwright") is None:
         raise OptionsError(
             f"the pages of {upstream} need a browser: pip install 'watchkeeper[browser]'"
         )
-    named = settings().chromium
-    found = str(named) if named else next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if found is None or not os.access(found, os.X_OK):
+    found, named = _found(), settings().chromium
+    if found is None:
         raise SettingMissing(
             "WATCHKEEPER_CHROMIUM",
             f"no Chromium {f'at {named}' if named else 'on PATH'} for the pages of {upstream} with"
