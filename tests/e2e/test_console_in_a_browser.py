@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 from playwright.sync_api import Error, Page, Route, expect
 
 from tests.support.animation import apng, frame
-from tests.support.browser import Browser, Site, logged_in, running_site, violations
+from tests.support.browser import Browser, Site, logged_in, running_chromium, running_site, violations
 from tests.support.waiting import wait_for
 
 # Its pages must answer in a time.
@@ -46,9 +47,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with running_chromium() as made:
+        yield made
+
+
 @pytest.fixture
-def browser(site: Site) -> Iterator[Browser]:
-    with logged_in(site) as made:
+def browser(site: Site, chromium: Any) -> Iterator[Browser]:
+    with logged_in(site, chromium) as made:
         yield made
         assert made.wrong == []
 
