@@ -14,6 +14,8 @@ from celery import Celery
 from celery.app.registry import TaskRegistry
 from celery.loaders.app import AppLoader
 
+from workers.processes import memory
+
 
 class Registry(TaskRegistry):
     """Tasks that are known, and those that are imported when one is asked for that is not."""
@@ -36,7 +38,8 @@ class Loader(AppLoader):
         """
         command = click.get_current_context(silent=True)
         if command is None or command.info_name != "flower":
-            return super().import_default_modules()
+            with memory.importing():
+                return super().import_default_modules()
         registry: Any = self.app.tasks
         registry.load = super().import_default_modules
         return []
