@@ -22,8 +22,8 @@ from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
 from sandbox.valkey import ValkeyServer
 from tasks.watches.registry import by_domain
-from workers.migrate import REFUSED
-from workers.pool.broker import OWN_QUEUES
+from workers.installation.installed import REFUSED
+from workers.installation.queues import OWN_QUEUES
 from workers.settings import BROWSER_QUEUE
 
 #: What the watches bring, by name of the upstream.

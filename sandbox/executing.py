@@ -17,7 +17,7 @@ from sandbox.environment import Environment
 from sandbox.places import DEPLOY
 from sandbox.ports import is_port_lost
 from sandbox.processes import NotStarted
-from workers.pool.broker import queue_names
+from workers.installation.queues import queue_names
 
 #: What ``--with`` may start besides the services and the imitations.
 EXTRAS = ("beat", "worker", "console", "flower")

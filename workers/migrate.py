@@ -28,7 +28,7 @@ from workers.execution.task import Task
 from workers.installation import logins
 from workers.installation.domains import domains
 from workers.installation.domains import register as register_domains
-from workers.installation.installed import MIGRATIONS
+from workers.installation.installed import MIGRATIONS, REFUSED
 from workers.ledger import kinds
 from workers.plain import applications, signatures
 from workers.plain.signatures import PlainKind
@@ -36,8 +36,6 @@ from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Exit status when the database is at a revision that this code does not have.
-REFUSED = 3
 #: Pause of ``--wait`` between two looks (seconds).
 WAIT_SECONDS = 1.0
 

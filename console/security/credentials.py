@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -16,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from console.security.people import ApiToken, LoginLink, Person, Session
 from console.security.people import LoginAttempt as Tried
+from console.security.random_secrets import hash_of, new_secret
 
 #: A session is ended this long after its login, however often it is used.
 MAX_AGE = timedelta(days=7)
@@ -39,21 +36,6 @@ class Who:
     @property
     def may_write(self) -> bool:
         return self.role == "operator"
-
-
-def new_secret() -> tuple[str, bytes]:
-    """32 random bytes as text, and their hash."""
-    made = secrets.token_bytes(32)
-    return base64.urlsafe_b64encode(made).rstrip(b"=").decode(), hashlib.sha256(made).digest()
-
-
-def hash_of(secret: str) -> bytes:
-    """The hash of a secret; of what cannot be one, a hash that none has."""
-    try:
-        made = base64.b64decode(secret + "=", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-    return hashlib.sha256(made).digest() if len(made) == 32 else b""
 
 
 def start_session(connection: Connection, person: str, address: str | None, hours: float) -> str:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from workers.pool.broker import queue_names
+from workers.installation.queues import queue_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -52,7 +52,7 @@ def test_a_service_that_is_ready_is_known_to_be_within_seconds() -> None:
 
 
 def test_two_beats_and_every_queue_is_served() -> None:
-    from workers.pool.broker import queue_names
+    from workers.installation.queues import queue_names
     from workers.settings import BROWSER_QUEUE
 
     served = [queue for one in WORKERS.values() for queue in one["command"][one["command"].index("-Q") + 1].split(",")]  # fmt: skip

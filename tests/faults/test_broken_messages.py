@@ -14,8 +14,9 @@ import redis
 
 from beat.tick.envelope import Envelopes
 from tests.support.runs import KINDS
+from workers.installation.queues import queue_names
 from workers.ledger.sent import Message
-from workers.pool.broker import TRANSPORT_OPTIONS, queue_names
+from workers.pool.broker import TRANSPORT_OPTIONS
 
 pytestmark = pytest.mark.outside(16)
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tasks.listings.scrape import ScrapeOptions
-from workers.pool.broker import queue_names
+from workers.installation.queues import queue_names
 from workers.settings import BROWSER_QUEUE, Settings
 
 ROOT = Path(__file__).parents[2]

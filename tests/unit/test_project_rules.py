@@ -120,9 +120,9 @@ def test_a_tasks_name_is_its_path() -> None:
 
 
 def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
+    from workers.installation.queues import queue_names
     from workers.migrate import registered
     from workers.plain.signatures import PlainKind
-    from workers.pool.broker import queue_names
 
     for task in registered():
         assert task.options.model_json_schema()
@@ -136,7 +136,7 @@ def test_every_kind_has_a_queue_a_time_limit_and_a_sentence() -> None:
 
 def test_a_queue_has_one_home() -> None:
     """A watch's is in its ``watch.py``; the system's own are in workers/settings.py."""
-    from workers.pool.broker import queue_names
+    from workers.installation.queues import queue_names
 
     names = "|".join(queue_names())
     literal = re.compile(rf"""queue\s*[=:(]\s*["'](?:{names})["']""")

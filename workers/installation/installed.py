@@ -11,6 +11,8 @@ from workers.installation.domains import domains
 _HERE = Path(__file__).parents[1]
 #: Alembic's folder: inside the package as a wheel installs it, beside it in a checkout.
 MIGRATIONS = next(path for path in (_HERE / "alembic", _HERE.parent / "alembic") if path.is_dir())
+#: Exit status of the migrate step when the database is at a revision that this code does not have.
+REFUSED = 3
 _REVISION = re.compile(r'^(revision|down_revision)(?:: [^=]+)? = (?:"(\w+)"|None)', re.MULTILINE)
 #: A task's name is its module.
 _TASK = re.compile(r"^@app\.task\(\s*name=__name__\b", re.MULTILINE)

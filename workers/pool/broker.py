@@ -14,13 +14,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError
 
 from workers.installation.domains import domains
+from workers.installation.queues import queue_names
 from workers.redaction import redact
 from workers.settings import BROWSER_QUEUE, DEFAULT_QUEUE, NOTICES_QUEUE
 
 log = structlog.stdlib.get_logger(__name__)
 
-#: Queues of the system's own tasks.
-OWN_QUEUES = (NOTICES_QUEUE, DEFAULT_QUEUE)
 EXCHANGE = Exchange("watchkeeper", type="direct")
 
 #: How much of a broken message is logged (characters).
@@ -39,11 +38,6 @@ TRANSPORT_OPTIONS: dict[str, Any] = {
     # A list for each priority: with kombu's four, 9, 8 and 7 would be one.
     "priority_steps": list(range(10)),
 }
-
-
-def queue_names() -> list[str]:
-    """Every queue; a worker group names those that it serves with ``-Q``."""
-    return [*dict.fromkeys(domain.queue for domain in domains().values()), *OWN_QUEUES]
 
 
 def queues() -> list[Queue]:
