@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,9 @@ import psycopg
 import pytest
 
 from sandbox.ports import free_ports
-from sandbox.processes import Process, wait_until
-from tests.support.processes import ROOT, Imitation, is_up
+from sandbox.processes import wait_until
+from tests.support.forked import IMITATION, Forked
+from tests.support.processes import Imitation, is_up
 
 HOOK = "https://discord.com/api/webhooks/123/a-token-nobody-may-see"
 
@@ -23,10 +23,10 @@ HOOK = "https://discord.com/api/webhooks/123/a-token-nobody-may-see"
 def mail(tmp_path: Path) -> Iterator[tuple[int, str, Path]]:
     """An SMTP server: its port, the address of its control, its mailbox."""
     ports, box = free_ports(["smtp", "control"]), tmp_path / "mbox"
-    process = Process(
-        [sys.executable, "-m", "sandbox.upstreams", "smtp", "--port", str(ports["smtp"]),
+    process = Forked(
+        [IMITATION, "smtp", "--port", str(ports["smtp"]),
          "--control-port", str(ports["control"]), "--mailbox", str(box)],
-        log=tmp_path / "smtp.log", cwd=ROOT,
+        log=tmp_path / "smtp.log",
     )  # fmt: skip
     process.start()
     try:

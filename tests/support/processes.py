@@ -17,6 +17,7 @@ import pytest
 from sandbox.environment import PORTS
 from sandbox.ports import free_port, reserve
 from sandbox.processes import Process, wait_until
+from tests.support.forked import IMITATION, Forked
 from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
@@ -73,8 +74,8 @@ def imitation(tmp_path: Path) -> Iterator[Callable[..., Imitation]]:
 
     def start(name: str, *options: str) -> Imitation:
         def make(port: int) -> Imitation:
-            command = [sys.executable, "-m", "sandbox.upstreams", name, "--port", str(port), *options]
-            return Imitation(Process(command, log=tmp_path / f"{name}-{port}.log", cwd=ROOT), port)
+            log = tmp_path / f"{name}-{port}.log"
+            return Imitation(Forked([IMITATION, name, "--port", str(port), *options], log=log), port)
 
         started.append(start_server(make))
         return started[-1]
