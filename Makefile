@@ -8,13 +8,16 @@ VENV := .venv
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+# pip would compile on one core.
+INSTALL = $(PIP) install --no-compile --require-hashes -r requirements/$(1).lock && \
+	{ $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true; }
 
 # From an edited row to a finished run and a sent notice; people at the console.
 WHOLE_PATH := tests/e2e/test_row_to_run.py tests/e2e/test_fourth_watch.py tests/e2e/test_many_slots.py \
 	tests/e2e/test_workers_share_demand.py tests/e2e/test_notice_latency.py tests/integration/test_console_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check chaos-minute stock stock-tests stock-burst whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
+.PHONY: help run test lint check idle-time chaos-minute stock stock-tests stock-burst whole-path audit engine-test fuzz history bench chaos docs env psql schema screens lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,10 +34,13 @@ lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
-# Chaos waits most of its minute: there is time for the others beside it.
+# Lint and audit take the time in which all tests wait, and none of theirs; chaos waits most of its minute.
 check: $(VENV)/.dev ## what CI runs: tests, lint, audit, a minute of chaos, beat on the Postgres that STOCK names
-	@$(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory -j 4 chaos-minute lint audit $(if $(STOCK),stock-tests)
+	@$(MAKE) --no-print-directory -j 2 test idle-time
+	@$(MAKE) --no-print-directory -j 2 chaos-minute $(if $(STOCK),stock-tests)
+
+idle-time:
+	@nice -n 19 $(MAKE) --no-print-directory lint audit
 
 chaos-minute: $(VENV)/.dev ## a minute of kills and restarts, with 1 slot and with 16
 	@$(BIN)/python -m pytest -q -n 2 tests/faults/test_chaos.py -k "minute and not promise_with"
@@ -102,12 +108,12 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.made requirements/run.lock pyproject.toml
-	@test -e $(VENV)/.dev || { echo "installing …"; $(PIP) install --require-hashes -r requirements/run.lock; }
+	@test -e $(VENV)/.dev || { echo "installing …"; $(call INSTALL,run); }
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made requirements/dev.lock pyproject.toml
-	@echo "installing …"; $(PIP) install --require-hashes -r requirements/dev.lock
+	@echo "installing …"; $(call INSTALL,dev)
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# Modules and tests stay until the end: to look for garbage among them takes a quarter of the collection.
+gc.disable()
 
 # Arithmetic is tested here, not the speed of a machine that does other work as well.
 settings.register_profile("watchkeeper", deadline=None)
@@ -33,6 +38,15 @@ pytest_plugins = (
 
 #: What a test may take that says nothing else (pyproject.toml), in seconds.
 TIMEOUT = 180.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def time_limit(item: Any) -> float:
