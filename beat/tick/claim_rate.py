@@ -1,6 +1,7 @@
 """How many due times beat claims a second; many are gathered, so that one tick claims several.
 
-Ends of runs are then gathered too, for longer: their counting is urgent to nobody.  Beats share the due
+Ends of runs that nothing follows are then gathered too, for longer: their counting is urgent to nobody.
+Beats share the due
 times, so each of several gathers for as many times longer, and all together tick as often as one.
 """
 

@@ -67,8 +67,10 @@ class TickContext:
         return due and self.rate.wait(time.monotonic()) <= 0
 
     def rest_of_ends(self) -> float:
-        """Seconds until ended runs are to be counted: many a second are gathered first."""
-        return self.rate.wait_for_ends(self.concluded_at, time.monotonic()) if self.ready.ended else 0.0
+        """Seconds until ended runs are to be counted: many that nothing follows are gathered first."""
+        if not self.ready.ended or self.ready.followed:
+            return 0.0
+        return self.rate.wait_for_ends(self.concluded_at, time.monotonic())
 
     def has_ended(self) -> bool:
         return self.ready.ended and self.rest_of_ends() <= 0

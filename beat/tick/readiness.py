@@ -28,6 +28,7 @@ with clock as materialized (
            ({stopped.NEXT_DEADLINE}) as deadline_at, ({rescued.NEXT_LEASE}) as lease_until
 )
 select clock.now, claim_at, send_at, permit_at, ended_at, stop_at, deadline_at, lease_until,
+       case when ended_at is null then false else {finished.IS_FOLLOWED} end as followed,
        exists (select from schedule_edit) as edits,
        exists (select from run_request where answered_at is null) as requests,
        exists (select from run where state = 'held') as held,
@@ -54,6 +55,8 @@ class Ready:
     stop_at: datetime | None
     deadline_at: datetime | None
     lease_until: datetime | None
+    #: Whether a schedule follows one of those that ended.
+    followed: bool
     edits: bool
     requests: bool
     held: bool

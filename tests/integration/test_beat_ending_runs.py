@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from beat.tick import claim_rate
+from beat.tick.claim_rate import ClaimRate
 from workers.settings import settings
 
 MINUTE = timedelta(minutes=1)
@@ -140,6 +143,27 @@ def test_a_schedule_follows_the_success_of_another_once(drive: Any) -> None:
     assert (run["state"], run["trigger"]) == ("due", "after")
     assert run["due_at"] == drive.runs("first")[0]["finished_at"]
     assert run["id"] in drive.queued_ids()
+
+
+def test_while_many_come_due_ends_are_counted_later_but_what_follows_is_not(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_rate, "SPAN", 600.0)
+    drive.schedule("alone")
+    drive.schedule("first")
+    drive.schedule("second", after="first")
+    drive.work(rounds=2)
+    context = drive.scheduler._context
+    context.rate = ClaimRate(gather_seconds=60.0)
+    context.rate.add(100_000, time.monotonic())
+    context.concluded_at = time.monotonic()
+
+    drive.end("alone")
+    drive.scheduler.work()
+    assert [run["counted"] for run in drive.runs("alone")] == [False]
+    drive.end("first")
+    drive.scheduler.work()
+    assert drive.states("second") == ["due"]
 
 
 def test_nothing_follows_a_failure_and_a_paused_schedule_does_not_follow(drive: Any) -> None:

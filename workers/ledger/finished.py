@@ -237,6 +237,14 @@ select min(finished_at) from run
    and finished_at >= coalesce(%(low_ended)s::timestamptz, '-infinity')
 """
 
+#: Whether a schedule follows one of them.
+IS_FOLLOWED = """
+case when not exists (select from schedule where after is not null and enabled) then false
+     else exists (select from run join schedule follower on follower.after = run.schedule
+                   where run.finished_at is not null and not run.counted and follower.enabled
+                     and run.finished_at >= coalesce(%(low_ended)s::timestamptz, '-infinity')) end
+"""
+
 COUNT = (
     "update run set counted = true where id = any(%(ids)s::uuid[]) and not counted returning id::text"
 )
