@@ -7895,6 +7895,9 @@ CREATE INDEX run_deadline ON public.run USING btree (deadline_at) WHERE ((finish
 -- Name: run_ended_otherwise; Type: INDEX
 CREATE INDEX run_ended_otherwise ON public.run USING btree (state, created_at DESC, id DESC) WHERE (state = ANY (ARRAY['expired'::text, 'failed'::text, 'missed'::text, 'partial'::text, 'skipped'::text, 'stopped'::text]));
 
+-- Name: run_expiring; Type: INDEX
+CREATE INDEX run_expiring ON public.run USING btree (expires_at) WHERE ((started_at IS NULL) AND (finished_at IS NULL) AND (expires_at IS NOT NULL));
+
 -- Name: run_failures; Type: INDEX
 CREATE INDEX run_failures ON public.run USING btree (finished_at) WHERE (state = ANY (ARRAY['failed'::text, 'partial'::text]));
 

@@ -112,7 +112,10 @@ class ClaimPlan:
 
     def _run_of(self, row: Row, outcome: Outcome) -> NewRun:
         state, reason = "missed", outcome.missed
-        if outcome.missed is None:
+        late = self._now - outcome.due_at
+        if outcome.missed is None and row.expires is not None and late > row.expires:
+            state, reason = "expired", f"not started within its time: {late} late"
+        elif outcome.missed is None:
             state, reason = self._admit(row, row.overlap)
         return NewRun(
             row.name,
@@ -217,7 +220,7 @@ class ClaimPlan:
 
 
 def _started(runs: list[NewRun]) -> int:
-    return sum(run.state in {"due", "held"} for run in runs)
+    return sum(run.state in {"due", "held", "expired"} for run in runs)
 
 
 def _is_spent(row: Row, started: int) -> bool:

@@ -150,3 +150,9 @@ def stop(context: TickContext) -> bool:
     count = stopped.stop_requested(context.connection, context.limit)
     late = stopped.end_overdue(context.connection, context.now, context.limit, context.marks.deadline)
     return count + late > 0
+
+
+def expire(context: TickContext) -> bool:
+    """End runs that nobody began in time, whether or not a worker serves their queue."""
+    marks, limit = context.marks, context.limit
+    return finished.expire_late(context.connection, context.now, limit, marks.expiry) == limit

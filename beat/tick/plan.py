@@ -11,7 +11,8 @@ from beat.time.timetable import MICROSECOND, Sessions, Span, Timing, jittered, n
 #: Columns of schedule and schedule_state that a plan or a claim is made from.
 COLUMNS = """
 s.name, s.revision, s.task, s.every, s.cron, s.at, s.after, s.timezone, s.calendar, s.calendar_hours,
-s.starts_at, s.ends_at, s.jitter, s.overlap, s.catch_up, s.catch_up_window, s.max_runs, s.enabled,
+s.starts_at, s.ends_at, s.jitter, s.overlap, s.catch_up, s.catch_up_window, s.expires, s.max_runs,
+s.enabled,
 s.pause_after_failures, s.paused_until = 'infinity' as paused_for_good,
 case when isfinite(s.paused_until) then s.paused_until end as paused_until,
 k.name as kind, k.max_running,

@@ -25,9 +25,10 @@ with clock as materialized (
                 else ({schedule_states.NEXT_CLAIM}) end as claim_at,
            ({sent.NEXT_SEND}) as send_at, ({waiting.NEXT_PERMIT}) as permit_at,
            ({finished.NEXT_ENDED}) as ended_at, ({stopped.NEXT_STOP}) as stop_at,
-           ({stopped.NEXT_DEADLINE}) as deadline_at, ({rescued.NEXT_LEASE}) as lease_until
+           ({stopped.NEXT_DEADLINE}) as deadline_at, ({finished.NEXT_EXPIRY}) as expires_at, ({rescued.NEXT_LEASE}) as lease_until
 )
-select clock.now, claim_at, send_at, permit_at, ended_at, stop_at, deadline_at, lease_until,
+select clock.now, claim_at, send_at, permit_at, ended_at, stop_at, deadline_at, expires_at,
+       lease_until,
        case when ended_at is null then false else {finished.IS_FOLLOWED} end as followed,
        exists (select from schedule_edit) as edits,
        exists (select from run_request where answered_at is null) as requests,
@@ -50,10 +51,12 @@ class Ready:
     claim_at: datetime | None
     send_at: datetime | None
     permit_at: datetime | None
-    #: When the first uncounted run ended, a stop was requested, a deadline passed, a lease ended.
+    #: When the first uncounted run ended, a stop was requested, a deadline passed, a run expired that
+    #: had not begun, a lease ended.
     ended_at: datetime | None
     stop_at: datetime | None
     deadline_at: datetime | None
+    expires_at: datetime | None
     lease_until: datetime | None
     #: Whether a schedule follows one of those that ended.
     followed: bool
@@ -77,6 +80,10 @@ class Ready:
     @property
     def overdue(self) -> bool:
         return self.by_now(self.deadline_at)
+
+    @property
+    def expired(self) -> bool:
+        return self.by_now(self.expires_at)
 
     @property
     def lost(self) -> bool:
@@ -110,6 +117,7 @@ class Marks:
     send: datetime | None = None
     ended: datetime | None = None
     deadline: datetime | None = None
+    expiry: datetime | None = None
     lease: datetime | None = None
     left: datetime | None = None
     _look_through_at: float = field(default_factory=lambda: time.monotonic() + LOOK_THROUGH)
@@ -119,11 +127,12 @@ class Marks:
         if time.monotonic() > self._look_through_at:
             self.forget()
             self._whole_since = time.monotonic()
-        names = ("claim", "send", "ended", "deadline", "lease", "left")
+        names = ("claim", "send", "ended", "deadline", "expiry", "lease", "left")
         return {f"low_{name}": getattr(self, name) for name in names}
 
     def forget(self) -> None:
-        self.claim = self.send = self.ended = self.deadline = self.lease = self.left = None
+        self.claim = self.send = self.ended = self.deadline = None
+        self.expiry = self.lease = self.left = None
         self._look_through_at = time.monotonic() + LOOK_THROUGH
 
     def note(self, ready: Ready) -> None:
@@ -138,6 +147,7 @@ class Marks:
         self.send = min(before, ready.send_at or before)
         self.ended = min(before, ready.ended_at or before)
         self.deadline = min(before, ready.deadline_at or before)
+        self.expiry = min(before, ready.expires_at or before)
         self.lease = min(before, ready.lease_until or before)
         if not ready.is_left:
             self.left = before - timedelta(seconds=settings().resend_after_seconds)

@@ -24,6 +24,8 @@ RELEASED_PAUSE = 0.2
 STUCK_AFTER = 60.0
 #: A process is silent after so long without a heartbeat, as in view trouble (seconds).
 SILENT_AFTER = 30.0
+#: Runs that expire are gathered for so long (seconds).
+EXPIRE_EVERY = 0.2
 #: Pause between two looks at what is broken (seconds).
 INCIDENTS_EVERY = 10.0
 #: Pause before rows that another beat has locked are tried again (seconds).
@@ -152,6 +154,7 @@ def steps() -> list[Step]:
         Step(release.notify_blocked_runs, lambda c: c.ready.parked, every=ROUND),
         # A claim or a request of this tick may ask a run to stop.
         Step(conclude.stop, TickContext.may_stop, frozenset({"answer_requests"}), every=ROUND),
+        Step(conclude.expire, lambda c: c.ready.expired, every=EXPIRE_EVERY),
         Step(rescue, lambda c: c.ready.lost, every=ROUND),
         Step(follow_incidents, every=INCIDENTS_EVERY),
         Step(samples.sample, samples.is_due),

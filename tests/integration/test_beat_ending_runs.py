@@ -288,3 +288,56 @@ def test_a_held_run_of_a_full_kind_is_waited_for_too(drive: Any, database: Any) 
     (running,) = drive.all("select schedule from run where state = 'due'")
 
     assert news(database, lambda: drive.end(running["schedule"])) == ["end"]
+
+
+def test_a_run_that_nobody_begins_in_time_expires_without_any_worker(drive: Any) -> None:
+    drive.schedule("alone", every=timedelta(hours=1), expires=timedelta(minutes=5))
+    drive.work(timedelta(minutes=61))
+    assert drive.states("alone") == ["due"]
+
+    drive.work(timedelta(minutes=64))
+    assert drive.states("alone") == ["due"]
+
+    drive.work(timedelta(minutes=68), rounds=2)
+    (run,) = drive.runs("alone")
+    batch = drive.one("select * from batch where run_id = %s", run["id"])
+    assert (run["state"], run["open_batches"], run["counted"]) == ("expired", 0, True)
+    assert run["reason"].startswith("not started within its time: 00:07:0")
+    assert (batch["state"], batch["error"], batch["send_at"]) == ("stopped", run["reason"], None)
+    assert drive.state("alone")["last_state"] == "expired"
+
+
+def test_a_run_that_has_begun_does_not_expire(drive: Any) -> None:
+    drive.schedule("begun", every=timedelta(hours=1), expires=timedelta(minutes=5))
+    drive.work(timedelta(minutes=61))
+    drive.start("begun")
+
+    drive.work(timedelta(minutes=68))
+    assert drive.states("begun") == ["running"]
+
+
+def test_a_held_run_expires_while_the_one_before_it_still_works(drive: Any) -> None:
+    drive.schedule("held", every=timedelta(hours=1), overlap="buffer_one", expires=timedelta(minutes=5))
+    drive.work(timedelta(minutes=61))
+    drive.start("held")
+    drive.work(timedelta(minutes=121))
+    assert drive.states("held") == ["running", "held"]
+
+    drive.work(timedelta(minutes=128))
+    assert drive.states("held") == ["running", "expired"]
+
+
+def test_a_due_time_that_is_claimed_too_late_has_no_batch(drive: Any) -> None:
+    drive.schedule("late", every=timedelta(hours=1), expires=timedelta(minutes=5))
+    drive.work()
+    drive.start("late")
+    drive.end("late")
+    drive.redis.flushdb()
+
+    drive.work(timedelta(minutes=70), rounds=2)
+    _, run = drive.runs("late")
+    assert (run["state"], run["batch_count"], run["open_batches"]) == ("expired", 0, 0)
+    assert run["reason"].startswith("not started within its time: 0:10:0")
+    assert drive.all("select * from batch where run_id = %s", run["id"]) == []
+    assert drive.state("late")["last_state"] == "expired"
+    assert drive.queued() == []

@@ -35,7 +35,8 @@ def work_off(connection: Any, number: int) -> None:
     """So many due times, each claimed, announced, taken, ended and counted, as beat and workers do it."""
     made = (
         "with made as (insert into run (id, task, trigger, due_at, state, queue, batch_count, open_batches,"
-        " timeout) select gen_random_uuid(), %s, 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1, '10 ms'"
+        " timeout, expires_at) select gen_random_uuid(), %s, 'manual', clock_timestamp(), 'due', 'upkeep', 1, 1,"
+        " '10 ms', clock_timestamp() + interval '10 ms'"
         " from generate_series(1, %s) returning id)"
         " insert into batch (run_id, seq, task, queue, state, send_at)"
         " select id, 0, %s, 'upkeep', 'sent', clock_timestamp() from made"
@@ -47,7 +48,8 @@ def work_off(connection: Any, number: int) -> None:
             " lease_until = clock_timestamp() + interval '10 ms' where state = 'sent'"
         )
         connection.execute(
-            "update run set state = 'running', deadline_at = clock_timestamp() + timeout where state = 'due'"
+            "update run set state = 'running', started_at = clock_timestamp(),"
+            " deadline_at = clock_timestamp() + timeout where state = 'due'"
         )
         connection.execute("update batch set state = 'waiting', send_at = clock_timestamp(),"
                            " lease_until = null where state = 'running'")  # fmt: skip
@@ -80,6 +82,7 @@ def costs(connection: Any, marks: Marks, low: Any) -> dict[str, int]:
         "announce": pages(connection, sent.ANNOUNCE, {**many, "low": marks.send}),
         "ended": pages(connection, finished.UNCOUNTED, {**many, "low": marks.ended}),
         "overdue": pages(connection, stopped.OVERDUE, {**many, "low": marks.deadline}),
+        "late": pages(connection, finished.LATE, {**many, "low": marks.expiry}),
         "lost": pages(connection, rescued.LOST, {**many, "low": marks.lease}),
         "take": pages(connection, taken.CANDIDATES, {**served, "low": low}),
     }

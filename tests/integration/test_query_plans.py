@@ -48,10 +48,10 @@ FILL = (
        select name, 1, now(), now() + random() * interval '1 hour', now() + random() * interval '1 hour'
          from schedule""",
     f"""insert into run (id, schedule, task, trigger, due_at, state, queue, finished_at, counted,
-                         deadline_at)
+                         deadline_at, expires_at)
         select gen_random_uuid(), 's-' || n, 'tests.noop', 'schedule', now(),
                case when n % 100 = 0 then 'held' when n % 50 = 1 then 'running' else 'succeeded' end,
-               'upkeep', case when n % 100 > 0 and n % 50 <> 1 then now() end, n % 1000 > 2, now()
+               'upkeep', case when n % 100 > 0 and n % 50 <> 1 then now() end, n % 1000 > 2, now(), now()
           from generate_series(1, {MANY}) n""",
     """insert into batch (run_id, seq, task, queue, state, send_at, lease_until)
        select id, 0, task, queue, case when state = 'running' then 'running' else 'done' end, null,
@@ -76,7 +76,9 @@ GONE = "00000000-0000-4000-8000-000000000000"
 IDS = array([GONE] * 1000)
 NUMBERS = array([0] * 1000)
 
-LOWS = {f"low_{name}": None for name in ("claim", "send", "ended", "deadline", "lease", "left")}
+LOWS = {
+    f"low_{name}": None for name in ("claim", "send", "ended", "deadline", "expiry", "lease", "left")
+}
 SERVED = {
     "queues": ["upkeep"],
     "tasks": ["tests.noop"],
@@ -115,6 +117,8 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "followers": (conclude.FOLLOWERS, {"names": NAMES}),
     "stopping": (stopped.STOPPING, {"limit": 1000}),
     "overdue": (stopped.OVERDUE, {"limit": 1000, "low": None}),
+    "late": (finished.LATE, {"limit": 1000, "low": None}),
+    "expire": (finished.EXPIRE, {"ids": IDS}),
     "held": (release.READY, {"limit": 1000}),
     "release": (planned.RELEASE_HELD, {"names": NAMES, "after": 10.0}),
     "next permit": (waiting.NEXT_PERMIT, {}),
@@ -348,7 +352,7 @@ def live(drive: Drive) -> None:
     for name, columns in {
         "due": {"starts_at": drive.now() - timedelta(hours=3), "catch_up": "all"}, "follower": {"after": "due"},
         "kept": {"task": "tests.limited"}, "held": {"task": "tests.limited"}, "slow": {"timeout": MINUTE},
-        "stopped": {}, "lost": {}, "parked": {}, "later": {"starts_at": monday, "overlap": "buffer_all"},
+        "stopped": {}, "lost": {}, "parked": {}, "late": {"expires": MINUTE}, "later": {"starts_at": monday, "overlap": "buffer_all"},
     }.items():  # fmt: skip
         drive.schedule(name, **columns)
     drive.work(rounds=3)

@@ -175,12 +175,28 @@ def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
     execute(connection, GIVE_UP, {"run_id": run_id, "state": state, "reason": reason})
 
 
+#: Up to the clock, as for deadlines; held runs expire too.
+NEXT_EXPIRY = """
+select min(expires_at) from run
+ where started_at is null and finished_at is null and expires_at <= (select now from clock)
+   and expires_at >= coalesce(%(low_expiry)s::timestamptz, '-infinity')
+"""
+
+LATE = """
+select id from run
+ where started_at is null and finished_at is null and expires_at < %(now)s
+   and expires_at >= coalesce(%(low)s::timestamptz, '-infinity')
+ order by expires_at limit %(limit)s
+"""
+
 #: Runs that nobody began in time, many at once; one that somebody has locked is left to the next look.
 EXPIRE = """
 with late as materialized (
-    select id, 'not started within its time: ' || (clock_timestamp() - due_at) || ' late' as reason
+    select id, 'not started within its time: '
+           || (coalesce(%(now)s::timestamptz, clock_timestamp()) - due_at) || ' late' as reason
       from run
-     where id = any(%(ids)s::uuid[]) and state || '' = 'due' and expires_at < statement_timestamp()
+     where id = any(%(ids)s::uuid[]) and state || '' in ('due', 'held')
+       and expires_at < coalesce(%(now)s::timestamptz, statement_timestamp())
      order by id for update skip locked
 ), closed as (
     update batch b
@@ -196,8 +212,15 @@ update run r
 """
 
 
-def expire(connection: Driver, run_ids: Iterable[UUID]) -> int:
-    return execute(connection, EXPIRE, {"ids": array(run_ids)}).rowcount
+def expire(connection: Driver, run_ids: Iterable[UUID], now: datetime | None = None) -> int:
+    """End these runs where their time to begin is over; returns how many ended."""
+    return execute(connection, EXPIRE, {"ids": array(run_ids), "now": now}).rowcount
+
+
+def expire_late(connection: Driver, now: datetime, limit: int, low: datetime | None = None) -> int:
+    """End whatever nobody began in time; ``low``: nothing else expired before that."""
+    late = execute(connection, LATE, {"now": now, "limit": limit, "low": low}).fetchall()
+    return expire(connection, [run.id for run in late], now) if late else 0
 
 
 SKIP_HELD = """

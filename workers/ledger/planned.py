@@ -73,7 +73,7 @@ with given as (
            s.max_in_flight, g.requested_by, g.retry_of,
            case when g.state in ('due', 'held') then 1 else 0 end,
            case when g.state in ('due', 'held') then 1 else 0 end,
-           %(now)s, case when g.state in ('skipped', 'missed') then %(now)s end,
+           %(now)s, case when g.state in ('skipped', 'missed', 'expired') then %(now)s end,
            g.state in ('skipped', 'missed')
       from given g
       join schedule s on s.name = g.schedule

@@ -3,7 +3,7 @@
 A test compares the table with the statements, and finds statements on `run` or `batch` elsewhere.
 
     run:    due → running → succeeded | partial | failed | stopped
-            held → due | skipped | stopped          due → expired
+            held → due | skipped | stopped          due, held → expired
     batch:  waiting ⇄ sent → running → done | failed | deferred | stopped
             running → waiting (handed back, tried again, rescued)
 """
@@ -38,7 +38,7 @@ class Transition(NamedTuple):
 
 #: By module and statement, in the order of a batch's life.
 TRANSITIONS = (
-    Transition("planned.INSERT_RUNS", "run", (), ("due", "held", "skipped", "missed")),
+    Transition("planned.INSERT_RUNS", "run", (), ("due", "held", "skipped", "missed", "expired")),
     Transition("planned.INSERT_RUNS", "batch", (), ("sent",)),
     Transition("planned.CREATE_BY_HAND", "run", (), ("due",)),
     Transition("planned.CREATE_BY_HAND", "batch", (), ("waiting",)),
@@ -81,7 +81,7 @@ TRANSITIONS = (
     Transition("finished.GIVE_UP", "batch", BATCH_OPEN, ("stopped",)),
     Transition("finished.GIVE_UP", "run", (), ("stopped", "expired")),
     Transition("finished.EXPIRE", "batch", BATCH_OPEN, ("stopped",)),
-    Transition("finished.EXPIRE", "run", ("due",), ("expired",)),
+    Transition("finished.EXPIRE", "run", ("due", "held"), ("expired",)),
     Transition("finished.SKIP_HELD", "run", ("held",), ("skipped",)),
     Transition("finished.SKIP_DELETED", "run", ("held",), ("skipped",)),
     Transition("finished.COUNT", "run"),
