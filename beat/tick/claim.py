@@ -229,7 +229,14 @@ def _is_spent(row: Row, started: int) -> bool:
 
 def claim_due(context: TickContext) -> bool:
     with context.connection.transaction():
-        rows, unreadable = lock_due(context.connection, context.now, context.limit, context.marks.claim)
+        rows, unreadable = lock_due(
+            context.connection,
+            context.now,
+            context.limit,
+            context.marks.claim,
+            both_ends=context.is_behind(),
+        )
+        context.claims_all = len(rows) < context.limit // 2
         messages = claim_or_plan(context, rows, unreadable)
     if messages:
         faults.point("after-claim-commit")

@@ -154,5 +154,6 @@ def stop(context: TickContext) -> bool:
 
 def expire(context: TickContext) -> bool:
     """End runs that nobody began in time, whether or not a worker serves their queue."""
-    marks, limit = context.marks, context.limit
-    return finished.expire_late(context.connection, context.now, limit, marks.expiry) == limit
+    most = finished.EXPIRED_AT_ONCE
+    ended = finished.expire_late(context.connection, context.now, most, context.marks.expiry)
+    return ended == most

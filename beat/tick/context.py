@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from beat.tick.claim_rate import ClaimRate
 from beat.tick.readiness import Marks, Ready
@@ -16,6 +16,8 @@ from workers.settings import settings
 
 #: Pause between two looks at what need not happen at once (seconds).
 ROUND = 1.0
+#: Due times wait no longer than this where they are claimed in time.
+BEHIND = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class TickContext:
     #: Something was locked by others, so the wait after this tick is short.
     retry_soon: bool = False
     rate: ClaimRate = field(default_factory=ClaimRate)
+    #: The last claim found fewer due times than it may.
+    claims_all: bool = True
     #: Steps of this tick that had something to do.
     busy: set[str] = field(default_factory=set)
 
@@ -60,6 +64,13 @@ class TickContext:
 
     def is_sending(self) -> bool:
         return self.ready.by_now(self.ready.send_at) or bool(self.busy - {"claim_due"})
+
+    def is_behind(self) -> bool:
+        """Whether more comes due than is claimed in time.
+
+        By age alone, each due time that may expire would have expired once it is claimed.
+        """
+        return not self.claims_all and self.ready.by_now(self.ready.claim_at, BEHIND)
 
     def is_due(self) -> bool:
         """Whether due times are to be claimed now: many a second are gathered first."""

@@ -25,7 +25,8 @@ with clock as materialized (
                 else ({schedule_states.NEXT_CLAIM}) end as claim_at,
            ({sent.NEXT_SEND}) as send_at, ({waiting.NEXT_PERMIT}) as permit_at,
            ({finished.NEXT_ENDED}) as ended_at, ({stopped.NEXT_STOP}) as stop_at,
-           ({stopped.NEXT_DEADLINE}) as deadline_at, ({finished.NEXT_EXPIRY}) as expires_at, ({rescued.NEXT_LEASE}) as lease_until
+           ({stopped.NEXT_DEADLINE}) as deadline_at, ({finished.NEXT_EXPIRY}) as expires_at,
+           ({rescued.NEXT_LEASE}) as lease_until
 )
 select clock.now, claim_at, send_at, permit_at, ended_at, stop_at, deadline_at, expires_at,
        lease_until,
@@ -89,8 +90,8 @@ class Ready:
     def lost(self) -> bool:
         return self.by_now(self.lease_until)
 
-    def by_now(self, at: datetime | None) -> bool:
-        return at is not None and at <= self.now
+    def by_now(self, at: datetime | None, ago: timedelta = timedelta(0)) -> bool:
+        return at is not None and at <= self.now - ago
 
     def seconds_until(self, at: datetime | None, default: float) -> float:
         return default if at is None else (at - self.now).total_seconds()

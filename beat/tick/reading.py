@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -47,15 +48,24 @@ def connect() -> Driver:
 
 
 def lock_due(
-    connection: Driver, now: Any, limit: int, low: Any = None
+    connection: Driver,
+    now: datetime,
+    limit: int,
+    low: datetime | None = None,
+    *,
+    both_ends: bool = False,
 ) -> tuple[list[Row], list[Unreadable]]:
     """Lock and read the schedules due at ``now``, longest due first, at most ``limit``.
 
-    ``low``: none is due since before that.
+    ``low``: none is due since before that.  ``both_ends``: half of them are those due last.
     """
     what = {"now": now, "limit": limit, "low": low}
-    locked = connection.execute(schedule_states.LOCK_DUE, what)
-    return read(connection, [name for (name,) in locked])
+    names: list[str] = []
+    if both_ends:
+        half = {**what, "limit": limit // 2}
+        names = [name for (name,) in connection.execute(schedule_states.LOCK_NEWEST, half)]
+    names += [name for (name,) in connection.execute(schedule_states.LOCK_DUE, what)]
+    return read(connection, list(dict.fromkeys(names))[:limit])
 
 
 def lock_names(connection: Driver, names: Iterable[str]) -> list[str]:

@@ -11,6 +11,8 @@ select schedule from schedule_state
  order by claim_at limit %(limit)s for update skip locked
 """
 
+LOCK_NEWEST = LOCK_DUE.replace("order by claim_at", "order by claim_at desc")
+
 LOCK_NAMED = """
 select schedule from schedule_state
  where schedule = any(%(names)s) order by schedule for update skip locked

@@ -340,3 +340,25 @@ def test_jitter_moves_the_start_but_not_the_due_time(drive: Any) -> None:
     drive.work()
     state = drive.state("spread")
     assert state["next_run_at"] <= state["claim_at"] < state["next_run_at"] + MINUTE
+
+
+def test_a_beat_that_is_behind_claims_the_newest_due_times_beside_the_oldest(drive: Any) -> None:
+    for number in range(10):
+        drive.schedule(f"due-{number}", overlap="allow_all")
+    drive.work(rounds=3)
+    drive.sql.execute(
+        "update schedule_state set next_run_at = at, claim_at = at from (select name, clock_timestamp()"
+        " - interval '1 minute' + right(name, 1)::int * interval '1 second' as at from schedule) s"
+        " where schedule = s.name"
+    )
+    drive.sql.execute("delete from run")
+    drive.scheduler._context.limit = 4
+
+    drive.work()
+    drive.work()
+    claimed = {run["schedule"] for run in drive.all("select schedule from run")}
+    # It found as many as it may, and then took the newest too.
+    assert claimed == {f"due-{number}" for number in (0, 1, 2, 3, 4, 5, 8, 9)}
+
+    drive.work(rounds=2)
+    assert len(drive.all("select schedule from run where state = 'due'")) == 10

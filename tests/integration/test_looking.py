@@ -120,3 +120,39 @@ def test_runs_that_nobody_began_in_time_are_given_up_together_and_others_are_tak
     }
     # There may be more behind them.
     assert looks.session.took({0, 1}, 2)
+
+
+def test_late_runs_in_front_hide_nothing_that_could_be_worked_on(
+    looks: Any, new_run: Any, row: Any, connection: Any
+) -> None:
+    late = [new_run("tests.noop_kind") for _ in range(60)]
+    connection.execute("update run set expires_at = clock_timestamp() - interval '1 second'")
+    ready = new_run("tests.noop_kind", columns={"priority": 1})
+
+    looks(1)
+    # All at once, not those alone that one look had found.
+    assert {row(one)["state"] for one in late} == {"expired"}
+    assert {one.run_id for one in looks(1)} == {ready}
+
+
+def test_where_runs_expire_the_newest_are_taken_and_those_that_never_expire(
+    looks: Any, new_run: Any, connection: Any
+) -> None:
+    def made(number: int, expires: str | None, age: str) -> list[Any]:
+        runs = [new_run("tests.noop_kind") for _ in range(number)]
+        connection.execute(
+            "update run set expires_at = clock_timestamp() + %s::interval where id = any(%s)",
+            (expires, runs),
+        )
+        connection.execute(
+            "update batch set state = 'sent', send_at = clock_timestamp() - %s::interval where run_id = any(%s)",
+            (age, runs),
+        )
+        return runs
+
+    made(2, "-0.1 seconds", "30 seconds")
+    steady = made(3, None, "29.9 seconds")
+    made(60, "0.1 seconds", "29.8 seconds")
+    newest = made(4, "29 seconds", "1 second")
+
+    assert [one.run_id for one in looks(4)][:7] == [*steady, *reversed(newest)]

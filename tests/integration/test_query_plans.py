@@ -88,10 +88,21 @@ SERVED = {
 }
 
 #: Those of a session, and for queues that a worker of an older release serves.
-NOT_OF_A_TICK = {"candidates", "other runs", "shut", "take", "end", "renew", "left in", "mark"}
+NOT_OF_A_TICK = {
+    "candidates",
+    "other runs",
+    "newest",
+    "shut",
+    "take",
+    "end",
+    "renew",
+    "left in",
+    "mark",
+}
 
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": (schedule_states.LOCK_DUE, {"limit": 1000, "low": None}),
+    "claim newest": (schedule_states.LOCK_NEWEST, {"limit": 1000, "low": None}),
     "read": (schedule_states.READ, {"names": NAMES}),
     "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
     "create": (schedule_states.CREATE, {"names": NAMES}),
@@ -133,6 +144,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "left in": (sent.LEFT_IN, {"before": datetime.now(UTC), "queues": ["upkeep"], "limit": 500}),
     "candidates": (taken.CANDIDATES, SERVED),
     "other runs": (taken.OTHER_RUNS, {**SERVED, "runs": IDS}),
+    "newest": (taken.NEWEST, SERVED),
     "shut": (taken.PARK_SHUT, SERVED),
     "take": (
         taken.TAKE,

@@ -14,6 +14,8 @@ from workers.settings import settings
 
 #: What a look left is taken later without another look, for so long (seconds).
 FRESH = 0.05
+#: Time that is too short to take a run (seconds).
+ABOUT_TO_EXPIRE = 1.0
 #: Of all sessions of this process.
 _mark = taken.LowMark()
 
@@ -64,15 +66,29 @@ class Looking:
         if any(one.shut for one in ready):
             taken.park_shut(connection, *served, limit=500, patience=patience)
             ready = [one for one in ready if not one.shut]
-        late = {one.run_id for one in ready if one.late}
+        late = sum(one.is_late for one in ready)
         if late:
-            finished.expire(connection, late)
-            ready = [one for one in ready if not one.late]
-        self._gave_up = bool(late)
+            newest = taken.candidates(connection, *served, limit, patience, newest=True)
+            ready = _without_old(ready, newest)
+        # Beat ends late ones too.  A worker does so where they hide what it could work on, and many at
+        # once: more would become late meanwhile than it ends one by one.
+        self._gave_up = late > len(ready)
+        if self._gave_up:
+            finished.expire_late(connection, None, finished.EXPIRED_AT_ONCE)
         if self._raced:
             # Another process looks at the same: each goes by an order of its own.
             random.shuffle(ready)
         return ready
+
+
+def _without_old(oldest: Sequence[Candidate], newest: Sequence[Candidate]) -> list[Candidate]:
+    """What to work on where more comes due than is begun in time: by age, all would be given up.
+
+    A run that will be given up within a moment would be so before it is taken.
+    """
+    steady = [one for one in oldest if one.expires_in is None or one.expires_in > ABOUT_TO_EXPIRE]
+    fresh = [one for one in newest if not (one.shut or one.is_late)]
+    return list({one.key: one for one in (*steady, *fresh)}.values())
 
 
 def _hogs(ready: Sequence[Candidate], limit: int, wanted: int) -> list[UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -175,6 +175,9 @@ def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
     execute(connection, GIVE_UP, {"run_id": run_id, "state": state, "reason": reason})
 
 
+#: Runs that nobody began in time are ended so many at once.
+EXPIRED_AT_ONCE = 500
+
 #: Up to the clock, as for deadlines; held runs expire too.
 NEXT_EXPIRY = """
 select min(expires_at) from run
@@ -184,7 +187,8 @@ select min(expires_at) from run
 
 LATE = """
 select id from run
- where started_at is null and finished_at is null and expires_at < %(now)s
+ where started_at is null and finished_at is null
+   and expires_at < coalesce(%(now)s::timestamptz, statement_timestamp())
    and expires_at >= coalesce(%(low)s::timestamptz, '-infinity')
  order by expires_at limit %(limit)s
 """
@@ -212,15 +216,14 @@ update run r
 """
 
 
-def expire(connection: Driver, run_ids: Iterable[UUID], now: datetime | None = None) -> int:
-    """End these runs where their time to begin is over; returns how many ended."""
-    return execute(connection, EXPIRE, {"ids": array(run_ids), "now": now}).rowcount
-
-
-def expire_late(connection: Driver, now: datetime, limit: int, low: datetime | None = None) -> int:
+def expire_late(
+    connection: Driver, now: datetime | None, limit: int, low: datetime | None = None
+) -> int:
     """End whatever nobody began in time; ``low``: nothing else expired before that."""
     late = execute(connection, LATE, {"now": now, "limit": limit, "low": low}).fetchall()
-    return expire(connection, [run.id for run in late], now) if late else 0
+    if not late:
+        return 0
+    return execute(connection, EXPIRE, {"ids": array([run.id for run in late]), "now": now}).rowcount
 
 
 SKIP_HELD = """

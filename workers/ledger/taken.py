@@ -35,8 +35,12 @@ class Candidate:
     limited: bool
     #: Since when it is ready.
     send_at: datetime
-    #: Its run was not begun in time: it is given up.
-    late: bool = False
+    #: Seconds until its run is given up if nobody begins it; None: it never is, or has begun.
+    expires_in: float | None = None
+
+    @property
+    def is_late(self) -> bool:
+        return self.expires_in is not None and self.expires_in < 0
 
     @property
     def key(self) -> tuple[UUID, int]:
@@ -121,7 +125,9 @@ _COLUMNS = """
 select b.run_id, b.seq, b.task, b.priority, coalesce(b.waiting_for, served.upstream) as upstream,
        b.suspect, served.shut is true and b.waiting_for is null as shut,
        r.max_in_flight is not null or coalesce(r.batch_delay > interval '0', false) as limited,
-       b.send_at, r.state = 'due' and coalesce(r.expires_at < statement_timestamp(), false) as late
+       b.send_at, case when r.state = 'due'
+                       then extract(epoch from r.expires_at - statement_timestamp())::float8
+                  end as expires_in
 """
 
 CANDIDATES = f"""{_KINDS}{_COLUMNS}
@@ -139,6 +145,21 @@ OTHER_RUNS = f"""{_KINDS}{_COLUMNS}
  order by shut, b.nth > %(limit)s / 2, b.priority desc, b.send_at limit %(limit)s
 """
 
+#: The newest of the highest priority.
+NEWEST = f"""{_KINDS}{_COLUMNS}
+  from served cross join lateral (
+       select priority from batch
+        where state = 'sent' {_SINCE} and queue = served.queue and task = served.task
+        order by priority desc, send_at limit 1) highest cross join lateral (
+       select run_id, seq, task, priority, send_at, waiting_for, suspect from batch
+        where state = 'sent' and queue = served.queue and task = served.task
+          and priority = highest.priority
+          and (not_before is null or not_before <= statement_timestamp())
+        order by send_at desc limit %(limit)s) b
+  join run r on r.id = b.run_id
+ order by shut, b.priority desc, b.send_at desc limit %(limit)s
+"""  # noqa: S608
+
 
 def candidates(
     connection: Driver,
@@ -149,8 +170,9 @@ def candidates(
     *,
     besides: Sequence[UUID] = (),
     low: datetime | None = None,
+    newest: bool = False,
 ) -> list[Candidate]:
-    """Ready batches of these queues and kinds, the most urgent and oldest first.
+    """Ready batches of these queues and kinds, the most urgent and oldest (or newest) first.
 
     ``low``: none is ready since before that.  Shut is what would wait longer than ``patience``
     (seconds) for its kind's upstream.
@@ -165,7 +187,7 @@ def candidates(
     if besides:
         statement, what["runs"] = OTHER_RUNS, array(besides)
     else:
-        statement = CANDIDATES
+        statement = NEWEST if newest else CANDIDATES
     return execute(connection, statement, what, class_row(Candidate)).fetchall()
 
 
