@@ -68,7 +68,7 @@ class Looking:
             ready = [one for one in ready if not one.shut]
         late = sum(one.is_late for one in ready)
         if late:
-            newest = taken.candidates(connection, *served, limit, patience, newest=True)
+            newest = taken.newest(connection, *served, limit, patience)
             ready = _without_old(ready, newest)
         # Beat ends late ones too.  A worker does so where they hide what it could work on, and many at
         # once: more would become late meanwhile than it ends one by one.

@@ -161,6 +161,22 @@ NEWEST = f"""{_KINDS}{_COLUMNS}
 """  # noqa: S608
 
 
+def _asked(
+    queues: Sequence[str],
+    tasks: Sequence[str],
+    limit: int,
+    patience: float,
+    low: datetime | None = None,
+) -> dict[str, Any]:
+    return {
+        "queues": list(queues),
+        "tasks": list(tasks),
+        "limit": limit,
+        "patience": timedelta(seconds=patience),
+        "low": low,
+    }
+
+
 def candidates(
     connection: Driver,
     queues: Sequence[str],
@@ -170,25 +186,25 @@ def candidates(
     *,
     besides: Sequence[UUID] = (),
     low: datetime | None = None,
-    newest: bool = False,
 ) -> list[Candidate]:
-    """Ready batches of these queues and kinds, the most urgent and oldest (or newest) first.
+    """Ready batches of these queues and kinds, the most urgent and oldest first.
 
     ``low``: none is ready since before that.  Shut is what would wait longer than ``patience``
     (seconds) for its kind's upstream.
     """
-    what: dict[str, Any] = {
-        "queues": list(queues),
-        "tasks": list(tasks),
-        "limit": limit,
-        "patience": timedelta(seconds=patience),
-        "low": low,
-    }
-    if besides:
-        statement, what["runs"] = OTHER_RUNS, array(besides)
-    else:
-        statement = NEWEST if newest else CANDIDATES
-    return execute(connection, statement, what, class_row(Candidate)).fetchall()
+    what = _asked(queues, tasks, limit, patience, low)
+    statement = OTHER_RUNS if besides else CANDIDATES
+    return execute(
+        connection, statement, {**what, "runs": array(besides)}, class_row(Candidate)
+    ).fetchall()
+
+
+def newest(
+    connection: Driver, queues: Sequence[str], tasks: Sequence[str], limit: int, patience: float
+) -> list[Candidate]:
+    """The same, but the most urgent alone, and the newest first."""
+    what = _asked(queues, tasks, limit, patience)
+    return execute(connection, NEWEST, what, class_row(Candidate)).fetchall()
 
 
 #: What is not taken because its upstream is shut waits for it, as if a worker had been refused.
@@ -212,14 +228,7 @@ update batch b set state = 'waiting', waiting_for = ready.upstream, send_at = nu
 def park_shut(
     connection: Driver, queues: Sequence[str], tasks: Sequence[str], limit: int, patience: float
 ) -> int:
-    what = {
-        "queues": list(queues),
-        "tasks": list(tasks),
-        "limit": limit,
-        "patience": timedelta(seconds=patience),
-        "low": None,
-    }
-    return execute(connection, PARK_SHUT, what).rowcount
+    return execute(connection, PARK_SHUT, _asked(queues, tasks, limit, patience)).rowcount
 
 
 #: A run that somebody has locked is left for the next time; one that has ended meanwhile is not found.
