@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from billiard.exceptions import WorkerLostError
 
 from tests.support.waiting import wait_for
 from workers.db import driver_transaction
 from workers.ledger import calls, rescued, stopped
 from workers.ledger.calls import Call, Outcome
-from workers.plain import ends, leases
+from workers.plain import background, ends, leases, parent
 from workers.plain.kept_connection import kept_driver
 from workers.processes import shutdown
 from workers.settings import settings
@@ -143,6 +144,28 @@ def test_a_lease_that_was_lost_is_said_and_an_end_whose_answer_was_lost_is_not(
     assert "after its lease was lost" in found[lost.run_id]["reason"]
     assert found[lost.run_id]["state"] == "running"
     assert (found[twice.run_id]["state"], found[twice.run_id]["reason"]) == ("succeeded", None)
+
+
+@pytest.mark.parametrize(("most", "state"), [(1, "failed"), (2, "waiting")])
+def test_a_process_that_was_killed_ends_the_call_that_its_own_worker_has_in_hand(
+    claimed: Callable[[int], list[Call]], drive: Any, plain: Any, monkeypatch: pytest.MonkeyPatch,
+    most: int, state: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(background, "later", lambda write: write())
+    monkeypatch.setattr(parent, "_names", ["here"])
+    own, other, unclaimed = claimed(3)
+    drive.sql.execute("update run set max_attempts = %s", (most,))
+    drive.sql.execute("update batch set worker = 'there' where run_id = %s", (other.run_id,))
+    drive.sql.execute("update batch set state = 'sent' where run_id = %s", (unclaimed.run_id,))
+    for call in (own, other, unclaimed):
+        task = plain.app.tasks["plain.add"]
+        parent._lost(task, task_id=call.run_id, exception=WorkerLostError("signal 9 (SIGKILL)"))
+
+    states = {row["run_id"]: row["state"] for row in drive.all("select run_id, state from batch")}
+    assert [states[one.run_id] for one in (own, other, unclaimed)] == [state, "running", "sent"]
+    failed = "failed" if state == "failed" else "running"
+    assert drive.one("select state from run where id = %s", own.run_id)["state"] == failed
+    assert drive.one("select attempt from batch where run_id = %s", own.run_id)["attempt"] == most - 1
 
 
 def test_a_call_that_is_begun_again_and_stopped_says_both(

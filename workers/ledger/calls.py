@@ -208,6 +208,26 @@ def end(connection: Driver, ends: Sequence[tuple[Call, Outcome]]) -> set[UUID]:
     return {row.id for row in execute(connection, END_ALL, what)}
 
 
+def failure(call: Call, error: str, traceback: str | None = None) -> Outcome:
+    """A failed attempt: the run has another one, or has failed."""
+    if call.attempt + 1 < call.max_attempts:
+        return Outcome("again", error=error, wait=wait_after(call.attempt + 1))
+    return Outcome("failed", error=error, traceback=traceback)
+
+
+HELD = """
+select r.schedule, b.fence, b.attempt, r.max_attempts from batch b join run r on r.id = b.run_id
+ where b.run_id = %(run_id)s and b.seq = 0 and b.plain and b.state || '' = 'running'
+   and b.worker = any(%(workers)s)
+"""
+
+
+def held_by(connection: Driver, run_id: UUID, workers: Sequence[str]) -> Call | None:
+    """The call, if one of these workers has it in hand."""
+    row = execute(connection, HELD, {"run_id": run_id, "workers": [*workers]}).fetchone()
+    return row and Call(run_id, row.schedule, row.fence, row.attempt, row.max_attempts)
+
+
 def _said(call: Call, outcome: Outcome) -> dict[str, Any]:
     return {
         "run_id": str(call.run_id),

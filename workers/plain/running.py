@@ -164,9 +164,7 @@ def outcome_of(task: Any, request: Mapping[str, Any], call: Call, traced: Any) -
         return Outcome("failed", error=sentence)
     trace_text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
     kept = redact(printable(trace_text, lines=True))[-MAX_TRACEBACK:]
-    if call.attempt + 1 < call.max_attempts:
-        return Outcome("again", error=sentence_of(error), wait=calls.wait_after(call.attempt + 1))
-    return Outcome("failed", error=sentence_of(error), traceback=kept or None)
+    return calls.failure(call, sentence_of(error), kept or None)
 
 
 def _is_acked_late(task: Any) -> bool:

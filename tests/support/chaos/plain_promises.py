@@ -114,6 +114,11 @@ def _why_failed(cluster: Cluster, run: Any, where: str) -> Iterator[str]:
             yield f"{where} has failed without a traceback"
         if run["retries"] != RETRIES.get(run["schedule"], 0):
             yield f"{where} has failed after {run['retries']} retries"
+    elif error.startswith("the task raised Reject: Error 111 connecting"):
+        # Celery could not send the retry: the broker was away.
+        return
+    elif run["began"] is None:
+        yield f"{where} has failed and never began: {error}"
     elif run["schedule"] == "plain-endless" and error.startswith("not finished within its timeout"):
         return
     elif not _excused(cluster, run["worker"], run["began"], run["ended"]):
