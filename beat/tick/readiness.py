@@ -5,7 +5,6 @@ The same answer says when something will be ready, so that an idle beat needs no
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +13,7 @@ from psycopg.rows import class_row
 from beat.tick import schedule_states
 from workers.db import Driver
 from workers.ledger import finished, rescued, sent, stopped, waiting
+from workers.ledger.look_through import LATE, LookThrough
 from workers.settings import settings
 
 #: Each line is answered by the index that its step reads.  ``now`` replaces the clock in tests.
@@ -97,15 +97,6 @@ class Ready:
         return default if at is None else (at - self.now).total_seconds()
 
 
-#: All is looked through from the beginning so often (seconds): what was committed late, or planned for
-#: the past by another beat, is found then.
-LOOK_THROUGH = 5.0
-#: And no more often than that it costs a part in so many of beat.
-PART = 50
-#: What is ready now may be committed so much later.
-LATE = timedelta(seconds=1)
-
-
 @dataclass(slots=True)
 class Marks:
     """Where the ready scans begin: below its mark each found nothing that is live.
@@ -121,26 +112,20 @@ class Marks:
     expiry: datetime | None = None
     lease: datetime | None = None
     left: datetime | None = None
-    _look_through_at: float = field(default_factory=lambda: time.monotonic() + LOOK_THROUGH)
-    _whole_since: float | None = None
+    _through: LookThrough = field(default_factory=LookThrough)
 
     def low(self) -> dict[str, datetime | None]:
-        if time.monotonic() > self._look_through_at:
+        if self._through.begins():
             self.forget()
-            self._whole_since = time.monotonic()
         names = ("claim", "send", "ended", "deadline", "expiry", "lease", "left")
         return {f"low_{name}": getattr(self, name) for name in names}
 
     def forget(self) -> None:
         self.claim = self.send = self.ended = self.deadline = None
         self.expiry = self.lease = self.left = None
-        self._look_through_at = time.monotonic() + LOOK_THROUGH
 
     def note(self, ready: Ready) -> None:
-        if self._whole_since is not None:
-            now = time.monotonic()
-            self._look_through_at = now + max(LOOK_THROUGH, PART * (now - self._whole_since))
-            self._whole_since = None
+        self._through.ends()
         before = ready.now - LATE
         # An edit, or the end of a pause, may plan for any time.
         steady = ready.claim_at is not None and not ready.edits

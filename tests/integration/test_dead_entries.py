@@ -13,6 +13,7 @@ import pytest
 from beat.tick import readiness, reading, schedule_states
 from beat.tick.readiness import Marks
 from workers.ledger import finished, rescued, sent, stopped, taken
+from workers.ledger.look_through import LATE, LOOK_THROUGH, MAX_PAUSE
 from workers.ledger.taken import LowMark
 
 KIND = "tests.noop"
@@ -135,7 +136,7 @@ def test_what_is_committed_late_or_planned_for_the_past_is_found_after_a_while(
     drive.scheduler.work()
     assert not context.ready.ended
 
-    monkeypatch.setattr(time, "monotonic", lambda base=time.monotonic: base() + readiness.LOOK_THROUGH)
+    monkeypatch.setattr(time, "monotonic", lambda base=time.monotonic: base() + LOOK_THROUGH)
     drive.scheduler.work()
     assert context.ready.ended
     assert context.ready.by_now(context.ready.claim_at)
@@ -150,8 +151,8 @@ def test_a_process_looks_through_all_that_is_ready_now_and_then(
     assert mark.begin() is None
     now = datetime(2026, 1, 1, tzinfo=UTC)
     mark.note([taken.Candidate(None, 0, KIND, 5, None, False, False, False, now)], 40)  # type: ignore[arg-type]
-    assert mark.begin() == now - taken.LATE
-    clock[0] += taken.LOOK_THROUGH + 0.1
+    assert mark.begin() == now - LATE
+    clock[0] += LOOK_THROUGH + 0.1
     assert mark.begin() is None
     # One that took long is not made again for fifty times as long.
     clock[0] += 1.0
@@ -160,4 +161,10 @@ def test_a_process_looks_through_all_that_is_ready_now_and_then(
     mark.low = now
     assert mark.begin() == now
     clock[0] += 1.1
+    assert mark.begin() is None
+    # But however long: a standstill of Postgres is no cost.
+    clock[0] += 20.0
+    mark.note([], 40)
+    mark.low = now
+    clock[0] += MAX_PAUSE + 0.1
     assert mark.begin() is None

@@ -5,9 +5,8 @@ Lock order is run, then batch: the runs in order of id, those that others have l
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from workers.db import Driver, array, execute
 from workers.ledger.claimed import BatchLease
+from workers.ledger.look_through import LATE, LookThrough
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,6 @@ class Candidate:
         return self.run_id, self.seq
 
 
-#: All is looked through from the beginning so often (seconds): what became ready late is found then.
-LOOK_THROUGH = 5.0
-#: And no more often than that it costs a part in so many of the process's time.
-PART = 50
-#: What is ready since then may be committed so much later.
-LATE = timedelta(seconds=1)
-
-
 @dataclass(slots=True)
 class LowMark:
     """Where a process begins to read what is ready: all before it was taken.
@@ -66,22 +58,16 @@ class LowMark:
     low: datetime | None = None
     #: The last look found as many as it may: older ones of a lower priority may lie behind.
     was_cut: bool = False
-    _look_through_at: float = 0.0
-    _whole_since: float | None = None
+    _through: LookThrough = field(default_factory=LookThrough)
 
     def begin(self) -> datetime | None:
-        now = time.monotonic()
-        if now > self._look_through_at:
-            self.low, self._look_through_at = None, now + LOOK_THROUGH
-            self._whole_since = now
+        if self._through.begins():
+            self.low = None
         return self.low
 
     def note(self, found: Sequence[Candidate], limit: int) -> None:
         self.was_cut = len(found) >= limit
-        if self._whole_since is not None:
-            now = time.monotonic()
-            self._look_through_at = now + max(LOOK_THROUGH, PART * (now - self._whole_since))
-            self._whole_since = None
+        self._through.ends()
         if found:
             self.low = min(one.send_at for one in found) - LATE
 
