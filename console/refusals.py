@@ -75,13 +75,13 @@ def refusal_of(error: DBAPIError) -> Refusal:
     if status is None:
         return Refusal(500, "the statement failed", sqlstate=state)
     constraint: str | None = diag.constraint_name
-    # The name of a CHECK is its message; that of a key repeats its values.
+    # The name of a CHECK is its message; the detail of the others repeats the row or its key.
     is_check = state == "23514" and constraint
     begins = _COLUMN.match(constraint or "")
     return Refusal(
         status,
         constraint if is_check and constraint else diag.message_primary or "refused",
-        detail=None if is_check or state == "23505" else diag.message_detail,
+        detail=None if is_check or state in {"23502", "23505"} else diag.message_detail,
         hint=diag.message_hint,
         column=diag.column_name or (begins and begins[1]),
         constraint=constraint,

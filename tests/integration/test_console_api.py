@@ -63,6 +63,31 @@ def test_a_refusal_is_a_problem_in_the_databases_words(api: httpx2.Client) -> No
     assert again.status_code == 409
 
 
+def test_a_refused_form_is_drawn_again_as_it_was_sent_with_the_reason(
+    console: Console, api: httpx2.Client, connection: Any
+) -> None:
+    make(api, "mine")
+    number = connection.execute("select max(id) as id from change").fetchone()["id"]
+    page = console.as_("viewer")
+    for path, form in (
+        ("/schedules/mine", {"timing": "every", "every": "2 hours", "note": "as I typed it"}),
+        ("/schedules/mine/pause", {"why": "as I typed it"}),
+        ("/schedules/mine/run", {}),
+        ("/schedules/mine/resume", {}),
+        ("/schedules/new", {"task": "tasks.upkeep.sessions", "name": "x", "note": "as I typed it"}),
+        ("/schedules/bulk", {"name": "mine", "action": "disable"}),
+        ("/tables/rule/new", {"name": "x", "expression": "price < 1", "note": "as I typed it"}),
+        ("/tables/upstream/row?name=stooq", {"note": "as I typed it"}),
+        ("/budgets/stooq/unblock", {}),
+        (f"/changes/{number}/undo", {}),
+    ):
+        answer = page.post(path, data=form)
+        assert answer.status_code == 403, (path, answer.text)
+        assert "a viewer cannot " in answer.text, (path, answer.text)
+        assert ("as I typed it" in answer.text) is ("as I typed it" in form.values()), path
+        assert 'aria-label="Pages"' in answer.text
+
+
 def test_a_viewer_reads_and_changes_nothing(
     console: Console, api: httpx2.Client, connection: Any
 ) -> None:
@@ -217,6 +242,8 @@ def test_rows_of_tables_that_people_own(api: httpx2.Client) -> None:
     found = api.get("/tables/quota", params={"q": "STOO"}).json()["items"]
     assert {one["upstream"] for one in found} == {"stooq"}
     assert api.get("/tables/quota", params={"q": "no_such"}).json()["items"] == []
+    missing = api.post("/tables/transaction", json={"symbol": "ZZZ1"}).json()
+    assert (missing["column"], "detail" in missing) == ("quantity", False)
     assert api.get("/tables/run").status_code == 422
     assert api.delete("/tables/watchlist_item/ZZZ1", headers={"if-match": "*"}).status_code == 204
 
