@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 import threading
+from base64 import b64decode, b64encode
 
 #: 2^15 blocks of 8 * 128 bytes, three times over: 32 MiB and about a quarter of a second.
 _COST, _BLOCK, _LANES = 2**15, 8, 3
@@ -30,7 +30,8 @@ def hashed(password: str) -> str:
         raise Weak(f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters")
     salt = secrets.token_bytes(16)
     computed = _scrypt(password, salt, _COST, _BLOCK, _LANES)
-    return "$".join(("scrypt", str(_COST), str(_BLOCK), str(_LANES), _text(salt), _text(computed)))
+    parts = (b64encode(one).decode() for one in (salt, computed))
+    return "$".join(map(str, ("scrypt", _COST, _BLOCK, _LANES, *parts)))
 
 
 def matches(password: str, stored: str | None) -> bool:
@@ -41,8 +42,8 @@ def matches(password: str, stored: str | None) -> bool:
         _scrypt(password, b"0" * 16, _COST, _BLOCK, _LANES)
         return False
     _, cost, block, lanes, salt, expected = stored.split("$")
-    computed = _scrypt(password, _bytes(salt), int(cost), int(block), int(lanes))
-    return secrets.compare_digest(computed, _bytes(expected))
+    computed = _scrypt(password, b64decode(salt), int(cost), int(block), int(lanes))
+    return secrets.compare_digest(computed, b64decode(expected))
 
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
@@ -54,11 +55,3 @@ def _scrypt(password: str, salt: bytes, cost: int, block: int, lanes: int) -> by
         )
     finally:
         _at_once.release()
-
-
-def _text(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-def _bytes(value: str) -> bytes:
-    return base64.b64decode(value)
