@@ -11,9 +11,8 @@ from zoneinfo import available_timezones
 
 import click
 
-from workers.cli import FAILED, Command, as_json, connect, is_json, show
+from workers import cli
 from workers.cli.database import unreachable
-from workers.cli.output import has_colour
 from workers.connections.postgres import DEFAULT_BROKER_URL, setting
 from workers.installation import domains
 from workers.redaction import redact
@@ -259,8 +258,8 @@ def _tasks(connection: Any) -> str | None:
     return f"not yet in the database: {', '.join(new)}; run python -m workers.migrate" if new else None
 
 
-@click.command(cls=Command)
-@as_json
+@click.command(cls=cli.Command)
+@cli.as_json
 def doctor() -> None:
     """Check the installation and view trouble; exit 1 on errors, not on warnings."""
     import psycopg
@@ -273,28 +272,28 @@ def doctor() -> None:
     def report(name: str, trouble: str | None, *, wrong: bool) -> None:
         note = notes.get(name)
         results.append({"check": name, "ok": not wrong, "trouble": trouble, "note": note})
-        if not is_json():
+        if not cli.is_json():
             _print(name, trouble, wrong=wrong)
             if note:
                 click.echo(f"  {name:<11} {note}")
 
     try:
-        with connect() as connection:
+        with cli.connect() as connection:
             for name, trouble in findings(connection):
                 report(name, trouble, wrong=trouble is not None)
             for name, trouble, wrong in troubles(connection):
                 report(name, trouble, wrong=wrong)
     except psycopg.Error as error:
         report("database", "; ".join(unreachable(str(error))), wrong=True)
-    if is_json():
-        show(results, ())
+    if cli.is_json():
+        cli.show(results, ())
     if not all(one["ok"] for one in results):
-        sys.exit(FAILED)
+        sys.exit(cli.FAILED)
 
 
 def _print(name: str, trouble: str | None, *, wrong: bool) -> None:
     colour = "red" if wrong else "yellow" if trouble else "green"
     mark = "✘" if wrong else "!" if trouble else "✔"
-    if has_colour():
+    if cli.has_colour():
         mark = click.style(mark, fg=colour)
     click.echo(f"{mark} {name:<11} {printable(trouble or 'ok')}")

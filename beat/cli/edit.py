@@ -23,20 +23,7 @@ from beat.cli.shared import (
     update_statement,
 )
 from beat.time.overlap import CATCH_UPS, OVERLAPS
-from workers.cli import (
-    as_json,
-    command,
-    completion,
-    confirm,
-    connect,
-    dry_run,
-    is_json,
-    print_json,
-    say,
-    show,
-    tell,
-    yes,
-)
+from workers import cli
 
 TIMINGS = ("every", "cron", "at", "after")
 
@@ -73,10 +60,10 @@ COLUMNS = {
 
 #: Completion of their values.
 VALUES = {
-    "overlap": completion.among(*OVERLAPS),
-    "catch_up": completion.among(*CATCH_UPS),
-    "calendar_hours": completion.among("day", "session"),
-    "priority": completion.among(*"0123456789"),
+    "overlap": cli.completion.among(*OVERLAPS),
+    "catch_up": cli.completion.among(*CATCH_UPS),
+    "calendar_hours": cli.completion.among("day", "session"),
+    "priority": cli.completion.among(*"0123456789"),
     "after": schedules,
     "timezone": timezones,
     "calendar": calendars,
@@ -119,7 +106,7 @@ def changes_of(given: dict[str, Any], daily: str | None) -> dict[str, Any]:
 def write(statement: str, values: dict[str, Any], *, dry: bool) -> None:
     """Run one statement and show the result; a dry run shows the next five runs and rolls back."""
     name = values["name"]
-    with connect() as connection, connection.transaction(force_rollback=dry):
+    with cli.connect() as connection, connection.transaction(force_rollback=dry):
         connection.execute(statement, values)
         row = connection.execute(
             "select schedule_words(s) as runs, s.enabled,"
@@ -128,20 +115,20 @@ def write(statement: str, values: dict[str, Any], *, dry: bool) -> None:
         ).fetchone()
         coming = connection.execute("select * from next_runs(%s, 5)", (name,)).fetchall() if dry else []
     if dry:
-        say(f"{name} would run {row['runs']}", err=True)
-        show(coming, ("local", "due_at", "ahead"))
+        cli.say(f"{name} would run {row['runs']}", err=True)
+        cli.show(coming, ("local", "due_at", "ahead"))
         return
     ahead = row["ahead"] or ("not scheduled" if row["enabled"] else "disabled")
-    if is_json():
-        print_json({"schedule": name, "runs": row["runs"], "next": ahead})
-    say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
+    if cli.is_json():
+        cli.print_json({"schedule": name, "runs": row["runs"], "next": ahead})
+    cli.say(f"{name} runs {row['runs']}, next: {ahead}", err=True)
 
 
-@command("set")
+@cli.command("set")
 @name_argument
 @columns
-@dry_run
-@as_json
+@cli.dry_run
+@cli.as_json
 def set_(
     name: str,
     daily: str | None,
@@ -154,20 +141,20 @@ def set_(
     added = parse_options(options)
     if not changes and not added:
         raise click.UsageError("nothing to change: give --every, --cron, --daily, --option or --note …")
-    with connect() as connection:
+    with cli.connect() as connection:
         require_schedules(connection, [name])
     more = ["options = options || %(options)s::jsonb"] if added else []
     values = {**changes, "options": json.dumps(added), "name": name}
     write(update_statement(changes, *more), values, dry=dry_run)
 
 
-@command("add")
+@cli.command("add")
 @click.argument("name")
 @click.option("--task", required=True, shell_complete=kinds,
               help="kind of work, e.g. tasks.prices.refresh")  # fmt: skip
 @columns
-@dry_run
-@as_json
+@cli.dry_run
+@cli.as_json
 def add(
     name: str,
     daily: str | None,
@@ -178,25 +165,25 @@ def add(
     """Add a schedule."""
     row = {**changes_of(given, daily), "options": json.dumps(parse_options(options))}
     write(insert_statement(row), {**row, "name": name}, dry=dry_run)
-    completion.forget("schedule")
+    cli.completion.forget("schedule")
 
 
-@command("remove")
+@cli.command("remove")
 @some_names
-@yes
-@as_json
+@cli.yes
+@cli.as_json
 def remove(wanted: tuple[str, ...], yes: bool) -> None:
     """Delete schedules; their history stays under their names."""
     if not wanted:
         raise click.UsageError("give one name or more")
-    with connect() as connection:
+    with cli.connect() as connection:
         require_schedules(connection, wanted)
-        confirm(f"Delete {', '.join(wanted)}?", yes=yes)
+        cli.confirm(f"Delete {', '.join(wanted)}?", yes=yes)
         with connection.transaction():
             for name in wanted:
                 connection.execute("delete from schedule where name = %s", (name,))
-    completion.forget("schedule")
-    tell("removed: " + ", ".join(wanted), removed=list(wanted))
+    cli.completion.forget("schedule")
+    cli.tell("removed: " + ", ".join(wanted), removed=list(wanted))
 
 
 def _until(for_: str | None, until: str | None) -> tuple[str, dict[str, Any]]:
@@ -211,19 +198,19 @@ def _all_or_named(wanted: tuple[str, ...], everything: bool) -> None:
 
 
 def _tell(answers: list[str]) -> None:
-    if is_json():
-        print_json(answers)
+    if cli.is_json():
+        cli.print_json(answers)
     for answer in answers:
-        say(answer, err=True)
+        cli.say(answer, err=True)
 
 
-@command("pause")
+@cli.command("pause")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="every schedule, by one switch")
 @click.option("--note", help="reason")
 @click.option("--for", "for_", help="e.g. 2h")
 @click.option("--until", help="a time")
-@as_json
+@cli.as_json
 def pause(
     wanted: tuple[str, ...],
     everything: bool,
@@ -237,7 +224,7 @@ def pause(
         raise click.UsageError("--all takes no end; resume --all ends it")
     expression, values = _until(for_, until)
     statement = f"select pause(%(name)s, %(note)s, {expression}) as it"
-    with connect() as connection, connection.transaction():
+    with cli.connect() as connection, connection.transaction():
         if everything:
             answers = [connection.execute("select pause_all(%s) as it", (note,)).fetchone()["it"]]
         else:
@@ -246,14 +233,14 @@ def pause(
     _tell(answers)
 
 
-@command("resume")
+@cli.command("resume")
 @some_names
 @click.option("--all", "everything", is_flag=True, help="end pause --all")
-@as_json
+@cli.as_json
 def resume(wanted: tuple[str, ...], everything: bool) -> None:
     """End a pause, also an automatic one; missed due times do not all run at once."""
     _all_or_named(wanted, everything)
-    with connect() as connection, connection.transaction():
+    with cli.connect() as connection, connection.transaction():
         if everything:
             answers = [connection.execute("select resume_all() as it").fetchone()["it"]]
         else:

@@ -16,21 +16,7 @@ from beat.cli.shared import (
     some_names,
     update_statement,
 )
-from workers.cli import (
-    REFUSED,
-    as_json,
-    command,
-    completion,
-    confirm,
-    connect,
-    dry_run,
-    fail,
-    is_json,
-    print_json,
-    say,
-    typed,
-    yes,
-)
+from workers import cli
 from workers.text.words import count_words
 
 #: Columns of `schedule` that people own, in the order of the file, each with its default.
@@ -98,16 +84,16 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
     try:
         found = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        fail(*not_yaml(error), REFUSED)
+        cli.fail(*not_yaml(error), cli.REFUSED)
     found = {} if found is None else found
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        fail("each top-level key must be the name of a schedule, with its columns below it",
-             typed("schedule export") + " shows the form", REFUSED)  # fmt: skip
+        cli.fail("each top-level key must be the name of a schedule, with its columns below it",
+                 cli.typed("schedule export") + " shows the form", cli.REFUSED)  # fmt: skip
     for name, row in found.items():
         for column in row:
             if column not in COLUMNS:
-                fail(f'schedule has no column "{column}" (in {name})',
-                     f"It has: {', '.join(COLUMNS)}", REFUSED)  # fmt: skip
+                cli.fail(f'schedule has no column "{column}" (in {name})',
+                         f"It has: {', '.join(COLUMNS)}", cli.REFUSED)  # fmt: skip
     return {str(name): row for name, row in found.items()}
 
 
@@ -116,7 +102,7 @@ def not_yaml(error: Any) -> tuple[str, str]:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     said = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    return f"this is not YAML: {where}{said}", f"{typed('schedule export')} shows the form"
+    return f"this is not YAML: {where}{said}", f"{cli.typed('schedule export')} shows the form"
 
 
 def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) -> None:
@@ -191,53 +177,53 @@ def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bo
     return Difference(sorted(after.keys() - before.keys()), changed, removed, after)
 
 
-@command("export")
+@cli.command("export")
 @some_names
 @click.option("--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="default: stdout")
-@as_json
+@cli.as_json
 def export(wanted: tuple[str, ...], path: Path | None) -> None:
     """Write schedules, all or those named, as YAML; apply reads JSON too."""
     import yaml
 
-    with connect() as connection:
+    with cli.connect() as connection:
         require_schedules(connection, wanted)
         found = read_all(connection)
     chosen = {name: row for name, row in found.items() if not wanted or name in wanted}
     text = HEAD + yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
-    if is_json():
+    if cli.is_json():
         text = json.dumps(chosen, ensure_ascii=False) + "\n"
     if path is None:
-        say(text, nl=False)
+        cli.say(text, nl=False)
         return
     path.write_text(text)
-    say(f"{count_words(len(chosen), 'schedule')} written to {path}", err=True)
+    cli.say(f"{count_words(len(chosen), 'schedule')} written to {path}", err=True)
 
 
-@command("apply")
+@cli.command("apply")
 @click.argument("file", type=click.File())
 @click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
-@dry_run
-@yes
-@as_json
+@cli.dry_run
+@cli.yes
+@cli.as_json
 def apply(file: Any, prune: bool, dry_run: bool, yes: bool) -> None:
     """Make the schedules equal to FILE (- for stdin): show differences, ask, apply all or none."""
     wanted = parse(file.read())
-    with connect() as connection:
+    with cli.connect() as connection:
         # A trial that is rolled back, so that no row stays locked while a person reads.
         with connection.transaction(force_rollback=True):
             found = synchronize(connection, wanted, prune=prune)
-        if is_json():
-            print_json({"added": found.added, "changed": found.changed, "removed": found.removed})
-        for line in () if is_json() else found.lines():
-            say(line)
+        if cli.is_json():
+            cli.print_json({"added": found.added, "changed": found.changed, "removed": found.removed})
+        for line in () if cli.is_json() else found.lines():
+            cli.say(line)
         if not found or dry_run:
-            say(f"{len(found)} would change" if found else "nothing differs", err=True)
+            cli.say(f"{len(found)} would change" if found else "nothing differs", err=True)
             return
-        confirm(f"Apply {count_words(len(found), 'change')}?", yes=yes)
+        cli.confirm(f"Apply {count_words(len(found), 'change')}?", yes=yes)
         with connection.transaction():
             synchronize(connection, wanted, prune=prune)
-    completion.forget("schedule")
-    say(f"applied {count_words(len(found), 'change')}", err=True)
+    cli.completion.forget("schedule")
+    cli.say(f"applied {count_words(len(found), 'change')}", err=True)
 
 
 COMMANDS = (export, apply)

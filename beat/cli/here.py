@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from beat.cli.progress import RUNS, phrase
-from workers.cli import FAILED, INTERRUPTED, REFUSED, connect, fail, say, typed
+from workers import cli
 
 READY = """
 select b.seq, r.task, b.plain from batch b join run r on r.id = b.run_id
@@ -38,10 +38,10 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
     from workers.processes import shutdown
 
     logs.configure()
-    with connect() as connection:
+    with cli.connect() as connection:
         connection.execute("select schedule_named(%s)", (name,))
         run_id = _begin(name, options, note)
-        say(f"run {run_id}", err=True)
+        cli.say(f"run {run_id}", err=True)
 
         def interrupted(_: int, __: FrameType | None) -> None:
             shutdown.request()
@@ -52,11 +52,13 @@ def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
         finally:
             signal.signal(signal.SIGINT, before)
     if row["finished_at"] is None:
-        say(f"handed back; workers go on with it, or: {typed(f'schedule stop {run_id}')}", err=True)
-        sys.exit(INTERRUPTED)
-    say(phrase(row))
+        cli.say(
+            f"handed back; workers go on with it, or: {cli.typed(f'schedule stop {run_id}')}", err=True
+        )
+        sys.exit(cli.INTERRUPTED)
+    cli.say(phrase(row))
     if row["state"] not in {"succeeded", "partial"}:
-        sys.exit(FAILED)
+        sys.exit(cli.FAILED)
 
 
 def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
@@ -68,22 +70,26 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
     from beat.tick.context import TickContext
 
     given = json.dumps(options) if options else None
-    with connect() as connection, connection.transaction():
+    with cli.connect() as connection, connection.transaction():
         connection.row_factory = tuple_row
         request, by = connection.execute(REQUEST, (name, given, note)).fetchone()
         row = reading.lock_one(connection, name)
         if row is None:
-            fail(
+            cli.fail(
                 "another session has locked the schedule",
                 "try again when its transaction has ended",
-                REFUSED,
+                cli.REFUSED,
             )
         context = TickContext(connection, readiness.ask(connection))
         claim = ClaimPlan(context)
         claim.count([row])
         run = claim.add(row, context.now, "manual", options=given, requested_by=by)
         if run.state != "due":
-            fail(f"not started: {run.reason}", typed("schedule watch") + " shows what runs", REFUSED)
+            cli.fail(
+                f"not started: {run.reason}",
+                cli.typed("schedule watch") + " shows what runs",
+                cli.REFUSED,
+            )
         claim.write()
         connection.execute("update run_request set answer_run_id = %s where id = %s", (run.id, request))
         return run.id

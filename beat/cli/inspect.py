@@ -9,19 +9,7 @@ import click
 
 from beat.cli.shared import name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
-from workers.cli import (
-    MAX_ROWS,
-    Cut,
-    as_json,
-    at_most,
-    command,
-    connect,
-    is_json,
-    newest,
-    say,
-    show,
-    typed,
-)
+from workers import cli
 from workers.text.words import count_words, duration_words
 
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
@@ -78,22 +66,22 @@ EMPTY = {
 }
 
 
-@command("list")
+@cli.command("list")
 @click.option("--state", help="on, paused, disabled, late, failing, or a prefix of the state")
-@as_json
+@cli.as_json
 def list_(state: str | None) -> None:
     """Every schedule: timing, state, last result, next run; problems first."""
-    with connect() as connection:
+    with cli.connect() as connection:
         found = connection.execute(LIST).fetchall()
     wanted, rows = (state or "").lower(), found
     if wanted == "failing":
         rows = [row for row in rows if row["consecutive_failures"] or row["result"] == "failed"]
     elif wanted:
         rows = [row for row in rows if row["state"].lower().startswith(wanted)]
-    nothing = f"no schedule yet: {typed('schedule add')}"
+    nothing = f"no schedule yet: {cli.typed('schedule add')}"
     if found:
         nothing = f"none of {count_words(len(found), 'schedule')} is {wanted}: {_states(found)}"
-    show(rows, STATUS, drop=STATUS_DROP, empty=nothing)
+    cli.show(rows, STATUS, drop=STATUS_DROP, empty=nothing)
 
 
 def _states(rows: list[dict[str, Any]]) -> str:
@@ -104,77 +92,77 @@ def _states(rows: list[dict[str, Any]]) -> str:
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
-@command("show")
+@cli.command("show")
 @name_argument
-@as_json
+@cli.as_json
 def show_(name: str) -> None:
     """One schedule: its settings, next and last runs, last changes."""
-    with connect() as connection:
+    with cli.connect() as connection:
         row = connection.execute("select (schedule_named(%s)).*", (name,)).fetchone()
         more = {
             key: connection.execute(statement, (name, most + 1)).fetchall()
             for key, (statement, _, most, _) in DETAILS.items()
         }
-    if is_json():
+    if cli.is_json():
         lists = {key: rows[: DETAILS[key][2]] for key, rows in more.items()}
-        show([{**row, **lists}], ())
+        cli.show([{**row, **lists}], ())
         return
     settings = [
         {"setting": k, "value": duration_words(v) if isinstance(v, timedelta) else v}
         for k, v in row.items()
         if v is not None
     ]
-    show(settings, ("setting", "value"), lines=9)
+    cli.show(settings, ("setting", "value"), lines=9)
     for key, (_, columns, most, all_by) in DETAILS.items():
-        say()
+        cli.say()
         which = "next" if key == "next_runs" else "newest"
-        cut = Cut(most, f"the {which} {most}; more: {typed(all_by)} {name}")
-        show(more[key], columns, empty=EMPTY[key], drop=("trigger", "program", "took"), cut=cut)
+        cut = cli.Cut(most, f"the {which} {most}; more: {cli.typed(all_by)} {name}")
+        cli.show(more[key], columns, empty=EMPTY[key], drop=("trigger", "program", "took"), cut=cut)
 
 
-@command("next")
+@cli.command("next")
 @name_argument
-@at_most(5)
-@as_json
+@cli.at_most(5)
+@cli.as_json
 def next_(name: str, count: int) -> None:
     """The next runs: local time, UTC, and time left."""
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = connection.execute("select * from next_runs(%s, %s)", (name, count + 1)).fetchall()
         row = connection.execute(
             "select state, next_run from schedule_detail where name = %s", (name,)
         ).fetchone()
-    show(
+    cli.show(
         rows, AHEAD, empty=f"{name} is {row['state']}; next run: {row['next_run']}",
-        cut=Cut(count, f"the next {count}; later ones: -n {min(count * 5, MAX_ROWS)}"),
+        cut=cli.Cut(count, f"the next {count}; later ones: -n {min(count * 5, cli.MAX_ROWS)}"),
     )  # fmt: skip
 
 
-@command("runs")
+@cli.command("runs")
 @click.argument("name", required=False, shell_complete=schedules)
 @click.option("--failed", is_flag=True, help="only failed and partial ones")
 @click.option("--since", help="e.g. 24h")
 @click.option("--all", "everything", is_flag=True, help="also upkeep that found nothing to do")
-@at_most(20)
-@as_json
+@cli.at_most(20)
+@cli.as_json
 def runs(name: str | None, failed: bool, since: str | None, everything: bool, count: int) -> None:
     """Runs, newest first; upkeep that found nothing to do is counted."""
     given: dict[str, Any] = {"name": name, "failed": failed, "all": everything or failed}
     given |= {"since": since, "count": count + 1}
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = connection.execute(RUNS_OF, given).fetchall()
         if not rows and name:
             _require_known(connection, name)
         idle = []
-        if rows and not given["all"] and not is_json():
+        if rows and not given["all"] and not cli.is_json():
             oldest = {"since": rows[:count][-1]["created_at"], "name": name}
             idle = connection.execute(IDLE, oldest).fetchall()
-    show(
+    cli.show(
         rows, RUNS, drop=RUNS_DROP, empty=_no_runs(name, failed, since),
-        cut=newest(count, other="" if since else ", or --since 24h"),
+        cut=cli.newest(count, other="" if since else ", or --since 24h"),
     )  # fmt: skip
     if idle:
         folded = "; ".join(f"{row['runs']} {TIMES} {row['name']}, {row['found']}" for row in idle)
-        say(f"{folded} (--all shows them)", err=True)
+        cli.say(f"{folded} (--all shows them)", err=True)
 
 
 def _require_known(connection: Any, name: str) -> None:
@@ -190,34 +178,34 @@ def _no_runs(name: str | None, failed: bool, since: str | None) -> str:
         return f"{which} since {since}"
     if failed:
         return which
-    coming = typed(f"schedule next {name}" if name else "schedule list")
+    coming = cli.typed(f"schedule next {name}" if name else "schedule list")
     return f"{which} yet; what comes: {coming}"
 
 
-@command("changes")
+@cli.command("changes")
 @click.argument("name", required=False, shell_complete=schedules)
-@at_most(50)
-@as_json
+@cli.at_most(50)
+@cli.as_json
 def changes(name: str | None, count: int) -> None:
     """Who changed what, with which program."""
-    with connect() as connection:
+    with cli.connect() as connection:
         rows = connection.execute(
             CHANGES_OF,
             {"name": name, "count": count + 1},
         ).fetchall()
         if not rows and name:
             connection.execute("select schedule_named(%s)", (name,))
-    show(rows, CHANGES, drop=CHANGES_DROP, empty="no change yet", cut=newest(count))
+    cli.show(rows, CHANGES, drop=CHANGES_DROP, empty="no change yet", cut=cli.newest(count))
 
 
-@command("watch")
+@cli.command("watch")
 @run_argument(required=False)
-@as_json
+@cli.as_json
 def watch(run: str | None) -> None:
     """Live progress of one run, or of all active ones; Ctrl-C ends the display, not the runs."""
     from beat.cli.progress import follow
 
-    with connect() as connection:
+    with cli.connect() as connection:
         follow(connection, None if run is None else [run_id(connection, run)])
 
 

@@ -6,25 +6,14 @@ from typing import Any
 
 import click
 
-from workers.cli import (
-    REFUSED,
-    as_json,
-    command,
-    confirm,
-    connect,
-    fail,
-    is_json,
-    print_json,
-    say,
-    typed,
-)
+from workers import cli
 from workers.text.words import count_words
 
 #: How long the command waits for beat to plan the rows (seconds).
 PATIENCE = 30.0
 
 
-@command("import")
+@cli.command("import")
 @click.argument(
     "source", type=click.Choice(["django-celery-beat", "redbeat", "goatbeat", "beat-schedule"])
 )
@@ -45,7 +34,7 @@ PATIENCE = 30.0
 @click.option("--differing", is_flag=True, help="also take what would be due at other times")
 @click.option("--dry-run", is_flag=True, help="change nothing; show what would change")
 @click.option("--yes", "-y", is_flag=True, help="do not ask")
-@as_json
+@cli.as_json
 def import_(
     source: str, url: str, zone: str | None, prefix: str, differing: bool, dry_run: bool, yes: bool
 ) -> None:
@@ -61,31 +50,31 @@ def import_(
     logs.configure(level="ERROR")
     place = Place.of(applications.applications()[0])
     found = _read(source, url, zone or place.timezone, prefix, running=dry_run)
-    with connect() as connection:
+    with cli.connect() as connection:
         connection.row_factory = namedtuple_row
         with connection.transaction(force_rollback=True):
             moved = moves.write(connection, source, found, place, differing=differing)
-        if is_json():
-            print_json([_plain(one) for one in moved])
-        for one in () if is_json() else moved:
+        if cli.is_json():
+            cli.print_json([_plain(one) for one in moved])
+        for one in () if cli.is_json() else moved:
             _show(one)
         taken = [one for one in moved if not one.refused]
-        say(f"{len(taken)} of {len(moved)} can be taken", err=True)
+        cli.say(f"{len(taken)} of {len(moved)} can be taken", err=True)
         if dry_run or not taken:
             return
-        confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
+        cli.confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
         with connection.transaction():
             done = moves.write(connection, source, found, place, differing=differing)
         written = [one for one in done if not one.refused]
-        say(f"{len(written)} written", err=True)
+        cli.say(f"{len(written)} written", err=True)
         if not overdue.wait_for_plan(connection, written, PATIENCE):
-            fail(
+            cli.fail(
                 "no beat has planned the new schedules, so that what was due meanwhile has not run",
-                f"start beat, then repeat {typed('schedule import')} {source} …",
-                REFUSED,
+                f"start beat, then repeat {cli.typed('schedule import')} {source} …",
+                cli.REFUSED,
             )
         missed = overdue.ask_for_missed(connection, written)
-        say(f"{len(missed)} were due meanwhile and run now", err=True)
+        cli.say(f"{len(missed)} were due meanwhile and run now", err=True)
 
 
 def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> Any:
@@ -99,14 +88,16 @@ def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> An
             return from_code.read(url, zone)
         return (from_goatbeat if source == "goatbeat" else from_django).read(url)
     except from_redbeat.StillRunning as error:
-        fail(
-            str(error), "stop it, so that nothing is sent twice; --dry-run shows all the same", REFUSED
+        cli.fail(
+            str(error),
+            "stop it, so that nothing is sent twice; --dry-run shows all the same",
+            cli.REFUSED,
         )
     except Unreadable as error:
-        fail(
+        cli.fail(
             f"{source} cannot be read: {error}",
             f"{'--module' if source == 'beat-schedule' else '--url'} names where it is",
-            REFUSED,
+            cli.REFUSED,
         )
 
 
@@ -123,12 +114,12 @@ def _plain(one: Any) -> dict[str, Any]:
 
 def _show(one: Any) -> None:
     if one.refused:
-        say(f"- {one.found.name}: not taken: {one.refused}")
+        cli.say(f"- {one.found.name}: not taken: {one.refused}")
     else:
-        say(f"+ {one.found.name}: {one.schedule} runs {one.words}")
+        cli.say(f"+ {one.found.name}: {one.schedule} runs {one.words}")
     for ours, theirs in zip([*one.ours, *[None] * 5], one.theirs, strict=False):
         same = ours is not None and abs(ours - theirs).total_seconds() < 1
-        say(f"    {theirs:%Y-%m-%d %H:%M:%S}  {'as before' if same else f'here: {ours}'}")
+        cli.say(f"    {theirs:%Y-%m-%d %H:%M:%S}  {'as before' if same else f'here: {ours}'}")
 
 
 COMMANDS = (import_,)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workers.cli import FAILED, INTERRUPTED, fail, is_json, plain, print_json, say, typed
+from workers import cli
 from workers.text.cleaning import printable
 
 #: Seconds between two reads.
@@ -45,14 +45,16 @@ def wait_for_answer(connection: Any, request: int) -> Any:
     try:
         while not (row := connection.execute(ANSWER, (request,)).fetchone())["answer_run_id"]:
             if row["answer"]:
-                fail(row["answer"], None, FAILED)
+                cli.fail(row["answer"], None, cli.FAILED)
             if not noticed and time.monotonic() - began > MAX_SILENCE:
                 noticed = True
-                say(f"no beat has answered yet; {typed('doctor')} says whether one runs", err=True)
+                cli.say(
+                    f"no beat has answered yet; {cli.typed('doctor')} says whether one runs", err=True
+                )
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        say(f"request {request} stays; beat will handle it: {typed('schedule runs')}", err=True)
-        sys.exit(INTERRUPTED)
+        cli.say(f"request {request} stays; beat will handle it: {cli.typed('schedule runs')}", err=True)
+        sys.exit(cli.INTERRUPTED)
     return row["answer_run_id"]
 
 
@@ -76,7 +78,7 @@ class Lines:
             line = f"{row['name']} {row['ended']}/{row['total']} {phrase(row)}"
             if self._printed.get(row["id"]) != line:
                 self._printed[row["id"]] = line
-                say(line, err=True)
+                cli.say(line, err=True)
 
     def close(self) -> None:
         """No screen to restore."""
@@ -143,12 +145,12 @@ def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] 
         view.close()
         active = [run_id for run_id, row in rows.items() if not row["finished_at"]]
         if active and ids is not None:
-            say(f"it goes on; to end it: {typed(f'schedule stop {active[0]}')}", err=True)
-        sys.exit(INTERRUPTED)
+            cli.say(f"it goes on; to end it: {cli.typed(f'schedule stop {active[0]}')}", err=True)
+        sys.exit(cli.INTERRUPTED)
     view.close()
-    if is_json():
-        print_json([{key: plain(row[key]) for key in ENDED} for row in rows.values()])
-    for row in () if is_json() else rows.values():
-        say(phrase(row))
+    if cli.is_json():
+        cli.print_json([{key: cli.plain(row[key]) for key in ENDED} for row in rows.values()])
+    for row in () if cli.is_json() else rows.values():
+        cli.say(phrase(row))
     if any(row["state"] not in {"succeeded", "partial"} for row in rows.values()):
-        sys.exit(FAILED)
+        sys.exit(cli.FAILED)

@@ -6,8 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from workers.cli import FAILED, Cut, as_json, command, connect, fail, is_json, plain, typed
-from workers.cli.output import print_json, say, show, table, terminal_width
+from workers import cli
 from workers.text.words import count_words
 
 #: Lines of the screen.
@@ -72,32 +71,36 @@ SECTIONS = {
 }  # fmt: skip
 
 
-@command("status")
-@as_json
+@cli.command("status")
+@cli.as_json
 def status() -> None:
     """One screen; exit 1 when view trouble has an error, such as a silent beat or a late schedule."""
-    with connect() as connection:
+    with cli.connect() as connection:
         found = {key: connection.execute(one.statement).fetchall() for key, one in SECTIONS.items()}
-    if is_json():
+    if cli.is_json():
         found["running"] = found["running"][:MAX_RUNNING]
-        print_json({key: [_plain(row) for row in rows] for key, rows in found.items()})
+        cli.print_json({key: [_plain(row) for row in rows] for key, rows in found.items()})
     elif sys.stdout.isatty():
-        for line in screen(found, terminal_width()):
-            say(line)
+        for line in screen(found, cli.terminal_width()):
+            cli.say(line)
     else:
-        rest = f"the first {MAX_RUNNING} runs; all: {typed('schedule watch')}"
+        rest = f"the first {MAX_RUNNING} runs; all: {cli.typed('schedule watch')}"
         for number, (key, section) in enumerate(SECTIONS.items()):
             if number:
-                say()
-            show(found[key], section.columns, cut=Cut(MAX_RUNNING, rest) if key == "running" else None)
+                cli.say()
+            cli.show(
+                found[key],
+                section.columns,
+                cut=cli.Cut(MAX_RUNNING, rest) if key == "running" else None,
+            )
     errors = [row["title"] for row in found["trouble"] if row["severity"] == "error"]
     if errors:
-        fail("; ".join(errors[:3]) + (f"; {len(errors) - 3} more" if len(errors) > 3 else ""),
-             typed("doctor") + " says more", FAILED)  # fmt: skip
+        cli.fail("; ".join(errors[:3]) + (f"; {len(errors) - 3} more" if len(errors) > 3 else ""),
+             cli.typed("doctor") + " says more", cli.FAILED)  # fmt: skip
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {column: plain(value) for column, value in row.items()}
+    return {column: cli.plain(value) for column, value in row.items()}
 
 
 def screen(found: dict[str, Rows], width: int) -> list[str]:
@@ -115,12 +118,12 @@ def screen(found: dict[str, Rows], width: int) -> list[str]:
     for key, section in present.items():
         lines += [""] if lines else []
         rows = found[key]
-        lines += table(rows[: shown[key]], section.columns, width, drop=section.drop, lines=1)
+        lines += cli.table(rows[: shown[key]], section.columns, width, drop=section.drop, lines=1)
         hidden = len(rows) - shown[key]
         if hidden:
             than = "more than " if key == "running" and len(rows) > MAX_RUNNING else ""
             words = count_words(hidden, section.one, section.several)
-            lines.append(f"… {than}{words} more: {typed(section.all_by)}")
+            lines.append(f"… {than}{words} more: {cli.typed(section.all_by)}")
     if not found["trouble"]:
         lines = ["no trouble", "", *lines]
     return lines

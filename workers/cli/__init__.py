@@ -1,68 +1,35 @@
 """What commands are made of: output, connection, options, completion.  Loads nothing large."""
 
-from workers.cli import completion
-from workers.cli.commands import (
-    Command,
-    Group,
-    as_json,
-    at_most,
-    command,
-    did_you_mean,
-    dry_run,
-    yes,
-)
-from workers.cli.database import connect, database
-from workers.cli.output import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    MAX_ROWS,
-    NOT_FOUND,
-    REFUSED,
-    UNREACHABLE,
-    USAGE,
-    Cut,
-    confirm,
-    fail,
-    is_json,
-    newest,
-    plain,
-    print_json,
-    say,
-    show,
-    tell,
-)
-from workers.cli.surface import command as typed
-
-__all__ = [
-    "DONE",
-    "FAILED",
-    "INTERRUPTED",
-    "MAX_ROWS",
-    "NOT_FOUND",
-    "REFUSED",
-    "UNREACHABLE",
-    "USAGE",
-    "Command",
-    "Cut",
-    "Group",
-    "as_json",
-    "at_most",
-    "command",
-    "completion",
-    "confirm",
-    "connect",
-    "database",
-    "did_you_mean",
-    "dry_run",
-    "fail",
-    "is_json",
-    "newest",
-    "plain",
-    "print_json",
-    "say",
-    "show",
-    "tell",
-    "typed",
-    "yes",
-]
+from workers.cli import completion as completion
+from workers.cli.commands import Command as Command
+from workers.cli.commands import Group as Group
+from workers.cli.commands import as_json as as_json
+from workers.cli.commands import at_most as at_most
+from workers.cli.commands import command as command
+from workers.cli.commands import did_you_mean as did_you_mean
+from workers.cli.commands import dry_run as dry_run
+from workers.cli.commands import yes as yes
+from workers.cli.database import connect as connect
+from workers.cli.database import database as database
+from workers.cli.output import DONE as DONE
+from workers.cli.output import FAILED as FAILED
+from workers.cli.output import INTERRUPTED as INTERRUPTED
+from workers.cli.output import MAX_ROWS as MAX_ROWS
+from workers.cli.output import NOT_FOUND as NOT_FOUND
+from workers.cli.output import REFUSED as REFUSED
+from workers.cli.output import UNREACHABLE as UNREACHABLE
+from workers.cli.output import USAGE as USAGE
+from workers.cli.output import Cut as Cut
+from workers.cli.output import confirm as confirm
+from workers.cli.output import fail as fail
+from workers.cli.output import has_colour as has_colour
+from workers.cli.output import is_json as is_json
+from workers.cli.output import newest as newest
+from workers.cli.output import plain as plain
+from workers.cli.output import print_json as print_json
+from workers.cli.output import say as say
+from workers.cli.output import show as show
+from workers.cli.output import table as table
+from workers.cli.output import tell as tell
+from workers.cli.output import terminal_width as terminal_width
+from workers.cli.surface import typed as typed

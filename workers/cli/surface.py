@@ -23,7 +23,7 @@ def prefix() -> str:
     return "celery" if app == usual else f"celery -A {app}"
 
 
-def command(words: str) -> str:
+def typed(words: str) -> str:
     """A command as it has to be typed here: ``schedule runs`` → ``watchkeeper schedule runs``."""
     return f"{prefix()} {words}"
 
