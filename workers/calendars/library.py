@@ -27,33 +27,6 @@ def sessions_of(mic: str, first: date, last: date) -> list[dict[str, Any]]:
     ]
 
 
-def local_sessions(mic: str, first: date, last: date) -> tuple[str, list[tuple[date, str, str]]]:
-    """Zone of the exchange, and its sessions with local times; none when one opens the day before."""
-    calendar = _calendar(mic, first, last)
-    if calendar is None:
-        return "", []
-    zone = calendar.tz
-    found = []
-    for row in sessions_of(mic, first, last):
-        day, opens, closes = row["session_date"], row["open_at"], row["close_at"]
-        if opens.astimezone(zone).date() != day:
-            return str(zone), []
-        found.append((day, _clock(day, opens.astimezone(zone)), _clock(day, closes.astimezone(zone))))
-    return str(zone), found
-
-
-def _clock(day: date, local: Any) -> str:
-    return f"{local.hour + 24 * (local.date() - day).days:02}:{local.minute:02}"
-
-
-def known_until(mic: str) -> date | None:
-    """The last day whose holidays the library knows; None when they follow from rules."""
-    import exchange_calendars
-
-    latest = type(exchange_calendars.get_calendar(mic)).bound_max()
-    return None if latest is None else latest.date()
-
-
 def _calendar(mic: str, first: date, last: date) -> Any:
     import exchange_calendars
 
