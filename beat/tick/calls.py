@@ -18,6 +18,7 @@ from celery import Celery
 from kombu.utils.json import dumps
 
 from workers.ledger.sent import Message
+from workers.processes.doorbells import as_stored
 
 #: Header of a message that has a run; `workers.plain.running` reads it.
 HEADER = "watchkeeper_run"
@@ -63,7 +64,7 @@ class Calls:
 
     def _split(self, task: str, queue: str, priority: int | None, call: str) -> list[str]:
         said = _said(call)
-        whole = json.dumps(self._whole(task, queue, priority))
+        whole = self._whole(task, queue, priority)
         return _MARKS.split(_CALL_MARKS.sub(lambda mark: said[mark.group()], whole))
 
     def send(self, message: Message, producer: Any) -> None:
@@ -84,7 +85,7 @@ class Calls:
             producer=producer,
         )
 
-    def _whole(self, task: str, queue: str, priority: int | None) -> dict[str, Any]:
+    def _whole(self, task: str, queue: str, priority: int | None) -> str:
         made = self._app.amqp.as_task_v2(
             _RUN, task, root_id=_RUN, argsrepr="args-placeholder", kwargsrepr="kwargs-placeholder"
         )
@@ -97,24 +98,14 @@ class Calls:
         # Left to the task, which knows whether its result is wanted.
         del headers["ignore_result"]
         declared = self._app.amqp.queues[queue]
-        return {
-            "body": "body-placeholder",
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": headers,
-            "properties": {
-                "correlation_id": _RUN,
-                "reply_to": "",
-                "delivery_mode": 2,
-                "delivery_info": {
-                    "exchange": declared.exchange.name,
-                    "routing_key": declared.routing_key,
-                },
-                **({} if priority is None else {"priority": priority}),
-                "body_encoding": "base64",
-                "delivery_tag": "tag-placeholder",
-            },
-        }
+        return as_stored(
+            headers,
+            "body-placeholder",
+            made=made,
+            sent_to=(declared.exchange.name, declared.routing_key),
+            priority=priority,
+            tag="tag-placeholder",
+        )
 
 
 def _headers(run_id: str, schedule: str) -> dict[str, Any]:

@@ -10,13 +10,12 @@ import base64
 import json
 import re
 import uuid
-from typing import Any
 
 from celery import Celery
 
 from workers.ledger.sent import Message
 from workers.pool.broker import EXCHANGE
-from workers.processes.doorbells import batch_id, redis_priority
+from workers.processes.doorbells import as_stored, batch_id, redis_priority
 
 #: Stands where the id will be; nothing else in a message looks like it.
 _ID = "00000000-aaaa-4aaa-8aaa-000000000000"
@@ -60,9 +59,6 @@ class Envelopes:
         return "".join(values.get(part, part) for part in parts)
 
     def _prepare(self, task: str, queue: str, priority: int) -> list[str]:
-        return _MARKS.split(json.dumps(self._whole(task, queue, priority)))
-
-    def _whole(self, task: str, queue: str, priority: int) -> dict[str, Any]:
         made = self._app.amqp.as_task_v2(
             _ID,
             task,
@@ -80,18 +76,12 @@ class Envelopes:
             "celery_beat_task": True,
             "periodic_task_name": _SCHEDULE,
         }
-        return {
-            "body": _BODY,
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": headers,
-            "properties": {
-                "correlation_id": _ID,
-                "reply_to": "",
-                "delivery_mode": 2,
-                "delivery_info": {"exchange": EXCHANGE.name, "routing_key": queue},
-                "priority": redis_priority(priority),
-                "body_encoding": "base64",
-                "delivery_tag": _TAG,
-            },
-        }
+        whole = as_stored(
+            headers,
+            _BODY,
+            made=made,
+            sent_to=(EXCHANGE.name, queue),
+            priority=redis_priority(priority),
+            tag=_TAG,
+        )
+        return _MARKS.split(whole)

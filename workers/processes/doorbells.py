@@ -36,6 +36,28 @@ def redis_priority(priority: int) -> int:
     return 9 - priority
 
 
+def as_stored(
+    headers: Mapping[str, Any],
+    body: str,
+    *,
+    made: Any,
+    sent_to: tuple[str, str],
+    priority: int | None,
+    tag: str,
+) -> str:
+    """What Celery ``made`` as kombu keeps it in Redis; ``sent_to`` is an exchange and a routing key."""
+    properties = {
+        **made.properties,
+        "delivery_mode": 2,
+        "delivery_info": dict(zip(("exchange", "routing_key"), sent_to, strict=True)),
+        **({} if priority is None else {"priority": priority}),
+        "body_encoding": "base64",
+        "delivery_tag": tag,
+    }
+    message = {"body": body, "content-encoding": "utf-8", "content-type": "application/json"}
+    return json.dumps({**message, "headers": headers, "properties": properties})
+
+
 def batch_id(run_id: uuid.UUID, seq: int, fence: int) -> str:
     """Celery's id of a batch: the run's own for its first time, else derived from run, seq and fence.
 
@@ -135,23 +157,11 @@ class Doorbells:
         made = self._app.amqp.as_task_v2(
             str(uuid.uuid4()), SESSION, args=(queue,), kwargs={}, ignore_result=True
         )
-        body = base64.b64encode(json.dumps(made.body).encode()).decode()
-        properties = {
-            **made.properties,
-            "delivery_mode": 2,
-            "delivery_info": {
-                "exchange": self._app.conf.task_default_exchange,
-                "routing_key": queue,
-            },
-            "priority": redis_priority(priority),
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid.uuid4()),
-        }
-        message = {
-            "body": body,
-            "content-encoding": "utf-8",
-            "content-type": "application/json",
-            "headers": made.headers,
-            "properties": properties,
-        }
-        return json.dumps(message)
+        return as_stored(
+            made.headers,
+            base64.b64encode(json.dumps(made.body).encode()).decode(),
+            made=made,
+            sent_to=(self._app.conf.task_default_exchange, queue),
+            priority=redis_priority(priority),
+            tag=str(uuid.uuid4()),
+        )
