@@ -340,33 +340,33 @@ CREATE TABLE public.schedule (
     pause_reason text,
     alert_after integer DEFAULT 1 NOT NULL,
     alert_on_partial numeric DEFAULT 0.5,
-    CONSTRAINT "after: a schedule cannot follow itself" CHECK ((after <> name)),
+    CONSTRAINT "after must be another schedule" CHECK ((after <> name)),
     CONSTRAINT "alert_after must be 1 or more" CHECK ((alert_after >= 1)),
-    CONSTRAINT "alert_on_partial: a share, more than 0 and at most 1" CHECK (((alert_on_partial > (0)::numeric) AND (alert_on_partial <= (1)::numeric))),
+    CONSTRAINT "alert_on_partial must be a share more than 0 and at most 1" CHECK (((alert_on_partial > (0)::numeric) AND (alert_on_partial <= (1)::numeric))),
     CONSTRAINT "batch_delay cannot be negative" CHECK ((batch_delay >= '00:00:00'::interval)),
     CONSTRAINT "batch_size must be 1 or more" CHECK ((batch_size >= 1)),
-    CONSTRAINT "calendar_hours: day or session" CHECK ((calendar_hours = ANY (ARRAY['day'::text, 'session'::text]))),
-    CONSTRAINT "catch_up: latest, all or none" CHECK ((catch_up = ANY (ARRAY['latest'::text, 'all'::text, 'none'::text]))),
+    CONSTRAINT "calendar_hours must be day or session" CHECK ((calendar_hours = ANY (ARRAY['day'::text, 'session'::text]))),
+    CONSTRAINT "catch_up must be latest, all or none" CHECK ((catch_up = ANY (ARRAY['latest'::text, 'all'::text, 'none'::text]))),
     CONSTRAINT "catch_up_window cannot be negative" CHECK ((catch_up_window >= '00:00:00'::interval)),
-    CONSTRAINT "catch_up_window: no months or years, use cron for those" CHECK (((catch_up_window IS NULL) OR ((EXTRACT(year FROM catch_up_window) = (0)::numeric) AND (EXTRACT(month FROM catch_up_window) = (0)::numeric)))),
+    CONSTRAINT "catch_up_window must have no months or years; write days" CHECK (((catch_up_window IS NULL) OR ((EXTRACT(year FROM catch_up_window) = (0)::numeric) AND (EXTRACT(month FROM catch_up_window) = (0)::numeric)))),
     CONSTRAINT "ends_at must be later than starts_at" CHECK ((ends_at > starts_at)),
-    CONSTRAINT "every must be longer than nothing" CHECK ((every > '00:00:00'::interval)),
-    CONSTRAINT "every: no months or years, use cron for those" CHECK (((every IS NULL) OR ((EXTRACT(year FROM every) = (0)::numeric) AND (EXTRACT(month FROM every) = (0)::numeric)))),
-    CONSTRAINT "expires must be longer than nothing" CHECK ((expires > '00:00:00'::interval)),
-    CONSTRAINT "expires: no months or years, use cron for those" CHECK (((expires IS NULL) OR ((EXTRACT(year FROM expires) = (0)::numeric) AND (EXTRACT(month FROM expires) = (0)::numeric)))),
+    CONSTRAINT "every must be longer than 0" CHECK ((every > '00:00:00'::interval)),
+    CONSTRAINT "every must have no months or years; use cron for those" CHECK (((every IS NULL) OR ((EXTRACT(year FROM every) = (0)::numeric) AND (EXTRACT(month FROM every) = (0)::numeric)))),
+    CONSTRAINT "expires must be longer than 0" CHECK ((expires > '00:00:00'::interval)),
+    CONSTRAINT "expires must have no months or years; write days" CHECK (((expires IS NULL) OR ((EXTRACT(year FROM expires) = (0)::numeric) AND (EXTRACT(month FROM expires) = (0)::numeric)))),
     CONSTRAINT "jitter cannot be negative" CHECK ((jitter >= '00:00:00'::interval)),
-    CONSTRAINT "jitter: no months or years, use cron for those" CHECK (((jitter IS NULL) OR ((EXTRACT(year FROM jitter) = (0)::numeric) AND (EXTRACT(month FROM jitter) = (0)::numeric)))),
+    CONSTRAINT "jitter must have no months or years; write days" CHECK (((jitter IS NULL) OR ((EXTRACT(year FROM jitter) = (0)::numeric) AND (EXTRACT(month FROM jitter) = (0)::numeric)))),
     CONSTRAINT "max_attempts must be 1 or more" CHECK ((max_attempts >= 1)),
     CONSTRAINT "max_in_flight must be 1 or more" CHECK ((max_in_flight >= 1)),
     CONSTRAINT "max_runs must be 1 or more" CHECK ((max_runs >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by hyphens" CHECK (((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (length(name) <= 100))),
+    CONSTRAINT "name must be lower-case words and digits joined by hyphens" CHECK (((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (length(name) <= 100))),
     CONSTRAINT "options must be a JSON object" CHECK ((jsonb_typeof(options) = 'object'::text)),
     CONSTRAINT "overlap: skip|buffer_one|buffer_all|cancel_other|allow_all" CHECK ((overlap = ANY (ARRAY['skip'::text, 'buffer_one'::text, 'buffer_all'::text, 'cancel_other'::text, 'allow_all'::text]))),
     CONSTRAINT "pause_after_failures must be 1 or more" CHECK ((pause_after_failures >= 1)),
-    CONSTRAINT "priority: 0 to 9, and 9 goes first" CHECK (((priority >= 0) AND (priority <= 9))),
+    CONSTRAINT "priority must be 0 to 9; 9 goes first" CHECK (((priority >= 0) AND (priority <= 9))),
     CONSTRAINT "set exactly one of every, cron, at, after" CHECK ((num_nonnulls(every, cron, at, after) = 1)),
-    CONSTRAINT "timeout must be longer than nothing" CHECK ((timeout > '00:00:00'::interval)),
-    CONSTRAINT "timeout: no months or years, use cron for those" CHECK (((timeout IS NULL) OR ((EXTRACT(year FROM timeout) = (0)::numeric) AND (EXTRACT(month FROM timeout) = (0)::numeric))))
+    CONSTRAINT "timeout must be longer than 0" CHECK ((timeout > '00:00:00'::interval)),
+    CONSTRAINT "timeout must have no months or years; write days" CHECK (((timeout IS NULL) OR ((EXTRACT(year FROM timeout) = (0)::numeric) AND (EXTRACT(month FROM timeout) = (0)::numeric))))
 );
 
 -- Name: TABLE schedule; Type: COMMENT
@@ -1824,7 +1824,7 @@ CREATE TABLE public.upstream (
     unblocked_at timestamp with time zone,
     CONSTRAINT "base_url must begin with http(s):// or smtp(s)://" CHECK ((base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'::text)),
     CONSTRAINT "concurrency must be 1 or more; to stop calls: enabled=false" CHECK ((concurrency >= 1)),
-    CONSTRAINT "name: lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
+    CONSTRAINT "name must be lower-case words and digits joined by _" CHECK ((name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'::text)),
     CONSTRAINT "spacing cannot be negative" CHECK ((spacing >= '00:00:00'::interval)),
     CONSTRAINT "spacing is at most a day; use a quota for more" CHECK ((spacing <= '1 day'::interval))
 );
@@ -2472,9 +2472,9 @@ CREATE TABLE public.run (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
-    CONSTRAINT "open_batches never falls below zero" CHECK ((open_batches >= 0)),
-    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
-    CONSTRAINT "trigger is one of those in the docs" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'system'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
+    CONSTRAINT "open_batches must be 0 or more" CHECK ((open_batches >= 0)),
+    CONSTRAINT "state must be one that the column's comment lists" CHECK ((state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text, 'succeeded'::text, 'partial'::text, 'failed'::text, 'stopped'::text, 'skipped'::text, 'missed'::text, 'expired'::text]))),
+    CONSTRAINT "trigger must be one that the column's comment lists" CHECK ((trigger = ANY (ARRAY['schedule'::text, 'manual'::text, 'system'::text, 'after'::text, 'backfill'::text, 'retry'::text])))
 )
 WITH (fillfactor='80');
 
@@ -4291,7 +4291,7 @@ CREATE TABLE public.price_outcome (
     source text,
     detail text,
     at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT price_outcome_at_not_null1 NOT NULL,
-    CONSTRAINT "outcome is one of those in the docs" CHECK ((outcome = ANY (ARRAY['ok'::text, 'not_found'::text, 'stale'::text])))
+    CONSTRAINT "outcome must be ok, not_found or stale" CHECK ((outcome = ANY (ARRAY['ok'::text, 'not_found'::text, 'stale'::text])))
 )
 PARTITION BY RANGE (at);
 
@@ -4420,7 +4420,7 @@ CREATE TABLE public.batch (
     retries smallint DEFAULT 0 NOT NULL,
     suspect boolean DEFAULT false NOT NULL,
     alone boolean DEFAULT false NOT NULL,
-    CONSTRAINT "state is one of those in the docs" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
+    CONSTRAINT "state must be one that the column's comment lists" CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text, 'done'::text, 'failed'::text, 'deferred'::text, 'stopped'::text])))
 )
 WITH (fillfactor='80');
 
@@ -4894,7 +4894,7 @@ CREATE TABLE public.incident (
     subject text NOT NULL,
     title text NOT NULL,
     text text NOT NULL,
-    opened_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT incident_unblocked_at_not_null NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     closed_at timestamp with time zone
 );
 
@@ -4997,8 +4997,8 @@ CREATE TABLE public.listing (
     changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     price_text text,
-    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
-    CONSTRAINT "status is one of those in the comment" CHECK ((status = ANY (ARRAY['active'::text, 'sold'::text, 'closed'::text, 'traded'::text, 'expired'::text, 'deleted'::text])))
+    CONSTRAINT "price must be more than 0" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "status must be active, sold, closed, traded, expired or deleted" CHECK ((status = ANY (ARRAY['active'::text, 'sold'::text, 'closed'::text, 'traded'::text, 'expired'::text, 'deleted'::text])))
 );
 
 -- Name: TABLE listing; Type: COMMENT
@@ -5329,7 +5329,7 @@ CREATE TABLE public.notice (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
     together smallint,
-    CONSTRAINT "state: waiting, sending, sent, dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
+    CONSTRAINT "state must be waiting, sending, sent or dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
 );
 
 -- Name: TABLE notice; Type: COMMENT
@@ -5488,7 +5488,7 @@ CREATE TABLE public.price_bar (
     volume bigint,
     stored_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     revised_at timestamp with time zone,
-    CONSTRAINT "close must be more than nothing" CHECK ((close > (0)::numeric)),
+    CONSTRAINT "close must be more than 0" CHECK ((close > (0)::numeric)),
     CONSTRAINT "prices must be numbers" CHECK ((GREATEST(open, high, low, close) < 'Infinity'::numeric)),
     CONSTRAINT "volume must be 0 or more" CHECK ((volume >= 0))
 );
@@ -5605,8 +5605,8 @@ CREATE TABLE public.quota (
     CONSTRAINT "a quota with a timezone counts its days: per must be 1 day" CHECK (((timezone IS NULL) OR (per = '1 day'::interval))),
     CONSTRAINT "calls must be 1 or more; to stop calls disable the upstream" CHECK ((calls >= 1)),
     CONSTRAINT "per is at most 31 days" CHECK ((per <= '31 days'::interval)),
-    CONSTRAINT "per must be longer than nothing" CHECK ((per > '00:00:00'::interval)),
-    CONSTRAINT "per: no months or years, write 30 days" CHECK (((EXTRACT(year FROM per) = (0)::numeric) AND (EXTRACT(month FROM per) = (0)::numeric)))
+    CONSTRAINT "per must be longer than 0" CHECK ((per > '00:00:00'::interval)),
+    CONSTRAINT "per must have no months or years; write 30 days" CHECK (((EXTRACT(year FROM per) = (0)::numeric) AND (EXTRACT(month FROM per) = (0)::numeric)))
 );
 
 -- Name: TABLE quota; Type: COMMENT
@@ -5697,7 +5697,7 @@ CREATE TABLE public.quote (
     volume bigint,
     previous_close numeric(20,6),
     fetched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "price must be more than nothing" CHECK ((price > (0)::numeric)),
+    CONSTRAINT "price must be more than 0" CHECK ((price > (0)::numeric)),
     CONSTRAINT "prices must be numbers" CHECK ((GREATEST(price, previous_close) < 'Infinity'::numeric))
 );
 
@@ -6466,7 +6466,7 @@ CREATE TABLE public.scrape (
     reason text,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT "state is one of those in the comment" CHECK ((state = ANY (ARRAY['running'::text, 'complete'::text, 'incomplete'::text, 'blocked'::text, 'failed'::text])))
+    CONSTRAINT "state must be running, complete, incomplete, blocked or failed" CHECK ((state = ANY (ARRAY['running'::text, 'complete'::text, 'incomplete'::text, 'blocked'::text, 'failed'::text])))
 );
 
 -- Name: TABLE scrape; Type: COMMENT
@@ -7455,7 +7455,7 @@ CREATE TABLE public.worker_group (
     CONSTRAINT "max_processes cannot be less than min_processes" CHECK ((max_processes >= min_processes)),
     CONSTRAINT "max_processes is at most 500 a worker" CHECK ((max_processes <= 500)),
     CONSTRAINT "min_processes must be 1 or more" CHECK ((min_processes >= 1)),
-    CONSTRAINT "name: what stands before @ in a worker's node name" CHECK ((name ~ '^[^@ ]+$'::text))
+    CONSTRAINT "name must be what stands before @ in a worker's node name" CHECK ((name ~ '^[^@ ]+$'::text))
 );
 
 -- Name: TABLE worker_group; Type: COMMENT
@@ -7880,20 +7880,20 @@ CREATE INDEX price_outcome_by_time ON ONLY public.price_outcome USING btree (at)
 -- Name: run_active; Type: INDEX
 CREATE INDEX run_active ON public.run USING btree (schedule, created_at) WHERE (state = ANY (ARRAY['due'::text, 'running'::text, 'held'::text]));
 
--- Name: run_asked_for; Type: INDEX
-CREATE INDEX run_asked_for ON public.run USING btree (trigger, created_at DESC, id DESC) WHERE (trigger = ANY (ARRAY['after'::text, 'backfill'::text, 'manual'::text, 'retry'::text]));
-
 -- Name: run_by_creation; Type: INDEX
 CREATE INDEX run_by_creation ON public.run USING btree (created_at);
+
+-- Name: run_by_end_state; Type: INDEX
+CREATE INDEX run_by_end_state ON public.run USING btree (state, created_at DESC, id DESC) WHERE (state = ANY (ARRAY['expired'::text, 'failed'::text, 'missed'::text, 'partial'::text, 'skipped'::text, 'stopped'::text]));
 
 -- Name: run_by_schedule; Type: INDEX
 CREATE INDEX run_by_schedule ON public.run USING btree (schedule, created_at);
 
+-- Name: run_by_trigger; Type: INDEX
+CREATE INDEX run_by_trigger ON public.run USING btree (trigger, created_at DESC, id DESC) WHERE (trigger = ANY (ARRAY['after'::text, 'backfill'::text, 'manual'::text, 'retry'::text]));
+
 -- Name: run_deadline; Type: INDEX
 CREATE INDEX run_deadline ON public.run USING btree (deadline_at) WHERE ((finished_at IS NULL) AND (deadline_at IS NOT NULL));
-
--- Name: run_ended_otherwise; Type: INDEX
-CREATE INDEX run_ended_otherwise ON public.run USING btree (state, created_at DESC, id DESC) WHERE (state = ANY (ARRAY['expired'::text, 'failed'::text, 'missed'::text, 'partial'::text, 'skipped'::text, 'stopped'::text]));
 
 -- Name: run_expiring; Type: INDEX
 CREATE INDEX run_expiring ON public.run USING btree (expires_at) WHERE ((started_at IS NULL) AND (finished_at IS NULL) AND (expires_at IS NOT NULL));

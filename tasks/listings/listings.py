@@ -41,9 +41,9 @@ class Listing(Base):
     __table_args__ = (
         CheckConstraint(
             "status in ('active', 'sold', 'closed', 'traded', 'expired', 'deleted')",
-            name="status is one of those in the comment",
+            name="status must be active, sold, closed, traded, expired or deleted",
         ),
-        CheckConstraint("price > 0", name="price must be more than nothing"),
+        CheckConstraint("price > 0", name="price must be more than 0"),
         UniqueConstraint("site", "external_id"),
         Index("listing_by_category", "category_id", "last_seen_at"),
         Index("listing_by_first_seen", "first_seen_at"),

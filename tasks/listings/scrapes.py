@@ -30,7 +30,7 @@ class Scrape(Base):
     __table_args__ = (
         CheckConstraint(
             "state in ('running', 'complete', 'incomplete', 'blocked', 'failed')",
-            name="state is one of those in the comment",
+            name="state must be running, complete, incomplete, blocked or failed",
         ),
         Index("scrape_by_time", "started_at"),
         Index("scrape_by_category", "category_id", "started_at"),

@@ -25,7 +25,7 @@ MAX_ROWS = 1000
 class PriceBar(Base):
     __tablename__ = "price_bar"
     __table_args__ = (
-        CheckConstraint("close > 0", name="close must be more than nothing"),
+        CheckConstraint("close > 0", name="close must be more than 0"),
         # NaN is more than anything to Postgres, infinity included.
         CheckConstraint("greatest(open, high, low, close) < 'Infinity'", name="prices must be numbers"),
         CheckConstraint("volume >= 0", name="volume must be 0 or more"),

@@ -26,7 +26,7 @@ class PriceOutcome(Base):
     __table_args__ = (
         CheckConstraint(
             "outcome in ('ok', 'not_found', 'stale')",
-            name="outcome is one of those in the docs",
+            name="outcome must be ok, not_found or stale",
         ),
         Index("price_outcome_by_symbol", "symbol", "at"),
         Index("price_outcome_by_time", "at"),

@@ -21,7 +21,7 @@ from workers.db import Base, DefaultNow
 class Quote(Base):
     __tablename__ = "quote"
     __table_args__ = (
-        CheckConstraint("price > 0", name="price must be more than nothing"),
+        CheckConstraint("price > 0", name="price must be more than 0"),
         CheckConstraint("greatest(price, previous_close) < 'Infinity'", name="prices must be numbers"),
         {"comment": "The latest price by symbol and source."},
     )

@@ -47,7 +47,7 @@ class Notice(Base):
         UniqueConstraint("channel", "key"),
         CheckConstraint(
             "state in ('waiting', 'sending', 'sent', 'dead')",
-            name="state: waiting, sending, sent, dead",
+            name="state must be waiting, sending, sent or dead",
         ),
         Index("notice_open", "channel", "id", postgresql_where=_IS_OPEN),
         Index("notice_by_match", "match_id"),

@@ -250,7 +250,7 @@ def indexes(node: dict[str, Any]) -> set[str]:
 #: of runs in psql and the console.
 OF_OTHERS = {
     "run_one_per_due_time", "run_one_exclusive", "run_by_schedule", "run_by_creation", "run_failures",
-    "run_ended_otherwise", "run_asked_for",
+    "run_by_end_state", "run_by_trigger",
 }  # fmt: skip
 INDEXES = "select indexrelname as name from pg_stat_user_indexes where relname in ('run', 'batch')"
 

@@ -27,7 +27,7 @@ class Upstream(Base):
     __table_args__ = (
         CheckConstraint(
             "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
-            name="name: lower-case words and digits joined by _",
+            name="name must be lower-case words and digits joined by _",
         ),
         CheckConstraint(
             "base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'",
