@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workers.execution import cli, count_words
+from workers import cli
+from workers.execution import count_words
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
