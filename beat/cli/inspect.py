@@ -71,8 +71,7 @@ EMPTY = {
 @cli.as_json
 def list_(state: str | None) -> None:
     """Every schedule: timing, state, last result, next run; problems first."""
-    with cli.connect() as connection:
-        found = connection.execute(LIST).fetchall()
+    found = cli.read(LIST)
     wanted, rows = (state or "").lower(), found
     if wanted == "failing":
         rows = [row for row in rows if row["consecutive_failures"] or row["result"] == "failed"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tasks.listings import queries
 from workers import cli
 from workers.execution import count_words
 
@@ -49,10 +50,10 @@ def listings() -> None:
 @cli.as_json
 def list_(count: int, **filters: Any) -> None:
     """Ads, the newest first."""
-    from tasks.listings import queries
+    from tasks.watches.comparing import containing
 
-    with cli.connect() as connection:
-        rows = queries.newest(connection, count=count + 1, **filters)
+    title = containing(filters["title"])
+    rows = cli.read(queries.NEWEST, {**filters, "title": title, "count": count + 1})
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
     wanted = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value)
     which = f"with {wanted}" if wanted else "yet"
@@ -66,17 +67,14 @@ def list_(count: int, **filters: Any) -> None:
 @cli.as_json
 def show_(number: str, site: str | None) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
-    from tasks.listings import queries
-
-    with cli.connect() as connection:
-        found = queries.by_number(connection, number, site)
-        history = queries.history(connection, found[0]["id"]) if len(found) == 1 else []
+    found = cli.read(queries.BY_NUMBER, {"number": number, "site": site})
     if not found:
         cli.fail(
             f"no ad with number {number}", f"The newest: {cli.typed('listings list')}", cli.NOT_FOUND
         )
     if len(found) > 1:
         cli.fail(f"several sites have an ad {number}", "name one with --site", cli.USAGE)
+    history = cli.read(queries.HISTORY, {"listing": found[0]["id"]})
     if cli.is_json():
         cli.show([{**found[0], "history": history}], ())
         return
@@ -94,26 +92,20 @@ def show_(number: str, site: str | None) -> None:
 @cli.as_json
 def sites_() -> None:
     """Sites and how many ads each has."""
-    from tasks.listings import queries
-
-    with cli.connect() as connection:
-        rows = queries.sites(connection)
     columns = (
         "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
     )  # fmt: skip
-    cli.show(rows, columns, empty="no site yet: each is a row of table site")
+    nothing = "no site yet: each is a row of table site"
+    cli.show(cli.read(queries.SITES), columns, empty=nothing)
 
 
 @listings.command("categories")
 @cli.as_json
 def categories_() -> None:
     """Categories, whether they are scraped, when they last were."""
-    from tasks.listings import queries
-
-    with cli.connect() as connection:
-        rows = queries.categories(connection)
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
-    cli.show(rows, columns, empty="no category yet: each is a row of table category")
+    nothing = "no category yet: each is a row of table category"
+    cli.show(cli.read(queries.CATEGORIES), columns, empty=nothing)
 
 
 @listings.command("preview")

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
-
-from tasks.watches.comparing import containing
-
-Row = dict[str, Any]
-Connection = psycopg.Connection[Row]
-
-_NEWEST = """
+#: Listings that pass all filters that are not null.
+NEWEST = """
 select l.external_id as id, l.title, l.price, l.currency, l.status, l.listing_type as type,
        c.slug as category, l.seller, ago_words(l.first_seen_at) as found, l.site, l.url,
        first_price.price as first_price
@@ -26,26 +18,27 @@ select l.external_id as id, l.title, l.price, l.currency, l.status, l.listing_ty
    and (%(max_price)s::numeric is null or l.price <= %(max_price)s)
  order by l.first_seen_at desc, l.id desc limit %(count)s
 """
-_BY_NUMBER = """
+#: None, one, or two when sites share the number.
+BY_NUMBER = """
 select l.*, c.slug as category from listing l left join category c on c.id = l.category_id
  where l.external_id = %(number)s and (%(site)s::text is null or l.site = %(site)s)
  order by l.site limit 2
 """
-_HISTORY = """
+HISTORY = """
 select p.seen_at as at, 'price' as what, concat_ws(' ', p.price, p.currency) as value
   from listing_price p where p.listing_id = %(listing)s
 union all
 select s.seen_at, 'status', s.status from listing_status_change s where s.listing_id = %(listing)s
  order by 1
 """
-_SITES = """
+SITES = """
 select s.name, s.title, s.upstream, s.fetch_by, s.active, s.currency, s.expire_after, s.note,
        (select count(*) from category c where c.site = s.name and c.scraped) as categories,
        (select count(*) from listing l where l.site = s.name) as ads,
        (select count(*) from listing l where l.site = s.name and l.status = 'active') as active_ads
   from site s order by s.name
 """
-_CATEGORIES = """
+CATEGORIES = """
 select c.site, c.external_id as id, c.slug, c.title, p.slug as parent, c.scraped,
        (select count(*) from listing l where l.category_id = c.id and l.status = 'active')
            as active_ads,
@@ -55,25 +48,3 @@ select c.site, c.external_id as id, c.slug, c.title, p.slug as parent, c.scraped
   left join category_state s on s.category_id = c.id
  order by c.site, c.id
 """
-
-
-def newest(connection: Connection, title: str | None, **filters: Any) -> list[Row]:
-    """Listings that pass all filters that are not None, the newest first; ``title``: part of it."""
-    return connection.execute(_NEWEST, {**filters, "title": containing(title)}).fetchall()
-
-
-def by_number(connection: Connection, number: str, site: str | None) -> list[Row]:
-    """Listings of that number: none, one, or two when sites share it."""
-    return connection.execute(_BY_NUMBER, {"number": number, "site": site}).fetchall()
-
-
-def history(connection: Connection, listing: int) -> list[Row]:
-    return connection.execute(_HISTORY, {"listing": listing}).fetchall()
-
-
-def sites(connection: Connection) -> list[Row]:
-    return connection.execute(_SITES).fetchall()
-
-
-def categories(connection: Connection) -> list[Row]:
-    return connection.execute(_CATEGORIES).fetchall()

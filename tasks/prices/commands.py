@@ -47,9 +47,8 @@ def list_watchlist(everything: bool) -> None:
     from tasks.prices import queries
     from tasks.prices.values import shown
 
-    with cli.connect() as connection:
-        items = queries.watchlist(connection, everything=everything)
-        latest = {row["symbol"]: row for row in queries.quotes(connection)}
+    items = cli.read(queries.WATCHLIST, (everything,))
+    latest = {row["symbol"]: row for row in cli.read(queries.QUOTES, {"symbols": None})}
     rows: list[dict[str, Any]] = []
     for item in items:
         quote = latest.get(item["symbol"])
@@ -119,8 +118,7 @@ def quotes_(symbols: tuple[str, ...]) -> None:
     from tasks.prices.values import percent_change, shown
 
     wanted = checked(symbols) if symbols else []
-    with cli.connect() as connection:
-        found = queries.quotes(connection, wanted)
+    found = cli.read(queries.QUOTES, {"symbols": wanted or None})
     rows = []
     for row in found:
         change = percent_change(row["price"], row["previous_close"], 2)

@@ -50,27 +50,15 @@ select s.name as schedule, schedule_words(s) as runs, now_ as now, last.last_goo
 """
 
 
-_WATCHLIST = """
+#: The most urgent first; with true also removed symbols, at its end.
+WATCHLIST = """
 select * from watchlist_item where active or %s order by active desc, priority, symbol
 """
 #: The newest quote of each symbol, from any source.
-_QUOTES = """
+QUOTES = """
 select distinct on (symbol) * from quote where %(symbols)s::text[] is null or symbol = any(%(symbols)s)
  order by symbol, session_date desc, fetched_at desc
 """
-
-
-def watchlist(
-    connection: psycopg.Connection[dict[str, Any]], *, everything: bool
-) -> list[dict[str, Any]]:
-    """The watch list, the most urgent first; with ``everything`` also removed symbols, at its end."""
-    return connection.execute(_WATCHLIST, (everything,)).fetchall()
-
-
-def quotes(
-    connection: psycopg.Connection[dict[str, Any]], symbols: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    return connection.execute(_QUOTES, {"symbols": list(symbols) or None}).fetchall()
 
 
 def states(connection: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any]]:

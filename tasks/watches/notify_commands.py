@@ -27,22 +27,12 @@ def channels_() -> None:
     """Where notices go, and what waits for each."""
     from tasks.watches import queries
 
-    with cli.connect() as connection:
-        found = queries.channels(connection)
     columns = (
-        "name",
-        "kind",
-        "upstream",
-        "enabled",
-        "max_per_hour",
-        "waiting",
-        "held_until",
-        "sent",
-        "dead",
+        "name", "kind", "upstream", "enabled", "max_per_hour", "waiting", "held_until", "sent", "dead",
         "target",
-    )
+    )  # fmt: skip
     nothing = "no channel yet: each is a row of table channel (docs/watches/notices.md)"
-    cli.show(found, columns, empty=nothing)
+    cli.show(cli.read(queries.CHANNELS), columns, empty=nothing)
 
 
 @notify.command("test")
@@ -58,9 +48,7 @@ def test(channel: str) -> None:
     with cli.database() as connection:
         row = channels.find(connection, channel)
     if row is None:
-        with cli.connect() as reading:
-            known = [one["name"] for one in queries.channels(reading)]
-        near = cli.did_you_mean(channel, known)
+        near = cli.did_you_mean(channel, [one["name"] for one in cli.read(queries.CHANNELS)])
         cli.fail(
             f'there is no channel "{channel}"',
             f"{near}All: {cli.typed('notify channels')}",
@@ -115,8 +103,7 @@ def outbox(count: int) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import queries
 
-    with cli.connect() as connection:
-        found = queries.notices(connection, count + 1)
+    found = cli.read(queries.NOTICES, (count + 1,))
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
     nothing = f"no notice yet; where notices go: {cli.typed('notify channels')}"
     cli.show(found, columns, empty=nothing, cut=cli.newest(count))

@@ -13,10 +13,9 @@ from psycopg.rows import namedtuple_row
 from tasks.watches.filters import Filters
 from tasks.watches.watch import Watch
 
-Row = dict[str, Any]
-Connection = psycopg.Connection[Row]
+Connection = psycopg.Connection[dict[str, Any]]
 
-_CHANNELS = """
+CHANNELS = """
 select c.name, c.kind, c.target, c.upstream, c.enabled, c.max_per_hour, c.incidents,
        count(n.id) filter (where n.state in ('waiting', 'sending')) as waiting,
        count(n.id) filter (where n.state = 'sent') as sent,
@@ -26,19 +25,11 @@ select c.name, c.kind, c.target, c.upstream, c.enabled, c.max_per_hour, c.incide
   from channel c left join notice n on n.channel = c.name group by c.name order by c.name
 """
 
-_NOTICES = """
+NOTICES = """
 select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as what, m.rule, m.occasion,
        n.attempts, n.answer, n.created_at, n.sent_at
   from notice n left join match m on m.id = n.match_id order by n.id desc limit %s
 """
-
-
-def channels(connection: Connection) -> list[Row]:
-    return connection.execute(_CHANNELS).fetchall()
-
-
-def notices(connection: Connection, limit: int) -> list[Row]:
-    return connection.execute(_NOTICES, (limit,)).fetchall()
 
 
 def rule(connection: Connection, name: str) -> Any:

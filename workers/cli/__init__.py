@@ -11,6 +11,7 @@ from workers.cli.commands import dry_run as dry_run
 from workers.cli.commands import yes as yes
 from workers.cli.database import connect as connect
 from workers.cli.database import database as database
+from workers.cli.database import read as read
 from workers.cli.output import DONE as DONE
 from workers.cli.output import FAILED as FAILED
 from workers.cli.output import INTERRUPTED as INTERRUPTED

@@ -65,6 +65,12 @@ def connect() -> Any:
     return connection
 
 
+def read(statement: str, values: Any = None) -> list[dict[str, Any]]:
+    with connect() as connection:
+        rows: list[dict[str, Any]] = connection.execute(statement, values).fetchall()
+        return rows
+
+
 def _telling_cursor() -> Any:
     """Behind a pooler the session is everybody's: each transaction is told who asks."""
     import psycopg

@@ -8,7 +8,7 @@ import click
 
 from workers.cli import completion
 from workers.cli.commands import Group, as_json, dry_run
-from workers.cli.database import connect
+from workers.cli.database import connect, read
 from workers.cli.output import cell, show, tell
 
 LIST = """
@@ -47,14 +47,7 @@ def upstream() -> None:
 @as_json
 def list_() -> None:
     """Every limit, how much of it is used, and who is blocked until when; problems first."""
-    with connect() as connection:
-        rows = connection.execute(LIST).fetchall()
-    show(
-        rows,
-        COLUMNS,
-        drop=DROP,
-        empty="no upstream yet: each is a row of table upstream",
-    )
+    show(read(LIST), COLUMNS, drop=DROP, empty="no upstream yet: each is a row of table upstream")
 
 
 @upstream.command("limit")
