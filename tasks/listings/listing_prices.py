@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import cast
 
-from sqlalchemy import (
-    Connection,
-    Executable,
-    ForeignKey,
-    Index,
-    Table,
-    bindparam,
-    func,
-    insert,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import Connection, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Numeric
 
-from tasks.listings.listings import Listing
+from tasks.listings.changes import recorder
 from workers.db import Base, DefaultNow, RowId
 
 
@@ -39,33 +26,7 @@ class ListingPrice(Base):
     seen_at: Mapped[DefaultNow] = mapped_column(comment="Since")
 
 
-def _make_record() -> Executable:
-    latest = (
-        select(ListingPrice.price, ListingPrice.currency)
-        .where(ListingPrice.listing_id == Listing.id)
-        .order_by(ListingPrice.seen_at.desc(), ListingPrice.id.desc())
-        .limit(1)
-        .lateral("latest")
-    )
-    changed = (
-        select(Listing.id, Listing.price, Listing.currency)
-        .outerjoin(latest, true())
-        .where(
-            Listing.id == func.any(bindparam("ids")),
-            Listing.price.is_not(None),
-            or_(
-                Listing.price.is_distinct_from(latest.c.price),
-                Listing.currency.is_distinct_from(latest.c.currency),
-            ),
-        )
-        .order_by(Listing.id)
-    )
-    columns = ["listing_id", "price", "currency"]
-    added = insert(cast("Table", ListingPrice.__table__)).from_select(columns, changed)
-    return added.execution_options(preserve_rowcount=True)
-
-
-_RECORD = _make_record()
+_RECORD = recorder(ListingPrice, "price", "currency")
 
 
 def record(connection: Connection, ids: list[int]) -> int:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from sqlalchemy import (
-    Connection,
-    Executable,
-    ForeignKey,
-    Index,
-    Table,
-    bindparam,
-    func,
-    insert,
-    select,
-    true,
-)
+from sqlalchemy import Connection, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks.listings.listings import Listing
+from tasks.listings.changes import recorder
 from workers.db import Base, DefaultNow, RowId
 
 
@@ -36,28 +23,7 @@ class ListingStatusChange(Base):
     seen_at: Mapped[DefaultNow] = mapped_column(comment="Since")
 
 
-def _make_record() -> Executable:
-    latest = (
-        select(ListingStatusChange.status)
-        .where(ListingStatusChange.listing_id == Listing.id)
-        .order_by(ListingStatusChange.seen_at.desc(), ListingStatusChange.id.desc())
-        .limit(1)
-        .lateral("latest")
-    )
-    changed = (
-        select(Listing.id, Listing.status, latest.c.status)
-        .outerjoin(latest, true())
-        .where(
-            Listing.id == func.any(bindparam("ids")),
-            Listing.status.is_distinct_from(latest.c.status),
-        )
-        .order_by(Listing.id)
-    )
-    columns = ["listing_id", "status", "before"]
-    return insert(cast("Table", ListingStatusChange.__table__)).from_select(columns, changed)
-
-
-_RECORD = _make_record()
+_RECORD = recorder(ListingStatusChange, "status", before="before")
 
 
 def record(connection: Connection, ids: list[int]) -> None:
