@@ -58,17 +58,11 @@ def _configure_early(options: dict[str, Any], **_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _forked(**_: Any) -> None:
-    """A pool process must not share connections with its parent."""
-    from workers import db, metrics
-    from workers.connections import places
-    from workers.plain import background
+    from workers import metrics
+    from workers.plain import install
     from workers.processes import shutdown
-    from workers.upstreams import client
 
-    places.be_of_pool()
-    db.reset(close=False)
-    background.forget()
-    client.reset(close=False)
+    install.forked()
     shutdown.idle()
     metrics.leave_server()
 

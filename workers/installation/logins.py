@@ -7,6 +7,7 @@ migrates, one is for beat and workers, one for people who use psql.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -57,11 +58,10 @@ def wanted() -> Iterator[tuple[str, str, str]]:
 
 def prepare() -> None:
     """Create roles and logins and give the database to its owner, if an administrator is set."""
-    admin = settings().admin_database_url
-    if admin is None:
+    connection = _administrator()
+    if connection is None:
         return
-    dsn = libpq_dsn(admin.get_secret_value())
-    with psycopg.connect(dsn, autocommit=True, **connect_args("migrate")) as connection:
+    with connection:
         for name in ROLES:
             _make(connection, name, "nologin")
         connection.execute("grant service to owner")
@@ -78,20 +78,34 @@ def prepare() -> None:
 
 def finish() -> None:
     """After the last revision: set limits of logins that people created."""
-    admin = settings().admin_database_url
-    if admin is None:
+    connection = _administrator()
+    if connection is None:
         return
-    dsn = libpq_dsn(admin.get_secret_value())
-    with psycopg.connect(dsn, autocommit=True, **connect_args("migrate")) as connection:
+    with connection:
         for (name,) in connection.execute(_UNLIMITED).fetchall():
             connection.execute("select limit_login(%s)", (name,))
 
 
-def _make(connection: Driver, name: str, how: str) -> None:
+def _administrator() -> Driver | None:
+    """The administrator's connection; None without one."""
+    admin = settings().admin_database_url
+    if admin is None:
+        return None
+    dsn = libpq_dsn(admin.get_secret_value())
+    return psycopg.connect(dsn, autocommit=True, **connect_args("migrate"))
+
+
+def _run(connection: Driver, statement: LiteralString, *names: sql.Composable | str) -> None:
+    """Run a statement about roles, whose {} are names, or values as SQL."""
+    parts = [sql.Identifier(name) if isinstance(name, str) else name for name in names]
+    connection.execute(sql.SQL(statement).format(*parts))
+
+
+def _make(connection: Driver, name: str, how: LiteralString) -> None:
     if connection.execute("select 1 from pg_roles where rolname = %s", (name,)).fetchone():
         return
     try:
-        connection.execute(sql.SQL("create role {} " + how).format(sql.Identifier(name)))
+        _run(connection, "create role {} " + how, name)
     except (DuplicateObject, UniqueViolation):
         # Another database of this server is being migrated, too.
         return
@@ -100,33 +114,19 @@ def _make(connection: Driver, name: str, how: str) -> None:
 def _login(connection: Driver, group: str, name: str, password: str) -> None:
     _make(connection, name, "login")
     plain = "login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit {}"
-    connection.execute(
-        sql.SQL("alter role {} " + plain).format(
-            sql.Identifier(name), sql.Literal(_limit(connection, group))
-        )
-    )
+    _run(connection, "alter role {} " + plain, name, sql.Literal(_limit(connection, group)))
     # A role's settings do not pass to its members: each login has its own.
-    connection.execute(sql.SQL("alter role {} set jit = off").format(sql.Identifier(name)))
+    _run(connection, "alter role {} set jit = off", name)
     for setting, value in _SETTINGS.get(group, {}).items():
-        connection.execute(
-            sql.SQL("alter role {} set {} = {}").format(
-                sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)
-            )
-        )
+        _run(connection, "alter role {} set {} = {}", name, setting, sql.Literal(value))
     if password:
         # Only a verifier is sent, because the server may log statements.
         verifier = connection.pgconn.encrypt_password(
             password.encode(), name.encode(), b"scram-sha-256"
         )
-        connection.execute(
-            sql.SQL("alter role {} password {}").format(
-                sql.Identifier(name), sql.Literal(verifier.decode())
-            )
-        )
+        _run(connection, "alter role {} password {}", name, sql.Literal(verifier.decode()))
     if group != name:
-        connection.execute(
-            sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(name))
-        )
+        _run(connection, "grant {} to {}", group, name)
 
 
 def _limit(connection: Driver, group: str) -> int:
@@ -139,13 +139,10 @@ def _limit(connection: Driver, group: str) -> int:
 
 def _hand_over(connection: Driver) -> None:
     """Give the database and its objects to the owner; nobody else may create objects there."""
-    database = sql.Identifier(connection.info.dbname)
-    for statement in (
-        "alter database {} owner to owner",
-        "revoke create, temporary on database {} from public",
-        "grant temporary on database {} to operator, service",
-    ):
-        connection.execute(sql.SQL(statement).format(database))
+    database = connection.info.dbname
+    _run(connection, "alter database {} owner to owner", database)
+    _run(connection, "revoke create, temporary on database {} from public", database)
+    _run(connection, "grant temporary on database {} to operator, service", database)
     connection.execute("alter schema public owner to pg_database_owner")
     connection.execute("revoke create on schema public from public")
     for query in (FOREIGN, _LARGE_OBJECTS):

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from workers.backoff import backoff
-from workers.db import Driver, array, execute
+from workers.db import Driver, execute
 from workers.errors import HandBack
 from workers.ledger import runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.ended import end
 from workers.ledger.finished import Ended, Ending
+from workers.ledger.renewed import keys
 
 #: Wait before a failed batch is tried again: the first and the longest (seconds).
 INITIAL_BACKOFF = 5.0
@@ -78,13 +79,7 @@ update batch b
 
 def hand_back_all(connection: Driver, leases: Sequence[BatchLease], reason: str) -> int:
     """Give back batches that have not begun, or that end with their process; returns how many."""
-    what = {
-        "reason": reason,
-        "ids": array([lease.run_id for lease in leases]),
-        "seqs": array([lease.seq for lease in leases]),
-        "fences": array([lease.fence for lease in leases]),
-    }
-    given = execute(connection, HAND_BACK_ALL, what).rowcount
+    given = execute(connection, HAND_BACK_ALL, {"reason": reason, **keys(leases)}).rowcount
     connection.execute("notify watchkeeper, 'batch'")
     return given
 

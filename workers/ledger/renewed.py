@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from workers.db import Driver, array, execute
 
 
 class Lease(Protocol):
-    """A batch in a worker's hands, whoever does its work."""
+    """A batch as it was at its last claim, in whoever's hands."""
 
     @property
-    def run_id(self) -> UUID: ...
+    def run_id(self) -> UUID | str: ...
     @property
     def seq(self) -> int: ...
     @property
@@ -42,14 +42,18 @@ class Renewal:
     late: bool = False
 
 
-def renew(connection: Driver, leases: Sequence[Lease], length: timedelta) -> list[Renewal]:
-    """Renew these leases; one that is lost is a row that is missing."""
-    what = {
-        "length": length,
+def keys(leases: Sequence[Lease]) -> dict[str, Any]:
+    """What a statement on several batches binds."""
+    return {
         "ids": array([lease.run_id for lease in leases]),
         "seqs": array([lease.seq for lease in leases]),
         "fences": array([lease.fence for lease in leases]),
     }
+
+
+def renew(connection: Driver, leases: Sequence[Lease], length: timedelta) -> list[Renewal]:
+    """Renew these leases; one that is lost is a row that is missing."""
+    what = {"length": length, **keys(leases)}
     found = {
         (row.run_id, row.seq): Renewal(held=True, stopping=bool(row.stopping), late=bool(row.late))
         for row in execute(connection, RENEW, what)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from workers.db import Driver, array, execute
+from workers.db import Driver, execute
+from workers.ledger.renewed import keys
 from workers.settings import settings
 
 
@@ -125,7 +125,7 @@ update batch b
 
 def mark(connection: Driver, messages: Sequence[Message], max_wait: float) -> None:
     """Each was sent a message of its own, looked for later and later (at most ``max_wait`` seconds)."""
-    connection.execute(MARK, {**_given(messages), **after(), "max": max_wait})
+    connection.execute(MARK, {**keys(messages), **after(), "max": max_wait})
 
 
 TAKE_BACK = f"""
@@ -135,7 +135,7 @@ update batch b set state = 'waiting', sends = 0, send_at = clock_timestamp() {_G
 def take_back(connection: Driver, messages: Sequence[Message]) -> None:
     """Nothing could be announced: the batches wait for whoever reaches the broker first."""
     if messages:
-        connection.execute(TAKE_BACK, _given(messages))
+        connection.execute(TAKE_BACK, keys(messages))
 
 
 LOOK_FOR_ALL = """
@@ -208,11 +208,3 @@ def left_in(connection: Driver, queues: Sequence[str], before: datetime, limit: 
     """The same, batch by batch, of queues whose workers know no doorbells."""
     what = {"queues": list(queues), "before": before, "limit": limit}
     return [Message(*row) for row in connection.execute(LEFT_IN, what)]
-
-
-def _given(messages: Sequence[Message]) -> dict[str, Any]:
-    return {
-        "ids": array([message.run_id for message in messages]),
-        "seqs": array([message.seq for message in messages]),
-        "fences": array([message.fence for message in messages]),
-    }

@@ -31,10 +31,10 @@ def install(app: Celery | None = None) -> None:
     if type(app).task is Celery.task and "task" not in vars(app):
         vars(app)["task"] = choosing_base(app.task)
     app.steps["consumer"].add("workers.plain.worker_heartbeats:Heartbeats")
-    signals.worker_process_init.connect(_forked)
+    signals.worker_process_init.connect(forked)
 
 
-def _forked(**_: Any) -> None:
+def forked(**_: Any) -> None:
     """A pool process must not share connections with its parent."""
     from workers import db
     from workers.connections import places
