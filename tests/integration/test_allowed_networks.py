@@ -271,7 +271,7 @@ def test_mail_to_such_an_address_waits_for_the_owner(people: Any) -> None:
     people.sql.execute("insert into allowed_network (network) values ('127.0.0.0/8')")
     from workers.upstreams import allowed_networks
 
-    allowed_networks.forget()
+    allowed_networks.listed.forget()
     people.now()
     people.send()
     assert people.states() == {"email": ["sent"]}
@@ -307,7 +307,7 @@ def test_apprise_reaches_no_such_address_either(
     assert treat.heard == []
 
     people.sql.execute("insert into allowed_network (network) values ('127.0.0.0/8')")
-    allowed_networks.forget()
+    allowed_networks.listed.forget()
     people.now()
     people.send()
     assert people.states() == {"app": ["sent"]}

@@ -133,7 +133,7 @@ def test_rules_of_upstreams_are_read_once_for_all_that_ask(
             yield connection
 
     monkeypatch.setattr(upstreams, "driver_connect", counted)
-    upstreams.forget()
+    upstreams.known.forget()
 
     at_once(THREADS, lambda _: upstreams.described("shop"))
 

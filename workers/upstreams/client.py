@@ -60,8 +60,8 @@ def reset(*, close: bool = True) -> None:
     """Forget what this process knows (after a fork with ``close=False``; between tests)."""
     permit_holder.forget()
     robots_files.forget()
-    upstreams.forget()
-    allowed_networks.forget()
+    upstreams.known.forget()
+    allowed_networks.listed.forget()
     transport.reset(close=close)
 
 

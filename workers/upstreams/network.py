@@ -121,7 +121,7 @@ def check(address: str, host: str | None = None) -> None:
     if parsed is None:
         raise Refused(host or address, address, "a name, not an address")
     why = addresses.refusal(parsed)
-    if why is not None and addresses.refusal(parsed, allowed_networks.listed()) is not None:
+    if why is not None and addresses.refusal(parsed, allowed_networks.listed.get()) is not None:
         raise Refused(host or str(parsed), str(parsed), why)
 
 

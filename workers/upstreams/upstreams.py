@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,13 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow, driver_connect, execute
 from workers.errors import Unavailable
+from workers.upstreams.remembered import Remembered
 
 #: How long the rules of upstreams are kept in memory (seconds).
 MAX_AGE = 1.0
-
-#: When they were read, and all of them.  Replaced as a whole: threads read it without a lock.
-_known: tuple[float, dict[str, Rules]] = (-math.inf, {})
-_reading = threading.Lock()
 
 
 class Upstream(Base):
@@ -86,28 +80,16 @@ select name, base_url, obey_robots,
 
 def described(name: str) -> Rules:
     """The rules of an upstream, at most a second old; Unavailable when there is no such row."""
-    found = _fresh().get(name)
+    found = known.get().get(name)
     if found is None:
         raise Unavailable(name, "table upstream has no row of this name")
     return found
 
 
-def _fresh() -> dict[str, Rules]:
-    """The rules of all upstreams; one thread reads them for all that ask."""
-    global _known  # noqa: PLW0603 - a process's memory
-    asked = time.monotonic()
-    if asked - _known[0] <= MAX_AGE:
-        return _known[1]
-    with _reading:
-        if asked - _known[0] > MAX_AGE:
-            began = time.monotonic()
-            with driver_connect() as connection:
-                rows = execute(connection, _DESCRIBE).fetchall()
-            _known = (began, {row.name: Rules(*row[1:]) for row in rows})
-        return _known[1]
+def _read() -> dict[str, Rules]:
+    with driver_connect() as connection:
+        return {row.name: Rules(*row[1:]) for row in execute(connection, _DESCRIBE)}
 
 
-def forget() -> None:
-    """Forget every description (after a fork; between tests)."""
-    global _known, _reading
-    _known, _reading = (-math.inf, {}), threading.Lock()
+#: Of all upstreams.
+known = Remembered(_read, MAX_AGE)
