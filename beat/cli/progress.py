@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from workers import cli
@@ -120,11 +120,8 @@ class Bars:
         self._bars.stop()
 
 
-def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] | None = None) -> None:
-    """Show runs until they have ended, without ``ids`` all active ones until Ctrl-C; exit 1 on failure.
-
-    ``step`` is called between two reads instead of waiting.
-    """
+def follow(connection: Any, ids: Sequence[Any] | None) -> None:
+    """Show runs until they have ended, without ``ids`` active ones until Ctrl-C; exit 1 on failure."""
     view: Lines | Bars = Bars() if sys.stderr.isatty() else Lines()
     rows: dict[Any, dict[str, Any]] = {}
     try:
@@ -137,10 +134,7 @@ def follow(connection: Any, ids: Sequence[Any] | None, step: Callable[[], None] 
             view.show(list(rows.values()))
             if ids is not None and all(row["finished_at"] for row in rows.values()):
                 break
-            if step is not None:
-                step()
-            else:
-                time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         view.close()
         active = [run_id for run_id, row in rows.items() if not row["finished_at"]]

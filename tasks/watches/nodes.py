@@ -87,21 +87,6 @@ def _loosened_clause(clause: Clause, margin: Decimal) -> Clause:
     return replace(clause, values=tuple(moved))
 
 
-def shown(node: Node, *, inside: int = 0) -> str:
-    """The rule's text; parsed again it gives the same rule."""
-    match node:
-        case Clause():
-            return shown_clause(node)
-        case Not():
-            return f"NOT {shown(node.node, inside=3)}"
-        case And():
-            words, level = " AND ", 2
-        case Or():
-            words, level = " OR ", 1
-    text = words.join(shown(one, inside=level + 1) for one in node.nodes)
-    return f"({text})" if inside > level else text
-
-
 def shown_clause(clause: Clause) -> str:
     field = clause.field
     values = [quoted(value) for value in clause.values]

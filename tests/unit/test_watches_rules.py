@@ -21,7 +21,17 @@ from tasks.watches import (
 )  # fmt: skip
 from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
-from tasks.watches.nodes import COMPARISONS, TEXT_OPERATORS, And, Clause, Node, Not, Or, loosened, shown
+from tasks.watches.nodes import (
+    COMPARISONS,
+    TEXT_OPERATORS,
+    And,
+    Clause,
+    Node,
+    Not,
+    Or,
+    loosened,
+    shown_clause,
+)
 
 AD: dict[str, Any] = {
     "title": "Sennheiser HD800S (mint)",
@@ -34,6 +44,23 @@ AD: dict[str, Any] = {
 }
 
 LISTING = registry.fields("listing")
+
+
+def shown(node: Node, *, inside: int = 0) -> str:
+    """The rule's text; parsed again it gives the same rule."""
+    match node:
+        case Clause():
+            return shown_clause(node)
+        case Not():
+            return f"NOT {shown(node.node, inside=3)}"
+        case And():
+            words, level = " AND ", 2
+        case Or():
+            words, level = " OR ", 1
+    text = words.join(shown(one, inside=level + 1) for one in node.nodes)
+    return f"({text})" if inside > level else text
+
+
 names = st.sampled_from([*LISTING])
 texts = st.text(st.characters(codec="utf-8", exclude_characters='"'), max_size=12) | st.just('a "b"')
 numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9)

@@ -117,7 +117,7 @@ class Work(Generic[O]):
             self,
             lambda waiting: waiting[:1],
             lambda part, items: do(part, items[0]),
-            self._at_once(at_once),
+            self.in_flight if at_once is None else min(self.in_flight, at_once),
             once=True,
             slow=slow,
         )
@@ -126,14 +126,9 @@ class Work(Generic[O]):
         self,
         pick: Callable[[list[Item]], list[Item]],
         do: Callable[[Work[O], list[Item]], None],
-        *,
-        at_once: int | None = None,
     ) -> None:
         """``each``, group by group: ``pick`` takes one of the items that wait, until none is left."""
-        concurrency.work_groups(self, pick, do, self._at_once(at_once), once=False)
-
-    def _at_once(self, most: int | None) -> int:
-        return self.in_flight if most is None else min(self.in_flight, most)
+        concurrency.work_groups(self, pick, do, self.in_flight, once=False)
 
     def part(self) -> Work[O]:
         """This batch for another thread: with a client of its own, and outcomes of its own."""
