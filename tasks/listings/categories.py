@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, UniqueConstraint, func, select
+from sqlalchemy import Connection, ForeignKey, Index, UniqueConstraint, func, select
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +16,6 @@ from workers.db import Base, RowId
 class Category(Base):
     __tablename__ = "category"
     __table_args__ = (
-        CheckConstraint("path like '/%'", name="path must begin with /"),
         UniqueConstraint("site", "external_id"),
         UniqueConstraint("site", "slug"),
         Index("category_by_parent", "parent_id"),

@@ -10,7 +10,6 @@ from typing import Any, cast
 from sqlalchemy import (
     BigInteger,
     BindParameter,
-    CheckConstraint,
     ColumnElement,
     Connection,
     Executable,
@@ -39,11 +38,6 @@ from workers.db import Base, DefaultNow, RowId
 class Listing(Base):
     __tablename__ = "listing"
     __table_args__ = (
-        CheckConstraint(
-            "status in ('active', 'sold', 'closed', 'traded', 'expired', 'deleted')",
-            name="status must be active, sold, closed, traded, expired or deleted",
-        ),
-        CheckConstraint("price > 0", name="price must be more than 0"),
         UniqueConstraint("site", "external_id"),
         Index("listing_by_category", "category_id", "last_seen_at"),
         Index("listing_by_first_seen", "first_seen_at"),

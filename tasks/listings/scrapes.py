@@ -9,7 +9,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    CheckConstraint,
     Connection,
     Executable,
     ForeignKey,
@@ -28,10 +27,6 @@ from workers.db import Base, DefaultNow
 class Scrape(Base):
     __tablename__ = "scrape"
     __table_args__ = (
-        CheckConstraint(
-            "state in ('running', 'complete', 'incomplete', 'blocked', 'failed')",
-            name="state must be running, complete, incomplete, blocked or failed",
-        ),
         Index("scrape_by_time", "started_at"),
         Index("scrape_by_category", "category_id", "started_at"),
         {"comment": "Outcome of each category in each scrape run."},

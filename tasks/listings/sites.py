@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, SmallInteger, func, select, text
+from sqlalchemy import Connection, ForeignKey, Index, SmallInteger, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.listings import selectors as language
@@ -23,22 +23,6 @@ class Site(Base):
 
     __tablename__ = "site"
     __table_args__ = (
-        CheckConstraint(
-            "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
-            name="name must be lower-case words and digits joined by _",
-        ),
-        CheckConstraint("page_path like '%{page}%'", name="page_path must contain {page}"),
-        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency must be three capitals, e.g. USD"),
-        CheckConstraint(
-            "fetch_by in ('http', 'browser')",
-            name="fetch_by must be http, or browser (pages that scripts draw)",
-        ),
-        CheckConstraint("expire_after between 1 and 100", name="expire_after must be from 1 to 100"),
-        CheckConstraint(
-            "page_pause between interval '0' and interval '1 hour'",
-            name="page_pause must be from 0 to 1 hour",
-        ),
-        CheckConstraint("id_pattern like '%(%)%'", name="id_pattern must have a group: (...)"),
         Index("site_by_upstream", "upstream"),
         {"comment": "Sites with classified ads; add one with SQL alone."},
     )

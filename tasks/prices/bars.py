@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text
+from sqlalchemy import ARRAY, Connection, Index, Text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import func, literal, select, true, tuple_
@@ -25,10 +25,6 @@ MAX_ROWS = 1000
 class PriceBar(Base):
     __tablename__ = "price_bar"
     __table_args__ = (
-        CheckConstraint("close > 0", name="close must be more than 0"),
-        # NaN is more than anything to Postgres, infinity included.
-        CheckConstraint("greatest(open, high, low, close) < 'Infinity'", name="prices must be numbers"),
-        CheckConstraint("volume >= 0", name="volume must be 0 or more"),
         Index("price_bar_by_date", "bar_date"),
         {"comment": "Daily bars by symbol and source; a revision overwrites them and sets revised_at."},
     )

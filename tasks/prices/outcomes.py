@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Index, Text, delete
+from sqlalchemy import ARRAY, Connection, Index, Text, delete
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import func, literal, select
@@ -24,10 +24,6 @@ MAX_RUN_TIME = timedelta(days=7)
 class PriceOutcome(Base):
     __tablename__ = "price_outcome"
     __table_args__ = (
-        CheckConstraint(
-            "outcome in ('ok', 'not_found', 'stale')",
-            name="outcome must be ok, not_found or stale",
-        ),
         Index("price_outcome_by_symbol", "symbol", "at"),
         Index("price_outcome_by_time", "at"),
         {

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, CheckConstraint, Connection, Text
+from sqlalchemy import ARRAY, Connection, Text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import any_, case, func, literal, select
@@ -20,11 +20,7 @@ from workers.db import Base, DefaultNow
 
 class Quote(Base):
     __tablename__ = "quote"
-    __table_args__ = (
-        CheckConstraint("price > 0", name="price must be more than 0"),
-        CheckConstraint("greatest(price, previous_close) < 'Infinity'", name="prices must be numbers"),
-        {"comment": "The latest price by symbol and source."},
-    )
+    __table_args__ = ({"comment": "The latest price by symbol and source."},)
 
     symbol: Mapped[str] = mapped_column(primary_key=True, comment="Symbol")
     source: Mapped[str] = mapped_column(primary_key=True, comment="Source of the price")

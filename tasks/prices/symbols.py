@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-PATTERN = r"^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$"
-_SYMBOL = re.compile(PATTERN)
+_SYMBOL = re.compile(r"^[A-Z0-9]{1,10}([.\-][A-Z0-9]{1,6})?$")
 #: What people may write: lower case and spaces around are accepted.
 WRITTEN = r"^ *[A-Za-z0-9]{1,10}([.-][A-Za-z0-9]{1,6})? *$"
 

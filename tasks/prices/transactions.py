@@ -12,26 +12,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import CheckConstraint, Connection, Index, select
+from sqlalchemy import Connection, Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.prices.bars import MONEY
-from tasks.prices.symbols import PATTERN
 from workers.db import Base, DefaultNow, RowId
 
 
 class Transaction(Base):
     __tablename__ = "transaction"
     __table_args__ = (
-        CheckConstraint(
-            f"symbol ~ '{PATTERN}'", name="symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON"
-        ),
-        CheckConstraint("quantity <> 0", name="quantity must be above 0 (bought) or below 0 (sold)"),
-        CheckConstraint("price > 0", name="price must be more than 0"),
-        CheckConstraint("price < 'Infinity'", name="price must be a number"),
-        CheckConstraint(
-            "quantity < 'Infinity' and quantity > '-Infinity'", name="quantity must be a number"
-        ),
         Index("transaction_by_time", "traded_at", "symbol"),
         {"comment": "Our trades; prices of their symbols are kept fresh."},
     )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import CheckConstraint, Connection, Index, RowMapping, func, select, text, update
+from sqlalchemy import Connection, Index, RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tasks.prices.symbols import PATTERN, Symbol
+from tasks.prices.symbols import Symbol
 from workers.db import Base, DefaultNow
 
 
@@ -19,15 +19,6 @@ class WatchlistItem(Base):
 
     __tablename__ = "watchlist_item"
     __table_args__ = (
-        CheckConstraint(
-            f"symbol ~ '{PATTERN}'", name="symbol must be in capitals, e.g. AAPL, BRK.B, TSCO.LON"
-        ),
-        CheckConstraint("priority >= 0", name="priority must be 0 or more; lower goes first"),
-        CheckConstraint("refresh_every > interval '0'", name="refresh_every must be longer than 0"),
-        CheckConstraint(
-            "refresh_every <= interval '31 days'",
-            name="refresh_every must be at most 31 days, e.g. 5 minutes",
-        ),
         Index("watchlist_item_active", "priority", "symbol", postgresql_where=text("active")),
         {"comment": "Symbols to follow; edit with SQL."},
     )

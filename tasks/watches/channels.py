@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select, text
+from sqlalchemy import Connection, ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow
@@ -14,15 +14,6 @@ from workers.upstreams import Upstream, channel_secrets
 class Channel(Base):
     __tablename__ = "channel"
     __table_args__ = (
-        CheckConstraint(
-            "name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'",
-            name="name must be lower-case words and digits joined by hyphens",
-        ),
-        CheckConstraint(
-            "kind in ('discord', 'email', 'webhook', 'apprise')",
-            name="kind must be discord, email, webhook or apprise",
-        ),
-        CheckConstraint("max_per_hour >= 1", name="max_per_hour must be 1 or more"),
         Index("channel_by_upstream", "upstream"),
         {
             "comment": "Where notices go.  Secrets are named, not written:"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base
@@ -13,8 +13,6 @@ from workers.db import Base
 class GlobalFilter(Base):
     __tablename__ = "global_filter"
     __table_args__ = (
-        CheckConstraint("single", name="global_filter has one row only; update it"),
-        CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
         {"comment": "One row: filters that hold for every rule; a rule's own replace them one by one."},
     )
 

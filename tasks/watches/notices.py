@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CheckConstraint,
     Connection,
     ForeignKey,
     Index,
@@ -45,10 +44,6 @@ class Notice(Base):
     __tablename__ = "notice"
     __table_args__ = (
         UniqueConstraint("channel", "key"),
-        CheckConstraint(
-            "state in ('waiting', 'sending', 'sent', 'dead')",
-            name="state must be waiting, sending, sent or dead",
-        ),
         Index("notice_open", "channel", "id", postgresql_where=_IS_OPEN),
         Index("notice_by_match", "match_id"),
         Index("notice_by_time", "channel", "sent_at"),

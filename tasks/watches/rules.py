@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import BigInteger, SmallInteger
 
@@ -16,27 +16,11 @@ from tasks.watches.watch import DEFAULT_SUBJECT
 from workers.db import Base, DefaultNow
 
 OCCASIONS = ("new", "price_drop", "relisted", "changed")
-_SLUG = "'^[a-z0-9]+(-[a-z0-9]+)*$'"
 
 
 class Rule(Base):
     __tablename__ = "rule"
-    __table_args__ = (
-        CheckConstraint(
-            f"name ~ {_SLUG}", name="name must be lower-case words and digits joined by hyphens"
-        ),
-        CheckConstraint(
-            "currency ~ '^[A-Z]{3}$'",
-            name="currency must be three capitals, e.g. EUR, or null (the site's)",
-        ),
-        CheckConstraint("grammar in (1, 2)", name="grammar must be 1 (original) or 2 (extended)"),
-        CheckConstraint("jsonb_typeof(filters) = 'object'", name="filters must be a JSON object"),
-        CheckConstraint(
-            "occasions <@ array['new', 'price_drop', 'relisted', 'changed']",
-            name="occasions must be of: new, price_drop, relisted, changed",
-        ),
-        {"comment": "Rules: an expression over what a watch finds."},
-    )
+    __table_args__ = ({"comment": "Rules: an expression over what a watch finds."},)
 
     name: Mapped[str] = mapped_column(primary_key=True, comment="Lower-case words joined by hyphens")
     subject: Mapped[str] = mapped_column(

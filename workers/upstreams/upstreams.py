@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base, DefaultNow, driver_connect, execute
@@ -19,21 +19,6 @@ MAX_AGE = 1.0
 class Upstream(Base):
     __tablename__ = "upstream"
     __table_args__ = (
-        CheckConstraint(
-            "name ~ '^[a-z0-9]+(_[a-z0-9]+)*$'",
-            name="name must be lower-case words and digits joined by _",
-        ),
-        CheckConstraint(
-            "base_url ~ '^(https?|smtps?|smtp[+]starttls)://[^/]'",
-            name="base_url must begin with http(s):// or smtp(s)://",
-        ),
-        CheckConstraint(
-            "concurrency >= 1", name="concurrency must be 1 or more; to stop calls: enabled=false"
-        ),
-        CheckConstraint("spacing >= interval '0'", name="spacing cannot be negative"),
-        CheckConstraint(
-            "spacing <= interval '1 day'", name="spacing is at most a day; use a quota for more"
-        ),
         {"comment": "Servers of other people, and the limits of our calls; edit with SQL."},
     )
 
