@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -266,8 +267,9 @@ def test_a_killed_worker_begins_again_only_what_is_acknowledged_late(
 
     assert celery.effects().count("began") == begins
     assert run["state"] == ("succeeded" if begins == 2 else "failed")
-    said = "begun again: its lease ended " in (run["reason"] or "")
-    assert said == (begins == 2), run["reason"]
+    # A lease that began before Postgres did, as in the first test of a session, counts as nobody's death.
+    said = re.search(r"begun again: its (worker went silent|lease ended)", run["reason"] or "")
+    assert bool(said) == (begins == 2), run["reason"]
 
 
 def test_a_lost_lease_is_said(celery: Plain) -> None:
