@@ -5578,18 +5578,45 @@ COMMENT ON COLUMN public.queue_sample.oldest IS 'Age of the oldest ready batch';
 
 -- Name: queue_status; Type: VIEW
 CREATE VIEW public.queue_status AS
- SELECT batch.queue,
-    count(*) FILTER (WHERE (is_.open AND (batch.send_at IS NOT NULL) AND (NOT is_.later))) AS ready,
-    count(*) FILTER (WHERE (batch.state = 'running'::text)) AS running,
-    count(*) FILTER (WHERE (is_.open AND (batch.waiting_for IS NOT NULL) AND (batch.send_at IS NULL))) AS waiting_for_quota,
-    min(batch.created_at) FILTER (WHERE (is_.open AND (batch.send_at IS NOT NULL) AND (NOT is_.later))) AS oldest,
-    count(*) FILTER (WHERE (is_.open AND (batch.send_at IS NOT NULL) AND is_.later)) AS later
-   FROM (public.batch
-     CROSS JOIN LATERAL ( SELECT (batch.state = ANY (ARRAY['waiting'::text, 'sent'::text])) AS open,
-            COALESCE((batch.not_before > clock_timestamp()), false) AS later) is_)
-  WHERE (batch.state = ANY (ARRAY['waiting'::text, 'sent'::text, 'running'::text]))
-  GROUP BY batch.queue
-  ORDER BY batch.queue;
+ WITH unfinished AS (
+         SELECT batch.queue,
+            batch.state,
+            batch.created_at,
+            batch.send_at,
+            batch.waiting_for,
+            batch.not_before
+           FROM public.batch
+          WHERE (batch.state = 'running'::text)
+        UNION ALL
+         SELECT batch.queue,
+            batch.state,
+            batch.created_at,
+            batch.send_at,
+            batch.waiting_for,
+            batch.not_before
+           FROM public.batch
+          WHERE (batch.state = 'sent'::text)
+        UNION ALL
+         SELECT batch.queue,
+            batch.state,
+            batch.created_at,
+            batch.send_at,
+            batch.waiting_for,
+            batch.not_before
+           FROM public.batch
+          WHERE (batch.state = 'waiting'::text)
+        )
+ SELECT unfinished.queue,
+    count(*) FILTER (WHERE (is_.open AND (unfinished.send_at IS NOT NULL) AND (NOT is_.later))) AS ready,
+    count(*) FILTER (WHERE (unfinished.state = 'running'::text)) AS running,
+    count(*) FILTER (WHERE (is_.open AND (unfinished.waiting_for IS NOT NULL) AND (unfinished.send_at IS NULL))) AS waiting_for_quota,
+    min(unfinished.created_at) FILTER (WHERE (is_.open AND (unfinished.send_at IS NOT NULL) AND (NOT is_.later))) AS oldest,
+    count(*) FILTER (WHERE (is_.open AND (unfinished.send_at IS NOT NULL) AND is_.later)) AS later
+   FROM (unfinished
+     CROSS JOIN LATERAL ( SELECT (unfinished.state <> 'running'::text) AS open,
+            COALESCE((unfinished.not_before > clock_timestamp()), false) AS later) is_)
+  GROUP BY unfinished.queue
+  ORDER BY unfinished.queue;
 
 -- Name: VIEW queue_status; Type: COMMENT
 COMMENT ON VIEW public.queue_status IS 'Work by queue: ready, running, waiting for an upstream, and for later (batch delay, back-off)';
@@ -5798,54 +5825,73 @@ COMMENT ON VIEW public.recent_price_outcomes IS 'Outcome of each symbol in each 
 
 -- Name: recent_runs; Type: VIEW
 CREATE VIEW public.recent_runs AS
- SELECT r.ago,
-    r.name,
-    r.trigger,
-    r.state,
-    r.summary,
-    r.took,
-    r.done,
-    r.failed,
-    r.deferred,
-    r.total,
-    r.due_at,
-    r.created_at,
-    r.id,
-    r.started_at,
-    r.finished_at,
-    r.took_interval,
-    r.requested_by,
-    1 AS runs
-   FROM public.every_run r
-  WHERE (r.idle IS NOT TRUE)
-UNION ALL
- SELECT public.ago_words(folded.at) AS ago,
-    s.name,
-    NULL::text AS trigger,
-    'succeeded'::text AS state,
-    (((folded.runs || ' × '::text) || COALESCE(folded.words, 'nothing to do'::text)) || ' within a day'::text) AS summary,
-    NULL::text AS took,
-    0 AS done,
-    0 AS failed,
-    0 AS deferred,
-    0 AS total,
-    NULL::timestamp with time zone AS due_at,
-    folded.at AS created_at,
-    folded.id,
-    NULL::timestamp with time zone AS started_at,
-    NULL::timestamp with time zone AS finished_at,
-    NULL::interval AS took_interval,
-    NULL::text AS requested_by,
-    folded.runs
-   FROM (public.schedule s
-     CROSS JOIN LATERAL ( SELECT max(r.created_at) AS at,
-            (count(*))::integer AS runs,
-            (array_agg(r.id ORDER BY r.created_at DESC))[1] AS id,
-            (array_agg((r.result ->> 'summary'::text) ORDER BY r.created_at DESC))[1] AS words
-           FROM public.run r
-          WHERE ((r.schedule = s.name) AND (r.created_at > (clock_timestamp() - '1 day'::interval)) AND public.run_is_idle(r.*))) folded)
-  WHERE ((s.task ~~ ANY ('{tasks.upkeep.%,tasks.watches.%}'::text[])) AND (folded.runs > 0))
-  ORDER BY 12 DESC;
+ SELECT ago,
+    name,
+    trigger,
+    state,
+    summary,
+    took,
+    done,
+    failed,
+    deferred,
+    total,
+    due_at,
+    created_at,
+    id,
+    started_at,
+    finished_at,
+    took_interval,
+    requested_by,
+    runs
+   FROM (( SELECT r_1.ago,
+            r_1.name,
+            r_1.trigger,
+            r_1.state,
+            r_1.summary,
+            r_1.took,
+            r_1.done,
+            r_1.failed,
+            r_1.deferred,
+            r_1.total,
+            r_1.due_at,
+            r_1.created_at,
+            r_1.id,
+            r_1.started_at,
+            r_1.finished_at,
+            r_1.took_interval,
+            r_1.requested_by,
+            1 AS runs
+           FROM public.every_run r_1
+          WHERE (r_1.idle IS NOT TRUE)
+          ORDER BY r_1.created_at DESC)
+        UNION ALL
+         SELECT public.ago_words(folded.at) AS ago_words,
+            s.name,
+            NULL::text,
+            'succeeded'::text,
+            (((folded.runs || ' × '::text) || COALESCE(folded.words, 'nothing to do'::text)) || ' within a day'::text),
+            NULL::text,
+            0,
+            0,
+            0,
+            0,
+            NULL::timestamp with time zone,
+            folded.at,
+            folded.id,
+            NULL::timestamp with time zone,
+            NULL::timestamp with time zone,
+            NULL::interval,
+            NULL::text,
+            folded.runs
+           FROM (public.schedule s
+             CROSS JOIN LATERAL ( SELECT max(r_1.created_at) AS at,
+                    (count(*))::integer AS runs,
+                    (array_agg(r_1.id ORDER BY r_1.created_at DESC))[1] AS id,
+                    (array_agg((r_1.result ->> 'summary'::text) ORDER BY r_1.created_at DESC))[1] AS words
+                   FROM public.run r_1
+                  WHERE ((r_1.schedule = s.name) AND (r_1.created_at > (clock_timestamp() - '1 day'::interval)) AND public.run_is_idle(r_1.*))) folded)
+          WHERE ((s.task ~~ ANY ('{tasks.upkeep.%,tasks.watches.%}'::text[])) AND (folded.runs > 0))) r
+  ORDER BY created_at DESC;
 
 -- Name: VIEW recent_runs; Type: COMMENT
 COMMENT ON VIEW public.recent_runs IS 'Runs, the newest first; upkeep that found nothing to do is one row a schedule; add LIMIT; every_run has all';

@@ -422,3 +422,19 @@ def test_an_idle_tick_touches_few_pages(connection: Any, name: str) -> None:
     connection.execute("insert into task_kind (name, description, options_schema, queue)"
                        " values ('tests.noop', 'x', '{}', 'upkeep')")  # fmt: skip
     assert buffers(explain(connection, name, "custom")["Plan"]) < 20
+
+
+def test_the_newest_runs_and_the_queues_are_shown_without_reading_all_runs(connection: Any) -> None:
+    connection.execute(
+        "with made as (insert into run (id, task, trigger, due_at, state, queue, finished_at, created_at)"
+        " select gen_random_uuid(), 'tests.noop', 'manual', now(), 'succeeded', 'upkeep', now(),"
+        "        now() - n * interval '1 s' from generate_series(1, 20000) n returning id)"
+        " insert into batch (run_id, seq, task, queue, state)"
+        " select id, 0, 'tests.noop', 'upkeep', 'done' from made"
+    )
+    connection.execute("analyze run, batch")
+    for view in ("recent_runs", "queue_status"):
+        (plan,) = connection.execute(
+            f"explain (analyze, buffers, format json) select * from {view} limit 50"
+        ).fetchone()["QUERY PLAN"]
+        assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 200, plan
