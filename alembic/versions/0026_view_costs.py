@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "view_costs"
-down_revision = "expiring_runs"
+down_revision = "constraint_names"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0025_view_costs.sql").read_text())
+    run_sql((HERE / "0026_view_costs.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0025_view_costs_down.sql").read_text())
+    run_sql((HERE / "0026_view_costs_down.sql").read_text())
