@@ -1281,7 +1281,9 @@ begin
             when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
             when kind = 'failing' and st.consecutive_failures > 0 then 'it is reported only after ' || s.alert_after || ' failures in a row now'
             when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
-            when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
+            when kind = 'late' and st.error is not null then 'the schedule is set aside'
+            when kind = 'late' and st.claim_at < clock_timestamp() - interval '1 minute' then 'many schedules are late, which is one incident'
+            end;
     elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
             select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
                                                                 or h.detail ? 'ended')) then
@@ -7086,6 +7088,25 @@ CREATE VIEW public.trouble AS
             s.alert_on_partial
            FROM public.schedule s
           WHERE (s.enabled AND (NOT COALESCE((s.paused_until > statement_timestamp()), false)))
+        ), late AS MATERIALIZED (
+         SELECT st.schedule,
+            st.claim_at,
+            count(*) OVER () AS number
+           FROM (( SELECT schedule_state.schedule,
+                    schedule_state.claim_at
+                   FROM public.schedule_state
+                  WHERE ((schedule_state.claim_at < (statement_timestamp() - '00:01:00'::interval)) AND (schedule_state.tripped_at IS NULL) AND (schedule_state.error IS NULL))
+                  ORDER BY schedule_state.claim_at
+                 LIMIT 1000) st
+             JOIN at_work s ON ((s.name = st.schedule)))
+          WHERE (NOT ( SELECT pause_switch.paused
+                   FROM public.pause_switch))
+        ), late_together AS MATERIALIZED (
+         SELECT ((late.number > 20) OR ((late.number > 5) AND (EXISTS ( SELECT
+                   FROM public.incident i
+                  WHERE ((i.kind = 'many late'::text) AND (i.closed_at IS NULL)))))) AS yes
+           FROM late
+         LIMIT 1
         )
  SELECT 'failing'::text AS kind,
     s.name AS subject,
@@ -7156,15 +7177,29 @@ UNION ALL
   WHERE (st.tripped_at IS NOT NULL)
 UNION ALL
  SELECT 'late'::text AS kind,
-    s.name AS subject,
-    (s.name || ' is late'::text) AS title,
-    (('due '::text || to_char((st.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text,
+    l.schedule AS subject,
+    (l.schedule || ' is late'::text) AS title,
+    (('due '::text || to_char((l.claim_at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC and not begun; is a beat running?'::text) AS text,
     'error'::text AS severity,
-    st.claim_at AS since
-   FROM (at_work s
-     JOIN public.schedule_state st ON ((st.schedule = s.name)))
-  WHERE ((st.tripped_at IS NULL) AND (st.error IS NULL) AND (NOT ( SELECT pause_switch.paused
-           FROM public.pause_switch)) AND (st.claim_at < (statement_timestamp() - '00:01:00'::interval)))
+    l.claim_at AS since
+   FROM late l
+  WHERE (NOT ( SELECT late_together.yes
+           FROM late_together))
+UNION ALL
+ SELECT 'many late'::text AS kind,
+    'schedules'::text AS subject,
+    (
+        CASE
+            WHEN (max(l.number) < 1000) THEN (max(l.number))::text
+            ELSE '1000 or more'::text
+        END || ' schedules are late'::text) AS title,
+    ((('the first was due '::text || to_char((min(l.claim_at) AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI'::text)) || ' UTC: no beat runs, or more comes due than it can claim; to see the first: '::text) || public.how_to('SELECT schedule, claim_at FROM schedule_state ORDER BY claim_at LIMIT 20;'::text, 'schedule status'::text)) AS text,
+    'error'::text AS severity,
+    min(l.claim_at) AS since
+   FROM late l
+  WHERE ( SELECT late_together.yes
+           FROM late_together)
+ HAVING (count(*) > 0)
 UNION ALL
  SELECT 'set aside'::text AS kind,
     s.name AS subject,
@@ -7335,7 +7370,7 @@ UNION ALL
 COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
-COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
 
 -- Name: COLUMN trouble.subject; Type: COMMENT
 COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel, upstream or rule';

@@ -48,7 +48,9 @@ begin
             when kind = 'failing' and st.tripped_at is not null then 'the schedule paused itself'
             when kind = 'failing' and st.consecutive_failures > 0 then 'it is reported only after ' || s.alert_after || ' failures in a row now'
             when kind = 'late' and (select paused from pause_switch) then 'everything was paused'
-            when kind = 'late' and st.error is not null then 'the schedule is set aside' end;
+            when kind = 'late' and st.error is not null then 'the schedule is set aside'
+            when kind = 'late' and st.claim_at < clock_timestamp() - interval '1 minute' then 'many schedules are late, which is one incident'
+            end;
     elsif kind in ('beat silent', 'worker silent') and subject <> 'beat' and not exists (
             select from heartbeat h where h.name = subject and (h.seen_at > clock_timestamp() - interval '30 seconds'
                                                                 or h.detail ? 'ended')) then

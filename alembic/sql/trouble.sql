@@ -20,6 +20,17 @@ with sign as materialized (
 ), at_work as not materialized (
     select s.* from schedule s
      where s.enabled and not coalesce(s.paused_until > statement_timestamp(), false)
+), late as materialized (
+    select st.schedule, st.claim_at, count(*) over () as number
+      from (select schedule, claim_at from schedule_state
+             where claim_at < statement_timestamp() - interval '1 minute' and tripped_at is null and error is null
+             order by claim_at limit 1000) st
+      join at_work s on s.name = st.schedule
+     where not (select paused from pause_switch)
+), late_together as materialized (
+    -- Many have one cause; they stay one incident until few are left.
+    select number > 20 or number > 5 and exists (select from incident i where i.kind = 'many late' and i.closed_at is null) as yes
+      from late limit 1
 )
 select 'failing' as kind, s.name as subject,
        s.name || ' failed' || case when st.consecutive_failures > 1 then ' ' || st.consecutive_failures || ' times in a row' else '' end as title,
@@ -37,12 +48,17 @@ select 'tripped', s.name, s.name || ' paused itself',
   from at_work s join schedule_state st on st.schedule = s.name
  where st.tripped_at is not null
 union all
-select 'late', s.name, s.name || ' is late',
-       'due ' || to_char(st.claim_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC and not begun; is a beat running?',
-       'error', st.claim_at
-  from at_work s join schedule_state st on st.schedule = s.name
- where st.tripped_at is null and st.error is null
-   and not (select paused from pause_switch) and st.claim_at < statement_timestamp() - interval '1 minute'
+select 'late', l.schedule, l.schedule || ' is late',
+       'due ' || to_char(l.claim_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC and not begun; is a beat running?',
+       'error', l.claim_at
+  from late l where not (select yes from late_together)
+union all
+select 'many late', 'schedules', case when max(l.number) < 1000 then max(l.number)::text else '1000 or more' end || ' schedules are late',
+       'the first was due ' || to_char(min(l.claim_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
+       || ' UTC: no beat runs, or more comes due than it can claim; to see the first: '
+       || how_to('SELECT schedule, claim_at FROM schedule_state ORDER BY claim_at LIMIT 20;', 'schedule status'),
+       'error', min(l.claim_at)
+  from late l where (select yes from late_together) having count(*) > 0
 union all
 select 'set aside', s.name, s.name || ' is set aside: beat cannot plan it',
        st.error || '; beat tries again after any edit of the schedule', 'error', st.error_at
@@ -138,7 +154,7 @@ select 'partitions', p.table_name, 'table ' || p.table_name || ' lacks partition
 comment on view trouble is
     'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 comment on column trouble.kind is
-    'failing, tripped, late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
+    'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
 comment on column trouble.subject is 'Schedule, process, queue, channel, upstream or rule';
 comment on column trouble.severity is 'error: schedule status and doctor exit 1; warning: it ends by itself';
 comment on column trouble.since is 'Since when, as far as is known';

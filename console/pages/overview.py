@@ -20,6 +20,7 @@ router = APIRouter()
 #: Kind of trouble → the page of its subject.
 _LINKS = {
     **dict.fromkeys(("failing", "tripped", "late", "set aside"), "/schedules/{}"),
+    "many late": "/schedules?sort=need",
     **dict.fromkeys(("beat silent", "worker silent", "queue unserved"), "/workers"),
     "notices held": "/outbox?channel={}&state=waiting",
     "notices dead": "/outbox?channel={}&state=dead",

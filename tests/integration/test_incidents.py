@@ -340,3 +340,41 @@ def test_a_rule_that_cannot_be_read_is_told_until_it_is_corrected(here: Any) -> 
 
     here.sql.execute("update rule set expression = 'price < 3'")
     assert follow(here) == (0, 1)
+
+
+def test_many_schedules_that_are_late_are_one_incident_until_few_are_left(here: Any) -> None:
+    here.sql.execute(
+        "insert into schedule (name, task, every)"
+        " select 'due-' || n, 'tasks.discovery.discover', '6 hours' from generate_series(1, 25) n"
+    )
+    here.sql.execute(
+        "insert into schedule_state (schedule) select name from schedule on conflict do nothing"
+    )
+
+    def late(number: int) -> None:
+        here.sql.execute(
+            "update schedule_state set claim_at = case when schedule in (select schedule from schedule_state"
+            " where schedule like 'due-%%' order by schedule limit %s) then now() - interval '10 minutes'"
+            " else now() + interval '1 hour' end",
+            (number,),
+        )
+
+    late(25)
+    assert follow(here) == (1, 0)
+    late(6)
+    assert follow(here) == (0, 0)
+    late(5)
+    assert follow(here) == (5, 1)
+    late(0)
+    assert follow(here) == (0, 5)
+    late(20)
+    assert follow(here) == (20, 0)
+    late(21)
+    assert follow(here) == (1, 20)
+    assert titles(here)[0] == "25 schedules are late"
+    assert "Recovered: 25 schedules are late" in titles(here)
+    assert {text.split(".")[0] for text in texts(here)[-20:]} == {
+        "Many schedules are late, which is one incident"
+    }
+    row = here.one("select subject, severity from trouble where kind = 'many late'")
+    assert (row["subject"], row["severity"]) == ("schedules", "error")
