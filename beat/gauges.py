@@ -68,7 +68,8 @@ GAUGES = (
         select known.kind, count(i.id)
           from unnest(array['failing', 'tripped', 'late', 'many late', 'set aside', 'paused',
                             'beat silent', 'worker silent', 'queue unserved', 'notices held',
-                            'notices dead', 'quota low', 'blocked', 'rule wrong', 'partitions']) as known(kind)
+                            'notices dead', 'quota low', 'blocked', 'rule wrong', 'partitions']
+               ) as known(kind)
           left join incident i on i.kind = known.kind and i.closed_at is null
          group by known.kind
         """,
