@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "many_late"
-down_revision = "expiring_runs"
+down_revision = "view_costs"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0026_many_late.sql").read_text())
+    run_sql((HERE / "0027_many_late.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0026_many_late_down.sql").read_text())
+    run_sql((HERE / "0027_many_late_down.sql").read_text())
