@@ -17,7 +17,7 @@ import pytest
 from sandbox.environment import PORTS
 from sandbox.ports import free_port, reserve
 from sandbox.processes import Process, wait_until
-from tests.support.forked import IMITATION, Forked
+from tests.support.forked import CELERY, IMITATION, Forked
 from tests.support.servers import start_server
 
 ROOT = Path(__file__).parents[2]
@@ -94,8 +94,11 @@ def celery_process(tmp_path: Path, database: Any, broker_url: str) -> Iterator[C
         name = f"{what}{len(started)}-{uuid.uuid4().hex[:6]}"
         named = ["-n", f"{name}@%h"] if what in {"worker", "beat"} else []
         quiet = ["--without-gossip", "--without-mingle"] if what == "worker" else []
-        process = Process(
-            [sys.executable, "-m", "celery", "-A", app, what, *named, *quiet, *options],
+        words = ["-A", app, what, *named, *quiet, *options]
+        # Other variables are read by Python and by libraries when they start.
+        fork = all(key.startswith("WATCHKEEPER_") for key in env)
+        process = (Forked if fork else Process)(
+            [CELERY, *words] if fork else [sys.executable, "-m", "celery", *words],
             log=tmp_path / f"{name}.log",
             cwd=ROOT,
             env={

@@ -1,0 +1,56 @@
+"""Processes of tests that are forked run a program as a fresh Python does, and end as under the guard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.forked import Forked
+
+HERE = "tests.integration.test_forked"
+
+
+def speak() -> None:
+    print(os.environ["WATCHKEEPER_X_SAYS"], "HOME" in os.environ, Path.cwd(), *sys.argv[1:])
+    sys.exit(7)
+
+
+def linger() -> None:
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    signal.pause()
+
+
+def test_it_has_its_arguments_environment_folder_and_exit_status(tmp_path: Path) -> None:
+    process = Forked(
+        [f"{HERE}:speak", "a", "-b"], log=tmp_path / "log", env={"WATCHKEEPER_X_SAYS": "hello"}, cwd=tmp_path
+    )  # fmt: skip
+    process.start()
+
+    assert process.wait(30) == process.status == 7
+    assert process.tail() == f"hello {'HOME' in os.environ} {tmp_path} a -b"
+    assert not process.running
+
+
+def test_what_it_started_ends_with_it_also_after_kill_9(tmp_path: Path, eventually: Any) -> None:
+    process = Forked([f"{HERE}:linger"], log=tmp_path / "log")
+    process.start()
+    eventually(lambda: process.log.read_text().endswith("\n"), within=30)
+    child = int(process.log.read_text())
+    assert os.getpgid(child) == process.pid != os.getpid()
+
+    process.kill()
+
+    assert process.status == 128 + signal.SIGKILL
+    eventually(lambda: not is_running(child))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
