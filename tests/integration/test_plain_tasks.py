@@ -311,13 +311,11 @@ def test_chords_chains_groups_maps_and_chunks_are_celerys(celery: Plain) -> None
 def test_overlap_run_now_and_backfill_work_for_plain_tasks(celery: Plain) -> None:
     celery.worker()
     celery.schedule("plain.whoami", every=timedelta(hours=1), overlap="buffer_all")
-    celery.run()
+    due = celery.run()["due_at"]
     celery.drive.sql.execute(
         """select run_now('mine', with_options => '{"kwargs": {"what": "by hand"}}')"""
     )
-    celery.drive.sql.execute(
-        "select backfill('mine', clock_timestamp() - interval '3 hours', clock_timestamp() - interval '1 second')"
-    )
+    celery.drive.sql.execute("select backfill('mine', %s, %s)", (due - timedelta(hours=2), due))
     wait_for(lambda: celery.drive.work() or len(celery.effects()) == 5, 40.0)
 
     triggers = sorted(run["trigger"] for run in celery.drive.runs("mine"))
