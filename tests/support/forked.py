@@ -78,6 +78,8 @@ def _guard(report: Any, command: list[str], log: Path, env: dict[str, str], cwd:
     if not pid:
         report.close()
         _become(command, log, env, cwd)
+    # At the end of its owner, daemons are terminated.
+    signal.signal(signal.SIGTERM, lambda *_: _end(pid))
     report.send(pid)
     report.close()
     threading.Thread(target=_end_with_owner, args=(pid,), daemon=True).start()
@@ -91,6 +93,10 @@ def _end_with_owner(pid: int) -> None:
     owner = multiprocessing.parent_process()
     assert owner is not None
     wait([owner.sentinel])
+    _end(pid)
+
+
+def _end(pid: int) -> None:
     process_guard._end_group(pid, signal.SIGKILL, 0.0)
     os._exit(1)
 
