@@ -22,8 +22,8 @@ def cost_of_a_page(
     """``cost_of_a_page(new)``: what each further page of a category costs, and its bytes of WAL."""
     scrapes.site_server.a_page = ADS
     # Read once a second for all threads: not of a page.
-    monkeypatch.setattr(upstreams, "MAX_AGE", 1e9)
-    monkeypatch.setattr(allowed_networks, "FRESH", 1e9)
+    monkeypatch.setattr(upstreams.known, "_max_age", 1e9)
+    monkeypatch.setattr(allowed_networks.listed, "_max_age", 1e9)
     numbers = iter(range(1, 10_000))
 
     def fill(pages: int) -> None:
