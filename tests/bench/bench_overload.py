@@ -31,6 +31,13 @@ select coalesce(extract(epoch from clock_timestamp() - min(r.due_at)), 0)::float
   from run r where r.state = 'due' and r.created_at > %s
 """
 
+#: Due times that no beat has claimed yet are late, too.
+UNCLAIMED = "select coalesce(extract(epoch from clock_timestamp() - min(claim_at)), 0)::float8 from schedule_state"
+
+
+def succeeded(bench: BenchEnvironment) -> int:
+    return int(bench.value("select count(*) from run where state = 'succeeded'"))
+
 
 def edit_ms(bench: BenchEnvironment, place: int) -> float:
     """An edit by SQL until beat has planned the row anew."""
@@ -49,20 +56,23 @@ def edit_ms(bench: BenchEnvironment, place: int) -> float:
 
 def minute(bench: BenchEnvironment, worker: Process, place: int) -> dict[str, Any]:
     """One minute of too much work."""
-    before, done = used(bench, worker), finished(bench)
-    edits, oldest, until = [], [], time.monotonic() + 60
+    before, done, worked = used(bench, worker), finished(bench), succeeded(bench)
+    edits, oldest, unclaimed, until = [], [], [], time.monotonic() + 60
     pause = threading.Event()
     while time.monotonic() < until:
         edits.append(edit_ms(bench, place * 60 + len(edits)))
         oldest.append(bench.value(OLDEST, bench.since))
+        unclaimed.append(bench.value(UNCLAIMED))
         pause.wait(1)
     runs = finished(bench) - done
     return {
         "minute": place,
         "ended_a_second": runs / 60,
+        "succeeded_a_second": (succeeded(bench) - worked) / 60,
         "edit_p50_ms": percentile(edits, 0.5),
         "edit_most_ms": max(edits),
         "oldest_due_s": max(oldest),
+        "oldest_unclaimed_s": max(unclaimed),
         **cpu_figures(before, used(bench, worker), max(runs, 1)),
     }
 
@@ -91,11 +101,11 @@ def drain(bench: BenchEnvironment, capacity: float) -> None:
     bench.sql.execute("update pause_switch set paused = true, note = 'the bench drains'")
     began = time.monotonic()
     left = int(bench.value("select count(*) from run where finished_at is null"))
-    done = bench.value("select count(*) from run where state = 'succeeded'")
+    done = succeeded(bench)
     bench.until(lambda: not bench.value("select exists (select from run where finished_at is null)"),
                 within=600, every=0.1)  # fmt: skip
     took = time.monotonic() - began
-    ended = bench.value("select count(*) from run where state = 'succeeded'") - done
+    ended = succeeded(bench) - done
     states = {
         f"runs_{state}": number
         for state, number in bench.sql.execute(
