@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -18,14 +20,23 @@ class Costs:
     statements: int = 0
     round_trips: int = 0
     commits: int = 0
+    #: How often each statement was made, by thread: shown when the counts are not what they should be.
+    made: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+
+    def numbers(self) -> tuple[int, int, int]:
+        return self.statements, self.round_trips, self.commits
 
     def __sub__(self, other: Costs) -> Costs:
-        return Costs(*(one - two for one, two in zip(astuple(self), astuple(other), strict=True)))
+        pairs = zip(self.numbers(), other.numbers(), strict=True)
+        less = self.made.copy()
+        less.subtract(other.made)
+        return Costs(*(one - two for one, two in pairs), made=less)
 
     def each(self, number: int) -> Costs:
         """A share of the costs, which must come out even."""
-        assert all(one % number == 0 for one in astuple(self)), self
-        return Costs(*(one // number for one in astuple(self)))
+        uneven = {made: many for made, many in self.made.items() if many % number}
+        assert all(one % number == 0 for one in self.numbers()), (self, uneven)
+        return Costs(*(one // number for one in self.numbers()))
 
 
 @contextmanager
@@ -56,6 +67,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Costs]:
     def executed(self: Any, *how: Any, **more: Any) -> Any:
         if is_ours(self.connection):
             costs.statements += 1
+            costs.made[f"{threading.current_thread().name}: {' '.join(str(how[0]).split())[:200]}"] += 1
             costs.commits += self.connection.autocommit
         return execute(self, *how, **more)
 
