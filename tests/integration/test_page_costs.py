@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.support.costs import Costs, counted
+from workers.connections import places
+from workers.db import driver_connect
 from workers.upstreams import allowed_networks, upstreams
 
 ADS = 20
@@ -29,6 +32,12 @@ def cost_of_a_page(
     def fill(pages: int) -> None:
         scrapes.site_server.ads["full-size"] = [make_listing(next(numbers)) for _ in range(ADS * pages)]
 
+    def open_connections() -> None:
+        """All that short statements may need: how many overlap, each in its thread, is chance."""
+        with ExitStack() as opened:
+            for _ in range(max(1, places.share() // 2)):
+                opened.enter_context(driver_connect())
+
     def read(pages: int) -> tuple[Costs, int]:
         scrapes.sql.execute("checkpoint")
         before = scrapes.one("select pg_current_wal_insert_lsn() as at")["at"]
@@ -41,6 +50,7 @@ def cost_of_a_page(
     def cost(new: bool) -> tuple[Costs, float]:
         # Never the whole category: its end costs something too.
         fill(13)
+        open_connections()
         # Statements that are not prepared yet, blocks that are not there yet: not of a page.
         read(12)
         found = []
