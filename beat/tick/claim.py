@@ -114,7 +114,7 @@ class ClaimPlan:
         state, reason = "missed", outcome.missed
         late = self._now - outcome.due_at
         if outcome.missed is None and row.expires is not None and late > row.expires:
-            state, reason = "expired", f"not started within its time: {late} late"
+            state, reason = "expired", finished.not_started(late)
         elif outcome.missed is None:
             state, reason = self._admit(row, row.overlap)
         return NewRun(

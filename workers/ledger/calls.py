@@ -117,7 +117,7 @@ def give_up_late(connection: Driver, run_id: UUID) -> None:
         return
     if run["expires_at"] < run["now"]:
         late = run["now"] - run["due_at"]
-        finished.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
+        finished.give_up(connection, run_id, "expired", finished.not_started(late))
 
 
 def _ended(whose: str) -> str:

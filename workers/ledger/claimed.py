@@ -85,7 +85,7 @@ def claim(
     now: datetime = run["now"]
     if run["state"] == "due" and run["expires_at"] is not None and run["expires_at"] < now:
         late = now - run["due_at"]
-        finished.give_up(connection, run_id, "expired", f"not started within its time: {late} late")
+        finished.give_up(connection, run_id, "expired", finished.not_started(late))
         return None
     if in_flight.put_back(connection, run, seq, delay):
         return None

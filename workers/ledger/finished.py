@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -173,6 +173,11 @@ update run
 def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
     """End a run that has not begun, with its ``reason``; the run is locked."""
     execute(connection, GIVE_UP, {"run_id": run_id, "state": state, "reason": reason})
+
+
+def not_started(late: timedelta) -> str:
+    """Why a run that was not begun in time expired."""
+    return f"not started within its time: {late} late"
 
 
 #: Runs that nobody began in time are ended so many at once.
