@@ -7263,15 +7263,19 @@ UNION ALL
  SELECT 'queue unserved'::text AS kind,
     unserved.queue AS subject,
     ('no worker serves the queue '::text || unserved.queue) AS title,
-    ((((
-        CASE waiting.number
-            WHEN 1 THEN '1 batch is'::text
-            WHEN 1000 THEN '1000 or more batches are'::text
-            ELSE (waiting.number || ' batches are'::text)
-        END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest))) || '; start a worker with -Q '::text) || unserved.queue) AS text,
+    ((
+        CASE
+            WHEN ((waiting.oldest IS NULL) OR (waiting.oldest >= (clock_timestamp() - '00:00:30'::interval))) THEN ((('the last run of '::text || public.count_words(expired.number, 'schedule'::text)) || ' expired, the latest '::text) || public.sign_words((clock_timestamp() - expired.latest)))
+            ELSE ((
+            CASE waiting.number
+                WHEN 1 THEN '1 batch is'::text
+                WHEN 1000 THEN '1000 or more batches are'::text
+                ELSE (waiting.number || ' batches are'::text)
+            END || ' ready, the oldest made '::text) || public.sign_words((clock_timestamp() - waiting.oldest)))
+        END || '; start a worker with -Q '::text) || unserved.queue) AS text,
     'error'::text AS severity,
-    waiting.oldest AS since
-   FROM (((
+    COALESCE(waiting.oldest, expired.oldest) AS since
+   FROM ((((
                  SELECT task_kind.queue
                    FROM public.task_kind
                   WHERE (task_kind.retired_at IS NULL)
@@ -7289,7 +7293,16 @@ UNION ALL
                    FROM public.batch b
                   WHERE ((b.queue = unserved.queue) AND ((b.state = 'sent'::text) OR ((b.state = 'waiting'::text) AND (b.send_at <= clock_timestamp()))) AND COALESCE((b.not_before <= clock_timestamp()), true))
                  LIMIT 1000) due) waiting)
-  WHERE (waiting.oldest < (clock_timestamp() - '00:00:30'::interval))
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(one.last_run_at) AS oldest,
+            max(one.last_run_at) AS latest
+           FROM ( SELECT st.last_run_at
+                   FROM ((public.schedule_state st
+                     JOIN at_work s ON ((s.name = st.schedule)))
+                     JOIN public.task_kind k ON ((k.name = s.task)))
+                  WHERE ((st.last_state = 'expired'::text) AND (COALESCE(s.queue, k.queue) = unserved.queue))
+                 LIMIT 1000) one) expired)
+  WHERE ((waiting.oldest < (clock_timestamp() - '00:00:30'::interval)) OR (expired.number > 0))
 UNION ALL
  SELECT 'notices held'::text AS kind,
     c.name AS subject,

@@ -92,9 +92,12 @@ select 'worker silent', s.name, 'worker ' || s.name || ' is silent',
  where s.role = 'worker' and (not s.covered or s.seen_at > clock_timestamp() - interval '1 hour')
 union all
 select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserved.queue,
-       case waiting.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else waiting.number || ' batches are' end
-       || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest)
-       || '; start a worker with -Q ' || unserved.queue, 'error', waiting.oldest
+       case when waiting.oldest is null or waiting.oldest >= clock_timestamp() - interval '30 seconds'
+                then 'the last run of ' || count_words(expired.number, 'schedule') || ' expired, the latest '
+                     || sign_words(clock_timestamp() - expired.latest)
+            else case waiting.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else waiting.number || ' batches are' end
+                 || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest) end
+       || '; start a worker with -Q ' || unserved.queue, 'error', coalesce(waiting.oldest, expired.oldest)
   from (select queue from task_kind where retired_at is null
         union select queue from schedule where queue is not null
         except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive) unserved
@@ -104,7 +107,14 @@ select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserv
               where b.queue = unserved.queue and (b.state = 'sent' or b.state = 'waiting' and b.send_at <= clock_timestamp())
                 and coalesce(b.not_before <= clock_timestamp(), true)
               limit 1000) due) waiting
- where waiting.oldest < clock_timestamp() - interval '30 seconds'
+ cross join lateral (
+     -- A run that expires sooner than in 30 seconds is never seen waiting for so long.
+     select count(*) as number, min(one.last_run_at) as oldest, max(one.last_run_at) as latest
+       from (select st.last_run_at
+               from schedule_state st join at_work s on s.name = st.schedule join task_kind k on k.name = s.task
+              where st.last_state = 'expired' and coalesce(s.queue, k.queue) = unserved.queue
+              limit 1000) one) expired
+ where waiting.oldest < clock_timestamp() - interval '30 seconds' or expired.number > 0
 union all
 select 'notices held', c.name,
        case when room.free_at > clock_timestamp() then c.name || ' is near its limit of messages an hour'

@@ -378,3 +378,19 @@ def test_many_schedules_that_are_late_are_one_incident_until_few_are_left(here: 
     }
     row = here.one("select subject, severity from trouble where kind = 'many late'")
     assert (row["subject"], row["severity"]) == ("schedules", "error")
+
+
+def test_a_queue_whose_runs_expire_before_they_wait_for_long_is_told_until_a_worker_serves_it(
+    here: Any,
+) -> None:
+    here.sql.execute("insert into queue (name) values ('lonely')")
+    here.sql.execute("update schedule set queue = 'lonely', expires = '5 seconds'")
+    here.sql.execute("update schedule_state set last_state = 'expired', last_run_at = now()")
+    assert follow(here) == (1, 0)
+    assert titles(here) == ["no worker serves the queue lonely"]
+    (text,) = texts(here)
+    assert text.startswith("the last run of 1 schedule expired, the latest ")
+    assert text.endswith("; start a worker with -Q lonely")
+
+    sign(here, "one@here", "worker", queues=["lonely"])
+    assert follow(here) == (0, 1)
