@@ -58,10 +58,9 @@ begin
             select count(*), min(stamp) into used, nth
               from (select stamp from permit where upstream = rules.name and stamp > begins
                        and granted_at > begins - longest order by stamp desc limit limits.calls) youngest;
-            if used < limits.calls then
-                spare := least(spare, limits.calls - used);
-                continue;
-            end if;
+            -- None while one of several such windows is full, whatever the others have.
+            spare := least(spare, limits.calls - used);
+            continue when used < limits.calls;
         else
             select stamp into nth from permit where upstream = rules.name and stamp > begins
                and granted_at > begins - longest order by stamp desc offset limits.calls - 1 limit 1;

@@ -314,6 +314,17 @@ def test_a_wide_window_is_exact_too_and_so_is_its_edit(upstream: Any, connection
     assert (take().id, available()) == (None, 0)
 
 
+def test_a_full_wide_window_refuses_again_and_again_while_a_wider_one_has_room(
+    upstream: Any, connection: Any
+) -> None:
+    upstream(quota={"1 day": 70, "10 minutes": 56, "1 second": 1000}, concurrency=100)
+
+    granted = [take().id is not None for _ in range(60)]
+
+    assert granted == [True] * 56 + [False] * 4
+    assert available() == 0
+
+
 def test_an_editors_open_transaction_stops_no_call(
     upstream: Any, database: Any, connection: Any
 ) -> None:
