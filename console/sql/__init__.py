@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, text
 
+from tasks.watches.watch import statements
+
 Row = dict[str, Any]
 
 
 @cache
 def _file(name: str) -> dict[str, str]:
-    parts = (Path(__file__).parent / f"{name}.sql").read_text().split("-- name: ")[1:]
-    return {one.partition("\n")[0].strip(): one.partition("\n")[2] for one in parts}
+    return statements(Path(__file__).with_name(f"{name}.sql"))
 
 
 @cache

@@ -2,82 +2,30 @@
 
 from __future__ import annotations
 
-from tasks.watches.watch import Pages, Panel
+from pathlib import Path
 
-_FOUND = """
-select q.symbol as key, q.symbol as title, q.price, q.previous_close,
-       round(100 * (q.price - q.previous_close) / nullif(q.previous_close, 0), 2)
-              as change_percent, q.volume,
-       (select array_agg(close order by bar_date)
-          from (select distinct on (bar_date) close, bar_date from price_bar b where b.symbol = q.symbol
-                 order by bar_date desc, source limit 60) last) as spark,
-       q.session_date as session, q.source, q.fetched_at as fetched
-  from (select distinct on (symbol) * from quote order by symbol, fetched_at desc) q
- where (cast(:q as text) is null or q.symbol ilike :q)
-   and (cast(:after as text) is null or q.symbol > :after)
- order by q.symbol limit :limit
-"""
-_FRESHNESS = """
-select case when q.fetched_at is null then 'never fetched'
-            when q.fetched_at < clock_timestamp() - interval '3 days'
-                   then 'older than 3 days' else 'fresh' end as freshness,
-       count(*) as symbols, string_agg(w.symbol, ', ' order by w.priority,
-              w.symbol) filter (where q.symbol is null) as missing
-  from watchlist_item w left join (select symbol, max(fetched_at) as fetched_at
-         from quote group by symbol) q using (symbol)
- where w.active group by 1 order by 2 desc
-"""
-_QUOTES = """
-select source, price, previous_close, volume, session_date, fetched_at from quote
-       where symbol = :key order by source
-"""
-_CLOSES = """
-select (bar_date::timestamp at time zone 'UTC') as at, close from (
-    select distinct on (bar_date) bar_date, close from price_bar where symbol = :key
-     order by bar_date desc, source limit 2000) last
- order by bar_date
-"""
-#: Sessions of the exchange on which the symbol has no bar between its first and its last.
-_GAPS = """
-with span as (select min(bar_date) as first, max(bar_date) as last from price_bar where symbol = :key)
-select m.session_date as missing_session
-  from span join market_session m on m.mic = 'XNYS' and m.session_date between span.first and span.last
- where position('.' in :key) = 0 and not exists (
-       select from price_bar b where b.symbol = :key and b.bar_date = m.session_date)
- order by 1 desc limit 100
-"""
-_OUTCOMES = """
-select run_id, at, outcome, source, detail from price_outcome where symbol = :key
-       order by at desc limit 20
-"""
-_TRADES = """
-select traded_at, quantity, price from transaction where symbol = :key order by traded_at desc limit 20
-"""
-_OF_A_RUN = """
-select symbol as key, symbol as title, outcome, source, detail, at from price_outcome
- where run_id = :run order by outcome = 'ok', symbol limit 500
-"""
-_SUMMARY_OF_A_RUN = """
-select outcome, count(*) as symbols from price_outcome
-       where run_id = :run group by outcome order by 2 desc
-"""
+from tasks.watches.watch import Pages, Panel, statements
+
+_SQL = statements(Path(__file__).with_name("pages.sql"))
 
 PAGES = Pages(
-    found=_FOUND,
-    overview=(Panel("Freshness of the watch list", _FRESHNESS, empty="The watch list is empty."),),
+    found=_SQL["found"],
+    overview=(
+        Panel("Freshness of the watch list", _SQL["freshness"], empty="The watch list is empty."),
+    ),
     details=(
-        Panel("Quotes", _QUOTES),
-        Panel("Close of each session", _CLOSES, "chart"),
+        Panel("Quotes", _SQL["quotes"]),
+        Panel("Close of each session", _SQL["closes"], "chart"),
         Panel(
             "Gaps: sessions without a bar",
-            _GAPS,
+            _SQL["gaps"],
             empty="No session of the New York exchange is missing.",
         ),
-        Panel("Last fetches", _OUTCOMES),
-        Panel("Transactions", _TRADES, empty="None."),
+        Panel("Last fetches", _SQL["outcomes"]),
+        Panel("Transactions", _SQL["trades"], empty="None."),
     ),
     reports=(
-        Panel("Outcomes", _SUMMARY_OF_A_RUN),
-        Panel("Symbols of this run", _OF_A_RUN),
+        Panel("Outcomes", _SQL["summary_of_a_run"]),
+        Panel("Symbols of this run", _SQL["of_a_run"]),
     ),
 )

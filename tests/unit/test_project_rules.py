@@ -159,7 +159,8 @@ def test_a_domain_names_no_table_of_another() -> None:
     }
     named = {
         (path.relative_to(ROOT / "tasks").parts[0], table)
-        for path in (ROOT / "tasks").rglob("*.py")
+        for path in (ROOT / "tasks").rglob("*")
+        if path.suffix in {".py", ".sql"}
         for table in re.findall(r"\b(?:from|join|into|update)\s+(\w+)", path.read_text())
     }
 
