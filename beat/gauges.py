@@ -1,4 +1,4 @@
-"""Gauges of the whole system (`gauges.toml`), read from the database when Prometheus asks a beat for them.
+"""Gauges of the whole system (`gauges.toml`), read from the database when Prometheus asks a beat.
 
 Each beat exports the same figures: a query or an alert rule takes their maximum.
 """
