@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.listings import queries
-from workers import cli
-from workers.execution import count_words
+from workers.execution import cli, count_words
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from workers import cli
+from workers.execution import cli
 
 known_symbols = cli.completion.of(
     "symbol", "select symbol, note from watchlist_item where active order by symbol"

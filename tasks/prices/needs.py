@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from tasks.prices import bars, outcomes, quotes
 from tasks.prices.symbols import market_of
 from tasks.prices.trading_sessions import Calendar
-from workers.calendars import market_sessions
+from workers.execution import market_sessions
 
 Need = Literal["bars", "price"]
 

@@ -17,10 +17,8 @@ from tasks.prices.sources.source_errors import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
 from tasks.prices.trading_sessions import Calendar
-from workers.calendars import market_sessions
-from workers.calendars.exchanges import sessions_of
 from workers.errors import OptionsError, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
-from workers.execution import Item, Work
+from workers.execution import Item, Work, market_sessions, sessions_of
 
 #: Bars cover a range when they begin and end at most so far from its ends (holidays, delays).
 MARGIN = timedelta(days=6)

@@ -8,10 +8,16 @@ from datetime import timedelta
 from pydantic import Field
 from sqlalchemy import select
 
-from workers.calendars import market_sessions
-from workers.calendars.exchanges import sessions_of
-from workers.calendars.markets import Market
-from workers.execution import Item, Work, app, computing, count_words
+from workers.execution import (
+    Item,
+    Market,
+    Work,
+    app,
+    computing,
+    count_words,
+    market_sessions,
+    sessions_of,
+)
 from workers.ledger import Options
 
 

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
-from workers import cli
+from workers.execution import cli
 
 if TYPE_CHECKING:
     from tasks.watches.parsed_rules import Ready

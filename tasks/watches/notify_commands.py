@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import click
 
-from workers import cli
-from workers.execution import count_words
+from workers.execution import cli, count_words
 
 channel_names = cli.completion.of("channel", "select name, kind from channel order by name")
 notice_ids = cli.completion.of(

@@ -318,18 +318,13 @@ def test_no_module_has_a_name_that_means_two_things(package: str) -> None:
 
 #: What tasks import of workers, by its public names.
 OFFERED = {"workers.db", "workers.errors", "workers.execution", "workers.ledger", "workers.upstreams"}
-#: Trading days: import-linter says which modules follow them.
-CALENDARS = {"workers.calendars", "workers.calendars.exchanges", "workers.calendars.markets"}
 
 
-def is_offered(path: Path, module: str, name: str) -> bool:
-    if module == "workers":
-        return name == "cli" and path.stem.endswith("commands")
-    public = getattr(import_module(module), "NAMES", {name})
-    return module in OFFERED | CALENDARS and name in public
+def is_offered(module: str, name: str) -> bool:
+    return module in OFFERED and name in getattr(import_module(module), "NAMES", {name})
 
 
-def test_tasks_import_five_modules_of_workers_and_their_commands_cli() -> None:
+def test_tasks_import_five_modules_of_workers() -> None:
     strays = []
     watch = (ROOT / "tests/fourth_watch/tasks").rglob("*.py")
     for path in [*(ROOT / "tasks").rglob("*.py"), *watch]:
@@ -342,7 +337,7 @@ def test_tasks_import_five_modules_of_workers_and_their_commands_cli() -> None:
                 strays += [
                     f"{path.relative_to(ROOT)}: {node.module}.{one.name}"
                     for one in node.names
-                    if not is_offered(path, str(node.module), one.name)
+                    if not is_offered(str(node.module), one.name)
                 ]
     assert strays == []
 

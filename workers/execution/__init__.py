@@ -1,6 +1,7 @@
 """What a domain's code runs under: the application, its settings and queues, the unit of work.
 
-Tasks import these names.  Each is loaded when it is first used.
+Also trading days, and what commands at a terminal are made of.  Tasks import these names.  Each is
+loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING
 from workers import loaded_when_used
 
 if TYPE_CHECKING:
+    from workers import cli as cli
+    from workers.calendars import market_sessions as market_sessions
+    from workers.calendars.exchanges import sessions_of as sessions_of
+    from workers.calendars.markets import Market as Market
     from workers.execution.application import app as app
     from workers.execution.items import Item as Item
     from workers.execution.one_at_a_time import computing as computing
@@ -23,11 +28,15 @@ if TYPE_CHECKING:
 NAMES = {
     "BROWSER_QUEUE": "workers.settings:BROWSER_QUEUE",
     "Item": "workers.execution.items:Item",
+    "Market": "workers.calendars.markets:Market",
     "NOTICES_QUEUE": "workers.settings:NOTICES_QUEUE",
     "Work": "workers.execution.work:Work",
     "app": "workers.execution.application:app",
+    "cli": "workers.cli:",
     "computing": "workers.execution.one_at_a_time:computing",
     "count_words": "workers.text.words:count_words",
+    "market_sessions": "workers.calendars.market_sessions:",
+    "sessions_of": "workers.calendars.exchanges:sessions_of",
     "settings": "workers.settings:settings",
 }
 if not TYPE_CHECKING:

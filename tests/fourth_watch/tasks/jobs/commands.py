@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from workers import cli
+from workers.execution import cli
 
 
 @click.group(cls=cli.Group)
