@@ -361,7 +361,7 @@ CREATE TABLE public.schedule (
     CONSTRAINT "max_runs must be 1 or more" CHECK ((max_runs >= 1)),
     CONSTRAINT "name must be lower-case words and digits joined by hyphens" CHECK (((name ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (length(name) <= 100))),
     CONSTRAINT "options must be a JSON object" CHECK ((jsonb_typeof(options) = 'object'::text)),
-    CONSTRAINT "overlap: skip|buffer_one|buffer_all|cancel_other|allow_all" CHECK ((overlap = ANY (ARRAY['skip'::text, 'buffer_one'::text, 'buffer_all'::text, 'cancel_other'::text, 'allow_all'::text]))),
+    CONSTRAINT "overlap must be one that the column's comment lists" CHECK ((overlap = ANY (ARRAY['skip'::text, 'buffer_one'::text, 'buffer_all'::text, 'cancel_other'::text, 'allow_all'::text]))),
     CONSTRAINT "pause_after_failures must be 1 or more" CHECK ((pause_after_failures >= 1)),
     CONSTRAINT "priority must be 0 to 9; 9 goes first" CHECK (((priority >= 0) AND (priority <= 9))),
     CONSTRAINT "set exactly one of every, cron, at, after" CHECK ((num_nonnulls(every, cron, at, after) = 1)),
@@ -4065,9 +4065,9 @@ CREATE TABLE console.api_token (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     used_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT "expires_at: within 366 days" CHECK ((expires_at <= (created_at + '366 days'::interval))),
-    CONSTRAINT "role: viewer or operator" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text]))),
-    CONSTRAINT "title: 1 to 100 characters" CHECK (((length(title) >= 1) AND (length(title) <= 100)))
+    CONSTRAINT "expires_at must be within 366 days" CHECK ((expires_at <= (created_at + '366 days'::interval))),
+    CONSTRAINT "role must be viewer or operator" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text]))),
+    CONSTRAINT "title must have 1 to 100 characters" CHECK (((length(title) >= 1) AND (length(title) <= 100)))
 );
 
 -- Name: TABLE api_token; Type: COMMENT
@@ -4187,8 +4187,8 @@ CREATE TABLE console.person (
     password text,
     disabled boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT "name: letters, digits and . _ @ -, at most 100" CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$'::text)),
-    CONSTRAINT "role: viewer or operator" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text])))
+    CONSTRAINT "name must be at most 100 letters, digits and . _ @ -" CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$'::text)),
+    CONSTRAINT "role must be viewer or operator" CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text])))
 );
 
 -- Name: TABLE person; Type: COMMENT
