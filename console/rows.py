@@ -62,14 +62,15 @@ def get(connection: Connection, name: str, key: Values) -> Row:
     return present(sql.first(connection, asked), name, key)
 
 
-def listed(connection: Connection, name: str, asked: Search) -> Piece:
-    """Rows by their key; with ``q`` those that hold that text."""
+def listed(connection: Connection, name: str, asked: Search, having: Values | None = None) -> Piece:
+    """Rows by their key; with ``q`` those that hold that text, of which columns have these values."""
     of = table_of(connection, name)
     columns = [of.c[one] for one in key_of(of)]
     wanted = select(_etag(of), ALL).select_from(of).order_by(*columns).limit(asked.limit + 1)
     if place := decode(asked.cursor, *[str | float] * len(columns)):
         given = _given(of, dict(zip(key_of(of), place, strict=True)))
         wanted = wanted.where(sa.tuple_(*columns) > sa.tuple_(*given.values()))
+    wanted = wanted.where(*(of.c[one] == value for one, value in _given(of, having or {}).items()))
     if asked.q:
         wanted = wanted.where(cast(of.table_valued(), Text).ilike(containing(asked.q)))
     return cut(sql.rows(connection, wanted), asked.limit, *key_of(of))

@@ -14,7 +14,7 @@ from console.access import Visit
 from console.api import shapes
 from console.api.shapes import Number, Once, Page, Row, Tag
 from console.queries import lists, runs, schedules, strip
-from console.queries.lists import MatchFilter, NoticeFilter, Search, found_by, matches, numbered
+from console.queries.lists import MatchFilter, NoticeFilter, Search, found_by, matches
 from console.refusals import refuse
 from tasks.watches import found
 from tasks.watches.registry import by_domain
@@ -57,9 +57,9 @@ def read_strip(visit: Visit) -> Row:
 @overview.get("/health", response_model=Row, responses={503: {"model": Row}})
 def health(visit: Visit) -> Response:
     """Beats, workers and what is broken; 503 while something is, also when no beat runs."""
-    wrong = sql.rows(visit.connection, "strip.trouble")
+    wrong = sql.rows(visit.connection, "strip.trouble", severity=None)
     well = not any(one["severity"] == "error" for one in wrong)
-    beats = sql.rows(visit.connection, "processes.processes")
+    beats = sql.rows(visit.connection, "processes.processes", role=None, state=None, group=None)
     body = {"ok": well, "trouble": wrong, "processes": beats}
     return JSONResponse(shapes.value(body), 200 if well else 503)
 
@@ -79,6 +79,18 @@ def list_kinds(visit: Visit) -> Page:
 def list_upstreams(visit: Visit) -> Page:
     """Each with its windows (used, left, resets), who waits, and the outcomes of a day."""
     return Page(items=lists.upstreams(visit.connection))
+
+
+@overview.get("/calls")
+def list_calls(visit: Visit, asked: Annotated[lists.CallFilter, Query()]) -> Page:
+    """Calls of upstreams, the newest first."""
+    return shapes.page(lists.calls(visit.connection, asked))
+
+
+@overview.get("/batches")
+def list_batches(visit: Visit, asked: Annotated[lists.BatchFilter, Query()]) -> Page:
+    """Batches of a run, or of all those that have not ended."""
+    return shapes.page(lists.batches(visit.connection, asked))
 
 
 @overview.post("/upstreams/{name}/unblock", response_model=Row)
@@ -105,7 +117,7 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
 
 @overview.get("/notices")
 def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
-    return shapes.page(numbered(visit.connection, "overview.notices", asked, **asked.chosen))
+    return shapes.page(lists.notices(visit.connection, asked, "overview.notices"))
 
 
 @overview.post("/notices/{number}/resend", response_model=Row)

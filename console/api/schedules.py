@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from console import bulk, rows, sql, writes
 from console.access import Visit
 from console.api import shapes
-from console.api.shapes import InState, Number, Once, Page, Row, Tag, requested
+from console.api.shapes import Number, Once, Page, Row, Tag, requested
 from console.queries import runs, schedules
 from console.queries.strip import capped
 from console.refusals import refuse
@@ -152,8 +152,8 @@ def read_run(visit: Visit, run: UUID) -> Row:
 
 
 @of_runs.get("/runs/{run}/items")
-def list_items(visit: Visit, run: UUID, asked: InState) -> Page:
-    return shapes.page(runs.items(visit.connection, run, asked.state, asked))
+def list_items(visit: Visit, run: UUID, asked: Annotated[runs.ItemFilter, Query()]) -> Page:
+    return shapes.page(runs.items(visit.connection, run, asked))
 
 
 @of_runs.post("/runs/{run}/stop", status_code=202, response_model=shapes.Requested)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Path, Query
+from fastapi import Depends, Header, Path
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from sqlalchemy import delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from console import sql
 from console.access import Visit
 from console.database import act_as
-from console.queries.lists import Asked, Piece
+from console.queries.lists import Piece
 from console.queries.schedules import Filter
 from console.refusals import refuse
 from console.security.people import IdempotencyKey as Kept
@@ -34,15 +34,6 @@ def value(found: Any) -> Any:
 
 Row = dict[str, Annotated[Any, PlainSerializer(value)]]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-
-
-class Stateful(Asked):
-    """Those in one state."""
-
-    state: str | None = None
-
-
-InState = Annotated[Stateful, Query()]
 
 
 class Body(BaseModel):

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from console import rows, sql, writes
 from console.access import Visit
 from console.queries import lists, runs, strip
-from console.queries.lists import MatchFilter, NoticeFilter, numbered
+from console.queries.lists import MatchFilter, NoticeFilter
 from console.sql import Row
 from console.templating import Form, drawn_again, go_to, render, word
 from tasks.watches.registry import by_subject
@@ -47,15 +47,18 @@ def dashboard(visit: Visit) -> Response:
 
 
 @router.get("/trouble")
-def trouble(visit: Visit) -> Response:
-    wrong = _linked(sql.rows(visit.connection, "strip.trouble"))
-    return render(visit, "trouble.html", rows=wrong)
+def trouble(visit: Visit, severity: str = "") -> Response:
+    wrong = _linked(sql.rows(visit.connection, "strip.trouble", severity=severity or None))
+    return render(visit, "trouble.html", rows=wrong, severity=severity)
 
 
 @router.get("/workers")
-def workers(visit: Visit) -> Response:
-    parts = ("processes", "queues", "groups")
-    shown = {part: sql.rows(visit.connection, f"processes.{part}") for part in parts}
+def workers(visit: Visit, role: str = "", state: str = "", group: str = "") -> Response:
+    asked = {"role": role or None, "state": state or None, "group": group or None}
+    shown: dict[str, Any] = {
+        part: sql.rows(visit.connection, f"processes.{part}") for part in ("queues", "groups")
+    }
+    shown |= {"asked": asked, "processes": sql.rows(visit.connection, "processes.processes", **asked)}
     lines = {row["queue"]: row for row in sql.rows(visit.connection, "processes.lines")}
     return render(visit, "workers.html", lines=lines, **shown)
 
@@ -94,6 +97,12 @@ def chart(values: list[Row], lines: dict[str, str]) -> Response:
     return JSONResponse({"x": [row["at"] for row in values], "series": series})
 
 
+@router.get("/calls")
+def list_calls(visit: Visit, asked: Annotated[lists.CallFilter, Query()]) -> Response:
+    shown = lists.calls(visit.connection, asked)
+    return render(visit, "calls.html", found=shown, asked=asked, outcomes=lists.OUTCOMES)
+
+
 @router.get("/channels")
 def channels(visit: Visit) -> Response:
     return render(visit, "channels.html", rows=sql.rows(visit.connection, "notices.channels"))
@@ -108,8 +117,8 @@ def test(visit: Visit, name: str) -> Response:
 
 @router.get("/outbox")
 def outbox(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Response:
-    shown = numbered(visit.connection, "notices.outbox", asked, **asked.chosen)
-    states = ("waiting", "sending", "sent", "dead")
+    shown = lists.notices(visit.connection, asked)
+    states = ("open", "waiting", "sending", "sent", "dead")
     return render(visit, "outbox.html", found=shown, asked=asked, states=states)
 
 

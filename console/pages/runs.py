@@ -9,16 +9,16 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from console import sql, writes
-from console.access import Visit, config_of
+from console.access import Visit, VisitOf, config_of
 from console.queries import runs
-from console.queries.lists import Asked
+from console.queries.lists import BatchFilter, Piece, batches
 from console.refusals import refuse
 from console.templating import Form, go_to, render, word
 from tasks.watches import found
 from tasks.watches.registry import by_domain
 from workers.ledger.retried import ONLY_FAILED
 
-router = APIRouter(prefix="/runs")
+router, in_batches = APIRouter(prefix="/runs"), APIRouter()
 _ACTIONS = ("stop", "retry")
 
 
@@ -29,22 +29,37 @@ def run_list(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Response:
     return render(visit, "runs.html", found=piece, asked=asked, tasks=tasks)
 
 
+class PageOfItems(runs.ItemFilter):
+    """Items are listed when they are asked for: ``items`` is their state, or all."""
+
+    limit: int = 100
+    items: str | None = None
+    #: What was asked of the run just now.
+    asked: str | None = None
+
+    def listed(self, visit: VisitOf, number: UUID) -> Piece | None:
+        state = None if self.items == "all" else self.items
+        asked = self.model_copy(update={"state": state})
+        return runs.items(visit.connection, number, asked) if self.items else None
+
+
 @router.get("/{number}")
-def run_page(
-    visit: Visit, number: UUID, items: str = "", asked: str = "", cursor: str = ""
-) -> Response:
+def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()]) -> Response:
     run = sql.first(visit.connection, "runs.one", id=number)
     if run is None:
         pending = sql.first(visit.connection, "runs.pending", id=number)
         if pending is None:
             raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
         return render(visit, "run_pending.html", number=number, pending=pending)
-    state, place = None if items == "all" else items, Asked(limit=100, cursor=cursor)
-    listed = runs.items(visit.connection, number, state, place) if items else None
     shown = runs.about(visit.connection, number)
-    shown |= {"items": listed, "items_of": items, "asked": asked, "reports": _reports(visit, run)}
+    shown |= {"found": items.listed(visit, number), "items": items, "reports": _reports(visit, run)}
     shown |= {"steps": steps(run), "waits": waits(run), "flower": config_of(visit.request).flower_url}
     return render(visit, "run.html", run=run, **shown)
+
+
+@in_batches.get("/batches")
+def batch_list(visit: Visit, asked: Annotated[BatchFilter, Query()]) -> Response:
+    return render(visit, "batches.html", found=batches(visit.connection, asked), asked=asked)
 
 
 @router.get("/{number}/{action}")

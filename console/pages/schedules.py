@@ -26,29 +26,31 @@ class Asked(Filter):
 
     #: Of an operation that was resumed just now.
     done: int = Field(default=0, exclude=True)
+    operation: UUID | None = Field(default=None, exclude=True)
 
     def folded(self) -> Asked:
-        chosen = self.q or self.state or self.task or self.queue or self.upkeep
+        chosen = self.q or self.state or self.task or self.queue
         known = self.sort if self.sort in schedules.SORTS else schedules.NEED
-        return self.model_copy(update={"upkeep": None if chosen else False, "sort": known})
+        upkeep = self.upkeep if chosen or self.upkeep is not None else False
+        return self.model_copy(update={"upkeep": upkeep, "sort": known})
 
 
 @router.get("")
 def list_page(visit: Visit, asked: Annotated[Asked, Query()]) -> Response:
     connection, chosen = visit.connection, asked.folded()
     known = schedules.choose(connection, chosen)
-    found = schedules.page(connection, known)
+    found, problems = schedules.page(connection, known), schedules.problems(connection)
     shown: dict[str, Any] = {
         "number": capped(known.count, MAX_COUNTED),
-        "problems": len(schedules.problems(connection)),
+        "problems": capped(len(problems), MAX_COUNTED),
         "strips": runs.strips(connection, [row["name"] for row in found.rows]),
         "queues": [row["queue"] for row in sql.rows(connection, "schedules.queues")],
         "given": {**chosen.given, "upkeep": asked.upkeep},
         "folded": None,
     }
     if chosen.upkeep is False and not asked.cursor:
-        most = MAX_COUNTED + 1
-        shown["folded"] = sql.first(connection, "schedules.upkeep", queue=UPKEEP, most=most)
+        counted = {"queue": UPKEEP, "most": MAX_COUNTED + 1, "problems": problems}
+        shown["folded"] = sql.first(connection, "schedules.upkeep", **counted)
     return render(visit, "schedules.html", found=found, asked=asked, actions=bulk.ACTIONS, **shown)
 
 
@@ -107,8 +109,8 @@ def operation_page(visit: Visit, operation: UUID, count: int = 0, action: str = 
 
 @router.post("/operations/{operation}/resume")
 def resume_operation(visit: Visit, operation: UUID) -> Response:
-    _, count = bulk.resume_operation(visit.connection, operation)
-    return go_to(f"/schedules?done={count}")
+    made, count = bulk.resume_operation(visit.connection, operation)
+    return go_to(f"/schedules?done={count}&operation={made}")
 
 
 @router.post("/all/{action}")

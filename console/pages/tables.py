@@ -54,8 +54,11 @@ Key = Annotated[dict[str, str], Depends(_key)]
 
 @router.get("/{name}")
 def list_page(visit: Visit, of: Of, asked: Annotated[Search, Query()]) -> Response:
+    having = {name: value for name, value in visit.request.query_params.items() if name in of.columns}
     shown: dict[str, Any] = {
-        "found": rows.listed(visit.connection, of.name, asked),
+        "found": rows.listed(visit.connection, of.name, asked, having),
+        "given": {**having, **asked.given},
+        "having": having,
         "columns": [one.name for one in of.columns if one.name not in _TIMES][:9],
         "states": _rule_states(visit, of),
     }

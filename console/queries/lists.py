@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -28,6 +28,11 @@ Moment = Annotated[
     datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))
 ]
 
+#: The order of numbered rows, and the kind of its place.
+BY_NUMBER = {"id": Number}
+#: What became of a call; failed is any of them but answered.
+OUTCOMES = ("in flight", "answered", "failed", "refused", "broken", "others", "unanswered")
+BATCH_STATES = ("ready", "running", "waiting_for_quota", "later")
 #: Fields of the filter → columns.
 _CHANGE_COLUMNS = {"table": "table_name", "name": "name", "by": "changed_by", "operation": "operation"}
 #: Numbers rise with the time.
@@ -87,11 +92,14 @@ def cut(found: Sequence[Row], limit: int, *order: str) -> Piece:
     return Piece(found[:limit], tuple(found[limit - 1][one] for one in order) if more else None)
 
 
-def numbered(connection: Connection, statement: str, asked: Asked, **given: Any) -> Piece:
-    """Rows of a statement that goes back from the number ``:before``."""
-    before = decode(asked.cursor, Number) or (None,)
-    given |= {"before": before[0], "limit": asked.limit + 1}
-    return cut(sql.rows(connection, statement, **given), asked.limit, "id")
+def piece(
+    connection: Connection, statement: str, asked: Asked, order: Mapping[str, Any], **given: Any
+) -> Piece:
+    """Rows of a statement by its filter; it goes on behind ``:after_…`` of each column of ``order``."""
+    place = decode(asked.cursor, *order.values()) or (None,) * len(order)
+    after = {f"after_{column}": value for column, value in zip(order, place, strict=True)}
+    given = {**asked.model_dump(), **after, **given, "limit": asked.limit + 1}
+    return cut(sql.rows(connection, statement, **given), asked.limit, *order)
 
 
 def newest(
@@ -145,22 +153,57 @@ class MatchFilter(Search):
     """Which matches."""
 
     rule: str | None = None
+    since: Moment | None = None
 
 
 class NoticeFilter(Asked):
     """Which notices."""
 
-    state: str | None = None
+    state: str | None = Field(
+        default=None, description="A state; open: not sent yet; held: those that the strip counts"
+    )
     channel: str | None = None
     match: Number | None = Field(default=None, description="Of this match alone")
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        return self.model_dump(include={"state", "channel", "match"})
+
+class CallFilter(Asked):
+    """Which calls of upstreams."""
+
+    upstream: str | None = None
+    outcome: str | None = Field(default=None, description=", ".join(OUTCOMES))
+    run: UUID | None = None
+    since: Moment | None = None
+
+
+class BatchFilter(Asked):
+    """Which batches: of one run, or those that have not ended."""
+
+    run: UUID | None = None
+    queue: str | None = None
+    state: str | None = Field(default=None, description=", ".join(BATCH_STATES))
+    worker: str | None = None
+    upstream: str | None = Field(default=None, description="That they wait for")
 
 
 def matches(connection: Connection, asked: MatchFilter) -> Piece:
-    return numbered(connection, "notices.matches", asked, rule=asked.rule, q=containing(asked.q))
+    return piece(connection, "notices.matches", asked, BY_NUMBER, q=containing(asked.q))
+
+
+def notices(connection: Connection, asked: NoticeFilter, statement: str = "notices.outbox") -> Piece:
+    states = ["waiting", "sending"] if asked.state in {"open", "held"} else [asked.state]
+    chosen = {"states": states if asked.state else None, "held": asked.state == "held"}
+    return piece(connection, statement, asked, BY_NUMBER, **chosen)
+
+
+def calls(connection: Connection, asked: CallFilter) -> Piece:
+    """Calls of upstreams, the newest first; where no index gives them, those of a day."""
+    if not (asked.upstream or asked.run or asked.since):
+        asked = asked.model_copy(update={"since": datetime.now(UTC) - timedelta(days=1)})
+    return piece(connection, "upstreams.calls", asked, {"stamp": datetime, "id": Number})
+
+
+def batches(connection: Connection, asked: BatchFilter) -> Piece:
+    return piece(connection, "runs.all_batches", asked, {"run_id": UUID, "seq": Number})
 
 
 def found_by(connection: Connection, watch: Watch, asked: Search) -> Piece:

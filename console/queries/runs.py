@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from console import sql
-from console.queries.lists import Asked, Moment, Number, Piece, cut, decode, newest
+from console.queries.lists import Asked, Moment, Number, Piece, decode, newest, piece
 from console.sql import Row
 from tasks.watches.comparing import containing
 
@@ -26,6 +26,9 @@ _CONDITIONS = {
     "trigger": "trigger = :trigger",
     "task": "task = :task",
     "queue": "queue = :queue",
+    "ended": "finished_at >= :ended",
+    "upstream": "id in (select run_id from batch"
+    " where waiting_for = :upstream and state in ('waiting', 'sent'))",
     "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
 }
 
@@ -40,6 +43,8 @@ class Filter(Asked):
     trigger: str | None = None
     q: str | None = Field(default=None, description="Part of error or summary", max_length=200)
     since: Moment | None = None
+    ended: Moment | None = Field(default=None, description="Ended since then")
+    upstream: str | None = Field(default=None, description="That batches of theirs wait for")
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -75,6 +80,9 @@ def listed(connection: Connection, asked: Filter) -> Piece:
         "q": containing(asked.q),
     }
     bounds = " and created_at >= :since" if asked.since else ""
+    if asked.ended:
+        # No index gives runs by their end; few take longer than days.
+        bounds += " and created_at >= cast(:ended as timestamptz) - interval '7 days'"
     if (before := decode(asked.cursor, datetime, UUID)) is not None:
         bounds += " and (created_at, id) < (:before_at, :before_id)"
         given |= {"before_at": before[0], "before_id": before[1]}
@@ -83,10 +91,19 @@ def listed(connection: Connection, asked: Filter) -> Piece:
     return Piece(sql.rows(connection, "runs.rows", ids=[one["id"] for one in found.rows]), found.after)
 
 
-def items(connection: Connection, number: UUID, state: str | None, asked: Asked) -> Piece:
-    seq, place = decode(asked.cursor, Number, Number) or (-1, 0)
-    given = {"id": number, "state": state, "limit": asked.limit + 1, "seq": seq, "place": place}
-    return cut(sql.rows(connection, "runs.items", **given), asked.limit, "seq", "place")
+class ItemFilter(Asked):
+    """Which items of a run."""
+
+    state: str | None = Field(default=None, description="A state; ended: done, failed or deferred")
+    batch: Number | None = None
+    upstream: str | None = Field(default=None, description="That their batch waits for")
+    error: str | None = None
+
+
+def items(connection: Connection, number: UUID, asked: ItemFilter) -> Piece:
+    states = ["done", "failed", "deferred"] if asked.state == "ended" else [asked.state]
+    chosen = {"id": number, "states": states if asked.state else None}
+    return piece(connection, "runs.items", asked, {"seq": Number, "place": Number}, **chosen)
 
 
 def about(connection: Connection, number: UUID) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from console import sql
 from console.queries.lists import Asked, Number, Piece, decode
 from console.sql import Row
 from tasks.watches.comparing import containing
+from tasks.watches.registry import by_domain
 from workers.settings import DEFAULT_QUEUE
 
 #: Queue of the kinds of upkeep, which pages fold.
@@ -23,6 +24,9 @@ MAX_COUNTED = 1000
 STATES = {
     "problem": "(st.error is not null or st.consecutive_failures > 0 or st.tripped_at is not null"
     " or st.claim_at < now() - interval '1 minute' or st.schedule is null)",
+    "any": "true",
+    "enabled": "s.enabled",
+    "watching": "s.enabled and s.task in (select name from task_kind where queue = any(:watching))",
     "running": "s.name in (select schedule from run where state in ('due', 'running', 'held'))",
     "paused": "s.paused_until > now()",
     "disabled": "not s.enabled",
@@ -84,7 +88,9 @@ class Filter(Asked):
             f"s.task not {_UPKEEP}": self.upkeep is False,
         }
         given = {"q": containing(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
-        return [condition for condition, applies in found.items() if applies], given
+        watching = [watch.queue for watch in by_domain().values()]
+        applying = [condition for condition, applies in found.items() if applies]
+        return applying, {**given, "watching": watching}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from console import sql
+from console.queries.lists import encode
 from console.sql import Row
 from tasks.watches.registry import by_domain
 
@@ -33,6 +34,8 @@ class Strip:
     items: list[Row]
     #: How many schedules of watches are not named; "1,000+" when they are not counted further.
     more: str
+    #: Where the list goes on behind those that are named.
+    after: str
     beats: int
     workers: int
     #: All that is wrong.
@@ -64,7 +67,7 @@ def capped(number: int, most: int = MAX_COUNTED) -> str:
 
 
 def read(connection: Connection) -> Strip:
-    wrong = sql.rows(connection, "strip.trouble")
+    wrong = sql.rows(connection, "strip.trouble", severity=None)
     errors = [one for one in wrong if one["severity"] == "error"]
     signs = {row["role"]: row["number"] for row in sql.rows(connection, "strip.signs")}
     queues = [watch.queue for watch in by_domain().values()]
@@ -83,6 +86,7 @@ def read(connection: Connection) -> Strip:
         near=sql.rows(connection, "strip.near"),
         items=items,
         more=capped(more) if more > 0 else "",
+        after=encode(0, items[-1]["name"], items[-1]["name"]) if items else "",
         beats=signs.get("beat", 0),
         workers=signs.get("worker", 0),
         wrong=wrong,

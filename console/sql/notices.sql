@@ -15,10 +15,11 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
        m.occasion, m.id as match_id,
        n.attempts, n.answer, n.created_at, n.sent_at, n.not_before, c.enabled, u.blocked_until,
               room.free_at
-  from (select * from notice where (cast(:state as text) is null or state = :state)
+  from (select * from notice where (cast(:states as text[]) is null or state = any(:states))
+           and (not :held or channel in (select subject from trouble where kind = 'notices held'))
            and (cast(:channel as text) is null or channel = :channel)
            and (cast(:match as bigint) is null or match_id = :match)
-           and (cast(:before as bigint) is null or id < :before)
+           and (cast(:after_id as bigint) is null or id < :after_id)
          order by id desc limit :limit) n
   join channel c on c.name = n.channel
   left join match m on m.id = n.match_id
@@ -32,6 +33,7 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
 select *, subject_id as key,
        (select count(*) from notice where match_id = match.id) as notices
   from match
- where (cast(:rule as text) is null or rule = :rule) and (cast(:q as text) is null or title ilike :q)
-   and (cast(:before as bigint) is null or id < :before)
+ where (cast(:rule as text) is null or rule = :rule)
+   and (cast(:since as timestamptz) is null or matched_at > :since) and (cast(:q as text) is null or title ilike :q)
+   and (cast(:after_id as bigint) is null or id < :after_id)
  order by id desc limit :limit

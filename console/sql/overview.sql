@@ -1,6 +1,6 @@
 -- name: totals
 select count(*) as total, count(*) filter (where enabled) as active,
-       count(*) filter (where enabled and paused_until > clock_timestamp()) as paused,
+       count(*) filter (where paused_until > clock_timestamp()) as paused,
        (select count(*) from run where state = 'running') as running,
        (select count(*) from run where state in ('due', 'running', 'held')) as active_runs
   from schedule
@@ -24,7 +24,8 @@ select s.name, s.title, st.next_run_at, schedule_words(s) as words
 select * from task_kind where retired_at is null order by name
 
 -- name: notices
-select * from notice_log where (cast(:before as bigint) is null or id < :before)
-   and (cast(:state as text) is null or state = :state)
+select * from notice_log where (cast(:after_id as bigint) is null or id < :after_id)
+   and (cast(:states as text[]) is null or state = any(:states))
+   and (not :held or channel in (select subject from trouble where kind = 'notices held'))
    and (cast(:channel as text) is null or channel = :channel)
    and (cast(:match as bigint) is null or id in (select id from notice where match_id = :match)) order by id desc limit :limit

@@ -10,7 +10,10 @@ select h.name, h.role, h.state, h.seen_at, h.started_at, split_part(h.name, '@',
        (select string_agg(q, ', ' order by q)
               from jsonb_array_elements_text(h.detail -> 'queues') q) as queues,
        (select count(*) from batch b where b.state = 'running' and b.worker = h.name) as batches
-  from health h order by h.role, h.state <> 'SILENT', h.name
+  from health h
+ where (cast(:role as text) is null or h.role = :role) and (cast(:state as text) is null or h.state = :state)
+   and (cast(:group as text) is null or split_part(h.name, '@', 1) = :group)
+ order by h.role, h.state <> 'SILENT', h.name
 
 -- name: queues
 select k.queue, coalesce(q.ready, 0) as ready, coalesce(q.running, 0) as running,

@@ -41,6 +41,25 @@ select seq, state, total, done, failed, deferred, attempt, deaths, worker, waiti
         then 2 when 'waiting' then 3 else 4 end, seq
  limit 100
 
+-- name: all_batches
+-- States beyond those of the table are of those that wait, in the words of queue_status.
+select b.run_id, b.seq, coalesce(r.schedule, r.task) as name, b.queue, b.state, b.total, b.done, b.failed,
+       b.deferred, b.attempt, b.worker, b.waiting_for, b.not_before, b.error, b.created_at
+  from batch b join run r on r.id = b.run_id
+ cross join lateral (select case when b.state = 'running' then 'running'
+                                 when b.state not in ('waiting', 'sent') then b.state
+                                 when b.send_at is null then 'waiting_for_quota'
+                                 when b.not_before > clock_timestamp() then 'later' else 'ready' end as word) is_
+ where (cast(:run as uuid) is not null or b.state in ('waiting', 'sent', 'running'))
+   and (cast(:run as uuid) is null or b.run_id = :run)
+   and (cast(:queue as text) is null or b.queue = :queue)
+   and (cast(:worker as text) is null or b.worker = :worker)
+   and (cast(:upstream as text) is null or b.waiting_for = :upstream)
+   and (cast(:state as text) is null or is_.word = :state
+        and (:state <> 'waiting_for_quota' or b.waiting_for is not null))
+   and (cast(:after_run_id as uuid) is null or (b.run_id, b.seq) > (:after_run_id, :after_seq))
+ order by b.run_id, b.seq limit :limit
+
 -- name: failures
 select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' as state,
        count(*) as number,
@@ -53,9 +72,12 @@ select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' a
 select item ->> 'key' as key, coalesce(item ->> 'state', 'waiting') as state, item ->> 'error' as error,
        item -> 'counts' as counts, batch.seq, place
   from batch, jsonb_array_elements(batch.items) with ordinality as each(item, place)
- where batch.run_id = :id and (cast(:state as text) is null or coalesce(item ->> 'state',
-        'waiting') = :state)
-   and (batch.seq, place) > (:seq, :place)
+ where batch.run_id = :id and (cast(:states as text[]) is null or coalesce(item ->> 'state',
+        'waiting') = any(:states))
+   and (cast(:batch as bigint) is null or batch.seq = :batch)
+   and (cast(:upstream as text) is null or batch.waiting_for = :upstream)
+   and (cast(:error as text) is null or coalesce(item ->> 'error', 'no reason kept') = :error)
+   and (cast(:after_seq as bigint) is null or (batch.seq, place) > (:after_seq, :after_place))
  order by batch.seq, place limit :limit
 
 -- name: requests

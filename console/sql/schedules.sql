@@ -41,9 +41,8 @@ select * from next_runs(:name, :number)
 
 -- name: upkeep
 -- Counted no further than a list counts; of those with problems, how many.
-select count(*) as number, count(*) filter (where last_state in ('failed', 'partial')) as bad
-  from (select st.last_state from schedule s join task_kind k on k.name = s.task and k.queue = :queue
-          left join schedule_state st on st.schedule = s.name where s.enabled limit :most) found
+select count(*) as number, count(*) filter (where name = any(:problems)) as bad
+  from (select s.name from schedule s join task_kind k on k.name = s.task and k.queue = :queue limit :most) found
 
 -- name: queues
 select distinct queue from task_kind where retired_at is null order by 1

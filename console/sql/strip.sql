@@ -1,5 +1,6 @@
 -- name: trouble
 select kind, subject, title, text, severity, since from trouble
+ where cast(:severity as text) is null or severity = :severity
  order by severity, since nulls last limit 500
 
 -- name: near

@@ -12,7 +12,7 @@ select u.name, u.base_url, u.concurrency, u.spacing, duration_words(u.spacing) a
 
 -- name: windows
 select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q.note, q.calls
-       as allowed, used.calls as used,
+       as allowed, used.calls as used, begins as since,
        case when used.calls = 0 then null when q.timezone is null then used.oldest + q.per
             else window_free(null, q.per, q.timezone, clock_timestamp()) end as resets_at
   from (select clock_timestamp() as now) clock
@@ -37,9 +37,27 @@ select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) a
 select upstream, count(*) as calls, count(*) filter (where status between 200 and 399) as answered,
        count(*) filter (where status = 429) as refused, count(*) filter (where status >= 500) as broken,
        count(*) filter (where status between 400 and 499 and status <> 429) as others,
-       count(*) filter (where status is null) as unanswered
+       count(*) filter (where status is null) as unanswered,
+       now() - interval '24 hours' as since
   from permit where stamp > now() - interval '24 hours'
    and granted_at > now() - interval '24 hours' - max_permit_lease() group by upstream
+
+-- name: calls
+select p.id, p.upstream, p.stamp, p.granted_at, p.status, p.path, p.run_id, is_.outcome,
+       coalesce(r.schedule, r.task) as name
+  from permit p left join run r on r.id = p.run_id
+ cross join lateral (select case when p.status is null then 'unanswered' when p.status = 429 then 'refused'
+                                 when p.status >= 500 then 'broken' when p.status >= 400 then 'others'
+                                 else 'answered' end as outcome) is_
+ where (cast(:upstream as text) is null or p.upstream = :upstream)
+   and (cast(:run as uuid) is null or p.run_id = :run)
+   and (cast(:since as timestamptz) is null or p.stamp > :since
+        and p.granted_at > cast(:since as timestamptz) - max_permit_lease())
+   and case :outcome when 'in flight' then p.stamp > clock_timestamp()
+                     when 'failed' then is_.outcome <> 'answered'
+                     else coalesce(is_.outcome = :outcome, true) end
+   and (cast(:after_stamp as timestamptz) is null or (p.stamp, p.id) < (:after_stamp, :after_id))
+ order by p.stamp desc, p.id desc limit :limit
 
 -- name: hours
 select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
@@ -56,7 +74,7 @@ select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered
 
 -- name: pace
 select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourly,
-       hour.calls * 24 as a_day, q.calls as allowed,
+       hour.calls * 24 as a_day, q.calls as allowed, clock.now - interval '1 hour' as since,
        case when hour.calls > 0 and used.calls < q.calls
             then clock_timestamp() + interval '1 hour' * ((q.calls - used.calls)::float8 / hour.calls)
        end as spent_at,

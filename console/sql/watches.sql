@@ -10,6 +10,6 @@ select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
 select (select count(*) from rule) as rules, (select count(*) from channel) as channels,
        (select count(*) from (select from match
               where matched_at > now() - interval '1 day' limit 1000) m)
-           as matches,
+           as matches, now() - interval '1 day' as since,
        (select count(*) from (select from notice where state in ('waiting', 'sending')
               limit 1000) n) as waiting

@@ -152,8 +152,22 @@
     new ResizeObserver(() => plot.setSize({ width: part.clientWidth, height: 220 })).observe(part);
   }
 
+  // Narrow windows show the heading of its column before each cell (app.css). What is no table to the layout stays
+  // one to a screen reader.
+  const ROLES = [["thead, tbody", "rowgroup"], ["tr", "row"], ["th", "columnheader"], ["td", "cell"]];
+  function stack(table) {
+    const labels = [...table.tHead.rows[0].cells].map((cell) => cell.querySelector(".sr, input") ? "" : cell.textContent.replace(/ [↓↑]$/, ""));
+    table.classList.add("stack");
+    table.setAttribute("role", "table");
+    for (const [tags, role] of ROLES) for (const part of table.querySelectorAll(tags)) part.setAttribute("role", role);
+    for (const row of table.tBodies[0].rows) {
+      for (const cell of row.cells) if (cell.colSpan === 1 && labels[cell.cellIndex]) cell.dataset.label = labels[cell.cellIndex];
+    }
+  }
+
   function prepare(root) {
     tick(root.querySelectorAll ? root : document);
+    for (const head of document.querySelectorAll("table > thead:not(.sr)")) stack(head.parentElement);
     for (const part of document.querySelectorAll("[data-chart]")) chart(part);
     for (const form of document.querySelectorAll("form[data-select]")) count(form);
     for (const form of document.querySelectorAll("form")) if (form.querySelector("[data-if]")) show(form);

@@ -8,9 +8,17 @@ from tasks.watches.watch import Pages, Panel, statements
 
 _SQL = statements(Path(__file__).with_name("pages.sql"))
 
+#: Columns that count tokens or wallets of a run.
+_COUNTED = (
+    "found", "new", "updated", "chosen", "wallets", "tokens_analysed", "tokens_to_analyse",
+    "profiled_wallets", "new_wallets", "out_of_reach",
+)  # fmt: skip
+
 PAGES = Pages(
     found=_SQL["found"],
-    overview=(Panel("Last discoveries", _SQL["runs"]),),
+    overview=(
+        Panel("Last discoveries", _SQL["runs"], counts=dict.fromkeys(_COUNTED, "/runs/{run_id}")),
+    ),
     details=(
         Panel("Facts", _SQL["facts"], "facts"),
         Panel("Price, USD", _SQL["values"], "chart"),
@@ -22,7 +30,9 @@ PAGES = Pages(
         Panel("Analyses of early buyers", _SQL["profiles"], empty="Not analysed."),
     ),
     reports=(
-        Panel("Discovery", _SQL["summary_of_a_run"], "facts"),
+        Panel(
+            "Discovery", _SQL["summary_of_a_run"], "facts", counts=dict.fromkeys(_COUNTED, "#panel-2")
+        ),
         Panel("Tokens of this run: chosen, and why not", _SQL["of_a_run"]),
     ),
 )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _SQL = statements(Path(__file__).with_name("pages.sql"))
+_CATEGORIES = "/tables/category?site={site}&scraped=true"
 
 
 def preview(connection: Connection, key: str, page: str) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def preview(connection: Connection, key: str, page: str) -> list[dict[str, Any]]
 
 PAGES = Pages(
     found=_SQL["found"],
-    overview=(Panel("Sites", _SQL["sites"]),),
+    overview=(Panel("Sites", _SQL["sites"], counts={"categories": _CATEGORIES}),),
     details=(
         Panel("Facts", _SQL["facts"], "facts"),
         Panel("Price over time", _SQL["prices"], "chart"),

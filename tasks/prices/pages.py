@@ -11,7 +11,12 @@ _SQL = statements(Path(__file__).with_name("pages.sql"))
 PAGES = Pages(
     found=_SQL["found"],
     overview=(
-        Panel("Freshness of the watch list", _SQL["freshness"], empty="The watch list is empty."),
+        Panel(
+            "Freshness of the watch list",
+            _SQL["freshness"],
+            empty="The watch list is empty.",
+            counts={"symbols": "/tables/watchlist_item?active=true"},
+        ),
     ),
     details=(
         Panel("Quotes", _SQL["quotes"]),
@@ -25,7 +30,7 @@ PAGES = Pages(
         Panel("Transactions", _SQL["trades"], empty="None."),
     ),
     reports=(
-        Panel("Outcomes", _SQL["summary_of_a_run"]),
+        Panel("Outcomes", _SQL["summary_of_a_run"], counts={"symbols": "#panel-2"}),
         Panel("Symbols of this run", _SQL["of_a_run"]),
     ),
 )

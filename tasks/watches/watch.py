@@ -84,6 +84,8 @@ class Panel:
     sql: str
     kind: str = "table"
     empty: str = "Nothing yet."
+    #: Column that counts something → the address of what it counts; other columns of the row in braces.
+    counts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

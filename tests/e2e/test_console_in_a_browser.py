@@ -25,11 +25,15 @@ PICTURES = os.environ.get("WATCHKEEPER_PICTURES")
 #: How soon an edit is seen, wherever it was made (seconds).
 PROMISED = 1.0
 WIDE_NAMES = "[...document.querySelectorAll('td .name')].some(it => it.getBoundingClientRect().width > innerWidth)"
+#: Cards that show what they hold only to who scrolls them sideways.
+SIDEWAYS = """[...document.querySelectorAll('.card, main')].filter(it => it.scrollWidth > it.clientWidth)
+    .map(it => `${it.className || it.tagName} ${it.scrollWidth} > ${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
+HEADINGS = "document.querySelectorAll('.stack th:not(.extra)').length"
 PAGES = (
     "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/new?task=tasks.discovery.surveil",
     "/schedules/prices-demo/backfill", "/schedules/bulk?action=pause&q=demo", "/runs", "/budgets",
     "/workers", "/watches", "/watches/tokens", "/watches/quotes", "/watches/listings", "/matches",
-    "/channels", "/outbox", "/tables/rule", "/tables/rule/row?name=demo-rule", "/rules/demo-rule/try",
+    "/channels", "/outbox", "/calls?upstream=dexscreener", "/batches", "/tables/rule", "/tables/rule/row?name=demo-rule", "/rules/demo-rule/try",
     "/tables/site/row?name=head_fi", "/changes", "/account",
 )  # fmt: skip
 
@@ -302,12 +306,22 @@ def test_every_page_is_accessible_and_fits(browser: Browser, size: str, scheme: 
         found[path] = violations(page)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found[path] = [*found[path], "it is wider than the window"]
+        if size == "phone" and (wide := page.evaluate(SIDEWAYS)):
+            found[path] = [*found[path], f"these scroll sideways: {wide}"]
+        if size == "phone" and (lost := page.evaluate(HEADINGS) - headings_read(page)):
+            found[path] = [*found[path], f"a screen reader misses {lost} headings of tables"]
         if page.evaluate(WIDE_NAMES):
             found[path] = [*found[path], "a name takes the room of all other columns"]
         if PICTURES:
             name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
             page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def headings_read(page: Page) -> int:
+    """Headings of columns in the tree that screen readers read."""
+    found: int = page.locator(".stack").get_by_role("columnheader").count()
+    return found
 
 
 def test_every_link_leads_to_a_page(browser: Browser, site: Site) -> None:
