@@ -31,8 +31,10 @@ from console.sql import rows
 from console.templating import PAGES, Form, environment, render, word
 from workers import logs
 from workers.settings import settings
+from workers.text.statements import statements
 
 router = APIRouter(prefix="/break", include_in_schema=False)
+_SQL = {name: text(sql) for name, sql in statements(__file__).items()}
 #: How long an upstream misbehaves (seconds).
 LASTS = 30
 #: Order to an imitation → words of its button.
@@ -42,33 +44,6 @@ ORDERS = {
     "slow": "answers nothing for a minute",
     "challenge": "shows a challenge page",
 }
-_PROCESS = text("""
-select (detail ->> 'pid')::integer as pid, name from heartbeat
- where role = :role and not detail ? 'ended' and seen_at > clock_timestamp() - interval '5 seconds'
- order by random() limit 1
-""")
-_UPSTREAMS = text(
-    "select name, base_url from upstream where base_url like 'http://127.0.0.1:%' order by name"
-)
-#: Due times of the grid since each schedule was last edited, against those that runs account for.
-_MISSING = text("""
-select coalesce(sum(greatest(0, expected - covered)), 0)::bigint as missing
-  from (select round(extract(epoch from max(r.due_at) - min(r.due_at)) / extract(epoch from s.every)) as expected,
-               sum(r.covers_count) - (array_agg(r.covers_count order by r.due_at))[1] as covered
-          from schedule s join run r on r.schedule = s.name
-         where s.enabled and s.every is not null and s.calendar is null and r.trigger = 'schedule'
-           and coalesce(r.covers_from, r.due_at) > s.updated_at
-         group by s.name, s.every) each
-""")
-_TWICE = text("""
-select count(*) from (select from run where trigger = 'schedule' group by schedule, due_at having count(*) > 1) twice
-""")
-_WELL = text(
-    "select min(finished_at) from run where state = 'succeeded' and started_at > to_timestamp(:at)"
-)
-_BACK = text("""
-select min(started_at) from heartbeat where role = :role and started_at > to_timestamp(:at)
-""")
 
 
 @dataclass
@@ -87,13 +62,13 @@ _last: list[Fault] = []
 @router.get("")
 def page(visit: Visit) -> Response:
     connection = visit.connection
-    upstreams = rows(connection, _UPSTREAMS)
+    upstreams = rows(connection, _SQL["upstreams"])
     return render(
         visit,
         "break.html",
         upstreams=[{**one, "judged": _judged(one["base_url"])} for one in upstreams],
-        missing=connection.execute(_MISSING).scalar_one(),
-        twice=connection.execute(_TWICE).scalar_one(),
+        missing=connection.execute(_SQL["missing"]).scalar_one(),
+        twice=connection.execute(_SQL["twice"]).scalar_one(),
         fault=_last[-1] if _last else None,
         recovered=_recovered(visit),
         orders=ORDERS,
@@ -105,7 +80,7 @@ def _recovered(visit: VisitOf) -> float | None:
     """Seconds from the last fault to the first sign that it is over."""
     if not _last:
         return None
-    statement = _BACK if _last[-1].role else _WELL
+    statement = _SQL["back"] if _last[-1].role else _SQL["well"]
     given: dict[str, Any] = {"at": _last[-1].at}
     if _last[-1].role:
         given["role"] = _last[-1].role
@@ -128,7 +103,7 @@ def strike(visit: Visit, what: str, form: Form) -> Response:
     if not visit.person.may_write:
         raise refuse(403, "a viewer may break nothing; log in as an operator")
     if what in {"beat", "worker"}:
-        row = visit.connection.execute(_PROCESS, {"role": what}).one_or_none()
+        row = visit.connection.execute(_SQL["process"], {"role": what}).one_or_none()
         if row is None:
             raise refuse(409, f"no {what} runs at the moment")
         os.kill(row.pid, signal.SIGKILL)
@@ -147,7 +122,7 @@ def strike(visit: Visit, what: str, form: Form) -> Response:
 
 
 def _order(visit: VisitOf, name: str, what: str) -> None:
-    found = {row.name: row.base_url for row in visit.connection.execute(_UPSTREAMS)}
+    found = {row.name: row.base_url for row in visit.connection.execute(_SQL["upstreams"])}
     if name not in found:
         raise refuse(404, f"there is no imitation of {name}")
     order = dict.fromkeys(ORDERS, 0) if what == "well" else {what: 60 if what == "slow" else LASTS}

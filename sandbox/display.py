@@ -18,29 +18,13 @@ from sandbox.demo import NAMES
 from sandbox.environment import MAILBOX, Environment
 from workers.installation import domains
 from workers.text.cleaning import printable
+from workers.text.statements import statements
 
+_SQL = statements(__file__)
 GLYPHS = {
     "succeeded": "[green]✔[/]", "partial": "[yellow]◐[/]", "failed": "[red]✘[/]",
     "stopped": "[yellow]■[/]", "skipped": "–", "missed": "–", "expired": "–",
 }  # fmt: skip
-
-#: Five seconds back, because a run's end is stamped before its transaction is visible.
-ENDED = """
-select id, coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary') as summary,
-       extract(epoch from finished_at - coalesce(started_at, created_at))::float8 as seconds, finished_at,
-       coalesce(run_is_idle(run), false) as idle
-  from run where finished_at > %s - interval '5 seconds'
- order by finished_at limit 200
-"""
-SENT = """
-select n.message_id, min(m.rule) as rule, min(m.title) as title, count(*) as number, n.channel
-  from notice n join match m on m.id = n.match_id
- where n.sent_at > %s - interval '5 seconds' group by n.message_id, n.channel order by max(n.id) limit 100
-"""
-NOT_GREEN = """
-select coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary', '') as summary
-  from run where schedule = any(%s) order by created_at desc limit 6
-"""
 
 
 def welcome(console: Console, environment: Environment) -> None:
@@ -92,7 +76,7 @@ class Runs:
             if self._since is None:
                 row = self._connection.execute("select clock_timestamp() as now").fetchone()
                 self._since = row["now"] if row else None
-            found = self._connection.execute(ENDED, (self._since,)).fetchall()
+            found = self._connection.execute(_SQL["ended"], (self._since,)).fetchall()
         except psycopg.Error:
             self.close()
             return []
@@ -105,7 +89,7 @@ class Runs:
         return new
 
     def sent(self) -> list[dict[str, Any]]:
-        found = self._read(SENT, (self._since,))
+        found = self._read(_SQL["sent"], (self._since,))
         new = [row for row in found if row["message_id"] not in self._sent]
         self._sent |= {row["message_id"]: None for row in new}
         return new
@@ -135,7 +119,7 @@ class Runs:
     def reasons(self) -> list[str]:
         try:
             with psycopg.connect(self._url(), row_factory=dict_row, connect_timeout=3) as connection:
-                rows = connection.execute(NOT_GREEN, (self.missing,)).fetchall()
+                rows = connection.execute(_SQL["not_green"], (self.missing,)).fetchall()
         except psycopg.Error as error:
             return [f"Postgres does not answer: {error}"]
         return [f"{row['name']}: {row['state']} {row['summary']}" for row in rows] or ["no run began"]

@@ -17,7 +17,9 @@ from workers.connections.postgres import DEFAULT_BROKER_URL, setting
 from workers.installation import domains
 from workers.redaction import redact
 from workers.text.cleaning import printable
+from workers.text.statements import statements
 
+_SQL = statements(__file__)
 #: A larger difference between a machine's clock and the database's is reported (seconds).
 MAX_SKEW = 2.0
 
@@ -33,64 +35,11 @@ TROUBLES = {
     "rules": ("rule wrong",),
     "partitions": ("partitions",),
 }
-TROUBLE = """
-select kind, severity, title || ': ' || text as sentence from trouble order by severity, kind, since
-"""
 
-SKEWED = """
-select string_agg(format('%%s by %%s s', name, round((detail ->> 'clock_skew')::numeric, 1)), ', ')
-       as names
-  from health where state = 'ok' and abs((detail ->> 'clock_skew')::float8) > %s
-"""
-
-#: A row lock is written in the row itself: ``xmax`` is the transaction that holds it.
-OVERDUE = """
-select st.schedule as name,
-       duration_words(date_trunc('second', clock_timestamp() - st.claim_at)) as late,
-       a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'a program') as program,
-       duration_words(date_trunc('second', clock_timestamp() - a.xact_start)) as since,
-       count(*) over () as number
-  from schedule_state st
-  left join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = st.xmax
-  left join pg_stat_activity a on a.pid = l.pid
- where st.claim_at < clock_timestamp() - interval '1 minute'
-   and not (select paused from pause_switch)
- order by st.claim_at limit 10
-"""
 
 ALL_OVERDUE = (
     "SELECT schedule, claim_at FROM schedule_state WHERE claim_at < now() - interval '1 minute'"
 )
-
-ASIDE = """
-select string_agg(schedule || ' (' || error || ')', ', ' order by error_at)
-       || case when max(number) > 10
-               then format(' and %s more: SELECT schedule, error FROM schedule_state'
-                           ' WHERE error IS NOT NULL', max(number) - 10)
-               else '' end as names
-  from (select schedule, error, error_at, count(*) over () as number from schedule_state
-         where error is not null order by error_at limit 10) st
-"""
-
-UNKNOWN = """
-select string_agg(s.name || ' (' || s.task || ')', ', ' order by s.name) as names
-  from schedule s left join task_kind k on k.name = s.task
- where s.enabled and (k.name is null or k.retired_at is not null)
-"""
-
-LOGINS = """
-select string_agg(name, ', ' order by name) as names,
-       string_agg(format('SELECT limit_login(%L);', name), ' ' order by name) as cure
-  from login_without_limits
-"""
-
-SESSIONS = """
-select string_agg(s.calendar || coalesce(' until ' || last, ' not at all'), ', ') as names
-  from (select distinct calendar from schedule where calendar is not null and enabled) s
-  left join lateral (
-      select max(session_date) as last from market_session where mic = s.calendar) m on true
- where last is null or last < current_date + 30
-"""
 
 
 def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
@@ -102,14 +51,16 @@ def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
     yield "due times", _overdue(connection)
     yield (
         "rows",
-        _named(connection, ASIDE, "set aside: {names}; correct them, any edit lets beat try again"),
+        _named(
+            connection, _SQL["aside"], "set aside: {names}; correct them, any edit lets beat try again"
+        ),
     )
     yield "tasks", _tasks(connection)
     yield (
         "logins",
         _named(
             connection,
-            LOGINS,
+            _SQL["logins"],
             "without a connection limit or time-outs: {names}; an administrator runs {cure}",
         ),
     )
@@ -121,7 +72,9 @@ def _calendars(connection: Any) -> str | None:
     from workers.calendars import exchanges
 
     missing = _named(
-        connection, SESSIONS, "trading days are known for {names}; enable schedule market-sessions"
+        connection,
+        _SQL["sessions"],
+        "trading days are known for {names}; enable schedule market-sessions",
     )
     used = connection.execute(
         "select distinct calendar from schedule where calendar is not null and enabled order by 1"
@@ -137,7 +90,7 @@ def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:
     # A warning: other workers draw them too, one browser a process.
     sentence = f"scripts draw the pages of {names}: start a worker for them with -Q browser"
     yield "browsers", sentence if names else None, False
-    rows = connection.execute(TROUBLE).fetchall()
+    rows = connection.execute(_SQL["trouble"]).fetchall()
     for check, kinds in TROUBLES.items():
         found = [row for row in rows if row["kind"] in kinds]
         trouble = "; ".join(row["sentence"] for row in found) or None
@@ -204,7 +157,10 @@ def _clock(connection: Any) -> str | None:
     if abs(skew) > MAX_SKEW:
         return f"this machine's differs from the database's by {skew:.1f} s; set the time"
     return _named(
-        connection, SKEWED, "differs from the database's: {names}; only log times are wrong", MAX_SKEW
+        connection,
+        _SQL["skewed"],
+        "differs from the database's: {names}; only log times are wrong",
+        MAX_SKEW,
     )
 
 
@@ -220,7 +176,7 @@ def _timezones(connection: Any) -> str | None:
 
 def _overdue(connection: Any) -> str | None:
     late, rest = [], ""
-    for row in connection.execute(OVERDUE):
+    for row in connection.execute(_SQL["overdue"]):
         holder = ""
         if row["pid"] is not None:
             since = f"for {row['since']} " if row["since"] else ""
@@ -247,7 +203,7 @@ def _task_names() -> set[str]:
 def _tasks(connection: Any) -> str | None:
     if unknown := _named(
         connection,
-        UNKNOWN,
+        _SQL["unknown"],
         "no worker knows the task of: {names}; start a worker that has it, or disable them",
     ):
         return unknown

@@ -9,30 +9,18 @@ import click
 
 from beat.cli.shared import changes, name_argument, parse_options, run_argument, run_id, schedules
 from workers import cli
+from workers.text.statements import statements
 from workers.text.words import count_words
 
+_SQL = statements(__file__)
 #: Columns of a backfill's cost, shown before it is confirmed.
 COST = ("runs", "first_due_at", "last_due_at", "items", "calls", "upstream", "quota_left", "takes")
-BACKFILL = """
-select * from backfill(%(name)s, %(first)s, %(last)s, %(overlap)s,
-                       dry_run => %(dry_run)s, reason => %(note)s)
-"""
 
 REQUEST = "select r.* from request_run(%s, %s, %s::jsonb) r"
 
 RETRY = "select retry_run(%s, %s, %s) as it"
 #: Columns of the runs that a retry would repeat.
 RETRIED = ("schedule", "state", "error", "finished_at", "id")
-ONE = (
-    "select id, coalesce(schedule, task) as schedule, state, error, finished_at from run where id = %s"
-)
-FAILED_SINCE = """
-select distinct on (schedule) id, schedule, state, error, finished_at from run
- where state in ('failed', 'partial') and schedule is not null
-   and finished_at > clock_timestamp() - %(since)s::interval
-   and (%(name)s::text is null or schedule = %(name)s)
- order by schedule, finished_at desc
-"""
 
 
 @cli.command("run")
@@ -104,9 +92,9 @@ def retry(
         raise click.UsageError("name a run by its id or its schedule, or give --failed")
     with cli.connect() as connection:
         if failed:
-            rows = connection.execute(FAILED_SINCE, {"since": since, "name": name}).fetchall()
+            rows = connection.execute(_SQL["failed_since"], {"since": since, "name": name}).fetchall()
         else:
-            rows = connection.execute(ONE, (run_id(connection, run or ""),)).fetchall()
+            rows = connection.execute(_SQL["one"], (run_id(connection, run or ""),)).fetchall()
         cli.show(rows, RETRIED, empty=f"no run failed within {since}")
         if dry_run or not rows:
             cli.say(f"{count_words(len(rows), 'run')} would run again", err=True)
@@ -136,7 +124,7 @@ def backfill(name: str, dry_run: bool, yes: bool, **given: str | None) -> None:
     """Run every due time of a range; shows the cost and asks before it starts."""
     values = {"name": name, **given}
     with cli.connect() as connection:
-        cost = connection.execute(BACKFILL, {**values, "dry_run": True}).fetchone()
+        cost = connection.execute(_SQL["backfill"], {**values, "dry_run": True}).fetchone()
         cli.show([cost], COST)
         if dry_run:
             return
@@ -146,7 +134,7 @@ def backfill(name: str, dry_run: bool, yes: bool, **given: str | None) -> None:
             cli.say(f"notice: it needs {needed}, {left} are left in this window", err=True)
         runs = count_words(cost["runs"], "run")
         cli.confirm(f"Start {runs}?", yes=yes)
-        connection.execute(BACKFILL, {**values, "dry_run": False}).fetchone()
+        connection.execute(_SQL["backfill"], {**values, "dry_run": False}).fetchone()
     cli.say(f"requested {runs} of {name}; to see them: {cli.typed(f'schedule runs {name}')}", err=True)
 
 

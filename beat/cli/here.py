@@ -15,21 +15,9 @@ from typing import Any
 
 from beat.cli.progress import RUNS, phrase
 from workers import cli
+from workers.text.statements import statements
 
-READY = """
-select b.seq, r.task, b.plain from batch b join run r on r.id = b.run_id
- where b.run_id = %s and b.state in ('waiting', 'sent')
-   and (b.not_before is null or b.not_before <= clock_timestamp())
-   and (b.waiting_for is null or permits_available(b.waiting_for, clock_timestamp()) > 0)
- order by b.seq limit 1
-"""
-
-#: A request that is answered by this command itself.
-REQUEST = """
-insert into run_request (action, schedule, options, note, answered_at, answer)
-values ('run', %s, %s, %s, clock_timestamp(), 'started where it was asked for')
-returning id, requested_by
-"""
+_SQL = statements(__file__)
 
 
 def run_here(name: str, options: dict[str, Any], note: str | None) -> None:
@@ -72,7 +60,7 @@ def _begin(name: str, options: dict[str, Any], note: str | None) -> str:
     given = json.dumps(options) if options else None
     with cli.connect() as connection, connection.transaction():
         connection.row_factory = tuple_row
-        request, by = connection.execute(REQUEST, (name, given, note)).fetchone()
+        request, by = connection.execute(_SQL["request"], (name, given, note)).fetchone()
         row = reading.lock_one(connection, name)
         if row is None:
             cli.fail(
@@ -107,7 +95,7 @@ def _work(connection: Any, run_id: str) -> Any:
         row = connection.execute(RUNS, {"ids": [run_id]}).fetchone()
         if row["finished_at"] is not None or shutdown.requested():
             return row
-        ready = connection.execute(READY, (run_id,)).fetchone()
+        ready = connection.execute(_SQL["ready"], (run_id,)).fetchone()
         if ready is None:
             pause.wait(0.2)
             continue

@@ -10,8 +10,10 @@ import click
 from beat.cli.shared import name_argument, run_argument, run_id, schedules
 from beat.cli.status import LIST, status
 from workers import cli
+from workers.text.statements import statements
 from workers.text.words import count_words, duration_words
 
+_SQL = statements(__file__)
 STATUS = ("name", "runs", "state", "last_run", "result", "next_run", "pause_reason", "summary", "note")
 #: What a narrow terminal goes without, in this order.
 STATUS_DROP = ("note", "summary", "result", "pause_reason", "last_run")
@@ -19,29 +21,8 @@ RUNS = ("ago", "name", "trigger", "state", "took", "summary", "id")
 RUNS_DROP = ("trigger", "took", "summary")
 CHANGES = ("id", "ago", "changed_at", "changed_by", "program", "what", "change")
 CHANGES_DROP = ("changed_at", "program", "changed_by")
-CHANGES_OF = """
-select *, ago_words(changed_at) as ago from recent_changes
- where %(name)s::text is null or schedule = %(name)s limit %(count)s
-"""
 AHEAD = ("local", "due_at", "ahead")
 
-RUNS_OF = """
-select * from every_run where (%(name)s::text is null or name = %(name)s)
-   and (not %(failed)s or state in ('failed', 'partial'))
-   and (%(all)s or idle is not true)
-   and created_at > coalesce(clock_timestamp() - %(since)s::interval, '-infinity')
- limit %(count)s
-"""
-#: Upkeep that found nothing to do since the oldest run that is shown.
-IDLE = """
-select schedule as name, count(*) as runs,
-       coalesce((array_agg(result ->> 'summary' order by created_at desc))[1], 'nothing to do') as found
-  from run r
- where schedule = any(array(select name from schedule
-                             where task like any('{tasks.upkeep.%%,tasks.watches.%%}')))
-   and created_at >= %(since)s and run_is_idle(r) and (%(name)s::text is null or schedule = %(name)s)
- group by 1 order by 2 desc
-"""
 #: What `show` lists of a schedule: the statement, the columns, how many, and the command that has all.
 DETAILS = {
     "next_runs": ("select * from next_runs(%s, %s)", AHEAD, 5, "schedule next"),
@@ -148,13 +129,13 @@ def runs(name: str | None, failed: bool, since: str | None, everything: bool, co
     given: dict[str, Any] = {"name": name, "failed": failed, "all": everything or failed}
     given |= {"since": since, "count": count + 1}
     with cli.connect() as connection:
-        rows = connection.execute(RUNS_OF, given).fetchall()
+        rows = connection.execute(_SQL["runs_of"], given).fetchall()
         if not rows and name:
             _require_known(connection, name)
         idle = []
         if rows and not given["all"] and not cli.is_json():
             oldest = {"since": rows[:count][-1]["created_at"], "name": name}
-            idle = connection.execute(IDLE, oldest).fetchall()
+            idle = connection.execute(_SQL["idle"], oldest).fetchall()
     cli.show(
         rows, RUNS, drop=RUNS_DROP, empty=_no_runs(name, failed, since),
         cut=cli.newest(count, other="" if since else ", or --since 24h"),
@@ -189,7 +170,7 @@ def changes(name: str | None, count: int) -> None:
     """Who changed what, with which program."""
     with cli.connect() as connection:
         rows = connection.execute(
-            CHANGES_OF,
+            _SQL["changes_of"],
             {"name": name, "count": count + 1},
         ).fetchall()
         if not rows and name:

@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, text
 
-from tasks.watches.watch import statements
+from workers.text.statements import statements
 
 Row = dict[str, Any]
 
 
 @cache
 def _file(name: str) -> dict[str, str]:
-    return statements(Path(__file__).with_name(f"{name}.sql"))
+    return statements(str(Path(__file__).with_name(name)))
 
 
 @cache

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.listings import queries
-from workers.execution import cli, count_words
+from workers.execution import cli, count_words, statements
 
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
     from tasks.listings.sites import Source
 
+_SQL = statements(__file__)
 sites = cli.completion.of("site", "select name, title from site order by name")
 categories = cli.completion.of(
     "category", "select slug, min(title) from category group by slug order by slug"
@@ -52,7 +52,7 @@ def list_(count: int, **filters: Any) -> None:
     from tasks.watches.comparing import containing
 
     title = containing(filters["title"])
-    rows = cli.read(queries.NEWEST, {**filters, "title": title, "count": count + 1})
+    rows = cli.read(_SQL["newest"], {**filters, "title": title, "count": count + 1})
     columns = ("id", "title", "price", "currency", "status", "type", "category", "found")
     wanted = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in filters.items() if value)
     which = f"with {wanted}" if wanted else "yet"
@@ -66,14 +66,14 @@ def list_(count: int, **filters: Any) -> None:
 @cli.as_json
 def show_(number: str, site: str | None) -> None:
     """One ad by the site's NUMBER, with its prices and statuses over time."""
-    found = cli.read(queries.BY_NUMBER, {"number": number, "site": site})
+    found = cli.read(_SQL["by_number"], {"number": number, "site": site})
     if not found:
         cli.fail(
             f"no ad with number {number}", f"The newest: {cli.typed('listings list')}", cli.NOT_FOUND
         )
     if len(found) > 1:
         cli.fail(f"several sites have an ad {number}", "name one with --site", cli.USAGE)
-    history = cli.read(queries.HISTORY, {"listing": found[0]["id"]})
+    history = cli.read(_SQL["history"], {"listing": found[0]["id"]})
     if cli.is_json():
         cli.show([{**found[0], "history": history}], ())
         return
@@ -95,7 +95,7 @@ def sites_() -> None:
         "name", "title", "upstream", "fetch_by", "active", "categories", "active_ads", "ads", "note",
     )  # fmt: skip
     nothing = "no site yet: each is a row of table site"
-    cli.show(cli.read(queries.SITES), columns, empty=nothing)
+    cli.show(cli.read(_SQL["sites"]), columns, empty=nothing)
 
 
 @listings.command("categories")
@@ -104,7 +104,7 @@ def categories_() -> None:
     """Categories, whether they are scraped, when they last were."""
     columns = ("site", "id", "slug", "title", "scraped", "active_ads", "last_complete_at")
     nothing = "no category yet: each is a row of table category"
-    cli.show(cli.read(queries.CATEGORIES), columns, empty=nothing)
+    cli.show(cli.read(_SQL["categories"]), columns, empty=nothing)
 
 
 @listings.command("preview")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.watches.watch import Pages, Panel, statements
+from tasks.watches.watch import Pages, Panel
+from workers.execution import statements
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_SQL = statements(Path(__file__).with_name("pages.sql"))
+_SQL = statements(__file__)
 _CATEGORIES = "/tables/category?site={site}&scraped=true"
 
 

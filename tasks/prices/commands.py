@@ -47,8 +47,8 @@ def list_watchlist(everything: bool) -> None:
     from tasks.prices import queries
     from tasks.prices.values import shown
 
-    items = cli.read(queries.WATCHLIST, (everything,))
-    latest = {row["symbol"]: row for row in cli.read(queries.QUOTES, {"symbols": None})}
+    items = cli.read(queries.SQL["watchlist"], (everything,))
+    latest = {row["symbol"]: row for row in cli.read(queries.SQL["quotes"], {"symbols": None})}
     rows: list[dict[str, Any]] = []
     for item in items:
         quote = latest.get(item["symbol"])
@@ -118,7 +118,7 @@ def quotes_(symbols: tuple[str, ...]) -> None:
     from tasks.prices.values import percent_change, shown
 
     wanted = checked(symbols) if symbols else []
-    found = cli.read(queries.QUOTES, {"symbols": wanted or None})
+    found = cli.read(queries.SQL["quotes"], {"symbols": wanted or None})
     rows = []
     for row in found:
         change = percent_change(row["price"], row["previous_close"], 2)

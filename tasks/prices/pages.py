@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from tasks.watches.watch import Pages, Panel
+from workers.execution import statements
 
-from tasks.watches.watch import Pages, Panel, statements
-
-_SQL = statements(Path(__file__).with_name("pages.sql"))
+_SQL = statements(__file__)
 
 PAGES = Pages(
     found=_SQL["found"],

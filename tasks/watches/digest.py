@@ -10,9 +10,10 @@ from pydantic import Field
 from sqlalchemy import Connection, text
 
 from tasks.watches import notices, registry
-from workers.execution import NOTICES_QUEUE, Work, app, count_words
+from workers.execution import NOTICES_QUEUE, Work, app, count_words, statements
 from workers.ledger import Options
 
+_SQL = {name: text(sql) for name, sql in statements(__file__).items()}
 #: Runs of these tasks are not counted.
 _OURS = "tasks.watches.%"
 
@@ -23,54 +24,14 @@ class DigestOptions(Options):
     hours: int = Field(24, ge=1, le=168, description="Looks back so many hours")
 
 
-_RUNS = text("""
-select count(*) filter (where state = 'succeeded') as good,
-       count(*) filter (where state = 'partial') as partial,
-       count(*) filter (where state = 'failed') as failed,
-       count(*) filter (where state in ('missed', 'expired')) as missed,
-       count(*) filter (where trigger = 'schedule'
-                          and started_at > due_at + interval '5 minutes') as late
-  from run
- where finished_at > clock_timestamp() - :span and task not like :ours
-""")
-_NEW = text("""
-select split_part(task, '.', 2) as domain, sum((result -> 'counts' ->> 'new')::int) as new from run
- where finished_at > clock_timestamp() - :span and task like 'tasks.%' group by 1
-""")
-_FAILED = text("""
-select coalesce(schedule, task) || ': ' || coalesce(max(error), 'no reason kept') as line from run
- where state = 'failed' and finished_at > clock_timestamp() - :span
- group by schedule, task order by 1 limit 10
-""")
-_PARTIAL = text("""
-select coalesce(schedule, task) || ': ' || sum(failed) || ' of ' || sum(total) || ' items failed'
-       || case when sum(deferred) > 0 then ', ' || sum(deferred) || ' deferred' else '' end
-       || coalesce(': ' || max(error), '') as line from run
- where state = 'partial' and finished_at > clock_timestamp() - :span
- group by schedule, task order by 1 limit 10
-""")
-_MATCHES = text("""
-select m.rule || ': ' || m.title || coalesce(' ' || (m.facts ->> 'url'), '') as line from match m
- where matched_at > clock_timestamp() - :span order by matched_at desc limit 10
-""")
-_CHANGES = text("""
-select schedule || ': ' || action || ' by ' || changed_by as line from schedule_change
- where changed_at > clock_timestamp() - :span order by id desc limit 10
-""")
-_QUOTAS = text("""
-select upstream || ': ' || used || ' of ' || allowed || ' per ' || per as line from quota_status
- where per_interval >= interval '1 hour' and used > 0 order by 1
-""")
-
-
 def composed(connection: Connection, span: timedelta) -> str | None:
     at = {"span": span}
-    runs = connection.execute(_RUNS, {**at, "ours": _OURS}).one()
+    runs = connection.execute(_SQL["runs"], {**at, "ours": _OURS}).one()
     parts = [
-        (title, list(connection.execute(query, at if query is not _QUOTAS else {}).scalars()))
+        (title, list(connection.execute(query, at if query is not _SQL["quotas"] else {}).scalars()))
         for title, query in (
-            ("Failed", _FAILED), ("Partial", _PARTIAL), ("Matches", _MATCHES),
-            ("Quota used", _QUOTAS), ("Changes", _CHANGES),
+            ("Failed", _SQL["failed"]), ("Partial", _SQL["partial"]), ("Matches", _SQL["matches"]),
+            ("Quota used", _SQL["quotas"]), ("Changes", _SQL["changes"]),
         )
     ]  # fmt: skip
     if not any((runs.good, runs.partial, runs.failed, runs.missed)) and not any(
@@ -87,7 +48,7 @@ def composed(connection: Connection, span: timedelta) -> str | None:
 
 def _new(connection: Connection, span: timedelta) -> str:
     """What the watches found, as in: 3 new tokens, 12 new ads."""
-    found = {row.domain: row.new for row in connection.execute(_NEW, {"span": span})}
+    found = {row.domain: row.new for row in connection.execute(_SQL["new"], {"span": span})}
     watches = registry.by_domain().items()
     each = ((found.get(name) or 0, one.digest) for name, one in watches if one.digest)
     return ", ".join(count_words(new, words.removesuffix("s"), words) for new, words in each)

@@ -31,7 +31,7 @@ def channels_() -> None:
         "target",
     )  # fmt: skip
     nothing = "no channel yet: each is a row of table channel (docs/watches/notices.md)"
-    cli.show(cli.read(queries.CHANNELS), columns, empty=nothing)
+    cli.show(cli.read(queries.SQL["channels"]), columns, empty=nothing)
 
 
 @notify.command("test")
@@ -47,7 +47,7 @@ def test(channel: str) -> None:
     with cli.database() as connection:
         row = channels.find(connection, channel)
     if row is None:
-        near = cli.did_you_mean(channel, [one["name"] for one in cli.read(queries.CHANNELS)])
+        near = cli.did_you_mean(channel, [one["name"] for one in cli.read(queries.SQL["channels"])])
         cli.fail(
             f'there is no channel "{channel}"',
             f"{near}All: {cli.typed('notify channels')}",
@@ -102,7 +102,7 @@ def outbox(count: int) -> None:
     """The newest notices: waiting, sent, given up and why."""
     from tasks.watches import queries
 
-    found = cli.read(queries.NOTICES, (count + 1,))
+    found = cli.read(queries.SQL["notices"], (count + 1,))
     columns = ("id", "channel", "state", "what", "rule", "occasion", "attempts", "answer", "sent_at")
     nothing = f"no notice yet; where notices go: {cli.typed('notify channels')}"
     cli.show(found, columns, empty=nothing, cut=cli.newest(count))

@@ -168,12 +168,6 @@ class Watch:
         return "cast(:key as bigint)" in self.rows
 
 
-def statements(file: Path) -> dict[str, str]:
-    """The SQL statements of ``file`` by their names: each begins with a line ``-- name: …``."""
-    parts = file.read_text().split("-- name: ")[1:]
-    return {name.strip(): sql for name, _, sql in (part.partition("\n") for part in parts)}
-
-
 def drop_fields(*, is_money: bool = False) -> dict[str, Field]:
     return {
         "price_drop": Field(NUMBER, above=0, is_money=is_money),

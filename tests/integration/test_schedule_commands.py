@@ -410,7 +410,7 @@ class TestHere:
 
 
 def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connection: Any) -> None:
-    from beat.cli.inspect import CHANGES, CHANGES_OF, DETAILS, RUNS, STATUS
+    from beat.cli.inspect import _SQL, CHANGES, DETAILS, RUNS, STATUS
     from beat.cli.status import LIST, SECTIONS
 
     connection.execute(
@@ -421,7 +421,7 @@ def test_every_column_that_a_command_shows_is_one_of_its_view(kinds: Any, connec
         (LIST, STATUS),
         *((statement, columns) for statement, columns, _, _ in DETAILS.values()),
         ("select * from every_run", RUNS),
-        (CHANGES_OF, CHANGES),
+        (_SQL["changes_of"], CHANGES),
     ]
     for statement, columns in shown:
         named = {"name": "x", "count": 1} if "%(" in statement else None

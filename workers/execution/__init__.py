@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.settings import BROWSER_QUEUE as BROWSER_QUEUE
     from workers.settings import NOTICES_QUEUE as NOTICES_QUEUE
     from workers.settings import settings as settings
+    from workers.text.statements import statements as statements
     from workers.text.words import count_words as count_words
 
 #: Public names, and where they stand.
@@ -38,6 +39,7 @@ NAMES = {
     "market_sessions": "workers.calendars.market_sessions:",
     "sessions_of": "workers.calendars.exchanges:sessions_of",
     "settings": "workers.settings:settings",
+    "statements": "workers.text.statements:statements",
 }
 if not TYPE_CHECKING:
     __getattr__ = loaded_when_used(NAMES)
