@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from billiard.exceptions import WorkerLostError
+from celery import Celery
 
 from tests.support.waiting import wait_for
 from workers.db import driver_transaction
@@ -101,6 +103,30 @@ def test_a_lease_is_renewed_as_long_as_its_call_is_worked_on(
         wait_for(lambda: drive.one(leased)["lease_until"] > drive.now(), 20.0)
 
     assert (drive.one(leased)["fence"], drive.one(leased)["state"]) == (call.fence, "running")
+
+
+@pytest.mark.parametrize("answers", ["refuses", "is silent"])
+def test_leases_are_renewed_while_a_redis_that_is_away_cannot_be_told_what_is_to_stop(
+    claimed: Callable[[int], list[Call]], drive: Any, monkeypatch: pytest.MonkeyPatch, answers: str
+) -> None:
+    stopping, other = claimed(2)
+    monkeypatch.setattr(leases, "_keeper", leases._Keeper())
+    monkeypatch.setattr(
+        leases, "settings", lambda: settings().model_copy(update={"lease_seconds": 1.0})
+    )
+    ended = "select count(*) from batch where lease_until < clock_timestamp() + interval '10 minutes'"
+    drive.sql.execute("update run set stop_requested_at = now() where id = %s", (stopping.run_id,))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if answers == "refuses":
+            server.close()
+        app = Celery(broker=f"redis://127.0.0.1:{port}/0")
+        with leases.kept(stopping, app, "here"), leases.kept(other, app, "here"):
+            for _ in range(3):
+                drive.sql.execute(
+                    "update batch set lease_until = clock_timestamp() + interval '1 hour'"
+                )
+                wait_for(lambda: drive.one(ended)["count"] == 2, 20.0)
 
 
 def test_nothing_waits_once_the_worker_is_to_stop(

@@ -20,8 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.connections import places
 from workers.ledger import renewed
 from workers.ledger.calls import Call, Outcome
-from workers.plain import ends
+from workers.plain import background, ends
 from workers.plain.kept_connection import kept_driver
+from workers.processes.doorbells import UNREACHABLE
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,20 +50,29 @@ class _Keeper:
         while True:
             pause.wait(length.total_seconds() / 3)
             self._revoked &= self.held.keys()
-            for call, (app, worker) in list(self.held.items()):
+            for call in list(self.held):
                 try:
-                    with kept_driver() as connection:
-                        (found,) = renewed.renew(connection, [call], length)
+                    self._renew(call, length)
                 except SQLAlchemyError as error:
                     log.warning("lease.not_renewed", error=type(error).__name__)
-                    continue
-                if not found.stopping or call not in self.held:
-                    continue
-                if call not in self._revoked:
-                    self._revoked.add(call)
-                    _revoke(app, call, worker)
-                elif places.is_of_pool():
-                    _end_here(call, worker)
+                except Exception:
+                    # Without this thread every lease of the process would end.
+                    log.exception("lease.not_renewed")
+
+    def _renew(self, call: Call, length: timedelta) -> None:
+        with kept_driver() as connection:
+            (found,) = renewed.renew(connection, [call], length)
+        given = self.held.get(call)
+        if not found.stopping or given is None:
+            return
+        app, worker = given
+        if call not in self._revoked:
+            self._revoked.add(call)
+            log.info("run.stopping", run_id=str(call.run_id))
+            # Without Redis this waits, and the leases are renewed meanwhile.
+            background.later(lambda: _revoke(app, call, worker))
+        elif places.is_of_pool():
+            _end_here(call, worker)
 
 
 _keeper = _Keeper()
@@ -80,10 +90,9 @@ def kept(call: Call, app: Any, worker: str) -> Iterator[None]:
 
 
 def _revoke(app: Any, call: Call, worker: str) -> None:
-    log.info("run.stopping", run_id=str(call.run_id))
     try:
         app.control.revoke(str(call.run_id), terminate=True, destination=[worker])
-    except OSError as error:
+    except UNREACHABLE as error:
         log.warning("run.not_revoked", run_id=str(call.run_id), error=type(error).__name__)
 
 
