@@ -157,6 +157,9 @@ def reset(*, close: bool = True) -> None:
     with _making:
         for made in (_engine, _short_engine):
             if made.cache_info().currsize:
+                if close:
+                    # What a thread gives back later would stay open, in a pool that nobody has.
+                    event.listen(made().pool, "checkin", lambda _, record: record.close())
                 made().dispose(close=close)
                 made.cache_clear()
         places.give_back()

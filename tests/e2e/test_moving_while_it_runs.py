@@ -72,7 +72,7 @@ def test_a_thousand_rows_are_moved_and_no_due_time_is_lost_or_sent_twice(
     wait_for(
         lambda: connection.execute(
             "select clock_timestamp() > %s and not exists (select from run where state in ('due', 'running'))"
-            " as over", (until,),
+            "   and not exists (select from schedule_state where next_run_at < %s) as over", (until, until),
         ).fetchone()["over"],
         EVERY + 120.0, 1.0,
     )  # fmt: skip
