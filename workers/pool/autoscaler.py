@@ -16,7 +16,6 @@ import structlog
 from celery import bootsteps
 from celery.worker import state
 from celery.worker.autoscale import Autoscaler
-from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.connections import places
@@ -151,7 +150,7 @@ class _Reader(threading.Thread):
             try:
                 self._read_demand()
                 self._error = ""
-            except (SQLAlchemyError, OperationalError, OSError) as error:
+            except (SQLAlchemyError, OSError) as error:
                 if not self._error:
                     log.warning("demand.unread", error=type(error).__name__)
                 self._error = type(error).__name__

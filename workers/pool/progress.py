@@ -17,13 +17,12 @@ from uuid import UUID
 import structlog
 from celery import bootsteps
 from celery.worker import state
-from kombu.exceptions import OperationalError
 from psycopg.rows import dict_row
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.db import driver_connect, execute
 from workers.processes import reports, slots
-from workers.processes.doorbells import batch_id
+from workers.processes.doorbells import UNREACHABLE, batch_id
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -91,7 +90,7 @@ class _Publisher(threading.Thread):
             began = time.monotonic()
             try:
                 self._publish()
-            except (SQLAlchemyError, OperationalError, OSError) as error:
+            except (SQLAlchemyError, *UNREACHABLE) as error:
                 # The next read sends it again.
                 log.debug("progress.unsent", error=type(error).__name__)
             pause = max(POLL_SECONDS, PAUSE_FACTOR * (time.monotonic() - began))

@@ -17,12 +17,12 @@ from typing import Any
 import structlog
 from celery import bootsteps
 from celery.worker import state
-from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.ledger import heartbeats
 from workers.pool import slot_watch, warm_shutdown
 from workers.processes import slots
+from workers.processes.doorbells import UNREACHABLE
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class _Thread(threading.Thread):
         """The event loop runs: check whether it also reads messages."""
         try:
             consuming = self._is_consuming()
-        except (OperationalError, OSError) as error:
+        except UNREACHABLE as error:
             log.warning("queues.unread", error=type(error).__name__)
             consuming = True
         if not consuming:
@@ -160,7 +160,7 @@ class _Thread(threading.Thread):
         try:
             with self._consumer.app.connection_for_read() as connection:
                 connection.ensure_connection(max_retries=1, timeout=5)
-        except (OperationalError, OSError):
+        except UNREACHABLE:
             # A restart does not help while Redis is unreachable.
             self._touched = time.monotonic() - MAX_STANDSTILL / 2
             return False
