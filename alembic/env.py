@@ -41,7 +41,6 @@ def import_models() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith((".app", ".__main__", ".commands")):
                 importlib.import_module(module.name)
-    importlib.import_module("console.security.people")
 
 
 def is_mapped(name: str | None, type_: str, parents: Mapping[str, str | None]) -> bool:

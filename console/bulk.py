@@ -14,19 +14,9 @@ from console.queries.schedules import Filter
 from console.refusals import refuse
 from workers.text.words import count_words
 
-#: Condition of an action that changes every schedule that is chosen.
-_EACH = "true"
-#: Which of the chosen each action would change.
-_AFFECTED = {
-    "pause": _EACH,
-    "resume": "s.paused_until > clock_timestamp() or exists (select from schedule_state st"
-    " where st.schedule = s.name and st.tripped_at is not null)",
-    "run": _EACH,
-    "enable": "not s.enabled",
-    "disable": "s.enabled",
-    "set": _EACH,
-}
-ACTIONS = tuple(_AFFECTED)
+ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
+#: Those that change only some of the schedules that are chosen.
+_SOME = frozenset({"resume", "enable", "disable"})
 MAX_AT_ONCE = 100_000
 SAMPLE = 20
 _OPERATION = text("select set_config('app.operation', :operation, true)")
@@ -46,14 +36,12 @@ def _affected(
         raise refuse(422, f'no action "{action}"', f"One of {', '.join(ACTIONS)}.", "action")
     if isinstance(chosen, Filter):
         names = schedules.names(connection, chosen, MAX_AT_ONCE)
-        if _AFFECTED[action] == _EACH:
+        if action not in _SOME:
             return names, names
     else:
         names = sorted(set(chosen))[:MAX_AT_ONCE]
-    asked = text(
-        f"select s.name from schedule s where s.name = any(:names) and ({_AFFECTED[action]}) order by 1"  # noqa: S608
-    )
-    return names, [row["name"] for row in sql.rows(connection, asked, names=names)]
+    affected = sql.rows(connection, "bulk.affected", names=names, action=action)
+    return names, [row["name"] for row in affected]
 
 
 def apply(

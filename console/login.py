@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Form, Request
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from console import sql
 from console.access import Visit, VisitOf, config_of, database_of
 from console.config import LOOPBACK, Config
 from console.database import act_as
 from console.refusals import Refused, attempt
 from console.security import credentials, passwords
-from console.security.people import Person
 from console.templating import render, rendered
 
 log = structlog.stdlib.get_logger("console")
@@ -43,7 +43,7 @@ def ready(request: Request) -> Response:
     """Whether pages can be served: Postgres answers and lets us act for people."""
     try:
         with database_of(request).transaction() as connection:
-            connection.execute(select(Person.name).limit(1))
+            sql.rows(connection, "people.may_log_in", name="")
             act_as(connection, "viewer", "", "console")
             connection.execute(text("select from pause_switch"))
     except SQLAlchemyError:
@@ -83,16 +83,15 @@ def _refusal(request: Request, name: str, password: str, address: str) -> tuple[
     with database_of(request).transaction() as connection:
         # Counted before the password is looked at.
         allowed = credentials.may_try(connection, name, address)
-        asked = select(Person.password, Person.disabled).where(Person.name == name)
-        found = connection.execute(asked).one_or_none()
+        found = sql.first(connection, "people.may_log_in", name=name)
     if not allowed:
         log.warning("login.delayed", address=address)
         return "Too many failed logins. Try again in a minute.", 429
     try:
-        good = passwords.matches(password, found.password if found else None)
+        good = passwords.matches(password, found["password"] if found else None)
     except passwords.Busy:
         return "Too many people log in at once. Try again in a minute.", 429
-    if not good or found is None or found.disabled:
+    if not good or found is None or found["disabled"]:
         log.warning("login.failed", address=address)
         return "Name or password is wrong.", 403
     return None, 200
@@ -153,7 +152,7 @@ Own = Annotated[VisitOf, Depends(_own)]
 
 def _account(visit: VisitOf, status: int = 200, **given: str) -> Response:
     shown = {"problem": None, "secret": None, **given}
-    tokens = credentials.tokens_of(visit.connection, visit.person)
+    tokens = sql.rows(visit.connection, "people.tokens", person=visit.person.name)
     return render(visit, "account.html", status, tokens=tokens, **shown)
 
 
@@ -168,14 +167,14 @@ def change_password(visit: Own, old: Text = "", new: Text = "") -> Response:
     who = visit.person.name
     if not credentials.may_try(visit.connection, who, _OF_SESSION):
         return _account(visit, 429, problem="Too many tries. Try again in a minute.")
-    stored = select(Person.password).where(Person.name == who)
-    if not passwords.matches(old, visit.connection.execute(stored).scalar_one()):
+    stored = sql.rows(visit.connection, "people.may_log_in", name=who)[0]
+    if not passwords.matches(old, stored["password"]):
         return _account(visit, 403, problem="The old password is wrong.")
     try:
         made = passwords.hashed(new)
     except passwords.Weak as weak:
         return _account(visit, 422, problem=f"Not changed: {weak}.")
-    visit.connection.execute(update(Person).where(Person.name == who).values(password=made))
+    sql.execute(visit.connection, "people.change_password", name=who, password=made)
     credentials.succeeded(visit.connection, who, _OF_SESSION)
     log.info("password.changed", person=who)
     return RedirectResponse("/login", 303)
@@ -196,7 +195,7 @@ def make_token(visit: Own, title: Text = "", role: Text = "viewer", days: Text =
 
 @router.post("/account/tokens/{number}/revoke")
 def revoke_token(visit: Own, number: int) -> Response:
-    credentials.revoke_token(visit.connection, visit.person, number)
+    sql.execute(visit.connection, "people.revoke_token", person=visit.person.name, id=number)
     log.info("token.revoked", person=visit.person.name, token=number)
     return RedirectResponse("/account", 303)
 

@@ -21,6 +21,7 @@ from console import words
 from console.access import VisitOf
 from console.queries import strip
 from console.refusals import Refusal
+from console.sql import Row
 from workers.text.words import count_words
 
 #: A bar of a strip; drawn here and not by a macro, since a list has a thousand of them.
@@ -177,7 +178,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str
     return [one for one in both if one[1] != one[2]]
 
 
-def _strip_of(visit: VisitOf | None) -> strip.Strip | None:
+def _strip_of(visit: VisitOf | None) -> Row | None:
     """The strip; on the page of an account, which reads as nobody, as it was last."""
     if visit is None or visit.request.url.path.startswith("/account"):
         return strip.last()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from console.security.random_secrets import new_secret
+from console.security.credentials import new_secret
 from sandbox.places import DEPLOY
 from sandbox.postgres import PostgresServer
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from starlette.responses import JSONResponse
@@ -14,7 +15,7 @@ from console.access import Visit
 from console.api import shapes
 from console.api.shapes import Number, Once, Page, Row, Tag
 from console.queries import lists, runs, schedules, strip
-from console.queries.lists import MatchFilter, NoticeFilter, Search, found_by, matches
+from console.queries.lists import Asked, Search, found_by
 from console.refusals import refuse
 from tasks.watches import found
 from tasks.watches.registry import by_domain
@@ -49,9 +50,8 @@ def dashboard(visit: Visit) -> Row:
 @overview.get("/strip", response_model=Row)
 def read_strip(visit: Visit) -> Row:
     """What every page says at its top."""
-    shown = asdict(strip.current(visit.connection))
-    del shown["wrong"]
-    return shown
+    shown = strip.current(visit.connection)
+    return {name: value for name, value in shown.items() if name != "wrong"}
 
 
 @overview.get("/health", response_model=Row, responses={503: {"model": Row}})
@@ -64,44 +64,37 @@ def health(visit: Visit) -> Response:
     return JSONResponse(shapes.value(body), 200 if well else 503)
 
 
-@overview.get("/queues")
-def list_queues(visit: Visit) -> Page:
-    return Page(items=sql.rows(visit.connection, "processes.queues"))
+def _list(
+    name: str, read: Callable[..., Any], filtered_by: type[Asked] | None = None, said: str | None = None
+) -> None:
+    """GET ``/name``: rows that ``read`` finds, all of them or those that pass a filter."""
+
+    def every(visit: Visit) -> Page:
+        return Page(items=read(visit.connection))
+
+    def some(visit: Visit, asked: Any) -> Page:
+        return shapes.page(read(visit.connection, asked))
+
+    some.__annotations__["asked"] = Annotated[filtered_by, Query()]
+    described = overview.get(f"/{name}", name=f"list_{name}", description=said)
+    described(some if filtered_by else every)
 
 
-@overview.get("/kinds")
-def list_kinds(visit: Visit) -> Page:
-    """What can be scheduled, with the JSON Schema of its options."""
-    return Page(items=sql.rows(visit.connection, "overview.kinds"))
-
-
-@overview.get("/upstreams")
-def list_upstreams(visit: Visit) -> Page:
-    """Each with its windows (used, left, resets), who waits, and the outcomes of a day."""
-    return Page(items=lists.upstreams(visit.connection))
-
-
-@overview.get("/calls")
-def list_calls(visit: Visit, asked: Annotated[lists.CallFilter, Query()]) -> Page:
-    """Calls of upstreams, the newest first."""
-    return shapes.page(lists.calls(visit.connection, asked))
-
-
-@overview.get("/batches")
-def list_batches(visit: Visit, asked: Annotated[lists.BatchFilter, Query()]) -> Page:
-    """Batches of a run, or of all those that have not ended."""
-    return shapes.page(lists.batches(visit.connection, asked))
+_list("queues", lambda connection: sql.rows(connection, "processes.queues"))
+_list("kinds", lambda connection: sql.rows(connection, "overview.kinds"),
+      said="What can be scheduled, with the JSON Schema of its options.")  # fmt: skip
+_list("upstreams", lists.upstreams,
+      said="Each with its windows (used, left, resets), who waits, outcomes of a day.")  # fmt: skip
+_list("calls", lists.calls, lists.CallFilter, "Calls of upstreams, the newest first.")
+_list("batches", lists.batches, lists.BatchFilter, "Batches of a run, or all that have not ended.")
+_list("changes", lists.changes, lists.ChangeFilter, "Who changed what, the newest first.")
+_list("notices", partial(lists.notices, statement="overview.notices"), lists.NoticeFilter)
+_list("matches", lists.matches, lists.MatchFilter)
 
 
 @overview.post("/upstreams/{name}/unblock", response_model=Row)
 def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
     return writes.do(visit.connection, "unblock", upstream=name, why=body.why)
-
-
-@overview.get("/changes")
-def list_changes(visit: Visit, asked: Annotated[lists.ChangeFilter, Query()]) -> Page:
-    """Who changed what, the newest first."""
-    return shapes.page(lists.changes(visit.connection, asked))
 
 
 @overview.post("/changes/{number}/undo", response_model=Row)
@@ -115,19 +108,9 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
     return once(None, lambda: writes.do(visit.connection, "send_test", channel=name))
 
 
-@overview.get("/notices")
-def list_notices(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Page:
-    return shapes.page(lists.notices(visit.connection, asked, "overview.notices"))
-
-
 @overview.post("/notices/{number}/resend", response_model=Row)
 def resend(visit: Visit, number: Number) -> Row:
     return writes.resend(visit.connection, number)
-
-
-@overview.get("/matches")
-def list_matches(visit: Visit, asked: Annotated[MatchFilter, Query()]) -> Page:
-    return shapes.page(matches(visit.connection, asked))
 
 
 def _watch(watch: Watch, plural: str) -> None:

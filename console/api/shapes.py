@@ -11,8 +11,6 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Path
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-from sqlalchemy import delete, func, literal_column, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
 from starlette.responses import JSONResponse, Response
 
 from console import sql
@@ -21,7 +19,6 @@ from console.database import act_as
 from console.queries.lists import Piece
 from console.queries.schedules import Filter
 from console.refusals import refuse
-from console.security.people import IdempotencyKey as Kept
 from workers.cli.output import plain
 
 
@@ -181,22 +178,18 @@ class _Once:
         what = [visit.request.url.path, asked.model_dump() if asked else None]
         fingerprint = hashlib.sha256(json.dumps(what, default=str).encode()).digest()
         connection.exec_driver_sql("set local role none")
-        day = func.clock_timestamp() - literal_column("interval '1 day'")
-        old = select(Kept.person, Kept.key).where(Kept.created_at < day).limit(100)
-        connection.execute(delete(Kept).where(tuple_(Kept.person, Kept.key).in_(old)))
-        mine = (Kept.person == visit.person.name, Kept.key == self._key)
-        # Waits for another request with the same key; its answer is then there.
-        taken = insert(Kept).values(person=visit.person.name, key=self._key, fingerprint=fingerprint)
-        if connection.execute(taken.on_conflict_do_nothing().returning(Kept.key)).first() is None:
-            found = connection.execute(select(Kept).where(*mine)).one()
-            if found.fingerprint != fingerprint:
+        sql.execute(connection, "people.forget_keys")
+        mine = {"person": visit.person.name, "key": self._key}
+        if not sql.rows(connection, "people.take_key", **mine, fingerprint=fingerprint):
+            found = sql.rows(connection, "people.key", **mine)[0]
+            if bytes(found["fingerprint"]) != fingerprint:
                 told = "this Idempotency-Key was used for another request"
                 raise refuse(422, told, column="idempotency-key")
-            return JSONResponse(found.answer, found.status, {"idempotent-replayed": "true"})
+            return JSONResponse(found["answer"], found["status"], {"idempotent-replayed": "true"})
         act_as(connection, visit.person.role, visit.person.name, "console api")
         answer = value(act())
         connection.exec_driver_sql("set local role none")
-        connection.execute(update(Kept).where(*mine).values(status=202, answer=answer))
+        sql.execute(connection, "people.keep_answer", **mine, answer=json.dumps(answer))
         return JSONResponse(answer, 202)
 
 

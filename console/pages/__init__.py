@@ -9,4 +9,3 @@ from console.pages import events, overview, runs, schedule, schedules, tables, w
 router = APIRouter()
 for module in (overview, events, runs, schedules, schedule, tables, watches):
     router.include_router(module.router)
-router.include_router(runs.in_batches)

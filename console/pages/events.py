@@ -22,7 +22,6 @@ from console import sql
 from console.access import LoginNeeded, Visit, visiting
 from console.database import Database, act_as
 from console.queries import strip
-from console.queries.strip import Strip
 from console.templating import environment
 from workers.connections.postgres import connect_args
 from workers.settings import settings
@@ -75,7 +74,7 @@ class Looker:
 
     database: Database
     seen: dict[Any, sql.Row] | None = None
-    strip: Strip | None = None
+    strip: sql.Row | None = None
     strip_at: float = float("-inf")
 
     def look(self) -> News:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,12 +11,15 @@ from starlette.responses import JSONResponse, Response
 from console import rows, sql, writes
 from console.access import Visit
 from console.queries import lists, runs, strip
-from console.queries.lists import MatchFilter, NoticeFilter
+from console.queries.lists import Piece
 from console.sql import Row
 from console.templating import Form, drawn_again, go_to, render, word
 from tasks.watches.registry import by_subject
 
 router = APIRouter()
+
+NOTICE_STATES = ("open", "waiting", "sending", "sent", "dead")
+_SLUGS = {subject: watch.slug for subject, watch in by_subject().items()}
 
 #: Kind of trouble → the page of its subject.
 _LINKS = {
@@ -43,7 +47,9 @@ def dashboard(visit: Visit) -> Response:
     }
     totals, today = (sql.first(connection, f"overview.{part}") for part in ("totals", "today"))
     shown |= {"totals": totals, "today": today, "due": sql.rows(connection, "overview.next")}
-    return render(visit, "dashboard.html", wrong=_linked(strip.current(connection).wrong[:8]), **shown)
+    return render(
+        visit, "dashboard.html", wrong=_linked(strip.current(connection)["wrong"][:8]), **shown
+    )
 
 
 @router.get("/trouble")
@@ -97,10 +103,21 @@ def chart(values: list[Row], lines: dict[str, str]) -> Response:
     return JSONResponse({"x": [row["at"] for row in values], "series": series})
 
 
-@router.get("/calls")
-def list_calls(visit: Visit, asked: Annotated[lists.CallFilter, Query()]) -> Response:
-    shown = lists.calls(visit.connection, asked)
-    return render(visit, "calls.html", found=shown, asked=asked, outcomes=lists.OUTCOMES)
+def _list(name: str, read: Callable[..., Piece], filtered_by: type[lists.Asked], **shown: Any) -> None:
+    """GET ``/name``: the page of a list with its filter."""
+
+    def page(visit: Visit, asked: Any) -> Response:
+        return render(visit, f"{name}.html", found=read(visit.connection, asked), asked=asked, **shown)
+
+    page.__annotations__["asked"] = Annotated[filtered_by, Query()]
+    router.get(f"/{name}")(page)
+
+
+_list("calls", lists.calls, lists.CallFilter, outcomes=lists.OUTCOMES)
+_list("batches", lists.batches, lists.BatchFilter)
+_list("outbox", lists.notices, lists.NoticeFilter, states=NOTICE_STATES)
+_list("matches", lists.matches, lists.MatchFilter, slugs=_SLUGS)
+_list("changes", lists.changes, lists.ChangeFilter)
 
 
 @router.get("/channels")
@@ -115,30 +132,10 @@ def test(visit: Visit, name: str) -> Response:
     return go_to(f"/outbox?channel={name}")
 
 
-@router.get("/outbox")
-def outbox(visit: Visit, asked: Annotated[NoticeFilter, Query()]) -> Response:
-    shown = lists.notices(visit.connection, asked)
-    states = ("open", "waiting", "sending", "sent", "dead")
-    return render(visit, "outbox.html", found=shown, asked=asked, states=states)
-
-
 @router.post("/outbox/{number}/resend")
 def resend(visit: Visit, number: int) -> Response:
     writes.resend(visit.connection, number)
     return go_to("/outbox")
-
-
-@router.get("/matches")
-def matches(visit: Visit, asked: Annotated[MatchFilter, Query()]) -> Response:
-    shown = lists.matches(visit.connection, asked)
-    slugs = {subject: watch.slug for subject, watch in by_subject().items()}
-    return render(visit, "matches.html", found=shown, asked=asked, slugs=slugs)
-
-
-@router.get("/changes")
-def list_changes(visit: Visit, asked: Annotated[lists.ChangeFilter, Query()]) -> Response:
-    shown = lists.changes(visit.connection, asked)
-    return render(visit, "changes.html", found=shown, asked=asked)
 
 
 @router.post("/changes/{number}/undo", dependencies=[drawn_again("/changes")])

@@ -11,14 +11,14 @@ from starlette.responses import Response
 from console import sql, writes
 from console.access import Visit, VisitOf, config_of
 from console.queries import runs
-from console.queries.lists import BatchFilter, Piece, batches
+from console.queries.lists import Piece
 from console.refusals import refuse
 from console.templating import Form, go_to, render, word
 from tasks.watches import found
 from tasks.watches.registry import by_domain
 from workers.ledger.retried import ONLY_FAILED
 
-router, in_batches = APIRouter(prefix="/runs"), APIRouter()
+router = APIRouter(prefix="/runs")
 _ACTIONS = ("stop", "retry")
 
 
@@ -55,11 +55,6 @@ def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()])
     shown |= {"found": items.listed(visit, number), "items": items, "reports": _reports(visit, run)}
     shown |= {"steps": steps(run), "waits": waits(run), "flower": config_of(visit.request).flower_url}
     return render(visit, "run.html", run=run, **shown)
-
-
-@in_batches.get("/batches")
-def batch_list(visit: Visit, asked: Annotated[BatchFilter, Query()]) -> Response:
-    return render(visit, "batches.html", found=batches(visit.connection, asked), asked=asked)
 
 
 @router.get("/{number}/{action}")

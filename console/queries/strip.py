@@ -23,42 +23,23 @@ _SILENT = ("beat silent", "worker silent", "queue unserved")
 _WORST = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
 
 
-@dataclass(frozen=True)
-class Strip:
-    trouble: int
-    worst: str
-    paused: Row | None
-    silent: list[str]
-    held: int
-    near: list[Row]
-    items: list[Row]
-    #: How many schedules of watches are not named; "1,000+" when they are not counted further.
-    more: str
-    #: Where the list goes on behind those that are named.
-    after: str
-    beats: int
-    workers: int
-    #: All that is wrong.
-    wrong: list[Row]
-
-
 @dataclass
 class _Cache:
-    strip: Strip | None = None
+    strip: Row | None = None
     at: float = field(default=float("-inf"))
 
 
 _cache = _Cache()
 
 
-def current(connection: Connection) -> Strip:
+def current(connection: Connection) -> Row:
     """The strip as it was at most a second ago: it is the same for everybody."""
     if _cache.strip is None or time.monotonic() - _cache.at > MAX_AGE:
         return read(connection)
     return _cache.strip
 
 
-def last() -> Strip | None:
+def last() -> Row | None:
     return _cache.strip
 
 
@@ -66,7 +47,7 @@ def capped(number: int, most: int = MAX_COUNTED) -> str:
     return f"{number:,}" if number <= most else f"{most:,}+"
 
 
-def read(connection: Connection) -> Strip:
+def read(connection: Connection) -> Row:
     wrong = sql.rows(connection, "strip.trouble", severity=None)
     errors = [one for one in wrong if one["severity"] == "error"]
     signs = {row["role"]: row["number"] for row in sql.rows(connection, "strip.signs")}
@@ -77,20 +58,21 @@ def read(connection: Connection) -> Strip:
         most = MAX_COUNTED + SHOWN + 1
         more = sql.scalar(connection, "strip.count", queues=queues, most=most) - SHOWN
     ranked = sorted(errors, key=lambda one: (*_WORST, one["kind"]).index(one["kind"]))
-    _cache.strip = Strip(
-        trouble=len(errors),
-        worst=ranked[0]["title"] if ranked else "",
-        paused=sql.first(connection, "strip.paused"),
-        silent=[one["title"] for one in wrong if one["kind"] in _SILENT][:3],
-        held=sum(_number(one["text"]) for one in wrong if one["kind"] == "notices held"),
-        near=sql.rows(connection, "strip.near"),
-        items=items,
-        more=capped(more) if more > 0 else "",
-        after=encode(0, items[-1]["name"], items[-1]["name"]) if items else "",
-        beats=signs.get("beat", 0),
-        workers=signs.get("worker", 0),
-        wrong=wrong,
-    )
+    _cache.strip = {
+        "trouble": len(errors),
+        "worst": ranked[0]["title"] if ranked else "",
+        "paused": sql.first(connection, "strip.paused"),
+        "silent": [one["title"] for one in wrong if one["kind"] in _SILENT][:3],
+        "held": sum(_number(one["text"]) for one in wrong if one["kind"] == "notices held"),
+        "near": sql.rows(connection, "strip.near"),
+        "items": items,
+        # How many schedules of watches are not named, and where the list goes on with them.
+        "more": capped(more) if more > 0 else "",
+        "after": encode(0, items[-1]["name"], items[-1]["name"]) if items else "",
+        "beats": signs.get("beat", 0),
+        "workers": signs.get("worker", 0),
+        "wrong": wrong,
+    }
     _cache.at = time.monotonic()
     return _cache.strip
 

@@ -25,6 +25,10 @@ def statement(name: str) -> Executable:
     return text(_file(file)[part])
 
 
+def execute(connection: Connection, asked: str, /, **given: Any) -> None:
+    connection.execute(statement(asked), given)
+
+
 def rows(connection: Connection, asked: str | Executable, /, **given: Any) -> list[Row]:
     """Rows of a statement, or of the one of that name."""
     found = connection.execute(statement(asked) if isinstance(asked, str) else asked, given)

@@ -1,3 +1,14 @@
+-- name: affected
+-- Which of the chosen an action would change.
+select s.name from schedule s
+ where s.name = any(:names)
+   and case :action when 'enable' then not s.enabled when 'disable' then s.enabled
+                    when 'resume' then s.paused_until > clock_timestamp()
+                         or exists (select from schedule_state st
+                                     where st.schedule = s.name and st.tripped_at is not null)
+                    else true end
+ order by 1
+
 -- name: pause
 update schedule set pause_reason = :why,
        paused_until = coalesce(cast(:until as timestamptz), 'infinity')

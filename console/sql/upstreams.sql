@@ -44,6 +44,7 @@ select upstream, count(*) as calls, count(*) filter (where status between 200 an
 
 -- name: calls
 select p.id, p.upstream, p.stamp, p.granted_at, p.status, p.path, p.run_id, is_.outcome,
+       p.stamp > clock_timestamp() as in_flight,
        coalesce(r.schedule, r.task) as name
   from permit p left join run r on r.id = p.run_id
  cross join lateral (select case when p.status is null then 'unanswered' when p.status = 429 then 'refused'

@@ -72,13 +72,17 @@ API = {
     "one schedule": "/schedules/schedule-00042", "strip of one": "/schedules/schedule-00042/strip",
     "changes": "/changes", "changes by one": "/changes?by=person-3", "changes by nobody": "/changes?by=nobody",
     "changes of one": "/changes?table=schedule&name=schedule-00042",
+    **{f"schedules {state}": f"/schedules?state={state}" for state in ("any", "enabled", "watching")},
+    "runs ended today": "/runs?state=succeeded&ended=2026-11-29", "runs that wait": "/runs?state=active&upstream=dexscreener",
+    "calls": "/calls", "calls of one": "/calls?upstream=dexscreener", "calls refused": "/calls?outcome=refused",
+    "batches": "/batches", "batches ready": "/batches?state=ready", "notices held": "/notices?state=held",
     "dashboard": "/dashboard", "strip": "/strip", "health": "/health", "upstreams": "/upstreams", "queues": "/queues",
 }  # fmt: skip
 PAGES = (
     "/", "/trouble", "/schedules", "/schedules?sort=last", "/schedules?q=e", "/schedules?q=zq", "/schedules?q=note 4",
     "/schedules?state=problem", "/schedules?state=on", "/schedules/schedule-00001", "/schedules/schedule-00001/run",
     "/schedules/schedule-00001/chart", "/schedules/bulk?action=pause&q=note 4", "/schedules/new", "/runs", "/runs?state=problem",
-    "/runs?state=missed", "/runs?q=HTTP 418", "/runs?schedule=schedule-00001", "/budgets", "/workers", "/watches", "/watches/tokens",
+    "/runs?state=missed", "/runs?q=HTTP 418", "/runs?schedule=schedule-00001", "/calls", "/batches", "/budgets", "/workers", "/watches", "/watches/tokens",
     "/watches/quotes", "/watches/listings", "/matches", "/channels", "/outbox", "/tables/rule", "/changes", "/changes?by=person-3",
     "/changes?by=nobody", "/account",
 )  # fmt: skip
