@@ -284,9 +284,7 @@ begin
     select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
       into quota_left, waits
       from quota q, lateral window_start(q.per, q.timezone, now_) as begins,
-           lateral (select count(*) as calls from permit p
-                     where p.upstream = q.upstream and p.stamp > begins
-                       and p.granted_at > begins - max_permit_lease()) used
+           lateral window_calls(q.upstream, begins) used
      where q.upstream = backfill.upstream;
     -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
     takes := duration_words(date_trunc('second', greatest(
@@ -1014,6 +1012,7 @@ CREATE FUNCTION public.drop_partition(of_table text, before timestamp with time 
 declare
     rules partitioned_table;
     oldest timestamptz := before;
+    ended_at timestamptz;
 begin
     select * into rules from partitioned_table where name = of_table;
     if not found then
@@ -1024,8 +1023,11 @@ begin
         -- What a window may still count stays, whatever was asked.
         oldest := least(before, clock_timestamp() - (select coalesce(max(per), '0') from quota) - max_permit_lease());
     end if;
-    select p.name into partition from partitions_of(of_table) p where p.ends <= oldest order by p.ends limit 1;
+    select p.name, p.ends into partition, ended_at from partitions_of(of_table) p where p.ends <= oldest order by p.ends limit 1;
     if partition is not null then
+        if of_table = 'permit' then
+            delete from permit_total where stamp < ended_at + max_permit_lease();
+        end if;
         about_rows := coalesce(pg_stat_get_live_tuples(to_regclass(format('history.%I', partition))), 0);
         execute format('drop table history.%I', partition);
         return;
@@ -1813,6 +1815,29 @@ $$;
 -- Name: FUNCTION pause_switched(); Type: COMMENT
 COMMENT ON FUNCTION public.pause_switched() IS 'Trigger: pause_all and resume_all take effect at once';
 
+-- Name: permit_changed(); Type: FUNCTION
+CREATE FUNCTION public.permit_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+    since timestamptz;
+begin
+    if tg_op = 'TRUNCATE' then
+        delete from permit_total;
+        return null;
+    end if;
+    since := least(old.stamp, new.stamp, new.granted_at);
+    -- Totals are not continued meanwhile.
+    perform from upstream_state where upstream in (old.upstream, new.upstream) order by upstream for update;
+    delete from permit_total where upstream in (old.upstream, new.upstream) and stamp >= since;
+    return null;
+end
+$$;
+
+-- Name: FUNCTION permit_changed(); Type: COMMENT
+COMMENT ON FUNCTION public.permit_changed() IS 'Trigger: forgets totals that a change of calls made long ago, or by hand, has made wrong';
+
 -- Name: upstream; Type: TABLE
 CREATE TABLE public.upstream (
     name text NOT NULL,
@@ -1909,7 +1934,7 @@ CREATE FUNCTION public.permit_refusal(rules public.upstream, state public.upstre
 declare
     limits record;
     nth timestamptz;
-    used integer;
+    used bigint;
     places integer;
     spaced interval;
     -- Windows that hold more than this are counted only when what was spare at the last count is used up.
@@ -1954,15 +1979,16 @@ begin
     for limits in select calls, per, timezone from quota where upstream = rules.name
     loop
         begins := window_start(limits.per, limits.timezone, now_);
+        used := null;
         if limits.calls > wide then
             continue when state.spare > 0 and not recount;
-            select count(*), min(stamp) into used, nth
-              from (select stamp from permit where upstream = rules.name and stamp > begins
-                       and granted_at > begins - longest order by stamp desc limit limits.calls) youngest;
+            select calls, oldest into used, nth from window_calls(rules.name, begins);
             -- None while one of several such windows is full, whatever the others have.
             spare := least(spare, limits.calls - used);
             continue when used < limits.calls;
-        else
+        end if;
+        -- From a window that is just full the oldest call leaves first.
+        if used is distinct from limits.calls then
             select stamp into nth from permit where upstream = rules.name and stamp > begins
                and granted_at > begins - longest order by stamp desc offset limits.calls - 1 limit 1;
             continue when not found;
@@ -1995,10 +2021,9 @@ begin
             case when s.failures > 0 and s.blocked_until is not null then 1 else u.concurrency end
             - (select count(*) from (select from permit p where p.upstream = u.name
                                         and p.stamp > now_ and p.granted_at > now_ - longest limit u.concurrency) flying),
-            (select min(q.calls - (select count(*) from (
-                 select from permit p where p.upstream = u.name and p.stamp > begins and p.granted_at > begins - longest
-                  limit q.calls) used))
-               from quota q, window_start(q.per, q.timezone, now_) as begins where q.upstream = u.name),
+            (select min(q.calls - used.calls)
+               from quota q, window_start(q.per, q.timezone, now_) as begins, window_calls(u.name, begins) used
+              where q.upstream = u.name),
             case when spaced > interval '0'
                  then 1 - (select count(*) from (select from permit p where p.upstream = u.name and p.stamp > now_ - spaced
                                                     and p.granted_at > now_ - spaced - longest limit 1) last)
@@ -3573,6 +3598,8 @@ begin
     -- All is read after the lock: a clock read before it would be older than stamps it must count,
     -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
+    -- The clock was set back: calls may come to be stamped between these totals.
+    delete from permit_total where upstream = for_upstream and stamp >= now_;
     select * into rules from upstream where name = for_upstream;
     select array_agg(id) into stopped from run where id = any(for_runs) and stop_requested_at is not null;
     spare_ := state.spare;
@@ -3646,6 +3673,60 @@ $$;
 
 -- Name: FUNCTION tell_incident(notice_key text, kind_of text, about text, title text, said text); Type: COMMENT
 COMMENT ON FUNCTION public.tell_incident(notice_key text, kind_of text, about text, title text, said text) IS 'Write a notice for every enabled channel with incidents, once for each key; returns how many';
+
+-- Name: total_permits(); Type: FUNCTION
+CREATE FUNCTION public.total_permits() RETURNS boolean
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_sort TO 'off'
+    SET enable_bitmapscan TO 'off'
+    AS $$
+declare
+    -- Calls from one total to the next: at its beginning and end a window counts fewer than so many, row by row.
+    apart constant integer := 100;
+    longest constant interval := max_permit_lease();
+    one text;
+    last permit_total;
+    since timestamptz;
+    now_ timestamptz;
+    until timestamptz;
+    made integer := 0;
+    had integer;
+begin
+    for one in select distinct upstream from quota order by upstream
+    loop
+        select coalesce(max(stamp), '-infinity') into since from permit_total where upstream = one;
+        perform from permit where upstream = one and stamp > since and granted_at > since - longest offset apart - 1 limit 1;
+        continue when not found;
+        -- No permit is given meanwhile, and what was given before is committed and seen.
+        perform from upstream_state where upstream = one for update skip locked;
+        continue when not found;
+        select * into last from permit_total where upstream = one order by stamp desc limit 1;
+        since := coalesce(last.stamp, '-infinity');
+        -- The stamp of a call in flight will drop, at most to when it was let through; so may that of one
+        -- whose lease has ended lately.
+        now_ := clock_timestamp();
+        until := greatest(since, now_ - interval '10 minutes');
+        select coalesce(min(granted_at), now_) into until from permit
+         where upstream = one and stamp > until and granted_at > until - longest and not settled;
+        insert into permit_total (upstream, stamp, total)
+        select one, stamp, coalesce(last.total, 0) + upto
+          from (select stamp, count(*) over (order by stamp) as upto, row_number() over (order by stamp) as nth
+                  from (select stamp from permit where upstream = one and stamp > since and stamp < until
+                           and granted_at > since - longest and granted_at < until + longest
+                         order by stamp fetch first 2000 rows with ties) young) numbered
+         where nth % apart = 0
+            on conflict do nothing;
+        get diagnostics had = row_count;
+        made := made + had;
+        exit when made >= 20;
+    end loop;
+    return made >= 20;
+end
+$$;
+
+-- Name: FUNCTION total_permits(); Type: COMMENT
+COMMENT ON FUNCTION public.total_permits() IS 'Continues permit_total by some two thousand calls at most; whether there may be more. Beat calls it';
 
 -- Name: unblock(text, text); Type: FUNCTION
 CREATE FUNCTION public.unblock(upstream_name text, why text DEFAULT NULL::text) RETURNS text
@@ -3950,6 +4031,36 @@ $_$;
 
 -- Name: FUNCTION url_address(url text); Type: COMMENT
 COMMENT ON FUNCTION public.url_address(url text) IS 'The address in a URL, or the one that its host always means; null for other names, an error for a number that is not a valid address';
+
+-- Name: window_calls(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.window_calls(for_upstream text, begins timestamp with time zone, OUT calls bigint, OUT oldest timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    longest constant interval := max_permit_lease();
+    first permit_total;
+    last permit_total;
+begin
+    select * into first from permit_total where upstream = for_upstream and stamp > begins order by stamp limit 1;
+    if not found then
+        select count(*), min(stamp) into calls, oldest from permit
+         where upstream = for_upstream and stamp > begins and granted_at > begins - longest;
+        return;
+    end if;
+    -- Between the first total and the last nothing is counted again.
+    select * into last from permit_total where upstream = for_upstream order by stamp desc limit 1;
+    select count(*), min(stamp) into calls, oldest from permit
+     where upstream = for_upstream and stamp > begins and stamp <= first.stamp
+       and granted_at > begins - longest and granted_at <= first.stamp + longest;
+    calls := calls + last.total - first.total
+        + (select count(*) from permit where upstream = for_upstream and stamp > last.stamp
+              and granted_at > last.stamp - longest);
+end
+$$;
+
+-- Name: FUNCTION window_calls(for_upstream text, begins timestamp with time zone, OUT calls bigint, OUT oldest timestamp with time zone); Type: COMMENT
+COMMENT ON FUNCTION public.window_calls(for_upstream text, begins timestamp with time zone, OUT calls bigint, OUT oldest timestamp with time zone) IS 'How many calls of an upstream a window holds, and the stamp of its oldest: counted from permit_total where it can';
 
 -- Name: window_free(timestamp with time zone, interval, text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.window_free(nth timestamp with time zone, per interval, timezone text, now_ timestamp with time zone) RETURNS timestamp with time zone
@@ -5477,6 +5588,25 @@ ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+-- Name: permit_total; Type: TABLE
+CREATE TABLE public.permit_total (
+    upstream text NOT NULL,
+    stamp timestamp with time zone NOT NULL,
+    total bigint NOT NULL
+);
+
+-- Name: TABLE permit_total; Type: COMMENT
+COMMENT ON TABLE public.permit_total IS 'How many calls an upstream had answered up to a stamp, every hundred calls: windows count only those before the first of these and after the last.';
+
+-- Name: COLUMN permit_total.upstream; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.upstream IS 'The upstream';
+
+-- Name: COLUMN permit_total.stamp; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.stamp IS 'Stamp of a call; all up to this have one that will not change';
+
+-- Name: COLUMN permit_total.total; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.total IS 'Calls up to this stamp since counting began; only differences mean something';
+
 -- Name: price_bar; Type: TABLE
 CREATE TABLE public.price_bar (
     symbol text NOT NULL,
@@ -5702,10 +5832,7 @@ CREATE VIEW public.quota_status AS
      JOIN public.upstream_state s ON ((s.upstream = u.name)))
      LEFT JOIN public.quota q ON ((q.upstream = u.name)))
      CROSS JOIN LATERAL public.window_start(q.per, q.timezone, clock.now_) begins(begins))
-     CROSS JOIN LATERAL ( SELECT count(*) AS calls,
-            min(p.stamp) AS oldest
-           FROM public.permit p
-          WHERE ((p.upstream = u.name) AND (p.stamp > begins.begins) AND (p.granted_at > (begins.begins - public.max_permit_lease())))) used)
+     CROSS JOIN LATERAL public.window_calls(u.name, begins.begins) used(calls, oldest))
      CROSS JOIN LATERAL ( SELECT count(*) AS batches,
             string_agg(DISTINCT COALESCE(r.schedule, r.task), ', '::text) AS who
            FROM (public.batch b
@@ -7710,6 +7837,10 @@ ALTER TABLE ONLY public.pause_switch
 ALTER TABLE ONLY public.permit
     ADD CONSTRAINT permit_pkey PRIMARY KEY (id, granted_at);
 
+-- Name: permit_total permit_total_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.permit_total
+    ADD CONSTRAINT permit_total_pkey PRIMARY KEY (upstream, stamp);
+
 -- Name: price_bar price_bar_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.price_bar
     ADD CONSTRAINT price_bar_pkey PRIMARY KEY (symbol, bar_date, source);
@@ -8342,6 +8473,9 @@ CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.pause_switch FO
 -- Name: permit guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.permit FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Limits are rows of quota: UPDATE quota SET calls = …;');
 
+-- Name: permit_total guard; Type: TRIGGER
+CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.permit_total FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
+
 -- Name: price_bar guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.price_bar FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
@@ -8461,6 +8595,18 @@ CREATE TRIGGER pause_switch_stamp BEFORE UPDATE ON public.pause_switch FOR EACH 
 
 -- Name: pause_switch pause_switched; Type: TRIGGER
 CREATE TRIGGER pause_switched AFTER UPDATE ON public.pause_switch FOR EACH ROW EXECUTE FUNCTION public.pause_switched();
+
+-- Name: permit permit_deleted; Type: TRIGGER
+CREATE TRIGGER permit_deleted AFTER DELETE ON public.permit FOR EACH ROW EXECUTE FUNCTION public.permit_changed();
+
+-- Name: permit permit_inserted; Type: TRIGGER
+CREATE TRIGGER permit_inserted AFTER INSERT ON public.permit FOR EACH ROW WHEN (((new.stamp <= clock_timestamp()) OR (new.granted_at < (clock_timestamp() - '00:00:10'::interval)))) EXECUTE FUNCTION public.permit_changed();
+
+-- Name: permit permit_truncated; Type: TRIGGER
+CREATE TRIGGER permit_truncated AFTER TRUNCATE ON public.permit FOR EACH STATEMENT EXECUTE FUNCTION public.permit_changed();
+
+-- Name: permit permit_updated; Type: TRIGGER
+CREATE TRIGGER permit_updated AFTER UPDATE ON public.permit FOR EACH ROW WHEN ((old.settled OR (old.stamp <= (clock_timestamp() - '00:10:00'::interval)) OR (new.stamp < new.granted_at) OR ((new.upstream IS DISTINCT FROM old.upstream) OR (new.granted_at IS DISTINCT FROM old.granted_at)))) EXECUTE FUNCTION public.permit_changed();
 
 -- Name: run profile_asked; Type: TRIGGER
 CREATE TRIGGER profile_asked AFTER UPDATE OF finished_at ON public.run FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL) AND (new.task = ANY (ARRAY['tasks.discovery.discover'::text, 'tasks.discovery.surveil'::text])))) EXECUTE FUNCTION public.profile_asked();

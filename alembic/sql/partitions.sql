@@ -102,6 +102,7 @@ as $$
 declare
     rules partitioned_table;
     oldest timestamptz := before;
+    ended_at timestamptz;
 begin
     select * into rules from partitioned_table where name = of_table;
     if not found then
@@ -112,8 +113,11 @@ begin
         -- What a window may still count stays, whatever was asked.
         oldest := least(before, clock_timestamp() - (select coalesce(max(per), '0') from quota) - max_permit_lease());
     end if;
-    select p.name into partition from partitions_of(of_table) p where p.ends <= oldest order by p.ends limit 1;
+    select p.name, p.ends into partition, ended_at from partitions_of(of_table) p where p.ends <= oldest order by p.ends limit 1;
     if partition is not null then
+        if of_table = 'permit' then
+            delete from permit_total where stamp < ended_at + max_permit_lease();
+        end if;
         about_rows := coalesce(pg_stat_get_live_tuples(to_regclass(format('history.%I', partition))), 0);
         execute format('drop table history.%I', partition);
         return;

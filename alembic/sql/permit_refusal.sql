@@ -8,7 +8,7 @@ as $$
 declare
     limits record;
     nth timestamptz;
-    used integer;
+    used bigint;
     places integer;
     spaced interval;
     -- Windows that hold more than this are counted only when what was spare at the last count is used up.
@@ -53,15 +53,16 @@ begin
     for limits in select calls, per, timezone from quota where upstream = rules.name
     loop
         begins := window_start(limits.per, limits.timezone, now_);
+        used := null;
         if limits.calls > wide then
             continue when state.spare > 0 and not recount;
-            select count(*), min(stamp) into used, nth
-              from (select stamp from permit where upstream = rules.name and stamp > begins
-                       and granted_at > begins - longest order by stamp desc limit limits.calls) youngest;
+            select calls, oldest into used, nth from window_calls(rules.name, begins);
             -- None while one of several such windows is full, whatever the others have.
             spare := least(spare, limits.calls - used);
             continue when used < limits.calls;
-        else
+        end if;
+        -- From a window that is just full the oldest call leaves first.
+        if used is distinct from limits.calls then
             select stamp into nth from permit where upstream = rules.name and stamp > begins
                and granted_at > begins - longest order by stamp desc offset limits.calls - 1 limit 1;
             continue when not found;

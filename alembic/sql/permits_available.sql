@@ -11,10 +11,9 @@ begin
             case when s.failures > 0 and s.blocked_until is not null then 1 else u.concurrency end
             - (select count(*) from (select from permit p where p.upstream = u.name
                                         and p.stamp > now_ and p.granted_at > now_ - longest limit u.concurrency) flying),
-            (select min(q.calls - (select count(*) from (
-                 select from permit p where p.upstream = u.name and p.stamp > begins and p.granted_at > begins - longest
-                  limit q.calls) used))
-               from quota q, window_start(q.per, q.timezone, now_) as begins where q.upstream = u.name),
+            (select min(q.calls - used.calls)
+               from quota q, window_start(q.per, q.timezone, now_) as begins, window_calls(u.name, begins) used
+              where q.upstream = u.name),
             case when spaced > interval '0'
                  then 1 - (select count(*) from (select from permit p where p.upstream = u.name and p.stamp > now_ - spaced
                                                     and p.granted_at > now_ - spaced - longest limit 1) last)

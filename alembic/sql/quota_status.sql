@@ -19,9 +19,7 @@ select u.name as upstream,
   join upstream_state s on s.upstream = u.name
   left join quota q on q.upstream = u.name
   cross join lateral window_start(q.per, q.timezone, clock.now_) as begins
-  cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                       where p.upstream = u.name and p.stamp > begins
-                         and p.granted_at > begins - max_permit_lease()) used
+  cross join lateral window_calls(u.name, begins) used
   cross join lateral (select count(*) as batches,
                              string_agg(distinct coalesce(r.schedule, r.task), ', ') as who
                         from batch b join run r on r.id = b.run_id

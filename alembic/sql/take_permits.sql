@@ -40,6 +40,8 @@ begin
     -- All is read after the lock: a clock read before it would be older than stamps it must count,
     -- and an edit may have been committed while this waited.
     now_ := clock_timestamp();
+    -- The clock was set back: calls may come to be stamped between these totals.
+    delete from permit_total where upstream = for_upstream and stamp >= now_;
     select * into rules from upstream where name = for_upstream;
     select array_agg(id) into stopped from run where id = any(for_runs) and stop_requested_at is not null;
     spare_ := state.spare;

@@ -31,7 +31,8 @@ select %(at)s, u.name, coalesce(c.calls, 0), coalesce(c.outcomes, '{}'),
     select sum(number)::bigint as calls, jsonb_object_agg(outcome, number) as outcomes
       from (select coalesce(status::text, 'none') as outcome, count(*) as number from permit p
              where p.upstream = u.name and p.stamp >= %(at)s - interval '1 minute'
-               and p.stamp < %(at)s group by 1) counted) c
+               and p.granted_at >= %(at)s - interval '1 minute' - max_permit_lease()
+               and p.stamp < %(at)s and p.granted_at < %(at)s group by 1) counted) c
  where not exists (select from upstream_sample where at = %(at)s)
 on conflict do nothing
 """
@@ -46,7 +47,10 @@ def is_due(context: TickContext) -> bool:
 
 
 def sample(context: TickContext) -> bool:
-    """Write this minute's samples, unless another beat has, and delete those of two days ago."""
+    """Write this minute's samples, unless another beat has, and delete those of two days ago.
+
+    Totals of permits are continued, too: True while there are more.
+    """
     at = _minute(context.now)
     values = {"at": at, "now": context.now, "before": at - KEPT}
     with context.connection.transaction():
@@ -54,8 +58,10 @@ def sample(context: TickContext) -> bool:
         context.connection.execute("select set_config('enable_seqscan', 'on', true)")
         for statement in (_QUEUES, _UPSTREAMS, *_FORGET):
             context.connection.execute(statement, values)
-    context.sampled_at = at
-    return False
+    (more,) = context.connection.execute("select total_permits()").fetchone() or (False,)
+    if not more:
+        context.sampled_at = at
+    return bool(more)
 
 
 def _minute(now: datetime) -> datetime:

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+from bench_profile import with_statements
 from bench_runs import cpu_figures, finished, measure, used, warm
 
 from tests.support import bench_history_fill
@@ -34,6 +35,12 @@ TASK = "tests.noop_kind"
 #: Runs of the small database, permits of the small database.
 SMALL = (10_000, 50_000)
 RATE = 200
+#: What the logins of beat and workers asked for since the last reset: it does not depend on the machine's load.
+COUNTS = """
+select regexp_replace(query, '\\s+', ' ', 'g'), calls, shared_blks_hit + shared_blks_read, wal_records
+  from pg_stat_statements where userid = 'watchkeeper_service'::regrole
+   and dbid = (select oid from pg_database where datname = current_database())
+"""
 
 
 def least_ms(act: Callable[[], Any], times: int) -> float:
@@ -46,7 +53,37 @@ def least_ms(act: Callable[[], Any], times: int) -> float:
     return 1000 * percentile(took, 0.1)
 
 
-def idle_tick(bench: BenchEnvironment) -> float:
+class Counts:
+    """Statements, pages and records of WAL since it was made, of beat and workers alone."""
+
+    def __init__(self, bench: BenchEnvironment) -> None:
+        self._bench = bench
+        bench.sql.execute("select pg_stat_statements_reset()")
+
+    def each(self, what: str, number: int) -> dict[str, float]:
+        """So much for each of ``number``, and pages by statement."""
+        rows = self._bench.sql.execute(COUNTS).fetchall()
+        sums = {
+            name: sum(row[place] for row in rows)
+            for place, name in enumerate(("statements", "pages", "wal_records"), 1)
+        }
+        PAGES[what] = {query: pages / number for query, _, pages, _ in rows}
+        return {f"{name}_a_{what}": value / number for name, value in sums.items()}
+
+
+#: Pages of each statement for each run or tick, as counted last.
+PAGES: dict[str, dict[str, float]] = {}
+
+
+def say_grown(small: dict[str, dict[str, float]], large: dict[str, dict[str, float]]) -> None:
+    """Statements that read more pages on the large database."""
+    for what, after in large.items():
+        more = {query: pages - small[what].get(query, 0.0) for query, pages in after.items()}
+        for query in sorted(more, key=lambda one: -more[one])[:5]:
+            say("history_grown", each=what, statement=query[:150], pages=after[query], more=more[query])
+
+
+def idle_tick(bench: BenchEnvironment) -> dict[str, float]:
     """An idle tick of a beat in this process."""
     from beat.scheduler import DatabaseScheduler
     from workers.app import app
@@ -54,18 +91,24 @@ def idle_tick(bench: BenchEnvironment) -> float:
     scheduler = DatabaseScheduler(app=app)
     for _ in range(20):
         scheduler.work()
+    counts = Counts(bench)
     took = least_ms(scheduler.work, 200)
+    found = counts.each("tick", 200)
     scheduler.close()
-    return took
+    return {"idle_tick_ms": took, **found}
 
 
-def permits(bench: BenchEnvironment) -> dict[str, float]:
+def permits(bench: BenchEnvironment, number: int = 1000) -> dict[str, float]:
     """A permit with the settling of the one before, of an upstream that has a part of the history."""
     from tests.support.permits import take_one
     from workers.db import driver_connect
     from workers.upstreams.permits import Answered, settle
 
     name = "old_1"
+    bench.sql.execute(
+        "insert into upstream (name, base_url) values (%s, 'http://127.0.0.1:1') on conflict do nothing",
+        (name,),
+    )
     bench.sql.execute("update upstream set concurrency = 8 where name = %s", (name,))
     bench.sql.execute("delete from quota where upstream = %s", (name,))
     bench.sql.execute(
@@ -83,9 +126,11 @@ def permits(bench: BenchEnvironment) -> dict[str, float]:
 
         for _ in range(20):
             one()
-        cpu, number = bench.postgres_cpu(), 1000
+        while bench.value("select total_permits()"):
+            pass
+        counts = Counts(bench)
         wall = least_ms(one, number)
-        return {"permit_ms": wall, "permit_postgres_ms": 1000 * (bench.postgres_cpu() - cpu) / number}
+        return {"permit_ms": wall, **counts.each("permit", number)}
 
 
 def views(bench: BenchEnvironment) -> dict[str, float]:
@@ -108,11 +153,13 @@ def costs(bench: BenchEnvironment, runs: int) -> dict[str, float]:
 
 def _costs(bench: BenchEnvironment, runs: int) -> dict[str, float]:
     bench.empty()
-    figures = {"idle_tick_ms": idle_tick(bench), **permits(bench), **views(bench)}
+    figures = {**idle_tick(bench), **permits(bench), **views(bench)}
     bench.beat()
     worker = bench.worker(2, 16)
     warm(bench, worker)
+    counts = Counts(bench)
     made = measure(bench, worker, TASK, runs)
+    figures |= counts.each("run", runs)
     bench.stop_others()
     bench.stop_beats()
     return {
@@ -128,6 +175,7 @@ def compare(bench: BenchEnvironment, runs: int, permits_: int, measured: int) ->
     """The same figures on the small and on the large database."""
     fill(bench, *SMALL)
     small = costs(bench, measured)
+    before = dict(PAGES)
     say("history_small", runs=SMALL[0], permits=SMALL[1], **small)
     began = time.monotonic()
     fill(bench, runs - SMALL[0], permits_ - SMALL[1])
@@ -136,6 +184,7 @@ def compare(bench: BenchEnvironment, runs: int, permits_: int, measured: int) ->
     )
     large = costs(bench, measured)
     say("history_large", runs=runs, permits=permits_, **large)
+    say_grown(before, PAGES)
     ratios = {name: large[name] / small[name] for name in small if small[name] > 0}
     worst = max(ratios, key=lambda name: ratios[name])
     say(
@@ -180,15 +229,17 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
     )
     pause = threading.Event()
     pause.wait(32)
-    snapshot, first = None, {}
+    snapshot = None
+    first: dict[str, float] = {}
     for minute in range(given.snapshot + 1):
-        before, done = used(bench, worker), finished(bench)
-        idle = [tick_question(bench) for _ in range(20)]
+        before, done, counts = used(bench, worker), finished(bench), Counts(bench)
         pause.wait(60)
-        runs = finished(bench) - done
+        runs = max(finished(bench) - done, 1)
         found = {
-            **cpu_figures(before, used(bench, worker), max(runs, 1)),
-            "question_ms": statistics.median(idle),
+            **cpu_figures(before, used(bench, worker), runs),
+            **counts.each("run", runs),
+            "question_ms": statistics.median(tick_question(bench) for _ in range(20)),
+            **permits(bench, 200),
         }
         say(
             "history_snapshot",
@@ -234,6 +285,7 @@ def main() -> None:
     if given.large:
         given.runs, given.permits = 20_000_000, 100_000_000
     with bench_environment(durable=True) as bench:
+        with_statements(bench)
         bench.register_kinds()
         if given.snapshot is not None:
             beside_a_snapshot(bench, given)
