@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "permit_totals"
-down_revision = "wide_windows"
+down_revision = "plain_constraints"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0030_permit_totals.sql").read_text())
+    run_sql((HERE / "0031_permit_totals.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0030_permit_totals_down.sql").read_text())
+    run_sql((HERE / "0031_permit_totals_down.sql").read_text())
