@@ -1,7 +1,5 @@
 """`schedule_edit`: what was edited and is not yet planned; a trigger appends, beat consumes."""
 
-from __future__ import annotations
-
 OPEN = """
 select id, schedule from schedule_edit order by id limit %(limit)s for update skip locked
 """

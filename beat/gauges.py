@@ -3,8 +3,6 @@
 Each beat exports the same figures: a query or an alert rule takes their maximum.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import tomllib

@@ -5,8 +5,6 @@ ready, sends what they committed, then waits for an edit or the next due time.  
 Postgres or the broker is away it logs that once, and tries again.
 """
 
-from __future__ import annotations
-
 import time
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Celery's beat without the code of the tasks, which it sends by name, and with an end to its stop."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

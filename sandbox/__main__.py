@@ -1,7 +1,5 @@
 """`python -m sandbox run | exec | psql | schema | reset`."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 `python -m sandbox.breaking --port N`; production images have no sandbox, and so no such page.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """`watchkeeper demo`: the sandbox for who installed a wheel; `make run` is the same."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

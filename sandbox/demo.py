@@ -1,7 +1,5 @@
 """What ``run`` shows: the seeds of the watches, and a rule whose matches reach two channels."""
 
-from __future__ import annotations
-
 import json
 
 import psycopg

@@ -1,7 +1,5 @@
 """The terminal output of ``run``: addresses, three commands to try, runs as they end."""
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 from collections.abc import Callable

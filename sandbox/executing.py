@@ -1,7 +1,5 @@
 """`python -m sandbox exec` and `psql`: a command with servers of its own, or with the running sandbox."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

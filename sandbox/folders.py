@@ -1,7 +1,5 @@
 """Data folders of a sandbox: one owner at a time; files of others are never removed."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

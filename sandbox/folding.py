@@ -1,7 +1,5 @@
 """The screen of `run` counts runs that say nothing new, and prints the count once a minute."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

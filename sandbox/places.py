@@ -1,7 +1,5 @@
 """Where the sandbox's files are: in a checkout beside the packages, in a wheel inside them."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Free ports for servers that start later, and whether a server lost its port to another program."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import functools

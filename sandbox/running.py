@@ -1,7 +1,5 @@
 """`python -m sandbox run`: everything, with demo schedules, until Ctrl-C."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

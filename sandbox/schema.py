@@ -1,7 +1,5 @@
 """`python -m sandbox schema`: the database's schema as one readable file, `alembic/schema.sql`."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

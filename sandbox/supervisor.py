@@ -1,7 +1,5 @@
 """Starts parts in order, restarts those that end, stops them in reverse order within a time limit."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Callable

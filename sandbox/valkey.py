@@ -1,7 +1,5 @@
 """The sandbox's Valkey server (Redis's protocol)."""
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 import signal

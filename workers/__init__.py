@@ -1,7 +1,5 @@
 """The Celery application and everything a task runs under: the base layer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from typing import Any

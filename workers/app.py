@@ -3,8 +3,6 @@
 Celery imports it for every command: what workers and beats need is imported when they start.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """Exponential back-off (pure): the one place that computes how long to wait after failures."""
 
-from __future__ import annotations
-
 import random
 
 

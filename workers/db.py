@@ -1,7 +1,5 @@
 """Engine, metadata and transactions: the only place that opens a connection to Postgres."""
 
-from __future__ import annotations
-
 import os
 import select
 import threading

@@ -1,7 +1,5 @@
 """`celery -A workers.app doctor`: checks the installation and reports what is wrong."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

@@ -22,8 +22,6 @@
         └── LeaseLost          another worker has the batch: write nothing more
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 # Tasks import them from here.

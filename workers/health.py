@@ -4,8 +4,6 @@ A process touches its file in ``WATCHKEEPER_HEARTBEAT_DIR`` only while it works:
 loop runs and Postgres took its heartbeat, a beat when Postgres and Redis answered.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

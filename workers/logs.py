@@ -1,7 +1,5 @@
 """Structured logs for people or machines; lines of a run have its ``run_id`` and ``schedule``."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -4,8 +4,6 @@ Pool processes count in their own files (prometheus-client's multiprocess mode),
 adds up when they are read.  Labels are upstream names and outcomes, never addresses or options.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import shutil

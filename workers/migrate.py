@@ -4,8 +4,6 @@
 process has run them.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

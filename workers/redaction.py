@@ -1,7 +1,5 @@
 """Keeps secrets out of errors, logs and rows."""
 
-from __future__ import annotations
-
 import os
 import re
 import threading

@@ -4,8 +4,6 @@ Run by every migrate, so that a table that a later migration brings is guarded a
 log in under names of their own that are members of a role; the audit then names a person.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text

@@ -1,7 +1,5 @@
 """Every setting of Watchkeeper, typed, with its meaning; `make docs` writes its page from it."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Literal

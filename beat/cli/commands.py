@@ -1,7 +1,5 @@
 """`celery -A workers.app schedule …`: each command is one SQL statement, with its errors."""
 
-from __future__ import annotations
-
 import click
 
 from beat.cli import control, edit, files, inspect, moving

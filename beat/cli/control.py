@@ -1,7 +1,5 @@
 """Commands that request runs, which beat handles (run, stop, retry, backfill), and undo of edits."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Commands that edit schedules: add, set, remove, pause, resume."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

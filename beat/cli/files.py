@@ -1,7 +1,5 @@
 """Schedules as a file: export writes YAML, apply makes the table equal to the file."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

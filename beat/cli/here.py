@@ -4,8 +4,6 @@ The run has its row in the ledger, follows the overlap policy, takes permits, an
 stopped like any other.  Where beat and workers run, they share the batches of a large run.
 """
 
-from __future__ import annotations
-
 import json
 import signal
 import sys

@@ -1,7 +1,5 @@
 """Commands that only read: list, show, next, runs, changes, watch."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`schedule import`: schedules of another scheduler become rows, shown before anything is written."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

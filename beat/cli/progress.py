@@ -1,7 +1,5 @@
 """Follows runs to their end: live bars on a terminal, a line for each change elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What the commands share: completion of names, options, NAME=VALUE pairs, statements on `schedule`."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable

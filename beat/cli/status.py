@@ -1,7 +1,5 @@
 """`schedule status`: one screen of at most 50 lines, what is wrong first."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
 from typing import Any

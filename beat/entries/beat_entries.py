@@ -1,7 +1,5 @@
 """`beat_entry`: entries of the code, the rows they became, and what the code said last."""
 
-from __future__ import annotations
-
 READ = """
 select e.entry, e.schedule, e.definition, e.written, e.said, to_jsonb(s) as row
   from beat_entry e left join schedule s on s.name = e.schedule

@@ -4,8 +4,6 @@ Celery's day of month AND day of week are written with the word ``and``: ``0 0 1
 sets, long names and ranges that wrap become what Debian's cron writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

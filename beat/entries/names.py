@@ -1,7 +1,5 @@
 """A row's name for any name of an entry (pure): never two entries in one row."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Collection, Iterable

@@ -1,7 +1,5 @@
 """Brings rows up to what the code's entries say; what people did to a row wins, and is said once."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property

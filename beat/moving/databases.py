@@ -1,7 +1,5 @@
 """The database of another scheduler, in any that SQLAlchemy reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

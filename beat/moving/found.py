@@ -1,7 +1,5 @@
 """One schedule of another scheduler, and when that scheduler would send it next (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

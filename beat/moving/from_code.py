@@ -1,7 +1,5 @@
 """`beat_schedule` and `add_periodic_task` of another application, by the path of its module."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """django-celery-beat's tables, in any database that SQLAlchemy reads."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """goatbeat's table `goatbeat_schedule` in Postgres: its schema version 1, which goatbeat 0.2 makes."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """RedBeat's keys in Redis: a sorted set of entries, and a hash for each."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

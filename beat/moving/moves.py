@@ -1,7 +1,5 @@
 """What each found schedule becomes, tried in a transaction: words, due times beside the old ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@ The run is asked for by a request, as by a person, after beat has planned the ro
 counts.  Doing it again changes nothing, because a schedule that has a run is left alone.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 Prepared once a task as `envelope` does, and filled with what the ledger says of the run.
 """
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

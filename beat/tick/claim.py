@@ -4,8 +4,6 @@ Lock order: schedule_state, run, batch.  Every overlap decision is made while th
 ``schedule_state`` row is locked, so two beats never decide about one schedule at once.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from datetime import datetime

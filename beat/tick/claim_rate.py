@@ -5,8 +5,6 @@ Beats share the due
 times, so each of several gathers for as many times longer, and all together tick as often as one.
 """
 
-from __future__ import annotations
-
 from collections import deque
 
 from workers.settings import settings

@@ -1,7 +1,5 @@
 """Draws conclusions from runs that have ended: failures in a row, followers (`after`)."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from datetime import datetime

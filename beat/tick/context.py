@@ -1,7 +1,5 @@
 """What the steps of one beat share, and what this tick found ready."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -4,8 +4,6 @@ Building a message with ``apply_async`` costs about 0.5 ms of CPU, filling a pre
 What is prepared is what Celery and kombu themselves produce for that task, so stock workers read it.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

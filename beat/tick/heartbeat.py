@@ -1,7 +1,5 @@
 """Beat's heartbeat: written only while both Postgres and the broker answer."""
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import suppress

@@ -6,8 +6,6 @@ and the doorbell is rung again.  A worker of an older release knows no doorbells
 batch has a message of its own, which is looked for after a while.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping

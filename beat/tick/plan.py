@@ -1,7 +1,5 @@
 """From an edited row to its next due time: the arithmetic (pure) and the rows it reads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any

@@ -3,8 +3,6 @@
 The same answer says when something will be ready, so that an idle beat needs no second question.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Reads schedules so that one row that Python cannot hold does not hide the others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Releases what waited: held runs that may start, batches whose upstream can serve again."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from beat.tick.context import TickContext

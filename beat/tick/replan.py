@@ -1,7 +1,5 @@
 """Plans schedules that people have edited, also those that no trigger named."""
 
-from __future__ import annotations
-
 import time
 
 from beat import edits

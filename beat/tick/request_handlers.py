@@ -1,7 +1,5 @@
 """Answers requests of people: run now, backfill, stop, retry."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """`run_count`: concluded runs by day, kind and state, so that nobody counts runs to know today's."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC

@@ -1,7 +1,5 @@
 """`schedule_state`: what the machine knows of each schedule; beat alone writes it."""
 
-from __future__ import annotations
-
 from beat.tick.plan import COLUMNS
 
 LOCK_DUE = """

@@ -1,7 +1,5 @@
 """Trading sessions of exchanges, read from `market_session` and cached."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What beat does in a tick: steps, each a short transaction of its own that any beat may share."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """LISTENs for edits on a connection of its own, so that a tick's wait ends at once."""
 
-from __future__ import annotations
-
 import select
 import time
 from typing import Any

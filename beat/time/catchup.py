@@ -4,8 +4,6 @@ Every due time is accounted for once: by its own run, by a run that covers a spa
 "missed" row that covers a span.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice

@@ -4,8 +4,6 @@ The words and meanings are Temporal's.  ``buffered`` counts runs already held; d
 the schedule's lock, so the counts are true.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 

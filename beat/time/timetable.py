@@ -6,8 +6,6 @@ exchange's trading days (or within its sessions).  Jitter moves the start, never
 Results are in UTC; arguments may be in any zone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator

@@ -4,8 +4,6 @@
 skipped hour and to see the repeated hour twice.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """`python -m sandbox.upstreams NAME --port N`: runs one imitation until it is stopped."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

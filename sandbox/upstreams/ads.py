@@ -4,8 +4,6 @@ Ad ``n`` of a category may be listed at ``n * BIRTH`` seconds since 1970; all ab
 category, ``n`` and the time.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

@@ -4,8 +4,6 @@ Two keys work here: KEY is a free one (the last 100 sessions), PREMIUM_KEY gets 
 refuse a call depends on the limit it broke: up to two seconds long, up to an hour, longer.
 """
 
-from __future__ import annotations
-
 from datetime import date
 
 from sandbox.upstreams.bars import Row, series

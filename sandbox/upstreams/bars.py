@@ -6,8 +6,6 @@ left out.  So the prices of a recorded symbol are real and move one session on e
 are not.  Made-up bars are a function of symbol and date: a day's bar never changes.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import math

@@ -1,7 +1,5 @@
 """Numbers that look random and are the same for the same seed and parts, in every process."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 

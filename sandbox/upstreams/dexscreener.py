@@ -3,8 +3,6 @@
 Its limits by its documentation: 60 calls a minute for feeds, 300 for pairs.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -3,8 +3,6 @@
 Ids that begin with 0 are unknown ones.  GET /_messages lists what was received.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import deque

@@ -1,7 +1,5 @@
 """What goes wrong in an imitation: on order (`/_control`, `--fault`) or now and then (a profile)."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Pools and prices are those of the DexScreener imitation.  Numbers are strings, as there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """An upstream of no particular kind: any path answers; for benches and tests of the client."""
 
-from __future__ import annotations
-
 from sandbox.upstreams.base import Reply, Request, Site, as_json
 
 

@@ -1,7 +1,5 @@
 """Imitates a classifieds site in Head-Fi's markup: robots.txt, list pages, categories, ads."""
 
-from __future__ import annotations
-
 import hashlib
 import html
 import re

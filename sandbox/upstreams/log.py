@@ -1,7 +1,5 @@
 """The arrival log of an imitation: every call as the upstream counted it, judged as a whole."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator, Sequence

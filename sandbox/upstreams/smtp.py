@@ -5,8 +5,6 @@ Faults: ``down`` answers 421 at the greeting, ``refuse`` 451 after the message, 
 each answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import mailbox
 import time

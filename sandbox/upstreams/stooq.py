@@ -1,7 +1,5 @@
 """Imitates stooq.com/q/d/l: daily bars as CSV; every refusal is plain text with status 200."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 from sandbox.upstreams.bars import series

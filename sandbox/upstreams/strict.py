@@ -4,8 +4,6 @@ A window of W seconds is half-open: it holds the arrivals in (t - W, t].  So N c
 more at exactly W are allowed.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Token ``n`` is born at ``n * BIRTH`` seconds since 1970; its pools, prices and t
 ``n`` and the time, so that the imitations of DexScreener and GeckoTerminal tell one story.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from typing import Any

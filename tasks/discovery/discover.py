@@ -1,7 +1,5 @@
 """`tasks.discovery.discover`: new tokens from DexScreener's feeds, looked up, filtered, stored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta

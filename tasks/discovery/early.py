@@ -1,7 +1,5 @@
 """Who bought a token early, and with what gain (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

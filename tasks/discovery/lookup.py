@@ -1,7 +1,5 @@
 """Looks tokens up, several in a call, and stores them call by call."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice

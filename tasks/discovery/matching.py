@@ -7,8 +7,6 @@ from the highest price since the last drop that matched, so that a price that mo
 threshold, or falls in small steps, is one match.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What the console shows of tokens."""
 
-from __future__ import annotations
-
 from tasks.watches.watch import Pages, Panel
 from workers.execution import statements
 

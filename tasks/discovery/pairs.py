@@ -1,7 +1,5 @@
 """Trading pairs of tokens, and which pair a token takes its values from (pure)."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass

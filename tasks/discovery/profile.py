@@ -1,7 +1,5 @@
 """`tasks.discovery.profile`: who bought the chosen tokens early, and with what gain."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """`tasks.discovery.surveil`: a discovery that also refreshes known tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 

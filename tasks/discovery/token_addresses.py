@@ -1,7 +1,5 @@
 """Token addresses as keys (pure): one key for all spellings of an address."""
 
-from __future__ import annotations
-
 import re
 
 #: Addresses of some chains hold slashes, colons or dots.

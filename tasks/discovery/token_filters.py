@@ -1,7 +1,5 @@
 """The filters of a discovery run (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """`token_pool`: the pools a token trades in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """`token_profile`: what looking at a token's early buyers brought, for the discovery that asked."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

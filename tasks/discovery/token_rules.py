@@ -1,7 +1,5 @@
 """`token_rule`: the state of each rule for each token, so that only changes are reported."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal

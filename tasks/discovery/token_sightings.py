@@ -1,7 +1,5 @@
 """`token_sighting`: which tokens a run saw: new, chosen, or rejected and why."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any

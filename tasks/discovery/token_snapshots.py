@@ -1,7 +1,5 @@
 """`token_snapshot`: values of a token at the time of a run; append only."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from decimal import Decimal
 from uuid import UUID

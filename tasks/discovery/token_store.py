@@ -1,7 +1,5 @@
 """Filters the tokens of a run and stores them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Numbers and texts as token sources write them (pure): a value or None, never an exception."""
 
-from __future__ import annotations
-
 from decimal import Decimal, InvalidOperation
 from typing import Any
 

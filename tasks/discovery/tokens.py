@@ -1,7 +1,5 @@
 """`token`: every token ever seen, by chain and normalised address."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime

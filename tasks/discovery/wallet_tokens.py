@@ -1,7 +1,5 @@
 """`wallet_token`: which wallet was early in which token, and its gain."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal

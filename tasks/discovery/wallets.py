@@ -1,7 +1,5 @@
 """`wallet`: who was early in tokens that gained, with a score."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 

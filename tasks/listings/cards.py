@@ -1,7 +1,5 @@
 """Listings on a list page, read by the selectors of its site (pure; selectolax)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`category`: parts of a site; those marked ``scraped`` are visited."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

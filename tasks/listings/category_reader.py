@@ -5,8 +5,6 @@ page without a readable listing has a *changed layout*: its category fails, and 
 None of them expires a listing.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import suppress

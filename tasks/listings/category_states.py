@@ -1,7 +1,5 @@
 """`category_state`: when each category was first and last scraped completely."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, ForeignKey, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column

@@ -1,7 +1,5 @@
 """Columns of listings over time: one row a change."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from sqlalchemy import Executable, Table, bindparam, func, insert, or_, select, true

@@ -1,7 +1,5 @@
 """Fetchers of a site's pages: HTTP, or a browser where the site's row says so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace

@@ -4,8 +4,6 @@ The class names are those that two independent public bots agree on; no page of 
 when this was written.  To check them: ``celery -A workers.app listings preview head_fi``.
 """
 
-from __future__ import annotations
-
 SELECTORS = {
     "card": "a.hfcUserListing",
     "title": ".hfcListingTitle",

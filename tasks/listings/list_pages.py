@@ -1,7 +1,5 @@
 """`list_page`: each list page as it was last read, for conditional requests."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """`listing_price`: prices of listings over time, one row a change."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from sqlalchemy import Connection, ForeignKey, Index

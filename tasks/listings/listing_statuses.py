@@ -1,7 +1,5 @@
 """`listing_status_change`: statuses of listings over time: active, sold, closed, traded, expired."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 

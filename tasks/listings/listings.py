@@ -1,7 +1,5 @@
 """`listing`: every listing ever seen, with its latest state."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal

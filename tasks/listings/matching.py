@@ -1,7 +1,5 @@
 """Findings that rules are asked about: new listings, lower prices, listings that are back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID

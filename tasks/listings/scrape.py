@@ -1,7 +1,5 @@
 """`tasks.listings.scrape`: reads the list pages of a site's categories and stores their listings."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`scrape`: the outcome of each category in each run; people read it as the view `scrape_log`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache

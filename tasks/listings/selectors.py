@@ -5,8 +5,6 @@ element's text, or with ``@name`` at the end that attribute: ``time@datetime``. 
 ``listed`` and ``edited`` have default attributes; without a datetime the text of the last two is used.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`site_turn`: which run scrapes a site now; one at a time, however the runs were started."""
 
-from __future__ import annotations
-
 from uuid import UUID
 
 from sqlalchemy import Connection, ForeignKey, and_, column, func, select, table

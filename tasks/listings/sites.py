@@ -1,7 +1,5 @@
 """`site`: web sites with classified listings, and where on their pages things stand."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

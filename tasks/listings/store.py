@@ -3,8 +3,6 @@
 Storing the same page again changes only ``last_seen_at``.  What a card does not say stays as stored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

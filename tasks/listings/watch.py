@@ -1,7 +1,5 @@
 """Listings: what scrapes find, as rules, notices, retention and the sandbox know it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tasks.listings.pages import PAGES

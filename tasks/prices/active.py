@@ -1,7 +1,5 @@
 """Active symbols: of the watch list, of recent trades and of the schedule; each once, by priority."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """`tasks.prices.backfill`: fetches the sessions of a range that are missing, one call a symbol."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import date, datetime
 

@@ -1,7 +1,5 @@
 """`price_bar`: one trading day of one symbol from one source; revisions overwrite and are dated."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -3,8 +3,6 @@
 Celery loads this module for every command of its own: heavy imports stand inside the functions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

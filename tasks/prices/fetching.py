@@ -4,8 +4,6 @@ The error of a source is stored with the item before the next source is asked, s
 paid for twice when the item is continued after a wait or a crash.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Literal, Protocol, TypeVar

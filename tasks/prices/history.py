@@ -1,7 +1,5 @@
 """`tasks.prices.history`: daily bars of named symbols over a range of days, revisions included."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from pydantic import Field

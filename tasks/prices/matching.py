@@ -1,7 +1,5 @@
 """Rules on prices: each session matches once."""
 
-from __future__ import annotations
-
 from uuid import UUID
 
 from sqlalchemy import Connection

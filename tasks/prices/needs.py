@@ -1,7 +1,5 @@
 """Whether a symbol needs a call: `judge` is pure, `learn` reads what it needs in a few statements."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

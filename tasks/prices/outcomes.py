@@ -4,8 +4,6 @@ The price tasks write ok, stale and not_found.  What the engine decides (deferre
 up, error when all attempts failed) is in the batches; view `recent_price_outcomes` shows both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

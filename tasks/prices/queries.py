@@ -1,7 +1,5 @@
 """What the `prices` commands read, by psycopg; a price schedule is stale after two of its intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """`quote`: the latest price of each symbol and source; only a newer one replaces it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """What history and backfill share: options for a range of days, and fetching one symbol's bars."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

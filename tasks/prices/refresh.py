@@ -1,7 +1,5 @@
 """`tasks.prices.refresh`: the latest price and daily bars of every active symbol that needs them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Ranges of days, and which sessions of a range are missing (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta

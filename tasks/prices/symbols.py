@@ -1,7 +1,5 @@
 """Ticker symbols (pure): BRK.B and TSCO.LON are symbols too."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -7,8 +7,6 @@ Insert with SQL (a sale has a negative quantity; ``traded_at`` left out means no
     VALUES ('TSCO.LON', -200, 4.72, '2026-01-30 15:04+00');
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Numbers, days and texts as price sources write them (pure): a value or None, never an exception."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Quotes: what the price tasks find, as rules, notices, retention and the sandbox know it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tasks.prices.pages import PAGES

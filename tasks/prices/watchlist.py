@@ -1,7 +1,5 @@
 """`watchlist_item`: symbols people want to follow; a lower priority number goes first."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import timedelta
 

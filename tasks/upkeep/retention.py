@@ -3,8 +3,6 @@
 Each transaction makes or drops one partition, or deletes a limited number of rows.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta

@@ -3,8 +3,6 @@
 The tables of a watch are in its ``watch.py``; all others stand here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from tasks.watches import registry

@@ -1,7 +1,5 @@
 """`tasks.upkeep.sessions`: trading sessions of every market, two years ahead."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 

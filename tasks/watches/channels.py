@@ -1,7 +1,5 @@
 """`channel`: where notices go; addresses that are secrets stay in the environment or in files."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, ForeignKey, Index, select, text

@@ -1,7 +1,5 @@
 """`tasks.watches.check`: reads rules that were edited; `rule_state` says what is wrong with them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 

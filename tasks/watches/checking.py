@@ -5,8 +5,6 @@ typing error, is refused with a sentence instead of staying silent.  Each clause
 `satisfying` looks at the rule as a whole.
 """
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

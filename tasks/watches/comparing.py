@@ -1,7 +1,5 @@
 """Texts are normalised before they are compared (pure)."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

@@ -1,7 +1,5 @@
 """`tasks.watches.digest`: one message about the last day, when anything happened."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any

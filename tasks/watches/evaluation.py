@@ -9,8 +9,6 @@ names currencies beside the price (``currency = "EUR" AND price < 300``).  A pri
 not known to the clause.
 """
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping

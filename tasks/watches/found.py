@@ -1,7 +1,5 @@
 """What the watches found, read as their descriptors say, by SQLAlchemy."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

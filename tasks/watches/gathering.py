@@ -1,7 +1,5 @@
 """Many notices in one message (pure): lines instead of embeds, for a channel near its limit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tasks.watches.messages import MAX_DESCRIPTION, Note, cut, link_of, subject_of

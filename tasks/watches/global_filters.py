@@ -1,7 +1,5 @@
 """`global_filter`: one row of filters that hold for every rule."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import text

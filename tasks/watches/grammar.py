@@ -5,8 +5,6 @@ rules had where they come from; grammar 2 adds ``not contains``, ``in (…)``, `
 ``is null`` and ``price_drop >= 10 %``.  A rule's row says which it is written in.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """`match`: a rule fitted something found, once for each occasion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Makes matches and notices of what a watch found, in the transaction that stores it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The body of a message for each kind of channel, built from the data of notices (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """`notice`: the outbox; one row a message to a person, written with what it tells of."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any

@@ -3,8 +3,6 @@
 Heavy things are imported inside the commands: Celery loads this module for every command of its own.
 """
 
-from __future__ import annotations
-
 import click
 
 from workers.execution import cli, count_words

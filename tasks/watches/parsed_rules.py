@@ -1,7 +1,5 @@
 """Rules as they are evaluated: a row of `rule` parsed, checked and compiled (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

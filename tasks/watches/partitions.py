@@ -4,8 +4,6 @@ The functions in the database belong to the owner, because beat and workers may 
 makes or drops one partition and waits at most 100 ms for its lock: whoever calls tries again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

@@ -4,8 +4,6 @@ Python's engine tries every way to split a text between parts that repeat.  How 
 most is read off the parsed pattern; nested repeats, back references and look-around are refused.
 """
 
-from __future__ import annotations
-
 import re
 import re._constants as parts  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]

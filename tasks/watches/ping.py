@@ -4,8 +4,6 @@ Healthchecks (``https://hc-ping.com/<uuid>``) and Uptime Kuma (``…/api/push/<t
 A run that beat made, a message carried, a worker claimed and the database still accepts is the proof.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """What the `watch` and `notify` commands read: rows for people, by psycopg."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import timedelta

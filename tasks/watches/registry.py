@@ -1,7 +1,5 @@
 """The watches of this installation: found by a scan of ``tasks.*.watch``, named nowhere."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module

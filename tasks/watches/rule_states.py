@@ -1,7 +1,5 @@
 """`rule_state`: whether a rule can be read, and if not, where and why."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, ForeignKey, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column

@@ -1,7 +1,5 @@
 """`rule`: what people want notices of; one row a rule, with its own filters."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, select, text

@@ -1,7 +1,5 @@
 """`tasks.watches.send`: sends the notices of the outbox, up to ten of a channel in a message."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """`subject`: what rules may be about, so that the database can refuse others; written by migrate."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column

@@ -1,7 +1,5 @@
 """What a watch is: each domain holds one `Watch` in ``tasks/<domain>/watch.py`` (pure)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Prices and amounts for people (pure)."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 UNKNOWN = "N/A"

@@ -1,7 +1,5 @@
 """Sessions of exchanges: from the table that is shipped, or newer ones from the extra ``calendars``."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from importlib.util import find_spec
 from typing import Any

@@ -3,8 +3,6 @@
 The library is the extra ``calendars``; ImportError without it.
 """
 
-from __future__ import annotations
-
 import warnings
 from datetime import date, timedelta
 from typing import Any

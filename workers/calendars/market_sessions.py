@@ -1,7 +1,5 @@
 """`market_session`: trading days of exchanges with their real opening and closing times."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """`market`: exchanges whose trading days schedules and prices may follow."""
 
-from __future__ import annotations
-
 from sqlalchemy.orm import Mapped, mapped_column
 
 from workers.db import Base

@@ -6,8 +6,6 @@ writes it from the library exchange-calendars (the extra ``calendars``), whose p
 150 MB.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`timezone_name`: every zone that beat knows, so that the database can refuse others."""
 
-from __future__ import annotations
-
 from zoneinfo import available_timezones
 
 from sqlalchemy import Connection, text

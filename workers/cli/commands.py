@@ -1,7 +1,5 @@
 """What every command of ours has: options of one meaning, `-q`, and "did you mean"."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar

@@ -4,8 +4,6 @@ Asking the database at each press of the key would take a third of a second.  Ea
 name has a file, which is renewed in the background when it is old.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """`watchkeeper upstream …`: limits of other people's servers, what is used of them, blocks."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """`watchkeeper …`: the commands of `celery -A workers.app …` without loading Celery."""
 
-from __future__ import annotations
-
 import sys
 from pkgutil import resolve_name
 from typing import Any

@@ -1,7 +1,5 @@
 """Output of our commands: tables on a terminal, tabs in a pipe, JSON on request; exit codes."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ Click's own scripts find no value after `--option=`, need the program on PATH in
 says beside a name at its first comma.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which program a person uses, so that hints name it: `watchkeeper …` or `celery -A workers.app …`."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -3,8 +3,6 @@
 Columns are left out in a fixed order until the rest fits.  Cells wrap between words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile

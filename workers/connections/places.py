@@ -4,8 +4,6 @@ A place is a lock on a byte of a file, which the kernel frees however its proces
 what shares the folder for temporary files: a container is one of its own.
 """
 
-from __future__ import annotations
-
 import fcntl
 import itertools
 import os

@@ -3,8 +3,6 @@
 It imports nothing large: a command that only reads starts with this and the driver.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

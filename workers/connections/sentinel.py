@@ -1,7 +1,5 @@
 """Redis behind Sentinel: which server is the master is asked anew for each connection."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

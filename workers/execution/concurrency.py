@@ -5,8 +5,6 @@ taken again.  So no more threads stay than the upstream serves.  Items that take
 another thread begins only when one of them is slow.
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import math

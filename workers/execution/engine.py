@@ -1,7 +1,5 @@
 """Works one claimed batch from its options to its end: all that a kind need not know about."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import time

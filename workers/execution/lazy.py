@@ -1,7 +1,5 @@
 """A transaction that begins at its first use: an outcome without rows needs none of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType

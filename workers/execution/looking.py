@@ -1,7 +1,5 @@
 """What a session finds ready: it looks in the ledger, and goes on with what the last look left."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Collection, Sequence

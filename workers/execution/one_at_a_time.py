@@ -4,8 +4,6 @@ Threads that all compute take the interpreter from one another again and again: 
 each is done later, and those that only wait for an answer get it later too.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The task that a doorbell starts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import structlog

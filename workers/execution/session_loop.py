@@ -5,8 +5,6 @@ what it has in hand end, and gives the message back, so that the pool may shrink
 shut down.  Each batch is worked in a thread of its own.
 """
 
-from __future__ import annotations
-
 import contextvars
 import os
 import queue

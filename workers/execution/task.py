@@ -4,8 +4,6 @@ A message is ``(run_id, seq)`` and carries no state. A call with options instead
 gets a run of its own first. Whatever happens is written to the ledger before it is said to Celery.
 """
 
-from __future__ import annotations
-
 import operator
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,5 @@
 """What this code brings, read from its files: importing it all would take `doctor` a second."""
 
-from __future__ import annotations
-
 import re
 from importlib import import_module
 from pathlib import Path

@@ -4,8 +4,6 @@ The administrator creates roles and owns nothing.  The logins are ordinary ones:
 migrates, one is for beat and workers, one for people who use psql.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import LiteralString
 

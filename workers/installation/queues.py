@@ -1,7 +1,5 @@
 """Names of the queues that workers serve."""
 
-from __future__ import annotations
-
 from workers.installation.domains import domains
 from workers.settings import DEFAULT_QUEUE, NOTICES_QUEUE
 

@@ -3,8 +3,6 @@
 Claim and end are one statement each, and lock the run before its batch, like all others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

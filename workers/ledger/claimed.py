@@ -4,8 +4,6 @@ A message only points to a batch; the row says whose it is.  A worker that lost 
 ``fence`` moved on or ``state`` no longer running, and writes nothing.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ What has begun goes on as it began; the rest of the run follows the edit.  Lock 
 A run that somebody has locked is left for the next time.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from workers.db import Driver, array

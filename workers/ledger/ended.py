@@ -3,8 +3,6 @@
 Lock order is run, then batch, everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 ``after-publish`` dies at that point; ``after-publish:3`` when it comes there for the third time.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 

@@ -1,7 +1,5 @@
 """A batch that its worker gives back: to run again now, later, or when its upstream has a permit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 

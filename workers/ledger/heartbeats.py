@@ -1,7 +1,5 @@
 """`heartbeat`: the last sign of each beat and worker, in its row and in its file."""
 
-from __future__ import annotations
-
 import os
 import time
 from importlib.metadata import version

@@ -4,8 +4,6 @@ The caller has locked the run, so the count is exact.  A batch over ``max_in_fli
 the one before, is put back; ``let_go`` sends the next ones as others end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """`task_kind`: which tasks exist, what options they take, how often they may run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any

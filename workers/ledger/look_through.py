@@ -3,8 +3,6 @@
 What was committed late, or became ready in the past, lies below the mark and is found then.
 """
 
-from __future__ import annotations
-
 import time
 from datetime import timedelta
 

@@ -4,8 +4,6 @@ Advisory locks are everybody's: any login, also one that may only read, could ta
 back.  A row of a table that only the machine may write can be locked by the machine alone.
 """
 
-from __future__ import annotations
-
 from workers.db import Driver, execute
 
 #: Locks also rows that are there already, and changes none; in one order, so that no two deadlock.

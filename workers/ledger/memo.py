@@ -1,7 +1,5 @@
 """`memo`: what a batch learned by a call, kept while it waits, so that no call is paid for twice."""
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 

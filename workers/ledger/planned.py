@@ -1,7 +1,5 @@
 """Runs and batches that are made: runs of schedules and requests, calls by hand, held runs, splits."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta

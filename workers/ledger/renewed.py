@@ -1,7 +1,5 @@
 """Leases that are renewed while their worker works, or marked because their worker is about to end."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

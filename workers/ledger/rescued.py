@@ -4,8 +4,6 @@ A lease that ended is a death only when nothing but the worker can have ended it
 there for the whole of it, and the worker has not said that it ends.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Runs that do only the items again that did not succeed in an earlier one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

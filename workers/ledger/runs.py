@@ -1,7 +1,5 @@
 """`run`: one row a due time; what happened to it, for ever readable."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID

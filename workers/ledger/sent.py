@@ -5,8 +5,6 @@ has ``sends`` 0, and ``send_at`` says since when it is ready.  A batch whose que
 release serves has a message of its own: ``sends`` counts them, ``send_at`` says when it is looked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -8,8 +8,6 @@ A test compares the table with the statements, and finds statements on `run` or 
             running → waiting (handed back, tried again, rescued)
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 #: States in which work may still happen, and those that never change again.

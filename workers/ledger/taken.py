@@ -3,8 +3,6 @@
 Lock order is run, then batch: the runs in order of id, those that others have locked skipped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

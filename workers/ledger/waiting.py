@@ -1,7 +1,5 @@
 """Batches that wait for an upstream: released as it can serve them, or when it is blocked for long."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

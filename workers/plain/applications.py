@@ -1,7 +1,5 @@
 """The Celery applications whose tasks are on the schedule: setting `WATCHKEEPER_APP`."""
 
-from __future__ import annotations
-
 from celery import Celery
 from celery.app.utils import find_app
 

@@ -1,7 +1,5 @@
 """Writes to the ledger from a worker's event loop, which must not wait for Postgres."""
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Callable

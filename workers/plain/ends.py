@@ -4,8 +4,6 @@ A process that ends many short calls writes them with few statements.  An end wa
 `MAX_DELAY` at most; whoever stops the process waits for what is not yet written.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

@@ -1,7 +1,5 @@
 """Installs the ledger into a Celery application: one's own, or somebody else's."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery import Celery, signals

@@ -3,8 +3,6 @@
 Nothing is checked out or in, and each statement commits by itself: half the cost of a pooled one.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -4,8 +4,6 @@ It looks once a third of a lease; a task that ends sooner costs it nothing.  A r
 revoked as Celery does it: the worker ends the process that works on it.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

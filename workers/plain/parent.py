@@ -3,8 +3,6 @@
 These signals come in the event loop of the worker, where no statement may wait.
 """
 
-from __future__ import annotations
-
 from typing import Any
 from uuid import UUID
 

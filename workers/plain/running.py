@@ -4,8 +4,6 @@ Beat's message of a plain task is the task's own, with header `watchkeeper_run`.
 "tracer"; `install` puts this around each.  Other messages pass untouched.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 import traceback

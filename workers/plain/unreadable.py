@@ -3,8 +3,6 @@
 Celery drops them with a line in the log; the ledger keeps a failed run that says why.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The upstream client for a plain task: permits, retries and robots.txt as in a kind."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Says that a worker of somebody's application lives, and which queues it serves: views show both."""
 
-from __future__ import annotations
-
 import os
 import threading
 from typing import Any

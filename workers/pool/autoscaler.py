@@ -5,8 +5,6 @@ database never blocks it.  While Postgres or Redis is unreachable, Celery's meas
 worker's hands) decides.  A pool shrinks by idle processes alone: a running batch ends first.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import suppress

@@ -4,8 +4,6 @@ A session is no task of theirs: its parent sends what its processes report, many
 somebody listens.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from typing import Any

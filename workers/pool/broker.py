@@ -1,7 +1,5 @@
 """Redis as Celery's broker: its settings, and fixes of two defects of kombu 5.7."""
 
-from __future__ import annotations
-
 import math
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """Celery's configuration, read when the application needs it: reading commands do not."""
 
-from __future__ import annotations
-
 from workers.connections import sentinel
 from workers.pool import broker
 from workers.settings import DEFAULT_QUEUE, settings

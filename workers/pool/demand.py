@@ -4,8 +4,6 @@ A batch that waits for an upstream's quota, for its batch delay or for its back-
 needs no process.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection
 from dataclasses import dataclass

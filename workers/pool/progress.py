@@ -5,8 +5,6 @@ Events go to that page and to those of the batches in hand: items done, failed a
 left, the upstream waited for; at the end, the result of the run. Nothing is sent while events are off.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping

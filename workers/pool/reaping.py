@@ -5,8 +5,6 @@ when the pipe closes, and again after 5 s: until then it takes the process for a
 sends there stands still.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 #: Pause between two looks at a process whose pipe is closed (seconds), and how many there are.

@@ -3,8 +3,6 @@
 Flower's "Terminate" sends it.  Anything that is no batch is revoked as Celery does it.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable
 from typing import Any

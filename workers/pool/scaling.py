@@ -4,8 +4,6 @@ Every worker computes the same division from the same figures, so that together 
 ready, and not each by all of it.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

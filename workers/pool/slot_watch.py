@@ -6,8 +6,6 @@ back at once.  Had it one alone, that one counts a death; of several each may be
 alone from then on.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

@@ -1,7 +1,5 @@
 """``celery worker --slots``: how many batches one process of this worker works at once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery import bootsteps

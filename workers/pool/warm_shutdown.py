@@ -5,8 +5,6 @@ the worker's batches, so that a kill at the end of the grace period counts as no
 process when waiting longer is useless.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

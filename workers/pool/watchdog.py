@@ -6,8 +6,6 @@ supervisor to restart, when the loop has stood still for a minute although Redis
 minute messages wait in its queues and it reads none although a process is idle.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

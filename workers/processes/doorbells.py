@@ -4,8 +4,6 @@ One that waits in its queue is enough, whoever rings: the process that reads it 
 rings again when more is ready than it can hold.  Losing one, or reading two, changes nothing.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import uuid

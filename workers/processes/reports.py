@@ -4,8 +4,6 @@ Each report is a line in a pipe that all share.  Nothing is written while nobody
 fit is dropped: the ledger knows all, Flower's pages are for looking.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

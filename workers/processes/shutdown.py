@@ -4,8 +4,6 @@ Celery does not inform pool processes of a warm shutdown; a page of memory mappe
 Byte 0 requests the shutdown; each process of the pool has one of the other bytes, set while it is busy.
 """
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ work at it.  The parent reads them, also of a process that is stuck or dead.  Al
 monotonic clock, which all processes of a machine share.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

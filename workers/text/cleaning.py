@@ -4,8 +4,6 @@
 ``printable`` is for terminals: characters that cannot be shown become U+FFFD.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

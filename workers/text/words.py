@@ -1,7 +1,5 @@
 """Durations, counts and times in words, as the SQL functions of these names (pure)."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))

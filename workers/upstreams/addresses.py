@@ -4,8 +4,6 @@
 listed here.  SQL function ``address_refusal`` has the same list; a test compares the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from ipaddress import (
     IPv4Address,

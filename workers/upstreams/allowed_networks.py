@@ -1,7 +1,5 @@
 """`allowed_network`: networks that calls may reach although they are not public; the owner's list."""
 
-from __future__ import annotations
-
 from ipaddress import ip_network
 
 from workers.db import driver_connect, execute

@@ -4,8 +4,6 @@ The first thread that asks leads: it asks for all that wait, itself included; th
 leads.  A question that is alone is asked at once.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque

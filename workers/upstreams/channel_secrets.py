@@ -3,8 +3,6 @@
 Operators write channels; without the prefix they could refer to any variable or file of the workers.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

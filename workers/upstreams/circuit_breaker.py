@@ -1,7 +1,5 @@
 """Blocks an upstream for everybody when it refuses calls, or fails too often in a row."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import structlog

@@ -5,8 +5,6 @@ settles it when the response is in.  A short wait for a permit is waited here; a
 QuotaWait or QuotaSpent, and the engine gives the worker back.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

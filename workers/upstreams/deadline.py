@@ -3,8 +3,6 @@
 What cannot be interrupted (resolving a name) runs in a thread that is left behind when time is over.
 """
 
-from __future__ import annotations
-
 import contextvars
 import threading
 import time

@@ -1,7 +1,5 @@
 """The permits of one caller: taken when a call is made, settled when its response is in."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

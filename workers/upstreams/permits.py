@@ -8,8 +8,6 @@ provided that nothing is sent after the lease.  All times are the database's, re
 ``upstream_state`` is locked.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Redirects that a batch had followed before it had to wait: the way there is paid for once."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from workers.redaction import redact

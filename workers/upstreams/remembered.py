@@ -1,7 +1,5 @@
 """What a statement reads of a small table, believed for a moment: one thread reads for all that ask."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """When to try again (pure): pauses, blocks, and the ``Retry-After`` header."""
 
-from __future__ import annotations
-
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

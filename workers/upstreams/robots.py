@@ -1,7 +1,5 @@
 """robots.txt (RFC 9309): what a site asks programs to leave alone, kept for a day."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import timedelta

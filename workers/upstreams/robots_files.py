@@ -1,7 +1,5 @@
 """`robots_file`: each site's robots.txt as it was fetched last: one call a day serves all processes."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

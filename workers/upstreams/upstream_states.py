@@ -1,7 +1,5 @@
 """`upstream_state`: what is known of each upstream: blocked until when, why, next permit."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`upstream`: servers of somebody else, as people describe them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -5,8 +5,6 @@ Limits by its documentation: 60 calls a minute for feeds, 300 for pairs.  Record
 keys may be missing or null, and names reach 34,000 characters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

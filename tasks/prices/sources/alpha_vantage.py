@@ -4,8 +4,6 @@ Free keys: 25 calls a day, 1 a second.  Refusals differ by their words only.  It
 list them; those below are quoted by many public clients.
 """
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections.abc import Mapping

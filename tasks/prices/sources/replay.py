@@ -6,8 +6,6 @@ the session's.  Of several rows a day the one stamped 21:00 UTC counts (many fee
 day so), else the newest.
 """
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from collections.abc import Iterable

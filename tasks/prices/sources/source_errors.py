@@ -1,7 +1,5 @@
 """Errors that only price sources raise."""
 
-from __future__ import annotations
-
 from workers.errors import NotFound, SettingMissing, UpstreamError, WatchkeeperError
 
 

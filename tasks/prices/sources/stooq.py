@@ -4,8 +4,6 @@ Some callers are asked for a key, a captcha or a proof of work, which is read as
 symbol and days without a session both give "No data".
 """
 
-from __future__ import annotations
-
 import re
 from datetime import date, timedelta
 

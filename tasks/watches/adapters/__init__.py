@@ -5,8 +5,6 @@ raises what the client raises.  NotFound, BrokenResponse, SecretRefused and, for
 MessageRefused are final; after Unavailable the message is tried again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where a channel's message goes: the server is the upstream's, the path the channel's secret."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any

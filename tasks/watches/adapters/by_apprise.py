@@ -4,8 +4,6 @@ Apprise connects by itself: Python tells of each connection before it is made, a
 may make ends the message.  When the call's time is over it is left to itself, its permit unsettled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Discord's webhooks (discord.com/developers/docs/resources/webhook): POST; 204, or 200 if we wait."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

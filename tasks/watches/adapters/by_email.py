@@ -4,8 +4,6 @@ User and password, when the server wants them, are named after the recipients:
 ``anna@example.org, ben@example.org; login=env:WATCHKEEPER_CHANNEL_SMTP``, which holds user:password.
 """
 
-from __future__ import annotations
-
 import re
 import smtplib
 import socket

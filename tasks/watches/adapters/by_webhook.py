@@ -1,7 +1,5 @@
 """Any server that takes JSON by POST and answers 2xx."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

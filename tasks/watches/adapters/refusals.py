@@ -1,7 +1,5 @@
 """Refusals of one message: a smaller or another one may be taken."""
 
-from __future__ import annotations
-
 from workers.errors import BrokenResponse
 
 #: Their statuses: bad request, too large, unprocessable.
