@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers import cli
+from workers.text.statements import statements
 from workers.text.words import count_words
 
 #: Lines of the screen.
@@ -14,15 +15,7 @@ MAX_LINES = 50
 MAX_RUNNING = 200
 
 Rows = list[dict[str, Any]]
-
-#: Problems first, what does not run last.
-LIST = """
-select * from schedule_detail
- order by case when state ~ '^(LATE|set aside|paused itself)' then 1
-               when state = 'on' and result = 'failed' then 1
-               when state = 'on' and result = 'partial' then 2
-               when state like 'paused%' then 3 when state = 'disabled' then 5 else 4 end, name
-"""
+LIST = statements(__file__)["list"]
 
 
 @dataclass(frozen=True)

@@ -11,25 +11,15 @@ from sqlalchemy import text
 from beat.moving.databases import connected
 from beat.moving.found import Found
 from beat.time import sun
+from workers.text.statements import statements
 
 #: Its default for headers.
 NO_HEADERS = ("", "{}", None)
 
-READ = text("""
-select p.*, i.every, i.period, c.minute, c.hour, c.day_of_week, c.day_of_month, c.month_of_year,
-       c.timezone, k.clocked_time, s.event, s.latitude, s.longitude
-  from django_celery_beat_periodictask p
-  left join django_celery_beat_intervalschedule i on i.id = p.interval_id
-  left join django_celery_beat_crontabschedule c on c.id = p.crontab_id
-  left join django_celery_beat_clockedschedule k on k.id = p.clocked_id
-  left join django_celery_beat_solarschedule s on s.id = p.solar_id
- order by p.name
-""")
-
 
 def read(url: str) -> list[Found]:
     with connected(url) as connection:
-        rows = connection.execute(READ).mappings().all()
+        rows = connection.execute(text(statements(__file__)["read"])).mappings().all()
     return [_found(dict(row)) for row in rows]
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from beat.moving.databases import connected
 from beat.moving.found import Found, Unreadable
 from beat.time.cron import CronError, parse
+from workers.text.statements import statements
 
 #: What becomes of due times that goatbeat found late, by its policy.
 CATCH_UP = {"run_once": "latest", "catch_up": "all", "skip": "none"}
@@ -15,19 +16,13 @@ VERSION = text("select max(version) from goatbeat_schema_version")
 #: The schema version that is understood here.
 KNOWN = 1
 
-READ = text("""
-select name, task_path, task_args, task_kwargs, trigger_kind, interval_us, start_at, cron, timezone,
-       misfire_policy, misfire_grace_us, queue, priority, backend, enabled, next_run_at
-  from goatbeat_schedule order by name
-""")
-
 
 def read(url: str) -> list[Found]:
     with connected(url) as connection:
         version = connection.execute(VERSION).scalar()
         if version != KNOWN:
             raise Unreadable(f"its schema is version {version}; version {KNOWN} is understood here")
-        rows = connection.execute(READ).mappings().all()
+        rows = connection.execute(text(statements(__file__)["read"])).mappings().all()
     return [_found(dict(row)) for row in rows]
 
 

@@ -8,24 +8,14 @@ from workers.cli import completion
 from workers.cli.commands import Group, as_json, dry_run
 from workers.cli.database import connect, read
 from workers.cli.output import cell, show, tell
+from workers.text.statements import statements
 
-LIST = """
-select *, case when blocked_until is not null then in_words(blocked_until) end as unblocks
-  from quota_status
- order by blocked_because is null, used::float8 / nullif(allowed, 0) desc nulls last, upstream,
-          per_interval
-"""
+_SQL = statements(__file__)
 COLUMNS = (
     "upstream", "per", "used", "allowed", "share", "resets", "waiting", "unblocks",
     "blocked_because",
 )  # fmt: skip
 DROP = ("share", "resets", "waiting", "blocked_because")
-LIMIT = """
-insert into quota (upstream, per, calls, note) values (%(name)s, %(per)s, %(calls)s, %(note)s)
-    on conflict (upstream, per) do update
-   set calls = excluded.calls, note = coalesce(excluded.note, quota.note)
-returning rate_words(calls, per) as rate
-"""
 BEFORE = "select rate_words(calls, per) as rate from quota where upstream = %(name)s and per = %(per)s"
 
 names = completion.of(
@@ -45,7 +35,9 @@ def upstream() -> None:
 @as_json
 def list_() -> None:
     """Every limit, how much of it is used, and who is blocked until when; problems first."""
-    show(read(LIST), COLUMNS, drop=DROP, empty="no upstream yet: each is a row of table upstream")
+    show(
+        read(_SQL["list"]), COLUMNS, drop=DROP, empty="no upstream yet: each is a row of table upstream"
+    )
 
 
 @upstream.command("limit")
@@ -60,7 +52,7 @@ def limit(name: str, calls: int, per: str, note: str | None, dry_run: bool) -> N
     values = {"name": name, "calls": calls, "per": per, "note": note}
     with connect() as connection, connection.transaction(force_rollback=dry_run):
         before = connection.execute(BEFORE, values).fetchone()
-        rate = connection.execute(LIMIT, values).fetchone()["rate"]
+        rate = connection.execute(_SQL["limit"], values).fetchone()["rate"]
     old = before["rate"] if before else None
     was = "as before" if old == rate else f"instead of {old}" if old else "a new limit"
     tell(
