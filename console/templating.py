@@ -141,7 +141,7 @@ def is_link(value: Any) -> bool:
 def query(parameters: dict[str, Any], **changes: Any) -> str:
     """A query string with some parameters changed; empty ones are left out."""
     kept = {**parameters, **changes}
-    pairs = [(name, value) for name, value in kept.items() if value not in (None, "", False, [])]
+    pairs = [(name, value) for name, value in kept.items() if value or type(value) is int]
     return "?" + urlencode(pairs, doseq=True) if pairs else "?"
 
 
