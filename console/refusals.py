@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from workers.db import is_passing
 from workers.redaction import redact
@@ -33,21 +34,23 @@ _REASON = text("select require_operator(to_regclass(:name), 'change')")
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why something was not done."""
+    """Why something was not done, with the database's own words; RFC 9457 calls it a problem."""
 
     status: int
-    message: str
+    message: Annotated[str, Field(serialization_alias="title")]
     detail: str | None = None
     hint: str | None = None
     column: str | None = None
     constraint: str | None = None
     sqlstate: str | None = None
+    type: str = "about:blank"
 
     def as_problem(self, headers: Mapping[str, str] | None = None) -> Response:
-        told = {name: value for name, value in asdict(self).items() if value is not None}
-        body = {"type": "about:blank", "title": told.pop("message"), **told}
-        kind = "application/problem+json"
-        return JSONResponse(body, self.status, headers, media_type=kind)
+        body = PROBLEM.dump_json(self, by_alias=True, exclude_none=True)
+        return Response(body, self.status, headers, media_type="application/problem+json")
+
+
+PROBLEM = TypeAdapter(Refusal)
 
 
 class Refused(Exception):

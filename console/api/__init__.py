@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 
 from console.access import Visit
 from console.api import others, schedules
-from console.api.shapes import Problem
+from console.refusals import PROBLEM
 
 _WORDS = {
     400: "No JSON",
@@ -43,7 +43,6 @@ def openapi(visit: Visit) -> dict[str, Any]:
 def document(app: FastAPI) -> dict[str, Any]:
     """OpenAPI 3.1 of the API."""
     made = app.openapi()
-    made["components"]["schemas"].setdefault(
-        "Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    )
+    problem = PROBLEM.json_schema(mode="serialization")
+    made["components"]["schemas"]["Problem"] = {**problem, "title": "Problem"}
     return made

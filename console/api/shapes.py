@@ -37,19 +37,6 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(BaseModel):
-    """RFC 9457, with the database's own words."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    hint: str | None = None
-    column: str | None = None
-    constraint: str | None = None
-    sqlstate: str | None = None
-
-
 class Page(BaseModel):
     items: list[Row]
     next: str | None = Field(
