@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -196,9 +196,9 @@ def notices(connection: Connection, asked: NoticeFilter, statement: str = "notic
 
 
 def calls(connection: Connection, asked: CallFilter) -> Piece:
-    """Calls of upstreams, the newest first; where no index gives them, those of a day."""
-    if not (asked.upstream or asked.run or asked.since):
-        asked = asked.model_copy(update={"since": datetime.now(UTC) - timedelta(days=1)})
+    """Calls of upstreams, the newest first; those of the last day unless it says otherwise."""
+    if not (asked.run or asked.since):
+        asked = asked.model_copy(update={"since": sql.scalar(connection, "upstreams.a_day_ago")})
     return piece(connection, "upstreams.calls", asked, {"stamp": datetime, "id": Number})
 
 

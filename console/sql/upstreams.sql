@@ -43,22 +43,29 @@ select upstream, count(*) as calls, count(*) filter (where status between 200 an
    and granted_at > now() - interval '24 hours' - max_permit_lease() group by upstream
 
 -- name: calls
-select p.id, p.upstream, p.stamp, p.granted_at, p.status, p.path, p.run_id, is_.outcome,
-       p.stamp > clock_timestamp() as in_flight,
-       coalesce(r.schedule, r.task) as name
-  from permit p left join run r on r.id = p.run_id
- cross join lateral (select case when p.status is null then 'unanswered' when p.status = 429 then 'refused'
-                                 when p.status >= 500 then 'broken' when p.status >= 400 then 'others'
-                                 else 'answered' end as outcome) is_
- where (cast(:upstream as text) is null or p.upstream = :upstream)
-   and (cast(:run as uuid) is null or p.run_id = :run)
-   and (cast(:since as timestamptz) is null or p.stamp > :since
-        and p.granted_at > cast(:since as timestamptz) - max_permit_lease())
-   and case :outcome when 'in flight' then p.stamp > clock_timestamp()
-                     when 'failed' then is_.outcome <> 'answered'
-                     else coalesce(is_.outcome = :outcome, true) end
-   and (cast(:after_stamp as timestamptz) is null or (p.stamp, p.id) < (:after_stamp, :after_id))
+-- The newest of each upstream, which an index has in their order.
+select p.id, u.name as upstream, p.stamp, p.granted_at, p.status, p.path, p.run_id, p.outcome,
+       p.stamp > clock_timestamp() as in_flight, coalesce(r.schedule, r.task) as name
+  from upstream u
+ cross join lateral (
+    select * from permit p
+     cross join lateral (select case when p.status is null then 'unanswered' when p.status = 429 then 'refused'
+                                     when p.status >= 500 then 'broken' when p.status >= 400 then 'others'
+                                     else 'answered' end as outcome) is_
+     where p.upstream = u.name and (cast(:run as uuid) is null or p.run_id = :run)
+       and (cast(:since as timestamptz) is null or p.stamp > :since
+            and p.granted_at > cast(:since as timestamptz) - max_permit_lease())
+       and case :outcome when 'in flight' then p.stamp > clock_timestamp()
+                         when 'failed' then is_.outcome <> 'answered'
+                         else coalesce(is_.outcome = :outcome, true) end
+       and (cast(:after_stamp as timestamptz) is null or (p.stamp, p.id) < (:after_stamp, :after_id))
+     order by p.stamp desc, p.id desc limit :limit) p
+  left join run r on r.id = p.run_id
+ where (cast(:upstream as text) is null or u.name = :upstream)
  order by p.stamp desc, p.id desc limit :limit
+
+-- name: a_day_ago
+select now() - interval '1 day'
 
 -- name: hours
 select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
