@@ -6275,13 +6275,20 @@ CREATE VIEW public.scaling_status AS
     COALESCE((detail ->> 'measure'::text), 'fixed size'::text) AS measure,
     ( SELECT string_agg(queue.value, ', '::text) AS string_agg
            FROM jsonb_array_elements_text((h.detail -> 'queues'::text)) queue(value)) AS queues,
-    seen_at
+    seen_at,
+    (((detail ->> 'processes'::text))::integer * COALESCE(((detail ->> 'slots'::text))::integer, 1)) AS slots
    FROM public.heartbeat h
   WHERE ((role = 'worker'::text) AND (seen_at > (clock_timestamp() - '00:01:00'::interval)) AND (NOT (detail ? 'ended'::text)))
   ORDER BY name;
 
 -- Name: VIEW scaling_status; Type: COMMENT
 COMMENT ON VIEW public.scaling_status IS 'Each worker''s pool: its size, its bounds, and what the size follows';
+
+-- Name: COLUMN scaling_status.busy; Type: COMMENT
+COMMENT ON COLUMN public.scaling_status.busy IS 'Batches that it works on: slots in use';
+
+-- Name: COLUMN scaling_status.slots; Type: COMMENT
+COMMENT ON COLUMN public.scaling_status.slots IS 'Batches that its processes could work on at once';
 
 -- Name: schedule_change; Type: VIEW
 CREATE VIEW public.schedule_change AS

@@ -29,6 +29,7 @@ from console.refusals import API, Refusal, Refused, refusal_of
 from console.security.guard import Guard
 from console.templating import STATIC, address, rendered
 from workers import logs
+from workers.connections.places import NoPlace
 
 log = structlog.stdlib.get_logger("console")
 
@@ -134,7 +135,7 @@ def serve(bind: str | None, port: int | None) -> int:
         config = replace(config, bind=bind or config.bind, port=port or config.port)
         app = create_app(config)
         app.state.database.check_login()
-    except (WrongSetting, WrongLogin) as error:
+    except (WrongSetting, WrongLogin, NoPlace) as error:
         log.error("console.refused", error=str(error))
         return 2
     except DBAPIError as error:

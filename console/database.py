@@ -45,6 +45,7 @@ class Database:
     def __init__(self, url: str) -> None:
         #: For a LISTEN connection (holds the password).
         self.url = url
+        places.be_service()
         # Its pool, and the one that listens.
         places.reserve("console", settings().connections + 1)
         self.engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), "console")

@@ -5,8 +5,10 @@ select h.name as worker, (h.detail ->> 'processes')::int as processes,
        (select count(*) from batch b where b.state = 'running' and b.worker = h.name) as busy,
        coalesce(h.detail ->> 'measure', 'fixed size') as measure,
        (select string_agg(queue, ', ') from jsonb_array_elements_text(h.detail -> 'queues') queue) as queues,
-       h.seen_at
+       h.seen_at, (h.detail ->> 'processes')::int * coalesce((h.detail ->> 'slots')::int, 1) as slots
   from heartbeat h
  where h.role = 'worker' and h.seen_at > clock_timestamp() - interval '1 minute' and not h.detail ? 'ended'
  order by h.name;
 comment on view scaling_status is 'Each worker''s pool: its size, its bounds, and what the size follows';
+comment on column scaling_status.busy is 'Batches that it works on: slots in use';
+comment on column scaling_status.slots is 'Batches that its processes could work on at once';

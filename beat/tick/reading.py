@@ -35,9 +35,13 @@ def connect() -> Driver:
     index: a sequential scan that cannot be avoided would cost 10^10 before Postgres 18, and such a
     statement is compiled at each tick.
     """
-    # This one, that which listens, and that of the metrics.
-    places.reserve("beat", 3)
     places.be_small()
+    try:
+        # This one, that which listens, and that of the metrics.
+        places.reserve("beat", 3)
+    except places.NoPlace as none_free:
+        # As good as a Postgres that is away: beat tries again.
+        raise psycopg.OperationalError(str(none_free)) from None
     connection: Driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **connect_args("beat"))
     # Behind a pooler the session is not beat's own, and each statement is planned when it is executed.
     if not is_pooled():

@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from beat.tick import reading
 from tests.support.runs import KINDS
+from workers.connections import places
 
 #: Takes places as a process of a pool of ``pool`` does (0: as a parent) that works in ``threads`` threads,
 #: says how many, and keeps them.
@@ -59,6 +63,36 @@ def test_processes_of_a_pool_take_what_their_pool_has_places_for_and_leave_some(
     # Of 20, 4 are kept for others: four processes of 4, or eight of 2.
     assert [take(4)[0] for _ in range(5)] == [4, 4, 4, 4, 0]
     assert [take(0)[0] for _ in range(2)] == [2, 2]
+
+
+def test_a_service_that_finds_no_place_waits_for_one(take: Take) -> None:
+    pool = [take(4) for _ in range(4)]
+    services = [take(0)[0] for _ in range(3)]
+
+    assert [number for number, _ in pool] == [4, 4, 4, 4]
+    # 16 and 4 are all 20: a third would open connections that nobody counts.
+    assert services == [2, 2, 0]
+    pool[0][1].kill()
+    pool[0][1].wait()
+    assert take(0)[0] == 2
+
+
+def test_a_beat_without_places_says_what_to_do_and_tries_again(
+    database: Any, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(places, "_own", places._Process())
+    places._opened.cache_clear()
+    holders = [take(4)[1] for _ in range(4)] + [take(0)[1] for _ in range(2)]
+    try:
+        with pytest.raises(psycopg.OperationalError, match="raise WATCHKEEPER_HOST_CONNECTIONS"):
+            reading.connect()
+        for holder in holders:
+            holder.kill()
+            holder.wait()
+        reading.connect().close()
+    finally:
+        places._opened.cache_clear()
 
 
 def test_a_large_pool_has_two_connections_a_process(take: Take) -> None:

@@ -15,6 +15,7 @@ from sandbox.ports import free_port
 from tests.integration.test_metrics import samples
 from tests.support.processes import QUICK
 from workers.db import driver_connect
+from workers.ledger import heartbeats
 from workers.settings import settings
 
 
@@ -39,6 +40,7 @@ def test_every_gauge_is_read_with_the_service_login_and_has_a_value(drive: Any, 
         "insert into channel (name, kind, target, upstream)"
         " values ('ops', 'discord', 'env:WATCHKEEPER_CHANNEL_OPS', 'discord');"
     )
+    heartbeats.record("w1@here", "worker", {"queues": ["upkeep"], "processes": 1})
     with driver_connect() as connection:
         is_owner = "select pg_has_role('owner', 'member')"
         assert connection.execute(is_owner).fetchone() == (False,)
@@ -58,6 +60,12 @@ def test_gauges_follow_the_ledger(drive: Any, gauges: Gauges) -> None:
         "update schedule set paused_until = 'infinity' where name = 'two';"
         "insert into incident (kind, subject, title, text) values ('late', 'one', 'late', 'because')"
     )
+    heartbeats.record("w1@here", "worker", {"queues": ["upkeep"], "processes": 3, "slots": 16})
+    heartbeats.record("plain@here", "worker", {"queues": ["other"], "processes": 4})
+    before = read(gauges)
+    assert before["watchkeeper_slots"] == {("w1@here",): 48, ("plain@here",): 4}
+    assert before["watchkeeper_slots_busy"] == {("w1@here",): 0, ("plain@here",): 0}
+    gauges._read_at -= MAX_AGE
     found = read(gauges)
     assert found["watchkeeper_ready_batches"][("upkeep",)] == 2
     assert 0 < found["watchkeeper_oldest_ready_age_seconds"][("upkeep",)] < 60
@@ -65,6 +73,9 @@ def test_gauges_follow_the_ledger(drive: Any, gauges: Gauges) -> None:
     assert found["watchkeeper_incidents"][("late",)] == 1
     assert found["watchkeeper_incidents"][("blocked",)] == 0
     assert found["watchkeeper_paused"] == {(): 0}
+    drive.sql.execute("update batch set state = 'running', send_at = null, worker = 'w1@here'")
+    gauges._read_at -= MAX_AGE
+    assert read(gauges)["watchkeeper_slots_busy"][("w1@here",)] == 2
 
 
 def test_scrapes_close_together_ask_the_database_once(drive: Any, gauges: Gauges) -> None:

@@ -38,7 +38,7 @@ _pool_size = _threads = 0
 
 
 class NoPlace(Exception):
-    """A process of a pool finds all connections of its host taken."""
+    """All connections of this host are taken."""
 
 
 class _Process:
@@ -47,7 +47,7 @@ class _Process:
         self.held: set[int] = set()
         self.share: list[int] = []
         self.reserved: set[str] = set()
-        self.is_of_pool = self.is_small = False
+        self.is_of_pool = self.is_service = self.is_small = False
 
 
 _own = _Process()
@@ -71,15 +71,21 @@ def is_of_pool() -> bool:
     return _own.is_of_pool
 
 
+def be_service() -> None:
+    """This process lives long: it waits for places rather than open connections without."""
+    _own.is_service = True
+
+
 def be_small() -> None:
-    """This process has few threads with something to ask."""
+    """This service has few threads with something to ask."""
+    be_service()
     _own.is_small = True
 
 
 def share() -> int:
     """How many pooled connections this process may have, as long as it lives.
 
-    NoPlace in a process of a pool when too few are left.
+    NoPlace when too few are left, but for a command of people.
     """
     with _own.lock:
         if not _own.share:
@@ -149,7 +155,7 @@ def _take(number: int, needed: int, patience: float = 0.0) -> list[int]:
             _own.held.update(free[:found])
             return free[:found]
     log.warning("connections.none_left", host_connections=_limit(), wanted=number)
-    if _own.is_of_pool:
+    if _own.is_of_pool or _own.is_service:
         raise NoPlace(
             "all connections of this host are taken: start fewer processes, or raise"
             " WATCHKEEPER_HOST_CONNECTIONS"
