@@ -1,4 +1,4 @@
-"""Database roles viewer, operator, service, owner, console: grants, and a guard trigger with reasons.
+"""Database roles viewer, operator, service, owner, console: grants (roles.sql), and a guard with reasons.
 
 Run by every migrate, so that a table that a later migration brings is guarded and granted too.  People
 log in under names of their own that are members of a role; the audit then names a person.
@@ -8,6 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+
+from workers.text.statements import statements
+
+_SQL = statements(__file__)
+#: Query of statements that give objects to the owner.
+FOREIGN = _SQL["foreign"]
 
 ROLES = {
     "viewer": "reads everything",
@@ -71,79 +77,11 @@ _HINTS = {
     "run_count": "Beat counts runs as they end.",
 }
 
-_TABLES = text("""
-select c.oid::regclass::text as name, c.relkind in ('r', 'p') as is_table,
-       (select t.tgargs from pg_trigger t
-         where t.tgrelid = c.oid and t.tgname = 'guard' and t.tgqual is not null) as guard
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
-   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')
- order by 1
-""")
 
-#: Statements that give objects to the owner.
-FOREIGN = """
-select format('alter schema %I owner to owner', nspname)
-  from pg_namespace where nspname in ('console', 'history') and nspowner <> 'owner'::regrole
-union all
-select format('alter %s %s owner to owner', case c.relkind when 'v' then 'view' when 'S' then 'sequence'
-                                            else 'table' end, c.oid::regclass)
-  from pg_class c where c.relkind in ('r', 'p', 'v', 'S')
-   and c.relnamespace::regnamespace::text in ('public', 'console', 'history')
-   and c.relowner <> 'owner'::regrole
-   and not exists (select from pg_depend d where d.objid = c.oid
-                     and (d.deptype = 'e' or c.relkind = 'S' and d.deptype in ('a', 'i')))
-union all
-select format('alter function %s owner to owner', p.oid::regprocedure)
-  from pg_proc p where p.proowner <> 'owner'::regrole
-   and p.pronamespace::regnamespace::text in ('public', 'console')
-   and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
-"""
-
-#: No query here is worth JIT compilation.  Set on the database, because a pooler passes no start-up
-#: options on, and settings of a group role do not apply to its members.
-_COMPILING = text("""
-select format('alter database %I set jit = off', datname) from pg_database
- where datname = current_database() and pg_has_role(datdba, 'usage')
-   and not exists (select from pg_db_role_setting
-                    where setdatabase = pg_database.oid and setrole = 0
-                      and setconfig::text like '%jit=off%')
-""")
-
-#: The last of the triggers of an audited table.
-_AUDITED = text("""
-select case when relnamespace = 'public'::regnamespace then quote_ident(relname)
-            else c.oid::regclass::text end
-  from pg_trigger t join pg_class c on c.oid = t.tgrelid where tgname = 'audit_updated'
-""")
 _AUDITS = (
     ("audit_inserted", "insert", "new table as new_rows"),
     ("audit_deleted", "delete", "old table as old_rows"),
     ("audit_updated", "update", "old table as old_rows new table as new_rows"),
-)
-
-#: Earlier grants are revoked first, so that no upgrade leaves more than this.
-_GRANTS = (
-    "grant usage on schema public to viewer, operator, service, owner",
-    "grant create on schema public to owner",
-    "revoke all on all tables in schema public from public, viewer, operator, service",
-    "revoke all on all sequences in schema public from public, viewer, operator, service",
-    "grant select on all tables in schema public to viewer, operator, service",
-    "grant insert, update, delete on all tables in schema public to service",
-    "grant usage, select on all sequences in schema public to operator, service",
-    # People, sessions and tokens: for the console's login itself, not for the roles it acts in.
-    "revoke all on schema console from public, viewer, operator, service, console",
-    "revoke all on all tables in schema console from public, viewer, operator, service, console",
-    "grant usage on schema console to console",
-    "grant select on console.person, alembic_version to console",
-    "grant update (password) on console.person to console",
-    "grant insert, update, delete, select on console.session, console.api_token to console",
-    "grant insert, update, delete, select on console.login_attempt to console",
-    "grant select, delete on console.login_link to console",
-    "grant insert, update, delete, select on console.idempotency_key to console",
-    "revoke execute on function make_partition(text, timestamptz) from public",
-    "revoke execute on function drop_partition(text, timestamptz, integer) from public",
-    "grant execute on function make_partition(text, timestamptz) to service",
-    "grant execute on function drop_partition(text, timestamptz, integer) to service",
 )
 
 
@@ -160,8 +98,7 @@ def register(connection: Connection, tables: Mapping[str, str]) -> list[str]:
     present = set(connection.execute(text("select rolname from pg_roles")).scalars())
     if not present >= ROLES.keys():
         return refused
-    for statement in _GRANTS:
-        connection.execute(text(statement))
+    connection.exec_driver_sql(_SQL["grants"])
     for name in OWNED:
         connection.exec_driver_sql(f"revoke insert, update, delete on {name} from service")
     _guard(connection, {**PEOPLE, **tables})
@@ -180,7 +117,7 @@ def _role_statements(connection: Connection) -> list[str]:
     if "console" not in present:
         # It inherits nothing: each of its transactions says as whom it acts.
         made += ["alter role console noinherit", "grant viewer, operator to console"]
-    return made + list(connection.execute(_COMPILING).scalars())
+    return made + list(connection.execute(text(_SQL["compiling"])).scalars())
 
 
 def _try(connection: Connection, statement: str) -> bool:
@@ -195,7 +132,7 @@ def _try(connection: Connection, statement: str) -> bool:
 
 def _audit(connection: Connection, tables: Iterable[str]) -> None:
     """Create the triggers that write each edit of these tables into `change`."""
-    present = set(connection.execute(_AUDITED).scalars())
+    present = set(connection.execute(text(_SQL["audited"])).scalars())
     for name in sorted(set(tables) - present):
         for trigger, event, rows in _AUDITS:
             connection.exec_driver_sql(
@@ -206,7 +143,7 @@ def _audit(connection: Connection, tables: Iterable[str]) -> None:
 
 def _guard(connection: Connection, people: Mapping[str, str]) -> None:
     """Create a guard on each table, then the grant that makes an operator reach it."""
-    for name, is_table, present in connection.execute(_TABLES).all():
+    for name, is_table, present in connection.execute(text(_SQL["tables"])).all():
         if not is_table:
             continue
         arguments = (people.get(name, "owner" if name in OWNED else ""), _hint(name, people))
