@@ -1,4 +1,4 @@
-"""Database roles viewer, operator, service, owner, console: grants (roles.sql), and a guard with reasons.
+"""Database roles viewer, operator, service, owner, console: grants (roles.sql); a guard with reasons.
 
 Run by every migrate, so that a table that a later migration brings is guarded and granted too.  People
 log in under names of their own that are members of a role; the audit then names a person.
