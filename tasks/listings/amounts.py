@@ -56,8 +56,8 @@ _NUMBER = re.compile(
 )
 _GROUPED = re.compile(rf"[1-9]\d{{0,2}}([{_GAPS}])\d{{3}}(?:\1\d{{3}})*$|[1-9]\d?(?:,\d\d)+,\d{{3}}$")
 _THOUSANDTHS = re.compile(r"\d+\.\d{3}$")
-#: "950,-", "950.-", "1,45,000/-" and "950:-" are amounts without decimals.
-_TAIL = r"(?:[.,:]\s?[-\u2013\u2014]{1,2}|/-)?\s*"
+#: "950,-", "950.-", "1,45,000/-" and "950:-" are amounts without decimals; "950+", "950ish", "950."
+_TAIL = r"(?:[.,:]\s?[-\u2013\u2014]{1,2}|/-|[+]|-?ish|[.](?=\s))?\s*"
 _BEFORE = re.compile(
     rf"(?:(?P<code>{CODE})[\s:]*\(?)?(?P<sign>{SIGN})\s*$|(?P<code2>{CODE})\)?[\s:.]*(?:\(|[-\u2013\u2014]\s)?\s*$"
     rf"|(?:(?P<abbreviation>{ABBREVIATION})|(?P<name>{NAME}))[\s:]*\(?\s*$"
@@ -177,8 +177,11 @@ def _numbers(text: str) -> Iterator[Amount]:
         is_model = _MODEL.search(text, 0, start) is not None
         before = _BEFORE.search(text, max(0, start - MAX_DISTANCE), start)
         first, gap, second = digits.partition(" ")
-        if is_model and before is None and gap and len(first) == 3 and second[0] != "0":
-            digits, start = second, start + 4
+        # "K 701 150 USD", "Mojo2 450 GBP"
+        is_attached = text[:start][-1:].isalpha() and _RAND.search(text, 0, start) is None
+        is_name = is_attached or (is_model and len(first) == 3)
+        if is_name and before is None and gap and second[0] != "0":
+            digits, start = second, start + len(first) + 1
             before, is_model = None, False
         if before is None and sum(map(str.isdigit, digits)) >= 3 and not text[end:][:1].isalpha():
             before = _RAND.search(text, max(0, start - MAX_DISTANCE), start)

@@ -2,9 +2,9 @@
 
 An amount beside a currency is the price, whatever other numbers the text has ("HD600 - 250 USD" and
 "HD 600 250 USD" are 250).  Of several prices the asked one wins: the one after "now", "asking" or an
-arrow; never what it was, what it cost new, or what its shipping costs.  Of a range it is the lower
-end.  A named currency that is not known is not taken for the site's.  Zero and negative amounts
-("-5 USD") are no price.
+arrow; never what it was, what it cost new, a discount, or what its shipping costs.  Of a range it is
+the lower end.  A named currency that is not known is not taken for the site's.  Zero and negative
+amounts ("-5 USD") are no price.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ARROWS = "".join(
     )
 )
 
-EXTRA, OLD, SOLD, PLAIN, ASKED = range(5)
+DISCOUNT, EXTRA, OLD, SOLD, PLAIN, ASKED = range(6)
 _WORDS = re.compile(
     r"\b(?:"
     r"(?P<old>was|were|(?:price\s+)?(?:reduced|drop(?:ped)?|lowered|down|marked\s+down|cut|slashed"
@@ -59,6 +59,17 @@ _WORDS_AFTER = re.compile(
 _RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKED, "arrow": ASKED}
 _ENDS = re.compile(r"[,;|/!()\[\]]|\s[-\u2013\u2014]\s|[.]\s")
 _PLUS = re.compile(r"[+]|\bplus\b", re.IGNORECASE)
+#: "save $50", "reduced by $50", "$50 off", "reduced $50 to $900".
+_DISCOUNT_BEFORE = re.compile(
+    r"\b(?:sav(?:e|es|ed|ing)|discount\s+of|(?:reduced|dropped|lowered|cut|slashed|down|knocked)\s+by"
+    r"|knocked(?:\s+off)?)[\s:]*$",
+    re.IGNORECASE,
+)
+_DISCOUNT_AFTER = re.compile(r"\s*(?:off|discount)\b(?!-)", re.IGNORECASE)
+_REDUCED = re.compile(r"\b(?:reduced|dropped|lowered|cut|slashed|down)\s*$", re.IGNORECASE)
+_REDUCED_TO = re.compile(r"\s*to\b", re.IGNORECASE)
+#: "300€50" is 300.50.
+_CENTS_BEHIND_SIGN = re.compile(r"(\d)([€£])(\d\d)(?![\d.,])")
 _TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
 #: Struck-through text as people write it: "~~$1200~~", "~$1200~", "[s]1200[/s]", "<s>1200</s>", and the
 #: combining strokes of Unicode.
@@ -97,7 +108,7 @@ def parse(text: str, site: str | None = None) -> Money | None:
 
     A struck-through price only says the currency of a bare number beside it.
     """
-    text = _ascii_digits(cleaned(text)[:MAX_LENGTH])
+    text = _CENTS_BEHIND_SIGN.sub(r"\1,\3\2", _ascii_digits(cleaned(text)[:MAX_LENGTH]))
     price = _parse(_STRUCK.sub(" ", text), site)
     if price is None or price.currency is not None or price.is_unknown:
         return price
@@ -112,6 +123,9 @@ def _parse(text: str, site: str | None) -> Money | None:
         for one in amounts.find_amounts(text)
         if (value := one.value(currency := one.currency(site))) is not None and not one.is_negative
     ]
+    for one in found:
+        if _is_discount(text, one.amount):
+            one.rank = DISCOUNT
     _join_ranges(text, found)
     _rank(text, found)
     chosen = _chosen(text, found)
@@ -131,18 +145,27 @@ def _ascii_digits(text: str) -> str:
     return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
+def _is_discount(text: str, amount: Amount) -> bool:
+    return bool(
+        _DISCOUNT_BEFORE.search(text, 0, amount.left)
+        or _DISCOUNT_AFTER.match(text, amount.right)
+        or (_REDUCED.search(text, 0, amount.left) and _REDUCED_TO.match(text, amount.right))
+    )
+
+
 def _join_ranges(text: str, found: list[_Candidate]) -> None:
     """Keep the lower end of "$300-350" and "300-350 USD", with the currency of either."""
     for one, other in list(pairwise(found)):
         low, high = one.amount, other.amount
-        if low.is_model or _TO.match(text[low.right : high.left]) is None:
+        is_range = _TO.match(text[low.right : high.left]) is not None
+        if low.is_model or one.rank == DISCOUNT or not is_range:
             continue
         currency = one.currency if one.currency is not None else other.currency
         if low.multiple == 1:
             low.multiple = high.multiple
         value = low.value(currency)
         if value is not None and value < other.value <= MAX_RANGE_RATIO * value:
-            one.currency, one.value = currency, value
+            one.currency, one.value, one.rank = currency, value, other.rank
             found.remove(other)
         else:
             low.multiple = 1 if one.value == low.value(currency) else low.multiple
@@ -151,7 +174,9 @@ def _join_ranges(text: str, found: list[_Candidate]) -> None:
 def _rank(text: str, found: list[_Candidate]) -> None:
     end = 0
     for place, one in enumerate(found):
-        gap = text[end : one.amount.left]
+        gap, end = text[end : one.amount.left], one.amount.right
+        if one.rank == DISCOUNT:
+            continue
         one.rank = _rank_by_words(gap, is_named=one.amount.is_named)
         before = found[place - 1] if place else None
         if before and gap.strip().lower() == "to" and before.value > one.value:
@@ -166,7 +191,6 @@ def _rank(text: str, found: list[_Candidate]) -> None:
             after = _WORDS_AFTER.match(tail[: stop.start()] if stop else tail)
             if after is not None and one.rank == PLAIN:
                 one.rank = _RANKS[after.lastgroup or ""]
-        end = one.amount.right
 
 
 def _rank_by_words(gap: str, *, is_named: bool) -> int:
@@ -181,6 +205,7 @@ def _rank_by_words(gap: str, *, is_named: bool) -> int:
 
 
 def _chosen(text: str, found: list[_Candidate]) -> _Candidate | None:
+    found = [one for one in found if one.rank != DISCOUNT]
     sure = [
         one for one in found if one.amount.is_named or one.rank != PLAIN or one.currency is not None
     ]

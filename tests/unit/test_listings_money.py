@@ -420,3 +420,58 @@ def test_powers_in_words_add_up(high: int, thousands: int, rest: int) -> None:
     assert money.parse(f"{high} lakh {thousands} thousand INR") == Money(
         Decimal(high * 10**5 + thousands * 1000), "INR"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("$50 off $950", "950", "USD"),
+        ("$75 off! 875 USD", "875", "USD"),
+        ("save $50, $900", "900", "USD"),
+        ("save 50 EUR, 900", "900", "EUR"),
+        ("reduced by $100 to $850", "850", "USD"),
+        ("reduced $100 to $850", "850", "USD"),
+        ("$300 off retail, asking $900", "900", "USD"),
+        ("$50-100 off, 900 USD", "900", "USD"),
+        ("50% discount 300 USD", "300", "USD"),
+        ("reduced $850 (was $900)", "850", "USD"),
+        ("950 USD off-ear", "950", "USD"),
+    ],
+)
+def test_a_discount_is_no_price(text: str, amount: str, currency: str) -> None:
+    assert money.parse(text) == Money(Decimal(amount), currency)
+
+
+@pytest.mark.parametrize("text", ["$50 off", "save 30 EUR"])
+def test_a_discount_alone_names_no_price(text: str) -> None:
+    assert money.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("Mojo2 450 GBP", "450", "GBP"),
+        ("IEM x2 150 USD", "150", "USD"),
+        ("HD600 1 200 SEK", "1200", "SEK"),
+        ("R12 500", "12500", "ZAR"),
+        ("Kč12 500", "12500", "CZK"),
+    ],
+)
+def test_a_digit_at_the_end_of_a_name_is_no_thousand(text: str, amount: str, currency: str) -> None:
+    assert money.parse(text) == Money(Decimal(amount), currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("900+ EUR", "900", "EUR"),
+        ("900ish EUR", "900", "EUR"),
+        ("900. EUR", "900", "EUR"),
+        ("300€50", "300.50", "EUR"),
+        ("1 299€99", "1299.99", "EUR"),
+        ("950 U.S. Dollars", "950", "USD"),
+        ("950 United States dollars", "950", "USD"),
+    ],
+)
+def test_what_stands_between_an_amount_and_its_currency(text: str, amount: str, currency: str) -> None:
+    assert money.parse(text, "CAD") == Money(Decimal(amount), currency)
