@@ -14,21 +14,26 @@ STATUS_BY_WORD = {
 ACTIVE = "active"
 #: "sold as a pair" and "not sold separately" say how it is sold, and not that it was.
 _HOW = r"(?![\s-]+(?:as|separately|individually|together|with|without|only|in|by)\b)"
-_TO = r"(?:\s+to\s[^\])}:\n]{1,60}?)?"
+_TO = (
+    r"(?:\s+(?:to|on(?=\s+(?:e-?bay|reverb|reddit|facebook|another)\b))\s[^\])}:\n]{1,60}?"
+    r"|\s+(?:locally|elsewhere))?"
+)
+_OPEN = r"[\[({*\u3010\u300c\u300a\u00ab<~=]"
+_CLOSE = r"\])}*\u3011\u300d\u300b\u00bb>~="
 #: "Sold: …", "SOLD - …", "[SOLD] …", "Sold to Bob: …", "SOLD!"; not "Closed-back", not "Soldier".
 _BEFORE = re.compile(
-    rf"^\W*(sold|closed|traded|withdrawn|expired){_TO}\s*(?:[\])}}*:!]+\s*|\s[-\u2013\u2014|]\s+|$)",
+    rf"^\W*(sold|closed|traded|withdrawn|expired){_TO}\s*(?:[{_CLOSE}:!]+\s*|\s[-\u2013\u2014|]\s+|$)",
     re.IGNORECASE,
 )
 #: "… (sold)", "… [SOLD to Bob]", "… - sold".  No "closed" here: headphones are, at their backs.
 _AFTER = re.compile(
-    rf"(?:[\[({{*]\s*(sold|traded|withdrawn|expired){_TO}\s*[\])}}*!]"
+    rf"(?:{_OPEN}\s*(sold|traded|withdrawn|expired){_TO}\s*[{_CLOSE}!]"
     rf"|\s[-\u2013\u2014|:]\s*(sold|traded|withdrawn|expired)(?:\s+to\s.{{1,60}})?[\s!.]*$)",
     re.IGNORECASE,
 )
 #: In capitals they need no mark: "SOLD Focal Clear", "SOLD- Focal Clear", "Focal Clear SOLD".
-_SHOUTED_BEFORE = re.compile(rf"^\W*(SOLD|TRADED)\b(?i:{_HOW})[\s\-\u2013\u2014|:!*\])}}]*")
-_SHOUTED_AFTER = re.compile(r"(?<!\bNOT )(?<!\bBE )(?<!\bBEING )\b(SOLD|TRADED)[\s!.]*$")
+_SHOUTED_BEFORE = re.compile(rf"^\W*(SOLD|TRADED)\b(?i:{_HOW})[\s\-\u2013\u2014|:!{_CLOSE}]*")
+_SHOUTED_AFTER = re.compile(r"(?<!\b(?i:NOT) )(?<!\b(?i:BE) )(?<!\b(?i:BEING) )\b(SOLD|TRADED)[\s!.]*$")
 _IN_TEXT = re.compile(rf"(?<!\bnot )(?<!\bbe )\b(sold|traded|withdrawn|expired){_HOW}\b", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]+")
 #: A text with more words is a sentence and no label.

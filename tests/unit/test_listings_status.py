@@ -46,10 +46,24 @@ def price(text: str, label: str = "For Sale") -> str:
         ("UNSOLD Focal", "active"),
         ("SOLDIER edition", "active"),
         ("sold out tour cable", "active"),
+        ("Will be SOLD", "active"),
+        ("Focal (sold out)", "active"),
+        ("Focal (sold total: 3)", "active"),
+        ("Focal (sold on consignment)", "active"),
+        ("Focal (sold on eBay)", "sold"),
+        ("Focal [Sold elsewhere]", "sold"),
+        ("Sold locally: Focal", "sold"),
     ],
 )
 def test_a_title_that_shouts_has_ended_and_closed_backs_have_not(title: str, status: str) -> None:
     assert text_fields.title_status(title)[0] == status
+
+
+@pytest.mark.parametrize("mark", ["\u3010%s\u3011", "\u00ab%s\u00bb", "~%s~", "<%s>", "==%s=="])
+@pytest.mark.parametrize("word", ["Sold", "SOLD"])
+def test_a_status_in_other_brackets_is_one_and_no_part_of_the_title(mark: str, word: str) -> None:
+    assert text_fields.title_status(f"{mark % word} Focal Clear") == ("sold", "Focal Clear")
+    assert text_fields.title_status(f"Focal Clear {mark % word}")[0] == "sold"
 
 
 @pytest.mark.parametrize(
