@@ -4,7 +4,8 @@ from __future__ import annotations
 
 #: By code; | divides spellings.
 NAMES_BY_CODE = {
-    "USD": "us dollar|u.s. dollar|united states dollar|american dollar", "GBP": "british pound|pound sterling", "JPY": "japanese yen",
+    "USD": "us dollar|u.s. dollar|united states dollar|american dollar",
+    "GBP": "british pound|pound sterling", "JPY": "japanese yen",
     "CAD": "canadian dollar", "AUD": "australian dollar|aussie dollar",
     "NZD": "new zealand dollar|nz dollar", "CHF": "swiss franc", "SEK": "swedish krona|swedish kronor",
     "NOK": "norwegian krone|norwegian kroner", "DKK": "danish krone|danish kroner",

@@ -304,7 +304,7 @@ def test_a_run_past_its_deadline_ends_as_failed(
     work(run_id, 1)
 
     assert row(run_id)["state"] == "failed"
-    assert "not finished within its timeout" in row(run_id)["error"]
+    assert "not finished within its timeout of 30 seconds" in row(run_id)["error"]
     assert effects(connection) == []
 
 
@@ -360,5 +360,5 @@ def test_every_item_of_a_failed_batch_says_why(
     ).fetchall()
     assert len(items) == 12
     assert {one["state"] for one in items} == {"failed"}
-    assert all("not finished within its timeout" in one["error"] for one in items)
+    assert all("not finished within its timeout of 30 seconds" in one["error"] for one in items)
     assert row(run_id)["failed"] == 12

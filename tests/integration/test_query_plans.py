@@ -129,7 +129,7 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "stopping": (stopped.STOPPING, {"limit": 1000}),
     "overdue": (stopped.OVERDUE, {"limit": 1000, "low": None}),
     "late": (finished.LATE, {"limit": 1000, "low": None}),
-    "expire": (finished.EXPIRE, {"ids": IDS}),
+    "expire": (finished.EXPIRE, {"ids": IDS, "reasons": NUMBERS}),
     "held": (release.READY, {"limit": 1000}),
     "release": (planned.RELEASE_HELD, {"names": NAMES, "after": 10.0}),
     "next permit": (waiting.NEXT_PERMIT, {}),

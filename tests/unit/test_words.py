@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.ledger import finished
 from workers.text.words import count_words, duration_words, time_words
 
 SECOND = timedelta(seconds=1)
@@ -47,3 +48,19 @@ def test_words_of_a_length_lose_nothing(span: timedelta) -> None:
 )
 def test_counts_and_times_are_said_in_one_way(words: str, said: str) -> None:
     assert words == said
+
+
+@pytest.mark.parametrize(
+    ("late", "words"),
+    [
+        (timedelta(seconds=5, microseconds=573368), "5 seconds"),
+        (timedelta(minutes=7, microseconds=12), "7 minutes"),
+        (timedelta(days=1, hours=2, seconds=3.9), "1 day 2 hours 3 seconds"),
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(microseconds=573368), "0.573 seconds"),
+    ],
+)
+def test_how_late_a_run_is_that_was_not_begun_is_said_to_the_second(
+    late: timedelta, words: str
+) -> None:
+    assert finished.not_started(late) == f"not started within its time: {words} late"

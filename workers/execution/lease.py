@@ -22,6 +22,7 @@ from workers.db import driver_connect, is_lost
 from workers.errors import DeadlineReached, HandBack, LeaseLost, Stopped
 from workers.ledger import renewed
 from workers.ledger.claimed import BatchLease
+from workers.ledger.finished import not_finished
 from workers.ledger.renewed import Renewal
 from workers.processes import shutdown
 
@@ -93,7 +94,7 @@ class LeaseKeeper:
         if self._found.stopping:
             raise Stopped("stopped on request")
         if self._found.late or self._is_late():
-            raise DeadlineReached(f"not finished within its timeout of {self.lease.run['timeout']}")
+            raise DeadlineReached(not_finished(self.lease.run["timeout"]))
         if self._leaves is not None:
             raise HandBack(self._leaves)
         if shutdown.requested():

@@ -12,7 +12,9 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from workers.db import Driver, array, execute
+from workers.text.words import duration_words
 
+SECOND = timedelta(seconds=1)
 #: A run's error is a sentence for people (characters).
 MAX_ERROR = 500
 
@@ -176,8 +178,13 @@ def give_up(connection: Driver, run_id: UUID, state: str, reason: str) -> None:
 
 
 def not_started(late: timedelta) -> str:
-    """Why a run that was not begun in time expired."""
-    return f"not started within its time: {late} late"
+    """Why a run that was not begun in time expired; from a second on, parts of one say nothing."""
+    shown = timedelta(seconds=late // SECOND) or late
+    return f"not started within its time: {duration_words(shown)} late"
+
+
+def not_finished(timeout: timedelta | None) -> str:
+    return "not finished within its timeout" + (f" of {duration_words(timeout)}" if timeout else "")
 
 
 #: Runs that nobody began in time are ended so many at once.
@@ -191,7 +198,7 @@ select min(expires_at) from run
 """
 
 LATE = """
-select id from run
+select id, coalesce(%(now)s::timestamptz, clock_timestamp()) - due_at as late from run
  where started_at is null and finished_at is null
    and expires_at < coalesce(%(now)s::timestamptz, statement_timestamp())
    and expires_at >= coalesce(%(low)s::timestamptz, '-infinity')
@@ -201,12 +208,11 @@ select id from run
 #: Runs that nobody began in time, many at once; one that somebody has locked is left to the next look.
 EXPIRE = """
 with late as materialized (
-    select id, 'not started within its time: '
-           || (coalesce(%(now)s::timestamptz, clock_timestamp()) - due_at) || ' late' as reason
-      from run
-     where id = any(%(ids)s::uuid[]) and state || '' in ('due', 'held')
+    select run.id, told.reason from run
+      join unnest(%(ids)s::uuid[], %(reasons)s::text[]) told(id, reason) on told.id = run.id
+     where run.id = any(%(ids)s::uuid[]) and state || '' in ('due', 'held')
        and expires_at < coalesce(%(now)s::timestamptz, statement_timestamp())
-     order by id for update skip locked
+     order by run.id for update of run skip locked
 ), closed as (
     update batch b
        set state = 'stopped', send_at = null, lease_until = null, waiting_for = null,
@@ -228,7 +234,9 @@ def expire_late(
     late = execute(connection, LATE, {"now": now, "limit": limit, "low": low}).fetchall()
     if not late:
         return 0
-    return execute(connection, EXPIRE, {"ids": array([run.id for run in late]), "now": now}).rowcount
+    ids, reasons = zip(*((run.id, not_started(run.late)) for run in late), strict=True)
+    values = {"ids": array(ids), "reasons": array(reasons), "now": now}
+    return execute(connection, EXPIRE, values).rowcount
 
 
 SKIP_HELD = """

@@ -144,7 +144,7 @@ def end_overdue(connection: Driver, now: datetime, limit: int, low: datetime | N
 def _end_late(connection: Driver, found: Any) -> None:
     run = _lock_unfinished(connection, found.id)
     if run is not None:
-        ending = Ending(f"not finished within its timeout of {found.timeout}")
+        ending = Ending(finished.not_finished(found.timeout))
         ended.close_late(connection, found.id, ending, running=True)
         log.warning("run.overdue", run_id=str(found.id), schedule=run["schedule"])
 
