@@ -269,6 +269,7 @@ declare
 begin
     perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
+    last := least(last, now_);
     dues := backfill_dues(s, first, last);
     runs := cardinality(dues);
     first_due_at := dues[1];
@@ -284,7 +285,9 @@ begin
     select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
       into quota_left, waits
       from quota q, lateral window_start(q.per, q.timezone, now_) as begins,
-           lateral window_calls(q.upstream, begins) used
+           lateral (select count(*) as calls from permit p
+                     where p.upstream = q.upstream and p.stamp > begins
+                       and p.granted_at > begins - max_permit_lease()) used
      where q.upstream = backfill.upstream;
     -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
     takes := duration_words(date_trunc('second', greatest(
@@ -491,9 +494,17 @@ begin
             using errcode = '23514', hint = case when s.cron is null then 'Only schedules with every or cron can be backfilled; '
                                                  else 'Past due times by the sun are not known; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
+    elsif first is null or last is null then
+        raise exception 'a backfill needs both ends of its range'
+            using errcode = '23514', column = case when first is null then 'backfill_from' else 'backfill_until' end,
+                  hint = format('E.g. SELECT backfill(%L, now() - interval ''2 days'', now());', s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
+    elsif first > clock_timestamp() then
+        raise exception 'a backfill is of the past, and % is still to come', first
+            using errcode = '23514', column = 'backfill_from',
+                  hint = format('Its due times run by themselves: SELECT * FROM next_runs(%L);', s.name);
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
             using errcode = '23514', column = 'overlap',
@@ -505,6 +516,7 @@ begin
             using errcode = '23514', column = 'backfill_from',
                   hint = coalesce(format('Begin at %s or later.', known), 'Run the task tasks.upkeep.sessions first.');
     end if;
+    last := least(last, clock_timestamp());
     number := cardinality(backfill_dues(s, first, last));
     if number = 0 then
         raise exception 'schedule "%" has no due time from % to %', s.name, first, last
@@ -781,7 +793,9 @@ declare
     ranges text[] := array['0-59', '0-23', '1-31', '1-12', '0-7'];
     spaces text := E' \t\n\r\f\v';
     one text;
+    written text;
     fields text[];
+    shown text[];
     first_day integer;
     meet boolean;
     event text := sun_event(cron);
@@ -804,31 +818,37 @@ begin
     end if;
     -- The empty text has one expression, the empty one; string_to_array would find none.
     -- Only ASCII letters are made lower-case: lower() depends on the database's locale.
-    foreach one in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
-        one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
+    foreach written in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
+        written := btrim(written, spaces);
+        shown := case when written = '' then '{}' else regexp_split_to_array(written, '[' || spaces || ']+') end;
+        one := translate(written, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz');
         fields := case when one = '' then '{}' else regexp_split_to_array(one, '[' || spaces || ']+') end;
         -- With "and" before the weekday both day and weekday must match, as in Celery's crontab.
         meet := cardinality(fields) = 6 and fields[5] = 'and';
         if meet then
             fields := fields[1:4] || fields[6];
+            shown := shown[1:4] || shown[6];
         end if;
         if cardinality(fields) = 1 and one = any (macros) then
             continue;
         end if;
         if cardinality(fields) = 1 and one like '@%' then
-            message := format('cron "%s": there is no "%s"', one, one);
+            message := format('cron "%s": there is no "%s"', written, written);
             hint := 'Short forms: ' || array_to_string(macros, ', ');
             return;
         end if;
         if cardinality(fields) <> 5 then
-            message := format('cron "%s" has %s, needs 5', one, count_words(cardinality(fields), 'field'));
-            hint := 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.';
+            message := format('cron "%s" has %s, needs 5', written, count_words(cardinality(fields), 'field'));
+            hint := case when one ~ ('^(@?every[' || spaces || ']|[0-9]+[' || spaces || ']*(s|sec|second|m|min|minute|h|hour|d|day|week)s?$)')
+                         then 'A length of time belongs in the column every, e.g. every = ''15 minutes''.'
+                         when one ~ (',[' || spaces || ']|[' || spaces || '],') then 'A list has no blanks, e.g. ''0,30 * * * *''.'
+                         else 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.' end;
             return;
         end if;
         for number in 1..5 loop
             if not (select bool_and(cron_item_fits(item, number))
                       from unnest(string_to_array(fields[number], ',')) item) then
-                message := format('cron "%s": bad %s field "%s"', one, names[number], fields[number]);
+                message := format('cron "%s": bad %s field "%s"', written, names[number], shown[number]);
                 hint := format('%s must be *, a number %s, a range a-b, a list a,b or a step */n.',
                                names[number], ranges[number]);
                 return;
@@ -849,7 +869,7 @@ begin
                                                  else cron_value(part[1], 4) end,
                                             coalesce(part[3]::integer, 1)) month
                  where longest[month] >= first_day) then
-                message := format('cron "%s" would never run: no such date', one);
+                message := format('cron "%s" would never run: no such date', written);
                 hint := 'April, June, September and November have 30 days, February at most 29.';
                 return;
             end if;
@@ -1085,16 +1105,16 @@ CREATE FUNCTION public.duration_words(length interval) RETURNS text
     AS $$
     select case
         when length is null then null
-        when s = 0 then '0 seconds'
-        else array_to_string(array_remove(array[
+        when ms = 0 then '0 seconds'
+        else case when length < interval '0' then 'minus ' else '' end || array_to_string(array_remove(array[
             case when d > 0 then d || case d when 1 then ' day' else ' days' end end,
             case when h > 0 then h || case h when 1 then ' hour' else ' hours' end end,
             case when m > 0 then m || case m when 1 then ' minute' else ' minutes' end end,
             case when r > 0 then trim_scale(r) || case r when 1 then ' second' else ' seconds' end end], null), ' ')
         end
-      from (select extract(epoch from length) s) total,
-           lateral (select floor(s / 86400)::bigint d, (floor(s / 3600)::bigint % 24) h,
-                           (floor(s / 60)::bigint % 60) m, round(s % 60, 3) r) parts
+      -- In thousandths of a second: of 59.9996 seconds a minute is said.
+      from (select abs(round(extract(epoch from length) * 1000)) ms) total,
+           lateral (select floor(ms / 86400000) d, floor(ms / 3600000) % 24 h, floor(ms / 60000) % 60 m, ms % 60000 / 1000 r) parts
 $$;
 
 -- Name: FUNCTION duration_words(length interval); Type: COMMENT
@@ -2241,10 +2261,6 @@ declare
     kept schedule := schedule_named(schedule_name);
 begin
     perform require_operator('run_request', 'insert into');
-    if with_options is not null then
-        perform options_check(kept.task, kept.options || with_options,
-                              (select options_schema from task_kind where name = kept.task));
-    end if;
     insert into run_request (action, schedule, options, note) values ('run', kept.name, with_options, reason)
     returning * into asked;
     return asked;
@@ -2715,12 +2731,17 @@ begin
     new.new_run_id := case when new.action in ('run', 'retry') then gen_random_uuid() end;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
-        if new.options is not null then
+        if jsonb_typeof(new.options) <> 'object' then
+            raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
+                using errcode = '23514', column = 'options', hint = 'Write ''{"name": value}'' or ''{}''.';
+        elsif new.options is not null then
             perform options_check(asked.task, asked.options || new.options,
                                   (select options_schema from task_kind where name = asked.task));
         end if;
-        if new.action = 'backfill' and new.backfill_from is not null and new.backfill_until is not null then
+        if new.action = 'backfill' then
             perform backfill_check(asked, new.backfill_from, new.backfill_until, coalesce(new.overlap, 'buffer_all'));
+            -- What is still to come runs by itself.
+            new.backfill_until := least(new.backfill_until, clock_timestamp());
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
@@ -2774,6 +2795,16 @@ begin
             using errcode = '23514', column = 'task',
                   detail = format('"%s" runs %s; its history and its options belong to that task.', old.name, old.task),
                   hint = 'Insert a new schedule for the other task and disable this one.';
+    end if;
+    if num_nulls(new.name, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
+                 new.calendar_hours) > 0 then
+        select key into found_text from jsonb_each(to_jsonb(new))
+         where value = 'null' and key in ('name', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
+         limit 1;
+        raise exception '% = null is not allowed', found_text
+            using errcode = '23514', column = found_text,
+                  hint = case found_text when 'name' then 'Write e.g. name = ''prices-nightly''.'
+                                         else format('For its default: %s = DEFAULT.', found_text) end;
     end if;
     select * into kind from task_kind where name = new.task;
     if is_new and (kind is null or kind.retired_at is not null) then
@@ -3113,7 +3144,10 @@ declare
     number integer;
     length interval;
 begin
-    if new.name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' or length(new.name) > 100 then
+    if length(new.name) > 100 then
+        raise exception 'name "%…" has % characters', left(new.name, 30), length(new.name)
+            using errcode = '23514', column = 'name', hint = 'At most 100 characters.';
+    elsif new.name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' then
         raise exception 'name "%" is not made of lower-case words and digits joined by hyphens', left(new.name, 100)
             using errcode = '23514', column = 'name',
                   hint = format('Write e.g. %L.', coalesce(nullif(btrim(regexp_replace(lower(left(new.name, 100)), '[^a-z0-9]+', '-', 'g'), '-'), ''), 'prices-nightly'));

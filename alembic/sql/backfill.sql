@@ -28,9 +28,17 @@ begin
             using errcode = '23514', hint = case when s.cron is null then 'Only schedules with every or cron can be backfilled; '
                                                  else 'Past due times by the sun are not known; ' end || 'to run it once: '
                          || how_to(format('SELECT run_now(%L);', s.name), 'schedule run ' || s.name);
+    elsif first is null or last is null then
+        raise exception 'a backfill needs both ends of its range'
+            using errcode = '23514', column = case when first is null then 'backfill_from' else 'backfill_until' end,
+                  hint = format('E.g. SELECT backfill(%L, now() - interval ''2 days'', now());', s.name);
     elsif not isfinite(first) or not isfinite(last) or last < first then
         raise exception 'a backfill must end after it starts, not from % to %', first, last
             using errcode = '23514', column = 'backfill_until', hint = 'Both ends are included.';
+    elsif first > clock_timestamp() then
+        raise exception 'a backfill is of the past, and % is still to come', first
+            using errcode = '23514', column = 'backfill_from',
+                  hint = format('Its due times run by themselves: SELECT * FROM next_runs(%L);', s.name);
     elsif overlap not in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow_all') then
         raise exception 'there is no overlap policy "%"', overlap
             using errcode = '23514', column = 'overlap',
@@ -42,6 +50,7 @@ begin
             using errcode = '23514', column = 'backfill_from',
                   hint = coalesce(format('Begin at %s or later.', known), 'Run the task tasks.upkeep.sessions first.');
     end if;
+    last := least(last, clock_timestamp());
     number := cardinality(backfill_dues(s, first, last));
     if number = 0 then
         raise exception 'schedule "%" has no due time from % to %', s.name, first, last
@@ -77,12 +86,17 @@ begin
     new.new_run_id := case when new.action in ('run', 'retry') then gen_random_uuid() end;
     if new.schedule is not null then
         asked := schedule_named(new.schedule);
-        if new.options is not null then
+        if jsonb_typeof(new.options) <> 'object' then
+            raise exception 'options must be a JSON object, not %', jsonb_typeof(new.options)
+                using errcode = '23514', column = 'options', hint = 'Write ''{"name": value}'' or ''{}''.';
+        elsif new.options is not null then
             perform options_check(asked.task, asked.options || new.options,
                                   (select options_schema from task_kind where name = asked.task));
         end if;
-        if new.action = 'backfill' and new.backfill_from is not null and new.backfill_until is not null then
+        if new.action = 'backfill' then
             perform backfill_check(asked, new.backfill_from, new.backfill_until, coalesce(new.overlap, 'buffer_all'));
+            -- What is still to come runs by itself.
+            new.backfill_until := least(new.backfill_until, clock_timestamp());
         end if;
     elsif new.run_id is not null and not exists (select from run where id = new.run_id) then
         raise exception 'no run with id %', new.run_id
@@ -114,6 +128,7 @@ declare
 begin
     perform require_operator('run_request', 'insert into');
     perform backfill_check(s, first, last, overlap);
+    last := least(last, now_);
     dues := backfill_dues(s, first, last);
     runs := cardinality(dues);
     first_due_at := dues[1];

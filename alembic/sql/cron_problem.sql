@@ -69,7 +69,9 @@ declare
     ranges text[] := array['0-59', '0-23', '1-31', '1-12', '0-7'];
     spaces text := E' \t\n\r\f\v';
     one text;
+    written text;
     fields text[];
+    shown text[];
     first_day integer;
     meet boolean;
     event text := sun_event(cron);
@@ -92,31 +94,37 @@ begin
     end if;
     -- The empty text has one expression, the empty one; string_to_array would find none.
     -- Only ASCII letters are made lower-case: lower() depends on the database's locale.
-    foreach one in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
-        one := btrim(translate(one, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
+    foreach written in array case when cron = '' then array[''] else string_to_array(cron, ';') end loop
+        written := btrim(written, spaces);
+        shown := case when written = '' then '{}' else regexp_split_to_array(written, '[' || spaces || ']+') end;
+        one := translate(written, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz');
         fields := case when one = '' then '{}' else regexp_split_to_array(one, '[' || spaces || ']+') end;
         -- With "and" before the weekday both day and weekday must match, as in Celery's crontab.
         meet := cardinality(fields) = 6 and fields[5] = 'and';
         if meet then
             fields := fields[1:4] || fields[6];
+            shown := shown[1:4] || shown[6];
         end if;
         if cardinality(fields) = 1 and one = any (macros) then
             continue;
         end if;
         if cardinality(fields) = 1 and one like '@%' then
-            message := format('cron "%s": there is no "%s"', one, one);
+            message := format('cron "%s": there is no "%s"', written, written);
             hint := 'Short forms: ' || array_to_string(macros, ', ');
             return;
         end if;
         if cardinality(fields) <> 5 then
-            message := format('cron "%s" has %s, needs 5', one, count_words(cardinality(fields), 'field'));
-            hint := 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.';
+            message := format('cron "%s" has %s, needs 5', written, count_words(cardinality(fields), 'field'));
+            hint := case when one ~ ('^(@?every[' || spaces || ']|[0-9]+[' || spaces || ']*(s|sec|second|m|min|minute|h|hour|d|day|week)s?$)')
+                         then 'A length of time belongs in the column every, e.g. every = ''15 minutes''.'
+                         when one ~ (',[' || spaces || ']|[' || spaces || '],') then 'A list has no blanks, e.g. ''0,30 * * * *''.'
+                         else 'minute hour day month weekday, e.g. ''30 17 * * 1-5'' = 17:30 on weekdays.' end;
             return;
         end if;
         for number in 1..5 loop
             if not (select bool_and(cron_item_fits(item, number))
                       from unnest(string_to_array(fields[number], ',')) item) then
-                message := format('cron "%s": bad %s field "%s"', one, names[number], fields[number]);
+                message := format('cron "%s": bad %s field "%s"', written, names[number], shown[number]);
                 hint := format('%s must be *, a number %s, a range a-b, a list a,b or a step */n.',
                                names[number], ranges[number]);
                 return;
@@ -137,7 +145,7 @@ begin
                                                  else cron_value(part[1], 4) end,
                                             coalesce(part[3]::integer, 1)) month
                  where longest[month] >= first_day) then
-                message := format('cron "%s" would never run: no such date', one);
+                message := format('cron "%s" would never run: no such date', written);
                 hint := 'April, June, September and November have 30 days, February at most 29.';
                 return;
             end if;

@@ -28,10 +28,6 @@ declare
     kept schedule := schedule_named(schedule_name);
 begin
     perform require_operator('run_request', 'insert into');
-    if with_options is not null then
-        perform options_check(kept.task, kept.options || with_options,
-                              (select options_schema from task_kind where name = kept.task));
-    end if;
     insert into run_request (action, schedule, options, note) values ('run', kept.name, with_options, reason)
     returning * into asked;
     return asked;

@@ -18,6 +18,16 @@ begin
                   detail = format('"%s" runs %s; its history and its options belong to that task.', old.name, old.task),
                   hint = 'Insert a new schedule for the other task and disable this one.';
     end if;
+    if num_nulls(new.name, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
+                 new.calendar_hours) > 0 then
+        select key into found_text from jsonb_each(to_jsonb(new))
+         where value = 'null' and key in ('name', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
+         limit 1;
+        raise exception '% = null is not allowed', found_text
+            using errcode = '23514', column = found_text,
+                  hint = case found_text when 'name' then 'Write e.g. name = ''prices-nightly''.'
+                                         else format('For its default: %s = DEFAULT.', found_text) end;
+    end if;
 
     select * into kind from task_kind where name = new.task;
     if is_new and (kind is null or kind.retired_at is not null) then

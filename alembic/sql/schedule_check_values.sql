@@ -20,7 +20,10 @@ declare
     number integer;
     length interval;
 begin
-    if new.name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' or length(new.name) > 100 then
+    if length(new.name) > 100 then
+        raise exception 'name "%…" has % characters', left(new.name, 30), length(new.name)
+            using errcode = '23514', column = 'name', hint = 'At most 100 characters.';
+    elsif new.name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' then
         raise exception 'name "%" is not made of lower-case words and digits joined by hyphens', left(new.name, 100)
             using errcode = '23514', column = 'name',
                   hint = format('Write e.g. %L.', coalesce(nullif(btrim(regexp_replace(lower(left(new.name, 100)), '[^a-z0-9]+', '-', 'g'), '-'), ''), 'prices-nightly'));

@@ -49,12 +49,19 @@ MAX_YEARS = 50
 #: Days of each month in a leap year.
 LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 NO_SUCH_DATE = "April, June, September and November have 30 days, February at most 29."
+FIVE_FIELDS = "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays."
+LENGTH_HINT = "A length of time belongs in the column every, e.g. every = '15 minutes'."
+LIST_HINT = "A list has no blanks, e.g. '0,30 * * * *'."
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _ITEM = re.compile(r"(\*|[0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?(?:/([0-9]{1,2}))?")
 _SPACE = re.compile(r"[ \t\n\r\f\v]+")
 _SPACES = " \t\n\r\f\v"
+_LENGTH = re.compile(
+    rf"@?every[{_SPACES}]|[0-9]+[{_SPACES}]*(?:s|sec|second|m|min|minute|h|hour|d|day|week)s?$"
+)
+_BLANK_IN_LIST = re.compile(rf",[{_SPACES}]|[{_SPACES}],")
 #: Only ASCII, because Postgres' lower() depends on the database's locale.
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -104,47 +111,46 @@ def _fits(text: str, field: int) -> bool:
     return high is not None and low <= high
 
 
-def _five_fields(text: str) -> str:
-    fields = [field for field in _SPACE.split(text) if field]
+def _five_fields(written: str) -> str:
+    shown = [field for field in _SPACE.split(written) if field]
+    fields = [lowered(field) for field in shown]
     if len(fields) == 1 and fields[0] in MACROS:
         return MACROS[fields[0]]
     if len(fields) == 1 and fields[0].startswith("@"):
         raise CronError(
-            f'cron "{text}": there is no "{fields[0]}"', "Short forms: " + ", ".join(MACROS)
+            f'cron "{written}": there is no "{shown[0]}"', "Short forms: " + ", ".join(MACROS)
         )
     if len(fields) == 6 and fields[4] == AND:
-        del fields[4]
+        del fields[4], shown[4]
     if len(fields) != 5:
+        is_length, is_list = _LENGTH.match(lowered(written)), _BLANK_IN_LIST.search(written)
         raise CronError(
-            f'cron "{text}" has {count_words(len(fields), "field")}, needs 5',
-            "minute hour day month weekday, e.g. '30 17 * * 1-5' = 17:30 on weekdays.",
+            f'cron "{written}" has {count_words(len(fields), "field")}, needs 5',
+            LENGTH_HINT if is_length else LIST_HINT if is_list else FIVE_FIELDS,
         )
     for number, (name, low, high) in enumerate(FIELDS):
         if not all(_fits(item, number) for item in fields[number].split(",")):
             raise CronError(
-                f'cron "{text}": bad {name} field "{fields[number]}"',
+                f'cron "{written}": bad {name} field "{shown[number]}"',
                 f"{name} must be *, a number {low}-{high}, a range a-b, a list a,b or a step */n.",
             )
     return " ".join(fields)
 
 
 class Expression:
-    def __init__(self, text: str) -> None:
+    def __init__(self, written: str) -> None:
         #: Lower-case, with one space between fields.
-        self.text = _five_fields(text)
+        self.text = _five_fields(written)
         try:
             self._dates = CronSim(self.text, datetime(2000, 1, 1))  # noqa: DTZ001 - only its fields are used
         except CronSimError as error:
             # All fields are valid, so no month has the day.
-            raise CronError(
-                f'cron "{text}" would never run: no such date',
-                NO_SUCH_DATE,
-            ) from error
+            raise CronError(f'cron "{written}" would never run: no such date', NO_SUCH_DATE) from error
         minute, hour, *_ = self.text.split(" ")
-        if AND in text:
+        if AND in lowered(written):
             self._dates.day_and = True
             if not any(min(self._dates.days) <= LONGEST[month - 1] for month in self._dates.months):
-                raise CronError(f'cron "{text}" would never run: no such date', NO_SUCH_DATE)
+                raise CronError(f'cron "{written}" would never run: no such date', NO_SUCH_DATE)
         #: Fixed minute and hour: a clock change neither skips nor repeats it.
         self.is_fixed = not minute.startswith("*") and not hour.startswith("*")
         self.minutes = tuple(sorted(h * 60 + m for h in self._dates.hours for m in self._dates.minutes))
@@ -185,7 +191,7 @@ class Cron:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_LENGTH:
             raise CronError("cron is too long", f"At most {MAX_LENGTH} characters.")
-        parts = [part.strip(_SPACES) for part in lowered(text).split(";")]
+        parts = [part.strip(_SPACES) for part in text.split(";")]
         self.expressions = tuple(Expression(part) for part in parts)
         self._months = frozenset[int]().union(*(one.months for one in self.expressions))
         self._merged: dict[tuple[bool, ...], tuple[int, ...]] = {}

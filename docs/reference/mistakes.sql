@@ -10,7 +10,10 @@ UPDATE schedule SET every = '-1 hour' WHERE name = 'discovery';
 UPDATE schedule SET cron = '@daily' WHERE name = 'discovery';
 UPDATE schedule SET every = NULL WHERE name = 'discovery';
 UPDATE schedule SET cron = '17:00' WHERE name = 'retention';
+UPDATE schedule SET cron = '@every 5m' WHERE name = 'retention';
+UPDATE schedule SET cron = '0, 30 * * * *' WHERE name = 'retention';
 UPDATE schedule SET cron = '0 25 * * *' WHERE name = 'retention';
+UPDATE schedule SET cron = '0 0 L * *' WHERE name = 'retention';
 UPDATE schedule SET cron = '0 0 31 2 *' WHERE name = 'retention';
 UPDATE schedule SET cron = '@reboot' WHERE name = 'retention';
 UPDATE schedule SET timezone = 'America/New_Yrok' WHERE name = 'retention';
@@ -27,6 +30,7 @@ UPDATE schedule SET options = '{"max_tokns": 5}' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokens": 300}' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokens": "many"}' WHERE name = 'discovery';
 UPDATE schedule SET options = '5' WHERE name = 'discovery';
+UPDATE schedule SET enabled = NULL WHERE name = 'discovery';
 
 -- # Other columns of a schedule
 UPDATE schedule SET alert_after = 0 WHERE name = 'discovery';
@@ -42,6 +46,7 @@ UPDATE schedule SET name = 'found' WHERE name = 'discovery';
 UPDATE schedule SET task = 'tasks.prices.refresh' WHERE name = 'discovery';
 INSERT INTO schedule (name, task, every) VALUES ('nightly', 'tasks.prices.refesh', '1 hour');
 INSERT INTO schedule (name, task, every) VALUES ('Night Run', 'tasks.prices.refresh', '1 hour');
+INSERT INTO schedule (name, task, every) VALUES (repeat('a', 101), 'tasks.prices.refresh', '1 hour');
 DELETE FROM schedule WHERE name = 'discovery';
 
 -- # Upstreams, quotas and pools
@@ -63,6 +68,9 @@ INSERT INTO worker_group VALUES ('prices', 8, 1);
 -- # Requests
 SELECT run_now('discovry');
 SELECT run_now('discovery', 'why', '{"max_tokns": 5}');
+SELECT run_now('discovery', 'why', '[]');
 SELECT backfill('discovery', '2010-01-01Z', '2026-01-01Z');
+SELECT backfill('discovery', '9000-01-01Z', '9000-01-02Z');
+SELECT backfill('discovery', '2026-01-01Z', NULL);
 SELECT backfill('follower', '2026-01-01Z', '2026-01-02Z');
 SELECT stop_run('00000000-0000-0000-0000-000000000000');

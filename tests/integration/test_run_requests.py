@@ -21,6 +21,12 @@ def quiet(drive: Any, name: str = "asked", **columns: Any) -> None:
     drive.work()
 
 
+def begin(drive: Any) -> Any:
+    """A due time of its grid that has passed, when it was made."""
+    anchor = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    return anchor - timedelta(days=30)
+
+
 def test_run_now_starts_a_run_and_names_who_asked(drive: Any) -> None:
     quiet(drive)
     drive.sql.execute("select set_config('app.actor', 'ada', false)")
@@ -55,7 +61,7 @@ def test_options_of_a_request_are_laid_over_the_schedules(drive: Any) -> None:
 
 def test_a_backfill_runs_every_due_time_of_its_range_ends_included(drive: Any) -> None:
     quiet(drive, every=HOUR)
-    start = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    start = begin(drive)
     first, last = start - 48 * HOUR, start - 44 * HOUR
     drive.sql.execute("select backfill('asked', %s, %s, 'allow_all')", (first, last))
     drive.work()
@@ -65,9 +71,21 @@ def test_a_backfill_runs_every_due_time_of_its_range_ends_included(drive: Any) -
     assert len(drive.queued_ids()) == 5
 
 
+def test_a_backfill_leaves_what_is_still_to_come_to_the_schedule(drive: Any) -> None:
+    quiet(drive, every=HOUR)
+    start = begin(drive)
+    ask = "select runs, last_due_at from backfill('asked', %s, %s, 'allow_all')"
+
+    told = drive.one(ask, start - 2 * HOUR, start + 48 * HOUR)
+    drive.work()
+
+    assert told == {"runs": 3, "last_due_at": start}
+    assert [run["due_at"] for run in drive.runs("asked")] == [start + n * HOUR for n in (-2, -1, 0)]
+
+
 def test_a_long_backfill_goes_on_from_tick_to_tick(drive: Any) -> None:
     quiet(drive, every=HOUR, overlap="skip")
-    start = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    start = begin(drive)
     drive.sql.execute("select backfill('asked', %s, %s)", (start - 250 * HOUR, start - HOUR))
     drive.work()
     assert len(drive.runs("asked")) == 100
@@ -81,7 +99,7 @@ def test_a_long_backfill_goes_on_from_tick_to_tick(drive: Any) -> None:
 
 def test_a_buffered_backfill_of_a_schedule_that_allows_all_runs_one_by_one(drive: Any) -> None:
     quiet(drive, every=HOUR, overlap="allow_all")
-    start = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    start = begin(drive)
     drive.sql.execute("select backfill('asked', %s, %s)", (start - 3 * HOUR, start - HOUR))
     drive.work(rounds=3)
     assert drive.states("asked") == ["due", "held", "held"]
@@ -142,7 +160,7 @@ def test_a_dry_run_counts_what_a_backfill_would_take_and_asks_for_nothing(drive:
         "insert into permit (upstream, granted_at, stamp, settled, run_id)"
         " select 'alpha_vantage', clock_timestamp(), clock_timestamp(), true, id from run, generate_series(1, 5)"
     )
-    start = drive.one("select anchor_at from schedule_state")["anchor_at"]
+    start = begin(drive)
     told = drive.one(
         "select * from backfill('asked', %s, %s, dry_run => true)", start - 9 * HOUR, start
     )

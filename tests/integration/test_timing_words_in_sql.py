@@ -7,14 +7,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from workers.text.words import duration_words
 
-MILLI = timedelta(milliseconds=1)
+FIFTH = timedelta(microseconds=200)
 
-_lengths = st.timedeltas(timedelta(), timedelta(days=9999)).map(lambda one: one // MILLI * MILLI)
+_lengths = st.one_of(
+    st.timedeltas(timedelta(days=-9999), timedelta(days=9999)), st.timedeltas(-FIFTH * 9, FIFTH * 9)
+).map(lambda one: one // FIFTH * FIFTH)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_a_cron_text_is_said_in_words(
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([timedelta(seconds=59.9996), timedelta(days=1, microseconds=-200), timedelta(minutes=-5)])
 @given(st.lists(_lengths, min_size=20, max_size=40))
 def test_lengths_of_time_are_said_alike(
     connection: psycopg.Connection[dict[str, Any]], spans: list[timedelta]

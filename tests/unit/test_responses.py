@@ -133,6 +133,36 @@ def test_a_page_is_read_in_the_encoding_that_it_names_itself() -> None:
     assert "Усилитель" in Response("any", 200, "u", {}, page, None).text
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "text"),
+    [
+        ("iso-8859-1", "cp1252", "1.200 \u20ac \u2013 d\u2019occasion"),
+        ("us-ascii", "cp1252", "950 \u20ac"),
+        ("latin1", "cp1252", "\u201e950 \u20ac\u201c"),
+        ("ISO-8859-9", "cp1254", "15.000 \u20ac \u015f"),
+        ("gb2312", "gb18030", "\u4ef7\u683c 6500\u5143 \u9555"),
+        ("Shift_JIS", "cp932", "\u2460 95,000\u5186 \u9ad9"),
+        ("x-sjis", "cp932", "95,000\u5186"),
+        ("euc-kr", "cp949", "450,000\uc6d0 \ub620"),
+        (None, "utf-8-sig", "950 \u20ac"),
+        ("iso-8859-1", "utf-8-sig", "950 \u20ac"),
+        (None, "utf-16", "950 \u20ac"),
+    ],
+)
+def test_a_page_is_read_as_browsers_read_it(name: str | None, written: str, text: str) -> None:
+    assert Response("any", 200, "u", {}, text.encode(written), name).text == text
+    if name and written != "utf-8-sig":
+        page = f"<meta charset={name}>".encode() + text.encode(written)
+        assert Response("any", 200, "u", {}, page, None).text.endswith(text)
+
+
+def test_a_long_page_in_an_encoding_of_no_page_costs_nothing() -> None:
+    page = b"a" * 1_000_000 + b"-" + b"a9" * 1_000_000
+
+    for name in ("punycode", "idna", "utf-7", "unicode_escape"):
+        assert Response("any", 200, "u", {}, page, name).text == page.decode()
+
+
 @pytest.mark.parametrize("name", ["idna", "punycode", "undefined", "no-such-code", "utf-16"])
 def test_an_encoding_that_fits_nothing_is_no_error(name: str) -> None:
     assert isinstance(Response("any", 200, "u", {}, b"<p>\xff\xfe</p>", name).text, str)

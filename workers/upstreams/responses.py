@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -26,6 +27,17 @@ CHALLENGE_MARKS = (
     "ddos protection",
 )
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{1,40})", re.IGNORECASE)
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+#: What browsers read for a name (WHATWG Encoding Standard): who says Latin-1 means Windows' code page.
+_READ_AS = {
+    "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874",
+    "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "x-sjis": "cp932",
+    "windows-31j": "cp932", "euc_kr": "cp949", "big5": "big5hkscs",
+}  # fmt: skip
+#: Python's own, which no page is in; a long text in punycode would take hours.
+_NOT_OF_PAGES = frozenset({"punycode", "idna", "utf-7", "unicode-escape", "raw-unicode-escape"})
 #: How far into a page the marks are looked for (bytes).
 CHALLENGE_DEPTH = 20_000
 
@@ -54,12 +66,14 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text, in the encoding that the answer, else the page itself, names.
+        """The body as text, in the encoding that its first bytes, else the answer, else the page names.
 
         Bytes that it cannot decode are replaced; an unknown encoding is read as UTF-8.
         """
+        marked = (name for mark, name in _BYTE_ORDER_MARKS.items() if self.content.startswith(mark))
+        name = next(marked, None) or _codec(self.encoding or _said_in(self.content))
         try:
-            return self.content.decode(self.encoding or _said_in(self.content) or "utf-8", "replace")
+            return self.content.decode(name, "replace")
         except (LookupError, UnicodeError):
             return self.content.decode("utf-8", "replace")
 
@@ -88,6 +102,15 @@ def _said_in(page: bytes) -> str | None:
     """The encoding that a page names at its beginning (HTML Living Standard, "encoding sniffing")."""
     found = _META.search(page[:1024])
     return found.group(1).decode("ascii") if found else None
+
+
+def _codec(name: str | None) -> str:
+    label = (name or "utf-8").strip().lower()
+    try:
+        label = _READ_AS.get(label) or codecs.lookup(label).name
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if label in _NOT_OF_PAGES else _READ_AS.get(label, label)
 
 
 def is_challenge(answer: Response) -> bool:
