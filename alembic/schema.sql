@@ -285,9 +285,7 @@ begin
     select (array_agg(q.calls - used.calls order by q.per desc))[1], max(ceil((backfill.calls - (q.calls - used.calls)) / q.calls::float8) * q.per)
       into quota_left, waits
       from quota q, lateral window_start(q.per, q.timezone, now_) as begins,
-           lateral (select count(*) as calls from permit p
-                     where p.upstream = q.upstream and p.stamp > begins
-                       and p.granted_at > begins - max_permit_lease()) used
+           lateral window_calls(q.upstream, begins) used
      where q.upstream = backfill.upstream;
     -- Runs that wait for each other, or calls that wait for their quota, whichever is longer.
     takes := duration_words(date_trunc('second', greatest(
