@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "plain_refusals"
-down_revision = "permit_totals"
+down_revision = "worker_slots"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0032_plain_refusals.sql").read_text())
+    run_sql((HERE / "0033_plain_refusals.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0032_plain_refusals_down.sql").read_text())
+    run_sql((HERE / "0033_plain_refusals_down.sql").read_text())
