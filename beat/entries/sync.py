@@ -10,14 +10,15 @@ import structlog
 from celery import Celery
 from celery.beat import ScheduleEntry
 
-from beat.entries import beat_entries, queues
 from beat.entries.conversion import CannotKeep, Place, columns_of
 from beat.entries.names import in_order, row_name
 from workers.db import Driver, execute
 from workers.ledger import machine_locks
+from workers.text.statements import statements
 
 log = structlog.stdlib.get_logger("beat")
 
+_SQL = statements(__file__)
 NOTE = "from beat_schedule in the code"
 GONE = "no longer in beat_schedule of the code"
 
@@ -57,21 +58,21 @@ class Book:
     def __init__(self, connection: Driver, main: str, tasks: Iterable[str], note: str = NOTE) -> None:
         self._connection, self._main, self._note = connection, main, note
         self.known = {
-            row.entry: row for row in execute(connection, beat_entries.READ, {"app": main}).fetchall()
+            row.entry: row for row in execute(connection, _SQL["read"], {"app": main}).fetchall()
         }
-        found = execute(connection, beat_entries.PLAIN, {"names": list({str(task) for task in tasks})})
+        found = execute(connection, _SQL["plain"], {"names": list({str(task) for task in tasks})})
         self._plain = {row.name: row.plain for row in found}
 
     @cached_property
     def _taken(self) -> set[str]:
         """Names of rows and entries: read for a new entry alone, because it reads the whole table."""
-        return {row.name for row in execute(self._connection, beat_entries.TAKEN)}
+        return {row.name for row in execute(self._connection, _SQL["taken"])}
 
     def is_plain(self, task: str) -> bool:
         return bool(self._plain.get(task, True))
 
     def serve(self, queue: str) -> None:
-        self._connection.execute(queues.ADD, {"name": queue, "note": self._note})
+        self._connection.execute(_SQL["add_queue"], {"name": queue, "note": self._note})
 
     def put(self, name: str, columns: dict[str, Any]) -> str:
         """Write the row of an entry unless people changed it; returns the row's name."""
@@ -104,7 +105,7 @@ class Book:
     def _add(self, name: str, columns: dict[str, Any], definition: dict[str, Any]) -> str:
         schedule = row_name(name, ())
         what = {"name": schedule, "task": columns["task"], "note": self._note}
-        if execute(self._connection, beat_entries.ADOPTABLE, what).fetchone():
+        if execute(self._connection, _SQL["adoptable"], what).fetchone():
             # A row of an earlier version: what people did to it cannot be known, so it stays.
             self._remember(name, schedule, definition, {}, "edited")
             return schedule
@@ -155,7 +156,7 @@ class Book:
             self._remember(known.entry, known.schedule, definition, known.written, what)
 
     def _written(self, schedule: str, columns: Mapping[str, Any]) -> dict[str, Any]:
-        row: Any = execute(self._connection, beat_entries.ROW, {"name": schedule}).fetchone()
+        row: Any = execute(self._connection, _SQL["row"], {"name": schedule}).fetchone()
         return {column: row.row[column] for column in columns}
 
     def _remember(
@@ -174,7 +175,7 @@ class Book:
             "written": json.dumps(dict(written)),
             "said": said,
         }
-        execute(self._connection, beat_entries.REMEMBER, what)
+        execute(self._connection, _SQL["remember"], what)
 
 
 def _definition(columns: Mapping[str, Any]) -> dict[str, Any]:

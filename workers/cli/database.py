@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -39,8 +39,6 @@ FORMS = {
 _NO_VALUE = re.compile(
     r'(?:invalid input syntax for type ([a-z ]+)|date/time field value out of range): "(.*)"'
 )
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def connect() -> Any:

@@ -5,9 +5,6 @@ from celery.app.utils import find_app
 
 from workers.settings import settings
 
-#: The application that brings the watches.
-OWN = "workers.app"
-
 
 def names() -> list[str]:
     return [name.strip() for name in settings().app.split(",") if name.strip()]
