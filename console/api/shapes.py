@@ -17,7 +17,7 @@ from console import sql
 from console.access import Visit
 from console.database import act_as
 from console.queries.lists import Piece
-from console.queries.schedules import Filter
+from console.queries.schedules import Filter, Which
 from console.refusals import refuse
 from workers.cli.output import plain
 
@@ -79,26 +79,22 @@ class Retry(Why):
     dry_run: bool = True
 
 
-class Chosen(Body):
+class Chosen(Body, Which):
     """Schedules by their names, or all that pass a filter."""
 
     names: list[str] | None = Field(default=None, max_length=10_000)
-    q: str | None = None
-    state: str | None = None
-    task: str | None = None
-    queue: str | None = None
     action: str = Field(description="pause, resume, run, enable, disable or set")
 
     def which(self) -> Filter | list[str]:
-        given = self.model_dump(include={"q", "state", "task", "queue"}, exclude_none=True)
+        chosen = self.model_dump(include=set(Which.model_fields), exclude_none=True)
+        # A text without a letter chooses nothing, and must not choose all.
+        given = {name: value for name, value in chosen.items() if value.strip()}
         if (self.names is None) == (not given):
             raise refuse(422, "give names or a filter", "One of them, not both.", "names")
         return self.names if self.names is not None else Filter.model_construct(**given)
 
 
-class Bulk(Chosen):
-    why: str | None = None
-    until: datetime | None = None
+class Bulk(Chosen, Pause):
     column: str | None = Field(default=None, description="set: the column")
     value: Any = Field(default=None, description="set: its value for all")
     expected: int | None = Field(

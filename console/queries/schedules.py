@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, text
 
 from console import sql
 from console.queries.lists import Asked, Number, Piece, decode
+from console.refusals import refuse
 from console.sql import Row
 from tasks.watches.comparing import containing
 from tasks.watches.registry import by_domain
@@ -64,13 +65,18 @@ NEED = "need"
 SORTS = (NEED, *ORDERS, *(f"-{name}" for name in ORDERS))
 
 
-class Filter(Asked):
-    """Which schedules, in which order; None: any."""
+class Which(BaseModel):
+    """Which schedules; None: any."""
 
     q: str | None = Field(default=None, description="Part of name, title or note", max_length=200)
     state: str | None = Field(default=None, description=", ".join(STATES))
     task: str | None = None
     queue: str | None = None
+
+
+class Filter(Which, Asked):
+    """Which schedules, in which order."""
+
     upkeep: bool | None = Field(
         default=None, description="false leaves upkeep out, true shows it alone"
     )
@@ -78,10 +84,12 @@ class Filter(Asked):
     count: bool = Field(default=False, description="Say how many there are, counted up to 1,000")
 
     def conditions(self) -> tuple[list[str], dict[str, Any]]:
+        if self.state and self.state not in STATES:
+            raise refuse(422, f'no state "{self.state}"', f"One of {', '.join(STATES)}.", "state")
         term = (self.q or "").strip().lower()
         found = {
             _SEARCHED if len(term) > 2 else _SHORT: term,
-            STATES.get(self.state or "", ""): self.state in STATES,
+            STATES.get(self.state or "", ""): self.state,
             "s.task = :task": self.task,
             _QUEUE: self.queue,
             f"s.task {_UPKEEP}": self.upkeep is True,

@@ -208,7 +208,9 @@ def test_many_are_paused_by_a_filter_and_resumed_exactly(console: Console, api: 
     assert "Resume exactly these" in page.text
     back = api.post(f"/bulk/{done.json()['operation']}/resume")
     assert back.json()["changed"] == 3
-    assert api.post("/bulk", json={"action": "pause"}).status_code == 422
+    for nothing in ({}, {"q": " "}, {"state": "pausd"}):
+        assert api.post("/bulk", json={"action": "disable", **nothing}).status_code == 422, nothing
+    assert api.get("/schedules", params={"state": "disabled", "q": "many"}).json()["items"] == []
 
 
 def test_a_change_is_undone_and_not_twice(api: httpx2.Client) -> None:
