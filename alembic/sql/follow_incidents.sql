@@ -72,12 +72,15 @@ declare
     one record;
     outcome text;
     told integer := 0;
+    began constant timestamptz := clock_timestamp();
+    -- Read once: it looks at all that is late, held and low.
+    broken constant trouble[] := array(select t from trouble t);
 begin
     opened := 0;
     closed := 0;
     for one in
         insert into incident (kind, subject, title, text)
-        select t.kind, t.subject, t.title, coalesce(t.text, '') from trouble t
+        select t.kind, t.subject, t.title, coalesce(t.text, '') from unnest(broken) t
          where not exists (select from incident i where i.kind = t.kind and i.subject = t.subject and i.closed_at is null)
          order by t.kind, t.subject
             on conflict (kind, subject) where closed_at is null do nothing
@@ -89,7 +92,9 @@ begin
     for one in
         update incident i set closed_at = clock_timestamp()
          where i.closed_at is null
-           and not exists (select from trouble t where t.kind = i.kind and t.subject = i.subject)
+           -- What another beat has opened meanwhile may have broken meanwhile.
+           and i.opened_at < began
+           and not exists (select from unnest(broken) t where t.kind = i.kind and t.subject = i.subject)
            and not incident_goes_on(i.kind, i.subject)
         returning *
     loop

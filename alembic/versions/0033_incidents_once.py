@@ -1,0 +1,18 @@
+"""Beat reads view trouble once, not twice, when it looks at what is broken."""
+
+from pathlib import Path
+
+from workers.migrate import run_sql
+
+revision = "incidents_once"
+down_revision = "worker_slots"
+
+HERE = Path(__file__).parent
+
+
+def upgrade() -> None:
+    run_sql((HERE / "0033_incidents_once.sql").read_text())
+
+
+def downgrade() -> None:
+    run_sql((HERE / "0033_incidents_once_down.sql").read_text())
