@@ -5,14 +5,14 @@ from pathlib import Path
 from workers.migrate import run_sql
 
 revision = "incidents_once"
-down_revision = "worker_slots"
+down_revision = "plain_refusals"
 
 HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0033_incidents_once.sql").read_text())
+    run_sql((HERE / "0034_incidents_once.sql").read_text())
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0033_incidents_once_down.sql").read_text())
+    run_sql((HERE / "0034_incidents_once_down.sql").read_text())
