@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from workers.errors import HandBack, LeaseLost, QuotaWait
 from workers.execution import concurrency
@@ -97,6 +98,26 @@ def test_slow_items_are_done_at_once_as_many_as_are_allowed() -> None:
     each(work, do, 4)
 
     assert {item.state for item in work.batch} == {"done"}
+
+
+def test_a_thread_whose_calls_cannot_be_settled_ends_the_batch_with_that() -> None:
+    class Unsettled(Client):
+        def close(self) -> None:
+            raise DBAPIError(None, None, Exception("Postgres is away"))
+
+    @dataclass
+    class Unsettling(Batch):
+        def part(self) -> Any:
+            return replace(self, client=Unsettled())
+
+    work, together = Unsettling([Thing(nth) for nth in range(4)]), threading.Barrier(4)
+
+    def do(part: Any, item: Thing) -> None:
+        together.wait(FAR)
+        item.state = "done"
+
+    with pytest.raises(DBAPIError):
+        each(work, do, 4)
 
 
 def test_each_thread_has_a_client_of_its_own() -> None:

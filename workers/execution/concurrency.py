@@ -120,18 +120,18 @@ class _Groups:
 
     def help(self, part: Work) -> None:
         """Do group after group, with others, until none is left or one of them must end the batch."""
-        with contextlib.ExitStack() as stack:
-            if part is not self._work:
-                stack.enter_context(contextlib.closing(part.client))
-            wait, patient = None, part is not self._work
-            try:
+        own = part is self._work
+        wait, patient = None, not own
+        try:
+            # Closing settles calls, and may fail as any step may.
+            with contextlib.nullcontext() if own else contextlib.closing(part.client):
                 while self.step(part, patient=patient):
                     patient = False
-            except QuotaWait as refused:
-                wait = refused
-            except BaseException as error:
-                self._fail(error)
-        self._leave(wait, own=part is self._work)
+        except QuotaWait as refused:
+            wait = refused
+        except BaseException as error:
+            self._fail(error)
+        self._leave(wait, own=own)
 
     def _take(self, *, patient: bool) -> list[Any]:
         with self._changed:
