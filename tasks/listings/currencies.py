@@ -5,15 +5,14 @@ A spelling that several currencies share means the site's currency if it is one 
 one, else UNKNOWN.
 """
 
-# ruff: noqa: RUF001 - letters of other alphabets are what this is about
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 
 from price_parser.parser import CURRENCY_CODES  # type: ignore[attr-defined]
-
-from tasks.listings.currency_names import FULL_NAMES, LAST_WORDS
 
 #: A currency is named, but it is not known which.
 UNKNOWN = ""
@@ -34,93 +33,49 @@ CRYPTO = ("BTC", "XBT", "ETH", "USDT", "USDC", "XMR", "LTC", "DOGE", "SOL", "BNB
 #: Currencies with three decimals: "1.250 KWD" is one and a quarter.
 IN_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
+#: Spellings by code: `currencies.toml`.
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+
+
+def _spellings(kind: str) -> dict[str, str]:
+    return {
+        one: UNKNOWN if code == "unknown" else code
+        for code, spelled in _TABLE[kind].items()
+        for one in spelled
+    }
+
+
 #: Signs, whatever stands around them.
-SIGNS = {
-    "$": "USD", "\uff04": "USD", "€": "EUR", "£": "GBP", "\uffe1": "GBP", "¥": "JPY", "\uffe5": "JPY",
-    "₩": "KRW", "\uffe6": "KRW", "₹": "INR", "₽": "RUB", "₪": "ILS", "₺": "TRY", "฿": "THB", "₫": "VND",
-    "₴": "UAH", "₦": "NGN", "₱": "PHP", "₸": "KZT", "₾": "GEL", "₼": "AZN", "֏": "AMD", "₲": "PYG",
-    "₡": "CRC", "₭": "LAK", "₮": "MNT", "៛": "KHR", "৳": "BDT", "₵": "GHS", "؋": "AFN", "₧": "ESP",
-    "円": "JPY", "日元": "JPY", "日圓": "JPY", "元": "CNY", "人民币": "CNY", "원": "KRW", "บาท": "THB",
-    "新台幣": "TWD", "台幣": "TWD", "港幣": "HKD", "₨": "INR", "﷼": UNKNOWN, "¤": UNKNOWN,
-    "₿": UNKNOWN, "Ξ": UNKNOWN, "¢": UNKNOWN,
-    "US$": "USD", "U$S": "USD", "$US": "USD", "C$": "CAD", "CA$": "CAD", "CAN$": "CAD", "CDN$": "CAD",
-    "$CA": "CAD", "$CAN": "CAD", "A$": "AUD", "AU$": "AUD", "$AU": "AUD", "NZ$": "NZD", "$NZ": "NZD",
-    "S$": "SGD", "SG$": "SGD", "$SG": "SGD", "HK$": "HKD", "$HK": "HKD", "NT$": "TWD", "R$": "BRL",
-    "BR$": "BRL", "MX$": "MXN", "MEX$": "MXN", "$MX": "MXN", "EC$": "XCD", "TT$": "TTD", "RD$": "DOP",
-    "BZ$": "BZD", "FJ$": "FJD", "JM$": "JMD", "J$": "JMD", "AR$": "ARS", "$AR": "ARS", "CL$": "CLP",
-    "$CL": "CLP", "COL$": "COP", "CO$": "COP", "$CO": "COP", "MOP$": "MOP", "BM$": "BMD", "BS$": "BSD",
-    "AUS$": "AUD", "USA$": "USD", "BDS$": "BBD", "SI$": "SBD", "WS$": "WST", "N$": "NAD", "L$": "LRD",
-    "GH₵": "GHS", "GH¢": "GHS",
-    "CN¥": "CNY", "¥CN": "CNY", "JP¥": "JPY", "KR₩": "KRW", "UK£": "GBP", "GB£": "GBP", "£GB": "GBP",
-    "EG£": "EGP", "E£": "EGP", "£E": "EGP", "£LB": "LBP", "£IE": "IEP", "TH฿": "THB",
-    "$WS": "WST", "$EC": "XCD", "KA$": "CAD", "₤IT": "ITL", "₤": UNKNOWN, "ƒ": UNKNOWN,
-}  # fmt: skip
+SIGNS = _spellings("signs")
 #: Abbreviations: no letter beside them; a dot after them belongs to them.
-LETTERS = {
-    "zł": "PLN", "zl": "PLN", "Zł": "PLN", "Kč": "CZK", "kč": "CZK", "Kčs": "CSK", "Ft": "HUF",
-    "kr": UNKNOWN, "Kr": UNKNOWN, "Skr": "SEK", "Nkr": "NOK", "Dkr": "DKK", "Ikr": "ISK",
-    "Fr": "CHF", "SFr": "CHF", "sFr": "CHF", "Rp": "IDR", "rp": "IDR", "RM": "MYR",
-    "Rs": "INR", "rs": "INR", "NIS": "ILS", "nis": "ILS", "RMB": "CNY", "rmb": "CNY", "NTD": "TWD",
-    "CDN": "CAD", "Cdn": "CAD", "лв": "BGN", "грн": "UAH", "руб": "RUB", "р": "RUB",
-    "тг": "KZT", "ден": "MKD", "den": "MKD", "дин": "RSD", "din": "RSD", "kn": "HRK", "Bs": UNKNOWN,
-    "lei": "RON", "Lei": "RON", "LEI": "RON", "leu": "RON", "S/": "PEN", "B/": "PAB", "Ksh": "KES",
-    "KSh": "KES", "KSH": "KES", "TSh": "TZS", "USh": "UGX", "FCFA": UNKNOWN, "CFA": UNKNOWN,
-    "F CFA": UNKNOWN, "CFPF": "XPF", "FCFP": "XPF", "Bds": "BBD", "TL": "TRY", "Tk": "BDT",
-    "đ": "VND", "Đ": "VND", "Dhs": UNKNOWN, "dhs": UNKNOWN, "Dh": UNKNOWN, "Gs": "PYG", "Cg": "XCG",
-    "ש״ח": "ILS", 'ש"ח': "ILS", "שח": "ILS", "د.إ": "AED", "د.ك": "KWD", "د.ب": "BHD", "د.أ": "JOD",
-    "د.ع": "IQD", "د.ت": "TND", "د.ج": "DZD", "د.م": "MAD", "د.ل": "LYD", "ر.س": "SAR", "ر.ق": "QAR",
-    "ر.ع": "OMR", "ر.ي": "YER", "ج.م": "EGP", "ل.ل": "LBP", "ل.س": "SYP", "රු": "LKR", "नेरू": "NPR",
-    "ریال": UNKNOWN, "ریال سعودی": "SAR", "تومان": UNKNOWN, "Nfk": "ERN", "soʻm": "UZS", "сўм": "UZS",
-    "сом": "KGS",
-    "ر.إ": "IRR", "أ.م": "MRU", "ج.س": "SDG", "Br": UNKNOWN, "öS": "ATS", "ZiG": "ZWG", "Δρχ": "GRD",
-    "FBu": "BIF", "Fdj": "DJF", "MTn": "MZN", "NAf": "ANG", "Afl": "AWG", "Nu": "BTN", "ብር": "ETB",
-    "ރ": "MVR", "щ.д": "USD", "КМ": "BAM", "ТМТ": "TMT", "Кч": "CZK", "зл": "PLN", "Тл": "TRY",
-    "Kz": "AOA", "Esc": "PTE", "Bs.S": "VES",
-    **dict.fromkeys(CRYPTO, UNKNOWN),
-}  # fmt: skip
+LETTERS = _spellings("letters") | dict.fromkeys(CRYPTO, UNKNOWN)
 #: Abbreviations only after a number; before one they begin a model's name.
-AFTER = dict.fromkeys(
-    ("DA", "DT", "FC", "FG", "FB", "UM", "RF", "VT", "CF", "SR", "LS", "MK", "KM", "Db",
-     "Rf", "Le", "Ar"),
-    UNKNOWN,
-)  # fmt: skip
+AFTER = _spellings("after")
+#: CLDR's names in English: "south korean won".
+FULL_NAMES = _spellings("full_names")
 #: Names in any case, with or without an s at the end.
-NAMES = {
-    "euro": "EUR", "pound": "GBP", "quid": "GBP", "yen": "JPY", "yuan": "CNY", "renminbi": "CNY",
-    "rupee": "INR", "rupiah": "IDR", "ringgit": "MYR",
-    "baht": "THB", "zloty": "PLN", "zlotych": "PLN", "złoty": "PLN", "złotych": "PLN", "koruna": "CZK",
-    "korun": "CZK", "forint": "HUF", "kronor": "SEK", "krona": "SEK", "kroner": UNKNOWN,
-    "franken": "CHF", "franc": UNKNOWN, "peso": UNKNOWN, "reai": "BRL",
-    "ruble": "RUB", "rouble": "RUB", "рублей": "RUB", "рубля": "RUB", "рубль": "RUB", "hryvnia": "UAH",
-    "гривень": "UAH", "lira": "TRY", "shekel": "ILS", "sheqel": "ILS", "dirham": UNKNOWN,
-    "riyal": UNKNOWN, "dinar": UNKNOWN, "rand": "ZAR", "naira": "NGN", "taka": "BDT", "leva": "BGN",
-    "bitcoin": UNKNOWN, "buck": "USD", "dollar": "USD", "canadian": "CAD", "australian": "AUD",
-    "aussie": "AUD", "american": "USD", **FULL_NAMES,
-}  # fmt: skip
+NAMES = _spellings("names") | FULL_NAMES
 #: Other currencies that share a spelling.
-SHARED = {
-    "$": ("AUD CAD NZD SGD HKD TWD MXN ARS CLP COP UYU BZD BBD JMD TTD XCD FJD NAD BND BMD BSD GYD KYD "
-          "LRD SBD SRD CUP DOP"),
-    "dollar": "AUD CAD NZD SGD HKD TWD XCD FJD NAD JMD TTD BBD", "buck": "AUD CAD NZD",
-    "£": "EGP LBP SSP FKP GIP SHP SYP SDG IEP CYP", "pound": "EGP LBP", "¥": "CNY", "元": "TWD HKD",
-    "₨": "PKR LKR NPR MUR SCR", "Rs": "PKR LKR NPR MUR SCR", "rupee": "PKR LKR NPR MUR SCR",
-    "kr": "SEK NOK DKK ISK EEK", "krona": "ISK", "kroner": "NOK DKK", "﷼": "IRR SAR QAR OMR YER",
-    "ریال": "IRR", "FCFA": "XAF XOF", "CFA": "XAF XOF", "F CFA": "XOF XAF", "Bs": "BOB VES",
-    "Fr": "XAF XOF XPF", "franc": "CHF XAF XOF XPF", "peso": "MXN PHP ARS CLP COP UYU CUP DOP",
-    "dirham": "AED MAD", "Dhs": "AED MAD", "dhs": "AED MAD", "Dh": "AED MAD",
-    "riyal": "SAR QAR OMR YER IRR",
-    "dinar": "KWD BHD JOD IQD TND DZD LYD RSD", "₱": "MXN CUP",
-    "Br": "BYN ETB", "DA": "DZD", "DT": "TND", "FC": "CDF", "FG": "GNF", "FB": "BEF", "UM": "MRU",
-    "RF": "RWF", "VT": "VUV", "CF": "KMF", "SR": "SCR SAR", "LS": "SYP", "MK": "MWK", "KM": "BAM",
-    "Db": "STN", "Rf": "MVR", "Le": "SLE", "Ar": "MGA", "ƒ": "ANG AWG XCG",
-    "₡": "SVC", "C$": "NIO", "₩": "KPW", "lei": "MDL", "Lei": "MDL",
-}  # fmt: skip
+SHARED: dict[str, str] = _TABLE["shared"]
+#: Last words of names that are also other words beside a number ("600 real", "HD600 som ny").
+_OTHER_WORDS = frozenset({"real", "som", "sol", "mark", "gold", "colon", "kina", "new"})
+
+
+def _by_last_word() -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for name, code in FULL_NAMES.items():
+        found.setdefault(name.rpartition(" ")[2], set()).add(code)
+    return {word: " ".join(sorted(codes)) for word, codes in found.items() if word not in _OTHER_WORDS}
+
+
+#: "won": "KPW KRW"
+_LAST_WORDS = _by_last_word()
 #: Names after a number that are no other word there: of one currency its own ("500 tenge").
 NAMES_AFTER = {
     word: codes if len(codes) == 3 else "KRW" if word == "won" else UNKNOWN
-    for word, codes in LAST_WORDS.items() if word not in NAMES
+    for word, codes in _LAST_WORDS.items() if word not in NAMES
 }  # fmt: skip
-SHARED |= {word: LAST_WORDS[word] for word in NAMES_AFTER}
+SHARED |= {word: _LAST_WORDS[word] for word in NAMES_AFTER}
 #: Only directly before a number.
 RAND = "R"
 _SAME = {"\uff04": "$", "\uffe1": "£", "\uffe5": "¥", "Kr": "kr", "rs": "Rs"}
