@@ -36,7 +36,7 @@ class Gauge:
 
 GAUGES = tuple(
     Gauge(tuple(one["metrics"].items()), tuple(one.get("labels", ())), one["statement"])
-    for one in tomllib.loads(Path(__file__).with_suffix(".toml").read_text())["gauge"]
+    for one in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["gauge"]
 )
 #: Beside those of the database.
 UP = ("watchkeeper_database_up", "1 while this beat can read the database")

@@ -1,7 +1,5 @@
 """The parts of a sandbox that browsers reach: Flower and the console."""
 
-from __future__ import annotations
-
 import sys
 import urllib.request
 from http.client import HTTPException

@@ -1,7 +1,5 @@
 """`queue_sample`, `upstream_sample`: each queue and upstream once a minute, kept for two days."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from beat.tick.context import TickContext

@@ -12,8 +12,6 @@ the same.
 ``alembic/sql/cron_problem.sql`` checks texts by the same rules; a property test compares them.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator

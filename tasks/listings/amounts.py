@@ -5,8 +5,6 @@ digits it is the decimal separator.  "1,45,000" is grouped as in India.  A point
 is the decimal separator of a currency with three decimals ("1.250 KWD").
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ A spelling that several currencies share means the site's currency if it is one 
 one, else UNKNOWN.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterable
@@ -34,7 +32,7 @@ CRYPTO = ("BTC", "XBT", "ETH", "USDT", "USDC", "XMR", "LTC", "DOGE", "SOL", "BNB
 IN_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 #: Spellings by code: `currencies.toml`.
-_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 def _spellings(kind: str) -> dict[str, str]:

@@ -7,8 +7,6 @@ the lower end.  A named currency that is not known is not taken for the site's. 
 amounts ("-5 USD") are no price.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass

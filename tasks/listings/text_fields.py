@@ -1,7 +1,5 @@
 """Parsers of texts in listings (pure): status, seller, numbers, regions, times."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from functools import lru_cache

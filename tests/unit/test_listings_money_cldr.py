@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -80,3 +83,10 @@ def test_the_english_name_of_a_currency_after_an_amount_is_read_as_it(code: str,
 def test_a_name_that_several_currencies_share_is_never_taken_for_the_sites(word: str) -> None:
     for text in (f"500 {word}", f"$500 {word}"):
         assert money.parse(text, "USD") == money.Money(Decimal(500), None, is_unknown=True), text
+
+
+def test_spellings_and_statements_are_read_whatever_the_locale_is() -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = "from tasks.listings import commands, currencies, pages; from beat import gauges"
+
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, **locale}, check=True)

@@ -18,7 +18,7 @@ from click.shell_completion import (
 
 def _template(shell: str) -> str:
     """What click fills in: `completion.SHELL` beside this module."""
-    return Path(__file__).with_name(f"completion.{shell}").read_text()
+    return Path(__file__).with_name(f"completion.{shell}").read_text("utf-8")
 
 
 class Bash(BashComplete):

@@ -5,8 +5,6 @@ requested, deadline over).  A batch looks at its notes at its next call.  When P
 thread keeps trying and notes nothing: the fence decides later who owns the batch.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """Runs that finish: batches counted down, items counted up, one state, one sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

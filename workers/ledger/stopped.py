@@ -1,7 +1,5 @@
 """Runs that are ended from outside: stopped on request, replaced, or past their deadline."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -8,5 +8,5 @@ def statements(module: str) -> dict[str, str]:
 
     Each begins with a line ``-- name: …``.
     """
-    parts = Path(module).with_suffix(".sql").read_text().split("-- name: ")[1:]
+    parts = Path(module).with_suffix(".sql").read_text("utf-8").split("-- name: ")[1:]
     return {name.strip(): sql for name, _, sql in (part.partition("\n") for part in parts)}

@@ -1,7 +1,5 @@
 """What came back from an upstream, and what it means: pure, no I/O."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import re
