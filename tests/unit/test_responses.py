@@ -127,6 +127,13 @@ def test_robots_txt_is_read_for_us_by_name() -> None:
     assert robots.parse("").allows("https://a.example/private/x", "watchkeeper")
 
 
+def test_a_robots_txt_that_begins_with_a_byte_order_mark_is_obeyed() -> None:
+    body = "\ufeffUser-agent: *\nDisallow: /private\n"
+
+    assert not robots.parse(body).allows("https://a.example/private/x", "watchkeeper")
+    assert "\ufeff" not in Response("any", 200, "u", {}, body.encode(), None).text
+
+
 def test_a_page_is_read_in_the_encoding_that_it_names_itself() -> None:
     page = '<html><head><meta charset="windows-1251"><title>Усилитель</title>'.encode("windows-1251")
 

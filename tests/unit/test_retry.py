@@ -50,6 +50,8 @@ def test_a_retry_after_of_nothing_is_no_invitation_to_a_storm() -> None:
     [
         ("3", 3.0),
         (" 120 ", 120.0),
+        ("60, 120", 120.0),
+        ("60,nonsense", None),
         ("1.5", 1.5),
         ("-4", 0.0),
         ("99999999", retry.MAX_RETRY_AFTER),

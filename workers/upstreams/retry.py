@@ -54,7 +54,8 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return None
     seconds: float | None
     try:
-        seconds = float(value)
+        # Headers that stand twice come as "60, 120".
+        seconds = max(map(float, value.split(",")))
     except ValueError:
         when = http_date(value)
         seconds = (when - now).total_seconds() if when else None

@@ -36,4 +36,5 @@ class Robots:
 
 def parse(body: str, *, age: float = 0.0) -> Robots:
     """Rules from a file fetched ``age`` seconds ago; the text is empty where a site has none."""
-    return Robots(Protego.parse(body), time.monotonic() + MAX_AGE - age)
+    # With a byte order mark before it, the first "User-agent" would be an unknown word.
+    return Robots(Protego.parse(body.removeprefix("\ufeff")), time.monotonic() + MAX_AGE - age)
