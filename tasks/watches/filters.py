@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 from tasks.watches.comparing import folded
@@ -55,8 +56,10 @@ class Filters:
         text = regions if isinstance(regions, str) or regions is None else ", ".join(regions)
         if not text or not self.ships_to:
             return True
-        words = _slug(text)
-        return any(f"-{_slug(region)}-" in f"-{words}-" for region in (*self.ships_to, *ANYWHERE))
+        words = f"-{_slug(text)}-"
+        found = [_region(_slug(region)).search(words) for region in self.ships_to]
+        is_anywhere = _ANYWHERE.search(words) is not None
+        return any(is_anywhere if one is None else one["no"] is None for one in found)
 
     def _category_fits(self, ad: Mapping[str, Any]) -> bool:
         """By name or slug, either as part of the other.
@@ -82,8 +85,16 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"filter {name} holds an empty text: it would fit everything or nothing")
 
 
-#: Regions that include every other.
-ANYWHERE = ("anywhere", "worldwide")
+#: Includes every region; not "anywhere in the US".
+_ANYWHERE = re.compile(
+    r"-(?<!-not-)(?:anywhere|everywhere|world-?wide)-(?!(?:in|within)-(?!the-world-))"
+)
+
+
+@cache
+def _region(slug: str) -> re.Pattern[str]:
+    """A region in a list, and whether the list leaves it out: "Europe (not UK)"."""
+    return re.compile(rf"-(?P<no>(?:no|not|not-to|except|excluding)-)?{re.escape(slug)}-")
 
 
 def _folded(text: str | None) -> str:

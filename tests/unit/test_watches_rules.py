@@ -253,6 +253,25 @@ def test_a_region_is_a_word_and_anywhere_is_everywhere() -> None:
     assert not limits.passes({**AD, "shipping_regions": "CONUS"})
 
 
+@pytest.mark.parametrize(
+    ("regions", "region", "passes"),
+    [
+        ("Europe (not UK)", "UK", False),
+        ("Europe (not UK)", "Europe", True),
+        ("CONUS only, no Canada", "Canada", False),
+        ("Worldwide except UK", "UK", False),
+        ("Worldwide except UK", "Canada", True),
+        ("Not worldwide: US", "Canada", False),
+        ("Anywhere in the US", "Canada", False),
+        ("Anywhere in the US", "US", True),
+        ("Anywhere in the world", "Canada", True),
+        ("World-wide", "Canada", True),
+    ],
+)
+def test_a_region_that_a_list_leaves_out_does_not_pass(regions: str, region: str, passes: bool) -> None:
+    assert Filters(ships_to=(region,)).passes({**AD, "shipping_regions": regions}) is passes
+
+
 def test_an_unknown_filter_is_refused() -> None:
     with pytest.raises(ValueError, match="no filter colours; there are categories"):
         Filters().overridden({"colours": ["red"]})
