@@ -18,9 +18,7 @@ select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q
   from (select clock_timestamp() as now) clock
  cross join quota q
  cross join lateral window_start(q.per, q.timezone, clock.now) as begins
- cross join lateral (select count(*) as calls, min(p.stamp) as oldest from permit p
-                      where p.upstream = q.upstream and p.stamp > begins
-                        and p.granted_at > begins - max_permit_lease()) used
+ cross join lateral window_calls(q.upstream, begins) used
  order by q.upstream, q.per desc
 
 -- name: waiting
@@ -91,9 +89,6 @@ select q.upstream, q.per, q.calls - used.calls as left_over, hour.calls as hourl
   from (select clock_timestamp() as now) clock
  cross join quota q
  cross join lateral window_start(q.per, q.timezone, clock.now) as begins
- cross join lateral (select count(*) as calls from permit p where p.upstream = q.upstream
-                        and p.stamp > begins and p.granted_at > begins - max_permit_lease()) used
- cross join lateral (select count(*) as calls from permit p
-                      where p.upstream = q.upstream and p.stamp > clock.now - interval '1 hour'
-                        and p.granted_at > clock.now - interval '1 hour' - max_permit_lease()) hour
+ cross join lateral window_calls(q.upstream, begins) used
+ cross join lateral window_calls(q.upstream, clock.now - interval '1 hour') hour
  where q.per = interval '1 day'
