@@ -3,41 +3,10 @@
 from datetime import datetime, timedelta
 
 from beat.tick.context import TickContext
+from workers.text.statements import statements
 
+_SQL = statements(__file__)
 KEPT = timedelta(hours=48)
-
-
-#: Written by the first beat that comes by in a minute; the condition is looked at before anything else.
-_QUEUES = """
-insert into queue_sample (at, queue, ready, running, waiting, oldest)
-select %(at)s, k.queue, coalesce(q.ready, 0), coalesce(q.running, 0),
-       coalesce(q.waiting_for_quota, 0), %(now)s - q.oldest
-  from (select queue from task_kind where retired_at is null union
-        select queue from batch where state in ('waiting', 'sent', 'running')) k
-  left join queue_status q on q.queue = k.queue
- where not exists (select from queue_sample where at = %(at)s)
-on conflict do nothing
-"""
-_UPSTREAMS = """
-insert into upstream_sample (at, upstream, calls, outcomes, waiting, blocked)
-select %(at)s, u.name, coalesce(c.calls, 0), coalesce(c.outcomes, '{}'),
-       (select count(*) from batch b where b.waiting_for = u.name and b.state in ('waiting', 'sent')),
-       coalesce(s.blocked_until > %(now)s, false)
-  from upstream u
-  left join upstream_state s on s.upstream = u.name
- cross join lateral (
-    select sum(number)::bigint as calls, jsonb_object_agg(outcome, number) as outcomes
-      from (select coalesce(status::text, 'none') as outcome, count(*) as number from permit p
-             where p.upstream = u.name and p.stamp >= %(at)s - interval '1 minute'
-               and p.granted_at >= %(at)s - interval '1 minute' - max_permit_lease()
-               and p.stamp < %(at)s and p.granted_at < %(at)s group by 1) counted) c
- where not exists (select from upstream_sample where at = %(at)s)
-on conflict do nothing
-"""
-_FORGET = (
-    "delete from queue_sample where at < %(before)s",
-    "delete from upstream_sample where at < %(before)s",
-)
 
 
 def is_due(context: TickContext) -> bool:
@@ -54,7 +23,7 @@ def sample(context: TickContext) -> bool:
     with context.connection.transaction():
         # Small tables are read as a whole: a scan that beat forbids is thought to cost 10^10.
         context.connection.execute("select set_config('enable_seqscan', 'on', true)")
-        for statement in (_QUEUES, _UPSTREAMS, *_FORGET):
+        for statement in _SQL.values():
             context.connection.execute(statement, values)
     (more,) = context.connection.execute("select total_permits()").fetchone() or (False,)
     if not more:

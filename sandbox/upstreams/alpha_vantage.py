@@ -4,7 +4,9 @@ Two keys work here: KEY is a free one (the last 100 sessions), PREMIUM_KEY gets 
 refuse a call depends on the limit it broke: up to two seconds long, up to an hour, longer.
 """
 
+import tomllib
 from datetime import date
+from pathlib import Path
 
 from sandbox.upstreams.bars import Row, series
 from sandbox.upstreams.base import Reply, Request, Site, as_json
@@ -14,42 +16,8 @@ KEY = "sandbox-key"
 PREMIUM_KEY = "sandbox-premium-key"
 #: Sessions of a compact answer.
 COMPACT = 100
-_PLANS = "https://www.alphavantage.co/premium/"
-_THANKS = "Thank you for using Alpha Vantage!"
-_CLAIM = "(https://www.alphavantage.co/support/#api-key)"
-DAY = (
-    "We have detected your API key as {key} and our standard API rate limit is 25 requests per day. Please"
-    f" subscribe to any of the premium plans at {_PLANS} to instantly remove all daily rate limits."
-)
-BURST = (
-    f"{_THANKS} Please consider spreading out your free API requests more sparingly (1 request per second)."
-    f" You may subscribe to any of the premium plans at {_PLANS} to lift the free key rate limit (25 requests"
-    " per day), raise the per-second burst limit, and instantly unlock all premium endpoints"
-)
-PER_MINUTE = (
-    f"{_THANKS} Our standard API call frequency is 5 calls per minute and 500 calls per day. Please visit"
-    f" {_PLANS} if you would like to target a higher API call frequency."
-)
-PREMIUM = (
-    f"{_THANKS} This is a premium endpoint. You may subscribe to any of the premium plans at {_PLANS} to"
-    " instantly unlock all premium endpoints"
-)
-FULL_IS_PREMIUM = (
-    f"{_THANKS} The outputsize=full parameter value is a premium feature for the TIME_SERIES_DAILY endpoint."
-    f" You may subscribe to any of the premium plans at {_PLANS} to instantly unlock all premium features"
-)
-BAD_KEY = (
-    f"the parameter apikey is invalid or missing. Please claim your free API key on {_CLAIM}. It should take"
-    " less than 20 seconds."
-)
-DEMO_KEY = (
-    f"The **demo** API key is for demo purposes only. Please claim your free API key at {_CLAIM} to explore"
-    " our full API offerings. It takes fewer than 20 seconds."
-)
-BAD_CALL = (
-    "Invalid API call. Please retry or visit the documentation (https://www.alphavantage.co/documentation/)"
-    " for {function}."
-)
+#: Refusals by name.
+WORDS: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 PREMIUM_FUNCTIONS = ("TIME_SERIES_DAILY_ADJUSTED", "REALTIME_BULK_QUOTES")
 QUOTE_COLUMNS = "symbol,open,high,low,price,volume,latestDay,previousClose,change,changePercent"
 
@@ -57,10 +25,10 @@ QUOTE_COLUMNS = "symbol,open,high,low,price,volume,latestDay,previousClose,chang
 def refuse(request: Request, window: Window | None, _wait: float) -> Reply:
     """Too much: 200 with the second's, the minute's or the day's words; the day's echo the key."""
     if window is None or window.seconds <= 2:
-        return as_json({"Information": BURST})
+        return as_json({"Information": WORDS["burst"]})
     if window.seconds <= 3600:
-        return as_json({"Note": PER_MINUTE})
-    return as_json({"Information": DAY.format(key=request.query.get("apikey", ""))})
+        return as_json({"Note": WORDS["per_minute"]})
+    return as_json({"Information": WORDS["day"].format(key=request.query.get("apikey", ""))})
 
 
 def respond(request: Request) -> Reply:
@@ -69,19 +37,19 @@ def respond(request: Request) -> Reply:
     if request.path != "/query":
         return 404, {"Content-Type": "text/html"}, b"<h1>Not Found</h1>"
     if key == "demo":
-        return as_json({"Information": DEMO_KEY})
+        return as_json({"Information": WORDS["demo_key"]})
     if key not in {KEY, PREMIUM_KEY}:
-        return as_json({"Error Message": BAD_KEY})
+        return as_json({"Error Message": WORDS["bad_key"]})
     if function in PREMIUM_FUNCTIONS and key != PREMIUM_KEY:
-        return as_json({"Information": PREMIUM})
+        return as_json({"Information": WORDS["premium"]})
     found, csv = series(symbol, request.now), ask.get("datatype") == "csv"
     if function == "GLOBAL_QUOTE":
         return _quote(symbol, found, csv=csv, delayed=ask.get("entitlement") == "delayed")
     if function != "TIME_SERIES_DAILY" or found is None:
-        return as_json({"Error Message": BAD_CALL.format(function=function or "API")})
+        return as_json({"Error Message": WORDS["bad_call"].format(function=function or "API")})
     full = ask.get("outputsize") == "full"
     if full and key != PREMIUM_KEY:
-        return as_json({"Information": FULL_IS_PREMIUM})
+        return as_json({"Information": WORDS["full_is_premium"]})
     newest_first = sorted(found.items(), reverse=True)
     return _daily(symbol, newest_first if full else newest_first[:COMPACT], full=full, csv=csv)
 
