@@ -63,6 +63,19 @@ begin
         raise notice 'at = % has passed: "%" will not run.', new.at, new.name
             using hint = 'To run it now: ' || how_to(format('SELECT run_now(%L);', new.name), 'schedule run ' || new.name);
     end if;
+    if new.enabled and new.at is not null
+       and (is_new or row(new.at, new.starts_at, new.ends_at, new.calendar, new.calendar_hours)
+                      is distinct from row(old.at, old.starts_at, old.ends_at, old.calendar, old.calendar_hours)) then
+        found_text := case
+            when new.at < new.starts_at then 'before starts_at'
+            when new.at >= new.ends_at then 'not before ends_at'
+            when exists (select from market_session where mic = new.calendar and session_date > new.at::date)
+                 and due_times(new, new.at, new.at, new.at + interval '1 microsecond', 1) = '{}'
+                then format('not in a trading %s of %s', new.calendar_hours, new.calendar) end;
+        if found_text is not null then
+            raise notice 'at = % is %: "%" will not run.', new.at, found_text, new.name;
+        end if;
+    end if;
     if new.every is not null and (is_new or new.every is distinct from old.every) then
         perform schedule_check_every(new.every, kind);
     end if;

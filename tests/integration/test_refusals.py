@@ -106,6 +106,44 @@ def test_a_time_that_has_passed_is_told(shipped: Any) -> None:
     assert told == ['at = 2020-01-01 00:00:00+00 has passed: "discovery" will not run.']
 
 
+def test_a_time_that_its_calendar_or_its_ends_leave_out_is_told(shipped: Any) -> None:
+    told: list[str] = []
+    shipped.add_notice_handler(lambda diag: told.append(str(diag.message_primary)))
+    shipped.execute(
+        "insert into market_session select 'XNYS', day::date, day + interval '14 hours', day + interval '21 hours'"
+        " from generate_series('2099-01-01Z'::timestamptz, '2099-01-20Z', '1 day') day"
+        " where extract(isodow from day) < 6"
+    )
+
+    def told_of(**columns: str) -> list[str]:
+        told.clear()
+        given = {
+            "calendar": None,
+            "calendar_hours": "day",
+            "starts_at": None,
+            "ends_at": None,
+            **columns,
+        }
+        names = ", ".join(f"{name} = %({name})s" for name in given)
+        shipped.execute(f"update schedule set every = null, {names} where name = 'discovery'", given)
+        return [one.split(" is ", 1)[1] for one in told]
+
+    friday, saturday, night = "2099-01-02 18:00Z", "2099-01-03 18:00Z", "2099-01-02 22:00Z"
+    assert told_of(at=friday, calendar="XNYS", calendar_hours="session") == []
+    assert told_of(at=saturday) == []
+    assert told_of(at=saturday, calendar="XNYS") == [
+        'not in a trading day of XNYS: "discovery" will not run.'
+    ]
+    assert told_of(at=night, calendar="XNYS") == []
+    assert told_of(at=night, calendar="XNYS", calendar_hours="session") == [
+        'not in a trading session of XNYS: "discovery" will not run.'
+    ]
+    assert told_of(at=friday, starts_at=saturday) == ['before starts_at: "discovery" will not run.']
+    assert told_of(at=saturday, ends_at=friday) == ['not before ends_at: "discovery" will not run.']
+    # Sessions of that year are not known yet.
+    assert told_of(at="2101-01-01 18:00Z", calendar="XNYS") == []
+
+
 def spent(connection: Any) -> float:
     """Seconds of a core that the server's process has used: what else runs here does not count."""
     stat = Path(f"/proc/{connection.info.backend_pid}/stat")
