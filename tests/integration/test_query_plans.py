@@ -424,6 +424,23 @@ def test_an_idle_tick_touches_few_pages(connection: Any, name: str) -> None:
     assert buffers(explain(connection, name, "custom")["Plan"]) < 20
 
 
+def read_through(node: dict[str, Any]) -> list[str]:
+    """Indexes that a plan reads from end to end."""
+    whole = "Index Name" in node and not {"Index Cond", "Recheck Cond"} & node.keys()
+    below = (name for child in node.get("Plans", []) for name in read_through(child))
+    return [*([node["Index Name"]] if whole else []), *below]
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+def test_a_take_that_is_planned_while_the_tables_are_empty_reads_by_key(
+    connection: Any, mode: str
+) -> None:
+    connection.execute("vacuum analyze run, batch")
+    connection.execute(FAVOUR_INDEXES)
+    plan = explain(connection, "take", mode)["Plan"]
+    assert (read_through(plan), scans(plan)) == ([], [])
+
+
 def test_the_newest_runs_and_the_queues_are_shown_without_reading_all_runs(connection: Any) -> None:
     connection.execute(
         "with made as (insert into run (id, task, trigger, due_at, state, queue, finished_at, created_at)"

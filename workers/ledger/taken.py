@@ -216,7 +216,8 @@ def park_shut(
 
 
 #: A run that somebody has locked is left for the next time; one that has ended meanwhile is not found.
-#: All by key: states are written so that no index of states is read.
+#: All by key: states are written so that no index of states is read, and keys so that a plan that is
+#: made while the tables are known to be empty reads neither from end to end.
 TAKE = """
 with given as (
     select * from unnest(%(ids)s::uuid[], %(seqs)s::int[]) as g(run_id, seq)
@@ -234,6 +235,7 @@ with given as (
            updated_at = statement_timestamp()
       from given join locked on locked.id = given.run_id
      where b.run_id = given.run_id and b.seq = given.seq and b.state || '' in ('waiting', 'sent')
+       and b.run_id = any(%(ids)s::uuid[]) and b.seq = any(%(seqs)s::int[])
        and (b.not_before is null or b.not_before <= statement_timestamp())
        and (b.waiting_for is null or b.send_at is not null)
     returning b.run_id, b.seq, b.fence, b.attempt, b.items
@@ -241,7 +243,7 @@ with given as (
     update run
        set state = 'running', started_at = coalesce(started_at, statement_timestamp()),
            deadline_at = coalesce(deadline_at, statement_timestamp() + timeout)
-     where id in (select run_id from claimed) and state || '' in ('due', 'running')
+     where id = any(array(select run_id from claimed)) and state || '' in ('due', 'running')
        and (state = 'due' or started_at is null)
 )
 select claimed.seq as batch_seq, claimed.fence as batch_fence, claimed.attempt as batch_attempt,
