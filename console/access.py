@@ -1,7 +1,5 @@
 """Who asks, and the transaction in which their request is done."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The ASGI application, and uvicorn, which serves it until a signal ends it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """One action on many schedules: counted before, known as one operation after."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """`celery -A workers.app console`: serve the console; `… console person …`: who may log in."""
 
-from __future__ import annotations
-
 import sys
 
 import click

@@ -1,7 +1,5 @@
 """Postgres as the console uses it: one transaction a request, in the role of who asks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """Fields of forms: from a kind's JSON Schema and from the columns of a table, and back (pure)."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

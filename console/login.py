@@ -1,7 +1,5 @@
 """What needs no login: `/live`, `/ready`, logging in and out; and what people do about themselves."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import structlog

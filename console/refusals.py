@@ -1,7 +1,5 @@
 """What the database refuses, as pages and API show it: its own message, hint and column."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 The database checks every value and who may write it; names of tables and columns are its own.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from functools import cache

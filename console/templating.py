@@ -1,7 +1,5 @@
 """What all pages share: Jinja2 (all is escaped, every value has a name), forms, what follows them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Times, lengths and states in words, as lists show them (pure).  app.js has the same words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """What people do at the console and by the API: the same SQL functions as in psql and the commands."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

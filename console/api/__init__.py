@@ -1,7 +1,5 @@
 """`/api/v1`: what the pages do, for programs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Security

@@ -1,7 +1,5 @@
 """Overviews, changes, notices, what the watches found, and rows of tables that people own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -24,13 +22,13 @@ from tasks.watches.watch import Watch
 overview, tables = APIRouter(tags=["overview"]), APIRouter(tags=["tables"])
 
 
-@overview.get("/me", response_model=Row)
+@overview.get("/me")
 def me(visit: Visit) -> Row:
     """Who asks, and what they may do."""
     return {"name": visit.person.name, "role": visit.person.role}
 
 
-@overview.get("/dashboard", response_model=Row)
+@overview.get("/dashboard")
 def dashboard(visit: Visit) -> Row:
     """Totals, today's ends, next due times, last problems."""
     connection = visit.connection
@@ -47,7 +45,7 @@ def dashboard(visit: Visit) -> Row:
     }  # fmt: skip
 
 
-@overview.get("/strip", response_model=Row)
+@overview.get("/strip")
 def read_strip(visit: Visit) -> Row:
     """What every page says at its top."""
     shown = strip.current(visit.connection)
@@ -92,12 +90,12 @@ _list("notices", partial(lists.notices, statement="overview.notices"), lists.Not
 _list("matches", lists.matches, lists.MatchFilter)
 
 
-@overview.post("/upstreams/{name}/unblock", response_model=Row)
+@overview.post("/upstreams/{name}/unblock")
 def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
     return writes.do(visit.connection, "unblock", upstream=name, why=body.why)
 
 
-@overview.post("/changes/{number}/undo", response_model=Row)
+@overview.post("/changes/{number}/undo")
 def undo(visit: Visit, number: Number) -> Row:
     """A new edit with the old values; 412 where they were changed since."""
     return writes.do(visit.connection, "undo", number=number)
@@ -108,7 +106,7 @@ def send_test(visit: Visit, name: str, once: Once) -> Response:
     return once(None, lambda: writes.do(visit.connection, "send_test", channel=name))
 
 
-@overview.post("/notices/{number}/resend", response_model=Row)
+@overview.post("/notices/{number}/resend")
 def resend(visit: Visit, number: Number) -> Row:
     return writes.resend(visit.connection, number)
 

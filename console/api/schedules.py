@@ -1,7 +1,5 @@
 """Schedules and actions on many of them; runs, their items, and what people asked of them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from uuid import UUID
 
@@ -101,7 +99,7 @@ def strip_of(visit: Visit, name: str) -> Page:
     return Page(items=runs.strips(visit.connection, [name])[name])
 
 
-@of_schedules.post("/bulk/preview", response_model=Row)
+@of_schedules.post("/bulk/preview")
 def preview(visit: Visit, body: shapes.Chosen) -> Row:
     """How many are chosen, how many would change, and the first of them."""
     return bulk.preview(visit.connection, body.which(), body.action)
@@ -118,19 +116,19 @@ def apply(visit: Visit, body: shapes.Bulk, once: Once) -> Response:
     return once(body, act)
 
 
-@of_schedules.post("/bulk/{operation}/resume", status_code=202, response_model=Row)
+@of_schedules.post("/bulk/{operation}/resume", status_code=202)
 def resume_operation(visit: Visit, operation: UUID) -> Row:
     """Resume exactly what that pause paused and nobody has touched since."""
     made, number = bulk.resume_operation(visit.connection, operation)
     return {"operation": made, "changed": number}
 
 
-@of_schedules.post("/pause-all", response_model=Row)
+@of_schedules.post("/pause-all")
 def pause_all(visit: Visit, body: shapes.Why) -> Row:
     return writes.do(visit.connection, "pause_all", why=body.why)
 
 
-@of_schedules.post("/resume-all", response_model=Row)
+@of_schedules.post("/resume-all")
 def resume_all(visit: Visit) -> Row:
     return writes.do(visit.connection, "resume_all")
 
@@ -141,7 +139,7 @@ def list_runs(visit: Visit, asked: Annotated[runs.Filter, Query()]) -> Page:
     return shapes.page(runs.listed(visit.connection, asked))
 
 
-@of_runs.get("/runs/{run}", response_model=Row)
+@of_runs.get("/runs/{run}")
 def read_run(visit: Visit, run: UUID) -> Row:
     """Everything about one: progress, what it waits for, options, result, failures grouped."""
     found = sql.first(visit.connection, "runs.one", id=run)
@@ -185,7 +183,7 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
     return once(body, act, dry_run=body.dry_run)
 
 
-@of_runs.get("/requests/{number}", response_model=Row)
+@of_runs.get("/requests/{number}")
 def read_request(visit: Visit, number: Number) -> Row:
     """What was asked, and beat's answer."""
     found = sql.first(visit.connection, "runs.request", number=number)

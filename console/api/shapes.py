@@ -1,7 +1,5 @@
 """What the API takes and gives."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

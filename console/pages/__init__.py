@@ -1,7 +1,5 @@
 """The pages for people; every one of them needs a login."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 
 from console.pages import events, overview, runs, schedule, schedules, tables, watches

@@ -1,7 +1,5 @@
 """GET /events: what changed, told to every visible tab by one LISTEN and one look a second."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

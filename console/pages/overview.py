@@ -1,7 +1,5 @@
 """Dashboard, problems, budgets, workers, channels, outbox, matches and changes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Runs: the list by filter, and one run with everything about it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 from uuid import UUID
 

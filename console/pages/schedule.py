@@ -1,7 +1,5 @@
 """One schedule: its form, next runs, what it does now, runs, changes; run now, pause, backfill."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """The form of a schedule: when, its options from the kind's JSON Schema, and what is rarely changed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows of tables that people own: a list, and a form for each row, from the catalog."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Watches, drawn from their descriptors: none is known by name; and rules tried on what they found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal

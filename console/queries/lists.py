@@ -1,7 +1,5 @@
 """Lists, a page at a time by keyset: what is asked of them, opaque cursors, pieces of long ones."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Runs: lists by filter, and everything about one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Schedules: lists by filter and order, one page at a time by keyset, and everything about one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

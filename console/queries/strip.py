@@ -1,7 +1,5 @@
 """The line on every page: what is wrong, what is paused, when each watch ran and runs."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Sessions, API tokens and login links, found by the hash of their secret; failed logins counted."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import secrets

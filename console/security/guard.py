@@ -1,7 +1,5 @@
 """What every request must look like and what every response carries, whatever answers it."""
 
-from __future__ import annotations
-
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders

@@ -1,7 +1,5 @@
 """Passwords by scrypt, at most two computed at a time in a process."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import threading

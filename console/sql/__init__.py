@@ -1,7 +1,5 @@
 """Statements of the console, one file a module: each begins with a line ``-- name: …``."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

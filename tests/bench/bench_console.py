@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ API = {
     "changes": "/changes", "changes by one": "/changes?by=person-3", "changes by nobody": "/changes?by=nobody",
     "changes of one": "/changes?table=schedule&name=schedule-00042",
     **{f"schedules {state}": f"/schedules?state={state}" for state in ("any", "enabled", "watching")},
-    "runs ended today": "/runs?state=succeeded&ended=2026-11-29", "runs that wait": "/runs?state=active&upstream=dexscreener",
+    "runs ended today": f"/runs?state=succeeded&ended={date.today()}", "runs that wait": "/runs?state=active&upstream=dexscreener",
     "calls": "/calls", "calls of one": "/calls?upstream=dexscreener", "calls refused": "/calls?outcome=refused",
     "batches": "/batches", "batches ready": "/batches?state=ready", "notices held": "/notices?state=held",
     "dashboard": "/dashboard", "strip": "/strip", "health": "/health", "upstreams": "/upstreams", "queues": "/queues",
