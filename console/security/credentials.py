@@ -52,6 +52,7 @@ def start_session(connection: Connection, person: str, address: str | None, hour
     secret, hashed = new_secret()
     given = {"hash": hashed, "person": person, "address": address, "hours": hours}
     sql.execute(connection, "people.start_session", **given)
+    # Deletes those that are over.
     end_session(connection, "")
     return secret
 

@@ -148,6 +148,17 @@ def test_a_window_of_a_month_that_is_almost_full_costs_each_permit_few_pages(con
     assert abs(refused.wait - oldest) < 2
 
 
+def test_beat_continues_the_totals(drive: Any) -> None:
+    fill(drive.sql, 2_450, days=1)
+
+    drive.work(rounds=2)
+
+    assert (
+        drive.one("select max(total) as most from permit_total where upstream = 'any'")["most"] == 2_400
+    )
+    assert differences(drive.sql) == []
+
+
 def test_a_call_that_is_answered_after_its_lease_is_counted_where_its_answer_came(
     connection: Any,
 ) -> None:
