@@ -115,7 +115,9 @@ def test_what_goatbeat_has_becomes_rows(take: Callable[..., str], drive: Any, da
 
     grid = {"interval_us": 600_000_000, "start_at": datetime(1970, 1, 1, tzinfo=UTC)}
     soon = datetime.fromtimestamp((now.timestamp() // 600 + 1) * 600, UTC)
-    monday = now.replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=7 - now.weekday())
+    # The first 07:00 of a Monday that is ahead: on a Monday morning, today's.
+    morning = (now - timedelta(hours=7)).replace(hour=7, minute=0, second=0, microsecond=0)
+    monday = morning + timedelta(days=7 - morning.weekday())
     save("Every ten minutes", soon, task_path="plain.add", task_args="[1]", task_kwargs='{"y": 5}', queue="upkeep", **grid)  # fmt: skip
     save("overdue", soon - timedelta(minutes=10), misfire_policy="catch_up", **grid)
     cron = {"trigger_kind": "cron", "cron": "0 7 * * mon", "timezone": "UTC"}

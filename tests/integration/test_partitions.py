@@ -70,17 +70,20 @@ def service(database: Any) -> Iterator[Any]:
         yield connection
 
 
-def test_a_new_database_has_partitions_for_the_week_ahead(connection: Any) -> None:
-    now = datetime.now(UTC)
+def test_a_new_database_has_partitions_for_the_week_ahead(
+    connection: Any, migrated_at: datetime
+) -> None:
     for table in ("permit", "price_outcome", "token_sighting"):
         spans = sorted(parts(connection, table).values())
-        assert spans[0][0] <= now < spans[0][1]
-        assert spans[-1][1] > now + 7 * DAY
+        assert spans[0][0] <= migrated_at < spans[0][1]
+        assert spans[-1][1] > migrated_at + 7 * DAY
         assert all(one[1] == other[0] for one, other in pairwise(spans))
 
 
-def test_the_service_makes_the_next_partition_and_no_more_than_is_needed(service: Any) -> None:
-    later = datetime.now(UTC) + DAY
+def test_the_service_makes_the_next_partition_and_no_more_than_is_needed(
+    service: Any, migrated_at: datetime
+) -> None:
+    later = migrated_at + DAY
     before = set(parts(service))
 
     made = make(service, later)
@@ -99,9 +102,9 @@ def test_people_neither_make_nor_drop_partitions(login: Any, role: str) -> None:
 
 
 def test_rows_that_no_partition_is_for_are_kept_told_and_moved_into_one(
-    service: Any, connection: Any
+    service: Any, connection: Any, migrated_at: datetime
 ) -> None:
-    far = datetime.now(UTC) + 40 * DAY
+    far = migrated_at + 40 * DAY
     add(service, far, 3)
     assert homes(connection) == {"permit_default": 3}
     told = connection.execute("select subject, text from trouble where kind = 'partitions'").fetchall()
@@ -109,7 +112,7 @@ def test_rows_that_no_partition_is_for_are_kept_told_and_moved_into_one(
     assert "default partition" in told[0]["text"]
     assert "run_now('retention')" in told[0]["text"]
 
-    made = make(service, datetime.now(UTC))
+    made = make(service, migrated_at)
 
     assert made == f"permit_{far:%Y%m%d}"
     assert homes(connection) == {made: 3}

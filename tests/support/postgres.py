@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 SHIPPED: list[dict[str, Any]] = []
 #: Upstreams of a new installation; tests shorten their pauses.
 SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
+#: When the template was migrated: its partitions are for the days from then on, whatever midnight passed since.
+MIGRATED_AT: list[datetime] = []
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
     ) as connection:
         # Servers of tests are on loopback.
         connection.execute("insert into allowed_network values ('127.0.0.0/8', 'tests')")
+        MIGRATED_AT[:] = [datetime.now(UTC)]
         SHIPPED[:] = connection.execute("select * from schedule").fetchall()
         SHIPPED_UPSTREAMS[:] = connection.execute("select * from upstream").fetchall()
         # Schedules of a new installation would run by themselves in tests of others.
@@ -100,6 +104,11 @@ def migrated_template(postgres_server: PostgresServer) -> str:
         connection.execute("delete from schedule")
         connection.execute("truncate schedule_edit, change")
     return name
+
+
+@pytest.fixture
+def migrated_at(migrated_template: str) -> datetime:
+    return MIGRATED_AT[0]
 
 
 @pytest.fixture
