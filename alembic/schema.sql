@@ -325,11 +325,11 @@ CREATE TABLE public.schedule (
     paused_until timestamp with time zone,
     note text,
     pause_after_failures integer,
-    max_attempts smallint,
+    max_attempts integer,
     timeout interval,
     expires interval,
     queue text,
-    priority smallint DEFAULT 5 NOT NULL,
+    priority integer DEFAULT 5 NOT NULL,
     batch_size integer,
     batch_delay interval,
     max_in_flight integer,
@@ -3191,6 +3191,9 @@ begin
                        ('max_in_flight', new.max_in_flight)) given(column1, column2) where column2 < 1;
         raise exception '% = % is not allowed', name, number
             using errcode = '23514', column = name, hint = 'It must be 1 or more; NULL means: no such limit.';
+    elsif new.max_attempts > 32767 then
+        raise exception 'max_attempts = % is not allowed', new.max_attempts
+            using errcode = '23514', column = 'max_attempts', hint = 'It must be from 1 to 32767; NULL: as many as the task declares.';
     end if;
     if num_nonnulls(new.jitter, new.timeout, new.expires, new.batch_delay) > 0 or new.catch_up_window <> interval '1 day' then
         for name, length in select * from (values ('jitter', new.jitter), ('timeout', new.timeout), ('expires', new.expires),
@@ -6105,7 +6108,7 @@ CREATE TABLE public.rule (
     name text NOT NULL,
     subject text DEFAULT 'listing'::text NOT NULL,
     expression text NOT NULL,
-    grammar smallint DEFAULT 2 NOT NULL,
+    grammar integer DEFAULT 2 NOT NULL,
     filters jsonb DEFAULT '{}'::jsonb NOT NULL,
     occasions text[] DEFAULT '{new,price_drop,relisted,changed}'::text[] NOT NULL,
     channels text[],
@@ -6793,7 +6796,7 @@ CREATE TABLE public.site (
     id_pattern text DEFAULT '(?:\.|/)(\d+)/?$'::text NOT NULL,
     selectors jsonb NOT NULL,
     currency text DEFAULT 'USD'::text NOT NULL,
-    expire_after smallint DEFAULT 3 NOT NULL,
+    expire_after integer DEFAULT 3 NOT NULL,
     active boolean DEFAULT true NOT NULL,
     note text,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,

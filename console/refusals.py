@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from workers.db import is_passing
 from workers.redaction import redact
+from workers.text.misfits import misfit
 
 #: Where programs ask.
 API = "/api/"
@@ -75,6 +76,9 @@ def refusal_of(error: DBAPIError) -> Refusal:
     status = _STATUS.get(state) or _STATUS.get(state[:2])
     if status is None:
         return Refusal(500, "the statement failed", sqlstate=state)
+    if state.startswith("22") and (wrong := misfit(diag.message_primary or "")):
+        column = _column_of(error.params, wrong.value)
+        return Refusal(status, str(wrong), hint=wrong.hint, column=column, sqlstate=state)
     constraint: str | None = diag.constraint_name
     # The name of a CHECK is its message; the detail of the others repeats the row or its key.
     is_check = state == "23514" and constraint
@@ -87,6 +91,15 @@ def refusal_of(error: DBAPIError) -> Refusal:
         column=diag.column_name or (begins and begins[1]),
         constraint=constraint,
         sqlstate=state,
+    )
+
+
+def _column_of(given: Any, value: str | None) -> str | None:
+    """The column of the parameter (console/rows.py) that has the value: Postgres names none."""
+    if value is None or not isinstance(given, Mapping):
+        return None
+    return next(
+        (name.rstrip("0123456789").rstrip("_") for name, one in given.items() if one == value), None
     )
 
 

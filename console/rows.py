@@ -134,7 +134,8 @@ def _given(of: Table, values: Values) -> dict[str, Any]:
 
 def _expression(column: Column[Any], value: Any) -> Any:
     """A value, which Postgres reads from text."""
-    written = sa.literal(_written(value), Text)
+    # The parameter is named by its column and a number.
+    written = sa.bindparam(column.key, _written(value), Text, unique=True)
     if not isinstance(column.type, sa.ARRAY) or value is None:
         return cast(written, column.type)
     # Given as JSON, so that an element may hold anything.

@@ -51,6 +51,9 @@ begin
                        ('max_in_flight', new.max_in_flight)) given(column1, column2) where column2 < 1;
         raise exception '% = % is not allowed', name, number
             using errcode = '23514', column = name, hint = 'It must be 1 or more; NULL means: no such limit.';
+    elsif new.max_attempts > 32767 then
+        raise exception 'max_attempts = % is not allowed', new.max_attempts
+            using errcode = '23514', column = 'max_attempts', hint = 'It must be from 1 to 32767; NULL: as many as the task declares.';
     end if;
     if num_nonnulls(new.jitter, new.timeout, new.expires, new.batch_delay) > 0 or new.catch_up_window <> interval '1 day' then
         for name, length in select * from (values ('jitter', new.jitter), ('timeout', new.timeout), ('expires', new.expires),

@@ -143,7 +143,7 @@ def backfill(name: str, dry_run: bool, yes: bool, **given: str | None) -> None:
 def undo(change: int, dry_run: bool) -> None:
     """Undo CHANGE (its id in `schedule changes`) by a new edit; refused where it was edited since."""
     with cli.connect() as connection, connection.transaction(force_rollback=dry_run):
-        made = connection.execute("select (undo_change(%s)).id", (change,)).fetchone()["id"]
+        made = connection.execute("select (undo_change(%s)).id", (str(change),)).fetchone()["id"]
         row = connection.execute(
             "select what, change from recent_changes where id = %s", (made,)
         ).fetchone()

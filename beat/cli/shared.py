@@ -93,6 +93,8 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, Any]:
             )
         try:
             found[key] = json.loads(value)
+            # Python reads and writes NaN and Infinity, which no JSON has.
+            json.dumps(found[key], allow_nan=False)
         except ValueError:
             found[key] = value
     return found

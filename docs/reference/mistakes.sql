@@ -40,6 +40,8 @@ UPDATE schedule SET timeout = '0' WHERE name = 'discovery';
 UPDATE schedule SET overlap = 'queue' WHERE name = 'discovery';
 UPDATE schedule SET catch_up = 'some' WHERE name = 'discovery';
 UPDATE schedule SET priority = 10 WHERE name = 'discovery';
+UPDATE schedule SET priority = 100000 WHERE name = 'discovery';
+UPDATE schedule SET max_attempts = 1000000 WHERE name = 'discovery';
 UPDATE schedule SET max_runs = 0 WHERE name = 'discovery';
 UPDATE schedule SET queue = 'fast' WHERE name = 'discovery';
 UPDATE schedule SET name = 'found' WHERE name = 'discovery';

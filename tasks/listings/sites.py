@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, Index, SmallInteger, func, select, text
+from sqlalchemy import Connection, ForeignKey, Index, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.listings import selectors as language
@@ -49,7 +49,6 @@ class Site(Base):
         server_default=text("'USD'"), comment="Currency of a price that names none"
     )
     expire_after: Mapped[int] = mapped_column(
-        SmallInteger,
         server_default=text("3"),
         comment="Complete scrapes in a row without an ad, that should show it, before it expires",
     )

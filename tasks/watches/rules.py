@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import BigInteger, SmallInteger
+from sqlalchemy.types import BigInteger
 
 from tasks.watches.filters import Filters
 from tasks.watches.global_filters import GlobalFilter
@@ -26,7 +26,6 @@ class Rule(Base):
     )
     expression: Mapped[str] = mapped_column(comment='E.g. title contains "HD 650" AND price < 300')
     grammar: Mapped[int] = mapped_column(
-        SmallInteger,
         server_default=text("2"),
         comment="Language of the expression: 1 (original) or 2 (extended)",
     )

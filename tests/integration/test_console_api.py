@@ -63,6 +63,23 @@ def test_a_refusal_is_a_problem_in_the_databases_words(api: httpx2.Client) -> No
     assert again.status_code == 409
 
 
+def test_a_value_that_its_type_refuses_is_told_with_its_column_and_what_to_write(
+    api: httpx2.Client,
+) -> None:
+    for column, value, title, hint in (
+        ("max_runs", 3 * 10**9, '"3000000000" is out of range', "at most 2147483647"),
+        ("every", "6x", '"6x" is not a length of time', "15m"),
+        ("timeout", "99999999999 days", '"99999999999 days" is too long', "36500 days"),
+        ("at", "2026-02-30", '"2026-02-30" is not a time', "2026-12-24 17:00"),
+        ("max_attempts", 10**6, "max_attempts = 1000000 is not allowed", "from 1 to 32767"),
+    ):
+        answer = api.post("/schedules", json={"name": "mine", **HOURLY, column: value})
+
+        told = answer.json()
+        assert (answer.status_code, told["title"], told["column"]) == (422, title, column)
+        assert hint in told["hint"]
+
+
 def test_a_refused_form_is_drawn_again_as_it_was_sent_with_the_reason(
     console: Console, api: httpx2.Client, connection: Any
 ) -> None:

@@ -14,6 +14,7 @@ from workers.cli import surface
 from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, fail, say
 from workers.connections.postgres import connect_args, database_dsn, is_pooled
 from workers.errors import SettingWrong
+from workers.text.misfits import misfit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,19 +27,6 @@ _REASON = re.compile(r".*failed: (?:FATAL:  )?(.*)")
 SESSION = """
 select set_config('app.actor', %(actor)s, %(local)s), set_config('app.surface', %(prefix)s, %(local)s)
 """
-#: Message of Postgres about a text that a type does not accept → how to write it.
-FORMS = {
-    "interval": "a length of time: 45s, 15m, 2h, 1d, or '1 hour 30 minutes'",
-    "timestamp with time zone": "a time: '2026-12-24 17:00 Europe/Berlin', '2026-12-24T16:00Z'",
-    "integer": "a whole number: 5",
-    "smallint": "a whole number: 5",
-    "bigint": "a whole number: 5",
-    "numeric": "a number: 0.5",
-    "boolean": "true or false",
-}
-_NO_VALUE = re.compile(
-    r'(?:invalid input syntax for type ([a-z ]+)|date/time field value out of range): "(.*)"'
-)
 
 
 def connect() -> Any:
@@ -177,19 +165,15 @@ def _fail_with(error: Any) -> NoReturn:
     if diag.sqlstate in {"42P01", "42883"}:
         fail("the database has no tables of Watchkeeper, or those of another version",
              "run python -m workers.migrate", UNREACHABLE, why=message)  # fmt: skip
-    found = _NO_VALUE.search(message)
-    if found and (not diag.message_hint or "DateStyle" in diag.message_hint):
-        kind, value = found[1] or "timestamp with time zone", found[2]
-        fail(f'{_option_of(value)}"{value}" is not {FORMS.get(kind, kind).partition(":")[0]}',
-             f"write {FORMS[kind].partition(': ')[2] or FORMS[kind]}" if kind in FORMS else None,
-             REFUSED)  # fmt: skip
+    if (wrong := misfit(message)) and (not diag.message_hint or "DateStyle" in diag.message_hint):
+        fail(f"{_option_of(wrong.value)}{wrong}", wrong.hint, REFUSED)
     fail(message, diag.message_hint, NOT_FOUND if diag.sqlstate == "P0002" else REFUSED, why=why)
 
 
-def _option_of(value: str) -> str:
+def _option_of(value: str | None) -> str:
     context = click.get_current_context(silent=True)
     for param in context.command.params if context else ():
-        if context and param.name and context.params.get(param.name) == value:
+        if context and param.name and value and str(context.params.get(param.name)) == value:
             return f"{param.opts[0] if param.opts[0].startswith('-') else param.human_readable_name} "
     return ""
 

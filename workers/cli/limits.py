@@ -49,7 +49,8 @@ def list_() -> None:
 @as_json
 def limit(name: str, calls: int, per: str, note: str | None, dry_run: bool) -> None:
     """Set how many calls a window may have; other windows of the upstream stay."""
-    values = {"name": name, "calls": calls, "per": per, "note": note}
+    # As text: Postgres repeats a number that it refuses only when it reads it itself.
+    values = {"name": name, "calls": str(calls), "per": per, "note": note}
     with connect() as connection, connection.transaction(force_rollback=dry_run):
         before = connection.execute(BEFORE, values).fetchone()
         rate = connection.execute(_SQL["limit"], values).fetchone()["rate"]
@@ -77,7 +78,8 @@ def set_(name: str, dry_run: bool, **given: Any) -> None:
     sets = ", ".join(f"{column} = %({column})s" for column in changes)
     change = f"update upstream set {sets} where name = %(name)s returning {', '.join(changes)}"  # noqa: S608
     with connect() as connection, connection.transaction(force_rollback=dry_run):
-        row = connection.execute(change, {**changes, "name": name}).fetchone()
+        values = {column: str(value) for column, value in changes.items()}
+        row = connection.execute(change, {**values, "name": name}).fetchone()
         if row is None:
             # An unknown name: the database says which there are.
             connection.execute("select unblock(%s)", (name,))
