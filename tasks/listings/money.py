@@ -2,9 +2,10 @@
 
 An amount beside a currency is the price, whatever other numbers the text has ("HD600 - 250 USD" and
 "HD 600 250 USD" are 250).  Of several prices the asked one wins: the one after "now", "asking" or an
-arrow; never what it was, what it cost new, a discount, or what its shipping costs.  Of a range it is
-the lower end.  A named currency that is not known is not taken for the site's.  Zero and negative
-amounts ("-5 USD") are no price.
+arrow; never what it was, what it cost new, a discount, or what its shipping or a deposit costs.  Where
+"shipping" stands between two amounts, the smaller one is its cost.  Of a range it is the lower end.
+A named currency that is not known is not taken for the site's.  Zero and negative amounts ("-5 USD")
+are no price.
 """
 
 import re
@@ -14,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 
-from tasks.listings import amounts
+from tasks.listings import amounts, extra_costs
 from tasks.listings.amounts import Amount
 from tasks.listings.currencies import UNKNOWN
 from workers.upstreams import cleaned
@@ -35,13 +36,13 @@ _ARROWS = "".join(
 
 DISCOUNT, EXTRA, OLD, SOLD, PLAIN, ASKED = range(6)
 _WORDS = re.compile(
-    r"\b(?:"
+    rf"(?P<free>{extra_costs.FREE})|(?P<extra>{extra_costs.WORDS}(?:\s+(?:is|costs?|ist)\b)?)"
+    r"|\b(?:"
     r"(?P<old>was|were|(?:price\s+)?(?:reduced|drop(?:ped)?|lowered|down|marked\s+down|cut|slashed"
     r"|raised|increased)\s+from|(?:retail|list|original|orig|old|regular|reg|before|compare\s+at)"
     r"\.?\s+price|retail(?:s|ed|ing)?|msrp|rrp|uvp|np|neupreis|originally|orig|paid|bought(?:\s+\w+)?"
     r"\s+for|worth|instead\s+of|statt|formerly|previously|before|compare\s+at|reg)"
-    r"|(?P<extra>plus|shipping|postage|versand|p&p|shipping\s+(?:is|costs?))"
-    r"|(?P<sold>sold\s+(?:for|at))"
+    r"|(?P<added>plus)|(?P<sold>sold\s+(?:for|at))"
     r"|(?P<asked>now|asking|asks?|price|reduced\s+to|dropped\s+to|lowered\s+to|down\s+to|only|jetzt"
     r"|nur|sale|sell(?:ing)?\s+(?:for|at)|vh?b|obo|listed\s+at|want(?:ing)?))\b"
     r"|(?P<plus>[+]\s*$)|(?P<arrow>(?:->|=>|>|\u00bb|[" + re.escape(_ARROWS) + r"])\s*$)",
@@ -50,11 +51,15 @@ _WORDS = re.compile(
 #: Words after an amount.
 _WORDS_AFTER = re.compile(
     r"^\s*(?:(?P<old>(?:new\s+)?(?:retail|msrp|rrp|uvp|list|originally|new\s+price)\b|(?:new|neu)\s*$)"
-    r"|(?P<extra>(?:for\s+)?(?:shipping|postage|versand)\b(?!\s+(?:is\s+)?(?:incl|paid|free)))"
+    rf"|(?P<extra>(?:(?:for|für|de|di|per|pour|voor|za)\s+)?{extra_costs.WORDS})"
     r"|(?P<asked>(?:asking|obo|ono|firm)\b))",
     re.IGNORECASE,
 )
-_RANKS = {"old": OLD, "extra": EXTRA, "plus": EXTRA, "sold": SOLD, "asked": ASKED, "arrow": ASKED}
+_EXTRA = re.compile(extra_costs.WORDS, re.IGNORECASE)
+_RANKS = {
+    "old": OLD, "extra": EXTRA, "added": EXTRA, "plus": EXTRA, "sold": SOLD, "free": PLAIN,
+    "asked": ASKED, "arrow": ASKED,
+}  # fmt: skip
 _ENDS = re.compile(r"[,;|/!()\[\]]|\s[-\u2013\u2014]\s|[.]\s")
 _PLUS = re.compile(r"[+]|\bplus\b", re.IGNORECASE)
 #: "save $50", "reduced by $50", "$50 off", "reduced $50 to $900".
@@ -68,6 +73,8 @@ _REDUCED = re.compile(r"\b(?:reduced|dropped|lowered|cut|slashed|down)\s*$", re.
 _REDUCED_TO = re.compile(r"\s*to\b", re.IGNORECASE)
 #: "300€50" is 300.50.
 _CENTS_BEHIND_SIGN = re.compile(r"(\d)([€£])(\d\d)(?![\d.,])")
+#: Its point ends no sentence.
+_INCLUSIVE = re.compile(r"\b(in[ck]l)\.", re.IGNORECASE)
 _TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
 #: Struck-through text as people write it: "~~$1200~~", "~$1200~", "[s]1200[/s]", "<s>1200</s>", and the
 #: combining strokes of Unicode.
@@ -106,7 +113,8 @@ def parse(text: str, site: str | None = None) -> Money | None:
 
     A struck-through price only says the currency of a bare number beside it.
     """
-    text = _CENTS_BEHIND_SIGN.sub(r"\1,\3\2", _ascii_digits(cleaned(text)[:MAX_LENGTH]))
+    text = _INCLUSIVE.sub(r"\1 ", _ascii_digits(cleaned(text)[:MAX_LENGTH]))
+    text = _CENTS_BEHIND_SIGN.sub(r"\1,\3\2", text)
     price = _parse(_STRUCK.sub(" ", text), site)
     if price is None or price.currency is not None or price.is_unknown:
         return price
@@ -182,6 +190,9 @@ def _rank(text: str, found: list[_Candidate]) -> None:
         if before and before.rank == one.rank == EXTRA:
             # "$30 shipping + $950": the second is the price.
             one.rank = PLAIN
+        elif before and before.rank == PLAIN and _is_extra_before(gap, before, one):
+            before.rank = EXTRA
+            one.rank = PLAIN if one.rank == EXTRA else one.rank
         following = found[place + 1].amount.left if place + 1 < len(found) else len(text)
         tail = text[one.amount.right : following].lstrip(" (")
         stop = _ENDS.search(tail) or _PLUS.search(tail)
@@ -189,6 +200,11 @@ def _rank(text: str, found: list[_Candidate]) -> None:
             after = _WORDS_AFTER.match(tail[: stop.start()] if stop else tail)
             if after is not None and one.rank == PLAIN:
                 one.rank = _RANKS[after.lastgroup or ""]
+
+
+def _is_extra_before(gap: str, before: _Candidate, one: _Candidate) -> bool:
+    """Whether "shipping" in the gap belongs to the amount before it, which is the smaller one."""
+    return before.value < one.value and not _ENDS.search(gap) and _EXTRA.search(gap) is not None
 
 
 def _rank_by_words(gap: str, *, is_named: bool) -> int:

@@ -232,6 +232,45 @@ def test_a_price_is_what_its_writer_asks(text: str, amount: str, currency: str) 
     assert money.parse(text) == Money(Decimal(amount), currency)
 
 
+EXTRA = st.sampled_from(
+    ["shipping", "for shipping", "delivery", "postage", "p&p", "deposit", "Versand", "Versandkosten", "Lieferung",
+     "Anzahlung", "livraison", "frais de port", "acompte", "envío", "gastos de envío", "portes", "spedizione",
+     "caparra", "verzendkosten", "borg", "frakt", "fragt", "wysyłka", "zaliczka", "poštovné", "доставка", "задаток",
+     "kargo", "kapora", "szállítás", "送料", "运费", "定金", "배송비"]
+)  # fmt: skip
+
+
+@pytest.mark.outside(18)
+@given(
+    st.integers(1, 900),
+    st.integers(2, 90),
+    EXTRA,
+    st.sampled_from(["$%d", "%d USD", "USD %d", "US$%d", "%d usd"]),
+)
+def test_what_is_paid_for_shipping_or_as_a_deposit_is_not_the_price_wherever_it_stands(
+    low: int, times: int, word: str, form: str
+) -> None:
+    extra, asked = form % low, form % (low * times)
+    for text in (
+        f"{extra} {word} {asked}", f"{asked} {word} {extra}", f"{word} {extra} {asked}", f"{word}: {extra}, {asked}",
+        f"{asked} {extra} {word}", f"{asked}, {extra} {word}", f"{extra} {word}, {asked}",
+        f"{asked} + {extra} {word}", f"{extra} {word} + {asked}", f"{asked} ({word} {extra})",
+    ):  # fmt: skip
+        assert money.parse(text) == Money(Decimal(low * times), "USD"), text
+
+
+@pytest.mark.outside(18)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "free shipping $950 (MSRP $1700)", "$950 shipping included (MSRP $1700)", "incl. Versand $950 (NP $1700)",
+        "Versand kostenlos $950 (NP $1700)", "5 days shipping $950", "$950 shipping is $30", "20 shipping 950 USD",
+    ],
+)  # fmt: skip
+def test_what_shipping_does_not_cost_changes_no_price(text: str) -> None:
+    assert money.parse(text) == Money(Decimal(950), "USD")
+
+
 @pytest.mark.outside(18)
 @pytest.mark.parametrize(
     ("text", "amount"),
