@@ -132,6 +132,13 @@ class CategoryReader:
         pages = self._pages_of(item).items()
         return {one for page, read in pages if page < number for one in read.external_ids}
 
+    def _repeated(self, item: Item, number: int, page: cards.Page) -> int:
+        """How many pages in a row, this one included, show no listing that those before did not."""
+        if number == 1 or page.unreadable:
+            return 0
+        ids = {card.external_id for card in page.cards}
+        return item.data.get("repeated", 0) + 1 if self._shown_above(item, number) >= ids else 0
+
     def _reading(self, item: Item) -> str:
         return self.site.reading_of(item.data["path"])
 
@@ -166,14 +173,14 @@ class CategoryReader:
         page, number = self._parse(item, cursor["page"], response), cursor["page"]
         ids = [card.external_id for card in page.cards]
         blind = self._has_no_links(item)
-        looks_read = blind and number > 1 and not page.unreadable
-        if looks_read and self._shown_above(item, number).issuperset(ids):
-            item.data["ended"] = ["complete", f"page {number} had no other ads"]
+        repeated = self._repeated(item, number, page)
+        if repeated and (end := stop_conditions.end_of_repeats(number, repeated, has_links=not blind)):
+            item.data["ended"] = list(end)
             return
         lost = number == 1 and stop_conditions.lost_next_link(page, before)
         has_next = page.next_url is not None or lost or blind
         end = self._end_after(item, number, page.cards, has_next=has_next, is_empty=not ids)
-        cursor |= {"order": self._order(item, page.cards), "blind": lost or blind}
+        cursor |= {"order": self._order(item, page.cards), "blind": lost or blind, "repeated": repeated}
         counts = {"pages": 1, "ads": len(ids), "unreadable": page.unreadable}
         # A page that was not understood is requested unconditionally the next time.
         validators = Validators() if page.unreadable or lost else response.validators
@@ -271,6 +278,8 @@ class CategoryReader:
         began = datetime.fromisoformat(item.data["began"])
         expired: list[int] = []
         with self.work.done(item) as connection:
+            if reason == stop_conditions.ENDLESS:
+                self.work.count(endless=1)
             if state == "complete":
                 category_states.complete(connection, category)
                 if covered is not None:

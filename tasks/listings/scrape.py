@@ -86,6 +86,8 @@ def summary(counts: Mapping[str, int]) -> str:
     parts += [f"{counts[name]} {name}" for name in ("expired", "unreadable") if counts.get(name)]
     if matches := counts.get("matches"):
         parts.append(count_words(matches, "match", "matches"))
+    if endless := counts.get("endless"):
+        parts.append(f"{count_words(endless, 'list')} without an end")
     return ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tasks.listings.list_pages import StoredPage
 
 LAST_PAGE = "last page"
+ENDLESS = "two pages in a row had no other ads, yet a link to the next page"
 #: State and reason of a scrape.
 End = tuple[str, str]
 
@@ -25,6 +26,16 @@ def lost_next_link(page: Page, before: StoredPage | None) -> bool:
     if page.next_url is not None or before is None or not before.has_next:
         return False
     return len(page.cards) + page.unreadable > len(before.external_ids) / 2
+
+
+def end_of_repeats(number: int, repeated: int, *, has_links: bool) -> End | None:
+    """The end when ``repeated`` pages in a row showed nothing that was not on pages before.
+
+    One such page may be what new listings have moved down while the scrape waited.
+    """
+    if not has_links:
+        return "complete", f"page {number} had no other ads"
+    return ("complete", ENDLESS) if repeated > 1 else None
 
 
 def end_after(

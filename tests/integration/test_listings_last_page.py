@@ -76,6 +76,45 @@ def test_without_a_next_selector_a_page_that_comes_again_ends_the_list(
     assert reason(without_next) == "complete: page 3 had no other ads"
 
 
+@pytest.mark.parametrize("again", ["the last page", "all pages"])
+def test_a_next_link_that_never_ends_is_told_and_not_followed_to_the_last_page_allowed(
+    strict: Any, ads: Any, again: str
+) -> None:
+    shop = strict.site_server
+    shop.ads["full-size"] = ads(6)
+
+    def endless(path: str) -> Any:
+        number = int(path.rpartition("page-")[2]) if "page-" in path else 1
+        shown = min(number, 3) if again == "the last page" else (number - 1) % 3 + 1
+        page = shop.page(f"/classifieds/categories/{FULL}page-{shown}")
+        return (
+            200,
+            {},
+            page.replace("</body>", '<a class="pageNav-jump--next" href="x">Next</a></body>'),
+        )
+
+    shop.reply = lambda path: endless(path) if "/categories/" in path else None
+    assert strict.run(max_pages=50)["result"]["summary"] == (
+        "4 pages, 8 ads, 6 new, 0 changed, 1 list without an end"
+    )
+    assert shop.pages() == [FULL, *(f"{FULL}page-{n}" for n in (2, 3, 4, 5))]
+    assert reason(strict) == (
+        "complete: two pages in a row had no other ads, yet a link to the next page"
+    )
+
+
+def test_new_ads_that_move_a_page_down_do_not_end_the_list(strict: Any, ads: Any) -> None:
+    shop = strict.site_server
+    shop.ads["full-size"] = ads(8)
+
+    def two_more(path: str) -> None:
+        if path.endswith("page-3"):
+            shop.ads["full-size"][:0] = ads(2, first=20)
+
+    shop.reply = two_more
+    assert strict.run(max_pages=50)["result"]["summary"] == "5 pages, 10 ads, 8 new, 0 changed"
+
+
 def test_without_a_next_selector_what_scrolled_off_the_pages_read_does_not_expire(
     without_next: Any, make_listing: Any, ads: Any
 ) -> None:
