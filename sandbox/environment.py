@@ -16,7 +16,7 @@ import psycopg
 from sandbox import web
 from sandbox.places import CHECKOUT, DEPLOY
 from sandbox.ports import free_ports, is_taken
-from sandbox.postgres import USER, PostgresServer, login_name
+from sandbox.postgres import MAX_SHUTDOWN, USER, PostgresServer, login_name
 from sandbox.processes import NotStarted, Process
 from sandbox.supervisor import Part, Supervisor
 from sandbox.upstreams.alpha_vantage import KEY
@@ -126,7 +126,7 @@ class Environment:
         """
         left_out = {"flower": not flower, "console": not console}
         self.check_ports(name for name in PORTS if not left_out.get(name))
-        self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT, grace=2.0)
+        self._serve("postgres", self.postgres, POSTGRES, signal.SIGINT, grace=MAX_SHUTDOWN)
         self._serve("valkey", self.valkey, VALKEY, signal.SIGTERM, grace=0.5)
         self._launch_upstreams()
         if flower:

@@ -18,6 +18,8 @@ from sandbox.processes import Identity, NotStarted, Process, unprivileged, wait_
 USER = "watchkeeper"
 #: Additional settings of a server whose data may be lost (tests).
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+#: Longest time of a fast shutdown, whose checkpoint writes what is in memory (seconds).
+MAX_SHUTDOWN = 20.0
 COMMON = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
@@ -171,6 +173,7 @@ class PostgresServer:
             identity=self._identity,
             cwd=Path("/"),
             orphan_signal=signal.SIGINT,
+            orphan_grace=MAX_SHUTDOWN,
         )
         self.process.start()
         wait_until(self.answers, self.process, "Postgres", 90.0)
@@ -196,7 +199,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Fast shutdown by SIGINT; SIGTERM would wait for clients."""
         if self.process is not None:
-            self.process.stop(signal.SIGINT, 20.0)
+            self.process.stop(signal.SIGINT, MAX_SHUTDOWN)
 
     def kill(self) -> None:
         if self.process is not None:

@@ -20,8 +20,6 @@ from typing import Any
 
 #: Linux' prctl option "send me this signal when my parent ends" (linux/prctl.h).
 PR_SET_PDEATHSIG = 1
-#: Time that an orphaned group gets to end by itself, e.g. for Postgres' checkpoint (seconds).
-GRACE = 3.0
 
 
 def _end_group(pid: int, first: int, grace: float) -> None:
@@ -69,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--group", type=int)
     parser.add_argument("--report", type=int, help="descriptor that the command's number is written to")
     parser.add_argument("--orphan-signal", type=int, default=int(signal.SIGKILL))
+    parser.add_argument("--orphan-grace", type=float, default=3.0, help="seconds")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
 
@@ -101,7 +100,7 @@ def main() -> int:
         if woken in readable:
             os.read(woken, 512)
         if owner in readable and not os.read(owner, 1):
-            _end_group(child.pid, given.orphan_signal, GRACE)
+            _end_group(child.pid, given.orphan_signal, given.orphan_grace)
             return 1
     _end_group(child.pid, signal.SIGKILL, 0.5)
     status = child.returncode

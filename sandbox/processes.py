@@ -40,13 +40,15 @@ class Process:
         identity: Identity | None = None,
         cwd: Path | None = None,
         orphan_signal: int = signal.SIGKILL,
+        orphan_grace: float = 3.0,
     ) -> None:
+        """``orphan_signal`` goes to the group when its owner is gone; ``orphan_grace`` later it is killed."""
         self.command = list(command)
         self.log = log
         self._env = {**os.environ, **(env or {})}
         self._identity = identity
         self._cwd = cwd
-        self._orphan_signal = orphan_signal
+        self._orphan_signal, self._orphan_grace = orphan_signal, orphan_grace
         self._guard: subprocess.Popen[bytes] | None = None
         self._report = -1
         self._pid: int | None = None
@@ -62,7 +64,8 @@ class Process:
             with self.log.open("ab") as output:
                 self._guard = subprocess.Popen(
                     [sys.executable, "-I", str(GUARD), *who, "--report", str(report),
-                     "--orphan-signal", str(self._orphan_signal), "--", *self.command],
+                     "--orphan-signal", str(int(self._orphan_signal)),
+                     "--orphan-grace", str(self._orphan_grace), "--", *self.command],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,

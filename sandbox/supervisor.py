@@ -12,7 +12,7 @@ from workers.backoff import backoff
 INITIAL_RESTART, MAX_RESTART = 0.5, 15.0
 #: After this time of running, the next pause is the minimum again (seconds).
 RECOVERED = 60.0
-#: Time limit of a stop; parts that still run then are killed (seconds).
+#: Time limit of a stop; parts that still run then are killed, but for those with a longer grace (seconds).
 MAX_STOP = 8.0
 
 
@@ -81,11 +81,13 @@ class Supervisor:
         for part in reversed(parts):
             part.process.send(part.stop_signal)
         for part in parts:
-            limit = min(began + part.grace, until)
+            # A server of data that is killed has to recover at the next start: others do not shorten its time.
+            limit = began + part.grace if part.grace > MAX_STOP else min(began + part.grace, until)
             part.process.wait(max(0.1, limit - time.monotonic()))
         for part in parts:
             if part.process.running:
                 self.say(f"{part.name} did not end in time and is killed")
+                part.process.send(signal.SIGKILL)
             part.process.close_pipe()
         for part in parts:
             part.process.stop(grace=0.1)

@@ -181,6 +181,30 @@ def test_a_stop_is_bounded_however_stubborn_the_parts(tmp_path: Path, eventually
     assert not any(map(lives, pids))
 
 
+@pytest.mark.parametrize("how", ["stopped", "orphaned"])
+def test_a_server_of_data_gets_the_time_to_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Any, how: str
+) -> None:
+    monkeypatch.setattr("sandbox.supervisor.MAX_STOP", 0.2)
+    up, written = tmp_path / "up", tmp_path / "written"
+    slow = f"trap 'sleep 4; touch {written}; exit 0' INT; touch {up}; {FOREVER}"
+    process = Process(
+        ["sh", "-c", slow], log=tmp_path / "log", orphan_signal=signal.SIGINT, orphan_grace=20.0
+    )
+    process.start()
+    supervisor = Supervisor(lambda _: None)
+    supervisor.add(Part("postgres", process, up.exists, 0, signal.SIGINT, grace=20.0))
+    supervisor.wait_ready()
+
+    if how == "stopped":
+        supervisor.stop()
+    else:
+        process.close_pipe()
+        process.wait(15)
+
+    assert written.exists()
+
+
 def test_ports_are_all_different() -> None:
     names = [str(number) for number in range(50)]
 
