@@ -283,3 +283,4 @@ class Environment:
 
     def stop(self) -> None:
         self.supervisor.stop()
+        self.postgres.forget_places()

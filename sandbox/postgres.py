@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from sandbox.processes import Identity, NotStarted, Process, unprivileged, wait_until
+from workers.connections import places
 
 USER = "watchkeeper"
 #: Additional settings of a server whose data may be lost (tests).
@@ -96,6 +97,7 @@ class PostgresServer:
         self.password = ""
         self.passwords: defaultdict[str, str] = defaultdict(lambda: secrets.token_urlsafe(18))
         self._fast = fast
+        self._databases: set[str] = set()
         self.process: Process | None = None
 
     @property
@@ -106,10 +108,12 @@ class PostgresServer:
 
     def url(self, database: str = USER) -> str:
         """Address for the administrator, who makes the other logins (holds the password)."""
+        self._databases.add(database)
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def login(self, role: str, database: str = USER) -> str:
         """Address for the login of ``role`` (service, owner, operator, console) that the migrate step makes."""
+        self._databases.add(database)
         name = login_name(role)
         return f"postgresql://{name}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
 
@@ -200,6 +204,12 @@ class PostgresServer:
         """Fast shutdown by SIGINT; SIGTERM would wait for clients."""
         if self.process is not None:
             self.process.stop(signal.SIGINT, MAX_SHUTDOWN)
+        self.forget_places()
+
+    def forget_places(self) -> None:
+        """Remove the files that its clients share for counting their connections."""
+        for database in self._databases:
+            places.file_of("127.0.0.1", str(self.port), database).unlink(missing_ok=True)
 
     def kill(self) -> None:
         if self.process is not None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.forked import Forked
 
@@ -54,3 +59,25 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose name leaves room for that of a socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_process_that_ends_without_pythons_exit_leaves_no_folder(short_folder: Path) -> None:
+    script = (
+        "import os, pathlib; from tests.support import forked\n"
+        "if __name__ == '__main__':\n"
+        "    one = forked.Forked(['builtins:print'], log=pathlib.Path(os.environ['TMPDIR'], 'log'))\n"
+        "    one.start(); one.wait(60); forked.forget(); os._exit(0)"
+    )
+    file = short_folder / "script.py"
+    file.write_text(script)
+    env = {**os.environ, "TMPDIR": str(short_folder), "PYTHONPATH": str(Path.cwd())}
+    subprocess.run([sys.executable, str(file)], check=True, env=env)
+
+    assert list(short_folder.glob("pymp-*")) == []

@@ -18,6 +18,7 @@ from sandbox.postgres import PostgresServer
 from sandbox.processes import NotStarted, Process
 from sandbox.supervisor import Part, Supervisor
 from tests.support.servers import start_server
+from workers.connections import places
 
 ROOT = Path(__file__).parents[2]
 #: A parent that ignores SIGTERM, and a child of it, as a pool has: both write their numbers.
@@ -203,6 +204,19 @@ def test_a_server_of_data_gets_the_time_to_write_it(
         process.wait(15)
 
     assert written.exists()
+
+
+def test_a_server_that_ends_leaves_no_file_that_counts_its_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server = PostgresServer(tmp_path / "postgres", 5)
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", server.login("service", "some"))
+    places.file().touch()
+
+    server.stop()
+
+    assert list(tmp_path.glob("*.places")) == []
 
 
 def test_ports_are_all_different() -> None:

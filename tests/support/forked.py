@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from multiprocessing import util
 from multiprocessing.connection import wait
 from pathlib import Path
 from pkgutil import resolve_name
@@ -34,6 +35,11 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([*LIBRARIES, "aiosmtpd.smtp", IMITATION.partition(":")[0], __name__])
 # A collection of garbage in a child would copy the pages of what it shares.
 gc.freeze()
+
+
+def forget() -> None:
+    """End what forks: a worker of xdist ends without what Python does at its exit."""
+    util._exit_function()
 
 
 class Forked(Process):

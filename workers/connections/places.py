@@ -169,7 +169,12 @@ def file() -> Path:
     from psycopg.conninfo import conninfo_to_dict
 
     known = conninfo_to_dict(database_dsn())
-    name = "|".join(str(known.get(part)) for part in ("host", "port", "dbname"))
+    return file_of(*(str(known.get(part)) for part in ("host", "port", "dbname")))
+
+
+def file_of(host: str, port: str, database: str) -> Path:
+    """Whoever ends a server of his own removes it: a host's file stays as long as the host."""
+    name = f"{host}|{port}|{database}"
     digest = blake2b(name.encode(), digest_size=6).hexdigest()
     return Path(tempfile.gettempdir()) / f"watchkeeper-{os.getuid()}-{digest}.places"
 
