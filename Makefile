@@ -4,6 +4,10 @@ PYTHON := $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 p
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; \
 	then echo $$p; break; fi; done)
 VENV := .venv
+# Before 3.13, a Python in an ASCII locale does not start where the path of this folder has other letters.
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+export LC_ALL := C.UTF-8
+endif
 # A machine that forbids byte code would compile every library anew in each of our dozen processes.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin

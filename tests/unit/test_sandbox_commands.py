@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from sandbox import display
 from sandbox.__main__ import main
 from sandbox.executing import _run, extras
 from sandbox.folding import Repeats
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -114,3 +117,14 @@ def test_a_folder_of_path_that_may_not_be_read_holds_no_program(
     assert _run(["no-such-program"], {"PATH": f"{locked}:/usr/bin:/bin"}) == 127
     assert "does not exist" in capsys.readouterr().err
     assert _run(["true"], {"PATH": f"{locked}:/usr/bin:/bin"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "made"), [("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", "de_DE.UTF-8")]
+)
+def test_make_starts_no_python_in_an_ascii_locale(given: str, made: str) -> None:
+    said = subprocess.run(
+        ["make", "-s", "--eval=say: ; @echo $$LC_ALL", "say"],
+        cwd=ROOT, env={**os.environ, "LC_ALL": given}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split() == [made]
