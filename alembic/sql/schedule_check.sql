@@ -5,6 +5,8 @@ declare
     kind task_kind;
     found_text text;
     is_new boolean := tg_op = 'INSERT';
+    begins timestamptz;
+    until timestamptz;
 begin
     if not is_new and new.name is distinct from old.name then
         raise exception 'a schedule cannot be renamed'
@@ -87,6 +89,18 @@ begin
     end if;
     if new.calendar is not null and (is_new or new.calendar is distinct from old.calendar) then
         perform schedule_check_calendar(new.calendar);
+    end if;
+    if new.enabled and new.calendar is not null and num_nonnulls(new.every, new.cron) = 1 and sun_event(new.cron) is null
+       and (is_new or row(new.every, new.cron, new.timezone, new.calendar, new.calendar_hours, new.starts_at, new.ends_at, new.enabled)
+                      is distinct from row(old.every, old.cron, old.timezone, old.calendar, old.calendar_hours, old.starts_at, old.ends_at,
+                                           old.enabled)) then
+        begins := greatest(clock_timestamp(), new.starts_at);
+        select least(max(close_at), new.ends_at) into until from market_session where mic = new.calendar;
+        if until > begins and due_times(new, coalesce(new.starts_at, begins), begins, until, 1) = '{}' then
+            raise notice 'no due time of "%" until % is in a trading % of %: it will not run.',
+                  new.name, until::date, new.calendar_hours, new.calendar
+                using hint = 'Its trading days: ' || format('SELECT * FROM market_session WHERE mic = %L AND open_at > now() LIMIT 10;', new.calendar);
+        end if;
     end if;
     if new.after is not null and (is_new or new.after is distinct from old.after) then
         perform schedule_check_after(new.name, new.after);

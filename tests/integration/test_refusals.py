@@ -144,6 +144,36 @@ def test_a_time_that_its_calendar_or_its_ends_leave_out_is_told(shipped: Any) ->
     assert told_of(at="2101-01-01 18:00Z", calendar="XNYS") == []
 
 
+def test_a_timing_that_no_trading_day_has_is_told(shipped: Any) -> None:
+    told: list[str] = []
+    shipped.add_notice_handler(lambda diag: told.append(str(diag.message_primary)))
+    shipped.execute(
+        "insert into market_session select 'XNYS', day::date, day + interval '14 hours', day + interval '21 hours'"
+        " from generate_series('2060-01-01Z'::timestamptz, '2060-01-20Z', '1 day') day"
+        " where extract(isodow from day) < 6"
+    )
+
+    def told_of(**columns: str | bool | None) -> list[str]:
+        told.clear()
+        names = ", ".join(f"{name} = %({name})s" for name in columns)
+        shipped.execute(f"update schedule set {names} where name = 'discovery'", columns)
+        return told
+
+    never = 'no due time of "discovery" until 2060-01-20 is in a trading {} of XNYS: it will not run.'
+    assert told_of(every=None, cron="0 3 * * 0") == []
+    assert told_of(calendar="XNYS") == [never.format("day")]
+    assert told_of(note="nothing of its timing") == []
+    assert told_of(cron="0 12 * * 1") == []
+    assert told_of(calendar_hours="session") == [never.format("session")]
+    assert told_of(enabled=False) == []
+    assert told_of(enabled=True) == [never.format("session")]
+    assert told_of(cron="0 15 * * 1") == []
+    assert told_of(cron="@sunset 40.7 -74.0") == []
+    assert told_of(cron=None, every="1 day", starts_at="2060-01-02 03:00Z") == [never.format("session")]
+    # Sessions of that time are not known yet.
+    assert told_of(starts_at="2062-01-01 03:00Z") == []
+
+
 def spent(connection: Any) -> float:
     """Seconds of a core that the server's process has used: what else runs here does not count."""
     stat = Path(f"/proc/{connection.info.backend_pid}/stat")
