@@ -566,6 +566,48 @@ $$;
 -- Name: FUNCTION brief_words(left_over interval); Type: COMMENT
 COMMENT ON FUNCTION public.brief_words(left_over interval) IS 'How far ahead, in the greatest unit alone: "2h", "soon", or "--"';
 
+-- Name: call_outcomes(text, timestamp with time zone, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.call_outcomes(for_upstream text, begins timestamp with time zone, ends timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, OUT calls bigint, OUT answered bigint, OUT refused bigint, OUT broken bigint, OUT others bigint, OUT unanswered bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    longest constant interval := max_permit_lease();
+    first permit_total;
+    last permit_total;
+begin
+    select * into first from permit_total where upstream = for_upstream and stamp > begins order by stamp limit 1;
+    select * into last from permit_total where upstream = for_upstream and stamp <= ends order by stamp desc limit 1;
+    if first.stamp is null or last.stamp is null or first.stamp >= last.stamp then
+        -- No two totals lie between: every call is counted.
+        first := null;
+        first.stamp := ends;
+        last := null;
+        last.stamp := 'infinity';
+    end if;
+    select count(*), count(*) filter (where status < 400), count(*) filter (where status = 429),
+           count(*) filter (where status >= 500),
+           count(*) filter (where status >= 400 and status < 500 and status <> 429)
+      into calls, answered, refused, broken, others
+      from (select status from permit
+             where upstream = for_upstream and stamp > begins and stamp <= first.stamp
+               and granted_at > begins - longest and granted_at <= first.stamp + longest
+            union all
+            select status from permit
+             where upstream = for_upstream and stamp > last.stamp and stamp <= ends
+               and granted_at > last.stamp - longest and granted_at <= ends + longest) at_the_ends;
+    calls := calls + coalesce(last.total - first.total, 0);
+    answered := answered + coalesce(last.answered - first.answered, 0);
+    refused := refused + coalesce(last.refused - first.refused, 0);
+    broken := broken + coalesce(last.broken - first.broken, 0);
+    others := others + coalesce(last.others - first.others, 0);
+    unanswered := calls - answered - refused - broken - others;
+end
+$$;
+
+-- Name: FUNCTION call_outcomes(for_upstream text, begins timestamp with time zone, ends timestamp with time zone, OUT calls bigint, OUT answered bigint, OUT refused bigint, OUT broken bigint, OUT others bigint, OUT unanswered bigint); Type: COMMENT
+COMMENT ON FUNCTION public.call_outcomes(for_upstream text, begins timestamp with time zone, ends timestamp with time zone, OUT calls bigint, OUT answered bigint, OUT refused bigint, OUT broken bigint, OUT others bigint, OUT unanswered bigint) IS 'What became of the calls of an upstream after begins, up to ends: answered, refused (429), broken (5xx), other 4xx, unanswered; counted from permit_total where it can';
+
 -- Name: channel_check(); Type: FUNCTION
 CREATE FUNCTION public.channel_check() RETURNS trigger
     LANGUAGE plpgsql
@@ -3760,7 +3802,7 @@ declare
     made integer := 0;
     had integer;
 begin
-    for one in select distinct upstream from quota order by upstream
+    for one in select name from upstream order by name
     loop
         select coalesce(max(stamp), '-infinity') into since from permit_total where upstream = one;
         perform from permit where upstream = one and stamp > since and granted_at > since - longest offset apart - 1 limit 1;
@@ -3776,12 +3818,18 @@ begin
         until := greatest(since, now_ - interval '10 minutes');
         select coalesce(min(granted_at), now_) into until from permit
          where upstream = one and stamp > until and granted_at > until - longest and not settled;
-        insert into permit_total (upstream, stamp, total)
-        select one, stamp, coalesce(last.total, 0) + upto
-          from (select stamp, count(*) over (order by stamp) as upto, row_number() over (order by stamp) as nth
-                  from (select stamp from permit where upstream = one and stamp > since and stamp < until
+        insert into permit_total (upstream, stamp, total, answered, refused, broken, others)
+        select one, stamp, coalesce(last.total, 0) + upto, coalesce(last.answered, 0) + answered,
+               coalesce(last.refused, 0) + refused, coalesce(last.broken, 0) + broken, coalesce(last.others, 0) + others
+          from (select stamp, count(*) over upto as upto, row_number() over (order by stamp) as nth,
+                       count(*) filter (where status < 400) over upto as answered,
+                       count(*) filter (where status = 429) over upto as refused,
+                       count(*) filter (where status >= 500) over upto as broken,
+                       count(*) filter (where status >= 400 and status < 500 and status <> 429) over upto as others
+                  from (select stamp, status from permit where upstream = one and stamp > since and stamp < until
                            and granted_at > since - longest and granted_at < until + longest
-                         order by stamp fetch first 2000 rows with ties) young) numbered
+                         order by stamp fetch first 2000 rows with ties) young
+                window upto as (order by stamp)) numbered
          where nth % apart = 0
             on conflict do nothing;
         get diagnostics had = row_count;
@@ -5659,7 +5707,11 @@ ALTER TABLE public.permit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE public.permit_total (
     upstream text NOT NULL,
     stamp timestamp with time zone NOT NULL,
-    total bigint NOT NULL
+    total bigint NOT NULL,
+    answered bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL,
+    broken bigint DEFAULT 0 NOT NULL,
+    others bigint DEFAULT 0 NOT NULL
 );
 
 -- Name: TABLE permit_total; Type: COMMENT
@@ -5673,6 +5725,18 @@ COMMENT ON COLUMN public.permit_total.stamp IS 'Stamp of a call; all up to this 
 
 -- Name: COLUMN permit_total.total; Type: COMMENT
 COMMENT ON COLUMN public.permit_total.total IS 'Calls up to this stamp since counting began; only differences mean something';
+
+-- Name: COLUMN permit_total.answered; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.answered IS 'Of these, answered';
+
+-- Name: COLUMN permit_total.refused; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.refused IS 'Of these, refused: 429';
+
+-- Name: COLUMN permit_total.broken; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.broken IS 'Of these, answered with a server error: 5xx';
+
+-- Name: COLUMN permit_total.others; Type: COMMENT
+COMMENT ON COLUMN public.permit_total.others IS 'Of these, answered with another 4xx';
 
 -- Name: price_bar; Type: TABLE
 CREATE TABLE public.price_bar (
@@ -7295,7 +7359,7 @@ CREATE VIEW public.trouble AS
            FROM (( SELECT schedule_state.schedule,
                     schedule_state.claim_at
                    FROM public.schedule_state
-                  WHERE ((schedule_state.claim_at < (statement_timestamp() - '00:01:00'::interval)) AND (schedule_state.tripped_at IS NULL) AND (schedule_state.error IS NULL))
+                  WHERE ((schedule_state.claim_at < (statement_timestamp() - '00:01:00'::interval)) AND (schedule_state.tripped_at IS NULL) AND (schedule_state.error IS NULL) AND (schedule_state.claim_at >= COALESCE((NULLIF(current_setting('watchkeeper.none_due_before'::text, true), ''::text))::timestamp with time zone, '-infinity'::timestamp with time zone)))
                   ORDER BY schedule_state.claim_at
                  LIMIT 1000) st
              JOIN at_work s ON ((s.name = st.schedule)))

@@ -17,7 +17,7 @@ declare
     made integer := 0;
     had integer;
 begin
-    for one in select distinct upstream from quota order by upstream
+    for one in select name from upstream order by name
     loop
         select coalesce(max(stamp), '-infinity') into since from permit_total where upstream = one;
         perform from permit where upstream = one and stamp > since and granted_at > since - longest offset apart - 1 limit 1;
@@ -33,12 +33,18 @@ begin
         until := greatest(since, now_ - interval '10 minutes');
         select coalesce(min(granted_at), now_) into until from permit
          where upstream = one and stamp > until and granted_at > until - longest and not settled;
-        insert into permit_total (upstream, stamp, total)
-        select one, stamp, coalesce(last.total, 0) + upto
-          from (select stamp, count(*) over (order by stamp) as upto, row_number() over (order by stamp) as nth
-                  from (select stamp from permit where upstream = one and stamp > since and stamp < until
+        insert into permit_total (upstream, stamp, total, answered, refused, broken, others)
+        select one, stamp, coalesce(last.total, 0) + upto, coalesce(last.answered, 0) + answered,
+               coalesce(last.refused, 0) + refused, coalesce(last.broken, 0) + broken, coalesce(last.others, 0) + others
+          from (select stamp, count(*) over upto as upto, row_number() over (order by stamp) as nth,
+                       count(*) filter (where status < 400) over upto as answered,
+                       count(*) filter (where status = 429) over upto as refused,
+                       count(*) filter (where status >= 500) over upto as broken,
+                       count(*) filter (where status >= 400 and status < 500 and status <> 429) over upto as others
+                  from (select stamp, status from permit where upstream = one and stamp > since and stamp < until
                            and granted_at > since - longest and granted_at < until + longest
-                         order by stamp fetch first 2000 rows with ties) young) numbered
+                         order by stamp fetch first 2000 rows with ties) young
+                window upto as (order by stamp)) numbered
          where nth % apart = 0
             on conflict do nothing;
         get diagnostics had = row_count;

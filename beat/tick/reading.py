@@ -62,21 +62,24 @@ def lock_due(
     ``low``: none is due since before that.  ``both_ends``: half of them are those due last.
     """
     what = {"now": now, "limit": limit, "low": low}
-    names: list[str] = []
+    locked: list[str] = []
     if both_ends:
         half = {**what, "limit": limit // 2}
-        names = [name for (name,) in connection.execute(schedule_states.LOCK_NEWEST, half)]
-    names += [name for (name,) in connection.execute(schedule_states.LOCK_DUE, what)]
-    return read(connection, list(dict.fromkeys(names))[:limit])
+        locked = [place for (place,) in connection.execute(schedule_states.LOCK_NEWEST, half)]
+    locked += [place for (place,) in connection.execute(schedule_states.LOCK_DUE, what)]
+    return read(connection, list(dict.fromkeys(locked))[:limit])
 
 
 def lock_names(connection: Driver, names: Iterable[str]) -> list[str]:
-    locked = connection.execute(schedule_states.LOCK_NAMED, {"names": list(names)})
-    return [name for (name,) in locked]
+    return [name for name, _ in _lock(connection, names)]
 
 
 def lock_named(connection: Driver, names: Iterable[str]) -> tuple[list[Row], list[Unreadable]]:
-    return read(connection, lock_names(connection, names))
+    return read(connection, [place for _, place in _lock(connection, names)])
+
+
+def _lock(connection: Driver, names: Iterable[str]) -> list[tuple[str, str]]:
+    return connection.execute(schedule_states.LOCK_NAMED, {"names": list(names)}).fetchall()
 
 
 def lock_one(connection: Driver, name: str) -> Row | None:
@@ -88,11 +91,12 @@ def lock_one(connection: Driver, name: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def read(connection: Driver, names: list[str]) -> tuple[list[Row], list[Unreadable]]:
-    if not names:
+def read(connection: Driver, places: list[str]) -> tuple[list[Row], list[Unreadable]]:
+    """Schedules whose states are at these places (ctid), locked by this transaction."""
+    if not places:
         return [], []
     cursor = connection.cursor(row_factory=namedtuple_row)
-    cursor.execute(schedule_states.READ, {"names": names})
+    cursor.execute(schedule_states.READ, {"places": places})
     try:
         return cursor.fetchall(), []
     except (psycopg.DataError, ValueError, OverflowError):

@@ -3,7 +3,7 @@
 from beat.tick.plan import COLUMNS
 
 LOCK_DUE = """
-select schedule from schedule_state
+select ctid::text from schedule_state
  where claim_at <= %(now)s and claim_at >= coalesce(%(low)s::timestamptz, '-infinity')
    and not coalesce((select paused from pause_switch where single), false)
  order by claim_at limit %(limit)s for update skip locked
@@ -12,17 +12,18 @@ select schedule from schedule_state
 LOCK_NEWEST = LOCK_DUE.replace("order by claim_at", "order by claim_at desc")
 
 LOCK_NAMED = """
-select schedule from schedule_state
+select schedule, ctid::text as place from schedule_state
  where schedule = any(%(names)s) order by schedule for update skip locked
 """
 
 #: Read by a statement of its own after the lock: one that locks sees what was before it waited.
+#: By place, which a locked row keeps: by key all versions are met that a held snapshot keeps.
 READ = f"""
 select {COLUMNS}
   from schedule_state st
   join schedule s on s.name = st.schedule
   left join task_kind k on k.name = s.task
- where st.schedule = any(%(names)s)
+ where st.ctid = any(%(places)s::tid[])
 """  # noqa: S608 - column names of our own
 
 #: Does not wait for a row that somebody is about to delete.

@@ -58,6 +58,16 @@ def rescue(context: TickContext) -> bool:
     return bool(taken)
 
 
+#: View trouble reads no due time of before ``low``, when it was told so in the same transaction.
+FOLLOW_INCIDENTS = """
+select opened, closed
+  from (select set_config('watchkeeper.none_due_before',
+                          coalesce(%(low)s::timestamptz::text, ''), true) as low) said
+ cross join lateral (
+    select opened, closed from follow_incidents() where low is not null offset 0) followed
+"""
+
+
 def follow_incidents(context: TickContext) -> bool:
     """Open and close incidents; beat does it, so that no queue's death hides itself.
 
@@ -66,7 +76,7 @@ def follow_incidents(context: TickContext) -> bool:
     """
     if time.monotonic() - context.connected_at < SILENT_AFTER:
         return False
-    row = context.connection.execute("select opened, closed from follow_incidents()").fetchone()
+    row = context.connection.execute(FOLLOW_INCIDENTS, {"low": context.marks.claim}).fetchone()
     if row and any(row):
         log.info("incidents.followed", opened=row[0], closed=row[1])
     return False

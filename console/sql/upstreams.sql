@@ -32,13 +32,10 @@ select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) a
  order by b.waiting_for, b.priority desc, min(b.updated_at) limit 200
 
 -- name: outcomes
-select upstream, count(*) as calls, count(*) filter (where status between 200 and 399) as answered,
-       count(*) filter (where status = 429) as refused, count(*) filter (where status >= 500) as broken,
-       count(*) filter (where status between 400 and 499 and status <> 429) as others,
-       count(*) filter (where status is null) as unanswered,
-       now() - interval '24 hours' as since
-  from permit where stamp > now() - interval '24 hours'
-   and granted_at > now() - interval '24 hours' - max_permit_lease() group by upstream
+select u.name as upstream, o.*, clock.since
+  from (select clock_timestamp() - interval '24 hours' as since) clock
+ cross join upstream u cross join lateral call_outcomes(u.name, clock.since) o
+ where o.calls > 0
 
 -- name: calls
 -- The newest of each upstream, which an index has in their order.
@@ -66,16 +63,10 @@ select p.id, u.name as upstream, p.stamp, p.granted_at, p.status, p.path, p.run_
 select now() - interval '1 day'
 
 -- name: hours
-select extract(epoch from hour)::bigint as at, coalesce(answered, 0) as answered, coalesce(failed,
-       0) as failed
+select extract(epoch from hour)::bigint as at, answered, calls - answered as failed
   from generate_series(date_trunc('hour', clock_timestamp()) - interval '23 hours',
                        date_trunc('hour', clock_timestamp()), interval '1 hour') hour
-  left join lateral (select count(*) filter (where status between 200 and 399) as answered,
-                            count(*) filter (where status is null or status >= 400) as failed
-                       from permit where upstream = :name and stamp >= hour
-                              and stamp < hour + interval '1 hour'
-                              and granted_at > hour - max_permit_lease()
-                              and granted_at < hour + interval '1 hour') c on true
+ cross join lateral call_outcomes(:name, hour, hour + interval '1 hour')
  order by hour
 
 -- name: pace

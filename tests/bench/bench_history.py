@@ -79,7 +79,7 @@ def say_grown(small: dict[str, dict[str, float]], large: dict[str, dict[str, flo
     """Statements that read more pages on the large database."""
     for what, after in large.items():
         more = {query: pages - small[what].get(query, 0.0) for query, pages in after.items()}
-        for query in sorted(more, key=lambda one: -more[one])[:5]:
+        for query in sorted(more, key=lambda one: -more[one])[:8]:
             say("history_grown", each=what, statement=query[:150], pages=after[query], more=more[query])
 
 
@@ -231,6 +231,7 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
     pause.wait(32)
     snapshot = None
     first: dict[str, float] = {}
+    pages: dict[str, dict[str, float]] = {}
     for minute in range(given.snapshot + 1):
         before, done, counts = used(bench, worker), finished(bench), Counts(bench)
         pause.wait(60)
@@ -248,11 +249,13 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
             runs_a_second=runs / 60,
             **found,
         )
-        first = first or found
+        if not first:
+            first, pages = found, {"run": PAGES["run"]}
         if snapshot is None:
             snapshot = Snapshot(bench)
     ratios = {name: found[name] / first[name] for name in first if first[name] > 0}
     say("history_snapshot_ratio", minutes=given.snapshot, **ratios)
+    say_grown(pages, {"run": PAGES["run"]})
     if snapshot is not None:
         snapshot.close()
     bench.stop_others()

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from beat.tick import readiness, reading, schedule_states
+from beat.tick import readiness, reading, schedule_states, steps
 from beat.tick.readiness import Marks
 from workers.ledger import finished, rescued, sent, stopped, taken
 from workers.ledger.look_through import LATE, LOOK_THROUGH, MAX_PAUSE
@@ -88,6 +88,11 @@ def costs(connection: Any, marks: Marks, low: Any, now: datetime) -> dict[str, i
     }
 
 
+def incidents(connection: Any, low: datetime | None) -> int:
+    """Pages that beat reads to see what is broken, once it has planned how."""
+    return min(pages(connection, steps.FOLLOW_INCIDENTS, {"low": low}) for _ in range(2))
+
+
 @pytest.mark.timeout(300)
 def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pages(
     drive: Any, snapshot: None, monkeypatch: pytest.MonkeyPatch
@@ -96,8 +101,24 @@ def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pa
     sql = drive.sql
     sql.execute("alter table run disable trigger user")
     drive.schedule("later", starts_at=drive.now() + timedelta(days=1))
+    sql.execute(
+        "insert into schedule (name, task, every, starts_at) select 'later-' || n, task, every, starts_at"
+        " from schedule, generate_series(1, 200) n where name = 'later'"
+    )
     drive.work()
+    # Of a queue that nobody serves all that is ready is counted.
+    sql.execute(
+        "insert into heartbeat (name, role, seen_at, detail)"
+        " select 'w@h', 'worker', clock_timestamp() + interval '1 hour', jsonb_build_object('queues', array("
+        "select queue from task_kind union select queue from schedule where queue is not null))"
+    )
     work_off(sql, RUNS)
+    # Due times of the past, in no order.
+    for _ in range(10):
+        sql.execute(
+            "update schedule_state set claim_at = clock_timestamp() - random() * interval '1 hour'"
+        )
+    sql.execute("update schedule_state set claim_at = clock_timestamp() + interval '1 day'")
     sql.execute("analyze run, batch, schedule_state")
     sql.execute(reading.FAVOUR_INDEXES)
     # What a beat and a process have seen last: one batch, which is the next to be taken.
@@ -118,6 +139,8 @@ def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pa
     found = costs(sql, marks, low.low, now)
 
     skips = sql.info.server_version >= 180000
+    # Each of the due times of the past lies on a page of its own.
+    assert incidents(sql, marks.claim) < incidents(sql, None) - 1000
     assert max(found.values()) <= (FLAT if skips else IN_INDEX), (before, found)
     # Without marks it is the dead entries that are read.
     assert before["a tick"] > 50 * FLAT

@@ -103,7 +103,7 @@ NOT_OF_A_TICK = {
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": (schedule_states.LOCK_DUE, {"limit": 1000, "low": None}),
     "claim newest": (schedule_states.LOCK_NEWEST, {"limit": 1000, "low": None}),
-    "read": (schedule_states.READ, {"names": NAMES}),
+    "read": (schedule_states.READ, {"places": [f"({page},1)" for page in range(1000)]}),
     "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
     "create": (schedule_states.CREATE, {"names": NAMES}),
     "slice": (schedule_states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),

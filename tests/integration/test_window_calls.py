@@ -21,10 +21,28 @@ LEASE = timedelta(seconds=30)
 WINDOWS = (1, 60, 900, 3600, 86_400, 31 * 86_400)
 
 ADD = """
-insert into permit (upstream, granted_at, stamp, settled)
-select 'any', t, t + case when settled then interval '0' else interval '5 minutes' end, settled
+insert into permit (upstream, granted_at, stamp, settled, status)
+select 'any', t, t + case when settled then interval '0' else interval '5 minutes' end, settled,
+       case when settled then (array[200, 304, 404, 429, 503, null])[1 + (ago * 1000)::bigint %% 6] end
   from unnest(%s::float8[], %s::bool[]) as one(ago, settled),
        lateral (select clock_timestamp() - make_interval(secs => ago) as t) at
+"""
+#: Spans from one window to the next, or to ever, for which the totals and all rows say different outcomes.
+OUTCOMES = """
+select begins, ends, told, counted from (
+    select begins, lead(begins, 1, 'infinity') over (order by begins) as ends
+      from (select clock_timestamp() - make_interval(secs => per) from unnest(%(windows)s::float8[]) per
+             union all (select stamp from permit order by id %% 11, id limit 5)) windows(begins)
+     union all select clock_timestamp() - make_interval(secs => per), 'infinity' from unnest(%(windows)s::float8[]) per
+    ) spans
+ cross join lateral call_outcomes('any', begins, ends) told
+ cross join lateral (
+    select count(*), count(*) filter (where status < 400), count(*) filter (where status = 429),
+           count(*) filter (where status between 500 and 599),
+           count(*) filter (where status between 400 and 499 and status <> 429),
+           count(*) filter (where status is null)
+      from permit where upstream = 'any' and stamp > begins and stamp <= ends) counted
+ where told::text <> counted::text
 """
 #: Pick some calls by the remainder of their number, and change them as a person could.
 CHANGES = {
@@ -59,7 +77,7 @@ def differences(connection: Any) -> list[Any]:
         """,
         (list(WINDOWS),),
     ).fetchall()
-    return found
+    return found or connection.execute(OUTCOMES, {"windows": list(WINDOWS)}).fetchall()
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
