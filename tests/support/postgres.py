@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 SHIPPED: list[dict[str, Any]] = []
 #: Upstreams of a new installation; tests shorten their pauses.
 SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
+#: Connections that make and drop databases.
+ADMINISTRATORS: dict[PostgresServer, psycopg.Connection[Any]] = {}
 #: When the template was migrated: its partitions are for the days from then on, whatever midnight passed since.
 MIGRATED_AT: list[datetime] = []
 
@@ -62,6 +64,8 @@ def scratch() -> Iterator[Path]:
 def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
     server = start_server(lambda port: PostgresServer(scratch / "postgres", port, fast=True))
     yield server
+    if server in ADMINISTRATORS:
+        ADMINISTRATORS.pop(server).close()
     server.stop()
 
 
@@ -141,6 +145,21 @@ def database(
         yield made
 
 
+def administer(server: PostgresServer, statement: str) -> None:
+    """Over a connection that stays: each test makes and drops a database."""
+    kept = ADMINISTRATORS.get(server)
+    try:
+        if kept is None or kept.closed:
+            raise psycopg.OperationalError("not connected")
+        kept.execute(statement)
+    except psycopg.OperationalError:
+        if not server.answers():
+            # A test that failed while Postgres was away must not fail those after it.
+            server.start()
+        ADMINISTRATORS[server] = psycopg.connect(server.url("postgres"), autocommit=True)
+        ADMINISTRATORS[server].execute(statement)
+
+
 @contextmanager
 def new_database(
     postgres_server: PostgresServer,
@@ -150,11 +169,11 @@ def new_database(
 ) -> Iterator[Database]:
     """A clone of the template, which the settings name until it is dropped."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        # Copied as files: through the log it takes twice the time.
-        connection.execute(
-            f"create database {name} template {migrated_template} owner owner strategy file_copy"
-        )
+    # Copied as files: through the log it takes twice the time.
+    administer(
+        postgres_server,
+        f"create database {name} template {migrated_template} owner owner strategy file_copy",
+    )
     url = postgres_server.login("service", name)
     if pooler is not None:
         url = pooler.through(url)
@@ -164,11 +183,7 @@ def new_database(
     yield Database(url, name, postgres_server.url(name))
     places.file().unlink(missing_ok=True)
     forget_caches()
-    if not postgres_server.answers():
-        # A test that failed while Postgres was away must not fail those after it.
-        postgres_server.start()
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
+    administer(postgres_server, f"drop database {name} with (force)")
 
 
 @pytest.fixture
