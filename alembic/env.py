@@ -37,6 +37,10 @@ set local statement_timeout to default
 
 def import_models() -> None:
     """Fill Base.metadata with the tables that statements of SQLAlchemy name."""
+    if "models" in context.config.attributes:
+        # This file is read anew for each revision.
+        return
+    context.config.attributes["models"] = True
     for package in (workers, beat, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith((".app", ".__main__", ".commands")):

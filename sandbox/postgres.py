@@ -97,18 +97,16 @@ class PostgresServer:
         self._identity = unprivileged()
         self.bin = _usable_binaries(self._identity)
         self.folder = folder
-        self.data = folder / f"postgres-{major(self.bin)}"
+        version = major(self.bin)
+        self.data = folder / f"postgres-{version}"
         self.port = port
         self._password_file = folder / "postgres-password"
         self.password = ""
         self.passwords: defaultdict[str, str] = defaultdict(lambda: secrets.token_urlsafe(18))
         self._fast = fast
+        self._logins = FAST_LOGINS if fast and int(version) >= 16 else {}
         self._databases: set[str] = set()
         self.process: Process | None = None
-
-    @property
-    def _logins(self) -> dict[str, str]:
-        return FAST_LOGINS if self._fast and int(major(self.bin)) >= 16 else {}
 
     @property
     def psql(self) -> Path | None:

@@ -9,11 +9,12 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 import structlog
-from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import text
@@ -115,13 +116,25 @@ def upgrade(config: Config, *, plan: bool) -> list[str]:
         lines = [f"{revision.revision}  {revision.doc}" for revision in revisions]
         print("\n".join(lines) if lines else "nothing to do: the database is up to date")
         return []
+    # One reading of the folders serves all: `alembic upgrade` would read them for each.
+    script = ScriptDirectory.from_config(config)
     for revision in revisions:
         began = time.monotonic()
-        command.upgrade(config, revision.revision)
+        _run(config, script, revision.revision)
         log.info(
             "revision.done", revision=revision.revision, seconds=round(time.monotonic() - began, 2)
         )
     return [revision.revision for revision in revisions]
+
+
+def _run(config: Config, script: ScriptDirectory, revision: str) -> None:
+    """As `alembic upgrade` does."""
+
+    def steps(now: Any, _: MigrationContext) -> Any:
+        return script._upgrade_revs(revision, now)  # noqa: SLF001 - Alembic's recipe for it
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=revision):
+        script.run_env()
 
 
 def wait(config: Config) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +12,33 @@ import psycopg
 import pytest
 
 from beat.tick import reading
+from tests.support import place_holders
 from tests.support.runs import KINDS
 from workers.connections import places
 
-#: Takes places as a process of a pool of ``pool`` does (0: as a parent) that works in ``threads`` threads,
-#: says how many, and keeps them.
-PROCESS = """
-import sys
-from workers.connections import places
-places.set_pool_size(int(sys.argv[1]), int(sys.argv[2]))
-if int(sys.argv[1]):
-    # As a fork does.
-    places._own = places._Process()
-    places.be_of_pool()
-try:
-    print("places", places.share(), flush=True)
-except places.NoPlace:
-    print("places", 0, flush=True)
-sys.stdin.read()
-"""
-
-Take = Callable[..., tuple[int, "subprocess.Popen[str]"]]
+Take = Callable[..., tuple[int, BaseProcess]]
 
 
 @pytest.fixture
 def take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Take]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("WATCHKEEPER_HOST_CONNECTIONS", "20")
-    started: list[subprocess.Popen[str]] = []
+    started: list[BaseProcess] = []
 
-    def start(pool: int, threads: int = 16) -> tuple[int, subprocess.Popen[str]]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(pool), str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def start(pool: int, threads: int = 16) -> tuple[int, BaseProcess]:
+        number, process = place_holders.take(pool, threads)
         started.append(process)
-        assert process.stdout is not None
-        said = next(line for line in process.stdout if line.startswith("places"))
-        return int(said.split()[1]), process
+        return number, process
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        end(process)
+
+
+def end(process: BaseProcess) -> None:
+    """By kill -9."""
+    process.kill()
+    process.join()
 
 
 def test_processes_of_a_pool_take_what_their_pool_has_places_for_and_leave_some(take: Take) -> None:
@@ -72,8 +54,7 @@ def test_a_service_that_finds_no_place_waits_for_one(take: Take) -> None:
     assert [number for number, _ in pool] == [4, 4, 4, 4]
     # 16 and 4 are all 20: a third would open connections that nobody counts.
     assert services == [2, 2, 0]
-    pool[0][1].kill()
-    pool[0][1].wait()
+    end(pool[0][1])
     assert take(0)[0] == 2
 
 
@@ -88,8 +69,7 @@ def test_a_beat_without_places_says_what_to_do_and_tries_again(
         with pytest.raises(psycopg.OperationalError, match="raise WATCHKEEPER_HOST_CONNECTIONS"):
             reading.connect()
         for holder in holders:
-            holder.kill()
-            holder.wait()
+            end(holder)
         reading.connect().close()
     finally:
         places._opened.cache_clear()
@@ -107,8 +87,7 @@ def test_the_places_of_a_process_that_was_killed_are_free(take: Take) -> None:
     first = [take(4) for _ in range(4)]
     assert take(4)[0] == 0
 
-    first[0][1].send_signal(signal.SIGKILL)
-    first[0][1].wait()
+    end(first[0][1])
 
     assert take(4)[0] == 4
 

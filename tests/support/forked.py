@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -123,6 +124,7 @@ def _become(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> No
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    tempfile.tempdir = None
     preloaded = sys.modules.get("tests.support.preloaded")
     if preloaded is not None:
         preloaded.read_anew()

@@ -6,13 +6,11 @@ With WATCHKEEPER_TEST_POOLER=pgbouncer beat and workers reach it through PgBounc
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,14 @@ from sandbox import folders
 from sandbox.postgres import PostgresServer
 from tests.support.pgbouncer import PgBouncer
 from tests.support.servers import start_server
+from tests.support.templates import MIGRATED_AT, NAME, SHIPPED, server_with_template
 from workers.connections import places
 
 ROOT = Path(__file__).parents[2]
 
 
-#: Schedules of a new installation.
-SHIPPED: list[dict[str, Any]] = []
-#: Upstreams of a new installation; tests shorten their pauses.
-SHIPPED_UPSTREAMS: list[dict[str, Any]] = []
 #: Connections that make and drop databases.
 ADMINISTRATORS: dict[PostgresServer, psycopg.Connection[Any]] = {}
-#: When the template was migrated: its partitions are for the days from then on, whatever midnight passed since.
-MIGRATED_AT: list[datetime] = []
 
 
 @dataclass(frozen=True)
@@ -61,8 +54,12 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
-    server = start_server(lambda port: PostgresServer(scratch / "postgres", port, fast=True))
+def postgres_server(
+    scratch: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PostgresServer]:
+    """With a migrated database, of which each test has a clone."""
+    run = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
+    server = server_with_template(scratch / "postgres", run)
     yield server
     if server in ADMINISTRATORS:
         ADMINISTRATORS.pop(server).close()
@@ -82,32 +79,7 @@ def pooler(scratch: Path, postgres_server: PostgresServer) -> Iterator[PgBouncer
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: PostgresServer) -> str:
-    name = "template_watchkeeper"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    subprocess.run(
-        [sys.executable, "-m", "workers.migrate"],
-        check=True,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **postgres_server.migrate_env(name),
-            "WATCHKEEPER_RELAX_INTERVALS": "true",
-        },
-    )
-    with psycopg.connect(
-        postgres_server.url(name), autocommit=True, row_factory=dict_row
-    ) as connection:
-        # Servers of tests are on loopback.
-        connection.execute("insert into allowed_network values ('127.0.0.0/8', 'tests')")
-        MIGRATED_AT[:] = [datetime.now(UTC)]
-        SHIPPED[:] = connection.execute("select * from schedule").fetchall()
-        SHIPPED_UPSTREAMS[:] = connection.execute("select * from upstream").fetchall()
-        # Schedules of a new installation would run by themselves in tests of others.
-        connection.execute("delete from schedule where after is not null")
-        connection.execute("delete from schedule")
-        connection.execute("truncate schedule_edit, change")
-    return name
+    return NAME
 
 
 @pytest.fixture
@@ -136,12 +108,14 @@ def forget_caches() -> None:
 
 @pytest.fixture
 def database(
+    request: pytest.FixtureRequest,
     postgres_server: PostgresServer,
-    migrated_template: str,
     pooler: PgBouncer | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
-    with new_database(postgres_server, migrated_template, monkeypatch, pooler) as made:
+    name = "template_with_kinds" if "kinds" in request.fixturenames else "migrated_template"
+    template = request.getfixturevalue(name)
+    with new_database(postgres_server, template, monkeypatch, pooler) as made:
         yield made
 
 
@@ -156,6 +130,8 @@ def administer(server: PostgresServer, statement: str) -> None:
         if not server.answers():
             # A test that failed while Postgres was away must not fail those after it.
             server.start()
+        if kept is not None:
+            kept.close()
         ADMINISTRATORS[server] = psycopg.connect(server.url("postgres"), autocommit=True)
         ADMINISTRATORS[server].execute(statement)
 

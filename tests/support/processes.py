@@ -96,7 +96,7 @@ def celery_process(tmp_path: Path, database: Any, broker_url: str) -> Iterator[C
         quiet = ["--without-gossip", "--without-mingle"] if what == "worker" else []
         words = ["-A", app, what, *named, *quiet, *options]
         # Other variables are read by Python and by libraries when they start.
-        fork = all(key.startswith(("WATCHKEEPER_", "FLOWER_")) for key in env)
+        fork = all(key.startswith(("WATCHKEEPER_", "FLOWER_", "TMPDIR")) for key in env)
         process = (Forked if fork else Process)(
             [CELERY, *words] if fork else [sys.executable, "-m", "celery", *words],
             log=tmp_path / f"{name}.log",

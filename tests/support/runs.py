@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from sandbox.postgres import PostgresServer
+from tests.support.postgres import forget_caches, new_database
+from workers.connections import places
 
 #: Application of workers that serve the tests' kinds.
 KINDS = "tests.support.kinds"
@@ -17,17 +21,33 @@ grant select, insert on effect to service
 """
 
 
-@pytest.fixture
-def kinds(database: Any, connection: Any) -> Any:
-    """The tests' kinds, registered in this test's database."""
-    from tests.support import kinds as application
+@pytest.fixture(scope="session")
+def template_with_kinds(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """The tests' kinds, registered once for all tests that use them."""
+    from tests.support import kinds as application  # noqa: F401 - registers them
     from workers.db import transaction
     from workers.ledger import kinds as registry
     from workers.migrate import registered
 
-    connection.execute(EFFECT)
-    with transaction() as alchemy:
-        registry.register(alchemy, registered(), relaxed=True)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        new_database(postgres_server, migrated_template, patch) as made,
+    ):
+        with made.connect() as connection:
+            connection.execute(EFFECT)
+        with transaction() as alchemy:
+            registry.register(alchemy, registered(), relaxed=True)
+        places.file().unlink(missing_ok=True)
+        forget_caches()
+        patch.undo()
+        yield made.name
+
+
+@pytest.fixture
+def kinds(database: Any) -> Any:
+    """The tests' kinds, which this test's database knows."""
+    from tests.support import kinds as application
+
     return application
 
 

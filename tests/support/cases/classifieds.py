@@ -11,7 +11,7 @@ import psycopg
 from tasks.listings import cards, head_fi, matching, selectors
 from tasks.listings.cards import Card
 from tasks.listings.store import Stored, store_page
-from tests.support.postgres import SHIPPED, SHIPPED_UPSTREAMS
+from tests.support.templates import SHIPPED, SHIPPED_UPSTREAMS
 
 SELECTORS = selectors.parse(head_fi.SELECTORS)
 BASE = "https://www.head-fi.org/classifieds/"
