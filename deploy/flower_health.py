@@ -15,7 +15,9 @@ PORT = int(os.environ.get("FLOWER_PORT", "5555"))
 
 def main() -> int:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthcheck", timeout=3).close()
+        # Not through a proxy that the environment names.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct.open(f"http://127.0.0.1:{PORT}/healthcheck", timeout=3).close()
         options = {**sentinel.transport_options(), "socket_timeout": 3, "socket_connect_timeout": 3}
         with Connection(
             setting("broker_url") or DEFAULT_BROKER_URL, transport_options=options

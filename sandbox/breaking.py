@@ -27,6 +27,7 @@ from console.config import Config
 from console.refusals import refuse
 from console.sql import rows
 from console.templating import PAGES, Form, environment, render, word
+from sandbox import web
 from workers import logs
 from workers.settings import settings
 from workers.text.statements import statements
@@ -89,7 +90,7 @@ def _recovered(visit: VisitOf) -> float | None:
 def _judged(base_url: str) -> dict[str, Any] | None:
     parts = urlsplit(base_url)
     try:
-        with urllib.request.urlopen(f"http://{parts.netloc}/_violations", timeout=2) as answer:
+        with web.direct.open(f"http://{parts.netloc}/_violations", timeout=2) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
     except (OSError, HTTPException, ValueError):
@@ -127,7 +128,7 @@ def _order(visit: VisitOf, name: str, what: str) -> None:
     request = urllib.request.Request(
         f"http://{urlsplit(found[name]).netloc}/_control", json.dumps(order).encode(), method="POST"
     )
-    urllib.request.urlopen(request, timeout=5).close()
+    web.direct.open(request, timeout=5).close()
     _last.append(Fault(f"{name} {ORDERS.get(what, 'is well again')}", time.time()))
 
 

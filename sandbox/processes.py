@@ -63,7 +63,8 @@ class Process:
         try:
             with self.log.open("ab") as output:
                 self._guard = subprocess.Popen(
-                    [sys.executable, "-I", str(GUARD), *who, "--report", str(report),
+                    # Without site: in an ASCII locale it may not start (Makefile), and Postgres has one.
+                    [sys.executable, "-I", "-S", str(GUARD), *who, "--report", str(report),
                      "--orphan-signal", str(int(self._orphan_signal)),
                      "--orphan-grace", str(self._orphan_grace), "--", *self.command],
                     stdin=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -9,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import psycopg
 import pytest
 
+from sandbox import web
 from sandbox.ports import free_ports
 from sandbox.postgres import PostgresServer
 from sandbox.processes import NotStarted, Process
@@ -217,6 +220,43 @@ def test_a_server_that_ends_leaves_no_file_that_counts_its_connections(
     server.stop()
 
     assert list(tmp_path.glob("*.places")) == []
+
+
+def test_a_guard_starts_in_an_ascii_locale_whatever_the_path_of_its_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / "Ünï cödé"
+    version = "python{}.{}".format(*sys.version_info)
+    packages = venv / "lib" / version / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "here.pth").write_text(f"{venv}\n", encoding="utf-8")
+    (venv / "pyvenv.cfg").write_text(f"home = {Path(sys._base_executable).parent}\n")  # type: ignore[attr-defined]
+    (venv / "bin").mkdir()
+    (venv / "bin" / "python").symlink_to(sys._base_executable)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys, "executable", str(venv / "bin" / "python"))
+    process = Process(["true"], log=tmp_path / "log", env={"LC_ALL": "C"})
+
+    process.start()
+
+    assert process.wait(30) == 0, process.tail()
+    process.stop()
+
+
+def test_what_is_on_this_machine_is_not_asked_through_a_proxy(
+    site_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    site_server.reply = lambda _: (200, {}, "well")
+    spec = importlib.util.spec_from_file_location("health", ROOT / "deploy" / "flower_health.py")
+    assert spec is not None
+    assert spec.loader is not None
+    health = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(health)
+    monkeypatch.setattr(health, "PORT", site_server.server.server_port)
+    monkeypatch.setattr(health, "Connection", MagicMock())
+
+    assert web.answers(site_server.url)
+    assert health.main() == 0
 
 
 def test_ports_are_all_different() -> None:
