@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from workers import db
+from workers.connections.postgres import PLAIN_SESSION
 
 
 def test_threads_that_begin_at_once_share_one_engine(database: object) -> None:
@@ -35,3 +38,42 @@ def test_a_connection_in_use_while_the_engine_is_reset_is_closed_when_it_is_give
         assert not used.closed
 
     assert used.closed
+
+
+#: What somebody's server may prefer; the driver reads no other DateStyle than ISO.
+PREFERRED = {
+    "datestyle": "SQL, DMY", "intervalstyle": "iso_8601", "bytea_output": "escape", "timezone": "Asia/Kolkata",
+    "standard_conforming_strings": "off", "quote_all_identifiers": "on", "transform_null_equals": "on",
+    "default_transaction_isolation": "serializable", "statement_timeout": "1ms", "idle_session_timeout": "1s",
+    "idle_in_transaction_session_timeout": "1s", "array_nulls": "off", "lock_timeout": "1ms",
+}  # fmt: skip
+
+
+def test_what_a_database_prefers_changes_no_session_of_ours(database: Any, connection: Any) -> None:
+    for name, value in PREFERRED.items():
+        connection.execute(f"alter database {database.name} set {name} = '{value}'")
+
+    db.reset()
+    with db.driver_connect() as ours:
+        row = ours.execute(
+            "select clock_timestamp(), interval '1 day 2 hours', '\\x41'::bytea, array[null]::text[],"
+            " to_regclass('schedule')::text, current_setting('transaction_isolation')"
+        ).fetchone()
+        kept = dict(ours.execute("select lower(name), setting from pg_settings").fetchall())
+
+    assert row is not None
+    assert row[1:] == (timedelta(days=1, hours=2), b"A", [None], "schedule", "read committed")
+    assert {name: kept[name] for name in PLAIN_SESSION if name != "datestyle"} == {
+        name: value for name, value in PLAIN_SESSION.items() if name != "datestyle"
+    }
+    assert kept["statement_timeout"] == "60000"
+
+
+def test_a_login_of_ours_keeps_its_settings_behind_a_pooler(connection: Any) -> None:
+    row = connection.execute(
+        "select rolconfig from pg_roles where rolname = 'watchkeeper_service'"
+    ).fetchone()
+
+    assert {f"{name}={value}".lower() for name, value in PLAIN_SESSION.items()} <= {
+        one.lower() for one in row["rolconfig"]
+    }

@@ -12,9 +12,23 @@ SECRETS_DIR = Path("/run/secrets")
 DEFAULT_BROKER_URL = "redis://127.0.0.1:6379/0"
 DEFAULT_URL = "postgresql://watchkeeper@127.0.0.1:5432/watchkeeper"
 
+#: What the driver reads and our statements mean, whatever the database or the login prefer.
+PLAIN_SESSION = {
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "default_transaction_isolation": "read committed",
+    "idle_session_timeout": "0",
+}
 #: Session settings of all connections of the program: no statement waits forever for a lock.
 SESSION_OPTIONS = (
-    "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+    "".join(f"-c {name}={value.replace(' ', chr(92) + ' ')} " for name, value in PLAIN_SESSION.items())
+    + "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off"
 )
 #: For connections whose statements want few rows of large tables, by their keys.

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DuplicateObject, UniqueViolation
 
-from workers.connections.postgres import connect_args, libpq_dsn
+from workers.connections.postgres import PLAIN_SESSION, connect_args, libpq_dsn
 from workers.db import Driver
 from workers.roles import FOREIGN, ROLES
 from workers.settings import settings
@@ -27,7 +27,10 @@ select format('revoke execute on function %s from public', oid::regprocedure) fr
    and has_function_privilege('public', oid, 'execute')
 """
 #: Settings of a login, for poolers, which pass no start-up options on.
-_SESSION = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s", "timezone": "UTC"}
+_SESSION = {
+    **PLAIN_SESSION, "lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}  # fmt: skip
 _SETTINGS = {
     "console": {**_SESSION, "statement_timeout": "30s"},
     "service": {**_SESSION, "statement_timeout": "60s"},
