@@ -1,20 +1,79 @@
-"""Who asks, and the transaction in which their request is done."""
+"""Who asks, and the transaction of Postgres in which their request is done, in their role."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
-from sqlalchemy import Connection
+from psycopg.types.datetime import TimestamptzLoader
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import HTTPConnection, Request
 
+from console import sql
 from console.config import Config
-from console.database import MAX_AT_ONCE, Database, act_as
 from console.refusals import API, Refusal, Refused, explained, refusal_of
 from console.security import credentials
 from console.security.credentials import Who
+from workers.connections import places
+from workers.db import make_engine
+from workers.settings import settings
+
+#: Requests that hold a connection at once, a process; as many as the pool has.
+MAX_AT_ONCE = 12
+
+
+class WrongLogin(Exception):
+    """The database login may do more than the console's may."""
+
+
+class Infinite(TimestamptzLoader):
+    """Times as Postgres has them; infinite ones, which Python cannot hold, as text."""
+
+    def load(self, data: Any) -> Any:
+        written = bytes(data).decode()
+        return written if written.endswith("infinity") else super().load(data)
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        #: For a LISTEN connection (holds the password).
+        self.url = url
+        places.be_service()
+        # Its pool, and the one that listens.
+        places.reserve("console", settings().connections + 1)
+        self.engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), "console")
+        event.listen(self.engine, "connect", _prepare)
+        self.close = self.engine.dispose
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """One transaction of the console's own login, which reads people and sessions alone."""
+        return self.engine.begin()
+
+    def check_login(self) -> None:
+        """WrongLogin when the login could do what no person at the console may."""
+        with self.transaction() as connection:
+            row = sql.rows(connection, "people.login")[0]
+        if row["too_much"]:
+            raise WrongLogin(
+                f"the console must not log in to Postgres as {row['login']}, a member of service or"
+                " owner: WATCHKEEPER_DATABASE_URL must name the login console"
+            )
+
+
+def act_as(connection: Connection, role: str, actor: str, program: str) -> None:
+    """From here to the end of the transaction, act in ``role`` for the person ``actor``."""
+    sql.execute(connection, "people.act_as", role=role, actor=actor, program=program)
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    connection.adapters.register_loader("timestamptz", Infinite)
+
+
+#: A form that was sent: a field's last value, or all of them.
+Sent = ImmutableMultiDict[str, str]
 
 
 class LoginNeeded(Exception):
@@ -35,8 +94,8 @@ class VisitOf:
         return getattr(self.request.state, "refusal", None)
 
     @property
-    def sent(self) -> Mapping[str, list[str]] | None:
-        """That form, as it was sent: name → its values."""
+    def sent(self) -> Sent | None:
+        """That form, as it was sent."""
         return getattr(self.request.state, "sent", None)
 
 

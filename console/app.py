@@ -14,17 +14,17 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware as BodyLimit
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from console import api, login, pages
-from console.access import LoginNeeded, config_of
+from console import api, login, routes
+from console.access import Database, LoginNeeded, WrongLogin, config_of
 from console.config import Config, WrongSetting
-from console.database import Database, WrongLogin
-from console.pages.events import Hub
 from console.refusals import API, Refusal, Refused, refusal_of
-from console.security.guard import Guard
+from console.routes.events import Hub
+from console.security.guard import MAX_BODY, Guard, client_address
 from console.templating import STATIC, address, rendered
 from workers import logs
 from workers.connections.places import NoPlace
@@ -42,7 +42,8 @@ def create_app(config: Config | None = None) -> FastAPI:
     """The console; ``config`` by default from the settings."""
     given = config or Config.from_settings()
     app = FastAPI(
-        title="Watchkeeper", lifespan=_lifespan, middleware=[Middleware(Guard, config=given)],
+        title="Watchkeeper", lifespan=_lifespan,
+        middleware=[Middleware(Guard, config=given), Middleware(BodyLimit, max_body_size=MAX_BODY)],
         docs_url=None, redoc_url=None, openapi_url=None,
         # Names of a generated client's functions.
         generate_unique_id_function=lambda route: route.name,
@@ -52,7 +53,7 @@ def create_app(config: Config | None = None) -> FastAPI:
     app.state.hub = Hub(app.state.database)
     app.include_router(login.router)
     app.include_router(api.router)
-    app.include_router(pages.router, include_in_schema=False)
+    app.include_router(routes.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_exception_handler(LoginNeeded, _ask_to_log_in)
     for kind in (Refused, SQLAlchemyError, UnicodeEncodeError, ValidationError, RequestValidationError,
@@ -61,23 +62,16 @@ def create_app(config: Config | None = None) -> FastAPI:
     return app
 
 
-class _Page(Response):
-    """A page of ours in the place of an answer."""
-
-    def __init__(self, app: FastAPI, path: str) -> None:
-        super().__init__()
-        self._app, self._path = app, path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app.router({**scope, "method": "GET", "path": self._path}, receive, send)
-
-
-def _refused(request: Request, error: Exception) -> Response:
+def _refused(request: Request, error: Exception) -> Any:
     refusal, page = _refusal_of(error), getattr(request.state, "page", None)
     if page is None or request.method != "POST" or refusal.status >= 500:
         return answer(request, refusal, getattr(error, "headers", None))
     request.state.refusal = refusal
-    return _Page(request.app, page)
+
+    async def drawn(scope: Scope, receive: Receive, send: Send) -> None:
+        await request.app.router({**scope, "method": "GET", "path": page}, receive, send)
+
+    return drawn
 
 
 def _refusal_of(error: Exception) -> Refusal:
@@ -116,7 +110,7 @@ def answer(request: Request, refusal: Refusal, headers: Any = None) -> Response:
 
 def _ask_to_log_in(request: Request, _: Exception) -> Response:
     if config_of(request).cookie in request.cookies or "authorization" in request.headers:
-        log.warning("login.not_accepted", address=request.scope["client_address"])
+        log.warning("login.not_accepted", address=client_address(request.scope))
     if request.url.path.startswith(API):
         refusal = Refusal(401, "a login is needed", hint="Authorization: Bearer wk_…")
         return answer(request, refusal, {"www-authenticate": "Bearer"})
@@ -146,9 +140,10 @@ def serve(bind: str | None, port: int | None) -> int:
 
 
 def server_of(app: FastAPI, config: Config) -> uvicorn.Server:
-    """Uvicorn with our logging; whom a proxy names, `console.security.guard` decides."""
+    """Uvicorn with our logging; of ``X-Forwarded-For`` it believes what our proxies say."""
     given = uvicorn.Config(
         app, host=config.bind, port=config.port, log_config=None, access_log=False,
-        proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+        forwarded_allow_ips=[str(one) for one in config.proxies],
+        server_header=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
     return uvicorn.Server(given)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from console import sql, writes
 from console.queries import schedules
 from console.queries.schedules import Filter
-from console.refusals import refuse
+from console.refusals import refuse, require_known
 from workers.text.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
@@ -30,8 +30,7 @@ def _affected(
     connection: Connection, chosen: Filter | Sequence[str], action: str
 ) -> tuple[list[str], list[str]]:
     """Names of a selection, or of all that pass a filter; and those that the action would change."""
-    if action not in ACTIONS:
-        raise refuse(422, f'no action "{action}"', f"One of {', '.join(ACTIONS)}.", "action")
+    require_known("action", action, *ACTIONS)
     if isinstance(chosen, Filter):
         names = schedules.names(connection, chosen, MAX_AT_ONCE)
         if action not in _SOME:

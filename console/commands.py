@@ -5,19 +5,9 @@ import sys
 import click
 
 from workers.cli import NOT_FOUND, Group, as_json, connect, fail, show, tell
+from workers.text.statements import statements
 
-_LISTED = """
-select p.name, p.role, p.disabled, count(s.hash) as sessions, max(s.seen_at) as seen_at,
-       (select count(*) from console.api_token t where t.person = p.name) as tokens
-  from console.person p left join console.session s on s.person = p.name
- group by p.name order by p.name
-"""
-_ADD = "insert into console.person (name, role, password) values (%s, %s, %s)"
-_CHANGE = """
-update console.person set role = coalesce(%s, role), password = coalesce(%s, password),
-       disabled = coalesce(%s, disabled) where name = %s
-"""
-_REMOVE = "delete from console.person where name = %s"
+_SQL = statements(__file__)
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -40,7 +30,7 @@ def person() -> None:
 def _write(statement: str, *given: object) -> None:
     """Write to the row of the person who is named last."""
     with connect() as connection:
-        if connection.execute(statement.encode(), given).rowcount == 0:
+        if connection.execute(_SQL[statement].encode(), given).rowcount == 0:
             fail(f'no person named "{given[-1]}"', "celery console person list", NOT_FOUND)
 
 
@@ -67,7 +57,7 @@ def _password() -> str:
 @as_json
 def add(name: str, role: str) -> None:
     """Let a person log in; asks for the password, or reads it from the input."""
-    _write(_ADD, name, role, _password())
+    _write("add", name, role, _password())
     tell(f"{name} may log in as {role}", name=name, role=role)
 
 
@@ -81,7 +71,7 @@ def change(name: str, role: str | None, new_password: bool, disabled: bool | Non
     """Change role or password, or disable; ends the person's sessions."""
     if role is None and not new_password and disabled is None:
         raise click.UsageError("nothing to change: give --role, --password, --disable or --enable")
-    _write(_CHANGE, role, _password() if new_password else None, disabled, name)
+    _write("change", role, _password() if new_password else None, disabled, name)
     tell(f"{name} changed; sessions ended", name=name)
 
 
@@ -90,7 +80,7 @@ def change(name: str, role: str | None, new_password: bool, disabled: bool | Non
 @as_json
 def remove(name: str) -> None:
     """Remove a person with sessions and tokens; the audit keeps the name."""
-    _write(_REMOVE, name)
+    _write("remove", name)
     tell(f"{name} removed", removed=name)
 
 
@@ -99,5 +89,5 @@ def remove(name: str) -> None:
 def list_() -> None:
     """Who may log in, and when they last did something."""
     with connect() as connection:
-        found = connection.execute(_LISTED).fetchall()
+        found = connection.execute(_SQL["list"].encode()).fetchall()
     show(found, ("name", "role", "disabled", "sessions", "tokens", "seen_at"))

@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from console.access import Sent
+from console.refusals import Refusal
 from console.rows import preset
 from console.words import number, title
 from workers.text.words import duration_words
@@ -22,6 +24,9 @@ _KINDS = {
     sa.Boolean: "select", sa.Integer: "number", sa.Numeric: "number", sa.ARRAY: "lines",
     sa.JSON: "json", sa.DateTime: "moment",
 }  # fmt: skip
+_KINDS_OF_JSON = {"boolean": "select", "integer": "number", "number": "number", "string": "text"}
+#: A comment lists the words of a column: "waiting | sending | sent".
+_WORDS = re.compile(r"[a-z_]+(?: \| [a-z_]+)+")
 #: The database names an option in its message.
 _OPTION = re.compile(r'^(?:option|options?:?) "([^"]+)"')
 #: Prefix of an option's field in forms.
@@ -82,18 +87,12 @@ def _kind(rule: Mapping[str, Any]) -> tuple[str, Choices]:
     items = rule.get("items", {})
     if rule.get("enum") or "const" in rule:
         return "select", _choices(rule.get("enum") or [rule["const"]])
-    match rule.get("type"):
-        case "boolean":
-            return "select", _YES_OR_NO
-        case "integer" | "number":
-            return "number", ()
-        case "array" if items.get("enum"):
-            return "checks", _choices(items["enum"])
-        case "array" if items.get("type") == "string":
-            return "lines", ()
-        case "string":
-            return "text", ()
-    return "json", ()
+    if items.get("enum"):
+        return "checks", _choices(items["enum"])
+    if items.get("type") == "string":
+        return "lines", ()
+    kind = _KINDS_OF_JSON.get(rule.get("type", ""), "json")
+    return kind, _YES_OR_NO if kind == "select" else ()
 
 
 def _choices(values: Sequence[Any]) -> Choices:
@@ -158,14 +157,12 @@ def parse(made: Field, given: Sequence[str]) -> Any:
     return text == "true" if made.choices == _YES_OR_NO and text in {"true", "false"} else text
 
 
-def options_from(
-    fields: Sequence[Field], form: Mapping[str, Sequence[str]], before: Mapping[str, Any]
-) -> dict[str, Any]:
+def options_from(fields: Sequence[Field], form: Sent, before: Mapping[str, Any]) -> dict[str, Any]:
     """Options as the form has them; what no field shows stays as it was."""
     shown = {one.name.removeprefix(OPTION): one for one in fields}
     options = {name: value for name, value in before.items() if name not in shown}
     for name, one in shown.items():
-        value = parse(one, form.get(one.name, ()))
+        value = parse(one, form.getlist(one.name))
         is_default = one.kind == "checks" and value == list(one.default or ()) and name not in before
         if value is None and one.kind == "lines" and before.get(name) == []:
             value = []  # an empty list that somebody chose is no default
@@ -174,29 +171,35 @@ def options_from(
     return options
 
 
-def filled(fields: Sequence[Field], form: Mapping[str, Sequence[str]]) -> list[Field]:
+def filled(fields: Sequence[Field], form: Sent | None) -> Sequence[Field]:
     """The fields as they were sent, to be drawn again."""
-    sent = [(one, form.get(one.name) or [""]) for one in fields]
+    if form is None:
+        return fields
+    sent = [(one, form.getlist(one.name) or [""]) for one in fields]
     return [replace(one, value=tuple(it) if one.kind == "checks" else it[-1]) for one, it in sent]
 
 
-def column_field(column: sa.Column[Any], value: Any, choices: Choices = ()) -> Field:
-    """The field of a column, by its type; ``value`` as text or as the driver gives it."""
+def column_field(column: sa.Column[Any], value: Any, choices: Choices = (), *, new: bool) -> Field:
+    """The field of a column, by its type and comment; ``value`` as text or as the driver gives it."""
     is_boolean = isinstance(column.type, sa.Boolean)
     kind = next((kind for of, kind in _KINDS.items() if isinstance(column.type, of)), "text")
     if choices or is_boolean:
         kind, choices = "select", choices or _YES_OR_NO
     required = not column.nullable and preset(column) is None and not is_boolean
-    label, hint = title(column.name), column.comment or ""
-    return Field(column.name, label, kind, hint, _shown(kind, value), tuple(choices), required)
+    hint = column.comment or ""
+    made = Field(column.name, title(column.name), kind, hint, _shown(kind, value), choices, required)
+    listed = _WORDS.search(hint) if kind == "text" else None
+    suggestions = tuple(listed[0].split(" | ")) if listed else ()
+    placeholder = default_words(column) if new and value is None else ""
+    return replace(made, suggestions=suggestions, placeholder=placeholder)
 
 
-def defaulted(values: Mapping[str, Any], of: sa.Table, *, new: bool) -> dict[str, Any]:
+def defaulted(values: Mapping[str, Any], columns: Any, *, new: bool) -> dict[str, Any]:
     """An empty field is null, or the default of a column that takes no null; a new row has defaults."""
     if new:
         return {name: value for name, value in values.items() if value is not None}
-    empty = {name for name, value in values.items() if value is None and not of.c[name].nullable}
-    return {**values, **{name: default_words(of.c[name]) or None for name in empty}}
+    empty = {name for name, value in values.items() if value is None and not columns[name].nullable}
+    return {**values, **{name: default_words(columns[name]) or None for name in empty}}
 
 
 def default_words(column: sa.Column[Any]) -> str:
@@ -205,7 +208,13 @@ def default_words(column: sa.Column[Any]) -> str:
     return found[1] if found else ""
 
 
-def option_refused(message: str) -> str | None:
-    """The field of the option that a refusal names."""
-    found = _OPTION.match(message)
-    return OPTION + found[1] if found else None
+def place(refusal: Refusal | None, fields: Sequence[Field] = ()) -> str | None:
+    """The field that a refusal is about: an option, a column, or one with which its message begins."""
+    if refusal is None:
+        return None
+    if option := _OPTION.match(refusal.message):
+        return OPTION + option[1]
+    names = [one.name for one in fields]
+    if not names or refusal.column in names:
+        return refusal.column
+    return next((name for name in names if re.match(rf'"?{name}\b', refusal.message)), None)

@@ -3,32 +3,28 @@
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from console import sql
-from console.access import Visit, VisitOf, config_of, database_of
+from console.access import Visit, VisitOf, act_as, config_of, database_of, visiting
 from console.config import LOOPBACK, Config
-from console.database import act_as
-from console.refusals import Refused, attempt
+from console.refusals import refuse
 from console.security import credentials, passwords
-from console.templating import render, rendered
+from console.security.guard import client_address
+from console.templating import Form, drawn_again, render, rendered
 
 log = structlog.stdlib.get_logger("console")
 router = APIRouter(include_in_schema=False)
 
-Text = Annotated[str, Form()]
 #: The name of the limit of tries for those who are logged in.
 _OF_SESSION = "password of a session"
 
 
-def _slot() -> None:
-    """Few logins at once: each holds a thread while its password is computed."""
-
-
-Slot = Depends(_slot, max_concurrency=8)
+#: Few logins at once: each holds a thread while its password is computed.
+Slot = Depends(lambda: None, max_concurrency=8)
 
 
 @router.get("/live")
@@ -49,50 +45,42 @@ def ready(request: Request) -> Response:
     return PlainTextResponse("ready\n")
 
 
-def _login(request: Request, status: int = 200, **given: Any) -> Response:
-    shown = {"next": "/", "name": "", "problem": None, **given}
-    return rendered(request, "login.html", status, **shown)
-
-
 @router.get("/login")
 def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - its name in the address
-    return _login(request, next=local(next))
+    sent = getattr(request.state, "sent", {})
+    given = {"next": local(sent.get("next", "") or next), "name": sent.get("name", "")}
+    return rendered(request, "login.html", **given)
 
 
-@router.post("/login", dependencies=[Slot])
-def log_in(
-    request: Request, name: Text = "", password: Text = "", next: Text = "/"  # noqa: A002
-) -> Response:  # fmt: skip
-    name, address = name.replace("\0", "").strip(), request.scope["client_address"]
-    problem, status = _refusal(request, name, password, address)
-    if problem is not None:
-        page = _login(request, status, next=local(next), name=name, problem=problem)
-        if status == 429:
-            page.headers["retry-after"] = "60"
-        return page
+@router.post("/login", dependencies=[Slot, drawn_again()])
+def log_in(request: Request, form: Form) -> Response:
+    name = form.get("name", "").strip()
+    address, password = client_address(request.scope), form.get("password", "")
+    _check(request, name, password, address, "Name or password is wrong.")
     log.info("login.succeeded", person=name, address=address)
     with database_of(request).transaction() as connection:
-        credentials.succeeded(connection, name, address)
-        return _enter(request, connection, name, local(next))
+        return _enter(request, connection, name, local(form.get("next", "") or "/"))
 
 
-def _refusal(request: Request, name: str, password: str, address: str) -> tuple[str | None, int]:
-    """Why this login is refused, and with which status."""
+def _check(request: Request, name: str, password: str, place: str, wrong: str) -> None:
+    """Refuse a password that is ``wrong``, or tried too often from that place."""
+    address = client_address(request.scope)
     with database_of(request).transaction() as connection:
         # Counted before the password is looked at.
-        allowed = credentials.may_try(connection, name, address)
+        allowed = credentials.may_try(connection, name, place)
         found = sql.first(connection, "people.may_log_in", name=name)
     if not allowed:
         log.warning("login.delayed", address=address)
-        return "Too many failed logins. Try again in a minute.", 429
+        raise refuse(429, "Too many failed tries. Try again in a minute.")
     try:
         good = passwords.matches(password, found["password"] if found else None)
     except passwords.Busy:
-        return "Too many people log in at once. Try again in a minute.", 429
+        raise refuse(429, "Too many people log in at once. Try again in a minute.") from None
     if not good or found is None or found["disabled"]:
         log.warning("login.failed", address=address)
-        return "Name or password is wrong.", 403
-    return None, 200
+        raise refuse(403, wrong)
+    with database_of(request).transaction() as connection:
+        credentials.succeeded(connection, name, place)
 
 
 def _cookie(config: Config) -> dict[str, Any]:
@@ -102,7 +90,7 @@ def _cookie(config: Config) -> dict[str, Any]:
 
 def _enter(request: Request, connection: Connection, name: str, to: str) -> Response:
     """A new session for ``name``, in the browser's cookie."""
-    config, address = config_of(request), request.scope["client_address"]
+    config, address = config_of(request), client_address(request.scope)
     secret = credentials.start_session(connection, name, address, config.session_hours)
     answer = RedirectResponse(to, 303)
     age = int(credentials.MAX_AGE.total_seconds())
@@ -126,17 +114,17 @@ def link_page(request: Request, secret: str) -> Response:
     return rendered(request, "link.html", secret=secret)
 
 
-@router.post("/link/{secret}")
+@router.post("/link/{secret}", dependencies=[drawn_again("/login")])
 def follow_link(request: Request, secret: str) -> Response:
-    address = request.scope["client_address"]
+    address = client_address(request.scope)
     if not (config_of(request).is_loopback and address in LOOPBACK):
         log.warning("link.refused", address=address)
-        return _login(request, 403, problem="Links work on loopback.")
+        raise refuse(403, "Links work on loopback.")
     with database_of(request).transaction() as connection:
         person = credentials.by_link(connection, secret)
         if person is not None:
             return _enter(request, connection, person, "/")
-    return _login(request, 403, problem="This link was used or is too old.")
+    raise refuse(403, "This link was used or is too old.")
 
 
 def _own(visit: Visit) -> VisitOf:
@@ -148,10 +136,9 @@ def _own(visit: Visit) -> VisitOf:
 Own = Annotated[VisitOf, Depends(_own)]
 
 
-def _account(visit: VisitOf, status: int = 200, **given: str) -> Response:
-    shown = {"problem": None, "secret": None, **given}
+def _account(visit: VisitOf, status: int = 200, secret: str | None = None) -> Response:
     tokens = sql.rows(visit.connection, "people.tokens", person=visit.person.name)
-    return render(visit, "account.html", status, tokens=tokens, **shown)
+    return render(visit, "account.html", status, tokens=tokens, secret=secret)
 
 
 @router.get("/account")
@@ -159,36 +146,31 @@ def account(visit: Own) -> Response:
     return _account(visit)
 
 
-@router.post("/account/password")
-def change_password(visit: Own, old: Text = "", new: Text = "") -> Response:
+@router.post("/account/password", dependencies=[Slot, drawn_again("/account")])
+def change_password(request: Request, form: Form) -> Response:
     """A new password ends every session, this one too."""
-    who = visit.person.name
-    if not credentials.may_try(visit.connection, who, _OF_SESSION):
-        return _account(visit, 429, problem="Too many tries. Try again in a minute.")
-    stored = sql.rows(visit.connection, "people.may_log_in", name=who)[0]
-    if not passwords.matches(old, stored["password"]):
-        return _account(visit, 403, problem="The old password is wrong.")
+    with visiting(request) as visit:
+        who = visit.person.name
+    # Computed without a connection, for which others may wait.
+    _check(request, who, form.get("old", ""), _OF_SESSION, "The old password is wrong.")
     try:
-        made = passwords.hashed(new)
+        made = passwords.hashed(form.get("new", ""))
     except passwords.Weak as weak:
-        return _account(visit, 422, problem=f"Not changed: {weak}.")
-    sql.execute(visit.connection, "people.change_password", name=who, password=made)
-    credentials.succeeded(visit.connection, who, _OF_SESSION)
+        raise refuse(422, f"Not changed: {weak}.") from weak
+    with visiting(request) as visit:
+        sql.execute(_own(visit).connection, "people.change_password", name=who, password=made)
     log.info("password.changed", person=who)
     return RedirectResponse("/login", 303)
 
 
-@router.post("/account/tokens")
-def make_token(visit: Own, title: Text = "", role: Text = "viewer", days: Text = "90") -> Response:
+@router.post("/account/tokens", dependencies=[drawn_again("/account")])
+def make_token(visit: Own, form: Form) -> Response:
+    title, role, days = (form.get(name, "") for name in ("title", "role", "days"))
     if not days.isdecimal() or not 1 <= int(days) <= 366:
-        return _account(visit, 422, problem="A token is good for 1 to 366 days.")
-    try:
-        with attempt(visit.connection):
-            made = credentials.make_token(visit.connection, visit.person, title, role, int(days))
-    except Refused as refused:
-        return _account(visit, refused.refusal.status, problem=refused.refusal.message)
+        raise refuse(422, "A token is good for 1 to 366 days.")
+    made = credentials.make_token(visit.connection, visit.person, title, role, int(days))
     log.info("token.made", person=visit.person.name, token=made[0])
-    return _account(visit, 201, secret=made[1])
+    return _account(visit, 201, made[1])
 
 
 @router.post("/account/tokens/{number}/revoke")

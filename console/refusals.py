@@ -64,6 +64,11 @@ def refuse(status: int, message: str, hint: str | None = None, column: str | Non
     return Refused(Refusal(status, message, hint=hint, column=column))
 
 
+def require_known(column: str, given: str | None, *known: str) -> None:
+    if given and given not in known:
+        raise refuse(422, f'no {column} "{given}"', f"One of {', '.join(known)}.", column)
+
+
 def refusal_of(error: DBAPIError) -> Refusal:
     """The database's words for an error of a statement."""
     diag: Any = getattr(error.orig, "diag", None)

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
@@ -16,10 +16,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console import words
-from console.access import VisitOf
+from console.access import Sent, VisitOf
 from console.queries import strip
 from console.refusals import Refusal
 from console.sql import Row
+from tasks.watches.registry import by_subject
 from workers.text.words import count_words
 
 #: A bar of a strip; drawn here and not by a macro, since a list has a thousand of them.
@@ -50,16 +51,12 @@ def environment() -> Environment:
         "exact": words.exact, "number": words.number, "took": words.took, "pretty": pretty,
         "heading": words.title, "span": words.span,
     }  # fmt: skip
-    made.tests |= {
-        "link": is_link,
-        "forever": words.is_forever,
-        "moment": lambda value: isinstance(value, datetime),
-    }
+    made.tests |= {"link": is_link, "moment": lambda value: isinstance(value, datetime)}
     made.globals |= {
         "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
         "look": words.state_look, "plural": count_words, "query": query,
         "pages": PAGES, "address": address, "bars_of": bars_of,
-        "parts_of": parts_of, "current_strip": _strip_of, "word": words.of_schedule,
+        "watches": by_subject(), "current_strip": _strip_of,
     }  # fmt: skip
     # Macros that every template may use, also when one block of it is drawn alone.
     macros = {"m": "macros", "panels": "panels", "f": "fields", "changed": "changed", "w": "when"}
@@ -69,51 +66,46 @@ def environment() -> Environment:
 
 
 def render(visit: VisitOf, template: str, status: int = 200, /, **context: Any) -> Response:
-    """A page for the person who is logged in, or its block ``live`` where that is fetched again."""
-    refusal: Refusal | None = context.setdefault("refusal", visit.refusal)
-    given = {"person": visit.person, "visit": visit, **context}
-    return rendered(visit.request, template, refusal.status if refusal else status, **given)
+    return rendered(visit.request, template, status, person=visit.person, visit=visit, **context)
 
 
-def rendered(request: Request, template: str, status_code: int = 200, /, **context: Any) -> Response:
-    """A page, also for nobody in particular (``person`` is None)."""
+def rendered(request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
+    """A page, by default for nobody in particular, or its block ``live`` where that is fetched again.
+
+    It shows why its form was refused.
+    """
+    refusal: Refusal | None = context.setdefault("refusal", getattr(request.state, "refusal", None))
+    status = refusal.status if refusal else status
     given = {"person": None, "request": request, "path": request.url.path, **context}
     made = environment().get_template(template)
+    headers = {"retry-after": "60"} if status == 429 else None
     if "hx-request" in request.headers and "live" in made.blocks:
-        return HTMLResponse("".join(made.blocks["live"](made.new_context(given))), status_code)
-    return HTMLResponse(made.render(given), status_code)
+        return HTMLResponse("".join(made.blocks["live"](made.new_context(given))), status, headers)
+    return HTMLResponse(made.render(given), status, headers)
 
 
-def word(form: Mapping[str, Sequence[str]], name: str) -> str:
-    """The last value of a field; empty when it was not sent."""
-    return (form.get(name) or ("",))[-1]
+async def form_of(request: Request) -> Sent:
+    """The form that was sent; files are left out."""
+    sent = (await request.form()).multi_items()
+    made = Sent([(name, value.replace("\0", "")) for name, value in sent if isinstance(value, str)])
+    request.state.sent = made
+    return made
 
 
-async def form_of(request: Request) -> Mapping[str, list[str]]:
-    """The form that was sent: name → its values; files are left out."""
-    found: dict[str, list[str]] = {}
-    for name, value in (await request.form()).multi_items():
-        if isinstance(value, str):
-            found.setdefault(name, []).append(value.replace("\0", ""))
-    request.state.sent = found
-    return found
+Form = Annotated[Sent, Depends(form_of)]
 
 
-Form = Annotated[Mapping[str, list[str]], Depends(form_of)]
-
-
-def drawn_again(page: str) -> Any:
-    """Of the route of a form: the page of this address shows why it was refused."""
+def drawn_again(page: str | None = None) -> Any:
+    """Of the route of a form: this page, or that of its address, shows why it was refused."""
 
     def note(request: Request) -> None:
-        request.state.page = page.format(**request.path_params)
+        request.state.page = page.format(**request.path_params) if page else request.scope["path"]
 
     return Depends(note)
 
 
-def go_to(address: str) -> Response:
-    """What a form is answered with: the page to go on to."""
-    return RedirectResponse(address, 303)
+#: What a form is answered with: the page to go on to.
+go_to = partial(RedirectResponse, status_code=303)
 
 
 @cache
@@ -158,22 +150,6 @@ def bars_of(runs: Sequence[Any], width: int = 146, height: int = 22) -> Markup:
 
 def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-
-
-def parts_of(row: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Column, value before and after of each column that changed; options one by one."""
-    found: list[tuple[str, Any, Any]] = []
-    for column, before, after in _differing(row["old"] or {}, row["new"] or {}):
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += [(f"{column}.{name}", *values) for name, *values in _differing(before, after)]
-        elif column not in {"revision", "updated_at", "updated_by"}:
-            found.append((column, before, after))
-    return found
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    both = [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    return [one for one in both if one[1] != one[2]]
 
 
 def _strip_of(visit: VisitOf | None) -> Row | None:

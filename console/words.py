@@ -1,6 +1,5 @@
 """Times, lengths and states in words, as lists show them (pure).  app.js has the same words."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,16 +25,6 @@ _LOOK_OF = {state: look for look, states in _LOOKS.items() for state in states}
 def state_look(word: str | None) -> tuple[str, str]:
     """Glyph and class of a state; a plain dot for one that is unknown."""
     return _LOOK_OF.get(word or "", ("·", "off"))
-
-
-def of_schedule(row: Mapping[str, Any]) -> str:
-    """The word whose glyph stands for a schedule: what a person has to know first."""
-    state = str(row["state"])
-    if state.startswith(("set aside", "paused itself", "LATE")):
-        return "failed"
-    if state.startswith(("paused", "disabled")):
-        return state.partition(" ")[0]
-    return str(row["active_state"] or row["last_state"] or "")
 
 
 def span(seconds: float) -> str:
@@ -68,11 +57,6 @@ def relative(at: datetime, now: datetime) -> str:
 
 def exact(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def is_forever(at: Any) -> bool:
-    """Whether a time is infinite, which Python's datetime cannot hold."""
-    return isinstance(at, str) and at == "infinity"
 
 
 def number(value: Any) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from console import rows, sql
+from console import sql
 from console.refusals import refuse
+from console.rows import Rows
 from console.sql import Row
 from tasks.watches import notices
 
@@ -22,7 +23,7 @@ _NOT_COPIED = ("etag", "name", "revision", "updated_at", "updated_by", "paused_u
 
 
 def create_schedule(connection: Connection, values: Mapping[str, Any]) -> Row:
-    return rows.insert_row(connection, "schedule", _cleaned(values))
+    return Rows(connection, "schedule").insert(_cleaned(values))
 
 
 def update_schedule(
@@ -34,20 +35,20 @@ def update_schedule(
     if any(given.get(one) is not None for one in TIMINGS):
         given = {**dict.fromkeys(TIMINGS), **given}
     etag = None if revision is None else str(revision)
-    return rows.update_row(connection, "schedule", {"name": name}, given, etag)
+    return Rows(connection, "schedule").update({"name": name}, given, etag)
 
 
 def delete_schedule(connection: Connection, name: str, revision: str | None = None) -> None:
     require_schedule(connection, name)
-    rows.delete_row(connection, "schedule", {"name": name}, revision)
+    Rows(connection, "schedule").delete({"name": name}, revision)
 
 
 def copy_schedule(connection: Connection, name: str, new_name: str) -> Row:
-    """A disabled copy under a new name."""
     require_schedule(connection, name)
-    found = rows.get(connection, "schedule", {"name": name})
+    of = Rows(connection, "schedule")
+    found = of.get({"name": name})
     kept = {key: value for key, value in found.items() if key not in _NOT_COPIED and value is not None}
-    return rows.insert_row(connection, "schedule", {**kept, "name": new_name, "enabled": False})
+    return of.insert({**kept, "name": new_name, "enabled": False})
 
 
 def require_schedule(connection: Connection, name: str) -> None:
@@ -63,18 +64,7 @@ def do(connection: Connection, action: str, /, **given: Any) -> Row:
     return _one(connection, _ABOUT[action], **given) if action in _ABOUT else made
 
 
-def backfill(connection: Connection, name: str, first: str, last: str, **given: Any) -> Row:
-    """What it costs: runs, items, calls, the quota left, how long it takes, when it would end.
-
-    ``overlap``, ``why`` and ``dry_run`` (true by default) may be given.
-    """
-    defaults = {"overlap": "buffer_all", "why": None, "dry_run": True}
-    given = {**defaults, **{key: value for key, value in given.items() if value != ""}}
-    return _one(connection, "backfill", name=name, first=first, last=last, **given)
-
-
 def resend(connection: Connection, number: int) -> Row:
-    """Try a notice again that was given up."""
     if not notices.resend(connection, number):
         raise refuse(404, f"no notice {number} that was given up")
     return _one(connection, "notice", number=number)

@@ -26,7 +26,7 @@ from console.app import create_app, server_of
 from console.config import Config
 from console.refusals import refuse
 from console.sql import rows
-from console.templating import PAGES, Form, environment, render, word
+from console.templating import PAGES, Form, environment, render
 from sandbox import web
 from workers import logs
 from workers.settings import settings
@@ -114,7 +114,7 @@ def strike(visit: Visit, what: str, form: Form) -> Response:
         os.kill(_postmaster(), signal.SIGINT)
         _last.append(Fault("Postgres stopped; the sandbox starts it again", time.time()))
     elif what in ORDERS or what == "well":
-        _order(visit, word(form, "upstream"), what)
+        _order(visit, form.get("upstream", ""), what)
     else:
         raise refuse(404, f"nothing here breaks {what}")
     return RedirectResponse("/break", 303)

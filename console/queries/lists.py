@@ -1,10 +1,10 @@
-"""Lists, a page at a time by keyset: what is asked of them, opaque cursors, pieces of long ones."""
+"""Lists, a page at a time by keyset: each is what may be asked of it, and how that is read."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import GenericAlias
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
@@ -25,20 +25,30 @@ Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[
     datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))
 ]
-
-#: The order of numbered rows, and the kind of its place.
-BY_NUMBER = {"id": Number}
-#: What became of a call; failed is any of them but answered.
-OUTCOMES = ("in flight", "answered", "failed", "refused", "broken", "others", "unanswered")
-BATCH_STATES = ("ready", "running", "waiting_for_quota", "later")
-#: Fields of the filter → columns.
+#: Fields of the filter of changes → columns.
 _CHANGE_COLUMNS = {"table": "table_name", "name": "name", "by": "changed_by", "operation": "operation"}
 #: Numbers rise with the time.
 _SINCE = "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
 
 
+class Piece(NamedTuple):
+    """Rows that pass, and the place from which the next page goes on (None: there is none)."""
+
+    rows: Sequence[Row]
+    after: tuple[Any, ...] | None
+
+    @property
+    def next(self) -> str | None:
+        return encode(*self.after) if self.after else None
+
+
 class Asked(BaseModel):
     """Which rows of a list, by the page's address or the API's; an empty text stands for none."""
+
+    #: The statement that reads them, on from ``:after_…`` of each column of their order.
+    statement: ClassVar[str]
+    #: Columns of the order → kinds of a place in it.
+    order: ClassVar[Mapping[str, Any]] = {"id": Number}
 
     limit: int = Field(default=50, ge=1, le=100, description="Rows of a page")
     cursor: str | None = Field(default=None, description="`next` of the page before", max_length=2000)
@@ -54,16 +64,17 @@ class Asked(BaseModel):
         chosen = self.model_dump(mode="json", exclude={"limit", "cursor"})
         return {name: "" if value is None else value for name, value in chosen.items()}
 
-
-class Piece(NamedTuple):
-    """Rows that pass, and the place from which the next page goes on (None: there is none)."""
-
-    rows: Sequence[Row]
-    after: tuple[Any, ...] | None
-
     @property
-    def next(self) -> str | None:
-        return encode(*self.after) if self.after else None
+    def place(self) -> tuple[Any, ...] | None:
+        """Where the page before ended."""
+        return decode(self.cursor, *self.order.values())
+
+    def read(self, connection: Connection, **given: Any) -> Piece:
+        """A page; ``given``: what the statement binds besides the fields."""
+        place = self.place or (None,) * len(self.order)
+        after = {f"after_{column}": value for column, value in zip(self.order, place, strict=True)}
+        bound = {**self.model_dump(), **after, **given, "limit": self.limit + 1}
+        return cut(sql.rows(connection, self.statement, **bound), self.limit, *self.order)
 
 
 def encode(*place: Any) -> str:
@@ -90,28 +101,15 @@ def cut(found: Sequence[Row], limit: int, *order: str) -> Piece:
     return Piece(found[:limit], tuple(found[limit - 1][one] for one in order) if more else None)
 
 
-def piece(
-    connection: Connection, statement: str, asked: Asked, order: Mapping[str, Any], **given: Any
-) -> Piece:
-    """Rows of a statement by its filter; it goes on behind ``:after_…`` of each column of ``order``."""
-    place = decode(asked.cursor, *order.values()) or (None,) * len(order)
-    after = {f"after_{column}": value for column, value in zip(order, place, strict=True)}
-    given = {**asked.model_dump(), **after, **given, "limit": asked.limit + 1}
-    return cut(sql.rows(connection, statement, **given), asked.limit, *order)
-
-
 def newest(
-    connection: Connection,
-    sources: Sequence[str],
-    order: Sequence[str],
-    others: Sequence[str],
-    given: Mapping[str, Any],
-    limit: int,
+    connection: Connection, asked: Asked, sources: Sequence[str], others: Sequence[str], **given: Any
 ) -> Piece:
     """The newest rows of ``sources`` that meet ``others``, from at most `WINDOW` of them.
 
-    An index gives each source, a SELECT without its end, in the order of the columns ``order``.
+    An index gives each source, a SELECT without its end, in the list's order; the list's statement
+    reads the rows that were found.
     """
+    order, limit = list(asked.order), asked.limit
     by = ", ".join(f"{column} desc" for column in order)
     columns = ", ".join(order)
     read = " union all ".join(f"({one} order by {by} limit :window)" for one in sources)
@@ -122,12 +120,12 @@ select {columns}, fits, place = :window as is_end from (
            row_number() over (order by {by}) as place
       from ({read}) r order by {by} limit :window) seen
  where fits or place = :window order by {by} limit :most""")  # noqa: S608 - texts of the callers
-    rows = sql.rows(connection, statement, **given, window=window, most=limit + 1)
-    fitting = [row for row in rows if row["fits"]]
-    found = cut(fitting, limit, *order)
-    if found.after is None and others and rows and rows[-1]["is_end"]:
-        return Piece(fitting, tuple(rows[-1][column] for column in order))
-    return found
+    bound = {**asked.model_dump(), **given, "window": window, "most": limit + 1}
+    rows = sql.rows(connection, statement, **bound)
+    found, after = cut([row for row in rows if row["fits"]], limit, *order)
+    if after is None and others and rows and rows[-1]["is_end"]:
+        after = tuple(rows[-1][column] for column in order)
+    return Piece(sql.rows(connection, asked.statement, ids=[row["id"] for row in found]), after)
 
 
 def upstreams(connection: Connection) -> list[Row]:
@@ -146,16 +144,31 @@ class Search(Asked):
 
     q: str | None = Field(default=None, max_length=200)
 
+    def read(self, connection: Connection, **given: Any) -> Piece:
+        return super().read(connection, q=containing(self.q), **given)
 
-class MatchFilter(Search):
-    """Which matches."""
+
+def found_by(connection: Connection, watch: Watch, asked: Search) -> Piece:
+    after = decode(asked.cursor, int if watch.has_number_key else str) or (None,)
+    last = None if after[0] is None else str(after[0])
+    listed = found.listed(connection, watch, asked.q or "", last, asked.limit + 1)
+    return cut(listed, asked.limit, "key")
+
+
+class Matches(Search):
+    """Matches of rules, the newest first."""
+
+    statement = "notices.matches"
 
     rule: str | None = None
     since: Moment | None = None
 
 
-class NoticeFilter(Asked):
-    """Which notices."""
+class Notices(Asked):
+    """Notices, the newest first."""
+
+    statement = "overview.notices"
+    states: ClassVar = ("open", "waiting", "sending", "sent", "dead")
 
     state: str | None = Field(
         default=None, description="A state; open: not sent yet; held: those that the strip counts"
@@ -164,56 +177,57 @@ class NoticeFilter(Asked):
     match: Number | None = Field(default=None, description="Of this match alone")
 
 
-class CallFilter(Asked):
-    """Which calls of upstreams."""
+class Outbox(Notices):
+    """Notices with the reason why each waits."""
+
+    statement = "notices.outbox"
+
+
+class Calls(Asked):
+    """Calls of upstreams, the newest first."""
+
+    statement = "upstreams.calls"
+    order = {"stamp": datetime, "id": Number}
+    #: What became of a call; failed is any of them but answered.
+    outcomes: ClassVar = (
+        "in flight",
+        "answered",
+        "failed",
+        "refused",
+        "broken",
+        "others",
+        "unanswered",
+    )
 
     upstream: str | None = None
-    outcome: str | None = Field(default=None, description=", ".join(OUTCOMES))
+    outcome: str | None = Field(default=None, description=", ".join(outcomes))
     run: UUID | None = None
     since: Moment | None = None
 
+    def read(self, connection: Connection, **given: Any) -> Piece:
+        """Those of the last day unless it says otherwise."""
+        if not (self.run or self.since):
+            given["since"] = sql.scalar(connection, "upstreams.a_day_ago")
+        return super().read(connection, **given)
 
-class BatchFilter(Asked):
-    """Which batches: of one run, or those that have not ended."""
+
+class Batches(Asked):
+    """Batches of a run, or all that have not ended."""
+
+    statement = "runs.all_batches"
+    order = {"run_id": UUID, "seq": Number}
 
     run: UUID | None = None
     queue: str | None = None
-    state: str | None = Field(default=None, description=", ".join(BATCH_STATES))
+    state: str | None = Field(default=None, description="ready, running, waiting_for_quota, later")
     worker: str | None = None
     upstream: str | None = Field(default=None, description="That they wait for")
 
 
-def matches(connection: Connection, asked: MatchFilter) -> Piece:
-    return piece(connection, "notices.matches", asked, BY_NUMBER, q=containing(asked.q))
+class Changes(Asked):
+    """Who changed what, the newest first."""
 
-
-def notices(connection: Connection, asked: NoticeFilter, statement: str = "notices.outbox") -> Piece:
-    states = ["waiting", "sending"] if asked.state in {"open", "held"} else [asked.state]
-    chosen = {"states": states if asked.state else None, "held": asked.state == "held"}
-    return piece(connection, statement, asked, BY_NUMBER, **chosen)
-
-
-def calls(connection: Connection, asked: CallFilter) -> Piece:
-    """Calls of upstreams, the newest first; those of the last day unless it says otherwise."""
-    if not (asked.run or asked.since):
-        asked = asked.model_copy(update={"since": sql.scalar(connection, "upstreams.a_day_ago")})
-    return piece(connection, "upstreams.calls", asked, {"stamp": datetime, "id": Number})
-
-
-def batches(connection: Connection, asked: BatchFilter) -> Piece:
-    return piece(connection, "runs.all_batches", asked, {"run_id": UUID, "seq": Number})
-
-
-def found_by(connection: Connection, watch: Watch, asked: Search) -> Piece:
-    after = decode(asked.cursor, int if watch.has_number_key else str) or (None,)
-    last = None if after[0] is None else str(after[0])
-    return cut(
-        found.listed(connection, watch, asked.q or "", last, asked.limit + 1), asked.limit, "key"
-    )
-
-
-class ChangeFilter(Asked):
-    """Which changes; None: any."""
+    statement = "changes.rows"
 
     table: str | None = None
     name: str | None = None
@@ -221,20 +235,26 @@ class ChangeFilter(Asked):
     since: Moment | None = None
     operation: UUID | None = None
 
+    def read(self, connection: Connection, **given: Any) -> Piece:
+        others = {
+            one: f"{is_} = :{one}"
+            for one, is_ in _CHANGE_COLUMNS.items()
+            if getattr(self, one) is not None
+        }
+        # An index finds those of an operation, and those of a row.
+        by_row = ("table", "name") if self.table and self.name else ()
+        bounds = [others.pop(one) for one in (("operation",) if self.operation else by_row)]
+        if self.since:
+            bounds.append(_SINCE)
+        if self.place:
+            bounds.append("id < :before")
+            given["before"] = self.place[0]
+        read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
+        return newest(connection, self, [read], list(others.values()), **given)
 
-def changes(connection: Connection, asked: ChangeFilter) -> Piece:
-    given = asked.model_dump()
-    others = {one: f"{is_} = :{one}" for one, is_ in _CHANGE_COLUMNS.items() if given[one] is not None}
-    # An index finds those of an operation, and those of a row.
-    by_row = ("table", "name") if asked.table and asked.name else ()
-    bounds = [others.pop(one) for one in (("operation",) if asked.operation else by_row)]
-    if asked.since:
-        bounds.append(_SINCE)
-    if (before := decode(asked.cursor, Number)) is not None:
-        bounds.append("id < :before")
-        given["before"] = before[0]
-    read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
-    found = newest(connection, [read], ("id",), list(others.values()), given, asked.limit)
-    return Piece(
-        sql.rows(connection, "changes.rows", ids=[one["id"] for one in found.rows]), found.after
-    )
+
+#: Name of a list in addresses, on pages and in the API → what may be asked of it.
+LISTS: dict[str, type[Asked]] = {
+    "calls": Calls, "batches": Batches, "changes": Changes, "notices": Notices, "outbox": Outbox,
+    "matches": Matches,
+}  # fmt: skip

@@ -9,30 +9,25 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from console import sql
-from console.queries.lists import Asked, Moment, Number, Piece, decode, newest, piece
+from console.queries.lists import Asked, Moment, Number, Piece, newest
+from console.refusals import require_known
 from console.sql import Row
 from tasks.watches.comparing import containing
+from workers.ledger.states import RUN_STATES
 
 #: Words of the filter → states.
 GROUPS = {"active": ("due", "running", "held"), "problem": ("failed", "partial")}
 #: States and triggers of which there are few: each has its place in an index.
 _FEW_STATES = frozenset({"failed", "partial", "stopped", "skipped", "missed", "expired"})
 _FEW_TRIGGERS = frozenset({"manual", "after", "backfill", "retry"})
-_CONDITIONS = {
-    "schedule": "schedule = :schedule",
-    "state": "state = any(:states)",
-    "trigger": "trigger = :trigger",
-    "task": "task = :task",
-    "queue": "queue = :queue",
-    "ended": "finished_at >= :ended",
-    "upstream": "id in (select run_id from batch"
-    " where waiting_for = :upstream and state in ('waiting', 'sent'))",
-    "q": "coalesce(error, reason, result ->> 'summary') ilike :q",
-}
+_CONDITIONS = sql.parts("run_filters.sql")
 
 
-class Filter(Asked):
-    """Which runs; None: any."""
+class Runs(Asked):
+    """Runs, the newest first."""
+
+    statement = "runs.rows"
+    order = {"created_at": datetime, "id": UUID}
 
     schedule: str | None = None
     task: str | None = None
@@ -46,6 +41,7 @@ class Filter(Asked):
 
     @property
     def states(self) -> tuple[str, ...]:
+        require_known("state", self.state, *GROUPS, *RUN_STATES)
         return GROUPS.get(self.state, (self.state,)) if self.state else ()
 
     def sources(self) -> tuple[list[str], list[str]]:
@@ -64,44 +60,35 @@ class Filter(Asked):
             found = [_one_of_few("trigger", _FEW_TRIGGERS, self.trigger)]
         return found, list(others.values())
 
+    def read(self, connection: Connection, **given: Any) -> Piece:
+        sources, others = self.sources()
+        given |= {"states": list(self.states), "q": containing(self.q)}
+        bounds = " and created_at >= :since" if self.since else ""
+        if self.ended:
+            # No index gives runs by their end; few take longer than days.
+            bounds += " and created_at >= cast(:ended as timestamptz) - interval '7 days'"
+        if self.place:
+            bounds += " and (created_at, id) < (:before_at, :before_id)"
+            given |= dict(zip(("before_at", "before_id"), self.place, strict=True))
+        read = [f"select * from run where {one}{bounds}" for one in sources]  # noqa: S608 - texts from above
+        return newest(connection, self, read, others, **given)
+
 
 def _one_of_few(column: str, few: frozenset[str], wanted: str | None) -> str:
     listed = "', '".join(sorted(few))
     return f"{column} in ('{listed}') and {column} = '{wanted}'"
 
 
-def listed(connection: Connection, asked: Filter) -> Piece:
-    sources, others = asked.sources()
-    given: dict[str, Any] = {
-        **asked.model_dump(),
-        "states": list(asked.states),
-        "q": containing(asked.q),
-    }
-    bounds = " and created_at >= :since" if asked.since else ""
-    if asked.ended:
-        # No index gives runs by their end; few take longer than days.
-        bounds += " and created_at >= cast(:ended as timestamptz) - interval '7 days'"
-    if (before := decode(asked.cursor, datetime, UUID)) is not None:
-        bounds += " and (created_at, id) < (:before_at, :before_id)"
-        given |= {"before_at": before[0], "before_id": before[1]}
-    read = [f"select * from run where {one}{bounds}" for one in sources]  # noqa: S608 - texts from above
-    found = newest(connection, read, ("created_at", "id"), others, given, asked.limit)
-    return Piece(sql.rows(connection, "runs.rows", ids=[one["id"] for one in found.rows]), found.after)
+class Items(Asked):
+    """Items of a run."""
 
-
-class ItemFilter(Asked):
-    """Which items of a run."""
+    statement = "runs.items"
+    order = {"seq": Number, "place": Number}
 
     state: str | None = Field(default=None, description="A state; ended: done, failed or deferred")
     batch: Number | None = None
     upstream: str | None = Field(default=None, description="That their batch waits for")
     error: str | None = None
-
-
-def items(connection: Connection, number: UUID, asked: ItemFilter) -> Piece:
-    states = ["done", "failed", "deferred"] if asked.state == "ended" else [asked.state]
-    chosen = {"id": number, "states": states if asked.state else None}
-    return piece(connection, "runs.items", asked, {"seq": Number, "place": Number}, **chosen)
 
 
 def about(connection: Connection, number: UUID) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from console import sql
 from console.queries.lists import Asked, Number, Piece, decode
-from console.refusals import refuse
+from console.refusals import require_known
 from console.sql import Row
 from tasks.watches.comparing import containing
 from tasks.watches.registry import by_domain
@@ -20,43 +20,28 @@ UPKEEP = DEFAULT_QUEUE
 #: What nobody counts further than to.
 MAX_COUNTED = 1000
 #: Words of the filter → their condition.
-STATES = {
-    "problem": "(st.error is not null or st.consecutive_failures > 0 or st.tripped_at is not null"
-    " or st.claim_at < now() - interval '1 minute' or st.schedule is null)",
-    "any": "true",
-    "enabled": "s.enabled",
-    "watching": "s.enabled and s.task in (select name from task_kind where queue = any(:watching))",
-    "running": "s.name in (select schedule from run where state in ('due', 'running', 'held'))",
-    "paused": "s.paused_until > now()",
-    "disabled": "not s.enabled",
-    "on": "s.enabled and coalesce(s.paused_until <= now(), true)",
-}
-#: As the expression of the index of trigrams says it; shorter terms have none.
-_SEARCHED = "lower((((s.name || ' ') || coalesce(s.title, '')) || ' ') || coalesce(s.note, '')) like :q"
-_SHORT = "(s.name like :q or lower(s.title) like :q or lower(s.note) like :q)"
-_QUEUE = (
-    "(s.queue = :queue or s.queue is null"
-    " and s.task in (select name from task_kind where queue = :queue))"
-)
-_UPKEEP = "in (select name from task_kind where queue = :upkeep)"
+STATES, _FILTERS = sql.parts("schedule_states.sql"), sql.parts("schedule_filters.sql")
 _TABLES = "schedule s left join schedule_state st on st.schedule = s.name"
 
 
-class Order(NamedTuple):
-    """One index, read forwards or backwards."""
+class Segment(NamedTuple):
+    """A part of a list: what meets conditions, in the order of an index and then by name."""
 
     column: str
-    kind: str
-    descending: bool = False
+    kind: str = "text"
+    #: The greatest value of the column comes first; the last name does.
+    falls: bool = False
+    backwards: bool = False
+    conditions: Sequence[str] = ()
 
 
 ORDERS = {
-    "name": Order("s.name", "text"),
-    "next": Order("st.next_run_at", "timestamptz"),
-    "last": Order("st.last_run_at", "timestamptz", descending=True),
-    "result": Order("st.last_state", "text"),
-    "success": Order("st.success_share", "real"),
-    "duration": Order("st.median_duration", "interval", descending=True),
+    "name": Segment("s.name"),
+    "next": Segment("st.next_run_at", "timestamptz"),
+    "last": Segment("st.last_run_at", "timestamptz", falls=True),
+    "result": Segment("st.last_state"),
+    "success": Segment("st.success_share", "real"),
+    "duration": Segment("st.median_duration", "interval", falls=True),
 }
 #: The order of need: problems, then what runs next.
 NEED = "need"
@@ -82,21 +67,21 @@ class Filter(Which, Asked):
     count: bool = Field(default=False, description="Say how many there are, counted up to 1,000")
 
     def conditions(self) -> tuple[list[str], dict[str, Any]]:
-        if self.state and self.state not in STATES:
-            raise refuse(422, f'no state "{self.state}"', f"One of {', '.join(STATES)}.", "state")
+        require_known("state", self.state, *STATES)
+        require_known("sort", self.sort, *SORTS)
         term = (self.q or "").strip().lower()
-        found = {
-            _SEARCHED if len(term) > 2 else _SHORT: term,
-            STATES.get(self.state or "", ""): self.state,
-            "s.task = :task": self.task,
-            _QUEUE: self.queue,
-            f"s.task {_UPKEEP}": self.upkeep is True,
-            f"s.task not {_UPKEEP}": self.upkeep is False,
+        filters = {
+            "searched": len(term) > 2,
+            "short": 0 < len(term) <= 2,
+            "task": self.task,
+            "queue": self.queue,
+            "upkeep": self.upkeep is True,
+            "no upkeep": self.upkeep is False,
         }
+        applying = [STATES[self.state]] if self.state else []
+        applying += [_FILTERS[name] for name, applies in filters.items() if applies]
         given = {"q": containing(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
-        watching = [watch.queue for watch in by_domain().values()]
-        applying = [condition for condition, applies in found.items() if applies]
-        return applying, {**given, "watching": watching}
+        return applying, {**given, "watching": [watch.queue for watch in by_domain().values()]}
 
 
 @dataclass(frozen=True)
@@ -107,14 +92,6 @@ class Chosen:
     count: int
     conditions: list[str] = field(default_factory=list)
     given: dict[str, Any] = field(default_factory=dict)
-
-
-class Segment(NamedTuple):
-    """A part of a list with an order of its own."""
-
-    order: Order
-    conditions: Sequence[str] = ()
-    backwards: bool = False
 
 
 def choose(connection: Connection, asked: Filter) -> Chosen:
@@ -176,52 +153,51 @@ def _segments(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> 
     if sort == NEED:
         return _by_need(connection, chosen, given)
     order, backwards = ORDERS[sort.removeprefix("-")], sort.startswith("-")
+    order = order._replace(backwards=backwards, falls=order.falls != backwards)
     if order.column == "s.name":
-        return [Segment(order, (), backwards)]
-    parts = [Segment(order, (f"{order.column} is {one}",), backwards) for one in ("not null", "null")]
+        return [order]
+    parts = [order._replace(conditions=[f"{order.column} is {one}"]) for one in ("not null", "null")]
     return parts[::-1] if backwards else parts
 
 
 def _by_need(connection: Connection, chosen: Chosen, given: dict[str, Any]) -> list[Segment]:
     by_name, by_next = ORDERS["name"], ORDERS["next"]
     if chosen.filter.state == "problem":
-        return [Segment(by_name)]
+        return [by_name]
     given["problems"] = troubled = problems(connection)
     few = len(troubled) <= MAX_COUNTED
-    wrong = "s.name = any(:problems)" if few else STATES["problem"]
+    wrong = by_name._replace(conditions=["s.name = any(:problems)" if few else STATES["problem"]])
     calm = "s.name <> all(:problems)" if few else f"not {STATES['problem']}"
     if chosen.filter.state == "disabled":
-        return [Segment(by_name, (wrong,)), Segment(by_name, (calm,))]
-    dated = [Segment(by_next, (calm, f"st.next_run_at is {one}")) for one in ("not null", "null")]
-    return [Segment(by_name, (wrong,)), *dated]
+        return [wrong, by_name._replace(conditions=[calm])]
+    parts = [[calm, f"st.next_run_at is {one}"] for one in ("not null", "null")]
+    return [wrong, *(by_next._replace(conditions=part) for part in parts)]
 
 
 def _read(segment: Segment, conditions: Sequence[str]) -> Any:
-    order, backwards = segment.order, segment.backwards
-    by, tables = f"s.name {'desc' if backwards else 'asc'}", _TABLES
-    if order.column != "s.name":
-        falls, nulls = order.descending != backwards, "first" if backwards else "last"
-        by = f"st.schedule {'desc' if backwards else 'asc'}"
-        by = f"{order.column} {'desc' if falls else 'asc'} nulls {nulls}, {by}"
+    column, names = segment.column, "desc" if segment.backwards else "asc"
+    by, tables = f"s.name {names}", _TABLES
+    if column != "s.name":
+        falls, nulls = "desc" if segment.falls else "asc", "first" if segment.backwards else "last"
+        by = f"{column} {falls} nulls {nulls}, st.schedule {names}"
         tables = "schedule_state st join schedule s on s.name = st.schedule"
     return text(
-        f"select cast({order.column} as text) as value, s.name from {tables}"  # noqa: S608 - texts from above
+        f"select cast({column} as text) as value, s.name from {tables}"  # noqa: S608 - texts from above
         f" where {' and '.join(conditions) or 'true'} order by {by} limit :limit"
     )
 
 
 def _after(segment: Segment, value: str | None) -> str:
     """The condition of what comes after a place, in the words that an index answers."""
-    order, backwards = segment.order, segment.backwards
-    if order.column == "s.name":
-        return f"s.name {'<' if backwards else '>'} :name"
-    further = f"st.schedule {'<' if backwards else '>'} :name"
+    column, further = segment.column, "<" if segment.backwards else ">"
+    if column == "s.name":
+        return f"s.name {further} :name"
     if value is None:
-        return further
-    sign, cast = "<" if order.descending != backwards else ">", f"cast(:value as {order.kind})"
-    if (order.descending != backwards) == backwards:
-        return f"({order.column}, st.schedule) {sign} ({cast}, :name)"
-    return f"{order.column} {sign}= {cast} and ({order.column} {sign} {cast} or {further})"
+        return f"st.schedule {further} :name"
+    sign, cast = "<" if segment.falls else ">", f"cast(:value as {segment.kind})"
+    if segment.falls == segment.backwards:
+        return f"({column}, st.schedule) {sign} ({cast}, :name)"
+    return f"{column} {sign}= {cast} and ({column} {sign} {cast} or st.schedule {further} :name)"
 
 
 def rows_of(connection: Connection, wanted: Sequence[str]) -> list[Row]:

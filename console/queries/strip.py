@@ -1,7 +1,6 @@
 """The line on every page: what is wrong, what is paused, when each watch ran and runs."""
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,24 +20,18 @@ _SILENT = ("beat silent", "worker silent", "queue unserved")
 _WORST = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
 
 
-@dataclass
-class _Cache:
-    strip: Row | None = None
-    at: float = field(default=float("-inf"))
-
-
-_cache = _Cache()
+#: The strip, and when it was read.
+_kept: list[tuple[float, Row]] = []
 
 
 def current(connection: Connection) -> Row:
     """The strip as it was at most a second ago: it is the same for everybody."""
-    if _cache.strip is None or time.monotonic() - _cache.at > MAX_AGE:
-        return read(connection)
-    return _cache.strip
+    known = last()
+    return read(connection) if known is None or time.monotonic() - _kept[0][0] > MAX_AGE else known
 
 
 def last() -> Row | None:
-    return _cache.strip
+    return _kept[0][1] if _kept else None
 
 
 def capped(number: int, most: int = MAX_COUNTED) -> str:
@@ -56,7 +49,7 @@ def read(connection: Connection) -> Row:
         most = MAX_COUNTED + SHOWN + 1
         more = sql.scalar(connection, "strip.count", queues=queues, most=most) - SHOWN
     ranked = sorted(errors, key=lambda one: (*_WORST, one["kind"]).index(one["kind"]))
-    _cache.strip = {
+    found = {
         "trouble": len(errors),
         "worst": ranked[0]["title"] if ranked else "",
         "paused": sql.first(connection, "strip.paused"),
@@ -71,8 +64,8 @@ def read(connection: Connection) -> Row:
         "workers": signs.get("worker", 0),
         "wrong": wrong,
     }
-    _cache.at = time.monotonic()
-    return _cache.strip
+    _kept[:] = [(time.monotonic(), found)]
+    return found
 
 
 def _number(told: Any) -> int:

@@ -3,7 +3,6 @@
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +12,6 @@ from console.refusals import API, Refusal
 log = structlog.stdlib.get_logger("console")
 
 MAX_BODY = 1_000_000
-_TOO_LONG = f"a body has at most {MAX_BODY} bytes"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Checks of health come from load balancers, by any name.
 _ANY_HOST = frozenset({"/live", "/ready"})
@@ -47,8 +45,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
-        scope["client_address"] = client_address(scope, self._config)
-        told = {"method": scope["method"], "address": scope["client_address"]}
+        told = {"method": scope["method"], "address": client_address(scope)}
         refusal = self._refusal(scope)
 
         async def guarded(message: Message) -> None:
@@ -69,7 +66,7 @@ class Guard:
             await _answer(scope, refusal)(scope, receive, guarded)
             return
         try:
-            await self._app(scope, _limited(receive), guarded)
+            await self._app(scope, receive, guarded)
         except Exception as error:
             # A traceback on a terminal takes seconds to draw: other requests go on meanwhile.
             await run_in_threadpool(log.error, "request.failed", method=scope["method"], exc_info=error)
@@ -91,7 +88,7 @@ class Guard:
             return Refusal(421, "this console is not known by that name", "unknown host")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            return Refusal(413, _TOO_LONG, "great body")
+            return Refusal(413, f"a body has at most {MAX_BODY} bytes", "great body")
         if scope["method"] not in _SAFE and not self._is_own_write(headers, path):
             said = "this request did not come from the console's own pages"
             return Refusal(403, said, "cross-site write")
@@ -108,32 +105,12 @@ class Guard:
         return headers.get("origin") in self._config.origins if site is None else site == "same-origin"
 
 
-def client_address(scope: Scope, config: Config) -> str:
+def client_address(scope: Scope) -> str:
     """Who asks: the peer, or whom the last of our proxies names."""
-    address = str(scope["client"][0]) if scope.get("client") else ""
-    named = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
-    hops = [one.strip() for one in named.split(",") if one.strip()]
-    while hops and config.trusts(address):
-        address = hops.pop()
-    return address
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _answer(scope: Scope, refusal: Refusal) -> Response:
     if scope["path"].startswith(API):
         return Refusal(refusal.status, refusal.message).as_problem()
     return PlainTextResponse(refusal.message + "\n", refusal.status)
-
-
-def _limited(receive: Receive) -> Receive:
-    """The body, no longer than allowed also where no length was given."""
-    read = 0
-
-    async def limited() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > MAX_BODY:
-            raise HTTPException(413, _TOO_LONG)
-        return message
-
-    return limited

@@ -12,15 +12,18 @@ Row = dict[str, Any]
 
 
 @cache
-def _file(name: str) -> dict[str, str]:
-    return statements(str(Path(__file__).with_name(name)))
+def parts(file: str) -> dict[str, str]:
+    """Statements of a file, or conditions of which statements are made, by their names."""
+    return {
+        name: part.strip() for name, part in statements(str(Path(__file__).with_name(file))).items()
+    }
 
 
 @cache
 def statement(name: str) -> Executable:
     """``FILE.NAME``: the statement NAME of ``console/sql/FILE.sql``."""
     file, _, part = name.partition(".")
-    return text(_file(file)[part])
+    return text(parts(file)[part])
 
 
 def execute(connection: Connection, asked: str, /, **given: Any) -> None:

@@ -15,8 +15,9 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
        m.occasion, m.id as match_id,
        n.attempts, n.answer, n.created_at, n.sent_at, n.not_before, c.enabled, u.blocked_until,
               room.free_at
-  from (select * from notice where (cast(:states as text[]) is null or state = any(:states))
-           and (not :held or channel in (select subject from trouble where kind = 'notices held'))
+  from (select * from notice where (cast(:state as text) is null or state = any(
+                  case when :state in ('open', 'held') then array['waiting', 'sending'] else array[:state] end))
+           and (:state is distinct from 'held' or channel in (select subject from trouble where kind = 'notices held'))
            and (cast(:channel as text) is null or channel = :channel)
            and (cast(:match as bigint) is null or match_id = :match)
            and (cast(:after_id as bigint) is null or id < :after_id)

@@ -25,7 +25,8 @@ select * from task_kind where retired_at is null order by name
 
 -- name: notices
 select * from notice_log where (cast(:after_id as bigint) is null or id < :after_id)
-   and (cast(:states as text[]) is null or state = any(:states))
-   and (not :held or channel in (select subject from trouble where kind = 'notices held'))
+   and (cast(:state as text) is null or state = any(
+          case when :state in ('open', 'held') then array['waiting', 'sending'] else array[:state] end))
+   and (:state is distinct from 'held' or channel in (select subject from trouble where kind = 'notices held'))
    and (cast(:channel as text) is null or channel = :channel)
    and (cast(:match as bigint) is null or id in (select id from notice where match_id = :match)) order by id desc limit :limit

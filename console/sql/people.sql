@@ -82,3 +82,14 @@ select fingerprint, status, answer from console.idempotency_key where person = :
 -- name: keep_answer
 update console.idempotency_key set status = 202, answer = cast(:answer as jsonb)
  where person = :person and key = :key
+
+-- name: act_as
+-- The role, the audit's actor and its program end with the transaction, behind a pooler too.  Filters
+-- of lists differ too much for one plan.
+select set_config('role', :role, true), set_config('app.actor', :actor, true),
+       set_config('application_name', :program, true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: login
+select session_user::text as login, pg_has_role(session_user, to_regrole('service'), 'member')
+       or pg_has_role(session_user, to_regrole('owner'), 'member') as too_much

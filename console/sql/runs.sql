@@ -72,8 +72,8 @@ select coalesce(item ->> 'error', 'no reason kept') as error, item ->> 'state' a
 select item ->> 'key' as key, coalesce(item ->> 'state', 'waiting') as state, item ->> 'error' as error,
        item -> 'counts' as counts, batch.seq, place
   from batch, jsonb_array_elements(batch.items) with ordinality as each(item, place)
- where batch.run_id = :id and (cast(:states as text[]) is null or coalesce(item ->> 'state',
-        'waiting') = any(:states))
+ where batch.run_id = :id and (cast(:state as text) is null or coalesce(item ->> 'state', 'waiting') = any(
+          case :state when 'ended' then array['done', 'failed', 'deferred'] else array[:state] end))
    and (cast(:batch as bigint) is null or batch.seq = :batch)
    and (cast(:upstream as text) is null or batch.waiting_for = :upstream)
    and (cast(:error as text) is null or coalesce(item ->> 'error', 'no reason kept') = :error)

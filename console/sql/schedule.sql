@@ -1,7 +1,8 @@
 -- name: history
 select extract(epoch from created_at)::float8 as at, state, extract(epoch
        from finished_at - started_at)::float8 as seconds,
-       extract(epoch from coalesce(started_at, created_at) - due_at)::float8 as late
+       extract(epoch from coalesce(started_at, created_at) - due_at)::float8 as late,
+       coalesce(started_at, created_at) - due_at as late_by
   from (select * from run where schedule = :name and trigger = 'schedule' and started_at is not null
          order by created_at desc limit :last) last
  order by created_at

@@ -5,14 +5,16 @@ select name, description, options_schema, upstream, queue, duration_words(min_ev
   from task_kind where name = :name
 
 -- name: row
--- Lengths of time as people write them; times without an end as null.
+-- Lengths of time as people write them; an unknown name is refused.
 select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter,
        duration_words(s.catch_up_window) as catch_up_window, duration_words(s.timeout) as timeout,
        duration_words(s.expires) as expires, duration_words(s.batch_delay) as batch_delay
-  from schedule s where s.name = :name
+  from schedule_named(:name) s
 
 -- name: markets
 select mic, mic || coalesce(' · ' || title, '') as words from market order by mic
 
 -- name: until
-select (clock_timestamp() + cast(:length as interval))::text
+-- A time as it was given, or the end of a length of time.
+select case when said ~ '^\d{4}-' then said else (clock_timestamp() + cast(said as interval))::text end
+  from (select cast(:given as text) as said) given

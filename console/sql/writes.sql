@@ -19,7 +19,8 @@ select * from request_run(:name, :why, cast(:options as jsonb))
 -- name: backfill
 -- Ends when it would begin: once both its calls and its runs have had their turn.
 select cost.*, clock_timestamp() + cast(cost.takes as interval) as ends_at
-  from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz), :overlap,
+  from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz),
+                coalesce(:overlap, 'buffer_all'),
                 dry_run => :dry_run, reason => :why) cost
 
 -- name: stop

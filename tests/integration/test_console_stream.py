@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx2
 import pytest
 
+from console.access import MAX_AT_ONCE
 from tests.support.console import Console
 
 pytestmark = pytest.mark.timeout(60)
@@ -100,3 +101,11 @@ def test_a_page_is_told_to_look_again_once_its_stream_is_open(console: Console) 
 def open_events(client: httpx2.Client) -> Iterator[Iterator[str]]:
     with client.stream("GET", "/events") as answer:
         yield answer.iter_lines()
+
+
+def test_open_pages_hold_no_connection_to_postgres(console: Console) -> None:
+    client = console.as_()
+    with ExitStack() as streams:
+        for _ in range(MAX_AT_ONCE + 1):
+            streams.enter_context(open_events(client))
+        assert client.get("/schedules").status_code == 200

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from console import bulk, rows, writes
-from console.database import Database, act_as
+from console import bulk, writes
+from console.access import Database, act_as
 from console.queries import lists, schedules
 from console.queries.schedules import SORTS, Filter
 from console.refusals import Refused, attempt
+from console.rows import Rows
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_refusal_is_the_databases_with_its_hint_at_its_column(ada: Connection)
     assert told.message == 'cron "17:00" has 1 field, needs 5'
     assert "minute hour day month weekday" in (told.hint or "")
     with pytest.raises(Refused) as refused, attempt(ada):
-        rows.insert_row(ada, "rule", {"name": "x", "expression": "price < 1", "grammar": "3"})
+        Rows(ada, "rule").insert({"name": "x", "expression": "price < 1", "grammar": "3"})
     assert (refused.value.refusal.column, refused.value.refusal.message) == (
         "grammar", "grammar must be 1 (original) or 2 (extended)",
     )  # fmt: skip
@@ -132,7 +133,7 @@ def test_a_bulk_pause_is_resumed_exactly(ada: Connection) -> None:
     assert resumed[1] == 2
     paused = schedules.names(ada, Filter(state="paused"))
     assert paused == ["many-0", "many-2"]
-    assert len(lists.changes(ada, lists.ChangeFilter(operation=operation)).rows) == 3
+    assert len(lists.Changes(operation=operation).read(ada).rows) == 3
 
 
 def test_a_bulk_action_on_a_filter_that_grew_is_refused(ada: Connection) -> None:
@@ -146,32 +147,28 @@ def test_a_bulk_action_on_a_filter_that_grew_is_refused(ada: Connection) -> None
 
 
 def test_rows_of_any_table_that_people_own_are_made_edited_and_deleted(ada: Connection) -> None:
-    made = rows.insert_row(
-        ada,
-        "rule",
+    made = Rows(ada, "rule").insert(
         {"name": "cheap", "expression": "price < 100", "occasions": ["new"], "channels": None},
     )
     assert made["occasions"] == ["new"]
-    edited = rows.update_row(
-        ada, "rule", {"name": "cheap"}, {"expression": "price < 90"}, str(made["etag"])
+    edited = Rows(ada, "rule").update(
+        {"name": "cheap"}, {"expression": "price < 90"}, str(made["etag"])
     )
     assert edited["expression"] == "price < 90"
-    quota = rows.insert_row(ada, "quota", {"upstream": "stooq", "per": "3 hours", "calls": 5})
-    rows.update_row(
-        ada, "quota", {"upstream": "stooq", "per": "3 hours"}, {"calls": "6"}, quota["etag"]
-    )
+    quota = Rows(ada, "quota").insert({"upstream": "stooq", "per": "3 hours", "calls": 5})
+    Rows(ada, "quota").update({"upstream": "stooq", "per": "3 hours"}, {"calls": "6"}, quota["etag"])
     with pytest.raises(Refused) as refused:
-        rows.update_row(
-            ada, "quota", {"upstream": "stooq", "per": "3 hours"}, {"calls": "7"}, quota["etag"]
+        Rows(ada, "quota").update(
+            {"upstream": "stooq", "per": "3 hours"}, {"calls": "7"}, quota["etag"]
         )
     assert refused.value.refusal.status == 412
-    rows.delete_row(ada, "quota", {"upstream": "stooq", "per": "03:00:00"})
+    Rows(ada, "quota").delete({"upstream": "stooq", "per": "03:00:00"})
     for table, key in (
         ("run", {"id": "x"}),
         ("pg_class", {"oid": "1"}),
         ("console.person", {"name": "x"}),
     ):
         with pytest.raises(Refused):
-            rows.update_row(ada, table, key, {})
+            Rows(ada, table).update(key, {})
     with pytest.raises(Refused, match="has no column"):
-        rows.update_row(ada, "rule", {"name": "cheap"}, {'note" = null; --': "x"})
+        Rows(ada, "rule").update({"name": "cheap"}, {'note" = null; --': "x"})

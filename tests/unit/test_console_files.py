@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import forms, words
+from console.access import Sent
 from console.templating import is_link
 from tasks.watches.registry import by_domain
 
@@ -45,7 +46,7 @@ def test_files_of_others_are_as_published() -> None:
 def test_no_page_names_a_watch() -> None:
     """A fourth watch gets its pages from its descriptor."""
     subjects = {name for watch in by_domain().values() for name in (watch.subject, watch.plural)}
-    pages = [*(ROOT / "console/pages").glob("*.py"), *(ROOT / "console/templates").glob("watch*.html")]
+    pages = [*(ROOT / "console/routes").glob("*.py"), *(ROOT / "console/templates").glob("watch*.html")]
 
     for path in pages:
         assert not re.search(rf"[\"'/]({'|'.join(subjects)})[\"'/]", path.read_text()), path
@@ -82,12 +83,14 @@ def test_options_keep_what_was_chosen_and_leave_out_defaults() -> None:
         }
     }
     fields = forms.schema_fields(schema, {"chains": []})
-    sent = {
-        "option.least": ["1,500"],
-        "option.chains": [""],
-        "option.feeds": ["x"],
-        "option.loud": ["true"],
-    }
+    sent = Sent(
+        [
+            ("option.least", "1,500"),
+            ("option.chains", ""),
+            ("option.feeds", "x"),
+            ("option.loud", "true"),
+        ]
+    )
 
     assert forms.options_from(fields, sent, {"chains": []}) == {
         "least": 1500,

@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Path
+from fastapi import APIRouter, Depends, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from starlette.responses import JSONResponse, Response
 
 from console import sql
-from console.access import Visit
-from console.database import act_as
-from console.queries.lists import Piece
+from console.access import Visit, act_as
+from console.queries.lists import Asked, Piece
 from console.queries.schedules import Filter, Which
 from console.refusals import refuse
 from workers.cli.output import plain
@@ -110,6 +109,14 @@ def requested(asked: sql.Row) -> sql.Row:
     """A request, and where its run will be."""
     run = asked["new_run_id"]
     return {"request": asked["id"], "run_id": run, "run": f"/api/v1/runs/{run}" if run else None}
+
+
+def list_of(router: APIRouter, name: str, asks: type[Asked]) -> None:
+    def listed(visit: Visit, asked: Any) -> Page:
+        return page(asked.read(visit.connection))
+
+    listed.__annotations__["asked"] = Annotated[asks, Query()]
+    router.get(f"/{name}", name=f"list_{name}", description=asks.__doc__)(listed)
 
 
 def page(found: Piece, total: str | None = None) -> Page:

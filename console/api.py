@@ -6,8 +6,8 @@ from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from console.access import Visit
-from console.api import others, schedules
 from console.refusals import PROBLEM
+from console.routes import overview, runs, schedules, tables, watches
 
 _WORDS = {
     400: "No JSON",
@@ -28,8 +28,8 @@ router = APIRouter(
     responses=_PROBLEMS,
     dependencies=[Security(HTTPBearer(auto_error=False, description="An API token: wk_…"))],
 )
-for part in (schedules.of_schedules, schedules.of_runs, others.overview, others.tables):
-    router.include_router(part)
+for part in (schedules, runs, overview, watches, tables):
+    router.include_router(part.api)
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from console import rows, sql
+from console import shapes, sql
 from console.access import Visit, VisitOf
-from console.pages.overview import chart
 from console.queries.lists import Search, found_by
-from console.refusals import Refusal, refuse
+from console.refusals import Refusal, Refused, refuse
+from console.routes.overview import chart
+from console.rows import Rows
+from console.shapes import Page, Row
 from console.templating import render
 from tasks.watches import found, parsed_rules
 from tasks.watches.grammar import RuleError
@@ -21,7 +23,7 @@ from tasks.watches.registry import by_domain, by_subject
 from tasks.watches.rules import common_filters
 from tasks.watches.watch import Panel, Watch
 
-router = APIRouter()
+router, api = APIRouter(), APIRouter(tags=["overview"])
 SPANS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 
 
@@ -89,16 +91,17 @@ def _drawn(value: object) -> object:
     return value.timestamp() if isinstance(value, datetime) else value
 
 
-def check(visit: VisitOf, values: Mapping[str, Any]) -> Ready | Refusal:
-    """A rule as a form has it; or what is wrong, where, and what to write."""
+def check(visit: VisitOf, values: Mapping[str, Any]) -> Ready:
+    """A rule as a form has it; refused with what is wrong, where, and what to write."""
     try:
         return parsed_rules.ready(parsed_rules.tried(values), common_filters(visit.connection))
     except RuleError as error:
         written = str(values.get("expression") or "")
         where = f"{written[: error.at]} ⟶ {written[error.at :]}"
-        return Refusal(422, str(error), detail=where, hint=error.hint, column="expression")
+        found = Refusal(422, str(error), detail=where, hint=error.hint, column="expression")
+        raise Refused(found) from error
     except (ValueError, TypeError, AttributeError) as error:
-        return Refusal(422, str(error), column="filters")
+        raise refuse(422, str(error), column="filters") from error
 
 
 @router.get("/rules/{name}/try")
@@ -106,19 +109,42 @@ def try_page(
     visit: Visit, name: str, expression: str = "", span: str = "7d", key: str = ""
 ) -> Response:
     """What a rule would have matched, and why it fits one thing or not; nothing is written."""
-    row = rows.get(visit.connection, "rule", {"name": name})
+    row = Rows(visit.connection, "rule").get({"name": name})
     tried = {**row, "expression": expression or row["expression"]}
     watch = by_subject().get(row["subject"])
     if watch is None:
         raise refuse(404, f"no watch finds a {row['subject']}")
-    ready = check(visit, tried)
-    shown: dict[str, Any] = {"hits": [], "clauses": [], "seen": []}
-    if isinstance(ready, Ready):
+    shown: dict[str, Any] = {"hits": [], "clauses": [], "seen": [], "refusal": None}
+    try:
+        ready = check(visit, tried)
+    except Refused as refused:
+        shown["refusal"] = refused.refusal
+    else:
         shown["seen"] = found.seen(visit.connection, watch, SPANS.get(span, SPANS["7d"]), name)
         fitting = [one for one in shown["seen"] if ready.fits(watch, watch.fields_of(one))]
         shown["hits"] = [watch.described(one) for one in fitting]
         asked = found.one(visit.connection, watch, key, name) if key else None
         shown["clauses"] = ready.explained(watch, watch.fields_of(asked)) if asked is not None else []
-    refusal = ready if isinstance(ready, Refusal) else None
     given = {"name": name, "span": span, "key": key, "spans": list(SPANS), "saved": row["expression"]}
-    return render(visit, "rule_try.html", refusal=refusal, rule=tried, watch=watch, **given, **shown)
+    return render(visit, "rule_try.html", rule=tried, watch=watch, **given, **shown)
+
+
+def _watch(watch: Watch, plural: str) -> None:
+    """What a watch found, under its own word."""
+
+    def listed(visit: Visit, asked: Annotated[Search, Query()]) -> Page:
+        return shapes.page(found_by(visit.connection, watch, asked))
+
+    def one(visit: Visit, key: str) -> Row:
+        shown = found.panels(visit.connection, watch, key)
+        return {"key": key, "panels": {panel.title: rows for panel, rows in shown}}
+
+    words = f"{plural.capitalize()}, the newest first."
+    api.get(f"/{plural}", name=f"list_{plural}", description=words)(listed)
+    name = watch.subject if plural == watch.plural else plural
+    api.get(f"/{plural}/{{key:path}}", name=f"read_{name}", response_model=Row)(one)
+
+
+for _domain, _one in by_domain().items():
+    for _word in sorted({_one.plural, _domain}) if _one.pages else ():
+        _watch(_one, _word)

@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 import structlog
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi import APIRouter, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from console import sql
-from console.access import LoginNeeded, Visit, visiting
-from console.database import Database, act_as
+from console.access import Database, LoginNeeded, Visit, act_as, visiting
 from console.queries import strip
 from console.templating import environment
 from workers.connections.postgres import connect_args
@@ -27,17 +24,15 @@ from workers.settings import settings
 log = structlog.stdlib.get_logger("console")
 router = APIRouter()
 
-#: A sign of life is sent, and the login asked for again, at least so often (seconds).
-SIGN_EVERY, LOGIN_EVERY = 15.0, 30.0
+#: The login is asked for again at least so often (seconds).
+LOGIN_EVERY = 30.0
 #: Keys beyond this are not listed: all parts of the page are asked for again.
 MAX_KEYS = 200
 #: Least and longest time between two looks (seconds).
 MIN_GAP, MAX_GAP = 0.3, 1.0
 #: Delay before LISTEN is tried again (seconds).
 RETRY_DELAY = 10.0
-#: Messages that wait for a slow browser; beyond it, "everything changed" takes their place.
-MAX_WAITING = 20
-EVERYTHING = ("*",)
+EVERYTHING = frozenset({"*"})
 #: The key of the list of changes.
 CHANGES = "change:*"
 #: Edits of what people own; a NOTIFY of each run would cost its commit.
@@ -52,18 +47,21 @@ _OPEN = frozenset({"due", "running", "held", "unplanned"})
 class News:
     """The keys of what changed and of what people edited, and the strip where it is another one."""
 
-    keys: Sequence[str] = ()
-    edited: Sequence[str] = ()
+    keys: frozenset[str] = frozenset()
+    edited: frozenset[str] = frozenset()
     strip: str | None = None
 
-    def messages(self) -> list[bytes]:
-        told = {
-            event: json.dumps(keys if len(keys) <= MAX_KEYS else EVERYTHING)
-            for event, keys in (("edited", self.edited), ("changed", self.keys))
-            if keys
-        }
-        told |= {"strip": self.strip.strip()} if self.strip else {}
-        return [format_sse_event(event=event, data_str=data) for event, data in told.items()]
+    def and_then(self, later: "News") -> "News":
+        return News(self.keys | later.keys, self.edited | later.edited, later.strip or self.strip)
+
+    def messages(self) -> Iterator[ServerSentEvent]:
+        for event, keys in (("edited", self.edited), ("changed", self.keys)):
+            if keys:
+                yield ServerSentEvent(
+                    event=event, data=sorted(keys if len(keys) <= MAX_KEYS else EVERYTHING)
+                )
+        if self.strip:
+            yield ServerSentEvent(event="strip", raw_data=self.strip.strip())
 
 
 @dataclass
@@ -79,57 +77,58 @@ class Looker:
         """In the role of a viewer; the strip is read when something changed, or now and then."""
         with self.database.transaction() as connection:
             act_as(connection, "viewer", "console", "console")
-            keys, edited = self._changed(connection)
+            news = self._changed(connection)
             age = time.monotonic() - self.strip_at
-            if not edited and age < (STRIP_GAP if keys else STRIP_EVERY):
-                return News(sorted(keys))
+            if not news.edited and age < (STRIP_GAP if news.keys else STRIP_EVERY):
+                return news
             found, self.strip_at = strip.read(connection), time.monotonic()
-        is_other, self.strip = found != self.strip, found
-        template = environment().get_template("strip_items.html")
-        drawn = template.render(strip=found) if is_other else None
-        return News(sorted(keys), sorted(edited), drawn)
+        if found == self.strip:
+            return news
+        self.strip = found
+        return replace(news, strip=environment().get_template("strip_items.html").render(strip=found))
 
-    def _changed(self, connection: Connection) -> tuple[set[str], set[str]]:
-        """Keys of what changed, and of what people edited."""
+    def _changed(self, connection: Connection) -> News:
         before, marks = self.seen, sql.rows(connection, "events.marks")
         self.seen = now = {(row["key"], row["edit"]): row for row in marks}
         if before is None:
-            return set(EVERYTHING), set()
+            return News(EVERYTHING)
         changed = [
             row for key, row in now.items() if before.get(key, {"mark": key})["mark"] != row["mark"]
         ]
         gone = [row for key, row in before.items() if key not in now]
         changed += [row for row in gone if (row["mark"] or "").split(" ", 1)[0] in _OPEN]
-        edited = {row["key"] for row in changed if row["edit"]}
+        edited = frozenset(row["key"] for row in changed if row["edit"])
         keys = {row[one] for row in changed if not row["edit"] for one in ("key", "also") if row[one]}
-        return keys - edited, edited | ({CHANGES} if edited else set())
+        return News(frozenset(keys - edited), edited | ({CHANGES} if edited else set()))
 
 
 class Hub:
-    """Runs while it has subscribers; each gets the news."""
+    """Runs while it has subscribers; each finds the news that it has not read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queues: set[asyncio.Queue[News]] = set()
+        self._unread: dict[asyncio.Event, News] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
         #: As it was told last.
         self._strip: str | None = None
 
-    @contextlib.asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[asyncio.Queue[News]]:
-        queue: asyncio.Queue[News] = asyncio.Queue(MAX_WAITING)
-        self._queues.add(queue)
-        if self._tasks:
-            # What changed since its page was drawn was told to others alone.
-            queue.put_nowait(News(EVERYTHING, strip=self._strip))
-        else:
+    async def news(self) -> AsyncIterator[News]:
+        told = asyncio.Event()
+        # What changed since its page was drawn was told to others alone.
+        self._unread[told] = News(EVERYTHING, strip=self._strip) if self._tasks else News()
+        if not self._tasks:
             self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
         try:
-            yield queue
+            while True:
+                found, self._unread[told] = self._unread[told], News()
+                yield found
+                told.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(told.wait(), LOGIN_EVERY / 2)
         finally:
-            self._queues.discard(queue)
-            if not self._queues:
+            del self._unread[told]
+            if not self._unread:
                 for task in self._tasks:
                     task.cancel()
                 self._tasks, self._strip = [], None
@@ -146,21 +145,14 @@ class Hub:
                     log.warning("console.look_failed", error=type(error).__name__)
                 news, lost, looker = News(), True, Looker(self._database)
             if news != News():
-                self._tell(news)
+                self._strip = news.strip or self._strip
+                for told, unread in self._unread.items():
+                    self._unread[told] = unread.and_then(news)
+                    told.set()
             await asyncio.sleep(MIN_GAP)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), MAX_GAP - MIN_GAP)
             self._woken.clear()
-
-    def _tell(self, news: News) -> None:
-        self._strip = news.strip or self._strip
-        for queue in self._queues:
-            told = news
-            if queue.full():
-                told = News(EVERYTHING, EVERYTHING, news.strip)
-                while not queue.empty():
-                    queue.get_nowait()
-            queue.put_nowait(told)
 
     async def _listen(self) -> None:
         """Wakes the look at once; where LISTEN is unavailable the look of each second is enough."""
@@ -177,25 +169,14 @@ class Hub:
             await asyncio.sleep(RETRY_DELAY)
 
 
-@router.get("/events")
-def events(request: Request, _: Visit) -> Response:
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    stream = _stream(request, request.app.state.hub)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
-
-
-async def _stream(request: Request, hub: Hub) -> AsyncIterator[bytes]:
-    yield format_sse_event(data_str=None, retry=2000)
+@router.get("/events", response_class=EventSourceResponse)
+async def events(request: Request, _: Visit) -> AsyncIterator[ServerSentEvent]:
+    yield ServerSentEvent(retry=2000)
     asked = time.monotonic()
-    async with hub.subscribed() as queue:
-        while True:
-            try:
-                news = await asyncio.wait_for(queue.get(), SIGN_EVERY)
-            except TimeoutError:
-                yield KEEPALIVE_COMMENT
-            else:
-                for message in news.messages():
-                    yield message
+    async with contextlib.aclosing(request.app.state.hub.news()) as told:
+        async for news in told:
+            for message in news.messages():
+                yield message
             if time.monotonic() - asked > LOGIN_EVERY:
                 if not await run_in_threadpool(_may_still, request):
                     return

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from console.pages import events, overview, runs, schedule, schedules, tables, watches
+from console.routes import events, overview, runs, schedule, schedules, tables, watches
 
 router = APIRouter()
 for module in (overview, events, runs, schedules, schedule, tables, watches):

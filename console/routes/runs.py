@@ -1,0 +1,144 @@
+"""Runs: the list by filter, and one run with everything about it."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from console import shapes, sql, writes
+from console.access import Visit, VisitOf, config_of
+from console.queries import runs
+from console.queries.lists import Piece
+from console.queries.runs import Items, Runs
+from console.refusals import refuse
+from console.rows import present
+from console.shapes import Number, Once, Page, Row, requested
+from console.templating import Form, go_to, render
+from tasks.watches import found
+from tasks.watches.registry import by_domain
+from workers.ledger.retried import ONLY_FAILED
+
+router, api = APIRouter(prefix="/runs"), APIRouter(tags=["runs"])
+_ACTIONS = ("stop", "retry")
+
+
+@router.get("")
+def run_list(visit: Visit, asked: Annotated[Runs, Query()]) -> Response:
+    tasks = [row["name"] for row in sql.rows(visit.connection, "overview.kinds")]
+    return render(visit, "runs.html", found=asked.read(visit.connection), asked=asked, tasks=tasks)
+
+
+class PageOfItems(Items):
+    """Items are listed when they are asked for: ``items`` is their state, or all."""
+
+    limit: int = 100
+    items: str | None = None
+    #: What was asked of the run just now.
+    asked: str | None = None
+
+    def listed(self, visit: VisitOf, number: UUID) -> Piece | None:
+        state = None if self.items == "all" else self.items
+        return self.read(visit.connection, id=number, state=state) if self.items else None
+
+
+@router.get("/{number}")
+def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()]) -> Response:
+    run = sql.first(visit.connection, "runs.one", id=number)
+    if run is None:
+        pending = sql.first(visit.connection, "runs.pending", id=number)
+        if pending is None:
+            raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
+        return render(visit, "run_pending.html", number=number, pending=pending)
+    shown = runs.about(visit.connection, number)
+    shown |= {"found": items.listed(visit, number), "items": items, "reports": _reports(visit, run)}
+    return render(visit, "run.html", run=run, flower=config_of(visit.request).flower_url, **shown)
+
+
+@router.get("/{number}/{action}")
+def ask(visit: Visit, number: UUID, action: str) -> Response:
+    run = sql.first(visit.connection, "runs.one", id=number)
+    if run is None or action not in _ACTIONS:
+        raise refuse(404, f"no run with id {number}")
+    failures = sql.rows(visit.connection, "runs.failures", id=number)
+    calls = sql.scalar(visit.connection, "runs.calls", id=number)
+    return render(visit, "run_ask.html", run=run, action=action, failures=failures, calls=calls)
+
+
+@router.post("/{number}/{action}")
+def act(visit: Visit, number: UUID, action: str, form: Form) -> Response:
+    given = {"run": number, "why": form.get("reason", "")}
+    if action == "stop":
+        writes.do(visit.connection, "stop", **given)
+        return go_to(f"/runs/{number}?asked=stop")
+    if action != "retry":
+        raise refuse(404, "no such action")
+    options = ONLY_FAILED if form.get("items", "") == "failed" else None
+    row = writes.do(visit.connection, "retry", options=options, **given)
+    return go_to(f"/runs/{row['new_run_id']}")
+
+
+def _reports(visit: Visit, run: sql.Row) -> list[tuple[Any, list[sql.Row], Any]]:
+    """What the watches say of this run; panels without a row are left out."""
+    shown = []
+    for domain, watch in by_domain().items():
+        if watch.pages is None or not run["task"].startswith(f"tasks.{domain}."):
+            continue
+        for panel, listed in found.shown(visit.connection, watch.pages.reports, run=run["id"]):
+            if listed and any(value is not None for value in listed[0].values()):
+                shown.append((panel, listed, watch))
+    return shown
+
+
+shapes.list_of(api, "runs", Runs)
+
+
+@api.get("/runs/{run}")
+def read_run(visit: Visit, run: UUID) -> Row:
+    """Everything about one: progress, what it waits for, options, result, failures grouped."""
+    found = sql.first(visit.connection, "runs.one", id=run)
+    if found is None:
+        raise refuse(404, "no such run")
+    return {**found, **runs.about(visit.connection, run)}
+
+
+@api.get("/runs/{run}/items")
+def list_items(visit: Visit, run: UUID, asked: Annotated[Items, Query()]) -> Page:
+    return shapes.page(asked.read(visit.connection, id=run))
+
+
+@api.post("/runs/{run}/stop", status_code=202, response_model=shapes.Requested)
+def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
+    """Waiting batches end at once, running ones at their next call."""
+    given = {"run": run, "why": body.why}
+    return once(
+        body, lambda: {**requested(writes.do(visit.connection, "stop", **given)), "run_id": run}
+    )
+
+
+@api.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
+def retry(visit: Visit, run: UUID, body: shapes.RetryOne, once: Once) -> Response:
+    """Run it again with the same options: all of it, or its `failures` alone."""
+    given = {"run": run, "why": body.why, "options": ONLY_FAILED if body.only_failed else None}
+    return once(body, lambda: requested(writes.do(visit.connection, "retry", **given)))
+
+
+@api.post("/runs/retry", status_code=202, response_model=Row)
+def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
+    """The last failed run of each schedule, again; a dry run lists them."""
+
+    def act() -> Row:
+        given = {"since": body.since, "schedule": body.schedule}
+        found = sql.rows(visit.connection, "runs.last_failed", **given)
+        for one in found if not body.dry_run else ():
+            writes.do(visit.connection, "retry", run=one["id"], why=body.why, options=None)
+        return {"dry_run": body.dry_run, "runs": found}
+
+    return once(body, act, dry_run=body.dry_run)
+
+
+@api.get("/requests/{number}")
+def read_request(visit: Visit, number: Number) -> Row:
+    """What was asked, and beat's answer."""
+    found = sql.first(visit.connection, "runs.request", number=number)
+    return present(found, "request", {"id": number})

@@ -1,0 +1,233 @@
+"""One schedule: its form, next runs, what it does now, runs, changes; run now, pause, backfill."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from console import forms, sql, writes
+from console.access import Sent, Visit
+from console.forms import Field
+from console.queries import lists, runs, schedules
+from console.refusals import Refused, attempt, refuse
+from console.routes.overview import chart
+from console.rows import Rows
+from console.templating import Form, drawn_again, go_to, render
+from console.writes import TIMINGS
+
+router = APIRouter(prefix="/schedules")
+#: Runs of the lines over time, and of the small ones.
+MAX_RUNS, FEW_RUNS = 200, 60
+#: Ways to say when, and what narrows them: trading sessions of an exchange, a beginning and an end.
+_WHEN = (*TIMINGS, "timezone", "calendar", "calendar_hours", "starts_at", "ends_at", "jitter")
+_FIRST = ("title", "note", "enabled")
+_RARE = (
+    "overlap", "catch_up", "catch_up_window", "max_runs", "pause_after_failures", "alert_after",
+    "alert_on_partial", "max_attempts", "timeout", "expires", "queue", "priority", "batch_size",
+    "batch_delay", "max_in_flight",
+)  # fmt: skip
+_HOURS = (("day", "any hour"), ("session", "open to close"))
+#: Columns that bulk may set.
+ONE_COLUMN = ("every", "cron", "timezone", "note", *_RARE)
+
+
+@dataclass(frozen=True)
+class ScheduleForm:
+    kind: Mapping[str, Any]
+    timing: str
+    #: By the names of columns; only a new schedule is given a name.
+    columns: dict[str, Field]
+    options: Sequence[Field]
+
+    def some(self, names: str) -> list[Field]:
+        """The ``first`` fields of the form, or those that are ``rare``."""
+        return [self.columns[name] for name in (_FIRST if names == "first" else _RARE)]
+
+    def values(self, connection: Connection, sent: Sent, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns as the form has them: one way to say when, options, and the rest."""
+        found = {
+            name: forms.parse(one, sent.getlist(name))
+            for name, one in self.columns.items()
+            if name in sent
+        }
+        found |= {name: None for name in TIMINGS if name != self.timing}
+        columns = Rows(connection, "schedule").columns
+        found = forms.defaulted(found, columns, new="name" in self.columns)
+        return {**found, "options": forms.options_from(self.options, sent, options)}
+
+    def other_options(self, sent: Sent, before: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Options of one run that differ from the schedule's; None: none does."""
+        given = forms.options_from([one for one in self.options if one.name in sent], sent, before)
+        return {name: value for name, value in given.items() if before.get(name) != value} or None
+
+
+def form_of(
+    connection: Connection, row: Mapping[str, Any], sent: Sent | None = None, *, new: bool = False
+) -> ScheduleForm:
+    """The form of a row, or as it was sent."""
+    kind = sql.first(connection, "schedule_form.kind", name=row["task"])
+    if kind is None:
+        raise refuse(422, f'no kind of task "{row["task"]}"', column="task")
+    columns = Rows(connection, "schedule").columns
+    shown = [*_FIRST, *_WHEN, *_RARE, *(["name"] if new else [])]
+    made = [forms.column_field(columns[name], row.get(name), new=new) for name in shown]
+    fields = {one.name: one for one in forms.filled(made, sent)}
+    fields["every"] = _every(fields["every"], kind)
+    markets = [(one["mic"], one["words"]) for one in sql.rows(connection, "schedule_form.markets")]
+    for name, choices in (("calendar", markets), ("calendar_hours", _HOURS)):
+        fields[name] = replace(fields[name], kind="select", choices=tuple(choices))
+    timing = next((one for one in TIMINGS if row.get(one) is not None), "every")
+    options = forms.schema_fields(kind["options_schema"], row.get("options") or {})
+    timing = (sent or Sent()).get("timing", timing)
+    return ScheduleForm(kind, timing, fields, forms.filled(options, sent))
+
+
+def _every(made: Field, kind: Mapping[str, Any]) -> Field:
+    """A choice where the kind allows only some lengths, else a text with its limits."""
+    if kind["allowed_every"]:
+        return replace(made, kind="select", choices=tuple((one, one) for one in kind["allowed_every"]))
+    limits = {"at least": kind["min_every"], "at most": kind["max_every"]}
+    hints = [made.hint, *(f"{words} {limit}" for words, limit in limits.items() if limit)]
+    return replace(made, hint="; ".join(hints))
+
+
+def save_form(
+    connection: Connection, form: Sent, name: str | None = None, *, any_revision: bool = False
+) -> sql.Row:
+    """Make a schedule as a form has it, or edit the one of that name as it was read."""
+    new = {"task": form.get("task", ""), "options": {}}
+    row: Mapping[str, Any] = row_of(connection, name) if name else new
+    made = form_of(connection, row, form, new=not name)
+    values = made.values(connection, form, row["options"])
+    if not name:
+        return writes.create_schedule(connection, {**values, "task": row["task"]})
+    revision = None if any_revision else form.get("revision") or None
+    return writes.update_schedule(connection, name, values, revision)
+
+
+def row_of(connection: Connection, name: str) -> sql.Row:
+    """The row, lengths of time as people write them; an unknown name is refused."""
+    return sql.rows(connection, "schedule_form.row", name=name)[0]
+
+
+def until_of(connection: Connection, given: str) -> str | None:
+    """Until when: a length of time such as "2 hours", a time, or nothing (until resumed)."""
+    length = given.strip()
+    found: str | None = sql.scalar(connection, "schedule_form.until", given=length) if length else None
+    return found
+
+
+@router.get("/{name}")
+def page(visit: Visit, name: str, saved: str = "") -> Response:
+    connection = visit.connection
+    row = row_of(connection, name)
+    history = sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS)
+    changes = lists.Changes(table="schedule", name=name, limit=8)
+    shown: dict[str, Any] = {
+        "now": schedules.one(connection, name),
+        "form": form_of(connection, row, visit.sent),
+        "next_runs": schedules.next_runs(connection, name),
+        "runs": runs.Runs(schedule=name, limit=10).read(connection).rows,
+        "last24": runs.strips(connection, [name])[name],
+        "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
+        "changes": changes.read(connection).rows,
+    }
+    shown |= {"row": row, "history": history, "at": forms.place(visit.refusal)}
+    return render(visit, "schedule.html", saved=saved, **shown)
+
+
+def _saved(name: str, row: sql.Row) -> str:
+    return f"/schedules/{name}?saved={row['revision']}"
+
+
+@router.post("/{name}", dependencies=[drawn_again()])
+def save(visit: Visit, name: str, form: Form) -> Response:
+    return go_to(_saved(name, save_form(visit.connection, form, name)))
+
+
+@router.post("/preview/next")
+def preview(visit: Visit, form: Form) -> Response:
+    """Next runs and words of a form as it stands: saved in a savepoint, which is then undone."""
+    shown: dict[str, Any] = {"rows": [], "words": "", "refused": None}
+    known, new = form.get("schedule"), form.get("name") or "preview-of-a-new-one"
+    tried = Sent([*form.multi_items(), ("name", new)])
+    try:
+        with attempt(visit.connection, keep=False):
+            name = save_form(visit.connection, tried, known, any_revision=True)["name"]
+            shown["rows"] = schedules.next_runs(visit.connection, name)
+            shown["words"] = sql.scalar(visit.connection, "schedule.words", name=name)
+    except Refused as refused:
+        shown["refused"] = refused.refusal
+    return render(visit, "preview.html", **shown)
+
+
+@router.get("/{name}/beat")
+def beat(visit: Visit, name: str, revision: int) -> Response:
+    """Whether beat has planned that revision, and how long it took."""
+    state = sql.first(visit.connection, "schedule.beat", name=name)
+    has = state is not None and (state["planned_revision"] or -1) >= revision
+    return render(visit, "beat.html", name=name, revision=revision, state=state, has=has)
+
+
+@router.get("/{name}/chart")
+def chart_of(visit: Visit, name: str) -> Response:
+    history = sql.rows(visit.connection, "schedule.history", name=name, last=MAX_RUNS)
+    return chart(history, {"seconds": "seconds", "late": "late, s"})
+
+
+@router.get("/{name}/{action}")
+def ask(visit: Visit, name: str, action: str) -> Response:
+    """A page that asks for what an action needs, and says what it would do."""
+    if action not in {"run", "pause", "backfill", "copy", "delete"}:
+        raise refuse(404, f"a schedule has no page {action}")
+    given = visit.sent or visit.request.query_params
+    row, cost, refusal = row_of(visit.connection, name), None, visit.refusal
+    if action == "backfill" and given.get("first") and given.get("last") and refusal is None:
+        try:
+            with attempt(visit.connection):
+                cost = writes.do(visit.connection, "backfill", **_range(name, given), dry_run=True)
+        except Refused as refused:
+            refusal = refused.refusal
+    form = form_of(visit.connection, row) if action == "run" else None
+    asked = {"action": action, "given": given, "at": forms.place(refusal)}
+    return render(visit, "schedule_ask.html", refusal=refusal, row=row, cost=cost, form=form, **asked)
+
+
+def _range(name: str, given: Sent) -> dict[str, str]:
+    asked = {one: given.get(one, "") for one in ("first", "last", "overlap", "why")}
+    return {**asked, "name": name}
+
+
+@router.post("/{name}/resume", dependencies=[drawn_again("/schedules/{name}")])
+def resume(visit: Visit, name: str) -> Response:
+    return go_to(_saved(name, writes.do(visit.connection, "resume", name=name)))
+
+
+@router.post("/{name}/{action}", dependencies=[drawn_again()])
+def act(visit: Visit, name: str, action: str, form: Form) -> Response:
+    connection, why = visit.connection, form.get("why", "")
+    match action:
+        case "run":
+            row = row_of(connection, name)
+            options = form_of(connection, row).other_options(form, row["options"])
+            made = writes.do(connection, "run", name=name, why=why, options=options)
+            to = f"/runs/{made['new_run_id']}"
+        case "pause":
+            until = until_of(connection, form.get("until", ""))
+            to = _saved(name, writes.do(connection, "pause", name=name, why=why, until=until))
+        case "backfill":
+            writes.do(connection, "backfill", **_range(name, form), dry_run=False)
+            to = f"/runs?{urlencode({'schedule': name, 'trigger': 'backfill'})}"
+        case "copy":
+            made = writes.copy_schedule(connection, name, form.get("new_name", ""))
+            to = f"/schedules/{made['name']}"
+        case "delete":
+            writes.delete_schedule(connection, name)
+            to = "/schedules"
+        case _:
+            raise refuse(404, f"a schedule has no action {action}")
+    return go_to(to)
