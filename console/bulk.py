@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from console import sql, writes
 from console.queries import schedules
@@ -13,11 +13,7 @@ from console.refusals import refuse, require_known
 from workers.text.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
-#: Those that change only some of the schedules that are chosen.
-_SOME = frozenset({"resume", "enable", "disable"})
-MAX_AT_ONCE = 100_000
 SAMPLE = 20
-_OPERATION = text("select set_config('app.operation', :operation, true)")
 
 
 def preview(connection: Connection, chosen: Filter | Sequence[str], action: str) -> dict[str, Any]:
@@ -31,12 +27,7 @@ def _affected(
 ) -> tuple[list[str], list[str]]:
     """Names of a selection, or of all that pass a filter; and those that the action would change."""
     require_known("action", action, *ACTIONS)
-    if isinstance(chosen, Filter):
-        names = schedules.names(connection, chosen, MAX_AT_ONCE)
-        if action not in _SOME:
-            return names, names
-    else:
-        names = sorted(set(chosen))[:MAX_AT_ONCE]
+    names = schedules.names(connection, chosen) if isinstance(chosen, Filter) else sorted(set(chosen))
     affected = sql.rows(connection, "bulk.affected", names=names, action=action)
     return names, [row["name"] for row in affected]
 
@@ -57,30 +48,26 @@ def apply(
         told = f"{count_words(len(names), 'schedule')} would change by now, not {expected}"
         raise refuse(412, told, "Look at the preview again.")
     operation = uuid.uuid4()
-    connection.execute(_OPERATION, {"operation": str(operation)})
+    sql.execute(connection, "bulk.operation", operation=str(operation))
     if names:
         _act(connection, action, names, values or {})
-    connection.execute(_OPERATION, {"operation": ""})
+    sql.execute(connection, "bulk.operation", operation="")
     return operation, len(names)
 
 
 def _act(connection: Connection, action: str, names: list[str], values: Mapping[str, Any]) -> None:
     if action == "set":
-        _set(connection, names, values)
+        # The first refusal, by its schedule's name, refuses all.
+        column = values.get("column")
+        if not isinstance(column, str) or column == "name":
+            raise refuse(422, "name one column and its value", column="column")
+        for name in names:
+            writes.update_schedule(connection, name, {column: values.get("value")})
         return
     given = {"names": names, "why": values.get("why") or None, "until": values.get("until") or None}
     if action == "pause" and not sql.scalar(connection, "bulk.ends_later", **given):
         raise refuse(422, "a pause must end in the future", column="until")
     connection.execute(sql.statement(f"bulk.{action}"), given)
-
-
-def _set(connection: Connection, names: list[str], values: Mapping[str, Any]) -> None:
-    """One column of each; the first refusal, by its schedule's name, refuses all."""
-    column = values.get("column")
-    if not isinstance(column, str) or column == "name":
-        raise refuse(422, "name one column and its value", column="column")
-    for name in names:
-        writes.update_schedule(connection, name, {column: values.get("value")})
 
 
 def resume_operation(connection: Connection, operation: uuid.UUID) -> tuple[uuid.UUID, int]:

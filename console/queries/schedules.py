@@ -17,8 +17,8 @@ from workers.settings import DEFAULT_QUEUE
 
 #: Queue of the kinds of upkeep, which pages fold.
 UPKEEP = DEFAULT_QUEUE
-#: What nobody counts further than to.
-MAX_COUNTED = 1000
+#: What nobody counts further than to, and so many are reached by one action.
+MAX_COUNTED, MAX_AT_ONCE = 1000, 100_000
 #: Words of the filter → their condition.
 STATES, _FILTERS = sql.parts("schedule_states.sql"), sql.parts("schedule_filters.sql")
 _TABLES = "schedule s left join schedule_state st on st.schedule = s.name"
@@ -106,9 +106,9 @@ def choose(connection: Connection, asked: Filter) -> Chosen:
     return Chosen(asked, len(found), ["s.name = any(:chosen)"], {"chosen": found})
 
 
-def names(connection: Connection, asked: Filter, limit: int = 100_000) -> list[str]:
+def names(connection: Connection, asked: Filter) -> list[str]:
     """Names of all that pass, for what is done to many at once."""
-    return _matching(connection, *asked.conditions(), "order by s.name limit :limit", limit)
+    return _matching(connection, *asked.conditions(), "order by s.name limit :limit", MAX_AT_ONCE)
 
 
 def _matching(

@@ -42,3 +42,6 @@ select s.name from change c join schedule s on s.name = c.name
    and not exists (select from change later where later.table_name = 'schedule' and later.name = c.name
                       and later.id > c.id and later.new ? 'paused_until')
  order by s.name
+
+-- name: operation
+select set_config('app.operation', :operation, true)
