@@ -322,3 +322,13 @@ def test_a_text_that_postgres_cannot_hold_is_refused(api: httpx2.Client) -> None
         body = json.dumps({"name": name, **HOURLY})
         answer = api.post("/schedules", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 422, answer.text
+
+
+def test_a_row_is_titled_by_its_key_and_the_only_row_of_a_table_by_the_table(console: Console) -> None:
+    client = console.as_()
+
+    assert ">global filter</a>" in client.get("/tables/global_filter").text
+    assert "<h1>Global filter</h1>" in client.get("/tables/global_filter/row?single=True").text
+    upstream = client.get("/tables/upstream/row?name=dexscreener").text
+    assert "<h1>dexscreener</h1>" in upstream
+    assert 'href="/changes?table=upstream&amp;name=dexscreener"' in upstream
