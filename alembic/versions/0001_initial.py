@@ -39,8 +39,8 @@ $$
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0001_initial.sql").read_text())
-    run_sql((HERE / "0001_seeds.sql").read_text())
+    run_sql((HERE / "0001_initial.sql").read_text("utf-8"))
+    run_sql((HERE / "0001_seeds.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:

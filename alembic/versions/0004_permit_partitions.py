@@ -11,8 +11,8 @@ HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0004_permit_partitions.sql").read_text())
+    run_sql((HERE / "0004_permit_partitions.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0004_permit_partitions_down.sql").read_text())
+    run_sql((HERE / "0004_permit_partitions_down.sql").read_text("utf-8"))

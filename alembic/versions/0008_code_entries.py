@@ -11,8 +11,8 @@ HERE = Path(__file__)
 
 
 def upgrade() -> None:
-    run_sql(HERE.with_suffix(".sql").read_text())
+    run_sql(HERE.with_suffix(".sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
-    run_sql(HERE.with_name(HERE.stem + "_down.sql").read_text())
+    run_sql(HERE.with_name(HERE.stem + "_down.sql").read_text("utf-8"))

@@ -11,8 +11,8 @@ HERE = Path(__file__).parent
 
 
 def upgrade() -> None:
-    run_sql((HERE / "0028_expired_unserved.sql").read_text())
+    run_sql((HERE / "0028_expired_unserved.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
-    run_sql((HERE / "0028_expired_unserved_down.sql").read_text())
+    run_sql((HERE / "0028_expired_unserved_down.sql").read_text("utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from workers import db
+from workers.cli.database import readable_errors
 from workers.connections.postgres import PLAIN_SESSION
 
 
@@ -49,7 +51,11 @@ PREFERRED = {
 }  # fmt: skip
 
 
-def test_what_a_database_prefers_changes_no_session_of_ours(database: Any, connection: Any) -> None:
+def test_what_a_database_prefers_changes_no_session_of_ours(
+    database: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGDATESTYLE", "SQL, DMY")
+    monkeypatch.setenv("PGTZ", "Asia/Kolkata")
     for name, value in PREFERRED.items():
         connection.execute(f"alter database {database.name} set {name} = '{value}'")
 
@@ -77,3 +83,12 @@ def test_a_login_of_ours_keeps_its_settings_behind_a_pooler(connection: Any) -> 
     assert {f"{name}={value}".lower() for name, value in PLAIN_SESSION.items()} <= {
         one.lower() for one in row["rolconfig"]
     }
+
+
+def test_a_command_that_finds_no_space_left_for_its_output_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit), readable_errors():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert "no space left where the output goes" in capsys.readouterr().err

@@ -52,6 +52,13 @@ def test_no_function_is_longer_than_40_lines_or_takes_more_than_7_parameters(pat
     ] == []
 
 
+def test_files_of_ours_are_read_as_utf_8_in_every_locale() -> None:
+    ours = [
+        path for path in CODE if path.relative_to(ROOT).parts[0] not in {"sandbox", "docs", "deploy"}
+    ]
+    assert [path for path in ours if "read_text()" in path.read_text("utf-8")] == []
+
+
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or 0) - function.lineno + 1
 

@@ -61,7 +61,7 @@ class Exchange:
 
 @cache
 def exchanges() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text())
+    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
     return found
 
 

@@ -63,7 +63,7 @@ def names(kind: str, query: str) -> Names:
     try:
         path = folder() / kind
         age = time.time() - path.stat().st_mtime
-        found: Names = json.loads(path.read_text())
+        found: Names = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):
         return _renew_quietly(kind, query)
     if age > MAX_AGE:

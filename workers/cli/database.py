@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from collections.abc import Iterator
@@ -119,6 +120,10 @@ def readable_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        fail("there is no space left where the output goes", "free some, or write elsewhere", USAGE)
     except Exception as error:
         # Help and completion do without the driver.
         psycopg = sys.modules.get("psycopg")

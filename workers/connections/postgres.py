@@ -31,6 +31,8 @@ SESSION_OPTIONS = (
     + "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off"
 )
+#: Variables that libpq itself sets in each session, over any option.
+_LIBPQ_OVERRIDES = ("PGDATESTYLE", "PGTZ", "PGGEQO")
 #: For connections whose statements want few rows of large tables, by their keys.
 FAVOUR_INDEXES = """
 select set_config(name, value, false)
@@ -59,7 +61,7 @@ def setting(name: str) -> str | None:
             return os.environ[key]
     try:
         file = next(path for path in SECRETS_DIR.iterdir() if path.name.lower() == wanted)
-        return file.read_text().strip()
+        return file.read_text("utf-8").strip()
     except (OSError, StopIteration):
         return None
 
@@ -79,6 +81,8 @@ def connect_args(application: str) -> dict[str, Any]:
 
     Behind a pooler the settings of the session are those of the login, and nothing is prepared.
     """
+    for name in _LIBPQ_OVERRIDES:
+        os.environ.pop(name, None)
     session: dict[str, Any] = (
         {"prepare_threshold": None} if is_pooled() else {"options": SESSION_OPTIONS}
     )

@@ -22,7 +22,7 @@ def heads() -> list[str]:
     made: set[str] = set()
     followed: set[str] = set()
     for file in (file for folder in folders for file in folder.glob("*.py")):
-        for name, revision in _REVISION.findall(file.read_text()):
+        for name, revision in _REVISION.findall(file.read_text("utf-8")):
             (made if name == "revision" else followed).add(revision)
     return sorted(made - followed)
 
@@ -32,5 +32,5 @@ def task_names() -> set[str]:
         ".".join(["tasks", *file.relative_to(folder).with_suffix("").parts])
         for folder in map(Path, import_module("tasks").__path__)
         for file in folder.rglob("*.py")
-        if _TASK.search(file.read_text())
+        if _TASK.search(file.read_text("utf-8"))
     }
