@@ -42,6 +42,7 @@ class ClaimPlan:
         self._now = context.now
         self._runs: list[NewRun] = []
         self._advanced: list[tuple[Any, ...]] = []
+        self._followed: list[tuple[Any, ...]] = []
         self._replanned: list[tuple[Any, ...]] = []
         self._aside: list[tuple[str, int, str]] = []
         self._cancelled: list[str] = []
@@ -106,7 +107,7 @@ class ClaimPlan:
         if _is_spent(row, started):
             following = None
         claim_at = claim_time(timing, row.anchor_at, following)
-        self._advanced.append((row.name, following, claim_at, last, started))
+        self._advanced.append((row.place, following, claim_at, last, started))
 
     def _run_of(self, row: Row, outcome: Outcome) -> NewRun:
         state, reason = "missed", outcome.missed
@@ -143,7 +144,7 @@ class ClaimPlan:
             if _is_spent(row, _started(mine)):
                 break
             mine.append(self.add(row, finished_at, "after"))
-        self._advanced.append((row.name, None, None, ended[-1], _started(mine)))
+        self._followed.append((row.name, None, None, ended[-1], _started(mine)))
 
     def _admit(self, row: Row, policy: str) -> tuple[str, str | None]:
         """State and reason of one new run, by overlap policy and the kind's ``max_running``."""
@@ -193,7 +194,9 @@ class ClaimPlan:
         messages = planned.insert_runs(self._connection, self._runs, self._now)
         if self._cancelled:
             stopped.replace_active(self._connection, self._cancelled, REPLACED, self._now)
-        self._many(schedule_states.ADVANCE, self._advanced, "names nexts claims lasts runs")
+        columns = "nexts claims lasts runs"
+        self._many(schedule_states.ADVANCE_IN_PLACE, self._advanced, f"places {columns}")
+        self._many(schedule_states.ADVANCE, self._followed, f"names {columns}")
         self._many(schedule_states.SET_PLAN, self._replanned, "names revisions anchors nexts claims")
         self._many(schedule_states.SET_ASIDE, self._aside, "names revisions errors")
         self._measure()

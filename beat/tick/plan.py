@@ -16,7 +16,7 @@ case when isfinite(s.paused_until) then s.paused_until end as paused_until,
 k.name as kind, k.max_running,
 (select paused from pause_switch where single) as paused_all,
 st.planned_revision, st.anchor_at, st.next_run_at, st.claim_at, st.last_due_at, st.runs_counted,
-st.consecutive_failures, st.tripped_at
+st.consecutive_failures, st.tripped_at, st.ctid::text as place
 """
 
 #: A row with ``at`` may be saved so late after its time and still run (typing takes time).

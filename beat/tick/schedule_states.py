@@ -72,6 +72,13 @@ update schedule_state st
  where st.schedule = p.schedule
 """
 
+#: For states that this transaction has locked, read and not written.
+ADVANCE_IN_PLACE = (
+    ADVANCE.replace("%(names)s::text[]", "%(places)s::tid[]")
+    .replace("as p(schedule,", "as p(place,")
+    .replace("st.schedule = p.schedule", "st.ctid = p.place")
+)
+
 SET_ASIDE = """
 update schedule_state st
    set claim_at = null, next_run_at = null, error = p.error, error_at = %(now)s,

@@ -87,6 +87,8 @@ SERVED = {
     "low": None,
 }
 
+PLACES = [f"({page},1)" for page in range(1000)]
+
 #: Those of a session, and for queues that a worker of an older release serves.
 NOT_OF_A_TICK = {
     "candidates",
@@ -103,7 +105,7 @@ NOT_OF_A_TICK = {
 STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": (schedule_states.LOCK_DUE, {"limit": 1000, "low": None}),
     "claim newest": (schedule_states.LOCK_NEWEST, {"limit": 1000, "low": None}),
-    "read": (schedule_states.READ, {"places": [f"({page},1)" for page in range(1000)]}),
+    "read": (schedule_states.READ, {"places": PLACES}),
     "lock": (schedule_states.LOCK_NAMED, {"names": NAMES}),
     "create": (schedule_states.CREATE, {"names": NAMES}),
     "slice": (schedule_states.SLICE, {"after": "s-5", "slice": 10_000, "limit": 1000}),
@@ -111,6 +113,16 @@ STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         schedule_states.ADVANCE,
         {
             "names": array(NAMES),
+            "nexts": array([None] * 1000),
+            "claims": array([None] * 1000),
+            "lasts": array([None] * 1000),
+            "runs": NUMBERS,
+        },
+    ),
+    "advance in place": (
+        schedule_states.ADVANCE_IN_PLACE,
+        {
+            "places": PLACES,
             "nexts": array([None] * 1000),
             "claims": array([None] * 1000),
             "lasts": array([None] * 1000),
@@ -389,6 +401,10 @@ def live(drive: Drive) -> None:
     # More comes due than one tick may claim.
     drive.scheduler._begin().claims_all = False
     drive.work(after=timedelta(hours=2))
+    # The follower starts.
+    drive.end("due")
+    drive.work()
+    assert drive.one("select state from run where schedule = 'follower'")["state"] == "due"
 
 
 @pytest.mark.parametrize("explaining", ["custom", "generic"], indirect=True)
