@@ -40,7 +40,9 @@ def anything_left(scheduler: Any) -> bool:
 
 
 def main() -> int:
-    import workers.app  # noqa: F401 - imported once, for all forks
+    # Imported once, for all forks.
+    import beat.scheduler  # noqa: F401
+    import workers.app  # noqa: F401
 
     killed = 0
     for number in range(int(sys.argv[1]) + 1):
