@@ -108,7 +108,8 @@ class Requested(BaseModel):
 def requested(asked: sql.Row) -> sql.Row:
     """A request, and where its run will be."""
     run = asked["new_run_id"]
-    return {"request": asked["id"], "run_id": run, "run": f"/api/v1/runs/{run}" if run else None}
+    where = f"/api/v1/runs/{run}" if run else None
+    return {"request": asked["id"], "run_id": run or asked["run_id"], "run": where}
 
 
 def list_of(router: APIRouter, name: str, asks: type[Asked]) -> None:
@@ -124,10 +125,10 @@ def page(found: Piece, total: str | None = None) -> Page:
 
 
 def tagged(found: sql.Row, status: int = 200) -> Response:
-    """A row with its ETag: the revision, or the hash of the row."""
-    tag = found["etag"] if "etag" in found else found["revision"]
+    """A row with its ETag, where it has one: the hash of the row, or its revision."""
+    tag = found.get("etag", found.get("revision"))
     body = {name: one for name, one in found.items() if name != "etag"}
-    return JSONResponse(value(body), status, {"etag": f'"{tag}"'})
+    return JSONResponse(value(body), status, {"etag": f'"{tag}"'} if tag is not None else None)
 
 
 def _read_as(

@@ -11,6 +11,7 @@ from console.refusals import refuse
 from console.rows import Rows
 from console.sql import Row
 from tasks.watches import notices
+from workers.ledger.retried import ONLY_FAILED
 
 TIMINGS = ("every", "cron", "at", "after")
 #: What answers in a sentence → the row that it is about; all others answer with a row.
@@ -59,15 +60,11 @@ def require_schedule(connection: Connection, name: str) -> None:
 def do(connection: Connection, action: str, /, **given: Any) -> Row:
     """Do what the statement of that name does; the row that it was about."""
     given = {name: None if value in ("", {}) else value for name, value in given.items()}
-    options = given.get("options")
+    if action == "resend" and not notices.resend(connection, given["number"]):
+        raise refuse(404, f"no notice {given['number']} that was given up")
+    options = ONLY_FAILED if given.get("only_failed") else given.get("options")
     made = _one(connection, action, **{**given, "options": options and json.dumps(options)})
     return _one(connection, _ABOUT[action], **given) if action in _ABOUT else made
-
-
-def resend(connection: Connection, number: int) -> Row:
-    if not notices.resend(connection, number):
-        raise refuse(404, f"no notice {number} that was given up")
-    return _one(connection, "notice", number=number)
 
 
 def _one(connection: Connection, statement: str, /, **given: Any) -> Row:

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
-from console import shapes, sql, writes
+from console import shapes, sql
 from console.access import Sent, Visit
 from console.queries import lists, schedules, strip
 from console.queries.runs import Runs
+from console.routes.actions import asked_by_api, asked_by_form
 from console.rows import Rows
-from console.shapes import Number, Once, Page, Row
+from console.shapes import Page, Row
 from console.templating import Form, drawn_again, go_to, render
 
 router, api = APIRouter(), APIRouter(tags=["overview"])
@@ -53,12 +54,6 @@ def budgets(visit: Visit) -> Response:
     return render(visit, "budgets.html", rows=shown, forecasts=pace, at=at)
 
 
-@router.post("/budgets/{name}/unblock", dependencies=[drawn_again("/budgets")])
-def unblock_page(visit: Visit, name: str, form: Form) -> Response:
-    writes.do(visit.connection, "unblock", upstream=name, why=form.get("reason", ""))
-    return go_to(f"/budgets#{name}")
-
-
 @router.post("/budgets/{name}/limit", dependencies=[drawn_again("/budgets")])
 def limit(visit: Visit, name: str, form: Form) -> Response:
     key, calls = {"upstream": name, "per": form.get("per", "")}, form.get("calls", "").replace(",", "")
@@ -83,24 +78,11 @@ def channels(visit: Visit) -> Response:
     return render(visit, "channels.html", rows=sql.rows(visit.connection, "notices.channels"))
 
 
-@router.post("/channels/{name}/test", dependencies=[drawn_again("/channels")])
-def send_test_page(visit: Visit, name: str) -> Response:
-    """A test message, sent as every notice is; its answer appears in the outbox."""
-    writes.do(visit.connection, "send_test", channel=name)
-    return go_to(f"/outbox?channel={name}")
-
-
-@router.post("/outbox/{number}/resend")
-def resend_page(visit: Visit, number: int) -> Response:
-    writes.resend(visit.connection, number)
-    return go_to("/outbox")
-
-
-@router.post("/changes/{number}/undo", dependencies=[drawn_again("/changes")])
-def undo_page(visit: Visit, number: int, form: Form) -> Response:
-    made = writes.do(visit.connection, "undo", number=number)
-    to = form.get("next", "")
-    return go_to(to if to.startswith("/schedules/") else f"/changes#change-{made['id']}")
+asked_by_form(router, "/budgets/{name}/unblock", "unblock", "/budgets#{name}", "/budgets")
+# A test message, sent as every notice is; its answer appears in the outbox.
+asked_by_form(router, "/channels/{name}/test", "send_test", "/outbox?channel={name}", "/channels")
+asked_by_form(router, "/outbox/{number:int}/resend", "resend", "/outbox")
+asked_by_form(router, "/changes/{number:int}/undo", "undo", "/changes#change-{id}", "/changes")
 
 
 @api.get("/me")
@@ -176,22 +158,7 @@ for _name in ("calls", "batches", "changes", "outbox", "matches"):
     _list(_name)
 
 
-@api.post("/upstreams/{name}/unblock")
-def unblock(visit: Visit, name: str, body: shapes.Why) -> Row:
-    return writes.do(visit.connection, "unblock", upstream=name, why=body.why)
-
-
-@api.post("/changes/{number}/undo")
-def undo(visit: Visit, number: Number) -> Row:
-    """A new edit with the old values; 412 where they were changed since."""
-    return writes.do(visit.connection, "undo", number=number)
-
-
-@api.post("/channels/{name}/test", status_code=202, response_model=Row)
-def send_test(visit: Visit, name: str, once: Once) -> Response:
-    return once(None, lambda: writes.do(visit.connection, "send_test", channel=name))
-
-
-@api.post("/notices/{number}/resend")
-def resend(visit: Visit, number: Number) -> Row:
-    return writes.resend(visit.connection, number)
+asked_by_api(api, "/upstreams/{name}/unblock", "unblock", shapes.Why)
+asked_by_api(api, "/changes/{number}/undo", "undo")
+asked_by_api(api, "/channels/{name}/test", "send_test")
+asked_by_api(api, "/notices/{number}/resend", "resend")

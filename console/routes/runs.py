@@ -12,12 +12,12 @@ from console.queries import runs
 from console.queries.lists import Piece
 from console.queries.runs import Items, Runs
 from console.refusals import refuse
+from console.routes.actions import asked_by_api
 from console.rows import present
-from console.shapes import Number, Once, Page, Row, requested
+from console.shapes import Number, Once, Page, Row
 from console.templating import Form, go_to, render
 from tasks.watches import found
 from tasks.watches.registry import by_domain
-from workers.ledger.retried import ONLY_FAILED
 
 router, api = APIRouter(prefix="/runs"), APIRouter(tags=["runs"])
 _ACTIONS = ("stop", "retry")
@@ -73,8 +73,7 @@ def act(visit: Visit, number: UUID, action: str, form: Form) -> Response:
         return go_to(f"/runs/{number}?asked=stop")
     if action != "retry":
         raise refuse(404, "no such action")
-    options = ONLY_FAILED if form.get("items", "") == "failed" else None
-    row = writes.do(visit.connection, "retry", options=options, **given)
+    row = writes.do(visit.connection, "retry", only_failed=form.get("items") == "failed", **given)
     return go_to(f"/runs/{row['new_run_id']}")
 
 
@@ -107,20 +106,8 @@ def list_items(visit: Visit, run: UUID, asked: Annotated[Items, Query()]) -> Pag
     return shapes.page(asked.read(visit.connection, id=run))
 
 
-@api.post("/runs/{run}/stop", status_code=202, response_model=shapes.Requested)
-def stop(visit: Visit, run: UUID, body: shapes.Why, once: Once) -> Response:
-    """Waiting batches end at once, running ones at their next call."""
-    given = {"run": run, "why": body.why}
-    return once(
-        body, lambda: {**requested(writes.do(visit.connection, "stop", **given)), "run_id": run}
-    )
-
-
-@api.post("/runs/{run}/retry", status_code=202, response_model=shapes.Requested)
-def retry(visit: Visit, run: UUID, body: shapes.RetryOne, once: Once) -> Response:
-    """Run it again with the same options: all of it, or its `failures` alone."""
-    given = {"run": run, "why": body.why, "options": ONLY_FAILED if body.only_failed else None}
-    return once(body, lambda: requested(writes.do(visit.connection, "retry", **given)))
+asked_by_api(api, "/runs/{run}/stop", "stop", shapes.Why)
+asked_by_api(api, "/runs/{run}/retry", "retry", shapes.RetryOne)
 
 
 @api.post("/runs/retry", status_code=202, response_model=Row)
@@ -131,7 +118,7 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
         given = {"since": body.since, "schedule": body.schedule}
         found = sql.rows(visit.connection, "runs.last_failed", **given)
         for one in found if not body.dry_run else ():
-            writes.do(visit.connection, "retry", run=one["id"], why=body.why, options=None)
+            writes.do(visit.connection, "retry", run=one["id"], why=body.why)
         return {"dry_run": body.dry_run, "runs": found}
 
     return once(body, act, dry_run=body.dry_run)

@@ -14,6 +14,7 @@ from console.access import Sent, Visit
 from console.forms import Field
 from console.queries import lists, runs, schedules
 from console.refusals import Refused, attempt, refuse
+from console.routes.actions import asked_by_form
 from console.routes.overview import chart
 from console.rows import Rows
 from console.templating import Form, drawn_again, go_to, render
@@ -202,9 +203,9 @@ def _range(name: str, given: Sent) -> dict[str, str]:
     return {**asked, "name": name}
 
 
-@router.post("/{name}/resume", dependencies=[drawn_again("/schedules/{name}")])
-def resume(visit: Visit, name: str) -> Response:
-    return go_to(_saved(name, writes.do(visit.connection, "resume", name=name)))
+asked_by_form(
+    router, "/{name}/resume", "resume", "/schedules/{name}?saved={revision}", "/schedules/{name}"
+)
 
 
 @router.post("/{name}/{action}", dependencies=[drawn_again()])

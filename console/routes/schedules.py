@@ -14,9 +14,10 @@ from console.access import Sent, Visit
 from console.queries import runs, schedules
 from console.queries.schedules import MAX_COUNTED, UPKEEP, Filter
 from console.queries.strip import capped
+from console.routes.actions import asked_by_api, asked_by_form
 from console.routes.schedule import ONE_COLUMN, form_of, save_form, until_of
 from console.rows import Rows
-from console.shapes import Once, Page, Row, Tag, requested
+from console.shapes import Once, Page, Row, Tag
 from console.templating import Form, drawn_again, go_to, render
 
 router, api = APIRouter(prefix="/schedules"), APIRouter(tags=["schedules"])
@@ -107,12 +108,9 @@ def resume_page(visit: Visit, operation: UUID) -> Response:
     return go_to(f"/schedules?done={count}&operation={made}")
 
 
-@router.post("/all/{action}")
-def everything(visit: Visit, action: str, form: Form) -> Response:
-    """One switch for all schedules; single pauses survive it."""
-    done = "pause_all" if action == "pause" else "resume_all"
-    writes.do(visit.connection, done, why=form.get("why", ""))
-    return go_to("/schedules")
+# One switch for all schedules; single pauses survive it.
+asked_by_form(router, "/all/pause", "pause_all", "/schedules")
+asked_by_form(router, "/all/resume", "resume_all", "/schedules")
 
 
 @api.get("/schedules")
@@ -155,28 +153,10 @@ def copy_schedule(visit: Visit, name: str, body: shapes.Copy) -> Response:
     return shapes.tagged(writes.copy_schedule(visit.connection, name, body.name), 201)
 
 
-@api.post("/schedules/{name}/pause", response_model=Row)
-def pause(visit: Visit, name: str, body: shapes.Pause) -> Response:
-    return shapes.tagged(writes.do(visit.connection, "pause", name=name, **body.model_dump()))
-
-
-@api.post("/schedules/{name}/resume", response_model=Row)
-def resume(visit: Visit, name: str) -> Response:
-    return shapes.tagged(writes.do(visit.connection, "resume", name=name))
-
-
-@api.post("/schedules/{name}/run", status_code=202, response_model=shapes.Requested)
-def run_now(visit: Visit, name: str, body: shapes.RunNow, once: Once) -> Response:
-    """Run it now, by its overlap policy; the id of its run is known at once."""
-    given = body.model_dump()
-    return once(body, lambda: requested(writes.do(visit.connection, "run", name=name, **given)))
-
-
-@api.post("/schedules/{name}/backfill", status_code=202, response_model=Row)
-def backfill(visit: Visit, name: str, body: shapes.Backfill, once: Once) -> Response:
-    """Run every due time of a range; a dry run says what it costs and when it would end."""
-    given = {**body.model_dump(mode="json"), "name": name}
-    return once(body, lambda: writes.do(visit.connection, "backfill", **given), dry_run=body.dry_run)
+asked_by_api(api, "/schedules/{name}/pause", "pause", shapes.Pause)
+asked_by_api(api, "/schedules/{name}/resume", "resume")
+asked_by_api(api, "/schedules/{name}/run", "run", shapes.RunNow, "run_now")
+asked_by_api(api, "/schedules/{name}/backfill", "backfill", shapes.Backfill)
 
 
 @api.get("/schedules/{name}/next-runs")
@@ -214,11 +194,5 @@ def resume_operation(visit: Visit, operation: UUID) -> Row:
     return {"operation": made, "changed": number}
 
 
-@api.post("/pause-all")
-def pause_all(visit: Visit, body: shapes.Why) -> Row:
-    return writes.do(visit.connection, "pause_all", why=body.why)
-
-
-@api.post("/resume-all")
-def resume_all(visit: Visit) -> Row:
-    return writes.do(visit.connection, "resume_all")
+asked_by_api(api, "/pause-all", "pause_all", shapes.Why)
+asked_by_api(api, "/resume-all", "resume_all")

@@ -34,10 +34,14 @@ values ('retry', :run, :why, cast(:options as jsonb)) returning *
 select * from undo_change(:number)
 
 -- name: send_test
-select send_test(:channel)
+select send_test(:name)
 
 -- name: unblock
-select unblock(:upstream, :why)
+select unblock(:name, :why)
+
+-- name: resend
+-- What was given up is made to wait again before.
+select * from notice where id = :number
 
 -- The rows that answers in a sentence are about.
 -- name: schedule
@@ -50,10 +54,7 @@ select * from pause_switch
 select * from run_request where run_id = :run order by id desc limit 1
 
 -- name: last_notice
-select * from notice where channel = :channel order by id desc limit 1
-
--- name: notice
-select * from notice where id = :number
+select * from notice where channel = :name order by id desc limit 1
 
 -- name: upstream
-select * from upstream where name = :upstream
+select * from upstream where name = :name
