@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from psycopg.types.datetime import TimestamptzLoader
@@ -100,13 +100,11 @@ class VisitOf:
 
 
 def config_of(request: HTTPConnection) -> Config:
-    found: Config = request.app.state.config
-    return found
+    return cast("Config", request.app.state.config)
 
 
 def database_of(request: HTTPConnection) -> Database:
-    found: Database = request.app.state.database
-    return found
+    return cast("Database", request.app.state.database)
 
 
 def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:

@@ -19,11 +19,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from console import api, login, routes
+from console import api, login
 from console.access import Database, LoginNeeded, WrongLogin, config_of
 from console.config import Config, WrongSetting
 from console.refusals import API, Refusal, Refused, refusal_of
-from console.routes.events import Hub
+from console.routes import events, overview, runs, schedule, schedules, tables, watches
 from console.security.guard import MAX_BODY, Guard, client_address
 from console.templating import STATIC, address, rendered
 from workers import logs
@@ -50,10 +50,11 @@ def create_app(config: Config | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.config = given
     app.state.database = Database(given.database_url)
-    app.state.hub = Hub(app.state.database)
+    app.state.hub = events.Hub(app.state.database)
     app.include_router(login.router)
     app.include_router(api.router)
-    app.include_router(routes.router, include_in_schema=False)
+    for module in (overview, events, runs, schedules, schedule, tables, watches):
+        app.include_router(module.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_exception_handler(LoginNeeded, _ask_to_log_in)
     for kind in (Refused, SQLAlchemyError, UnicodeEncodeError, ValidationError, RequestValidationError,

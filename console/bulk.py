@@ -64,7 +64,8 @@ def _act(connection: Connection, action: str, names: list[str], values: Mapping[
         for name in names:
             writes.update_schedule(connection, name, {column: values.get("value")})
         return
-    given = {"names": names, "why": values.get("why") or None, "until": values.get("until") or None}
+    until = sql.scalar(connection, "writes.until", given=values.get("until"))
+    given = {"names": names, "why": values.get("why") or None, "until": until}
     if action == "pause" and not sql.scalar(connection, "bulk.ends_later", **given):
         raise refuse(422, "a pause must end in the future", column="until")
     connection.execute(sql.statement(f"bulk.{action}"), given)

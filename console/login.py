@@ -67,7 +67,7 @@ def _check(request: Request, name: str, password: str, place: str, wrong: str) -
     address = client_address(request.scope)
     with database_of(request).transaction() as connection:
         # Counted before the password is looked at.
-        allowed = credentials.may_try(connection, name, place)
+        allowed = sql.rows(connection, "people.try", **credentials.tried(name, place))
         found = sql.first(connection, "people.may_log_in", name=name)
     if not allowed:
         log.warning("login.delayed", address=address)
@@ -80,7 +80,7 @@ def _check(request: Request, name: str, password: str, place: str, wrong: str) -
         log.warning("login.failed", address=address)
         raise refuse(403, wrong)
     with database_of(request).transaction() as connection:
-        credentials.succeeded(connection, name, place)
+        sql.execute(connection, "people.succeeded", **credentials.tried(name, place))
 
 
 def _cookie(config: Config) -> dict[str, Any]:
@@ -121,9 +121,9 @@ def follow_link(request: Request, secret: str) -> Response:
         log.warning("link.refused", address=address)
         raise refuse(403, "Links work on loopback.")
     with database_of(request).transaction() as connection:
-        person = credentials.by_link(connection, secret)
-        if person is not None:
-            return _enter(request, connection, person, "/")
+        # It is used up.
+        if person := sql.first(connection, "people.link", hash=credentials.hash_of(secret)):
+            return _enter(request, connection, person["name"], "/")
     raise refuse(403, "This link was used or is too old.")
 
 

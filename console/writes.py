@@ -31,7 +31,6 @@ def update_schedule(
     connection: Connection, name: str, values: Mapping[str, Any], revision: int | str | None = None
 ) -> Row:
     """Edit the columns given; a timing replaces the earlier one. 412 when ``revision`` is old."""
-    require_schedule(connection, name)
     given = _cleaned(values)
     if any(given.get(one) is not None for one in TIMINGS):
         given = {**dict.fromkeys(TIMINGS), **given}
@@ -39,22 +38,11 @@ def update_schedule(
     return Rows(connection, "schedule").update({"name": name}, given, etag)
 
 
-def delete_schedule(connection: Connection, name: str, revision: str | None = None) -> None:
-    require_schedule(connection, name)
-    Rows(connection, "schedule").delete({"name": name}, revision)
-
-
 def copy_schedule(connection: Connection, name: str, new_name: str) -> Row:
-    require_schedule(connection, name)
     of = Rows(connection, "schedule")
     found = of.get({"name": name})
     kept = {key: value for key, value in found.items() if key not in _NOT_COPIED and value is not None}
     return of.insert({**kept, "name": new_name, "enabled": False})
-
-
-def require_schedule(connection: Connection, name: str) -> None:
-    """Refuse an unknown name in the database's words, with names like it."""
-    sql.first(connection, "writes.require", name=name)
 
 
 def do(connection: Connection, action: str, /, **given: Any) -> Row:
@@ -62,6 +50,8 @@ def do(connection: Connection, action: str, /, **given: Any) -> Row:
     given = {name: None if value in ("", {}) else value for name, value in given.items()}
     if action == "resend" and not notices.resend(connection, given["number"]):
         raise refuse(404, f"no notice {given['number']} that was given up")
+    if given.get("until"):
+        given["until"] = sql.scalar(connection, "writes.until", given=given["until"])
     options = ONLY_FAILED if given.get("only_failed") else given.get("options")
     made = _one(connection, action, **{**given, "options": options and json.dumps(options)})
     return _one(connection, _ABOUT[action], **given) if action in _ABOUT else made

@@ -25,10 +25,7 @@ Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[
     datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))
 ]
-#: Fields of the filter of changes → columns.
-_CHANGE_COLUMNS = {"table": "table_name", "name": "name", "by": "changed_by", "operation": "operation"}
-#: Numbers rise with the time.
-_SINCE = "id >= (select id from change where changed_at >= :since order by changed_at limit 1)"
+_CHANGES = sql.parts("change_filters.sql")
 
 
 class Piece(NamedTuple):
@@ -236,16 +233,11 @@ class Changes(Asked):
     operation: UUID | None = None
 
     def read(self, connection: Connection, **given: Any) -> Piece:
-        others = {
-            one: f"{is_} = :{one}"
-            for one, is_ in _CHANGE_COLUMNS.items()
-            if getattr(self, one) is not None
-        }
+        others = {name: condition for name, condition in _CHANGES.items() if getattr(self, name)}
         # An index finds those of an operation, and those of a row.
         by_row = ("table", "name") if self.table and self.name else ()
-        bounds = [others.pop(one) for one in (("operation",) if self.operation else by_row)]
-        if self.since:
-            bounds.append(_SINCE)
+        indexed = ("operation",) if self.operation else by_row
+        bounds = [others.pop(one) for one in (*indexed, "since") if one in others]
         if self.place:
             bounds.append("id < :before")
             given["before"] = self.place[0]
@@ -255,6 +247,5 @@ class Changes(Asked):
 
 #: Name of a list in addresses, on pages and in the API → what may be asked of it.
 LISTS: dict[str, type[Asked]] = {
-    "calls": Calls, "batches": Batches, "changes": Changes, "notices": Notices, "outbox": Outbox,
-    "matches": Matches,
-}  # fmt: skip
+    one.__name__.lower(): one for one in (Calls, Batches, Changes, Notices, Outbox, Matches)
+}

@@ -1,7 +1,6 @@
 """The line on every page: what is wrong, what is paused, when each watch ran and runs."""
 
 import time
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -44,20 +43,18 @@ def read(connection: Connection) -> Row:
     signs = {row["role"]: row["number"] for row in sql.rows(connection, "strip.signs")}
     queues = [watch.queue for watch in by_domain().values()]
     items = sql.rows(connection, "strip.items", queues=queues, shown=SHOWN)
-    more = 0
-    if len(items) == SHOWN:
-        most = MAX_COUNTED + SHOWN + 1
-        more = sql.scalar(connection, "strip.count", queues=queues, most=most) - SHOWN
+    # How many schedules of watches are not named, and where the list goes on with them.
+    most = MAX_COUNTED + SHOWN + 1
+    more = sql.scalar(connection, "strip.count", queues=queues, most=most) - len(items)
     ranked = sorted(errors, key=lambda one: (*_WORST, one["kind"]).index(one["kind"]))
     found = {
         "trouble": len(errors),
         "worst": ranked[0]["title"] if ranked else "",
         "paused": sql.first(connection, "strip.paused"),
         "silent": [one["title"] for one in wrong if one["kind"] in _SILENT][:3],
-        "held": sum(_number(one["text"]) for one in wrong if one["kind"] == "notices held"),
+        "held": sum(int(one["text"].split()[0]) for one in wrong if one["kind"] == "notices held"),
         "near": sql.rows(connection, "strip.near"),
         "items": items,
-        # How many schedules of watches are not named, and where the list goes on with them.
         "more": capped(more) if more > 0 else "",
         "after": encode(0, items[-1]["name"], items[-1]["name"]) if items else "",
         "beats": signs.get("beat", 0),
@@ -66,9 +63,3 @@ def read(connection: Connection) -> Row:
     }
     _kept[:] = [(time.monotonic(), found)]
     return found
-
-
-def _number(told: Any) -> int:
-    """The number with which the text of a trouble begins."""
-    word = str(told).split(" ", 1)[0]
-    return int(word) if word.isdigit() else 0

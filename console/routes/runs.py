@@ -7,15 +7,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from console import shapes, sql, writes
-from console.access import Visit, VisitOf, config_of
+from console.access import Visit, config_of
 from console.queries import runs
-from console.queries.lists import Piece
 from console.queries.runs import Items, Runs
 from console.refusals import refuse
-from console.routes.actions import asked_by_api
+from console.routes.actions import asked_by_api, asked_by_form
 from console.rows import present
 from console.shapes import Number, Once, Page, Row
-from console.templating import Form, go_to, render
+from console.templating import render
 from tasks.watches import found
 from tasks.watches.registry import by_domain
 
@@ -37,10 +36,6 @@ class PageOfItems(Items):
     #: What was asked of the run just now.
     asked: str | None = None
 
-    def listed(self, visit: VisitOf, number: UUID) -> Piece | None:
-        state = None if self.items == "all" else self.items
-        return self.read(visit.connection, id=number, state=state) if self.items else None
-
 
 @router.get("/{number}")
 def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()]) -> Response:
@@ -51,7 +46,9 @@ def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()])
             raise refuse(404, f"no run with id {number}", "It may be older than runs are kept.")
         return render(visit, "run_pending.html", number=number, pending=pending)
     shown = runs.about(visit.connection, number)
-    shown |= {"found": items.listed(visit, number), "items": items, "reports": _reports(visit, run)}
+    state = None if items.items == "all" else items.items
+    listed = items.read(visit.connection, id=number, state=state) if items.items else None
+    shown |= {"found": listed, "items": items, "reports": _reports(visit, run)}
     return render(visit, "run.html", run=run, flower=config_of(visit.request).flower_url, **shown)
 
 
@@ -65,16 +62,8 @@ def ask(visit: Visit, number: UUID, action: str) -> Response:
     return render(visit, "run_ask.html", run=run, action=action, failures=failures, calls=calls)
 
 
-@router.post("/{number}/{action}")
-def act(visit: Visit, number: UUID, action: str, form: Form) -> Response:
-    given = {"run": number, "why": form.get("reason", "")}
-    if action == "stop":
-        writes.do(visit.connection, "stop", **given)
-        return go_to(f"/runs/{number}?asked=stop")
-    if action != "retry":
-        raise refuse(404, "no such action")
-    row = writes.do(visit.connection, "retry", only_failed=form.get("items") == "failed", **given)
-    return go_to(f"/runs/{row['new_run_id']}")
+asked_by_form(router, "/{run}/stop", "stop", "/runs/{run}?asked=stop")
+asked_by_form(router, "/{run}/retry", "retry", "/runs/{new_run_id}")
 
 
 def _reports(visit: Visit, run: sql.Row) -> list[tuple[Any, list[sql.Row], Any]]:

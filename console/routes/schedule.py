@@ -32,6 +32,8 @@ _RARE = (
     "batch_delay", "max_in_flight",
 )  # fmt: skip
 _HOURS = (("day", "any hour"), ("session", "open to close"))
+#: Where one goes on to after an edit.
+_SAVED = "/schedules/{name}?saved={revision}"
 #: Columns that bulk may set.
 ONE_COLUMN = ("every", "cron", "timezone", "note", *_RARE)
 
@@ -115,13 +117,6 @@ def row_of(connection: Connection, name: str) -> sql.Row:
     return sql.rows(connection, "schedule_form.row", name=name)[0]
 
 
-def until_of(connection: Connection, given: str) -> str | None:
-    """Until when: a length of time such as "2 hours", a time, or nothing (until resumed)."""
-    length = given.strip()
-    found: str | None = sql.scalar(connection, "schedule_form.until", given=length) if length else None
-    return found
-
-
 @router.get("/{name}")
 def page(visit: Visit, name: str, saved: str = "") -> Response:
     connection = visit.connection
@@ -141,13 +136,9 @@ def page(visit: Visit, name: str, saved: str = "") -> Response:
     return render(visit, "schedule.html", saved=saved, **shown)
 
 
-def _saved(name: str, row: sql.Row) -> str:
-    return f"/schedules/{name}?saved={row['revision']}"
-
-
 @router.post("/{name}", dependencies=[drawn_again()])
 def save(visit: Visit, name: str, form: Form) -> Response:
-    return go_to(_saved(name, save_form(visit.connection, form, name)))
+    return go_to(_SAVED.format(**save_form(visit.connection, form, name)))
 
 
 @router.post("/preview/next")
@@ -203,9 +194,8 @@ def _range(name: str, given: Sent) -> dict[str, str]:
     return {**asked, "name": name}
 
 
-asked_by_form(
-    router, "/{name}/resume", "resume", "/schedules/{name}?saved={revision}", "/schedules/{name}"
-)
+asked_by_form(router, "/{name}/resume", "resume", _SAVED, "/schedules/{name}")
+asked_by_form(router, "/{name}/pause", "pause", _SAVED, "/schedules/{name}/pause")
 
 
 @router.post("/{name}/{action}", dependencies=[drawn_again()])
@@ -217,9 +207,6 @@ def act(visit: Visit, name: str, action: str, form: Form) -> Response:
             options = form_of(connection, row).other_options(form, row["options"])
             made = writes.do(connection, "run", name=name, why=why, options=options)
             to = f"/runs/{made['new_run_id']}"
-        case "pause":
-            until = until_of(connection, form.get("until", ""))
-            to = _saved(name, writes.do(connection, "pause", name=name, why=why, until=until))
         case "backfill":
             writes.do(connection, "backfill", **_range(name, form), dry_run=False)
             to = f"/runs?{urlencode({'schedule': name, 'trigger': 'backfill'})}"
@@ -227,7 +214,7 @@ def act(visit: Visit, name: str, action: str, form: Form) -> Response:
             made = writes.copy_schedule(connection, name, form.get("new_name", ""))
             to = f"/schedules/{made['name']}"
         case "delete":
-            writes.delete_schedule(connection, name)
+            Rows(connection, "schedule").delete({"name": name})
             to = "/schedules"
         case _:
             raise refuse(404, f"a schedule has no action {action}")

@@ -81,12 +81,6 @@ def _found(connection: Connection, kind: str, hashed: bytes, **used: object) -> 
     return Who(found["name"], "operator" if found["role"] == found["own"] == "operator" else "viewer")
 
 
-def by_link(connection: Connection, secret: str) -> str | None:
-    """Whose login link it is; it is used up."""
-    found = sql.first(connection, "people.link", hash=hash_of(secret))
-    return found["name"] if found else None
-
-
 def make_token(connection: Connection, who: Who, title: str, role: str, days: int) -> tuple[int, str]:
     """A new API token; its secret is shown this once."""
     secret, hashed = new_secret()
@@ -105,14 +99,6 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
-def may_try(connection: Connection, name: str, address: str) -> bool:
-    """Count a try, before the password is looked at; whether it is allowed."""
-    return bool(sql.rows(connection, "people.try", **_tried(name, address)))
-
-
-def succeeded(connection: Connection, name: str, address: str) -> None:
-    sql.execute(connection, "people.succeeded", **_tried(name, address))
-
-
-def _tried(name: str, address: str) -> dict[str, str]:
+def tried(name: str, address: str) -> dict[str, str]:
+    """As tries are counted: by name and network."""
     return {"name": name[:100], "address": network_of(address)}

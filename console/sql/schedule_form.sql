@@ -13,8 +13,3 @@ select s.*, duration_words(s.every) as every, duration_words(s.jitter) as jitter
 
 -- name: markets
 select mic, mic || coalesce(' · ' || title, '') as words from market order by mic
-
--- name: until
--- A time as it was given, or the end of a length of time.
-select case when said ~ '^\d{4}-' then said else (clock_timestamp() + cast(said as interval))::text end
-  from (select cast(:given as text) as said) given

@@ -1,6 +1,11 @@
 -- name: require
 select name from schedule_named(:name)
 
+-- name: until
+-- A time as it was given, or the end of a length of time; nothing: until resumed.
+select case when said ~ '^\d{4}-' then said else (clock_timestamp() + cast(said as interval))::text end
+  from (select nullif(trim(cast(:given as text)), '') as said) given
+
 -- name: pause
 select pause(:name, :why, coalesce(cast(:until as timestamptz), 'infinity'))
 

@@ -40,7 +40,7 @@ def test_those_that_failed_are_named_and_done_again_alone(
 
     # What was broken is repaired before they are tried again.
     connection.execute("update run set options = '{\"items\": 7}' where id = %s", (failed,))
-    answer = page.post(f"/runs/{failed}/retry", data={"items": "failed", "reason": "repaired"})
+    answer = page.post(f"/runs/{failed}/retry", data={"only_failed": "true", "why": "repaired"})
     again = answer.headers["location"].rpartition("/")[2]
     assert page.get(f"/runs/{again}").status_code == 200
     drive.work()
