@@ -1,7 +1,7 @@
 """Who asks, and the transaction of Postgres in which their request is done, in their role."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -46,11 +46,9 @@ class Database:
         places.reserve("console", settings().connections + 1)
         self.engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), "console")
         event.listen(self.engine, "connect", _prepare)
+        #: One transaction of the console's own login, which reads people and sessions alone.
+        self.transaction = self.engine.begin
         self.close = self.engine.dispose
-
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """One transaction of the console's own login, which reads people and sessions alone."""
-        return self.engine.begin()
 
     def check_login(self) -> None:
         """WrongLogin when the login could do what no person at the console may."""
@@ -118,8 +116,7 @@ def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:
     )
 
 
-@contextmanager
-def visiting(request: Request) -> Iterator[VisitOf]:
+def _visit(request: Request) -> Iterator[VisitOf]:
     """One transaction for the person who asks; LoginNeeded when there is none."""
     database, person = database_of(request), None
     program = "console api" if request.url.path.startswith(API) else "console"
@@ -139,10 +136,6 @@ def visiting(request: Request) -> Iterator[VisitOf]:
             raise Refused(explained(connection, refusal_of(error))) from error
 
 
-def _visit(request: Request) -> Iterator[VisitOf]:
-    with visiting(request) as visit:
-        yield visit
-
-
+visiting = contextmanager(_visit)
 #: Committed before the response is sent. Waiting requests hold no thread, which those at work need.
 Visit = Annotated[VisitOf, Depends(_visit, scope="function", max_concurrency=MAX_AT_ONCE)]

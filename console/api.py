@@ -34,8 +34,7 @@ for part in (schedules, runs, overview, watches, tables):
 
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(visit: Visit) -> dict[str, Any]:
-    app: FastAPI = visit.request.app
-    return document(app)
+    return document(visit.request.app)
 
 
 def document(app: FastAPI) -> dict[str, Any]:

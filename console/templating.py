@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import Depends
+from fastapi import APIRouter, Depends, Query
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import words
-from console.access import Sent, VisitOf
+from console import sql, words
+from console.access import Sent, Visit, VisitOf
 from console.queries import strip
+from console.queries.lists import Asked
 from console.refusals import Refusal
 from console.sql import Row
 from tasks.watches.registry import by_subject
@@ -82,6 +83,19 @@ def rendered(request: Request, template: str, status: int = 200, /, **context: A
     if "hx-request" in request.headers and "live" in made.blocks:
         return HTMLResponse("".join(made.blocks["live"](made.new_context(given))), status, headers)
     return HTMLResponse(made.render(given), status, headers)
+
+
+def page_of(router: APIRouter, path: str, template: str, asks: type[Asked], **parts: str) -> None:
+    """A page of a list, and of what other statements find, which bind what is asked for."""
+
+    def page(visit: VisitOf, asked: Any) -> Response:
+        given, connection = asked.model_dump(), visit.connection
+        shown = {part: sql.rows(connection, statement, **given) for part, statement in parts.items()}
+        found = asked.read(connection) if hasattr(asks, "statement") else None
+        return render(visit, template, found=found, asked=asked, **shown)
+
+    page.__annotations__ |= {"visit": Visit, "asked": Annotated[asks, Query()]}
+    router.get(path)(page)
 
 
 async def form_of(request: Request) -> Sent:

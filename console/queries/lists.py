@@ -136,6 +136,15 @@ def upstreams(connection: Connection) -> list[Row]:
     return [{**one, "outcomes": next(iter(one["outcomes"]), None)} for one in found]
 
 
+class Shown(Asked):
+    """What a page of statements alone may be asked for."""
+
+    severity: str | None = None
+    role: str | None = None
+    state: str | None = None
+    group: str | None = None
+
+
 class Search(Asked):
     """Rows that contain a text."""
 
@@ -186,18 +195,10 @@ class Calls(Asked):
     statement = "upstreams.calls"
     order = {"stamp": datetime, "id": Number}
     #: What became of a call; failed is any of them but answered.
-    outcomes: ClassVar = (
-        "in flight",
-        "answered",
-        "failed",
-        "refused",
-        "broken",
-        "others",
-        "unanswered",
-    )
+    outcomes: ClassVar = "in flight, answered, failed, refused, broken, others, unanswered"
 
     upstream: str | None = None
-    outcome: str | None = Field(default=None, description=", ".join(outcomes))
+    outcome: str | None = Field(default=None, description=outcomes)
     run: UUID | None = None
     since: Moment | None = None
 

@@ -40,7 +40,6 @@ def capped(number: int, most: int = MAX_COUNTED) -> str:
 def read(connection: Connection) -> Row:
     wrong = sql.rows(connection, "strip.trouble", severity=None)
     errors = [one for one in wrong if one["severity"] == "error"]
-    signs = {row["role"]: row["number"] for row in sql.rows(connection, "strip.signs")}
     queues = [watch.queue for watch in by_domain().values()]
     items = sql.rows(connection, "strip.items", queues=queues, shown=SHOWN)
     # How many schedules of watches are not named, and where the list goes on with them.
@@ -57,8 +56,7 @@ def read(connection: Connection) -> Row:
         "items": items,
         "more": capped(more) if more > 0 else "",
         "after": encode(0, items[-1]["name"], items[-1]["name"]) if items else "",
-        "beats": signs.get("beat", 0),
-        "workers": signs.get("worker", 0),
+        **sql.rows(connection, "strip.signs")[0],
         "wrong": wrong,
     }
     _kept[:] = [(time.monotonic(), found)]

@@ -19,8 +19,6 @@ _KINDS = {"name": str, "number": Number, "run": UUID}
 _STARTS: dict[str, Any] = {
     "run": Requested, "stop": Requested, "retry": Requested, "backfill": Row, "send_test": Row,
 }  # fmt: skip
-#: What forms may leave out.
-_EMPTY = dict.fromkeys(("why", "until"))
 _WORDS = {
     "run": "Run it now, by its overlap policy; the id of its run is known at once.",
     "backfill": "Run every due time of a range; a dry run says what it costs and when it would end.",
@@ -60,7 +58,8 @@ def asked_by_form(router: APIRouter, path: str, action: str, to: str, again: str
 
     def act(visit: Visit, form: Form) -> Response:
         key, there = visit.request.path_params, form.get("next", "")
-        row = writes.do(visit.connection, action, **{**_EMPTY, **form, **key})
+        # A form may leave out why, and until when.
+        row = writes.do(visit.connection, action, **{"why": None, "until": None, **form, **key})
         return go_to(there if there.startswith("/schedules/") else to.format(**{**row, **key}))
 
     router.post(path, dependencies=[drawn_again(again)] if again else [])(act)

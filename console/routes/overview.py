@@ -1,8 +1,8 @@
 """Dashboard, problems, budgets, workers, channels, outbox, matches and changes: pages and API."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from console import shapes, sql
@@ -12,46 +12,33 @@ from console.queries.runs import Runs
 from console.routes.actions import asked_by_api, asked_by_form
 from console.rows import Rows
 from console.shapes import Page, Row
-from console.templating import Form, drawn_again, go_to, render
+from console.templating import Form, drawn_again, go_to, page_of, render
 
 router, api = APIRouter(), APIRouter(tags=["overview"])
 
 
 @router.get("/")
 def dashboard_page(visit: Visit) -> Response:
-    connection = visit.connection
-    shown: dict[str, Any] = {
-        name: Runs(state=state, limit=8).read(connection).rows
-        for name, state in (("active", "active"), ("problems", "problem"))
-    }
-    totals, today = (sql.first(connection, f"overview.{part}") for part in ("totals", "today"))
-    shown |= {"totals": totals, "today": today, "due": sql.rows(connection, "overview.next")}
-    return render(visit, "dashboard.html", wrong=strip.current(connection)["wrong"][:8], **shown)
+    connection, states = visit.connection, ("active", "problem")
+    shown: dict[str, Any] = {"wrong": strip.current(connection)["wrong"][:8]}
+    shown |= {state: Runs(state=state, limit=8).read(connection).rows for state in states}
+    shown |= {part: sql.first(connection, f"overview.{part}") for part in ("totals", "today")}
+    return render(visit, "dashboard.html", due=sql.rows(connection, "overview.next"), **shown)
 
 
-@router.get("/trouble")
-def trouble(visit: Visit, severity: str = "") -> Response:
-    wrong = sql.rows(visit.connection, "strip.trouble", severity=severity or None)
-    return render(visit, "trouble.html", rows=wrong, severity=severity)
-
-
-@router.get("/workers")
-def workers(visit: Visit, role: str = "", state: str = "", group: str = "") -> Response:
-    asked = {"role": role or None, "state": state or None, "group": group or None}
-    shown: dict[str, Any] = {
-        part: sql.rows(visit.connection, f"processes.{part}") for part in ("queues", "groups")
-    }
-    shown |= {"asked": asked, "processes": sql.rows(visit.connection, "processes.processes", **asked)}
-    lines = {row["queue"]: row for row in sql.rows(visit.connection, "processes.lines")}
-    return render(visit, "workers.html", lines=lines, **shown)
+page_of(router, "/trouble", "trouble.html", lists.Shown, rows="strip.trouble")
+page_of(router, "/channels", "channels.html", lists.Shown, rows="notices.channels")
+page_of(
+    router, "/workers", "workers.html", lists.Shown, queues="processes.queues", lines="processes.lines",
+    processes="processes.processes", groups="processes.groups",
+)  # fmt: skip
 
 
 @router.get("/budgets")
 def budgets(visit: Visit) -> Response:
     pace = {row["upstream"]: row for row in sql.rows(visit.connection, "upstreams.pace")}
-    shown = lists.upstreams(visit.connection)
-    at = (visit.sent or Sent()).get("at", "")
-    return render(visit, "budgets.html", rows=shown, forecasts=pace, at=at)
+    shown = {"rows": lists.upstreams(visit.connection), "at": (visit.sent or Sent()).get("at", "")}
+    return render(visit, "budgets.html", forecasts=pace, **shown)
 
 
 @router.post("/budgets/{name}/limit", dependencies=[drawn_again("/budgets")])
@@ -71,11 +58,6 @@ def chart(values: list[sql.Row], lines: dict[str, str]) -> Response:
     """Values over time for the browser's drawing; ``lines``: column → its label."""
     series = [{"label": said, "values": [row[line] for row in values]} for line, said in lines.items()]
     return JSONResponse({"x": [row["at"] for row in values], "series": series})
-
-
-@router.get("/channels")
-def channels(visit: Visit) -> Response:
-    return render(visit, "channels.html", rows=sql.rows(visit.connection, "notices.channels"))
 
 
 asked_by_form(router, "/budgets/{name}/unblock", "unblock", "/budgets#{name}", "/budgets")
@@ -99,20 +81,16 @@ def dashboard(visit: Visit) -> Row:
     coming = schedules.page(connection, schedules.Filter(sort="next", limit=10)).rows
     return {
         **sql.rows(connection, "overview.totals")[0],
-        "today": {
-            "done": today["succeeded"], "failed": today["failed"], "partial": today["partial"],
-            "success_share": today["succeeded"] / today["all_ended"] if today["all_ended"] else None,
-        },
+        "today": {name: today[name] for name in ("done", "failed", "partial", "success_share")},
         "next_due": [one for one in coming if one["next_run_at"] is not None],
         "problems": Runs(state="problem", limit=10).read(connection).rows,
-    }  # fmt: skip
+    }
 
 
 @api.get("/strip")
 def read_strip(visit: Visit) -> Row:
     """What every page says at its top."""
-    shown = strip.current(visit.connection)
-    return {name: value for name, value in shown.items() if name != "wrong"}
+    return {name: value for name, value in strip.current(visit.connection).items() if name != "wrong"}
 
 
 @api.get("/health", response_model=Row, responses={503: {"model": Row}})
@@ -142,20 +120,10 @@ def list_upstreams(visit: Visit) -> Page:
     return Page(items=lists.upstreams(visit.connection))
 
 
-def _list(name: str) -> None:
-    """The page of a list with its filter."""
-
-    def page(visit: Visit, asked: Any) -> Response:
-        return render(visit, f"{name}.html", found=asked.read(visit.connection), asked=asked)
-
-    page.__annotations__["asked"] = Annotated[lists.LISTS[name], Query()]
-    router.get(f"/{name}")(page)
-
-
 for _name in ("calls", "batches", "changes", "notices", "matches"):
     shapes.list_of(api, _name, lists.LISTS[_name])
 for _name in ("calls", "batches", "changes", "outbox", "matches"):
-    _list(_name)
+    page_of(router, f"/{_name}", f"{_name}.html", lists.LISTS[_name])
 
 
 asked_by_api(api, "/upstreams/{name}/unblock", "unblock", shapes.Why)

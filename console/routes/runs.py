@@ -14,18 +14,14 @@ from console.refusals import refuse
 from console.routes.actions import asked_by_api, asked_by_form
 from console.rows import present
 from console.shapes import Number, Once, Page, Row
-from console.templating import render
+from console.templating import page_of, render
 from tasks.watches import found
 from tasks.watches.registry import by_domain
 
 router, api = APIRouter(prefix="/runs"), APIRouter(tags=["runs"])
-_ACTIONS = ("stop", "retry")
 
 
-@router.get("")
-def run_list(visit: Visit, asked: Annotated[Runs, Query()]) -> Response:
-    tasks = [row["name"] for row in sql.rows(visit.connection, "overview.kinds")]
-    return render(visit, "runs.html", found=asked.read(visit.connection), asked=asked, tasks=tasks)
+page_of(router, "", "runs.html", Runs, kinds="overview.kinds")
 
 
 class PageOfItems(Items):
@@ -55,7 +51,7 @@ def run_page(visit: Visit, number: UUID, items: Annotated[PageOfItems, Query()])
 @router.get("/{number}/{action}")
 def ask(visit: Visit, number: UUID, action: str) -> Response:
     run = sql.first(visit.connection, "runs.one", id=number)
-    if run is None or action not in _ACTIONS:
+    if run is None or action not in {"stop", "retry"}:
         raise refuse(404, f"no run with id {number}")
     failures = sql.rows(visit.connection, "runs.failures", id=number)
     calls = sql.scalar(visit.connection, "runs.calls", id=number)
@@ -84,9 +80,7 @@ shapes.list_of(api, "runs", Runs)
 @api.get("/runs/{run}")
 def read_run(visit: Visit, run: UUID) -> Row:
     """Everything about one: progress, what it waits for, options, result, failures grouped."""
-    found = sql.first(visit.connection, "runs.one", id=run)
-    if found is None:
-        raise refuse(404, "no such run")
+    found = present(sql.first(visit.connection, "runs.one", id=run), "run", {"id": run})
     return {**found, **runs.about(visit.connection, run)}
 
 
@@ -104,8 +98,7 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
     """The last failed run of each schedule, again; a dry run lists them."""
 
     def act() -> Row:
-        given = {"since": body.since, "schedule": body.schedule}
-        found = sql.rows(visit.connection, "runs.last_failed", **given)
+        found = sql.rows(visit.connection, "runs.last_failed", since=body.since, schedule=body.schedule)
         for one in found if not body.dry_run else ():
             writes.do(visit.connection, "retry", run=one["id"], why=body.why)
         return {"dry_run": body.dry_run, "runs": found}

@@ -79,7 +79,11 @@ def form_of(
     shown = [*_FIRST, *_WHEN, *_RARE, *(["name"] if new else [])]
     made = [forms.column_field(columns[name], row.get(name), new=new) for name in shown]
     fields = {one.name: one for one in forms.filled(made, sent)}
-    fields["every"] = _every(fields["every"], kind)
+    # A choice where the kind allows only some lengths, else a text with its limits.
+    every, lengths = fields["every"], [(one, one) for one in kind["allowed_every"] or ()]
+    hint = "; ".join(filter(None, (every.hint, kind["limits"])))
+    limited: dict[str, Any] = {"kind": "select", "choices": lengths} if lengths else {"hint": hint}
+    fields["every"] = replace(every, **limited)
     markets = [(one["mic"], one["words"]) for one in sql.rows(connection, "schedule_form.markets")]
     for name, choices in (("calendar", markets), ("calendar_hours", _HOURS)):
         fields[name] = replace(fields[name], kind="select", choices=tuple(choices))
@@ -89,18 +93,7 @@ def form_of(
     return ScheduleForm(kind, timing, fields, forms.filled(options, sent))
 
 
-def _every(made: Field, kind: Mapping[str, Any]) -> Field:
-    """A choice where the kind allows only some lengths, else a text with its limits."""
-    if kind["allowed_every"]:
-        return replace(made, kind="select", choices=tuple((one, one) for one in kind["allowed_every"]))
-    limits = {"at least": kind["min_every"], "at most": kind["max_every"]}
-    hints = [made.hint, *(f"{words} {limit}" for words, limit in limits.items() if limit)]
-    return replace(made, hint="; ".join(hints))
-
-
-def save_form(
-    connection: Connection, form: Sent, name: str | None = None, *, any_revision: bool = False
-) -> sql.Row:
+def save_form(connection: Connection, form: Sent, name: str | None = None) -> sql.Row:
     """Make a schedule as a form has it, or edit the one of that name as it was read."""
     new = {"task": form.get("task", ""), "options": {}}
     row: Mapping[str, Any] = row_of(connection, name) if name else new
@@ -108,8 +101,7 @@ def save_form(
     values = made.values(connection, form, row["options"])
     if not name:
         return writes.create_schedule(connection, {**values, "task": row["task"]})
-    revision = None if any_revision else form.get("revision") or None
-    return writes.update_schedule(connection, name, values, revision)
+    return writes.update_schedule(connection, name, values, form.get("revision") or None)
 
 
 def row_of(connection: Connection, name: str) -> sql.Row:
@@ -121,18 +113,18 @@ def row_of(connection: Connection, name: str) -> sql.Row:
 def page(visit: Visit, name: str, saved: str = "") -> Response:
     connection = visit.connection
     row = row_of(connection, name)
-    history = sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS)
-    changes = lists.Changes(table="schedule", name=name, limit=8)
     shown: dict[str, Any] = {
+        "row": row,
+        "at": forms.place(visit.refusal),
         "now": schedules.one(connection, name),
         "form": form_of(connection, row, visit.sent),
         "next_runs": schedules.next_runs(connection, name),
         "runs": runs.Runs(schedule=name, limit=10).read(connection).rows,
         "last24": runs.strips(connection, [name])[name],
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
-        "changes": changes.read(connection).rows,
+        "history": sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS),
+        "changes": lists.Changes(table="schedule", name=name, limit=8).read(connection).rows,
     }
-    shown |= {"row": row, "history": history, "at": forms.place(visit.refusal)}
     return render(visit, "schedule.html", saved=saved, **shown)
 
 
@@ -146,10 +138,10 @@ def preview(visit: Visit, form: Form) -> Response:
     """Next runs and words of a form as it stands: saved in a savepoint, which is then undone."""
     shown: dict[str, Any] = {"rows": [], "words": "", "refused": None}
     known, new = form.get("schedule"), form.get("name") or "preview-of-a-new-one"
-    tried = Sent([*form.multi_items(), ("name", new)])
+    tried = Sent([*form.multi_items(), ("name", new), ("revision", "")])
     try:
         with attempt(visit.connection, keep=False):
-            name = save_form(visit.connection, tried, known, any_revision=True)["name"]
+            name = save_form(visit.connection, tried, known)["name"]
             shown["rows"] = schedules.next_runs(visit.connection, name)
             shown["words"] = sql.scalar(visit.connection, "schedule.words", name=name)
     except Refused as refused:
@@ -160,9 +152,8 @@ def preview(visit: Visit, form: Form) -> Response:
 @router.get("/{name}/beat")
 def beat(visit: Visit, name: str, revision: int) -> Response:
     """Whether beat has planned that revision, and how long it took."""
-    state = sql.first(visit.connection, "schedule.beat", name=name)
-    has = state is not None and (state["planned_revision"] or -1) >= revision
-    return render(visit, "beat.html", name=name, revision=revision, state=state, has=has)
+    state = sql.first(visit.connection, "schedule.beat", name=name, revision=revision)
+    return render(visit, "beat.html", name=name, revision=revision, state=state)
 
 
 @router.get("/{name}/chart")

@@ -76,10 +76,9 @@ def preview_page(visit: Visit) -> Response:
     action, chosen = given.get("action", "") or "pause", _chosen(given)
     counted = bulk.preview(visit.connection, chosen, action)
     sample = schedules.rows_of(visit.connection, counted["sample"])
-    filtered = chosen.given if isinstance(chosen, Filter) else None
-    shown = {"action": action, "counted": counted, "sample": sample, "given": given}
-    columns = ONE_COLUMN
-    return render(visit, "bulk.html", chosen=filtered, columns=columns, **shown)
+    shown: dict[str, Any] = {"action": action, "counted": counted, "sample": sample, "given": given}
+    shown["chosen"] = chosen.given if isinstance(chosen, Filter) else None
+    return render(visit, "bulk.html", columns=ONE_COLUMN, **shown)
 
 
 def _chosen(given: Sent) -> Filter | list[str]:

@@ -56,8 +56,8 @@ def list_page(visit: Visit, of: Of, asked: Annotated[Search, Query()]) -> Respon
         "columns": [one.name for one in of.columns if one.name not in _TIMES][:9],
         "states": _rule_states(visit, of),
     }
-    known = {"table": of, "verbs": owned()[of.name], "asked": asked, "key_of": key_query}
-    return render(visit, "table.html", **known, **shown)
+    shown |= {"verbs": owned()[of.name], "asked": asked, "key_of": key_query}
+    return render(visit, "table.html", table=of, **shown)
 
 
 def key_query(of: Rows, row: Mapping[str, Any]) -> str:
@@ -188,10 +188,7 @@ _Text = Annotated[
 
 
 def _key_of(of: Named, key: _Text) -> dict[str, str]:
-    parts = key.split(",", len(of.key) - 1)
-    if len(parts) != len(of.key):
-        raise refuse(404, f"a row of {of.name} is known by {', '.join(of.key)}")
-    return dict(zip(of.key, parts, strict=True))
+    return dict(zip(of.key, key.split(",", len(of.key) - 1), strict=False))
 
 
 NamedKey = Annotated[dict[str, str], Depends(_key_of)]

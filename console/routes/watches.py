@@ -13,7 +13,7 @@ from console.access import Visit, VisitOf
 from console.queries.lists import Search, found_by
 from console.refusals import Refusal, Refused, refuse
 from console.routes.overview import chart
-from console.rows import Rows
+from console.rows import Rows, present
 from console.shapes import Page, Row
 from console.templating import render
 from tasks.watches import found, parsed_rules
@@ -63,9 +63,7 @@ def found_page(visit: Visit, name: str, asked: Annotated[Search, Query()]) -> Re
 @router.get("/watches/{name}/{key}")
 def thing_page(visit: Visit, name: str, key: str) -> Response:
     _, watch = named(name)
-    row = found.one(visit.connection, watch, key)
-    if row is None:
-        raise refuse(404, f"there is no {watch.subject} {key}")
+    row = present(found.one(visit.connection, watch, key), watch.subject, {"key": key})
     facts = [(Panel("Facts", "", "facts"), [dict(watch.fields_of(row))])]
     panels = found.panels(visit.connection, watch, key) if watch.pages else facts
     matches = sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key)
@@ -111,9 +109,7 @@ def try_page(
     """What a rule would have matched, and why it fits one thing or not; nothing is written."""
     row = Rows(visit.connection, "rule").get({"name": name})
     tried = {**row, "expression": expression or row["expression"]}
-    watch = by_subject().get(row["subject"])
-    if watch is None:
-        raise refuse(404, f"no watch finds a {row['subject']}")
+    watch = present(by_subject().get(row["subject"]), "watch of", {"subject": row["subject"]})
     shown: dict[str, Any] = {"hits": [], "clauses": [], "seen": [], "refusal": None}
     try:
         ready = check(visit, tried)

@@ -6,11 +6,12 @@ select count(*) as total, count(*) filter (where enabled) as active,
   from schedule
 
 -- name: today
-select coalesce(sum(number) filter (where state = 'succeeded'), 0)::bigint as succeeded,
+select coalesce(sum(number) filter (where state = 'succeeded'), 0)::bigint as done,
        coalesce(sum(number) filter (where state = 'partial'), 0)::bigint as partial,
        coalesce(sum(number) filter (where state = 'failed'), 0)::bigint as failed,
        coalesce(sum(number) filter (where state in ('succeeded', 'partial', 'failed')), 0)::bigint as ended,
        coalesce(sum(number), 0)::bigint as all_ended,
+       (sum(number) filter (where state = 'succeeded') / nullif(sum(number), 0))::float8 as success_share,
        date_trunc('day', clock_timestamp() at time zone 'UTC') as day
   from run_count where day = (clock_timestamp() at time zone 'UTC')::date
 

@@ -19,7 +19,8 @@ select k.upstream, round(avg(c.calls), 1) as calls,
  where k.name = :task and k.upstream is not null group by k.upstream
 
 -- name: beat
-select st.planned_revision, extract(epoch from st.updated_at - s.updated_at)::float8 as seconds,
+select coalesce(st.planned_revision >= :revision, false) as has, st.planned_revision,
+       extract(epoch from st.updated_at - s.updated_at)::float8 as seconds,
        exists (select from heartbeat where role = 'beat'
               and seen_at > clock_timestamp() - interval '30 seconds') as beats
   from schedule s left join schedule_state st on st.schedule = s.name where s.name = :name

@@ -1,6 +1,6 @@
 -- name: kind
-select name, description, options_schema, upstream, queue, duration_words(min_every) as min_every,
-       duration_words(max_every) as max_every,
+select name, description, options_schema, upstream, queue,
+       concat_ws('; ', 'at least ' || duration_words(min_every), 'at most ' || duration_words(max_every)) as limits,
        (select array_agg(duration_words(one)) from unnest(allowed_every) one) as allowed_every
   from task_kind where name = :name
 

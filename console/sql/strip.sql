@@ -25,4 +25,5 @@ select count(*) from (select from schedule s join task_kind k on k.name = s.task
 select changed_by, changed_at, note from pause_switch where paused
 
 -- name: signs
-select role, count(*) as number from health where state = 'ok' group by role
+select count(*) filter (where role = 'beat') as beats, count(*) filter (where role = 'worker') as workers
+  from health where state = 'ok'
