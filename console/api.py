@@ -38,7 +38,6 @@ def openapi(visit: Visit) -> dict[str, Any]:
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI 3.1 of the API."""
     made = app.openapi()
     problem = PROBLEM.json_schema(mode="serialization")
     made["components"]["schemas"]["Problem"] = {**problem, "title": "Problem"}

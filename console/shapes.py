@@ -106,7 +106,6 @@ class Requested(BaseModel):
 
 
 def requested(asked: sql.Row) -> sql.Row:
-    """A request, and where its run will be."""
     run = asked["new_run_id"]
     where = f"/api/v1/runs/{run}" if run else None
     return {"request": asked["id"], "run_id": run or asked["run_id"], "run": where}

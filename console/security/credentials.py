@@ -100,5 +100,4 @@ def network_of(address: str) -> str:
 
 
 def tried(name: str, address: str) -> dict[str, str]:
-    """As tries are counted: by name and network."""
     return {"name": name[:100], "address": network_of(address)}
