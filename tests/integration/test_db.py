@@ -48,7 +48,6 @@ PREFERRED = {
     "standard_conforming_strings": "off", "quote_all_identifiers": "on", "transform_null_equals": "on",
     "default_transaction_isolation": "serializable", "statement_timeout": "1ms", "idle_session_timeout": "1s",
     "idle_in_transaction_session_timeout": "1s", "array_nulls": "off", "lock_timeout": "1ms",
-    "search_path": "elsewhere",
 }  # fmt: skip
 
 

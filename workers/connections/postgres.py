@@ -29,8 +29,7 @@ PLAIN_SESSION = {
 SESSION_OPTIONS = (
     "".join(f"-c {name}={value.replace(' ', chr(92) + ' ')} " for name, value in PLAIN_SESSION.items())
     + "-c lock_timeout=5s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
-    # Some hosts keep extensions (pg_trgm) in a schema of that name.
-    " -c timezone=UTC -c jit=off -c search_path=public,extensions"
+    " -c timezone=UTC -c jit=off"
 )
 #: Variables that libpq itself sets in each session, over any option.
 _LIBPQ_OVERRIDES = ("PGDATESTYLE", "PGTZ", "PGGEQO")
