@@ -80,7 +80,9 @@ shapes.list_of(api, "runs", Runs)
 @api.get("/runs/{run}")
 def read_run(visit: Visit, run: UUID) -> Row:
     """Everything about one: progress, what it waits for, options, result, failures grouped."""
-    found = present(sql.first(visit.connection, "runs.one", id=run), "run", {"id": run})
+    found = sql.first(visit.connection, "runs.one", id=run)
+    if found is None:
+        raise refuse(404, "no such run")
     return {**found, **runs.about(visit.connection, run)}
 
 
