@@ -13,6 +13,8 @@ from console.refusals import refuse, require_known
 from workers.text.words import count_words
 
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
+#: Those that change only some of the schedules that a filter chooses.
+_SOME = frozenset({"resume", "enable", "disable"})
 SAMPLE = 20
 
 
@@ -28,6 +30,8 @@ def _affected(
     """Names of a selection, or of all that pass a filter; and those that the action would change."""
     require_known("action", action, *ACTIONS)
     names = schedules.names(connection, chosen) if isinstance(chosen, Filter) else sorted(set(chosen))
+    if isinstance(chosen, Filter) and action not in _SOME:
+        return names, names
     affected = sql.rows(connection, "bulk.affected", names=names, action=action)
     return names, [row["name"] for row in affected]
 
