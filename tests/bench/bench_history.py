@@ -37,7 +37,8 @@ SMALL = (10_000, 50_000)
 RATE = 200
 #: What the logins of beat and workers asked for since the last reset: it does not depend on the machine's load.
 COUNTS = """
-select regexp_replace(query, '\\s+', ' ', 'g'), calls, shared_blks_hit + shared_blks_read, wal_records
+select regexp_replace(query, '\\s+', ' ', 'g'), calls, shared_blks_hit + shared_blks_read, wal_records,
+       total_exec_time
   from pg_stat_statements where userid = 'watchkeeper_service'::regrole
    and dbid = (select oid from pg_database where datname = current_database())
 """
@@ -67,20 +68,33 @@ class Counts:
             name: sum(row[place] for row in rows)
             for place, name in enumerate(("statements", "pages", "wal_records"), 1)
         }
-        PAGES[what] = {query: pages / number for query, _, pages, _ in rows}
+        PAGES[what] = {query: (pages / number, ms / number) for query, _, pages, _, ms in rows}
         return {f"{name}_a_{what}": value / number for name, value in sums.items()}
 
 
-#: Pages of each statement for each run or tick, as counted last.
-PAGES: dict[str, dict[str, float]] = {}
+#: Pages and milliseconds by the clock of each statement for each run or tick, as counted last.
+PAGES: dict[str, dict[str, tuple[float, float]]] = {}
 
 
-def say_grown(small: dict[str, dict[str, float]], large: dict[str, dict[str, float]]) -> None:
+def say_grown(
+    small: dict[str, dict[str, tuple[float, float]]], large: dict[str, dict[str, tuple[float, float]]]
+) -> None:
     """Statements that read more pages on the large database."""
     for what, after in large.items():
-        more = {query: pages - small[what].get(query, 0.0) for query, pages in after.items()}
+        before = {query: small[what].get(query, (0.0, 0.0)) for query in after}
+        more = {query: pages - before[query][0] for query, (pages, _) in after.items()}
         for query in sorted(more, key=lambda one: -more[one])[:8]:
-            say("history_grown", each=what, statement=query[:150], pages=after[query], more=more[query])
+            pages, ms = after[query]
+            took = ms - before[query][1]
+            say(
+                "history_grown",
+                each=what,
+                statement=query[:150],
+                pages=pages,
+                more=more[query],
+                ms=ms,
+                more_ms=took,
+            )
 
 
 def idle_tick(bench: BenchEnvironment) -> dict[str, float]:
@@ -231,7 +245,7 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
     pause.wait(32)
     snapshot = None
     first: dict[str, float] = {}
-    pages: dict[str, dict[str, float]] = {}
+    pages: dict[str, dict[str, tuple[float, float]]] = {}
     for minute in range(given.snapshot + 1):
         before, done, counts = used(bench, worker), finished(bench), Counts(bench)
         pause.wait(60)
