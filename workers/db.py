@@ -215,6 +215,14 @@ def driver(connection: Connection) -> Driver:
     return below
 
 
+#: A column of a statement whose transaction must outlive a crash of Postgres, whatever the server is
+#: set to: with synchronous_commit off, a claim that is lost gives its fence to a second worker.
+DURABLE = """
+case when current_setting('synchronous_commit') = 'off'
+     then set_config('synchronous_commit', 'on', true) end as durable
+"""
+
+
 def execute(
     connection: Driver,
     statement: str,

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from workers.backoff import backoff
 from workers.connections import places
-from workers.db import Driver, array, execute
+from workers.db import DURABLE, Driver, array, execute
 from workers.ledger import finished, runs
 from workers.ledger.handed_back import INITIAL_BACKOFF, MAX_BACKOFF
 from workers.settings import settings
@@ -59,7 +59,7 @@ class Outcome:
 
 #: Rows are found by their keys: states are written so that no index of states is read, however small it
 #: looks.  A message of retry n + 1 proves that attempt n has ended, also before that is written.
-CLAIM = """
+CLAIM = f"""
 with this as materialized (
     select id, schedule, max_attempts from run
      where id = %(run_id)s and state || '' in ('due', 'running') and stop_requested_at is null
@@ -84,8 +84,8 @@ with this as materialized (
      where id = %(run_id)s and (state || '' = 'due' or started_at is null)
        and exists (select from claimed)
 )
-select schedule, fence, attempt, max_attempts from this, claimed
-"""
+select schedule, fence, attempt, max_attempts, {DURABLE} from this, claimed
+"""  # noqa: S608
 
 
 def claim(
@@ -136,13 +136,14 @@ update run
        error = %(error)s, traceback = %(traceback)s, reason = coalesce(reason, %(reason)s),
        finished_at = clock_timestamp()
   from ended where id = ended.run_id
+returning {DURABLE}
 """  # noqa: S608 - a constant of our own
 
 
 END = _ended("b.fence = %(fence)s and b.state || '' = 'running'")
 
 #: The same of many; the runs are locked in order, and rows are read by the list of keys alone.
-END_ALL = """
+END_ALL = f"""
 with given as (
     select * from jsonb_to_recordset(%(ends)s)
       as g(run_id uuid, fence int, state text, result jsonb, error text, traceback text, reason text)
@@ -167,8 +168,8 @@ update run r
        finished_at = clock_timestamp()
   from given join ended on ended.run_id = given.run_id
  where r.id = any(%(ids)s::uuid[]) and r.id = given.run_id
-returning r.id
-"""
+returning r.id, {DURABLE}
+"""  # noqa: S608
 
 #: Celery's message of the retry is on its way: looked for later, as any that was sent.
 RETRY = """

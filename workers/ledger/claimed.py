@@ -13,7 +13,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from workers.db import Driver, execute
+from workers.db import DURABLE, Driver, execute
 from workers.errors import LeaseLost
 from workers.ledger import finished, in_flight, runs
 
@@ -42,7 +42,7 @@ class BatchLease:
 
 #: With its first batch the run starts, and the time of its timeout begins.  What waits for an upstream
 #: is released by beat in its order: an old message starts it no earlier.
-CLAIM = """
+CLAIM = f"""
 with claimed as (
     update batch
        set state = 'running', fence = fence + 1, worker = %(worker)s, sends = 0, send_at = null,
@@ -59,8 +59,8 @@ with claimed as (
            deadline_at = coalesce(deadline_at, %(now)s::timestamptz + timeout)
      where id = %(run_id)s and (state = 'due' or started_at is null) and exists (select from claimed)
 )
-select fence, attempt, items from claimed
-"""
+select fence, attempt, items, {DURABLE} from claimed
+"""  # noqa: S608 - a constant of our own
 
 
 def claim(
@@ -99,11 +99,12 @@ def claim(
     return row and BatchLease(run_id, seq, row.fence, row.attempt, run, row.items, now)
 
 
-CHECK_FENCE = """
-select (select stop_requested_at is not null from run where id = %(run_id)s) as stopping from batch
+CHECK_FENCE = f"""
+select (select stop_requested_at is not null from run where id = %(run_id)s) as stopping, {DURABLE}
+  from batch
  where run_id = %(run_id)s and seq = %(seq)s and fence = %(fence)s and state = 'running'
    for update
-"""
+"""  # noqa: S608 - a constant of our own
 #: Ended by the outcome of its last item: its fence is nobody else's any more.
 CHECK_ENDED = CHECK_FENCE.replace("state = 'running'", "state = 'done'")
 

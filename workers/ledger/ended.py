@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from workers.db import Driver, array, execute
+from workers.db import DURABLE, Driver, array, execute
 from workers.ledger import finished, in_flight, runs
 from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ended, Ending, Summary, close_batches
@@ -104,7 +104,7 @@ class Done:
 
 #: Batches that are all of their runs: both end in one statement, the runs locked first.  All by key:
 #: the state is written so that no index of states is read.
-END_WHOLE = """
+END_WHOLE = f"""
 with given as (
     select one ->> 'run_id' as id, (one ->> 'seq')::int as seq, (one ->> 'fence')::int as fence,
            nullif(one -> 'items', 'null') as items,
@@ -136,10 +136,10 @@ with given as (
            reason = coalesce(r.reason, given.reason), finished_at = clock_timestamp()
       from given join ended on ended.run_id = given.id::uuid
      where r.id = given.id::uuid
-    returning r.id, r.error
+    returning r.id
 )
-select id, error from finished
-"""
+select id, {DURABLE} from finished
+"""  # noqa: S608
 
 
 _OUTCOME = ("state", "total", "done", "failed", "deferred", "result", "error", "reason")
@@ -162,5 +162,5 @@ def end_whole(connection: Driver, ends: Sequence[Done]) -> list[Ended | None]:
         for end, outcome in zip(ends, outcomes, strict=True)
     ]
     what = {"ends": Jsonb(rows), "ids": array([row["run_id"] for row in rows])}
-    errors = dict(execute(connection, END_WHOLE, what).fetchall())
-    return [outcome if outcome.run_id in errors else None for outcome in outcomes]
+    written = {row.id for row in execute(connection, END_WHOLE, what)}
+    return [outcome if outcome.run_id in written else None for outcome in outcomes]

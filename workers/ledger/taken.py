@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row, dict_row
 
-from workers.db import Driver, array, execute
+from workers.db import DURABLE, Driver, array, execute
 from workers.ledger.claimed import BatchLease
 from workers.ledger.look_through import LATE, LookThrough
 
@@ -218,7 +218,7 @@ def park_shut(
 #: A run that somebody has locked is left for the next time; one that has ended meanwhile is not found.
 #: All by key: states are written so that no index of states is read, and keys so that a plan that is
 #: made while the tables are known to be empty reads neither from end to end.
-TAKE = """
+TAKE = f"""
 with given as (
     select * from unnest(%(ids)s::uuid[], %(seqs)s::int[]) as g(run_id, seq)
 ), locked as materialized (
@@ -247,9 +247,9 @@ with given as (
        and (state = 'due' or started_at is null)
 )
 select claimed.seq as batch_seq, claimed.fence as batch_fence, claimed.attempt as batch_attempt,
-       claimed.items as batch_items, statement_timestamp() as now, locked.*
+       claimed.items as batch_items, statement_timestamp() as now, locked.*, {DURABLE}
   from claimed join locked on locked.id = claimed.run_id
-"""
+"""  # noqa: S608
 
 
 def take(
