@@ -160,17 +160,18 @@ def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Seque
     return connection.execute(_READ, {"ids": [row.id for row in found]}).all(), found[0].gathers
 
 
-def next_try(connection: Connection, channel: str) -> datetime | None:
-    """When the next notice of the channel that has to wait can be sent."""
+def lease_end(connection: Connection, channel: str) -> datetime | None:
+    """When the next notice of the channel that a sender has in hand can be taken by another."""
     later = Notice.not_before > func.clock_timestamp()
-    waiting = select(func.min(Notice.not_before)).where(Notice.channel == channel, _IS_OPEN, later)
-    return connection.execute(waiting).scalar_one()
+    taken = select(func.min(Notice.not_before)).where(Notice.channel == channel, _IS_OPEN, later)
+    return connection.execute(taken.where(Notice.state == "sending")).scalar_one()
 
 
-def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> None:
-    """Change the notices of a message, as long as nobody else has taken them."""
+def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> Sequence[Any]:
+    """Change the notices of a message, as long as nobody else has them; returns state and time."""
     held = Notice.id.in_([row.id for row in rows]), Notice.message_id == rows[0].message_id
-    connection.execute(update(Notice).where(*held, Notice.state == "sending").values(values))
+    changed = update(Notice).where(*held, Notice.state == "sending").values(values)
+    return connection.execute(changed.returning(Notice.state, Notice.not_before)).all()
 
 
 def sent(connection: Connection, rows: Sequence[Any], answer: str) -> None:
@@ -180,11 +181,12 @@ def sent(connection: Connection, rows: Sequence[Any], answer: str) -> None:
 
 def refused(
     connection: Connection, rows: Sequence[Any], answer: str, pause: timedelta, *, permanent: bool
-) -> None:
-    """Have the notices of a refused message sent after ``pause``, or give them up."""
+) -> datetime | None:
+    """Have the notices of a refused message sent after ``pause``, or give them up; returns when."""
     is_last = Notice.attempts >= (0 if permanent else MAX_ATTEMPTS)
     state, at = case((is_last, "dead"), else_="waiting"), func.clock_timestamp() + pause
-    _update(connection, rows, state=state, not_before=at, answer=redact(answer)[:500])
+    kept = _update(connection, rows, state=state, not_before=at, answer=redact(answer)[:500])
+    return min((row.not_before for row in kept if row.state == "waiting"), default=None)
 
 
 def give_back(connection: Connection, rows: Sequence[Any], **values: Any) -> None:

@@ -1,7 +1,7 @@
 """`tasks.watches.send`: sends the notices of the outbox, up to ten of a channel in a message."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tasks.watches import adapters, channels, gathering, messages, notices
@@ -64,20 +64,28 @@ def send(work: Work[SendOptions]) -> None:
     """Send waiting notices in groups; near a channel's hourly limit one message gathers them."""
     for item in work.items():
         with work.attempt(item):
+            retries = []
             while (claimed := _claim(work, item.key))[0]:
                 work.check()
-                _hand_over(work, item, *claimed)
-            _come_back(work, item.key)
+                retries.append(_hand_over(work, item, *claimed))
+            _come_back(work, item.key, min(filter(None, retries), default=None))
             with work.done(item):
                 pass
 
 
-def _come_back(work: Work[Any], name: str) -> None:
-    """Hand the batch back until the next try, if that is soon."""
-    with work.read() as connection:
-        next_try = notices.next_try(connection, name)
-    if next_try is not None and next_try < work.now() + MAX_WAIT:
-        raise HandBack(f"the next try of {name} is due then", not_before=next_try)
+def _come_back(work: Work[Any], name: str, retry: datetime | None) -> None:
+    """Hand the batch back until ``retry``, or until the end of a lost sender's lease, if that is soon.
+
+    Each run waits for what it was refused itself: if all waited for any next try of the channel, none
+    would end where notices are refused as fast as new ones, each of which starts a run.
+    """
+    limit = MAX_WAIT
+    if retry is None:
+        limit = timedelta(seconds=settings().lease_seconds / 2) + MARGIN
+        with work.read() as connection:
+            retry = notices.lease_end(connection, name)
+    if retry is not None and retry < work.now() + limit:
+        raise HandBack(f"the next try of {name} is due then", not_before=retry)
 
 
 def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
@@ -86,8 +94,11 @@ def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
         return notices.claim(connection, name, lease)
 
 
-def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> None:
-    """Send one message; a worker killed before the response is stored may send it twice."""
+def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> datetime | None:
+    """Send one message; returns when it is tried again, if it was refused.
+
+    A worker killed before the response is stored may send it twice.
+    """
     with work.read() as connection:
         channel = channels.find(connection, item.key)
     notes, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
@@ -101,13 +112,13 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
             notices.give_back(connection, rows)
         raise
     except WatchkeeperError as error:
-        _keep_refusal(work, item, rows, error)
-        return
+        return _keep_refusal(work, item, rows, error)
     faults.point("after-hand-over")
     with work.save(item, counts={"messages": 1, "sent": len(rows)}) as connection:
         notices.sent(connection, rows, response)
     faults.point("after-sent")
     work.log.info("notice.sent", channel=item.key, notices=len(rows), response=response)
+    return None
 
 
 def _composed(kind: str, notes: Sequence[Note], *, gathers: bool) -> tuple[Sequence[Note], int]:
@@ -127,17 +138,22 @@ def _first(work: Work[Any], rows: Sequence[Any], count: int) -> Sequence[Any]:
     return rows[:count]
 
 
-def _keep_refusal(work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError) -> None:
+def _keep_refusal(
+    work: Work[Any], item: Item, rows: Sequence[Any], error: WatchkeeperError
+) -> datetime | None:
+    """Store why a message was refused; returns when it is tried again."""
     said = {"channel": item.key, "notices": len(rows), "error": str(error)}
     if isinstance(error, MessageRefused) and len(rows) > 1:
         # The server may refuse only one of them.
         with work.fenced() as connection:
             notices.split(connection, rows, str(error))
         work.log.warning("notice.parted", **said)
-        return
+        return None
     needs_person = isinstance(error, SettingMissing | AddressRefused)
     seconds = block_seconds(max(row.attempts for row in rows))
     pause = timedelta(minutes=10) if needs_person else timedelta(seconds=seconds)
     with work.save(item, counts={"refused": len(rows)}) as connection:
-        notices.refused(connection, rows, str(error), pause, permanent=isinstance(error, PERMANENT))
+        permanent = isinstance(error, PERMANENT)
+        retry = notices.refused(connection, rows, str(error), pause, permanent=permanent)
     work.log.warning("notice.refused", **said)
+    return retry

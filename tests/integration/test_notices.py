@@ -145,6 +145,16 @@ def test_one_channel_fails_and_the_other_is_not_told_twice(
     assert (len(people.in_discord()), len(people.in_mailbox())) == (1, 1)
 
 
+def test_only_the_run_that_was_refused_waits_for_the_next_try(people: Any) -> None:
+    # Else none ends while notices are refused as fast as others come, each of which starts a run.
+    people.channel("discord")
+    content = {"title": "Something", "text": "is the matter"}
+    people.insert("notice", {"channel": "discord", "key": "one", "content": content})
+    people.discord_server.control(down=60)
+
+    assert [people.send()["state"] for _ in range(3)] == ["running", "succeeded", "succeeded"]
+
+
 def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
     watched: Any, people: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
