@@ -291,6 +291,21 @@ def test_short_statements_of_a_worker_favour_indexes_and_those_of_a_kind_do_not(
         assert own.exec_driver_sql(asked).scalar() == "onon"
 
 
+def test_a_tick_and_a_take_are_planned_once(database: Any) -> None:
+    """Left to itself, Postgres plans each anew once it knows the tables to be large."""
+    planned = "select sum(custom_plans)::int, sum(generic_plans)::int from pg_prepared_statements"
+    with driver_connect() as short:
+        for _ in range(3):
+            taken.candidates(short, ["upkeep"], ["tests.noop"], 20, 2.0)
+        assert short.execute(planned).fetchone() == (0, 3)
+    with reading.connect() as beat:
+        beat.prepare_threshold = 0
+        for _ in range(3):
+            readiness.ask(beat)
+        beat.prepare_threshold = None
+        assert beat.execute(planned).fetchone() == (0, 3)
+
+
 @pytest.mark.parametrize("mode", ["custom", "generic"])
 def test_no_statement_of_a_tick_is_compiled(connection: Any, mode: str) -> None:
     """With the server's defaults: ours switch it off besides, so here it is switched on."""

@@ -33,11 +33,14 @@ SESSION_OPTIONS = (
 )
 #: Variables that libpq itself sets in each session, over any option.
 _LIBPQ_OVERRIDES = ("PGDATESTYLE", "PGTZ", "PGGEQO")
-#: For connections whose statements want few rows of large tables, by their keys.
+#: For connections whose statements want few rows of large tables, by their keys.  Their plans do not
+#: depend on the values, so each is made once: left to itself, Postgres plans a take, the end of a batch
+#: and a tick each time once it knows the tables to be large, at up to half of the statement's cost.
 FAVOUR_INDEXES = """
 select set_config(name, value, false)
   from (values ('random_page_cost', '1.1'), ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),
-               ('enable_mergejoin', 'off')) as favoured(name, value)
+               ('enable_mergejoin', 'off'), ('plan_cache_mode', 'force_generic_plan')
+       ) as favoured(name, value)
 """
 KEEPALIVE = {
     "connect_timeout": 5,
