@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from workers.cli import tables
+from workers.cli.commands import Command, Group
+from workers.cli.output import show
 
 WORDS = st.text("abcdefgh é世界ü", max_size=40)
 ROWS = st.lists(
@@ -102,3 +106,11 @@ def test_numbers_stand_right_also_beside_a_row_without_one() -> None:
     rows = [{"name": "a", "allowed": 1000}, {"name": "b", "allowed": None}, {"name": "c", "allowed": 5}]
 
     assert table(rows, ("name", "allowed"), 80)[1:] == ["a        1000", "b", "c           5"]
+
+
+def test_a_command_whose_output_is_closed_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    listed = Group("ours", commands=[Command("list", callback=lambda: show([{"a": 1}], ["a"]))])
+
+    listed.main(["list"], standalone_mode=False)

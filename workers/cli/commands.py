@@ -1,7 +1,11 @@
 """What every command of ours has: options of one meaning, `-q`, and "did you mean"."""
 
 import functools
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -50,6 +54,16 @@ def _quiet() -> click.Option:
     )  # fmt: skip
 
 
+@contextmanager
+def _outputs() -> Iterator[None]:
+    """Have what is written to a closed output (`>&-`) go nowhere."""
+    with ExitStack() as stack:
+        for output, redirected in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            if output is None:
+                stack.enter_context(redirected(stack.enter_context(Path(os.devnull).open("w"))))
+        yield
+
+
 class _Ours(click.Command):
     """Prints a database error as message, reason and hint, and ends with an exit code."""
 
@@ -58,7 +72,7 @@ class _Ours(click.Command):
         self.context_settings.setdefault("help_option_names", HELP)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with readable_errors():
+        with _outputs(), readable_errors():
             return super().invoke(ctx)
 
 
