@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from console.queries.lists import Asked
 from console.refusals import Refusal
 from console.sql import Row
 from tasks.watches.registry import by_subject
-from workers.text.words import count_words
+from workers.text.words import count_words, duration_words
 
 #: A bar of a strip; drawn here and not by a macro, since a list has a thousand of them.
 _BAR = (
@@ -50,9 +50,12 @@ def environment() -> Environment:
     )
     made.filters |= {
         "exact": words.exact, "number": words.number, "took": words.took, "pretty": pretty,
-        "heading": words.title, "span": words.span,
+        "heading": words.title, "span": words.span, "duration": duration_words,
     }  # fmt: skip
-    made.tests |= {"link": is_link, "moment": lambda value: isinstance(value, datetime)}
+    made.tests |= {
+        "link": is_link, "moment": lambda value: isinstance(value, datetime),
+        "duration": lambda value: isinstance(value, timedelta),
+    }  # fmt: skip
     made.globals |= {
         "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
         "look": words.state_look, "plural": count_words, "query": query,

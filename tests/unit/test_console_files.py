@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from console import forms, words
 from console.access import Sent
-from console.templating import is_link
+from console.templating import environment, is_link
 from tasks.watches.registry import by_domain
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,15 @@ def test_no_page_names_a_watch() -> None:
 
     for path in pages:
         assert not re.search(rf"[\"'/]({'|'.join(subjects)})[\"'/]", path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(timedelta(minutes=1), "1 minute"), (timedelta(days=1), "1 day"),
+     ("https://a.example/" + "x" * 40, ">a.example ↗<"), ("x" * 41, '<span class="clip"')],
+)  # fmt: skip
+def test_a_value_of_a_row_is_short_and_in_words(value: object, shown: str) -> None:
+    assert shown in environment().globals["m"].value({"column": value}, "column")
 
 
 @pytest.mark.parametrize(
