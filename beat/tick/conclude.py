@@ -58,20 +58,21 @@ def conclude(context: TickContext) -> bool:
         fresh = finished.count(context.connection, [run.id for run in ended])
         counted = [run for run in ended if run.id in fresh]
         ended = [run for run in counted if run.schedule in locked]
+        _summarise(context, ended, locked)
         _count_failures(context, ended, locked)
         messages = _follow(context, ended, followers, locked)
-        _summarise(context, ended)
         run_counts.add(context.connection, counted)
     _measure(counted)
     context.messages += messages
     return bool(messages)
 
 
-def _summarise(context: TickContext, ended: list[Any]) -> None:
+def _summarise(context: TickContext, ended: list[Any], locked: dict[str, Row]) -> None:
     """Write how these schedules went into their states, which lists read."""
     if ended:
-        names = array(sorted({run.schedule for run in ended}))
-        context.connection.execute(schedule_states.SUMMARISE, {"names": names})
+        names = sorted({run.schedule for run in ended})
+        what = {"names": array(names), "places": array([locked[name].place for name in names])}
+        context.connection.execute(schedule_states.SUMMARISE, what)
 
 
 def _measure(runs: list[Any]) -> None:

@@ -105,13 +105,14 @@ update schedule_state st
  where st.schedule = p.schedule
 """
 
-#: How each of these schedules went lately, for lists, which then read no run.
+#: How each of these schedules went lately, for lists, which then read no run; states that this
+#: transaction has locked, read and not written.
 SUMMARISE = """
 update schedule_state st
    set last_run_id = l.ids[1], last_run_at = l.times[1], last_state = l.states[1],
        last_summary = left(l.summaries[1], 500), success_share = l.succeeded / l.started::float8,
        partial_share = l.partial / l.started::float8, median_duration = l.median
-  from unnest(%(names)s::text[]) as g(schedule)
+  from unnest(%(names)s::text[], %(places)s::tid[]) as g(schedule, place)
  cross join lateral (
     select array_agg(id) as ids, array_agg(created_at) as times, array_agg(state) as states,
            array_agg(summary) as summaries, nullif(count(started_at), 0) as started,
@@ -123,5 +124,5 @@ update schedule_state st
               from run where schedule = g.schedule and finished_at is not null
                and state not in ('missed', 'skipped')
              order by created_at desc limit 20) last_runs) l
- where st.schedule = g.schedule and l.ids is not null
+ where st.ctid = g.place and l.ids is not null
 """

@@ -9,17 +9,17 @@ import pytest
 from workers.db import driver_connect
 from workers.execution import looking
 from workers.execution.looking import Looking
-from workers.ledger import taken
+from workers.ledger import look_through, taken
 
 
 @pytest.fixture
 def looks(kinds: Any, connection: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """``looks(free, heard)``: what is ready then; ``looks.made``: how often the ledger was asked."""
-    made: list[int] = []
+    """``looks(free, heard)``: what is ready then; ``looks.asked``: since when the ledger was asked."""
+    made: list[Any] = []
     candidates = taken.candidates
 
     def counted(*how: Any, **named: Any) -> Any:
-        made.append(1)
+        made.append(named["low"])
         return candidates(*how, **named)
 
     monkeypatch.setattr(taken, "candidates", counted)
@@ -64,6 +64,24 @@ def test_a_ring_and_a_look_that_left_too_little_ask_again(looks: Any, new_run: A
     assert len(looks(16, heard=2)) == 13
     # The last twice: a look that found as many as it may lay before it.
     assert len(looks.asked) == 4
+
+
+def test_a_look_behind_a_full_one_begins_where_that_began(
+    looks: Any, new_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(look_through, "LOOK_THROUGH", 60.0)
+    for _ in range(12):
+        new_run("tests.noop_kind")
+    looks(16)
+    looks(1, heard=2)
+    looks(16, heard=3)
+
+    through, full, next_, behind = looks.asked
+    assert through is None
+    assert behind == full
+    assert full is not None
+    assert next_ is not None
 
 
 def test_a_kind_is_seen_behind_very_many_of_another(looks: Any, new_run: Any) -> None:

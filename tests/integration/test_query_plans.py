@@ -463,12 +463,13 @@ def read_through(node: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])
+@pytest.mark.parametrize("name", ["take", "renew"])
 def test_a_take_that_is_planned_while_the_tables_are_empty_reads_by_key(
-    connection: Any, mode: str
+    connection: Any, name: str, mode: str
 ) -> None:
     connection.execute("vacuum analyze run, batch")
     connection.execute(FAVOUR_INDEXES)
-    plan = explain(connection, "take", mode)["Plan"]
+    plan = explain(connection, name, mode)["Plan"]
     assert (read_through(plan), scans(plan)) == ([], [])
 
 

@@ -54,9 +54,9 @@ class Looking:
         low = _mark.begin()
         ready = taken.candidates(connection, *served, limit, patience, low=low)
         if low is not None and _mark.was_cut and len(ready) < limit:
-            low = None
-            ready = taken.candidates(connection, *served, limit, patience)
-        _mark.note(ready, limit)
+            low = _mark.behind
+            ready = taken.candidates(connection, *served, limit, patience, low=low)
+        _mark.note(ready, limit, low)
         self._more = len(ready) >= limit
         hogs = _hogs(ready, limit, free)
         if hogs:

@@ -54,8 +54,10 @@ class LowMark:
     """
 
     low: datetime | None = None
-    #: The last look found as many as it may: older ones of a lower priority may lie behind.
+    #: The last look found as many as it may: older ones of a lower priority may lie behind, but none
+    #: before where the first of such looks began.
     was_cut: bool = False
+    behind: datetime | None = None
     _through: LookThrough = field(default_factory=LookThrough)
 
     def begin(self) -> datetime | None:
@@ -63,8 +65,12 @@ class LowMark:
             self.low = None
         return self.low
 
-    def note(self, found: Sequence[Candidate], limit: int) -> None:
-        self.was_cut = len(found) >= limit
+    def note(self, found: Sequence[Candidate], limit: int, began: datetime | None = None) -> None:
+        """A look that ``began`` there found these."""
+        is_cut = len(found) >= limit
+        if is_cut and not self.was_cut:
+            self.behind = began
+        self.was_cut = is_cut
         self._through.ends()
         if found:
             self.low = min(one.send_at for one in found) - LATE
