@@ -124,7 +124,7 @@ def follow_link(request: Request, secret: str) -> Response:
         # It is used up.
         if person := sql.first(connection, "people.link", hash=credentials.hash_of(secret)):
             return _enter(request, connection, person["name"], "/")
-    raise refuse(403, "This link was used or is too old.")
+    raise refuse(403, "This link was used or is too old.", "Another: .sandbox/link")
 
 
 def _own(visit: Visit) -> VisitOf:

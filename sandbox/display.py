@@ -28,11 +28,13 @@ GLYPHS = {
 def welcome(console: Console, environment: Environment) -> None:
     """Addresses, the console first; then what to try, as it works in any directory of any terminal."""
     data = environment.data
-    watchkeeper, psql, env = (shlex.quote(str(data / name)) for name in ("watchkeeper", "psql", "env"))
+    names = ("watchkeeper", "psql", "env", "link")
+    watchkeeper, psql, env, link = (shlex.quote(str(data / name)) for name in names)
     for line in (
         "",
         "[bold]Watchkeeper is up.[/]  Ctrl-C ends it; the data is kept (--fresh starts over).",
         f"  Console  {web.login_link(environment)}",
+        f"  link     {escape(link)}  (prints another: each logs in once, within ten minutes)",
         f"  Flower   http://127.0.0.1:{environment.ports['flower']}",
         f"  psql     {escape(psql)}",
         f"  shell    {escape(f'. {env}')}  (then watchkeeper, psql and celery are on the path)",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox import web
+
 if TYPE_CHECKING:
     from sandbox.environment import Environment
 
@@ -20,14 +22,16 @@ WATCHKEEPER_PROGRAM=$0 exec {command} "$@"
 
 
 def write(environment: Environment) -> None:
-    """Write ``env``, which its owner alone can read, and the programs ``watchkeeper`` and ``psql``."""
+    """Write ``env``, which its owner alone can read, and the programs ``watchkeeper``, ``psql`` and ``link``."""
     data = environment.data
     _write(data / "env", _variables(environment), 0o600)
     commands = {
         # -P: a folder named like a package of ours where it is called is not that package.
         "watchkeeper": [sys.executable, "-P", "-m", "workers.cli.main"],
         "psql": [str(environment.postgres.psql or "psql")],
-    }
+        "link": ["env", f"WATCHKEEPER_DATABASE_URL={environment.postgres.login('owner')}",
+                 sys.executable, "-P", "-m", "sandbox.web", web.console_url(environment)],
+    }  # fmt: skip
     for name, command in commands.items():
         text = PROGRAM.format(env=shlex.quote(str(data / "env")), command=shlex.join(command))
         _write(data / name, text, 0o700)

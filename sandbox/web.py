@@ -1,5 +1,6 @@
 """The parts of a sandbox that browsers reach: Flower and the console."""
 
+import os
 import sys
 import urllib.request
 from http.client import HTTPException
@@ -10,6 +11,7 @@ import psycopg
 from console.security.credentials import new_secret
 from sandbox.places import DEPLOY
 from sandbox.postgres import PostgresServer
+from workers.cli.database import readable_errors
 
 #: Whom the console's link logs in.
 OPERATOR = "you"
@@ -74,9 +76,22 @@ def launch_console(environment: Environment, stage: int) -> None:
 
 
 def login_link(environment: Environment) -> str:
+    return new_link(environment.postgres.login("owner"), console_url(environment))
+
+
+def console_url(environment: Environment) -> str:
+    return f"http://127.0.0.1:{environment.ports['console']}"
+
+
+def new_link(database: str, console: str) -> str:
     """An address that logs in to the console once, within ten minutes."""
     secret, hashed = new_secret()
-    with psycopg.connect(environment.postgres.login("owner"), autocommit=True) as connection:
+    with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_PERSON, (OPERATOR,))
         connection.execute(_LINK, (hashed, OPERATOR))
-    return f"http://127.0.0.1:{environment.ports['console']}/link/{secret}"
+    return f"{console}/link/{secret}"
+
+
+if __name__ == "__main__":
+    with readable_errors():
+        print(new_link(os.environ["WATCHKEEPER_DATABASE_URL"], sys.argv[1]))

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,12 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     assert "discovery-demo" in said[0]
     assert "of prices-demo is requested" in said[1]
     assert said[2].strip() == "UPDATE 1"
+    link = subprocess.run([str(folder / "link")], capture_output=True, text=True, check=True).stdout
+    parts = re.fullmatch(r"http://(127\.0\.0\.1:\d+)(/link/\S+)\n", link)
+    assert parts, link
+    with closing(HTTPConnection(parts[1], timeout=30)) as login:
+        login.request("POST", parts[2], headers={"Origin": f"http://{parts[1]}"})
+        assert login.getresponse().status == 303
 
     other = subprocess.run(
         [sys.executable, "-m", "sandbox", "reset", "--data", str(folder)],

@@ -194,8 +194,7 @@ class _Visit:
             page.goto(self._document.url, wait_until="networkidle", timeout=self._left() * 1000)
             html = page.content()
         except Overdue:
-            # A page that never stops asking is taken as it stands.
-            html = "" if self._failure else page.content()
+            html = "" if self._failure else self._as_it_stands(page)
         except Error:
             if self._failure is None:
                 raise
@@ -204,6 +203,18 @@ class _Visit:
         if self._failure is not None:
             raise self._failure
         return html.encode()
+
+    def _as_it_stands(self, page: Page) -> str:
+        """What a page that never stops asking has drawn; Unavailable if it goes on to another."""
+        from playwright.sync_api import Error
+
+        try:
+            return page.content()
+        except Error as error:
+            if "navigating" not in str(error):
+                raise
+            said = "the page was still going to another when its time ended"
+            raise Unavailable(self._document.upstream, said) from None
 
     def serve(self, route: Route, request: Request) -> None:
         from playwright.sync_api import Error
