@@ -1141,21 +1141,26 @@ COMMENT ON FUNCTION public.due_times(s public.schedule, anchor timestamp with ti
 
 -- Name: duration_words(interval); Type: FUNCTION
 CREATE FUNCTION public.duration_words(length interval) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE plpgsql IMMUTABLE STRICT
     AS $$
-    select case
-        when length is null then null
+declare
+    -- In thousandths of a second: of 59.9996 seconds a minute is said.
+    ms bigint := case when isfinite(length) then abs(round(extract(epoch from length) * 1000)) end;
+    d bigint := ms / 86400000;
+    h bigint := ms / 3600000 % 24;
+    m bigint := ms / 60000 % 60;
+    r bigint := ms % 60000;
+begin
+    return case
+        when ms is null then length::text
         when ms = 0 then '0 seconds'
-        else case when length < interval '0' then 'minus ' else '' end || array_to_string(array_remove(array[
+        else case when length < interval '0' then 'minus ' else '' end || concat_ws(' ',
             case when d > 0 then d || case d when 1 then ' day' else ' days' end end,
             case when h > 0 then h || case h when 1 then ' hour' else ' hours' end end,
             case when m > 0 then m || case m when 1 then ' minute' else ' minutes' end end,
-            case when r > 0 then trim_scale(r) || case r when 1 then ' second' else ' seconds' end end], null), ' ')
-        end
-      -- In thousandths of a second: of 59.9996 seconds a minute is said.
-      from (select abs(round(extract(epoch from length) * 1000)) ms) total,
-           lateral (select floor(ms / 86400000) d, floor(ms / 3600000) % 24 h, floor(ms / 60000) % 60 m, ms % 60000 / 1000 r) parts
-$$;
+            case when r > 0 then trim_scale(r / 1000.0) || case r when 1000 then ' second' else ' seconds' end end)
+        end;
+end $$;
 
 -- Name: FUNCTION duration_words(length interval); Type: COMMENT
 COMMENT ON FUNCTION public.duration_words(length interval) IS 'A length of time in words: 90 minutes is "1 hour 30 minutes"';
@@ -8290,11 +8295,11 @@ CREATE INDEX run_uncounted ON public.run USING btree (finished_at) WHERE ((finis
 -- Name: schedule_by_after; Type: INDEX
 CREATE INDEX schedule_by_after ON public.schedule USING btree (after) WHERE (after IS NOT NULL);
 
+-- Name: schedule_by_kind; Type: INDEX
+CREATE INDEX schedule_by_kind ON public.schedule USING btree (task, enabled DESC, name);
+
 -- Name: schedule_by_queue; Type: INDEX
 CREATE INDEX schedule_by_queue ON public.schedule USING btree (queue) WHERE (queue IS NOT NULL);
-
--- Name: schedule_by_task; Type: INDEX
-CREATE INDEX schedule_by_task ON public.schedule USING btree (task);
 
 -- Name: schedule_search; Type: INDEX
 CREATE INDEX schedule_search ON public.schedule USING gin (lower(((((name || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text))) public.gin_trgm_ops);

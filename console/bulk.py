@@ -32,8 +32,7 @@ def _affected(
     names = schedules.names(connection, chosen) if isinstance(chosen, Filter) else sorted(set(chosen))
     if isinstance(chosen, Filter) and action not in _SOME:
         return names, names
-    affected = sql.rows(connection, "bulk.affected", names=names, action=action)
-    return names, [row["name"] for row in affected]
+    return names, sql.scalar(connection, "bulk.affected", names=names, action=action)
 
 
 def apply(
@@ -77,5 +76,4 @@ def _act(connection: Connection, action: str, names: list[str], values: Mapping[
 
 def resume_operation(connection: Connection, operation: uuid.UUID) -> tuple[uuid.UUID, int]:
     """Resume exactly what that operation paused and nobody paused otherwise since."""
-    paused = sql.rows(connection, "bulk.still_paused", operation=operation)
-    return apply(connection, [row["name"] for row in paused], "resume")
+    return apply(connection, sql.scalar(connection, "bulk.still_paused", operation=operation), "resume")

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+import jinja2
 from fastapi import APIRouter, Depends, Query
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -24,14 +26,9 @@ from console.sql import Row
 from tasks.watches.registry import by_subject
 from workers.text.words import count_words, duration_words
 
-#: A bar of a strip; drawn here and not by a macro, since a list has a thousand of them.
-_BAR = (
-    '<a href="/runs/{}" tabindex="-1" aria-hidden="true">'
-    '<rect class="{}" x="{:.5g}" y="{:.4g}" width="4.6" height="{:.4g}" rx="1">'
-    "<title>{}</title></rect></a>"
-)
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+_LINK = re.compile("https?://[^/?#]")
 #: Address and name of each page, in the order of the menu.
 PAGES = [
     ("/" if name == "Dashboard" else f"/{name.lower()}", name)
@@ -39,12 +36,19 @@ PAGES = [
 ]
 
 
+class Environment(jinja2.Environment):
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Most of what templates look into are rows: a column goes before what a dictionary can do."""
+        known = type(obj) is dict and attribute in obj
+        return obj[attribute] if known else super().getattr(obj, attribute)
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -57,9 +61,9 @@ def environment() -> Environment:
         "duration": lambda value: isinstance(value, timedelta),
     }  # fmt: skip
     made.globals |= {
-        "asset": asset, "relative": words.relative, "utc_now": lambda: datetime.now(UTC),
+        "asset": asset, "when": when, "utc_now": lambda: datetime.now(UTC),
         "look": words.state_look, "plural": count_words, "query": query,
-        "pages": PAGES, "address": address, "bars_of": bars_of,
+        "pages": PAGES, "address": address, "last_runs": last_runs,
         "watches": by_subject(), "current_strip": _strip_of,
     }  # fmt: skip
     # Macros that every template may use, also when one block of it is drawn alone.
@@ -138,31 +142,42 @@ def address(request: Request) -> str:
 
 def is_link(value: Any) -> bool:
     """Whether a text may become a link: http and https only."""
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-    except ValueError:
-        return False
-    return parts is not None and value.startswith(("http://", "https://")) and bool(parts.netloc)
+    return isinstance(value, str) and _LINK.match(value) is not None
 
 
 def query(parameters: dict[str, Any], **changes: Any) -> str:
     """A query string with some parameters changed; empty ones are left out."""
     kept = {**parameters, **changes}
     pairs = [(name, value) for name, value in kept.items() if value or type(value) is int]
-    return "?" + urlencode(pairs, doseq=True) if pairs else "?"
+    return "?" + urlencode(pairs, doseq=True)
 
 
-def bars_of(runs: Sequence[Any], width: int = 146, height: int = 22) -> Markup:
+# Drawn here and not by macros, since a list has a hundred of one and a thousand of the other.
+def when(at: Any, plain: bool = False, missing: str = "never") -> Markup:
+    """A moment: relative, exact on hover."""
+    if not isinstance(at, datetime):
+        return Markup("until resumed" if at else f'<span class="soft">{missing}</span>')  # noqa: S704 - words of ours
+    said, how = words.relative(at, datetime.now(UTC)), "plain" if plain else "full"
+    exact = f'datetime="{at.isoformat()}" title="{words.exact(at)}"'
+    return Markup(f'<time {exact} data-rel="{how}">{said}</time>')  # noqa: S704 - words of ours
+
+
+def last_runs(runs: Sequence[Row], width: int = 146, height: int = 22) -> Markup:
     """Bars of the last 24 runs, the newest at the right; the longest run has the highest bar."""
-    longest = max((run["seconds"] or 0.0 for run in runs), default=0.0) or 1.0
-    bars = []
-    for place, run in enumerate(runs, 24 - len(runs)):
-        tall = max(4.0, height * ((run["seconds"] or 0.0) / longest) ** 0.5)
+    took = [run["seconds"] or 0.0 for run in runs]
+    scale = height / (max(took, default=0.0) or 1.0) ** 0.5
+    states = ", ".join([run["state"] for run in runs][::-1]) or "none"
+    label = f'role="group" aria-label="last {len(runs)} runs: {states}"'
+    drawn = f'<svg class="runs24" viewBox="0 0 {width} {height}" {label}>'
+    for place, (run, seconds) in enumerate(zip(runs, took, strict=True), 24 - len(runs)):
+        look, tall = words.state_look(run["state"])[1], max(4.0, scale * seconds**0.5)
         said = f"{run['state']} {run['at']}" + (f": {run['said']}" if run["said"] else "")
-        look = words.state_look(run["state"])[1]
-        at = (place * width / 24, height - tall, tall)
-        bars.append(_BAR.format(run["id"], look, *at, escape(said)))
-    return Markup("".join(bars))  # noqa: S704 - numbers, words of ours, and what was escaped
+        drawn += (
+            f'<a href="/runs/{run["id"]}" tabindex="-1" aria-hidden="true"><rect class="{look}" rx="1"'
+            f' x="{place * width / 24:.5g}" y="{height - tall:.4g}" width="4.6" height="{tall:.4g}">'
+            f"<title>{escape(said, quote=False)}</title></rect></a>"
+        )
+    return Markup(drawn + "</svg>")  # noqa: S704 - numbers, words of ours, and what was escaped
 
 
 def pretty(value: Any) -> str:

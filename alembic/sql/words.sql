@@ -1,19 +1,24 @@
 create or replace function duration_words(length interval) returns text
-language sql immutable
+language plpgsql immutable strict
 as $$
-    select case
-        when length is null then null
+declare
+    -- In thousandths of a second: of 59.9996 seconds a minute is said.
+    ms bigint := case when isfinite(length) then abs(round(extract(epoch from length) * 1000)) end;
+    d bigint := ms / 86400000;
+    h bigint := ms / 3600000 % 24;
+    m bigint := ms / 60000 % 60;
+    r bigint := ms % 60000;
+begin
+    return case
+        when ms is null then length::text
         when ms = 0 then '0 seconds'
-        else case when length < interval '0' then 'minus ' else '' end || array_to_string(array_remove(array[
+        else case when length < interval '0' then 'minus ' else '' end || concat_ws(' ',
             case when d > 0 then d || case d when 1 then ' day' else ' days' end end,
             case when h > 0 then h || case h when 1 then ' hour' else ' hours' end end,
             case when m > 0 then m || case m when 1 then ' minute' else ' minutes' end end,
-            case when r > 0 then trim_scale(r) || case r when 1 then ' second' else ' seconds' end end], null), ' ')
-        end
-      -- In thousandths of a second: of 59.9996 seconds a minute is said.
-      from (select abs(round(extract(epoch from length) * 1000)) ms) total,
-           lateral (select floor(ms / 86400000) d, floor(ms / 3600000) % 24 h, floor(ms / 60000) % 60 m, ms % 60000 / 1000 r) parts
-$$;
+            case when r > 0 then trim_scale(r / 1000.0) || case r when 1000 then ' second' else ' seconds' end end)
+        end;
+end $$;
 
 comment on function duration_words(interval) is 'A length of time in words: 90 minutes is "1 hour 30 minutes"';
 

@@ -38,6 +38,7 @@ def capped(number: int, most: int = MAX_COUNTED) -> str:
 
 
 def read(connection: Connection) -> Row:
+    sql.execute(connection, "strip.plans")
     wrong = sql.rows(connection, "strip.trouble", severity=None)
     errors = [one for one in wrong if one["severity"] == "error"]
     queues = [watch.queue for watch in by_domain().values()]

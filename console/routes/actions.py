@@ -58,8 +58,7 @@ def asked_by_form(router: APIRouter, path: str, action: str, to: str, again: str
 
     def act(visit: Visit, form: Form) -> Response:
         key, there = visit.request.path_params, form.get("next", "")
-        # A form may leave out why, and until when.
-        row = writes.do(visit.connection, action, **{"why": None, "until": None, **form, **key})
+        row = writes.do(visit.connection, action, **{**form, **key})
         return go_to(there if there.startswith("/schedules/") else to.format(**{**row, **key}))
 
     router.post(path, dependencies=[drawn_again(again)] if again else [])(act)

@@ -1,7 +1,5 @@
 """Dashboard, problems, budgets, workers, channels, outbox, matches and changes: pages and API."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
@@ -20,10 +18,10 @@ router, api = APIRouter(), APIRouter(tags=["overview"])
 @router.get("/")
 def dashboard_page(visit: Visit) -> Response:
     connection, states = visit.connection, ("active", "problem")
-    shown: dict[str, Any] = {"wrong": strip.current(connection)["wrong"][:8]}
-    shown |= {state: Runs(state=state, limit=8).read(connection).rows for state in states}
-    shown |= {part: sql.first(connection, f"overview.{part}") for part in ("totals", "today")}
-    return render(visit, "dashboard.html", due=sql.rows(connection, "overview.next"), **shown)
+    listed = {state: Runs(state=state, limit=8).read(connection).rows for state in states}
+    counted = {part: sql.first(connection, f"overview.{part}") for part in ("totals", "today")}
+    due = sql.rows(connection, "overview.next")
+    return render(visit, "dashboard.html", due=due, **listed, **counted)
 
 
 page_of(router, "/trouble", "trouble.html", lists.Shown, rows="strip.trouble")

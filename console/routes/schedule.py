@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from sqlalchemy import Connection
@@ -118,7 +117,7 @@ def page(visit: Visit, name: str, saved: str = "") -> Response:
         "at": forms.place(visit.refusal),
         "now": schedules.one(connection, name),
         "form": form_of(connection, row, visit.sent),
-        "next_runs": schedules.next_runs(connection, name),
+        "next_runs": sql.rows(connection, "schedules.next_runs", name=name, number=5),
         "runs": runs.Runs(schedule=name, limit=10).read(connection).rows,
         "last24": runs.strips(connection, [name])[name],
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
@@ -142,7 +141,7 @@ def preview(visit: Visit, form: Form) -> Response:
     try:
         with attempt(visit.connection, keep=False):
             name = save_form(visit.connection, tried, known)["name"]
-            shown["rows"] = schedules.next_runs(visit.connection, name)
+            shown["rows"] = sql.rows(visit.connection, "schedules.next_runs", name=name, number=5)
             shown["words"] = sql.scalar(visit.connection, "schedule.words", name=name)
     except Refused as refused:
         shown["refused"] = refused.refusal
@@ -172,21 +171,19 @@ def ask(visit: Visit, name: str, action: str) -> Response:
     if action == "backfill" and given.get("first") and given.get("last") and refusal is None:
         try:
             with attempt(visit.connection):
-                cost = writes.do(visit.connection, "backfill", **_range(name, given), dry_run=True)
+                asked = {**given, "name": name, "dry_run": True}
+                cost = writes.do(visit.connection, "backfill", **asked)
         except Refused as refused:
             refusal = refused.refusal
     form = form_of(visit.connection, row) if action == "run" else None
-    asked = {"action": action, "given": given, "at": forms.place(refusal)}
-    return render(visit, "schedule_ask.html", refusal=refusal, row=row, cost=cost, form=form, **asked)
-
-
-def _range(name: str, given: Sent) -> dict[str, str]:
-    asked = {one: given.get(one, "") for one in ("first", "last", "overlap", "why")}
-    return {**asked, "name": name}
+    shown = {"action": action, "given": given, "at": forms.place(refusal)}
+    return render(visit, "schedule_ask.html", refusal=refusal, row=row, cost=cost, form=form, **shown)
 
 
 asked_by_form(router, "/{name}/resume", "resume", _SAVED, "/schedules/{name}")
 asked_by_form(router, "/{name}/pause", "pause", _SAVED, "/schedules/{name}/pause")
+_BACKFILLS = "/runs?schedule={name}&trigger=backfill"
+asked_by_form(router, "/{name}/backfill", "backfill", _BACKFILLS, "/schedules/{name}/backfill")
 
 
 @router.post("/{name}/{action}", dependencies=[drawn_again()])
@@ -198,9 +195,6 @@ def act(visit: Visit, name: str, action: str, form: Form) -> Response:
             options = form_of(connection, row).other_options(form, row["options"])
             made = writes.do(connection, "run", name=name, why=why, options=options)
             to = f"/runs/{made['new_run_id']}"
-        case "backfill":
-            writes.do(connection, "backfill", **_range(name, form), dry_run=False)
-            to = f"/runs?{urlencode({'schedule': name, 'trigger': 'backfill'})}"
         case "copy":
             made = writes.copy_schedule(connection, name, form.get("new_name", ""))
             to = f"/schedules/{made['name']}"

@@ -47,11 +47,12 @@ def list_page(visit: Visit, asked: Annotated[Asked, Query()]) -> Response:
         "strips": runs.strips(connection, [row["name"] for row in found.rows]),
         "queues": [row["queue"] for row in sql.rows(connection, "schedules.queues")],
         "given": {**chosen.given, "upkeep": asked.upkeep},
-        "folded": None,
+        "folded": chosen.upkeep is False
+        and not asked.cursor
+        and sql.first(
+            connection, "schedules.upkeep", queue=UPKEEP, most=MAX_COUNTED + 1, problems=problems
+        ),
     }
-    if chosen.upkeep is False and not asked.cursor:
-        counted = {"queue": UPKEEP, "most": MAX_COUNTED + 1, "problems": problems}
-        shown["folded"] = sql.first(connection, "schedules.upkeep", **counted)
     return render(visit, "schedules.html", found=found, asked=asked, actions=bulk.ACTIONS, **shown)
 
 
@@ -128,7 +129,7 @@ def read_schedule(visit: Visit, name: str) -> Response:
     """Every column, how it went, and its next five due times; ETag is its revision."""
     row = Rows(visit.connection, "schedule").get({"name": name})
     status = schedules.one(visit.connection, name) or {}
-    coming = schedules.next_runs(visit.connection, name)
+    coming = sql.rows(visit.connection, "schedules.next_runs", name=name, number=5)
     return shapes.tagged({**status, **row, "next_runs": coming})
 
 
@@ -158,7 +159,7 @@ asked_by_api(api, "/schedules/{name}/backfill", "backfill", shapes.Backfill)
 
 @api.get("/schedules/{name}/next-runs")
 def next_runs(visit: Visit, name: str, number: Annotated[int, Query(ge=1, le=100)] = 5) -> Page:
-    return Page(items=schedules.next_runs(visit.connection, name, number))
+    return Page(items=sql.rows(visit.connection, "schedules.next_runs", name=name, number=number))
 
 
 @api.get("/schedules/{name}/strip")

@@ -40,10 +40,7 @@ def _schedules(visit: Visit, domain: str) -> list[sql.Row]:
 
 @router.get("/watches")
 def index(visit: Visit) -> Response:
-    watches = [
-        {"watch": watch, "schedules": _schedules(visit, domain)}
-        for domain, watch in by_domain().items()
-    ]
+    watches = [(watch, _schedules(visit, domain)) for domain, watch in by_domain().items()]
     counts = sql.first(visit.connection, "watches.counts")
     return render(visit, "watches.html", watches=watches, counts=counts)
 

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Executable, text
+from sqlalchemy import Connection, CursorResult, Executable, text
 
 from workers.text.statements import statements
 
@@ -26,19 +26,20 @@ def statement(name: str) -> Executable:
     return text(parts(file)[part])
 
 
-def execute(connection: Connection, asked: str, /, **given: Any) -> None:
-    connection.execute(statement(asked), given)
+def execute(connection: Connection, asked: str | Executable, /, **given: Any) -> CursorResult[Any]:
+    """Run a statement, or the one of that name."""
+    return connection.execute(statement(asked) if isinstance(asked, str) else asked, given)
 
 
 def rows(connection: Connection, asked: str | Executable, /, **given: Any) -> list[Row]:
-    """Rows of a statement, or of the one of that name."""
-    found = connection.execute(statement(asked) if isinstance(asked, str) else asked, given)
-    return [dict(row) for row in found.mappings()]
+    found = execute(connection, asked, **given)
+    columns = list(found.keys())
+    return [dict(zip(columns, row, strict=True)) for row in found]
 
 
 def first(connection: Connection, asked: str | Executable, /, **given: Any) -> Row | None:
     return next(iter(rows(connection, asked, **given)), None)
 
 
-def scalar(connection: Connection, asked: str, /, **given: Any) -> Any:
-    return connection.execute(statement(asked), given).scalar_one()
+def scalar(connection: Connection, asked: str | Executable, /, **given: Any) -> Any:
+    return execute(connection, asked, **given).scalar_one()

@@ -1,13 +1,13 @@
 -- name: affected
 -- Which of the chosen an action would change.
-select s.name from schedule s
+select array(select s.name from schedule s
  where s.name = any(:names)
    and case :action when 'enable' then not s.enabled when 'disable' then s.enabled
                     when 'resume' then s.paused_until > clock_timestamp()
                          or exists (select from schedule_state st
                                      where st.schedule = s.name and st.tripped_at is not null)
                     else true end
- order by 1
+ order by 1)
 
 -- name: pause
 update schedule set pause_reason = :why,
@@ -35,13 +35,13 @@ update schedule set enabled = false where name = any(:names)
 
 -- name: still_paused
 -- Schedules that an operation paused and whose pause nobody has touched since.
-select s.name from change c join schedule s on s.name = c.name
+select array(select s.name from change c join schedule s on s.name = c.name
  where c.operation = :operation and c.table_name = 'schedule' and c.action = 'update'
    and c.new ? 'paused_until' and s.paused_until = cast(c.new ->> 'paused_until' as timestamptz)
    and s.paused_until > clock_timestamp()
    and not exists (select from change later where later.table_name = 'schedule' and later.name = c.name
                       and later.id > c.id and later.new ? 'paused_until')
- order by s.name
+ order by s.name)
 
 -- name: operation
 select set_config('app.operation', :operation, true)

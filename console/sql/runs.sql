@@ -88,9 +88,9 @@ select id, action, schedule, note, requested_at, requested_by, answered_at, answ
 -- The oldest first.
 select name, coalesce(found.runs, '[]') as runs from unnest(cast(:names as text[])) name
  cross join lateral (
-     select jsonb_agg(last.run order by last.created_at) as runs
+     select json_agg(last.run order by last.created_at) as runs
        from (select r.created_at,
-                    jsonb_build_object('id', r.id, 'state', r.state,
+                    json_build_object('id', r.id, 'state', r.state,
                         'seconds', extract(epoch from r.finished_at - r.started_at)::float8,
                         'at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
                         'said', left(coalesce(r.error, r.reason, r.result ->> 'summary'), 120)) as run

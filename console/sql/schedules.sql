@@ -1,12 +1,13 @@
 -- name: problems
 -- What needs a person: at most :most names of each sort.
+select array(
 (select schedule from schedule_state where error is not null limit :most)
 union (select schedule from schedule_state where consecutive_failures > 0 limit :most)
 union (select schedule from schedule_state where tripped_at is not null limit :most)
 union (select schedule from schedule_state where claim_at < now() - interval '1 minute' limit :most)
 union (select schedule from schedule_edit e
         where not exists (select from schedule_state st where st.schedule = e.schedule) limit :most)
-limit :most
+limit :most)
 
 -- name: rows
 select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s.cron, s.at, s.after,
@@ -27,7 +28,7 @@ select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s
        st.partial_share, st.median_duration, st.consecutive_failures, st.tripped_at, st.error,
        case when s.enabled then st.next_run_at end as next_run_at, active.id as active_run_id,
        active.state as active_state, active.id is not null as is_running
-  from unnest(cast(:names as text[])) as wanted(name)
+  from unnest(cast(:names as text[])) with ordinality as wanted(name, place)
   join schedule s on s.name = wanted.name
   cross join pause_switch switch
   left join task_kind k on k.name = s.task
@@ -35,6 +36,7 @@ select s.name, s.title, s.task, schedule_words(s) as runs, s.enabled, s.every, s
   left join lateral (select r.id, r.state from run r
                       where r.schedule = s.name and r.state in ('due', 'running', 'held')
                       order by r.created_at desc limit 1) active on true
+ order by wanted.place
 
 -- name: next_runs
 select * from next_runs(:name, :number)

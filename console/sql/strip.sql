@@ -1,3 +1,7 @@
+-- name: plans
+-- To plan the view of trouble costs more than to read it: from here on plans are kept.
+select set_config('plan_cache_mode', 'auto', true)
+
 -- name: trouble
 select kind, subject, title, text, severity, since from trouble
  where cast(:severity as text) is null or severity = :severity

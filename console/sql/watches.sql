@@ -3,8 +3,12 @@ select id, rule, occasion, title, matched_at, run_id from match
  where subject = :subject and subject_id = :key order by id desc limit 20
 
 -- name: schedules
-select s.name, s.enabled from schedule s join task_kind k on k.name = s.task
- where s.task like :tasks order by s.enabled desc, s.name limit 20
+-- An index gives the first of each kind.
+select s.name, s.enabled
+  from task_kind k
+ cross join lateral (select name, enabled from schedule where task = k.name
+                      order by enabled desc, name limit 20) s
+ where k.name like :tasks order by s.enabled desc, s.name limit 20
 
 -- name: counts
 select (select count(*) from rule) as rules, (select count(*) from channel) as channels,

@@ -26,7 +26,7 @@ select * from request_run(:name, :why, cast(:options as jsonb))
 select cost.*, clock_timestamp() + cast(cost.takes as interval) as ends_at
   from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz),
                 coalesce(:overlap, 'buffer_all'),
-                dry_run => :dry_run, reason => :why) cost
+                dry_run => coalesce(cast(:dry_run as boolean), false), reason => :why) cost
 
 -- name: stop
 select stop_run(:run, :why)
