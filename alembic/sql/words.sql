@@ -2,21 +2,22 @@ create or replace function duration_words(length interval) returns text
 language plpgsql immutable strict
 as $$
 declare
-    -- In thousandths of a second: of 59.9996 seconds a minute is said.
-    ms bigint := case when isfinite(length) then abs(round(extract(epoch from length) * 1000)) end;
+    -- In thousandths of a second: of 59.9996 seconds a minute is said.  Types are exact: a session
+    -- looks for no operator that fits.
+    ms bigint := case when isfinite(length) then abs(round(extract(epoch from length) * 1000.0))::bigint end;
     d bigint := ms / 86400000;
     h bigint := ms / 3600000 % 24;
     m bigint := ms / 60000 % 60;
-    r bigint := ms % 60000;
+    r numeric := trim_scale((ms % 60000)::numeric / 1000.0);
 begin
     return case
         when ms is null then length::text
         when ms = 0 then '0 seconds'
-        else case when length < interval '0' then 'minus ' else '' end || concat_ws(' ',
-            case when d > 0 then d || case d when 1 then ' day' else ' days' end end,
-            case when h > 0 then h || case h when 1 then ' hour' else ' hours' end end,
-            case when m > 0 then m || case m when 1 then ' minute' else ' minutes' end end,
-            case when r > 0 then trim_scale(r / 1000.0) || case r when 1000 then ' second' else ' seconds' end end)
+        else concat(case when length < interval '0' then 'minus ' end, concat_ws(' ',
+            case d when 0 then null when 1 then '1 day' else concat(d, ' days') end,
+            case h when 0 then null when 1 then '1 hour' else concat(h, ' hours') end,
+            case m when 0 then null when 1 then '1 minute' else concat(m, ' minutes') end,
+            case r when 0.0 then null when 1.0 then '1 second' else concat(r, ' seconds') end))
         end;
 end $$;
 

@@ -201,6 +201,7 @@ class Calls(Asked):
     outcome: str | None = Field(default=None, description=outcomes)
     run: UUID | None = None
     since: Moment | None = None
+    until: Moment | None = None
 
     def read(self, connection: Connection, **given: Any) -> Piece:
         """Those of the last day unless it says otherwise."""

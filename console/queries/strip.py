@@ -44,8 +44,7 @@ def read(connection: Connection) -> Row:
     queues = [watch.queue for watch in by_domain().values()]
     items = sql.rows(connection, "strip.items", queues=queues, shown=SHOWN)
     # How many schedules of watches are not named, and where the list goes on with them.
-    most = MAX_COUNTED + SHOWN + 1
-    more = sql.scalar(connection, "strip.count", queues=queues, most=most) - len(items)
+    more = sql.scalar(connection, "strip.count", queues=queues, named=SHOWN, most=MAX_COUNTED + 1)
     ranked = sorted(errors, key=lambda one: (*_WORST, one["kind"]).index(one["kind"]))
     found = {
         "trouble": len(errors),

@@ -41,11 +41,8 @@ def asked_by_api(
         return once(body, done, dry_run=given.get("dry_run", False)) if once else tagged(done())
 
     answer, starts = _STARTS.get(action, Row), action in _STARTS
-    takes: dict[str, Any] = {
-        "visit": Visit,
-        **{one: _KINDS[one] for one in re.findall(r"{(\w+)}", path)},
-    }
-    takes |= {"body": body, "once": Once if starts else None}
+    key = {one: _KINDS[one] for one in re.findall(r"{(\w+)}", path)}
+    takes: dict[str, Any] = {"visit": Visit, **key, "body": body, "once": Once if starts else None}
     act.__dict__["__signature__"] = Signature(
         [Parameter(one, Parameter.KEYWORD_ONLY, annotation=kind) for one, kind in takes.items() if kind]
     )

@@ -1,5 +1,7 @@
 """Dashboard, problems, budgets, workers, channels, outbox, matches and changes: pages and API."""
 
+from urllib.parse import quote
+
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
@@ -49,13 +51,15 @@ def limit(visit: Visit, name: str, form: Form) -> Response:
 @router.get("/budgets/{name}/chart")
 def calls_chart(visit: Visit, name: str) -> Response:
     hours = sql.rows(visit.connection, "upstreams.hours", name=name)
-    return chart(hours, {line: line for line in ("answered", "failed")})
+    of_hour = f"/calls?upstream={quote(name)}&since={{since}}&until={{until}}"
+    return chart(hours, {line: line for line in ("answered", "failed")}, of_hour)
 
 
-def chart(values: list[sql.Row], lines: dict[str, str]) -> Response:
+def chart(values: list[sql.Row], lines: dict[str, str], leads_to: str = "") -> Response:
     """Values over time for the browser's drawing; ``lines``: column → its label."""
     series = [{"label": said, "values": [row[line] for row in values]} for line, said in lines.items()]
-    return JSONResponse({"x": [row["at"] for row in values], "series": series})
+    links = [leads_to.format(**row) for row in values if leads_to]
+    return JSONResponse({"x": [row["at"] for row in values], "series": series, "links": links})
 
 
 asked_by_form(router, "/budgets/{name}/unblock", "unblock", "/budgets#{name}", "/budgets")

@@ -158,7 +158,7 @@ def beat(visit: Visit, name: str, revision: int) -> Response:
 @router.get("/{name}/chart")
 def chart_of(visit: Visit, name: str) -> Response:
     history = sql.rows(visit.connection, "schedule.history", name=name, last=MAX_RUNS)
-    return chart(history, {"seconds": "seconds", "late": "late, s"})
+    return chart(history, {"seconds": "seconds", "late": "late, s"}, "/runs/{id}")
 
 
 @router.get("/{name}/{action}")

@@ -17,6 +17,8 @@ select r.*, coalesce(r.error, r.reason, r.result ->> 'summary') as summary, b.wa
        coalesce(b.total, r.total) as all_items, coalesce(b.done, r.done) as all_done,
        coalesce(b.failed, r.failed) as all_failed, coalesce(b.deferred, r.deferred) as all_deferred,
        exists (select from schedule s where s.name = r.schedule) as has_schedule,
+       case when r.covers_count between 2 and 200 then (select backfill_dues(s, r.covers_from, r.due_at)
+                                            from schedule s where s.name = r.schedule) end as due_times,
        (select max(deaths) from batch where run_id = r.id) as deaths,
        (select max(w.next_permit_at) from upstream_state w
          where w.upstream = any(b.waiting_for)) as waits_until,

@@ -1,5 +1,5 @@
 -- name: history
-select extract(epoch from created_at)::float8 as at, state, extract(epoch
+select id, extract(epoch from created_at)::float8 as at, state, extract(epoch
        from finished_at - started_at)::float8 as seconds,
        extract(epoch from coalesce(started_at, created_at) - due_at)::float8 as late,
        coalesce(started_at, created_at) - due_at as late_by

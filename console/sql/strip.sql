@@ -23,7 +23,8 @@ select s.name, coalesce(s.title, s.name) as title, s.after, st.next_run_at, st.l
 
 -- name: count
 select count(*) from (select from schedule s join task_kind k on k.name = s.task
-                       where s.enabled and k.queue = any(:queues) limit :most) found
+                       where s.enabled and k.queue = any(:queues)
+                       offset :named limit :most) found
 
 -- name: paused
 select changed_by, changed_at, note from pause_switch where paused

@@ -23,7 +23,7 @@ select q.upstream, q.per, duration_words(q.per) as words, q.timezone, q.paced, q
 
 -- name: waiting
 -- Who waits, in the order in which beat releases them.
-select b.waiting_for as upstream, r.id as run_id, coalesce(r.schedule, r.task) as name, b.priority,
+select b.waiting_for as upstream, r.id as run_id, r.schedule, coalesce(r.schedule, r.task) as name, b.priority,
        count(*) as batches,
        sum(b.total - b.done - b.failed - b.deferred) as items, min(b.updated_at) as since
   from batch b join run r on r.id = b.run_id
@@ -50,6 +50,7 @@ select p.id, u.name as upstream, p.stamp, p.granted_at, p.status, p.path, p.run_
      where p.upstream = u.name and (cast(:run as uuid) is null or p.run_id = :run)
        and (cast(:since as timestamptz) is null or p.stamp > :since
             and p.granted_at > cast(:since as timestamptz) - max_permit_lease())
+       and (cast(:until as timestamptz) is null or p.stamp <= :until)
        and case :outcome when 'in flight' then p.stamp > clock_timestamp()
                          when 'failed' then is_.outcome <> 'answered'
                          else coalesce(is_.outcome = :outcome, true) end
@@ -63,7 +64,8 @@ select p.id, u.name as upstream, p.stamp, p.granted_at, p.status, p.path, p.run_
 select now() - interval '1 day'
 
 -- name: hours
-select extract(epoch from hour)::bigint as at, answered, calls - answered as failed
+select extract(epoch from hour)::bigint as at, answered, calls - answered as failed,
+       to_json(hour at time zone 'UTC') as since, to_json(hour at time zone 'UTC' + interval '1 hour') as until
   from generate_series(date_trunc('hour', clock_timestamp()) - interval '23 hours',
                        date_trunc('hour', clock_timestamp()), interval '1 hour') hour
  cross join lateral call_outcomes(:name, hour, hour + interval '1 hour')

@@ -23,7 +23,8 @@ select * from request_run(:name, :why, cast(:options as jsonb))
 
 -- name: backfill
 -- Ends when it would begin: once both its calls and its runs have had their turn.
-select cost.*, clock_timestamp() + cast(cost.takes as interval) as ends_at
+select cost.*, clock_timestamp() + cast(cost.takes as interval) as ends_at,
+       (backfill_dues(schedule_named(:name), cost.first_due_at, cost.last_due_at))[1:201] as due_times
   from backfill(:name, cast(:first as timestamptz), cast(:last as timestamptz),
                 coalesce(:overlap, 'buffer_all'),
                 dry_run => coalesce(cast(:dry_run as boolean), false), reason => :why) cost

@@ -126,7 +126,7 @@
     }
   });
 
-  // Charts: <div data-chart="/…json">: {x: [unix seconds], series: [{label, values}]}.
+  // Charts: <div data-chart="/…json">: {x: [unix seconds], series: [{label, values}], links: [what a time's values lead to]}.
   const COLOURS = ["--accent", "--part", "--wait", "--fail", "--ok"];
   async function chart(part) {
     if (part.dataset.drawn) return;
@@ -149,6 +149,11 @@
     const plot = new uPlot({ width: part.clientWidth, height: 220, series: [when, ...series], axes: [{ ...axis, space: 80, values: times }, { ...axis, size: 70, values: numbers }],
       scales: { x: { time: true } }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") },
       [data.x, ...data.series.map((one) => one.values)], part);
+    if (data.links.length) part.classList.add("leads");
+    plot.over.addEventListener("click", () => {
+      const to = data.links[plot.cursor.idx];
+      if (to) location.href = to;
+    });
     new ResizeObserver(() => plot.setSize({ width: part.clientWidth, height: 220 })).observe(part);
   }
 
