@@ -80,9 +80,8 @@ class Filter(Which, Asked):
         }
         applying = [STATES[self.state]] if self.state else []
         applying += [_FILTERS[name] for name, applies in filters.items() if applies]
-        given = {"q": containing(term), "short": term, "task": self.task, "queue": self.queue}
-        watching = [watch.queue for watch in by_domain().values()]
-        return applying, {**given, "upkeep": UPKEEP, "watching": watching}
+        given = {"q": containing(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
+        return applying, {**given, "watching": [watch.queue for watch in by_domain().values()]}
 
 
 @dataclass(frozen=True)

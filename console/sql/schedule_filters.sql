@@ -4,7 +4,7 @@
 lower((((s.name || ' ') || coalesce(s.title, '')) || ' ') || coalesce(s.note, '')) like :q
 
 -- name: short
-(strpos(s.name, :short) > 0 or strpos(lower(s.title), :short) > 0 or strpos(lower(s.note), :short) > 0)
+(s.name like :q or lower(s.title) like :q or lower(s.note) like :q)
 
 -- name: task
 s.task = :task

@@ -101,6 +101,9 @@ class Reader:
             self._read[address] = page
         return self._read[address]
 
+    def drawn(self, chart: str) -> Any:
+        return self._client.get(chart).json()
+
     def rows(self, address: str) -> int:
         """Rows of the list at an address, over all of its pages."""
         fragment, found = urlsplit(address).fragment, 0
@@ -173,6 +176,13 @@ def test_every_number_leads_to_what_it_counts(
         rows = reader.rows(link)
         if rows != int(number.strip("+").replace(",", "")):
             wrong.append((address, number, link, rows))
+    for upstream in ("dexscreener", "alpha_vantage"):
+        drawn = reader.drawn(f"/budgets/{upstream}/chart")
+        for link, *values in zip(
+            drawn["links"], *(one["values"] for one in drawn["series"]), strict=True
+        ):
+            if sum(values) != reader.rows(link):
+                wrong.append((upstream, str(values), link, reader.rows(link)))
 
     assert bare == []
     assert wrong == []

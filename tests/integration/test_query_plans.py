@@ -483,7 +483,9 @@ def test_the_newest_runs_and_the_queues_are_shown_without_reading_all_runs(conne
     )
     connection.execute("analyze run, batch")
     for view in ("recent_runs", "queue_status"):
+        # What a session reads of the catalog at first is not counted.
+        connection.execute(f"select * from {view} limit 50")
         (plan,) = connection.execute(
             f"explain (analyze, buffers, format json) select * from {view} limit 50"
         ).fetchone()["QUERY PLAN"]
-        assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 200, plan
+        assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 100, plan
