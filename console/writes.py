@@ -19,8 +19,6 @@ _ABOUT = {
     "pause": "schedule", "resume": "schedule", "pause_all": "switch", "resume_all": "switch",
     "stop": "request", "send_test": "last_notice", "unblock": "upstream",
 }  # fmt: skip
-#: What forms may leave out.
-_LEFT_OUT = ("why", "until", "overlap", "dry_run")
 #: Columns that a trigger or the machine writes, or that a copy does not take over.
 _NOT_COPIED = ("etag", "name", "revision", "updated_at", "updated_by", "paused_until", "pause_reason")
 
@@ -49,8 +47,9 @@ def copy_schedule(connection: Connection, name: str, new_name: str) -> Row:
 
 def do(connection: Connection, action: str, /, **given: Any) -> Row:
     """Do what the statement of that name does; the row that it was about."""
-    said = {name: None if value in ("", {}) else value for name, value in given.items()}
-    given = {**dict.fromkeys(_LEFT_OUT), **said}
+    # What forms may leave out is null.
+    given = {**dict.fromkeys(("why", "until", "overlap", "dry_run")), **given}
+    given = {name: None if value in ("", {}) else value for name, value in given.items()}
     if action == "resend" and not notices.resend(connection, given["number"]):
         raise refuse(404, f"no notice {given['number']} that was given up")
     if given.get("until"):

@@ -166,13 +166,12 @@ def ask(visit: Visit, name: str, action: str) -> Response:
     """A page that asks for what an action needs, and says what it would do."""
     if action not in {"run", "pause", "backfill", "copy", "delete"}:
         raise refuse(404, f"a schedule has no page {action}")
-    given = visit.sent or visit.request.query_params
+    given = {**(visit.sent or visit.request.query_params), "name": name, "dry_run": True}
     row, cost, refusal = row_of(visit.connection, name), None, visit.refusal
     if action == "backfill" and given.get("first") and given.get("last") and refusal is None:
         try:
             with attempt(visit.connection):
-                asked = {**given, "name": name, "dry_run": True}
-                cost = writes.do(visit.connection, "backfill", **asked)
+                cost = writes.do(visit.connection, "backfill", **given)
         except Refused as refused:
             refusal = refused.refusal
     form = form_of(visit.connection, row) if action == "run" else None
