@@ -200,7 +200,6 @@ def _after(segment: Segment, value: str | None) -> str:
 
 
 def rows_of(connection: Connection, wanted: Sequence[str]) -> list[Row]:
-    """What a list shows of these schedules, in their order."""
     return sql.rows(connection, "schedules.rows", names=list(wanted), upkeep=UPKEEP)
 
 

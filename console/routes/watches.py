@@ -123,8 +123,6 @@ def try_page(
 
 
 def _watch(watch: Watch, plural: str) -> None:
-    """What a watch found, under its own word."""
-
     def listed(visit: Visit, asked: Annotated[Search, Query()]) -> Page:
         return shapes.page(found_by(visit.connection, watch, asked))
 
