@@ -193,12 +193,15 @@ def export(wanted: tuple[str, ...], path: Path | None) -> None:
     if path is None:
         cli.say(text, nl=False)
         return
-    path.write_text(text)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"'{path}': {error.strerror}", param_hint="'--file'") from None
     cli.say(f"{count_words(len(chosen), 'schedule')} written to {path}", err=True)
 
 
 @cli.command("apply")
-@click.argument("file", type=click.File())
+@click.argument("file", type=click.File(encoding="utf-8"))
 @click.option("--prune", is_flag=True, help="also delete schedules that are not in the file")
 @cli.dry_run
 @cli.yes

@@ -170,6 +170,20 @@
     }
   }
 
+  // What a person has opened or closed stays so when the part around it is fetched again.
+  const turned = new Map();
+  const nameOf = (details) => `${details.closest("[id]")?.id} ${details.querySelector("summary").textContent}`;
+  document.addEventListener("click", (event) => {
+    const details = event.target.closest("summary")?.parentElement;
+    if (details) turned.set(nameOf(details), !details.open);
+  });
+  function reopen() {
+    for (const details of document.querySelectorAll("details")) {
+      const open = turned.get(nameOf(details));
+      if (open !== undefined && details.open !== open) details.open = open;
+    }
+  }
+
   function prepare(root) {
     tick(root.querySelectorAll ? root : document);
     for (const head of document.querySelectorAll("table > thead:not(.sr)")) stack(head.parentElement);
@@ -177,6 +191,6 @@
     for (const form of document.querySelectorAll("form[data-select]")) count(form);
     for (const form of document.querySelectorAll("form")) if (form.querySelector("[data-if]")) show(form);
   }
-  document.addEventListener("htmx:after:swap", () => prepare(document));
+  document.addEventListener("htmx:after:swap", () => { reopen(); prepare(document); });
   document.addEventListener("DOMContentLoaded", () => prepare(document));
 })();

@@ -132,6 +132,14 @@ def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site)
     )
 
 
+def test_what_is_opened_stays_open_when_the_list_is_fetched_again(browser: Browser) -> None:
+    page = browser.page()
+    page.goto("/changes?table=rule&name=demo-rule")
+    page.get_by_text("as it was").click()
+    refreshed(page)
+    expect(page.get_by_text("expression")).to_be_visible()
+
+
 def refreshed(page: Page) -> None:
     """Fetch the live part again."""
     page.evaluate("""() => new Promise((swapped) => {
