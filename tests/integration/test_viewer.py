@@ -183,6 +183,7 @@ def test_a_statement_without_a_grant_is_told_in_the_guards_words(
     from click.testing import CliRunner
 
     from beat.cli.commands import schedule
+    from console.commands import console
     from tasks.prices.commands import prices
     from tasks.watches.notify_commands import notify
     from tests.support.postgres import forget_caches
@@ -204,3 +205,5 @@ def test_a_statement_without_a_grant_is_told_in_the_guards_words(
         assert "error: a viewer cannot " in done.stderr, (words, done.stderr)
         assert "why:   " in done.stderr
         assert "hint:  Ask an operator" in done.stderr
+    done = CliRunner().invoke(console, ["person", "list"])
+    assert (done.exit_code, "hint:  log in as an owner" in done.stderr) == (4, True), done.stderr
