@@ -23,6 +23,24 @@ def speak() -> None:
     sys.exit(7)
 
 
+def look() -> None:
+    from workers.ledger import faults
+    from workers.settings import settings
+
+    print("beat.scheduler" in sys.modules, "tasks.watches.rules" in sys.modules, faults._NAME)
+    print(settings.cache_info().misses, "workers.execution.application" in sys.modules)
+
+
+def share() -> None:
+    from workers.processes import reports, shutdown, slots
+
+    print(shutdown.requested(), reports.is_listened(), slots.news())
+    shutdown.request()
+    reports.set_listened(listened=True)
+    slots.ring()
+    print(shutdown.requested(), reports.is_listened(), slots.news())
+
+
 def linger() -> None:
     child = os.fork()
     if child:
@@ -39,6 +57,23 @@ def test_it_has_its_arguments_environment_folder_and_exit_status(tmp_path: Path)
     assert process.wait(30) == process.status == 7
     assert process.tail() == f"hello {'HOME' in os.environ} {tmp_path} a -b"
     assert not process.running
+
+
+def test_our_modules_are_there_but_no_task_and_nothing_of_another_environment(tmp_path: Path) -> None:
+    env = {"WATCHKEEPER_FAULT_POINT": "after-publish:3"}
+    process = Forked([f"{HERE}:look"], log=tmp_path / "log", env=env)
+    process.start()
+
+    assert process.wait(30) == 0
+    assert process.tail().splitlines() == ["True True after-publish", "0 False"]
+
+
+def test_memory_that_it_shares_with_its_children_is_its_own(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        process = Forked([f"{HERE}:share"], log=tmp_path / name)
+        process.start()
+        assert process.wait(30) == 0
+        assert process.tail().splitlines() == ["False False 0", "True True 1"]
 
 
 def test_what_it_started_ends_with_it_also_after_kill_9(tmp_path: Path, eventually: Any) -> None:

@@ -24,16 +24,18 @@ from sandbox.processes import NotStarted, Process
 
 #: What `python -m celery` and `python -m sandbox.upstreams` run.
 CELERY, IMITATION = "celery.__main__:main", "sandbox.upstreams.__main__:main"
-#: Libraries that a worker, a beat and an imitation import; nothing of ours, which may read its environment then.
+#: Libraries that a worker, a beat and an imitation import.
 LIBRARIES = (
-    "celery.bin.amqp", "celery.bin.beat", "celery.bin.control", "celery.bin.shell", "celery.bin.worker",
+    "celery.bin.celery", "celery.fixups.django", "celery.loaders.app",
     "kombu.transport.redis", "lark", "httpx2", "price_parser", "psycopg.types.json", "pydantic_settings",
     "rapidfuzz", "redis.asyncio", "rich.traceback", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.orm",
     "structlog", "tornado.web", "yaml",
 )  # fmt: skip
 #: Forks them from a process that has no threads.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([*LIBRARIES, "aiosmtpd.smtp", IMITATION.partition(":")[0], __name__])
+FORKS.set_forkserver_preload(
+    [*LIBRARIES, "aiosmtpd.smtp", IMITATION.partition(":")[0], "tests.support.preloaded", __name__]
+)
 # A collection of garbage in a child would copy the pages of what it shares.
 gc.freeze()
 
@@ -123,6 +125,9 @@ def _become(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> No
     os.environ.update(env)
     os.chdir(cwd)
     tempfile.tempdir = None
+    preloaded = sys.modules.get("tests.support.preloaded")
+    if preloaded is not None:
+        preloaded.read_anew()
     function = resolve_name(command[0])
     sys.argv = [str(sys.modules[function.__module__].__file__), *command[1:]]
     status = _status_of(function)
