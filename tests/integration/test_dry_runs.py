@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def dry(command: click.Command, path: str) -> Iterator[str]:
             yield from dry(one, f"{path} {name}")
 
 
+@cache
 def roots() -> dict[str, click.Command]:
     found = {one.name: one.load() for one in entry_points(group="celery.commands")}
     return {name: command for name, command in found.items() if isinstance(command, click.Command)}

@@ -31,6 +31,16 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_no_text(path: Path)
     assert all('src="' in tag for tag in re.findall(r"<script[^>]*>", found))
 
 
+def test_the_dark_scheme_changes_colours_alone() -> None:
+    ours = [path for path in (ROOT / "console/static").glob("*.*") if path.suffix in {".css", ".js"}]
+    found = [path.read_text().split("prefers-color-scheme") for path in ours]
+    assert sum(len(parts) - 1 for parts in found) == 1
+    (block,) = [parts[1] for parts in found if len(parts) > 1]
+
+    colours = r"(--[a-z-]+: #[0-9a-f]{6};\s*)+"
+    assert re.match(rf": dark\) \{{\s*:root \{{\s*{colours}\}}\s*\}}", block)
+
+
 def test_files_of_others_are_as_published() -> None:
     listed = dict(
         re.findall(
