@@ -1,13 +1,10 @@
 """`celery -A workers.app console`: serve the console; `… console person …`: who may log in."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import click
 
-from workers.cli import NOT_FOUND, REFUSED, Group, as_json, connect, fail, show, tell
+from workers.cli import NOT_FOUND, Group, as_json, connect, fail, show, tell
 from workers.text.statements import statements
 
 _SQL = statements(__file__)
@@ -30,22 +27,9 @@ def person() -> None:
     """People who may log in to the console; needs the owner's login in WATCHKEEPER_DATABASE_URL."""
 
 
-@contextmanager
-def _people() -> Iterator[Any]:
-    """A connection that may read and write who may log in."""
-    from psycopg.errors import InsufficientPrivilege
-
-    with connect() as connection:
-        try:
-            yield connection
-        except InsufficientPrivilege:
-            hint = "log in as an owner: WATCHKEEPER_DATABASE_URL"
-            fail("this login may not see or change who may log in", hint, REFUSED)
-
-
 def _write(statement: str, *given: object) -> None:
     """Write to the row of the person who is named last."""
-    with _people() as connection:
+    with connect() as connection:
         if connection.execute(_SQL[statement].encode(), given).rowcount == 0:
             fail(f'no person named "{given[-1]}"', "watchkeeper console person list", NOT_FOUND)
 
@@ -104,6 +88,6 @@ def remove(name: str) -> None:
 @as_json
 def list_() -> None:
     """Who may log in, and when they last did something."""
-    with _people() as connection:
+    with connect() as connection:
         found = connection.execute(_SQL["list"].encode()).fetchall()
     show(found, ("name", "role", "disabled", "sessions", "tokens", "seen_at"))

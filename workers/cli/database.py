@@ -161,6 +161,9 @@ def unreachable(said: str) -> tuple[str, str]:
 
 def _fail_with(error: Any) -> NoReturn:
     """Print the database's message, reason and hint; a CHECK constraint's name is its message."""
+    if error.diag.message_primary == "permission denied for schema console":
+        hint = "log in as an owner: WATCHKEEPER_DATABASE_URL"
+        fail("this login may not see or change who may log in", hint, REFUSED)
     diag = (_reason_for_viewer(error.diag) if error.diag.sqlstate == "42501" else None) or error.diag
     message, why = diag.message_primary or str(error), diag.message_detail
     if diag.sqlstate == "23514" and diag.constraint_name:
