@@ -38,7 +38,7 @@ RATE = 200
 #: What the logins of beat and workers asked for since the last reset: it does not depend on the machine's load.
 COUNTS = """
 select regexp_replace(query, '\\s+', ' ', 'g'), calls, shared_blks_hit + shared_blks_read, wal_records,
-       total_exec_time
+       total_exec_time + total_plan_time
   from pg_stat_statements where userid = 'watchkeeper_service'::regrole
    and dbid = (select oid from pg_database where datname = current_database())
 """
