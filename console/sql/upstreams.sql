@@ -58,6 +58,10 @@ select p.id, u.name as upstream, p.stamp, p.granted_at, p.status, p.path, p.run_
      order by p.stamp desc, p.id desc limit :limit) p
   left join run r on r.id = p.run_id
  where (cast(:upstream as text) is null or u.name = :upstream)
+   -- Totals say at once where there is none, of which a search would read all calls since then.
+   and case when :outcome in ('refused', 'broken', 'others') and cast(:since as timestamptz) is not null
+            then (select case :outcome when 'refused' then o.refused when 'broken' then o.broken else o.others end > 0
+                    from call_outcomes(u.name, :since) o) else true end
  order by p.stamp desc, p.id desc limit :limit
 
 -- name: a_day_ago
