@@ -43,7 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(tmp_path_factory.mktemp("sandbox") / "run.log") as made:
         made.sql("""
             insert into schedule (name, title, task, every, enabled, note)
-            select 'many-' || n, 'One of many', 'tasks.upkeep.sessions', '1 day', false, 'made by a test'
+            select 'many-' || n, 'One of many', 'tasks.upkeep.retention', '1 day', false, 'made by a test'
               from generate_series(1, 10000) n""")
         made.sql(
             "update schedule set note = 'one of a batch of twenty' where name ~ '^many-99(0[1-9]|1[0-9]|20)$'"
