@@ -17,7 +17,7 @@ PROGRAM = """\
 #!/bin/sh
 # Written by the sandbox: works on its servers from any directory.
 . {env}
-WATCHKEEPER_PROGRAM=$0 exec {command} "$@"
+WATCHKEEPER_PROGRAM=$0 {variables}exec {command} "$@"
 """
 
 
@@ -29,11 +29,18 @@ def write(environment: Environment) -> None:
         # -P: a folder named like a package of ours where it is called is not that package.
         "watchkeeper": [sys.executable, "-P", "-m", "workers.cli.main"],
         "psql": [str(environment.postgres.psql or "psql")],
-        "link": ["env", f"WATCHKEEPER_DATABASE_URL={environment.postgres.login('owner')}",
-                 sys.executable, "-P", "-m", "sandbox.web", web.console_url(environment)],
-    }  # fmt: skip
+        "link": [sys.executable, "-P", "-m", "sandbox.web", web.console_url(environment)],
+    }
+    # Set by the shell: an argument would show the password in the list of processes.
+    variables = {
+        "link": f"WATCHKEEPER_DATABASE_URL={shlex.quote(environment.postgres.login('owner'))} "
+    }
     for name, command in commands.items():
-        text = PROGRAM.format(env=shlex.quote(str(data / "env")), command=shlex.join(command))
+        text = PROGRAM.format(
+            env=shlex.quote(str(data / "env")),
+            variables=variables.get(name, ""),
+            command=shlex.join(command),
+        )
         _write(data / name, text, 0o700)
 
 

@@ -79,6 +79,9 @@ def test_run_turns_green_ends_by_ctrl_c_and_goes_on_with_its_data(
     assert "discovery-demo" in said[0]
     assert "of prices-demo is requested" in said[1]
     assert said[2].strip() == "UPDATE 1"
+    # What follows exec is in the list of processes.
+    for program in ("link", "psql", "watchkeeper"):
+        assert "postgresql://" not in (folder / program).read_text().partition("exec ")[2]
     link = subprocess.run([str(folder / "link")], capture_output=True, text=True, check=True).stdout
     parts = re.fullmatch(r"http://(127\.0\.0\.1:\d+)(/link/\S+)\n", link)
     assert parts, link
