@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from beat.tick import schedule_states
 from workers.db import Driver
 from workers.ledger import finished, rescued, sent, stopped, waiting
-from workers.ledger.look_through import LATE, LookThrough
+from workers.ledger.look_through import LookThrough
 from workers.settings import settings
 
 #: Each line is answered by the index that its step reads.  ``now`` replaces the clock in tests.
@@ -124,7 +124,7 @@ class Marks:
 
     def note(self, ready: Ready) -> None:
         self._through.ends()
-        before = ready.now - LATE
+        before = ready.now - self._through.late
         # An edit, or the end of a pause, may plan for any time.
         steady = ready.claim_at is not None and not ready.edits
         self.claim = min(before, ready.claim_at or before) if steady else None

@@ -12,7 +12,7 @@ import pytest
 
 from beat.tick import readiness, reading, schedule_states, steps
 from beat.tick.readiness import Marks
-from workers.ledger import finished, rescued, sent, stopped, taken
+from workers.ledger import finished, look_through, rescued, sent, stopped, taken
 from workers.ledger.look_through import LATE, LOOK_THROUGH, MAX_PAUSE
 from workers.ledger.taken import LowMark
 
@@ -97,7 +97,7 @@ def incidents(connection: Any, low: datetime | None) -> int:
 def test_after_50_000_runs_beside_an_open_snapshot_a_tick_and_a_take_read_few_pages(
     drive: Any, snapshot: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "LATE", timedelta(0))
+    monkeypatch.setattr(look_through, "LATE", timedelta(0))
     sql = drive.sql
     sql.execute("alter table run disable trigger user")
     drive.schedule("later", starts_at=drive.now() + timedelta(days=1))

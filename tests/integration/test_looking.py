@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -82,6 +83,31 @@ def test_a_look_behind_a_full_one_begins_where_that_began(
     assert behind == full
     assert full is not None
     assert next_ is not None
+
+
+def test_what_a_standstill_committed_late_is_found_at_once(
+    looks: Any, new_run: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stood, clock, read = [0.0], time.monotonic, taken.candidates
+
+    def standing(*how: Any, **named: Any) -> Any:
+        stood[0] += 3.0
+        return read(*how, **named)
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + stood[0])
+    looks(4)
+    with monkeypatch.context() as standstill:
+        standstill.setattr(taken, "candidates", standing)
+        looks(4, heard=2)
+    others = {new_run("tests.noop_kind") for _ in range(2)}
+    assert others == {one.run_id for one in looks(4, heard=3)}
+    late = new_run("tests.noop_kind")
+    connection.execute(
+        "update batch set state = 'sent', send_at = clock_timestamp() - interval '4 seconds' where run_id = %s",
+        (late,),
+    )
+
+    assert late in {one.run_id for one in looks(4, heard=4)}
 
 
 def test_a_kind_is_seen_behind_very_many_of_another(looks: Any, new_run: Any) -> None:

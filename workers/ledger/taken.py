@@ -13,7 +13,7 @@ from psycopg.rows import class_row, dict_row
 
 from workers.db import DURABLE, Driver, array, execute
 from workers.ledger.claimed import BatchLease
-from workers.ledger.look_through import LATE, LookThrough
+from workers.ledger.look_through import LookThrough
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class LowMark:
         self.was_cut = is_cut
         self._through.ends()
         if found:
-            self.low = min(one.send_at for one in found) - LATE
+            self.low = min(one.send_at for one in found) - self._through.late
 
 
 #: An upstream that serves nobody for longer than a worker waits, by what is known of it.
