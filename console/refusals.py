@@ -101,11 +101,8 @@ def refusal_of(error: DBAPIError) -> Refusal:
 
 def _column_of(given: Any, value: str | None) -> str | None:
     """The column of the parameter (console/rows.py) that has the value: Postgres names none."""
-    if value is None or not isinstance(given, Mapping):
-        return None
-    return next(
-        (name.rstrip("0123456789").rstrip("_") for name, one in given.items() if one == value), None
-    )
+    pairs = given.items() if value is not None and isinstance(given, Mapping) else ()
+    return next((name.rstrip("0123456789").rstrip("_") for name, one in pairs if one == value), None)
 
 
 @contextmanager

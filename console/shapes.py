@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from console import sql
 from console.access import Visit, act_as
 from console.queries.lists import Asked, Piece
-from console.queries.schedules import Filter, Which
+from console.queries.schedules import MAX_COUNTED, Filter, Which
 from console.refusals import refuse
 from workers.cli.output import plain
 
@@ -113,13 +113,17 @@ def requested(asked: sql.Row) -> sql.Row:
 
 def list_of(router: APIRouter, name: str, asks: type[Asked]) -> None:
     def listed(visit: Visit, asked: Any) -> Page:
-        return page(asked.read(visit.connection))
+        return page(asked, lambda one: one.read(visit.connection))
 
     listed.__annotations__["asked"] = Annotated[asks, Query()]
     router.get(f"/{name}", name=f"list_{name}", description=asks.__doc__)(listed)
 
 
-def page(found: Piece, total: str | None = None) -> Page:
+def page(asked: Any, read: Callable[[Any], Piece], total: str | None = None) -> Page:
+    """What ``read`` gives for what is asked, and how many there are where that is asked too."""
+    if asked.count and total is None:
+        total = read(asked.model_copy(update={"limit": MAX_COUNTED, "cursor": None})).total
+    found = read(asked)
     return Page(items=list(found.rows), next=found.next, total=total)
 
 
@@ -131,9 +135,7 @@ def tagged(found: sql.Row, status: int = 200) -> Response:
 
 
 def _read_as(
-    if_match: Annotated[
-        str | None, Header(description="ETag of the row as it was read; * for any")
-    ] = None,
+    if_match: Annotated[str | None, Header(description="ETag of the row; * for any")] = None,
 ) -> str | None:
     if if_match is None:
         raise refuse(428, "an edit needs If-Match", "Send the ETag of the row as you read it.")

@@ -38,6 +38,10 @@ class Piece(NamedTuple):
     def next(self) -> str | None:
         return encode(*self.after) if self.after else None
 
+    @property
+    def total(self) -> str:
+        return f"{len(self.rows):,}{'+' if self.after else ''}"
+
 
 class Asked(BaseModel):
     """Which rows of a list, by the page's address or the API's; an empty text stands for none."""
@@ -49,6 +53,7 @@ class Asked(BaseModel):
 
     limit: int = Field(default=50, ge=1, le=100, description="Rows of a page")
     cursor: str | None = Field(default=None, description="`next` of the page before", max_length=2000)
+    count: bool = Field(default=False, description="Say how many there are, counted up to 1,000")
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +63,7 @@ class Asked(BaseModel):
     @property
     def given(self) -> dict[str, Any]:
         """The filters as an address says them."""
-        chosen = self.model_dump(mode="json", exclude={"limit", "cursor"})
+        chosen = self.model_dump(mode="json", exclude={"limit", "cursor", "count"})
         return {name: "" if value is None else value for name, value in chosen.items()}
 
     @property

@@ -64,7 +64,6 @@ class Filter(Which, Asked):
         default=None, description="false leaves upkeep out, true shows it alone"
     )
     sort: str = Field(default=NEED, description=", ".join(SORTS))
-    count: bool = Field(default=False, description="Say how many there are, counted up to 1,000")
 
     def conditions(self) -> tuple[list[str], dict[str, Any]]:
         require_known("state", self.state, *STATES)

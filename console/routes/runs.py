@@ -88,7 +88,7 @@ def read_run(visit: Visit, run: UUID) -> Row:
 
 @api.get("/runs/{run}/items")
 def list_items(visit: Visit, run: UUID, asked: Annotated[Items, Query()]) -> Page:
-    return shapes.page(asked.read(visit.connection, id=run))
+    return shapes.page(asked, lambda one: one.read(visit.connection, id=run))
 
 
 asked_by_api(api, "/runs/{run}/stop", "stop", shapes.Why)

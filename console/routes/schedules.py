@@ -116,7 +116,7 @@ asked_by_form(router, "/all/resume", "resume_all", "/schedules")
 def list_schedules(visit: Visit, asked: Annotated[schedules.Filter, Query()]) -> Page:
     which = schedules.choose(visit.connection, asked)
     total = capped(which.count, schedules.MAX_COUNTED) if asked.count else None
-    return shapes.page(schedules.page(visit.connection, which), total)
+    return shapes.page(asked, lambda _: schedules.page(visit.connection, which), total)
 
 
 @api.post("/schedules", status_code=201, response_model=Row)

@@ -52,11 +52,10 @@ def list_page(visit: Visit, of: Of, asked: Annotated[Search, Query()]) -> Respon
     shown: dict[str, Any] = {
         "found": of.listed(asked, having),
         "given": {**having, **asked.given},
-        "having": having,
         "columns": [one.name for one in of.columns if one.name not in _TIMES][:9],
         "states": _rule_states(visit, of),
     }
-    shown |= {"verbs": owned()[of.name], "asked": asked, "key_of": key_query}
+    shown |= {"verbs": owned()[of.name], "asked": asked, "key_of": key_query, "having": having}
     return render(visit, "table.html", table=of, **shown)
 
 
@@ -135,9 +134,9 @@ def form_page(edit: Edit, saved: str = "") -> Response:
         "state": _rule_states(visit, of).get(key.get("name", "")),
         "has_preview": of.name in _previews(),
         "at": forms.place(visit.refusal, edit.fields),
+        "verbs": owned()[of.name],
     }
-    verbs = owned()[of.name]
-    return render(visit, "table_row.html", table=of, title=title, verbs=verbs, saved=saved, **shown)
+    return render(visit, "table_row.html", table=of, title=title, saved=saved, **shown)
 
 
 @router.post("/{name}/new", dependencies=[drawn_again()])
@@ -182,9 +181,7 @@ def _named(visit: Visit, table: TableName) -> Rows:
 
 
 Named = Annotated[Rows, Depends(_named)]
-_Text = Annotated[
-    str, Path(description="The columns of its key, joined by commas: alpha_vantage,00:01:00")
-]
+_Text = Annotated[str, Path(description="Its key, joined by commas: alpha_vantage,00:01:00")]
 
 
 def _key_of(of: Named, key: _Text) -> dict[str, str]:
@@ -196,7 +193,7 @@ NamedKey = Annotated[dict[str, str], Depends(_key_of)]
 
 @api.get("/tables/{table}")
 def list_rows(of: Named, asked: Annotated[Search, Query()]) -> Page:
-    return shapes.page(of.listed(asked))
+    return shapes.page(asked, of.listed)
 
 
 @api.post("/tables/{table}", status_code=201, response_model=Row)

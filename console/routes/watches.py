@@ -124,7 +124,7 @@ def try_page(
 
 def _watch(watch: Watch, plural: str) -> None:
     def listed(visit: Visit, asked: Annotated[Search, Query()]) -> Page:
-        return shapes.page(found_by(visit.connection, watch, asked))
+        return shapes.page(asked, lambda one: found_by(visit.connection, watch, one))
 
     def one(visit: Visit, key: str) -> Row:
         shown = found.panels(visit.connection, watch, key)

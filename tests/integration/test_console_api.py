@@ -149,6 +149,41 @@ def test_lists_go_on_by_cursor_and_say_no_total_unless_asked(api: httpx2.Client)
     assert api.get("/schedules", params={"limit": 101}).status_code == 422
 
 
+def test_every_list_that_has_pages_says_its_total_when_asked(
+    api: httpx2.Client, connection: Any
+) -> None:
+    make(api, "counted")
+    connection.execute(
+        "insert into run (id, task, trigger, due_at, state, queue, exclusive)"
+        " select gen_random_uuid(), 'tasks.upkeep.retention', 'manual', now(), 'skipped', 'upkeep', false"
+        "   from generate_series(1, 1200)"
+    )
+    connection.execute(
+        "insert into rule (name, expression) values ('cheap', 'price < 1'), ('dear', 'price > 9')"
+    )
+    run = str(connection.execute("select id from run limit 1").fetchone()["id"])
+    paths = api.get("/openapi.json").json()["paths"]
+    lists = {
+        path.removeprefix("/api/v1")
+        for path, verbs in paths.items()
+        if any(one["name"] == "cursor" for one in verbs.get("get", {}).get("parameters", []))
+    }
+
+    def total(path: str, **asked: str) -> str:
+        where = path.format(run=run, table="rule")
+        first = api.get(where, params={"limit": 1, **asked}).json()
+        counted = api.get(where, params={"limit": 1, "count": True, **asked}).json()
+        assert first == {**counted, "total": None}, path
+        return counted["total"]
+
+    found = {path: total(path) for path in lists}
+    changes = connection.execute("select count(*)::text as number from change").fetchone()["number"]
+    expected = {"/runs": "1,000+", "/schedules": "1", "/tables/{table}": "2", "/changes": changes}
+    assert found == {**dict.fromkeys(lists, "0"), **expected}
+    assert total("/runs", state="skipped", since="2020-01-01") == "1,000+"
+    assert total("/runs", state="failed") == "0"
+
+
 def test_items_of_a_run_go_on_by_cursor(console: Console, api: httpx2.Client, connection: Any) -> None:
     keys = [f"k{number:03}" for number in range(103)]
     connection.execute(
