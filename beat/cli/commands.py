@@ -16,3 +16,4 @@ for _module in (inspect, edit, control, files, moving):
         schedule.add_command(_command)
 schedule.add_command(edit.pause, "disable")
 schedule.add_command(edit.resume, "enable")
+schedule.add_command(edit.remove, "delete")

@@ -1,9 +1,11 @@
-"""What the page of problems links to."""
+"""What pages link to where something is wrong."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+
+from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
 from tests.support.console import Console
 from tests.support.waiting import wait_for
@@ -46,3 +48,31 @@ def test_the_strip_links_notices_that_are_held_to_those_of_the_outbox(
     held = page.get(link.group(1))
     assert held.status_code == 200
     assert "ops" in held.text
+
+
+def test_a_page_that_others_edited_meanwhile_links_to_what_it_is_now(
+    console: Console, connection: Any
+) -> None:
+    connection.execute("insert into rule (name, expression) values ('cheap', 'price < 1')")
+    connection.execute(
+        "insert into schedule (name, task, every) values ('mine', 'tasks.upkeep.retention', '1 hour')"
+    )
+    browser = console.as_("operator")
+    for page, edit in (
+        ("/tables/rule/row?name=cheap", "update rule set expression = 'price < 2'"),
+        ("/schedules/mine", "update schedule set note = 'theirs'"),
+    ):
+        form = HTMLParser(browser.get(page).text).css_first("form.card[method=post]")
+        assert form is not None
+        sent = {
+            one.attributes["name"]: one.attributes.get("value") or one.text()
+            for one in form.css("input[name], textarea[name]")
+        }
+        connection.execute(edit)
+        answer = browser.post(form.attributes["action"], data=sent)
+
+        assert answer.status_code == 412, answer.text
+        shown = HTMLParser(answer.text)
+        assert "was changed meanwhile" in shown.css_first(".refused").text()
+        link = next(one for one in shown.css("main a") if one.text() == "Show it as it is now")
+        assert link.attributes["href"] == page

@@ -198,7 +198,7 @@ WRITING = (
 )
 #: What asks other servers, or waits for a run to end: their own tests have them.
 ELSEWHERE = {
-    "schedule import", "schedule watch", "schedule disable", "schedule enable", "listings preview",
+    "schedule import", "schedule watch", "schedule disable", "schedule enable", "schedule delete", "listings preview",
     "notify test", "console person add", "console person change", "console person list",
     "console person remove",
 }  # fmt: skip
