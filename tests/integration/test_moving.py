@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,27 +11,21 @@ from typing import Any
 
 import pytest
 
+from sandbox.processes import Process
+from tests.support.waiting import wait_for
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def take(drive: Any, plain: Any, database: Any, broker_url: str, tmp_path: Path) -> Callable[..., str]:
+def take(drive: Any, plain: Any, celery_process: Callable[..., Process]) -> Callable[..., str]:
     """``take("redbeat", url)`` runs the command while beat plans; returns what it prints."""
 
     def run(source: str, url: str, *options: str) -> str:
-        command = [
-            sys.executable, "-m", "celery", "-A", "tests.support.plain_app", "schedule", "import", source,
-            "--url", url, *options,
-        ]  # fmt: skip
-        env = {"WATCHKEEPER_DATABASE_URL": database.url, "WATCHKEEPER_BROKER_URL": broker_url}
-        with (tmp_path / "said").open("w+") as said:
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, **env}
-            )
-            while process.poll() is None:
-                drive.work()
-            said.seek(0)
-            return said.read()
+        command = ("schedule", "import", source, "--url", url, *options)
+        process = celery_process(*command, app="tests.support.plain_app")
+        wait_for(lambda: (drive.work(), process.status is not None)[1], 60.0)
+        return process.log.read_text()
 
     return run
 

@@ -8,18 +8,26 @@ from collections.abc import Callable
 
 import pytest
 
+#: However long it takes, it is asked so often (seconds).
+SELDOM = 0.25
+
 
 def wait_for(condition: Callable[[], object], within: float = 10.0, every: float = 0.02) -> object:
-    """Return the first true value of ``condition()``; fail when none came in time."""
+    """Return the first true value of ``condition()``; fail when none came in time.
+
+    It is asked after ``every`` seconds, and more seldom the longer it takes: asking costs what is waited for its time.
+    """
     pause = threading.Event()
-    until = time.monotonic() + within
+    began = time.monotonic()
+    until = began + within
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > until:
+        now = time.monotonic()
+        if now > until:
             raise AssertionError(f"not true within {within} s: {condition}")
-        pause.wait(every)
+        pause.wait(max(every, min((now - began) / 20, SELDOM)))
 
 
 @pytest.fixture
