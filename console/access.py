@@ -111,9 +111,8 @@ def who_asks(request: HTTPConnection, connection: Connection) -> Who | None:
     if scheme.lower() == "bearer" and request.url.path.startswith(API):
         return credentials.by_token(connection, token.strip())
     config = config_of(request)
-    return credentials.by_session(
-        connection, request.cookies.get(config.cookie, ""), config.session_hours
-    )
+    secret = request.cookies.get(config.cookie, "")
+    return credentials.by_session(connection, secret, config.session_hours)
 
 
 def _visit(request: Request) -> Iterator[VisitOf]:

@@ -33,7 +33,6 @@ _OPTION = re.compile(r'^(?:option|options?:?) "([^"]+)"')
 OPTION = "option."
 _YES_OR_NO = (("true", "yes"), ("false", "no"))
 _NOTHING: tuple[Any, ...] = (None, [], {})
-
 Choices = Sequence[tuple[str, str]]
 
 
@@ -61,8 +60,7 @@ def schema_fields(schema: Mapping[str, Any], options: Mapping[str, Any]) -> list
     found = []
     for name, given in schema.get("properties", {}).items():
         rule = _resolved(given, schema.get("$defs", {}))
-        kind, choices = _kind(rule)
-        default = rule.get("default")
+        (kind, choices), default = _kind(rule), rule.get("default")
         is_shown = default not in _NOTHING and kind in {"text", "number"}
         value = _shown(kind, options.get(name, default if kind == "checks" else None))
         made = Field(OPTION + name, title(name), kind, _hint(name, rule), value, choices)
@@ -148,9 +146,8 @@ def parse(made: Field, given: Sequence[str]) -> Any:
         return [line.strip() for line in re.split(r"[\n,;]", text) if line.strip()]
     if made.kind == "number" and _NUMBER.fullmatch(text):
         plain = re.sub(r"[,_ ]", "", text)
-        for read in (int, float):
-            with suppress(ValueError):
-                return read(plain)
+        with suppress(ValueError):
+            return int(plain) if plain.lstrip("+-").isdecimal() else float(plain)
     if made.kind == "json":
         with suppress(ValueError):
             return json.loads(text)

@@ -127,12 +127,12 @@ def problems(connection: Connection) -> list[str]:
 def page(connection: Connection, asked: Filter | Chosen) -> Piece:
     """Rows of a page: its segments are read one after the other until there are enough."""
     known = choose(connection, asked) if isinstance(asked, Filter) else asked
-    limit = known.filter.limit
-    after = decode(known.filter.cursor, Number, str | None, str)
+    limit, after = known.filter.limit, decode(known.filter.cursor, Number, str | None, str)
     begin = after[0] if after else 0
     found: list[tuple[Any, ...]] = []
     given = dict(known.given)
-    for number, segment in list(enumerate(_segments(connection, known, given)))[begin:]:
+    segments = list(enumerate(_segments(connection, known, given) if known.count else ()))
+    for number, segment in segments[begin:]:
         given["limit"] = limit + 1 - len(found)
         conditions = [*known.conditions, *segment.conditions]
         if after and number == begin:

@@ -17,8 +17,6 @@ MAX_AGE = 1.0
 _SILENT = ("beat silent", "worker silent", "queue unserved")
 #: The worst first; all others follow.
 _WORST = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
-
-
 #: The strip, and when it was read.
 _kept: list[tuple[float, Row]] = []
 

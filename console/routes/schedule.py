@@ -110,8 +110,7 @@ def row_of(connection: Connection, name: str) -> sql.Row:
 
 @router.get("/{name}")
 def page(visit: Visit, name: str, saved: str = "") -> Response:
-    connection = visit.connection
-    row = row_of(connection, name)
+    connection, row = visit.connection, row_of(visit.connection, name)
     shown: dict[str, Any] = {
         "row": row,
         "at": forms.place(visit.refusal),
@@ -193,13 +192,12 @@ def act(visit: Visit, name: str, action: str, form: Form) -> Response:
             row = row_of(connection, name)
             options = form_of(connection, row).other_options(form, row["options"])
             made = writes.do(connection, "run", name=name, why=why, options=options)
-            to = f"/runs/{made['new_run_id']}"
+            return go_to(f"/runs/{made['new_run_id']}")
         case "copy":
             made = writes.copy_schedule(connection, name, form.get("new_name", ""))
-            to = f"/schedules/{made['name']}"
+            return go_to(f"/schedules/{made['name']}")
         case "delete":
             Rows(connection, "schedule").delete({"name": name})
-            to = "/schedules"
+            return go_to("/schedules")
         case _:
             raise refuse(404, f"a schedule has no action {action}")
-    return go_to(to)

@@ -76,6 +76,10 @@ def test_a_search_finds_any_part_of_name_title_and_note(ada: Connection) -> None
     assert found("%") == ["alpha-one"]
     assert found("m") == ["gamma"]
     assert schedules.choose(ada, Filter(q="a")).count == 3
+    hourly(ada, "delta", title="Zone 5%")
+    assert found("ZO") == found("5%") == ["delta"]
+    assert found("%5") == found("qx") == found("q") == found("no such") == []
+    assert schedules.page(ada, Filter(q="qx")).after is None
 
 
 def test_a_stale_edit_is_refused(ada: Connection) -> None:
