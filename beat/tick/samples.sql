@@ -2,7 +2,9 @@
 -- Written by the first beat that comes by in a minute; the condition is looked at before anything else.
 insert into queue_sample (at, queue, ready, running, waiting, oldest)
 select %(at)s, k.queue, coalesce(q.ready, 0), coalesce(q.running, 0),
-       coalesce(q.waiting_for_quota, 0), %(now)s - q.oldest
+       coalesce(q.waiting_for_quota, 0),
+       -- What this tick has planned is ready later than it began.
+       case when q.oldest > %(now)s then '0' else %(now)s - q.oldest end
   from (select queue from task_kind where retired_at is null union
         select queue from batch where state in ('waiting', 'sent', 'running')) k
   left join queue_status q on q.queue = k.queue

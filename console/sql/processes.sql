@@ -35,6 +35,6 @@ select g.name, g.min_processes, g.max_processes, g.note,
 -- name: lines
 select queue, array_agg(ready order by at) as ready, array_agg(age order by at) as ages
   from (select queue, date_bin('30 minutes', at, timestamptz '2026-01-01') as at, max(ready) as ready,
-               coalesce(extract(epoch from max(oldest)), 0)::float8 as age
+               greatest(extract(epoch from max(oldest)), 0)::float8 as age
           from queue_sample where at > now() - interval '24 hours' group by 1, 2) half
  group by queue

@@ -88,5 +88,12 @@ def test_each_queue_and_upstream_has_one_sample_a_minute_for_two_days(
         "select queue, ready from queue_sample where at = %s", (minute,)
     ).fetchall()
     assert {one["queue"] for one in queues} >= {"discovery", "prices", "listings", "upkeep"}
+    # What this tick planned is younger than the tick.
+    drive.sql.execute("insert into run_request (action, schedule) values ('run', 'often')")
+    drive.work(before + timedelta(seconds=30))
+    drive.sql.execute("update batch set created_at = clock_timestamp() + interval '1 hour'")
+    drive.work(before + timedelta(minutes=1))
+    young = drive.one("select ready, oldest from queue_sample where at > %s and ready > 0", minute)
+    assert (young["ready"], young["oldest"]) == (1, timedelta(0))
     drive.work(before + timedelta(hours=48, minutes=2))
     assert drive.one("select count(*) as n from upstream_sample where at <= %s", minute)["n"] == 0
