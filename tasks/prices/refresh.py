@@ -40,13 +40,17 @@ def plan(work: Work[RefreshOptions]) -> Iterable[Item]:
     with work.read() as connection:
         wanted = wanted_symbols(connection, options, now)
         stored = needs.learn(connection, [one.symbol for one in wanted], now)
-    needed = [
-        Item(one.symbol, {"refresh_seconds": one.refresh_every.total_seconds()})
-        for one in wanted
-        if options.force or needs.judge(*stored[one.symbol], one.refresh_every, now)
-    ]
+    needed = [one for one in wanted if needs.judge(*stored[one.symbol], one.refresh_every, now)]
+    if options.force:
+        # The longest not asked for first: each comes to its turn, however few a run fetches.
+        stale = {one.symbol for one in needed}
+        others = [one for one in wanted if one.symbol not in stale]
+        needed += sorted(others, key=lambda one: stored[one.symbol][0].confirmed_at or now)
     work.log.info("prices.planned", wanted=len(wanted), needed=len(needed))
-    return needed[: options.max_symbols]
+    return [
+        Item(one.symbol, {"refresh_seconds": one.refresh_every.total_seconds()})
+        for one in needed[: options.max_symbols]
+    ]
 
 
 def summary(counts: Mapping[str, int]) -> str:

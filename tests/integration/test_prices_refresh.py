@@ -289,6 +289,19 @@ def test_an_older_price_does_not_replace_a_newer_one(prices: Any, daily_answer: 
     assert prices.one("select price from quote")["price"] == 100
 
 
+def test_forced_runs_of_few_symbols_come_to_each_of_them(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    prices.alpha_vantage.answer = lambda _: daily_answer(days())
+    prices.sql.execute(
+        "insert into watchlist_item (symbol, priority) values ('A', 1), ('B', 1), ('C', 2), ('D', 3), ('E', 4)"
+    )
+    for _ in range(4):
+        prices.run(REFRESH, force=True, max_symbols=2)
+
+    asked = [one["symbol"] for one in prices.alpha_vantage.asked]
+    assert asked == ["A", "B", "C", "D", "E", "A", "B", "C"]
+
+
 def test_active_symbols_are_the_watch_list_the_traded_and_the_schedules_own(
     prices: Any, daily_answer: Daily
 ) -> None:
