@@ -81,6 +81,8 @@ WATCH = Watch(
     rows=_ROWS,
     fields_of=lambda row: {**fields_of(row), **price_drop(row.old_price, row.price)},
     title_of=lambda row: str(row.title),
+    # By site, as the index has it.
+    numbered="select l.id from site s join listing l on l.site = s.name and l.external_id = %(number)s",
     pages=PAGES,
     columns=("price", "currency"),
     is_filtered=True,

@@ -82,6 +82,8 @@ def rule_of(connection: Any, given: str, of: Watch) -> tuple[Ready, Watch]:
     except RuleError as error:
         where = f"{row.expression[: error.at]} ⟶ {row.expression[error.at :]}"
         cli.fail(str(error), error.hint, cli.REFUSED, why=where)
+    except ValueError as error:
+        cli.fail(f"{row.name}: {error}", "column filters of rule or global_filter", cli.REFUSED)
 
 
 class WatchGroup(cli.Group):
@@ -172,12 +174,18 @@ def test(rule: str, of: Watch, against: str) -> None:
 @subject_option
 @cli.as_json
 def explain(rule: str, key: str, of: Watch) -> None:
-    """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not."""
+    """Why a rule fits one thing found or not, clause by clause; exit status 1 when it does not.
+
+    KEY as in watch found; of an ad also the number that its site gave it.
+    """
     from tasks.watches import queries
 
     with cli.connect() as connection:
         ready, of = rule_of(connection, rule, of)
-        rows = queries.rows_of(connection, of, key=key, rule=ready.name)
+        rows = queries.rows_by_key(connection, of, key, ready.name)
+    if len(rows) > 1:
+        keys = ", ".join(str(getattr(row, of.key)) for row in rows)
+        cli.fail(f"several sites have a {of.subject} {key}", f"name one by its key: {keys}", cli.USAGE)
     if not rows:
         cli.fail(
             f"there is no {of.subject} {key}",
@@ -186,7 +194,8 @@ def explain(rule: str, key: str, of: Watch) -> None:
         )
     fields = of.fields_of(rows[0])
     clauses, fits = ready.explained(of, fields), ready.fits(of, fields)
-    clauses.append({"clause": "the whole rule", "is": None, "fits": fits, "note": None})
+    title = of.title_of(rows[0])
+    clauses.append({"clause": "the whole rule", "is": title, "fits": fits, "note": None})
     cli.show(clauses, ("clause", "is", "fits", "note"))
     if not fits:
         raise SystemExit(cli.FAILED)

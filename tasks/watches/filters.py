@@ -52,6 +52,15 @@ class Filters:
             and self._category_fits(ad)
         )
 
+    def refusing(self, ad: Mapping[str, Any]) -> list[str]:
+        """Names of the filters that the ad does not pass."""
+        none = Filters(exclude_status=())
+        return [
+            field.name
+            for field in fields(self)
+            if not replace(none, **{field.name: getattr(self, field.name)}).passes(ad)
+        ]
+
     def _region_fits(self, regions: str | Sequence[str] | None) -> bool:
         text = regions if isinstance(regions, str) or regions is None else ", ".join(regions)
         if not text or not self.ships_to:

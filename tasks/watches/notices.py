@@ -147,8 +147,9 @@ select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.oc
 
 def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Sequence[Any], bool]:
     """Take the notices of one message for ``lease``; also returns whether it gathers all that waits."""
-    # One sender at a time counts a channel's messages.  While an edit locks the channel, none does.
-    lock = select(Channel.name).where(Channel.name == channel)
+    # One sender at a time counts a channel's messages.  While an edit locks the channel, none does; of
+    # one that was disabled since the run began, what is left waits.
+    lock = select(Channel.name).where(Channel.name == channel, Channel.enabled)
     if connection.execute(lock.with_for_update(key_share=True, skip_locked=True)).first() is None:
         return [], False
     found = connection.execute(

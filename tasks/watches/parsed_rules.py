@@ -36,10 +36,11 @@ class Ready:
             {"clause": one.clause, "is": one.value, "fits": one.fits, "note": one.note}
             for one in evaluation.explain(self.node, fields, watch.fields, self.currency)
         ]
-        passes = not watch.is_filtered or self.filters.passes(fields)
+        refusing = self.filters.refusing(fields) if watch.is_filtered else []
+        note = f"not passed: {', '.join(refusing)}" if refusing else None
         return [
             *clauses,
-            {"clause": "filters", "is": fields.get("status"), "fits": passes, "note": None},
+            {"clause": "filters", "is": fields.get("status"), "fits": not refusing, "note": note},
         ]
 
 

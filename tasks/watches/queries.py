@@ -42,3 +42,13 @@ def rows_of(
     statement = re.sub(r"(?<!:):(span|key|rule)\b", r"%(\1)s", watch.rows.replace("%", "%%"))
     cursor = connection.cursor(row_factory=namedtuple_row)
     return cursor.execute(statement.encode(), {"span": span, "key": key, "rule": rule}).fetchall()
+
+
+def rows_by_key(connection: Connection, watch: Watch, key: str, rule: str) -> Sequence[Any]:
+    """The row with that key; where there is none, those that others know by that number."""
+    is_key = not watch.has_number_key or (key.isdecimal() and len(key) < 19)
+    found = rows_of(connection, watch, key=key, rule=rule) if is_key else ()
+    if found or watch.numbered is None:
+        return found
+    keys = connection.execute(watch.numbered.encode(), {"number": key}).fetchall()
+    return [row for one in keys for row in rows_of(connection, watch, key=str(one["id"]), rule=rule)]

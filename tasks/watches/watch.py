@@ -121,6 +121,8 @@ class Watch:
     title_of: Callable[[Any], str]
     #: Column of ``rows`` that ``match.subject_id`` holds.
     key: str = "id"
+    #: SQL of the keys (``id``) of what others know by %(number)s; None: keys are all there is.
+    numbered: str | None = None
     #: Fields that lists and pages show, after key and title.
     columns: tuple[str, ...]
     #: Whether ``global_filter`` and the filters of rules apply.

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.discovery import boost, pair
 from tests.support.notices import HOOK
+from workers.ledger import faults
 
 
 @pytest.fixture
@@ -153,6 +154,21 @@ def test_only_the_run_that_was_refused_waits_for_the_next_try(people: Any) -> No
     people.discord_server.control(down=60)
 
     assert [people.send()["state"] for _ in range(3)] == ["running", "succeeded", "succeeded"]
+
+
+def test_what_a_channel_has_left_waits_once_it_is_disabled(
+    people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.channel("discord")
+    content = {"title": "Something", "text": "is the matter"}
+    for number in range(11):
+        people.insert("notice", {"channel": "discord", "key": f"no. {number}", "content": content})
+    disable = "update channel set enabled = false"
+    monkeypatch.setattr(faults, "point", lambda at: at == "after-sent" and people.sql.execute(disable))
+
+    assert people.send()["state"] == "succeeded"
+
+    assert people.states() == {"discord": [*["sent"] * 10, "waiting"]}
 
 
 def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(

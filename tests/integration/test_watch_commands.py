@@ -70,6 +70,29 @@ def test_a_rule_is_explained_clause_by_clause(celery: Any, found: Any) -> None:
     assert celery("watch", "explain", "price < 300", "99999").exit_code == 3
 
 
+def test_a_rule_is_explained_for_an_ad_by_the_number_that_lists_show(
+    celery: Any, found: Any, people: Any
+) -> None:
+    (ad, *_) = json.loads(celery("listings", "list", "--title", "Cable", "--json").stdout)
+    people.rule("far", "price < 300", filters={"ships_to": ["Mars"], "exclude_status": ["active"]})
+
+    done = celery("watch", "explain", "far", ad["id"], "--json")
+
+    told = {row["clause"]: row for row in json.loads(done.stdout)}
+    assert told["the whole rule"]["is"] == "Cable"
+    assert told["filters"]["note"] == "not passed: exclude_status"
+    assert celery("watch", "explain", "far", "no-such-number").exit_code == 3
+
+
+def test_a_rule_whose_filters_are_wrong_is_refused_in_words(celery: Any, people: Any) -> None:
+    people.rule("bad", "price < 300", filters={"ships_to": "US"})
+
+    done = celery("watch", "test", "bad")
+
+    assert (done.exit_code, done.exception.__class__) == (4, SystemExit)
+    assert "filter ships_to is a list of texts" in done.stderr
+
+
 def test_an_unknown_field_is_refused_with_a_suggestion(celery: Any) -> None:
     done = celery("watch", "test", "prize < 300")
 
