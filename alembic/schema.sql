@@ -670,6 +670,30 @@ $_$;
 -- Name: FUNCTION channel_check(); Type: COMMENT
 COMMENT ON FUNCTION public.channel_check() IS 'Trigger: refuses secrets that a channel may not name, secrets written out, and control characters';
 
+-- Name: channel_named_check(); Type: FUNCTION
+CREATE FUNCTION public.channel_named_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    named text;
+begin
+    if tg_op = 'UPDATE' and new.name = old.name then
+        return new;
+    end if;
+    select string_agg(name, ', ' order by name) into named from rule where old.name = any (channels);
+    if named is not null then
+        raise exception 'channel "%" is named by rules: %', old.name, named
+            using errcode = '23514', column = 'name',
+                  hint = 'Their matches would be told to nobody. First name others there, or null for every channel: '
+                         || format('UPDATE rule SET channels = NULL WHERE %L = ANY (channels);', old.name);
+    end if;
+    return case tg_op when 'DELETE' then old else new end;
+end
+$$;
+
+-- Name: FUNCTION channel_named_check(); Type: COMMENT
+COMMENT ON FUNCTION public.channel_named_check() IS 'Trigger: refuses to take away a channel that rules name';
+
 -- Name: channel_room(text); Type: FUNCTION
 CREATE FUNCTION public.channel_room(channel_name text) RETURNS TABLE(used integer, gathers boolean, free_at timestamp with time zone)
     LANGUAGE sql STABLE
@@ -1232,6 +1256,40 @@ $$;
 
 -- Name: FUNCTION follow_incidents(); Type: COMMENT
 COMMENT ON FUNCTION public.follow_incidents() IS 'Opens an incident for each row of view trouble, closes those that are over, and writes notices of both; beat calls it';
+
+-- Name: global_filter_check(); Type: FUNCTION
+CREATE FUNCTION public.global_filter_check() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    lists constant text[] := array['categories', 'exclude_listing_types', 'exclude_status', 'listing_types', 'ships_to'];
+    number constant text := 'min_seller_reputation';
+    name text;
+    value jsonb;
+begin
+    -- A constraint says what is to be said of what is no object.
+    for name, value in select * from jsonb_each(case jsonb_typeof(new.filters) when 'object' then new.filters else '{}' end) loop
+        if not name = any (lists || number) then
+            raise exception 'there is no filter "%"', name
+                using errcode = '23514', column = 'filters',
+                      hint = did_you_mean(name, lists || number) || 'Filters: ' || array_to_string(lists || number, ', ');
+        elsif name = number and value <> 'null' and value::text !~ '^-?\d+$' then
+            raise exception 'filter % is a whole number, % is not', name, left(value::text, 100)
+                using errcode = '23514', column = 'filters', hint = 'Write {"min_seller_reputation": 10}.';
+        elsif name <> number and value <> 'null' and (jsonb_typeof(value) <> 'array' or exists (
+                select from jsonb_array_elements(value) one where jsonb_typeof(one) <> 'string'
+                   -- Punctuation alone; of other scripts nothing is judged.
+                   or one #>> '{}' !~ '[[:alnum:]_]' and octet_length(one #>> '{}') = length(one #>> '{}'))) then
+            raise exception 'filter % is a list of texts, % is not', name, left(value::text, 100)
+                using errcode = '23514', column = 'filters', hint = format('Write {"%s": ["…"]}; [] sets no limit.', name);
+        end if;
+    end loop;
+    return new;
+end
+$_$;
+
+-- Name: FUNCTION global_filter_check(); Type: COMMENT
+COMMENT ON FUNCTION public.global_filter_check() IS 'Trigger: refuses filters that no rule could be read with, so that no scrape could store anything';
 
 -- Name: guard(); Type: FUNCTION
 CREATE FUNCTION public.guard() RETURNS trigger
@@ -2460,6 +2518,7 @@ CREATE FUNCTION public.rule_check() RETURNS trigger
     AS $$
 declare
     known subject;
+    missing text;
 begin
     select * into known from subject where name = new.subject;
     if not found then
@@ -2473,12 +2532,28 @@ begin
                   hint = 'Subjects with one: '
                          || (select string_agg(name, ', ' order by name) from subject where has_currency);
     end if;
+    if new.occasions = '{}' and (tg_op = 'INSERT' or old.occasions <> '{}') then
+        raise exception 'occasions: without any the rule never matches'
+            using errcode = '23514', column = 'occasions',
+                  hint = 'Occasions: new, price_drop, relisted, changed. A rule that is to rest has enabled = false.';
+    end if;
+    -- What was saved before stays: only a change is checked.
+    if tg_op = 'INSERT' or new.channels is distinct from old.channels then
+        select one into missing from unnest(new.channels) one
+         where not exists (select from channel where channel.name = one) limit 1;
+        if found then
+            raise exception 'channels: no channel named "%"', missing
+                using errcode = '23514', column = 'channels',
+                      hint = did_you_mean(missing, (select array_agg(name) from channel)) || format('Channels: %s; null means every one.',
+                          (select coalesce(string_agg(name, ', ' order by name), 'none yet') from channel));
+        end if;
+    end if;
     return new;
 end
 $$;
 
 -- Name: FUNCTION rule_check(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_check() IS 'Trigger: refuses a subject that no watch finds, and a currency where there is none';
+COMMENT ON FUNCTION public.rule_check() IS 'Trigger: refuses a subject that no watch finds, a currency where there is none, and rules that would be silent for ever';
 
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
@@ -8545,6 +8620,12 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON public.worker_group REFERENCING OLD
 -- Name: channel channel_check; Type: TRIGGER
 CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
 
+-- Name: channel channel_named_check; Type: TRIGGER
+CREATE TRIGGER channel_named_check BEFORE DELETE OR UPDATE OF name ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_named_check();
+
+-- Name: global_filter global_filter_check; Type: TRIGGER
+CREATE TRIGGER global_filter_check BEFORE INSERT OR UPDATE ON public.global_filter FOR EACH ROW EXECUTE FUNCTION public.global_filter_check();
+
 -- Name: alembic_version guard; Type: TRIGGER
 CREATE TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.alembic_version FOR EACH STATEMENT WHEN ((NOT pg_has_role((to_regrole('service'::text))::oid, 'usage'::text))) EXECUTE FUNCTION public.guard('', 'Operators may change: category, channel, global_filter, market, notice, pause_switch, queue, quota, rule, run_request, schedule, site, transaction, upstream, watchlist_item, worker_group.');
 
@@ -8762,7 +8843,7 @@ CREATE TRIGGER quota_check BEFORE INSERT OR UPDATE ON public.quota FOR EACH ROW 
 CREATE CONSTRAINT TRIGGER quota_edited AFTER INSERT OR DELETE OR UPDATE ON public.quota DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.upstream_edited();
 
 -- Name: rule rule_check; Type: TRIGGER
-CREATE TRIGGER rule_check BEFORE INSERT OR UPDATE OF subject, currency ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_check();
+CREATE TRIGGER rule_check BEFORE INSERT OR UPDATE OF subject, currency, occasions, channels ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_check();
 
 -- Name: rule rule_edited; Type: TRIGGER
 CREATE TRIGGER rule_edited BEFORE INSERT OR UPDATE ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_edited();

@@ -67,6 +67,14 @@ UPDATE upstream SET base_url = 'http://169.254.169.254/latest' WHERE name = 'hea
 INSERT INTO upstream (name, base_url) VALUES ('shop', 'http://2130706433');
 INSERT INTO worker_group VALUES ('prices', 8, 1);
 
+-- # Rules and filters
+INSERT INTO rule (name, expression, channels) VALUES ('hd800', 'title contains "HD 800"', '{phone}');
+INSERT INTO rule (name, expression, occasions) VALUES ('hd800', 'title contains "HD 800"', '{}');
+INSERT INTO rule (name, subject, expression) VALUES ('hd800', 'car', 'price < 800');
+UPDATE global_filter SET filters = '{"ship_to": ["US"]}';
+UPDATE global_filter SET filters = '{"ships_to": "US"}';
+UPDATE global_filter SET filters = '{"min_seller_reputation": "ten"}';
+
 -- # Requests
 SELECT run_now('discovry');
 SELECT run_now('discovery', 'why', '{"max_tokns": 5}');

@@ -171,6 +171,22 @@ def test_what_a_channel_has_left_waits_once_it_is_disabled(
     assert people.states() == {"discord": [*["sent"] * 10, "waiting"]}
 
 
+def test_no_channel_is_taken_away_from_a_rule_that_would_then_tell_nobody(people: Any) -> None:
+    people.channel("discord")
+    people.channel("email")
+    people.rule("hd", "price < 300", channels=["discord"])
+    for statement in ("delete from channel", "update channel set name = 'desk' where name = 'discord'"):
+        with pytest.raises(psycopg.errors.CheckViolation, match='"discord" is named by rules: hd'):
+            people.sql.execute(statement)
+    with pytest.raises(psycopg.errors.CheckViolation, match='no channel named "emails"') as refused:
+        people.sql.execute("update rule set channels = '{discord,emails}'")
+    assert (refused.value.diag.message_hint or "").startswith("Did you mean email? ")
+
+    people.sql.execute("update rule set channels = null")
+    people.sql.execute("delete from channel where name = 'discord'")
+    assert people.all("select name from channel") == [{"name": "email"}]
+
+
 def test_an_unknown_webhook_is_given_up_at_once_with_the_servers_words(
     watched: Any, people: Any, make_listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

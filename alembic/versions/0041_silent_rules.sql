@@ -1,0 +1,104 @@
+create or replace function rule_check() returns trigger
+language plpgsql
+as $$
+declare
+    known subject;
+    missing text;
+begin
+    select * into known from subject where name = new.subject;
+    if not found then
+        raise exception 'subject: no watch finds a %', new.subject
+            using errcode = '23514', column = 'subject',
+                  hint = 'Subjects: ' || (select string_agg(name, ', ' order by name) from subject);
+    end if;
+    if new.currency is not null and not known.has_currency then
+        raise exception 'currency: rules on % have none', known.plural
+            using errcode = '23514', column = 'currency',
+                  hint = 'Subjects with one: '
+                         || (select string_agg(name, ', ' order by name) from subject where has_currency);
+    end if;
+    if new.occasions = '{}' and (tg_op = 'INSERT' or old.occasions <> '{}') then
+        raise exception 'occasions: without any the rule never matches'
+            using errcode = '23514', column = 'occasions',
+                  hint = 'Occasions: new, price_drop, relisted, changed. A rule that is to rest has enabled = false.';
+    end if;
+    -- What was saved before stays: only a change is checked.
+    if tg_op = 'INSERT' or new.channels is distinct from old.channels then
+        select one into missing from unnest(new.channels) one
+         where not exists (select from channel where channel.name = one) limit 1;
+        if found then
+            raise exception 'channels: no channel named "%"', missing
+                using errcode = '23514', column = 'channels',
+                      hint = did_you_mean(missing, (select array_agg(name) from channel)) || format('Channels: %s; null means every one.',
+                          (select coalesce(string_agg(name, ', ' order by name), 'none yet') from channel));
+        end if;
+    end if;
+    return new;
+end
+$$;
+comment on function rule_check() is
+    'Trigger: refuses a subject that no watch finds, a currency where there is none, and rules that would be silent for ever';
+
+create or replace trigger rule_check
+    before insert or update of subject, currency, occasions, channels on rule
+    for each row execute function rule_check();
+
+create or replace function channel_named_check() returns trigger
+language plpgsql
+as $$
+declare
+    named text;
+begin
+    if tg_op = 'UPDATE' and new.name = old.name then
+        return new;
+    end if;
+    select string_agg(name, ', ' order by name) into named from rule where old.name = any (channels);
+    if named is not null then
+        raise exception 'channel "%" is named by rules: %', old.name, named
+            using errcode = '23514', column = 'name',
+                  hint = 'Their matches would be told to nobody. First name others there, or null for every channel: '
+                         || format('UPDATE rule SET channels = NULL WHERE %L = ANY (channels);', old.name);
+    end if;
+    return case tg_op when 'DELETE' then old else new end;
+end
+$$;
+comment on function channel_named_check() is 'Trigger: refuses to take away a channel that rules name';
+
+create or replace trigger channel_named_check
+    before delete or update of name on channel
+    for each row execute function channel_named_check();
+
+create or replace function global_filter_check() returns trigger
+language plpgsql
+as $$
+declare
+    lists constant text[] := array['categories', 'exclude_listing_types', 'exclude_status', 'listing_types', 'ships_to'];
+    number constant text := 'min_seller_reputation';
+    name text;
+    value jsonb;
+begin
+    -- A constraint says what is to be said of what is no object.
+    for name, value in select * from jsonb_each(case jsonb_typeof(new.filters) when 'object' then new.filters else '{}' end) loop
+        if not name = any (lists || number) then
+            raise exception 'there is no filter "%"', name
+                using errcode = '23514', column = 'filters',
+                      hint = did_you_mean(name, lists || number) || 'Filters: ' || array_to_string(lists || number, ', ');
+        elsif name = number and value <> 'null' and value::text !~ '^-?\d+$' then
+            raise exception 'filter % is a whole number, % is not', name, left(value::text, 100)
+                using errcode = '23514', column = 'filters', hint = 'Write {"min_seller_reputation": 10}.';
+        elsif name <> number and value <> 'null' and (jsonb_typeof(value) <> 'array' or exists (
+                select from jsonb_array_elements(value) one where jsonb_typeof(one) <> 'string'
+                   -- Punctuation alone; of other scripts nothing is judged.
+                   or one #>> '{}' !~ '[[:alnum:]_]' and octet_length(one #>> '{}') = length(one #>> '{}'))) then
+            raise exception 'filter % is a list of texts, % is not', name, left(value::text, 100)
+                using errcode = '23514', column = 'filters', hint = format('Write {"%s": ["…"]}; [] sets no limit.', name);
+        end if;
+    end loop;
+    return new;
+end
+$$;
+comment on function global_filter_check() is 'Trigger: refuses filters that no rule could be read with, so that no scrape could store anything';
+
+create or replace trigger global_filter_check
+    before insert or update on global_filter
+    for each row execute function global_filter_check();
