@@ -1,7 +1,6 @@
 """Schedules as a file: export writes YAML, apply makes the table equal to the file."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,6 @@ COLUMNS: dict[str, Any] = {
 }  # fmt: skip
 INTERVALS = ("every", "jitter", "catch_up_window", "timeout", "expires", "batch_delay")
 TIMES = ("at", "starts_at", "ends_at", "paused_until")
-
-#: Types that YAML 1.1 gives to 17:00 (a number of base sixty) and to dates; here they stay texts.
-UNWANTED_TYPES = re.compile("tag:yaml.org,2002:(int|float|timestamp)$")
-INTEGER = re.compile(r"[-+]?[0-9]+$")
-DECIMAL = re.compile(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$")
 
 HEAD = """\
 # Schedules of Watchkeeper; columns left out have their defaults.  watchkeeper schedule apply FILE
@@ -68,21 +62,9 @@ def tidy(row: dict[str, Any]) -> dict[str, Any]:
 
 def parse(text: str) -> dict[str, dict[str, Any]]:
     """The schedules of a file by name; exits when the file has another form."""
-    import yaml
+    from beat.cli import yaml_files
 
-    class Loader(yaml.SafeLoader):
-        """17:00 and 2026-12-24 stay texts: Postgres reads them."""
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, at) for tag, at in found if not UNWANTED_TYPES.match(tag)]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    Loader.add_implicit_resolver("tag:yaml.org,2002:int", INTEGER, list("-+0123456789"))
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", DECIMAL, list("-+0123456789."))
-    try:
-        found = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        cli.fail(*not_yaml(error), cli.REFUSED)
+    found = yaml_files.load(text)
     found = {} if found is None else found
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
         cli.fail("each top-level key must be the name of a schedule, with its columns below it",
@@ -93,14 +75,6 @@ def parse(text: str) -> dict[str, dict[str, Any]]:
                 cli.fail(f'schedule has no column "{column}" (in {name})',
                          f"It has: {', '.join(COLUMNS)}", cli.REFUSED)  # fmt: skip
     return {str(name): row for name, row in found.items()}
-
-
-def not_yaml(error: Any) -> tuple[str, str]:
-    """What is wrong with a file and where; and how to see the right form."""
-    mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    said = getattr(error, "problem", None) or str(error).partition("\n")[0]
-    return f"this is not YAML: {where}{said}", f"{cli.typed('schedule export')} shows the form"
 
 
 def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) -> None:
@@ -181,17 +155,17 @@ def synchronize(connection: Any, wanted: dict[str, dict[str, Any]], *, prune: bo
 @cli.as_json
 def export(wanted: tuple[str, ...], path: Path | None) -> None:
     """Write schedules, all or those named, as YAML; apply reads JSON too."""
-    import yaml
+    from beat.cli import yaml_files
 
     with cli.connect() as connection:
         require_schedules(connection, wanted)
         found = read_all(connection)
     chosen = {name: row for name, row in found.items() if not wanted or name in wanted}
-    text = HEAD + yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True, width=100)
+    text = HEAD + yaml_files.dump(chosen)
     if cli.is_json():
-        text = json.dumps(chosen, ensure_ascii=False) + "\n"
+        text = json.dumps(chosen) + "\n"
     if path is None:
-        cli.say(text, nl=False)
+        cli.say_file(text)
         return
     try:
         path.write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from beat.tick.context import TickContext
 from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Row, Unreadable, lock_due
 from beat.time.catchup import Outcome, missed, settle
-from beat.time.overlap import Act, decide
+from beat.time.overlap import Act, decide, room
 from workers import metrics
 from workers.db import array
 from workers.ledger import faults, finished, planned, runs, stopped
@@ -91,7 +91,6 @@ class ClaimPlan:
         timing = timing_of(row, self._context.sessions(row.calendar))
         last = due = row.next_run_at
         made = settle(timing, row.anchor_at, due, self._now, row.catch_up, row.catch_up_window)
-        following = made.following
         mine: list[NewRun] = []
         if len(made.outcomes) == 1 and made.outcomes[0].count == 1:
             late = (self._now - row.claim_at).total_seconds()
@@ -99,19 +98,18 @@ class ClaimPlan:
         for outcome in made.outcomes:
             if _is_spent(row, _started(mine)):
                 break
-            run = self._run_of(row, outcome)
+            run = self._run_of(row, outcome, claim_time(timing, row.anchor_at, outcome.due_at))
             mine.append(run)
             self._runs.append(run)
             last = outcome.due_at
         started = _started(mine)
-        if _is_spent(row, started):
-            following = None
+        following = None if _is_spent(row, started) else made.following
         claim_at = claim_time(timing, row.anchor_at, following)
         self._advanced.append((row.place, following, claim_at, last, started))
 
-    def _run_of(self, row: Row, outcome: Outcome) -> NewRun:
+    def _run_of(self, row: Row, outcome: Outcome, startable_at: datetime | None = None) -> NewRun:
         state, reason = "missed", outcome.missed
-        late = self._now - outcome.due_at
+        late = self._now - (startable_at or outcome.due_at)
         if outcome.missed is None and row.expires is not None and late > row.expires:
             state, reason = "expired", finished.not_started(late)
         elif outcome.missed is None:
@@ -124,6 +122,7 @@ class ClaimPlan:
             covers_from=outcome.covers_from,
             covers_count=outcome.count,
             exclusive=row.overlap != "allow_all",
+            startable_at=startable_at,
         )
 
     def add(
@@ -136,6 +135,9 @@ class ClaimPlan:
         run = NewRun(row.name, due_at, state, trigger, reason, exclusive=exclusive, **columns)
         self._runs.append(run)
         return run
+
+    def room(self, row: Row, policy: str) -> int:
+        return room(policy, self._active.get(row.name, (0, 0))[1])
 
     def follow(self, row: Row, ended: list[datetime]) -> None:
         """Runs of ``row``, which comes after another schedule, for each success of that one."""

@@ -23,6 +23,7 @@ FOLLOWERS = """
 select after, name,
        enabled and coalesce(paused_until <= %(now)s, true) and coalesce(starts_at <= %(now)s, true)
        and coalesce(ends_at > %(now)s, true)
+       and not coalesce((select paused from pause_switch where single), false)
   from schedule where after = any(%(names)s)
 """
 

@@ -76,8 +76,11 @@ def plan(row: Row, timing: Timing, now: datetime) -> Planned:
         return Planned(anchor, None, None, _lost(timing, anchor, pending, now))
     if pending and not paused and _is_due(timing, anchor, pending):
         return Planned(anchor, pending, claim_time(timing, anchor, pending))
-    begin = row.paused_until if paused else now
-    if row.at is not None and row.last_due_at != row.at:
+    begin = now
+    if paused:
+        # Not a moment earlier; what is due when the pause ends runs.
+        begin = row.paused_until - MICROSECOND
+    elif row.at is not None and row.last_due_at != row.at:
         begin -= AT_GRACE
     elif is_new:
         begin -= MICROSECOND

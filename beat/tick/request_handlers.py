@@ -45,7 +45,7 @@ EXISTS = "select from schedule where name = %(name)s"
 
 
 class Locked(Exception):
-    """Somebody holds the schedule or the run; the request is looked at again in the next tick."""
+    """Somebody holds the schedule or the run, or too many wait: looked at again in the next tick."""
 
 
 def answer_requests(context: TickContext) -> bool:
@@ -88,7 +88,8 @@ def _lock_schedule(context: TickContext, name: str) -> Row | None:
 
 def _begin(context: TickContext, row: Row) -> ClaimPlan:
     claim = ClaimPlan(context)
-    claim.count([row])
+    # Also of a schedule that allows all: a backfill has a policy of its own.
+    claim.count([row._replace(overlap=row.overlap.replace("allow_all", "buffer_all"))])
     return claim
 
 
@@ -102,10 +103,24 @@ def _options(request: Any) -> str | None:
     return json.dumps(request.options) if request.options is not None else None
 
 
+def _stands_still(row: Row, now: datetime) -> str | None:
+    """Why ``row`` does not start by itself now; people may start it still."""
+    if not row.enabled:
+        return "the schedule is disabled"
+    if row.paused_all:
+        return "everything is paused"
+    if row.paused_for_good or (row.paused_until is not None and row.paused_until > now):
+        return "the schedule is paused"
+    return None if row.tripped_at is None else "the schedule has paused itself"
+
+
 def _run(context: TickContext, request: Any) -> list[Message]:
     row = _lock_schedule(context, request.schedule)
     if row is None:
         return _answer(context, request, f'there is no schedule named "{request.schedule}"')
+    stands_still = _stands_still(row, context.now) if request.by_system else None
+    if stands_still:
+        return _answer(context, request, f"not started: {stands_still}")
     claim = _begin(context, row)
     who = {
         "id": str(request.new_run_id or ""),
@@ -134,9 +149,13 @@ def _backfill(context: TickContext, request: Any) -> list[Message]:
     claim = _begin(context, row)
     who = {"options": _options(request), "requested_by": request.requested_by}
     due = request.next_due_at or _first_due(row, request, timing)
-    anchor, made = due, 0
-    while due is not None and due <= request.backfill_until and made < MAX_DUE_TIMES:
-        claim.add(row, due, "backfill", request.overlap or "buffer_all", **who)
+    anchor, made, policy = due, 0, request.overlap or "buffer_all"
+    most = min(MAX_DUE_TIMES, claim.room(row, policy))
+    if most < 1:
+        # The rest follows when some that wait have started.
+        raise Locked
+    while due is not None and due <= request.backfill_until and made < most:
+        claim.add(row, due, "backfill", policy, **who)
         made += 1
         due = next_due(timing, anchor, due)
     messages = claim.write()

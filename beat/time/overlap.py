@@ -52,3 +52,8 @@ def decide(policy: str, active: int, held: int) -> Decision:
             replace_held=held > 0,
         )
     raise ValueError(f"unknown overlap policy {policy!r}")
+
+
+def room(policy: str, held: int) -> int:
+    """How many new runs are accepted at once; what comes after them would be skipped."""
+    return MAX_BUFFERED - held if policy == "buffer_all" else MAX_BUFFERED

@@ -181,6 +181,16 @@ def test_nothing_follows_a_failure_and_a_paused_schedule_does_not_follow(drive: 
     assert drive.runs("second") == []
 
 
+def test_nothing_follows_while_everything_is_paused(drive: Any) -> None:
+    drive.schedule("first")
+    drive.schedule("second", after="first")
+    drive.work(rounds=2)
+    drive.sql.execute("select pause_all('restored from a backup')")
+    drive.end("first")
+    drive.work(rounds=2)
+    assert drive.runs("second") == []
+
+
 def test_a_run_over_its_time_is_ended_whoever_works_on_it(drive: Any) -> None:
     drive.schedule("slow", timeout=MINUTE)
     drive.work()
@@ -306,6 +316,19 @@ def test_a_run_that_nobody_begins_in_time_expires_without_any_worker(drive: Any)
     assert re.match(r"not started within its time: 7 minutes( \d seconds?)? late$", run["reason"])
     assert (batch["state"], batch["error"], batch["send_at"]) == ("stopped", run["reason"], None)
     assert drive.state("alone")["last_state"] == "expired"
+
+
+def test_a_start_that_jitter_delays_expires_no_sooner(drive: Any) -> None:
+    jitter, expires = timedelta(minutes=59), timedelta(seconds=30)
+    drive.schedule(
+        "spread", every=timedelta(hours=1), jitter=jitter, expires=expires, overlap="allow_all"
+    )
+    drive.work()
+    for hour in range(1, 4):
+        claim_at = drive.state("spread")["claim_at"]
+        drive.work(claim_at - drive.now() + timedelta(seconds=1))
+        run = drive.runs("spread")[-1]
+        assert (run["state"], run["expires_at"]) == ("due", claim_at + expires), hour
 
 
 def test_a_run_that_has_begun_does_not_expire(drive: Any) -> None:

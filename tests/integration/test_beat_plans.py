@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+import pytest
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -137,6 +138,17 @@ def test_a_schedule_with_at_runs_once(drive: Any) -> None:
     drive.work(timedelta(minutes=90))
     assert len(drive.runs("once")) == 1
     assert drive.state("once")["next_run_at"] is None
+
+
+@pytest.mark.parametrize("early", [timedelta(seconds=30), timedelta()])
+def test_a_pause_is_obeyed_to_its_end_and_what_is_due_at_its_end_runs(
+    drive: Any, early: timedelta
+) -> None:
+    until = drive.now() + HOUR
+    drive.schedule("once", at=until - early, paused_until=until)
+    drive.work()
+    drive.work(HOUR + MINUTE)
+    assert drive.states("once") == ([] if early else ["due"])
 
 
 def test_a_deleted_schedule_leaves_its_history(drive: Any) -> None:

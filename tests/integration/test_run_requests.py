@@ -97,6 +97,61 @@ def test_a_long_backfill_goes_on_from_tick_to_tick(drive: Any) -> None:
     assert answer(drive) == "every due time of the range has its run"
 
 
+def test_a_backfill_of_more_runs_than_may_wait_goes_on_when_some_have_started(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beat.time.overlap.MAX_BUFFERED", 2)
+    quiet(drive, every=HOUR, overlap="allow_all")
+    start = begin(drive)
+    drive.sql.execute("select backfill('asked', %s, %s)", (start - 5 * HOUR, start - HOUR))
+    for done in range(5):
+        drive.work(rounds=2)
+        states = drive.states("asked")
+        assert (states.count("due"), states.count("succeeded")) == (1, done), states
+        drive.end("asked")
+    assert drive.states("asked") == ["succeeded"] * 5
+    assert answer(drive) == "every due time of the range has its run"
+
+
+def test_due_times_of_a_backfill_do_not_expire(drive: Any) -> None:
+    quiet(drive, every=HOUR, expires=timedelta(minutes=10))
+    start = begin(drive)
+    drive.sql.execute("select backfill('asked', %s, %s)", (start - 3 * HOUR, start - HOUR))
+    drive.work(rounds=3)
+    assert drive.states("asked") == ["due", "held", "held"]
+    drive.end("asked")
+    drive.work(HOUR, rounds=2)
+    assert drive.states("asked") == ["succeeded", "due", "held"]
+
+
+ASK_BY_SYSTEM = """
+insert into run_request (action, schedule, by_system, note) values ('run', 'asked', true, 'notices wait')
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ("update schedule set enabled = false", "not started: the schedule is disabled"),
+        ("select pause('asked')", "not started: the schedule is paused"),
+        ("select pause('asked', until => now() + interval '1 hour')", "not started: the schedule is paused"),
+        ("select pause_all('restored from a backup')", "not started: everything is paused"),
+        ("update schedule_state set tripped_at = now()", "not started: the schedule has paused itself"),
+    ],
+)  # fmt: skip
+def test_what_is_paused_starts_when_people_ask_and_not_by_itself(
+    drive: Any, edit: str, told: str
+) -> None:
+    quiet(drive)
+    drive.sql.execute(edit)
+    drive.sql.execute(ASK_BY_SYSTEM)
+    drive.work()
+    assert (answer(drive), drive.runs("asked")) == (told, [])
+    drive.sql.execute("select run_now('asked')")
+    drive.work()
+    assert (answer(drive), drive.states("asked")) == ("started", ["due"])
+
+
 def test_a_buffered_backfill_of_a_schedule_that_allows_all_runs_one_by_one(drive: Any) -> None:
     quiet(drive, every=HOUR, overlap="allow_all")
     start = begin(drive)

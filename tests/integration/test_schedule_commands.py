@@ -305,6 +305,39 @@ def test_export_and_apply_go_round_and_lose_nothing(cli: Cli, connection: Any, t
     assert done.stderr == "nothing differs\n"
 
 
+#: Texts that look like numbers, or hold ends of lines, or what a terminal does not show.
+ODD_TEXTS = ["08", "0981", "1E5", "1e5", "007", ".5", "5.", "+1", "1_000", "0x1F", "yes", "17:00", "2026-12-24", "a\u2028b\x85c", "❤\ufe0f \u200d"]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_texts_that_look_like_numbers_go_round_too(
+    cli: Cli, connection: Any, form: tuple[str, ...]
+) -> None:
+    write = """insert into schedule (name, title, note, task, every, options) values (%s, %s, %s,
+               'tasks.discovery.discover', '1 hour', jsonb_build_object('include', %s::text[]))"""
+    for number, odd in enumerate(ODD_TEXTS):
+        name = odd if odd in {"08", "1e5", "007", "yes"} else f"odd-{number}"
+        connection.execute(write, (name, odd, odd, ODD_TEXTS))
+    before = as_json(connection)
+    file = cli("export", *form).stdout
+    assert cli("apply", "-", "--yes", given=file).stderr == "nothing differs\n"
+    connection.execute("delete from schedule")
+    assert cli("apply", "-", "--yes", given=file).exit_code == 0
+    columns = ("name", "title", "note", "options")
+    assert [[row[one] for one in columns] for row in as_json(connection)] == [
+        [row[one] for one in columns] for row in before
+    ]
+
+
+@pytest.mark.parametrize(
+    "file", ["one:\n  every: 1 hour\nother: {}\none:\n  every: 2 hours\n", '{"one": {}, "one": {"every": "1 hour"}}']
+)  # fmt: skip
+def test_a_file_that_names_a_schedule_twice_is_refused(cli: Cli, file: str) -> None:
+    done = cli("apply", "-", "--yes", given=file)
+    assert done.exit_code == 4
+    assert '"one" is there twice' in done.stderr
+
+
 def test_apply_shows_the_difference_and_does_all_or_nothing(
     cli: Cli, hourly: str, connection: Any
 ) -> None:

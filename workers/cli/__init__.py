@@ -29,6 +29,7 @@ from workers.cli.output import newest as newest
 from workers.cli.output import plain as plain
 from workers.cli.output import print_json as print_json
 from workers.cli.output import say as say
+from workers.cli.output import say_file as say_file
 from workers.cli.output import show as show
 from workers.cli.output import table as table
 from workers.cli.output import tell as tell

@@ -65,6 +65,11 @@ def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
         click.echo(printable(text, lines=True), err=err, nl=nl)
 
 
+def say_file(text: str) -> None:
+    """Print what is to be read again as it is; a terminal is spared what it cannot show."""
+    click.echo(printable(text, lines=True) if sys.stdout.isatty() else text, nl=False)
+
+
 def has_colour() -> bool:
     return "NO_COLOR" not in os.environ and sys.stdout.isatty()
 

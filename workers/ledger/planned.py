@@ -29,6 +29,8 @@ class NewRun:
     #: JSON text laid over the schedule's options; for a retry: the options themselves.
     options: str | None = None
     exclusive: bool = True
+    #: When its ``expires`` begins, if not at its due time.
+    startable_at: datetime | None = None
     requested_by: str | None = None
     retry_of: uuid.UUID | None = None
     #: Given by a request, which has it before its run exists.
@@ -53,9 +55,9 @@ with given as (
         %(id)s::uuid[], %(schedule)s::text[], %(trigger)s::text[], %(due_at)s::timestamptz[],
         %(covers_from)s::timestamptz[], %(covers_count)s::int[], %(state)s::text[],
         %(reason)s::text[], %(options)s::text[], %(exclusive)s::boolean[],
-        %(requested_by)s::text[], %(retry_of)s::uuid[])
+        %(startable_at)s::timestamptz[], %(requested_by)s::text[], %(retry_of)s::uuid[])
       as g(id, schedule, trigger, due_at, covers_from, covers_count, state, reason, options,
-           exclusive, requested_by, retry_of)
+           exclusive, startable_at, requested_by, retry_of)
 ), inserted as (
     insert into run (id, schedule, task, options, trigger, due_at, covers_from, covers_count, state,
                      reason, exclusive, queue, priority, max_attempts, timeout, expires_at,
@@ -67,8 +69,9 @@ with given as (
                 else g.options::jsonb end,
            g.trigger, g.due_at, g.covers_from, g.covers_count, g.state, g.reason, g.exclusive,
            coalesce(s.queue, k.queue), s.priority, coalesce(s.max_attempts, k.max_attempts),
-           coalesce(s.timeout, k.timeout), g.due_at + s.expires, s.batch_size, s.batch_delay,
-           s.max_in_flight, g.requested_by, g.retry_of,
+           coalesce(s.timeout, k.timeout),
+           case when g.trigger <> 'backfill' then coalesce(g.startable_at, g.due_at) + s.expires end,
+           s.batch_size, s.batch_delay, s.max_in_flight, g.requested_by, g.retry_of,
            case when g.state in ('due', 'held') then 1 else 0 end,
            case when g.state in ('due', 'held') then 1 else 0 end,
            %(now)s, case when g.state in ('skipped', 'missed', 'expired') then %(now)s end,
