@@ -152,9 +152,12 @@ def _read_file(source: Source, category_path: str, path: Path) -> tuple[Page, in
     from urllib.parse import urljoin
 
     from tasks.listings import fetchers
+    from workers.upstreams import Response
 
-    html = path.read_text(errors="replace")
-    return fetchers.parse(source, html, urljoin(source.base_url, category_path)), len(html), ""
+    url = urljoin(source.base_url, category_path)
+    # In the encoding that the page names, as a page that is fetched.
+    html = Response(source.upstream, 200, url, {}, path.read_bytes(), encoding=None).text
+    return fetchers.parse(source, html, url), len(html), ""
 
 
 def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:

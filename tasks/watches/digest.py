@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from tasks.watches import notices, registry
 from workers.execution import NOTICES_QUEUE, Work, app, count_words, statements
@@ -26,7 +26,7 @@ def composed(connection: Connection, span: timedelta) -> str | None:
     at = {"span": span}
     runs = connection.execute(_SQL["runs"], {**at, "ours": _OURS}).one()
     parts = [
-        (title, list(connection.execute(query, at if query is not _SQL["quotas"] else {}).scalars()))
+        (title, _lines(connection, query, at if query is not _SQL["quotas"] else {}))
         for title, query in (
             ("Failed", _SQL["failed"]), ("Partial", _SQL["partial"]), ("Matches", _SQL["matches"]),
             ("Quota used", _SQL["quotas"]), ("Changes", _SQL["changes"]),
@@ -42,6 +42,13 @@ def composed(connection: Connection, span: timedelta) -> str | None:
     )
     rest = [f"{title}\n" + "\n".join(f"- {line}" for line in lines) for title, lines in parts if lines]
     return "\n\n".join([head, *rest])
+
+
+def _lines(connection: Connection, query: TextClause, given: Mapping[str, Any]) -> list[str]:
+    """The first lines of a part, and how many there are besides."""
+    rows = connection.execute(query, given).all()
+    more = rows[0].lines - len(rows) if rows else 0
+    return [*(row.line for row in rows), *([f"and {more:,} more"] if more else [])]
 
 
 def _new(connection: Connection, span: timedelta) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -325,6 +326,26 @@ def test_the_digest_tells_a_day_and_an_empty_day_tells_nothing(here: Any) -> Non
         "1 run well, 1 partial, 1 failed, 0 missed, 0 late; 9 new tokens, 0 new ads\n\nFailed\n- discovery: no answer"
         "\n\nPartial\n- discovery: 499 of 500 items failed: no answer"
     )
+
+
+def test_the_digest_says_why_last_and_how_much_more_there_is(here: Any) -> None:
+    from tasks.watches.digest import composed
+    from workers.db import transaction
+
+    here.sql.execute(
+        "insert into run (id, schedule, task, trigger, due_at, state, queue, started_at, finished_at, error)"
+        " select gen_random_uuid(), s, 'tasks.discovery.discover', 'schedule', at, 'failed', 'discovery', now(), at, error"
+        " from (select 's-' || lpad(n::text, 2, '0'), 'no answer', now() from generate_series(2, 12) n"
+        " union all values ('s-01', 'zero calls left', now() - interval '1 hour'), ('s-01', 'blocked', now()))"
+        " r(s, error, at)"
+    )
+
+    with transaction() as connection:
+        text = composed(connection, timedelta(days=1)) or ""
+
+    failed = text.partition("Failed\n")[2].partition("\n\n")[0].splitlines()
+    assert failed[0] == "- s-01: 2 times, the last: blocked"
+    assert (len(failed), failed[-1]) == (11, "- and 2 more")
 
 
 def test_a_rule_that_cannot_be_read_is_told_until_it_is_corrected(here: Any) -> None:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from tasks.listings import selectors
 from tasks.listings.commands import listings as command
+from workers.upstreams import upstreams
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "headfi"
 
@@ -201,6 +202,25 @@ def test_a_page_on_disk_is_previewed_and_a_changed_layout_is_said(scrapes: Any) 
     unknown = typed("preview", "nowhere")
     assert unknown.exit_code == 1
     assert 'no site named "nowhere"' in unknown.stderr
+
+
+def test_a_page_on_disk_is_read_in_the_encoding_that_it_names(scrapes: Any, tmp_path: Path) -> None:
+    html = (FIXTURES / "synthetic_page_1.html").read_text().replace("HD", "Усилитель")
+    named = f'<meta charset="windows-1251">{html}'
+    (tmp_path / "page.html").write_bytes(named.encode("windows-1251", "xmlcharrefreplace"))
+
+    shown = typed("preview", "head_fi", "--file", str(tmp_path / "page.html"))
+
+    assert "Усилитель" in shown.stdout
+
+
+def test_a_site_is_scraped_as_soon_as_its_upstream_is_added(scrapes: Any) -> None:
+    upstreams.known.get()
+    scrapes.sql.execute(
+        "insert into upstream (name, base_url) values ('new', 'https://ads.example.org')"
+    )
+
+    assert upstreams.described("new").base_url == "https://ads.example.org"
 
 
 def test_a_preview_reads_the_second_page_too_and_says_what_is_wrong_with_it(

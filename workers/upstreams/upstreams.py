@@ -65,6 +65,10 @@ def described(name: str) -> Rules:
     """The rules of an upstream, at most a second old; Unavailable when there is no such row."""
     found = known.get().get(name)
     if found is None:
+        # Its row may be younger: a new site is added and scraped in one go.
+        known.forget()
+        found = known.get().get(name)
+    if found is None:
         raise Unavailable(name, "table upstream has no row of this name")
     return found
 
