@@ -202,7 +202,7 @@ def end(connection: Driver, ends: Sequence[tuple[Call, Outcome]]) -> set[UUID]:
         ((call, outcome),) = ends
         what = _said(call, outcome) | {"result": Jsonb(outcome.result)}
         return {call.run_id} if execute(connection, END, what).rowcount else set()
-    rows = [_said(call, outcome) for call, outcome in ends]
+    rows = [_said(*one) for one in sorted(ends, key=lambda one: one[0].run_id)]
     what = {"ends": Jsonb(rows), "ids": array([call.run_id for call, _ in ends])}
     return {row.id for row in execute(connection, END_ALL, what)}
 

@@ -32,8 +32,12 @@ DEFER_OTHERS = f"""{CLOSE}
    and (waiting_for is not null or not %(parked)s)
 """
 CLOSE_OPEN = f"""{CLOSE}
-   and (state in ('waiting', 'sent') or state = 'running' and %(running)s)
-"""
+   and seq = any(array(
+       select seq from batch
+        where run_id = %(run_id)s
+          and (state in ('waiting', 'sent') or state = 'running' and %(running)s)
+        order by seq for no key update))
+"""  # noqa: S608 - constants of our own
 
 #: An end without error, reason or summary.
 PLAIN = Ending()
@@ -102,8 +106,8 @@ class Done:
     summary: Summary | None
 
 
-#: Batches that are all of their runs: both end in one statement, the runs locked first.  All by key:
-#: the state is written so that no index of states is read.
+#: Batches that are all of their runs, in order of id: both end in one statement, the runs locked first.
+#: All by key: the state is written so that no index of states is read.
 END_WHOLE = f"""
 with given as (
     select one ->> 'run_id' as id, (one ->> 'seq')::int as seq, (one ->> 'fence')::int as fence,
@@ -151,6 +155,7 @@ def end_whole(connection: Driver, ends: Sequence[Done]) -> list[Ended | None]:
     One statement, so that a connection in autocommit commits once for all.
     """
     outcomes = [finished.of_items(end.lease.run_id, end.items, end.summary) for end in ends]
+    in_order = sorted(zip(ends, outcomes, strict=True), key=lambda one: one[0].lease.run_id)
     rows = [
         {
             "run_id": str(end.lease.run_id),
@@ -159,7 +164,7 @@ def end_whole(connection: Driver, ends: Sequence[Done]) -> list[Ended | None]:
             "items": None if end.stored else end.items,
             **{name: getattr(outcome, name) for name in _OUTCOME},
         }
-        for end, outcome in zip(ends, outcomes, strict=True)
+        for end, outcome in in_order
     ]
     what = {"ends": Jsonb(rows), "ids": array([row["run_id"] for row in rows])}
     written = {row.id for row in execute(connection, END_WHOLE, what)}

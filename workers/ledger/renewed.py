@@ -20,18 +20,27 @@ class Lease(Protocol):
     def fence(self) -> int: ...
 
 
-#: All leases of a process in one statement; what a stop or a deadline asks comes back with it.  By key:
-#: the state is written so that no index of states is read.
-RENEW = """
+#: Batches that a process has in hand, of several runs, which are not locked: all who change several
+#: batches lock them in this order.  By key: the state is written so that no index of states is read.
+MINE = """
+with mine as materialized (
+    select b.run_id, b.seq
+      from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as held(run_id, seq, fence)
+      join batch b on b.run_id = held.run_id and b.seq = held.seq and b.fence = held.fence
+     where b.state || '' = 'running' and b.run_id = any(%(ids)s::uuid[])
+       and b.seq = any(%(seqs)s::int[])
+     order by b.run_id, b.seq for no key update of b
+)"""
+
+#: All leases of a process in one statement; what a stop or a deadline asks comes back with it.
+RENEW = f"""{MINE}
 update batch b set lease_until = clock_timestamp() + %(length)s
-  from unnest(%(ids)s::uuid[], %(seqs)s::int[], %(fences)s::int[]) as mine(run_id, seq, held)
-  join run r on r.id = mine.run_id
- where b.run_id = mine.run_id and b.seq = mine.seq and b.fence = mine.held
-   and b.state || '' = 'running' and b.run_id = any(%(ids)s::uuid[]) and b.seq = any(%(seqs)s::int[])
-   and r.id = any(%(ids)s::uuid[])
+  from mine join run r on r.id = mine.run_id
+ where b.run_id = mine.run_id and b.seq = mine.seq
+   and b.run_id = any(%(ids)s::uuid[]) and b.seq = any(%(seqs)s::int[]) and r.id = any(%(ids)s::uuid[])
 returning b.run_id, b.seq, r.stop_requested_at is not null as stopping,
           r.deadline_at < clock_timestamp() as late
-"""
+"""  # noqa: S608 - constants of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,12 @@ def renew(connection: Driver, leases: Sequence[Lease], length: timedelta) -> lis
     return [found.get((lease.run_id, lease.seq), Renewal(held=False)) for lease in leases]
 
 
-LEAVE = "update batch set leaving = true where state = 'running' and worker = %s and not leaving"
+LEAVE = """
+update batch b set leaving = true
+  from (select run_id, seq from batch where state = 'running' and worker = %s and not leaving
+         order by run_id, seq for no key update) mine
+ where b.run_id = mine.run_id and b.seq = mine.seq
+"""
 
 
 def leave(connection: Driver, worker: str) -> None:

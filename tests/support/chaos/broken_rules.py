@@ -36,7 +36,7 @@ def _fence() -> None:
     _put(claimed, "check_fence", lambda *_: False)
     for module, name in ((handed_back, "HAND_BACK"), (ended, "END")):
         _rewrite(module, name, " and fence = %(fence)s", " and %(fence)s > 0")
-    _rewrite(renewed, "RENEW", " and b.fence = mine.held", "")
+    _rewrite(renewed, "RENEW", " and b.fence = held.fence", "")
     _rewrite(ended, "END_WHOLE", " and b.fence = given.fence", "")
 
 

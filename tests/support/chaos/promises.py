@@ -208,7 +208,9 @@ def deadlocked(cluster: Cluster, _: Any) -> Iterator[str]:
     """Locks are taken in one order everywhere."""
     cluster.note_deadlocks()
     if cluster.deadlocks:
-        yield f"{cluster.deadlocks} deadlocks"
+        # Both statements, as Postgres wrote them in its log.
+        said = (cluster.folder / "postgres" / "postgres.log").read_text(errors="replace")
+        yield f"{cluster.deadlocks} deadlocks: {said.partition('deadlock detected')[2][:4000]}"
 
 
 def grid(_: Cluster, sql: Any) -> Iterator[str]:
