@@ -1549,7 +1549,10 @@ begin
         -- As beat will plan it in a moment (beat/tick/plan.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
-        if s.at is not null and st.last_due_at is distinct from s.at then
+        if s.paused_until > now_ then
+            -- Not a moment earlier; what is due when the pause ends runs.
+            begins := s.paused_until;
+        elsif s.at is not null and st.last_due_at is distinct from s.at then
             begins := begins - interval '60 seconds' + interval '1 microsecond';
         elsif st.planned_revision is not null or st.last_due_at is not null then
             begins := begins + interval '1 microsecond';
@@ -2924,14 +2927,15 @@ begin
                   detail = format('"%s" runs %s; its history and its options belong to that task.', old.name, old.task),
                   hint = 'Insert a new schedule for the other task and disable this one.';
     end if;
-    if num_nulls(new.name, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
+    if num_nulls(new.name, new.task, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
                  new.calendar_hours) > 0 then
         select key into found_text from jsonb_each(to_jsonb(new))
-         where value = 'null' and key in ('name', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
+         where value = 'null' and key in ('name', 'task', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
          limit 1;
         raise exception '% = null is not allowed', found_text
             using errcode = '23514', column = found_text,
                   hint = case found_text when 'name' then 'Write e.g. name = ''prices-nightly''.'
+                                         when 'task' then 'Write e.g. task = ''tasks.prices.refresh''; all: SELECT name FROM task_kind;'
                                          else format('For its default: %s = DEFAULT.', found_text) end;
     end if;
     select * into kind from task_kind where name = new.task;
@@ -3233,6 +3237,11 @@ declare
 begin
     if exists (select from timezone_name where name = zone) then
         return;
+    end if;
+    if btrim(zone) = '' then
+        raise exception 'timezone is an empty text'
+            using errcode = '23514', column = 'timezone',
+                  hint = 'Write e.g. timezone = ''Europe/Berlin''; all names: SELECT name FROM timezone_name;';
     end if;
     select string_agg(name, ', ') into nearest
       from (select name from timezone_name order by name <-> zone, name limit 3) close;
@@ -8035,6 +8044,10 @@ ALTER TABLE ONLY public.match
 -- Name: memo memo_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.memo
     ADD CONSTRAINT memo_pkey PRIMARY KEY (run_id, seq, name);
+
+-- Name: queue name must not be empty; Type: CHECK CONSTRAINT
+ALTER TABLE public.queue
+    ADD CONSTRAINT "name must not be empty" CHECK ((btrim(name) <> ''::text)) NOT VALID;
 
 -- Name: notice notice_channel_key_key; Type: CONSTRAINT
 ALTER TABLE ONLY public.notice

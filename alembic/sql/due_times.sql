@@ -91,7 +91,10 @@ begin
         -- As beat will plan it in a moment (beat/tick/plan.py).
         anchor := coalesce(s.starts_at, st.last_due_at, st.anchor_at, now_);
         begins := greatest(now_, s.paused_until);
-        if s.at is not null and st.last_due_at is distinct from s.at then
+        if s.paused_until > now_ then
+            -- Not a moment earlier; what is due when the pause ends runs.
+            begins := s.paused_until;
+        elsif s.at is not null and st.last_due_at is distinct from s.at then
             begins := begins - interval '60 seconds' + interval '1 microsecond';
         elsif st.planned_revision is not null or st.last_due_at is not null then
             begins := begins + interval '1 microsecond';

@@ -20,14 +20,15 @@ begin
                   detail = format('"%s" runs %s; its history and its options belong to that task.', old.name, old.task),
                   hint = 'Insert a new schedule for the other task and disable this one.';
     end if;
-    if num_nulls(new.name, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
+    if num_nulls(new.name, new.task, new.options, new.timezone, new.enabled, new.overlap, new.catch_up, new.catch_up_window,
                  new.calendar_hours) > 0 then
         select key into found_text from jsonb_each(to_jsonb(new))
-         where value = 'null' and key in ('name', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
+         where value = 'null' and key in ('name', 'task', 'options', 'timezone', 'enabled', 'overlap', 'catch_up', 'catch_up_window', 'calendar_hours')
          limit 1;
         raise exception '% = null is not allowed', found_text
             using errcode = '23514', column = found_text,
                   hint = case found_text when 'name' then 'Write e.g. name = ''prices-nightly''.'
+                                         when 'task' then 'Write e.g. task = ''tasks.prices.refresh''; all: SELECT name FROM task_kind;'
                                          else format('For its default: %s = DEFAULT.', found_text) end;
     end if;
 

@@ -7,6 +7,11 @@ begin
     if exists (select from timezone_name where name = zone) then
         return;
     end if;
+    if btrim(zone) = '' then
+        raise exception 'timezone is an empty text'
+            using errcode = '23514', column = 'timezone',
+                  hint = 'Write e.g. timezone = ''Europe/Berlin''; all names: SELECT name FROM timezone_name;';
+    end if;
     select string_agg(name, ', ') into nearest
       from (select name from timezone_name order by name <-> zone, name limit 3) close;
     raise exception 'unknown timezone "%"', zone

@@ -8,6 +8,7 @@ import click
 
 from beat.cli.shared import (
     calendars,
+    in_order,
     insert_statement,
     kinds,
     name_argument,
@@ -67,6 +68,8 @@ VALUES = {
     "calendar": calendars,
     "queue": queues,
 }
+
+AFTER = "select name, after from schedule where name = any(%s)"
 
 Function = Callable[..., None]
 
@@ -177,8 +180,10 @@ def remove(wanted: tuple[str, ...], yes: bool) -> None:
     with cli.connect() as connection:
         require_schedules(connection, wanted)
         cli.confirm(f"Delete {', '.join(wanted)}?", yes=yes)
+        after = connection.execute(AFTER, (list(wanted),)).fetchall()
         with connection.transaction():
-            for name in wanted:
+            # What follows another goes before it.
+            for name in in_order({row["name"]: row for row in after})[::-1]:
                 connection.execute("delete from schedule where name = %s", (name,))
     cli.completion.forget("schedule")
     cli.tell("removed: " + ", ".join(wanted), removed=list(wanted))

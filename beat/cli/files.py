@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from beat.cli.shared import (
+    in_order,
     insert_statement,
     require_schedules,
     some_names,
@@ -85,18 +86,6 @@ def write_one(connection: Any, name: str, row: dict[str, Any], *, exists: bool) 
     full |= {c: str(full[c]) for c in INTERVALS if full[c] is not None}
     statement = update_statement(full) if exists else insert_statement(full)
     connection.execute(statement, {**full, "name": name})
-
-
-def in_order(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Names ordered so that each follows its ``after`` (the database refuses circles)."""
-    ordered: list[str] = []
-    left = dict.fromkeys(rows)
-    while left:
-        free = [name for name in left if rows[name].get("after") not in left] or list(left)
-        ordered += free
-        for name in free:
-            del left[name]
-    return ordered
 
 
 @dataclass(frozen=True)

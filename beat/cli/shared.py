@@ -71,6 +71,18 @@ def require_schedules(connection: Any, wanted: Iterable[str]) -> None:
         connection.execute("select schedule_named(%s)", (name,))
 
 
+def in_order(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Names ordered so that each follows its ``after`` (the database refuses circles)."""
+    ordered: list[str] = []
+    left = dict.fromkeys(rows)
+    while left:
+        free = [name for name in left if rows[name].get("after") not in left] or list(left)
+        ordered += free
+        for name in free:
+            del left[name]
+    return ordered
+
+
 def insert_statement(columns: Iterable[str]) -> str:
     quoted = ", ".join(f'"{column}"' for column in columns)
     values = ", ".join(f"%({column})s" for column in columns)

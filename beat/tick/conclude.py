@@ -128,6 +128,21 @@ def _reason(run: Any) -> str:
     return some + (run.error or "no reason kept")
 
 
+def _may_follow(context: TickContext, row: Row, at: datetime) -> bool:
+    """Whether ``row`` has not paused itself and ``at`` is in a trading time of its calendar."""
+    if row.tripped_at is not None or row.kind is None:
+        return False
+    try:
+        sessions = context.sessions(row.calendar)
+    except ValueError:
+        # None are known; its plan says so.
+        return False
+    if sessions is None:
+        return True
+    found = sessions.window(at, within_hours=row.calendar_hours == "session")
+    return found is not None and found[0] <= at
+
+
 def _follow(
     context: TickContext, ended: list[Any], followers: Followers, locked: dict[str, Row]
 ) -> list[Message]:
@@ -135,7 +150,7 @@ def _follow(
     for run in ended:
         if run.state == "succeeded":
             for name, ready in followers.get(run.schedule, ()):
-                if ready and locked[name].tripped_at is None and locked[name].kind is not None:
+                if ready and _may_follow(context, locked[name], run.finished_at):
                     times[name].append(run.finished_at)
     if not times:
         return []

@@ -31,6 +31,7 @@ UPDATE schedule SET options = '{"max_tokens": 300}' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokens": "many"}' WHERE name = 'discovery';
 UPDATE schedule SET options = '5' WHERE name = 'discovery';
 UPDATE schedule SET enabled = NULL WHERE name = 'discovery';
+INSERT INTO schedule (name, task, every) VALUES ('new', NULL, '1 hour');
 
 -- # Other columns of a schedule
 UPDATE schedule SET alert_after = 0 WHERE name = 'discovery';

@@ -181,6 +181,23 @@ def test_nothing_follows_a_failure_and_a_paused_schedule_does_not_follow(drive: 
     assert drive.runs("second") == []
 
 
+@pytest.mark.parametrize(("day", "states"), [(0, ["due"]), (1, []), (None, [])])
+def test_what_follows_keeps_to_the_trading_days_of_its_calendar(
+    drive: Any, day: int | None, states: list[str]
+) -> None:
+    if day is not None:
+        # By the local date of the exchange; its hours do not matter.
+        add = """insert into market_session select 'XNYS', d, d + interval '14 hours', d + interval '21 hours'
+                   from (select (clock_timestamp() at time zone 'America/New_York')::date + %s as d) one"""
+        drive.sql.execute(add, (day,))
+    drive.schedule("first")
+    drive.schedule("second", after="first", calendar="XNYS")
+    drive.work(rounds=2)
+    drive.end("first")
+    drive.work(rounds=2)
+    assert drive.states("second") == states
+
+
 def test_nothing_follows_while_everything_is_paused(drive: Any) -> None:
     drive.schedule("first")
     drive.schedule("second", after="first")

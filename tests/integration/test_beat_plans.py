@@ -146,7 +146,10 @@ def test_a_pause_is_obeyed_to_its_end_and_what_is_due_at_its_end_runs(
 ) -> None:
     until = drive.now() + HOUR
     drive.schedule("once", at=until - early, paused_until=until)
+    told = [] if early else [{"due_at": until}]
+    assert drive.all("select due_at from next_runs('once', 1)") == told
     drive.work()
+    assert drive.all("select due_at from next_runs('once', 1)") == told
     drive.work(HOUR + MINUTE)
     assert drive.states("once") == ([] if early else ["due"])
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -303,6 +304,31 @@ def test_export_and_apply_go_round_and_lose_nothing(cli: Cli, connection: Any, t
         }
     done = cli("apply", "-", "--yes", given=first)
     assert done.stderr == "nothing differs\n"
+
+
+def test_schedules_that_follow_each_other_are_deleted_together(
+    cli: Cli, hourly: str, connection: Any
+) -> None:
+    for name, leader in (("second", "hourly"), ("third", "second")):
+        connection.execute(
+            "insert into schedule (name, task, after) values (%s, 'tasks.prices.refresh', %s)",
+            (name, leader),
+        )
+    refused = cli("remove", "hourly", "second", "--yes")
+    assert refused.exit_code == 4
+    assert 'schedule "second" cannot be deleted: third runs after it' in refused.stderr
+    assert cli("remove", "hourly", "second", "third", "--yes").exit_code == 0
+    assert connection.execute("select from schedule").fetchall() == []
+
+
+def test_empty_texts_are_refused_in_words_that_fit(cli: Cli, hourly: str, connection: Any) -> None:
+    refused = cli("set", hourly, "--timezone", "")
+    assert refused.stderr.splitlines() == [
+        "error: timezone is an empty text",
+        "hint:  Write e.g. timezone = 'Europe/Berlin'; all names: SELECT name FROM timezone_name;",
+    ]
+    with pytest.raises(psycopg.errors.CheckViolation, match="name must not be empty"):
+        connection.execute("insert into queue values (' ')")
 
 
 #: Texts that look like numbers, or hold ends of lines, or what a terminal does not show.
