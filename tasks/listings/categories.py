@@ -8,6 +8,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tasks.listings.category_states import CategoryState
+from tasks.listings.scrapes import Scrape
 from workers.db import Base, RowId
 
 
@@ -35,14 +36,24 @@ class Category(Base):
 
 
 def find(connection: Connection, site: str, slugs: list[str] | None) -> Sequence[Any]:
-    """The named categories of a site, or all that are scraped; ``first``: never scraped completely."""
+    """The named categories of a site, or all that are scraped.
+
+    ``first``: never scraped completely; ``broken``: a scrape since then ended below the pages it read.
+    """
     chosen = Category.scraped if slugs is None else Category.slug == func.any(slugs)
+    broken = select(Scrape.run_id).where(
+        Scrape.category_id == Category.id,
+        Scrape.started_at > func.coalesce(CategoryState.last_complete_at, sql("'-infinity'")),
+        Scrape.state.in_(("running", "blocked", "failed")),
+        Scrape.pages > 0,
+    )
     return connection.execute(
         select(
             Category.id,
             Category.slug,
             Category.path,
             CategoryState.first_complete_at.is_(None).label("first"),
+            broken.exists().label("broken"),
         )
         .outerjoin(CategoryState)
         .where(Category.site == site, chosen)

@@ -245,8 +245,12 @@ class CategoryReader:
         )
 
     def _mark_end(self, item: Item, end: stop_conditions.End | None, *, new: int) -> None:
-        """Listings are newest first: no page below one without a new listing has one."""
-        if end is None and not new and not item.data["thorough"]:
+        """Listings are newest first: no page below one without a new listing has one.
+
+        Unless the scrape before this one broke off there.
+        """
+        reads_on = item.data["thorough"] or item.data.get("catches_up", False)
+        if end is None and not new and not reads_on:
             end = "complete", "nothing new on the page"
         if end is not None:
             self.work.note(ended=list(end))

@@ -66,7 +66,8 @@ def plan(work: Work[ScrapeOptions]) -> Iterable[Item]:
         usual = options.initial_max_pages if thorough else options.scheduled_max_pages
         pages = options.max_pages or usual
         data = {"category": row.id, "path": row.path, "pages": pages, "thorough": thorough}
-        yield Item(row.slug, data)
+        # Below the pages that a broken scrape stored there may be new listings.
+        yield Item(row.slug, data | {"catches_up": True} if row.broken else data)
 
 
 def _take_turn(work: Work[ScrapeOptions]) -> None:

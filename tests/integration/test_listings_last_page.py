@@ -103,6 +103,21 @@ def test_a_next_link_that_never_ends_is_told_and_not_followed_to_the_last_page_a
     )
 
 
+def test_what_is_below_the_page_where_a_scrape_broke_off_is_read_by_the_next(
+    strict: Any, ads: Any
+) -> None:
+    strict.site_server.ads["full-size"] = ads(8)[4:]
+    strict.run()
+    strict.site_server.ads["full-size"] = ads(8)
+    strict.site_server.reply = lambda path: (500, {}, "down") if path.endswith("page-2") else None
+    strict.run()
+    assert len(statuses(strict)) == 6
+    strict.site_server.reply = lambda _: None
+
+    assert strict.run()["result"]["summary"] == "2 pages, 4 ads, 2 new, 0 changed"
+    assert strict.run()["result"]["counts"]["pages"] == 1
+
+
 def test_new_ads_that_move_a_page_down_do_not_end_the_list(strict: Any, ads: Any) -> None:
     shop = strict.site_server
     shop.ads["full-size"] = ads(8)
