@@ -38,7 +38,7 @@ run: $(VENV)/.run ## the whole system on this machine, with imitation upstreams 
 	@$(BIN)/python -m sandbox run
 
 test: $(VENV)/.dev ## the tests, on servers of their own
-	@$(BIN)/python -m pytest -q -n 6 --dist worksteal -m "not chaos and not engine"
+	@$(BIN)/python -m pytest -q -n 5 --dist worksteal -m "not chaos and not engine"
 
 lint: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check -q .

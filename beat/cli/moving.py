@@ -50,7 +50,9 @@ def import_(
     found = _read(source, url, zone or place.timezone, prefix, running=dry_run)
     with cli.connect() as connection:
         connection.row_factory = namedtuple_row
-        with connection.transaction(force_rollback=True):
+        # Whoever is not asked need not be shown first what would be written.
+        at_once = yes and not dry_run
+        with connection.transaction(force_rollback=not at_once):
             moved = moves.write(connection, source, found, place, differing=differing)
         if cli.is_json():
             cli.print_json([_plain(one) for one in moved])
@@ -60,10 +62,11 @@ def import_(
         cli.say(f"{len(taken)} of {len(moved)} can be taken", err=True)
         if dry_run or not taken:
             return
-        cli.confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
-        with connection.transaction():
-            done = moves.write(connection, source, found, place, differing=differing)
-        written = [one for one in done if not one.refused]
+        if not at_once:
+            cli.confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
+            with connection.transaction():
+                moved = moves.write(connection, source, found, place, differing=differing)
+        written = [one for one in moved if not one.refused]
         cli.say(f"{len(written)} written", err=True)
         if not overdue.wait_for_plan(connection, written, PATIENCE):
             cli.fail(
