@@ -54,16 +54,11 @@ def import_(
         at_once = yes and not dry_run
         with connection.transaction(force_rollback=not at_once):
             moved = moves.write(connection, source, found, place, differing=differing)
-        if cli.is_json():
-            cli.print_json([_plain(one) for one in moved])
-        for one in () if cli.is_json() else moved:
-            _show(one)
-        taken = [one for one in moved if not one.refused]
-        cli.say(f"{len(taken)} of {len(moved)} can be taken", err=True)
+        taken = _show_all(moved)
         if dry_run or not taken:
             return
         if not at_once:
-            cli.confirm(f"Write {count_words(len(taken), 'schedule')}?", yes=yes)
+            cli.confirm(f"Write {count_words(taken, 'schedule')}?", yes=yes)
             with connection.transaction():
                 moved = moves.write(connection, source, found, place, differing=differing)
         written = [one for one in moved if not one.refused]
@@ -100,6 +95,17 @@ def _read(source: str, url: str, zone: str, prefix: str, *, running: bool) -> An
             f"{'--module' if source == 'beat-schedule' else '--url'} names where it is",
             cli.REFUSED,
         )
+
+
+def _show_all(moved: list[Any]) -> int:
+    """Each of them, and how many can be taken, which is returned."""
+    if cli.is_json():
+        cli.print_json([_plain(one) for one in moved])
+    for one in () if cli.is_json() else moved:
+        _show(one)
+    taken = sum(not one.refused for one in moved)
+    cli.say(f"{taken} of {len(moved)} can be taken", err=True)
+    return taken
 
 
 def _plain(one: Any) -> dict[str, Any]:
