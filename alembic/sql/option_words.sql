@@ -30,7 +30,8 @@ begin
             when low is not null then format(', %s or more', low)
             when high is not null then format(', %s or less', high) else '' end;
     elsif rule ->> 'type' = 'string' then
-        noun := noun || case when rule ? 'pattern' then format(' matching %s', rule ->> 'pattern') else '' end
+        noun := noun || case when rule ->> 'pattern' = '\S' then ' that is not empty'
+                          when rule ? 'pattern' then format(' matching %s', rule ->> 'pattern') else '' end
             || case when rule ? 'maxLength' then format(' of at most %s characters', rule ->> 'maxLength') else '' end;
     elsif rule ->> 'type' = 'array' then
         noun := noun || case when rule ? 'minItems' then format(', at least %s', rule ->> 'minItems') else '' end

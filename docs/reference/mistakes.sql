@@ -29,6 +29,7 @@ UPDATE schedule SET jitter = '1 month' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokns": 5}' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokens": 300}' WHERE name = 'discovery';
 UPDATE schedule SET options = '{"max_tokens": "many"}' WHERE name = 'discovery';
+UPDATE schedule SET options = '{"include": ["BONK", " "]}' WHERE name = 'discovery';
 UPDATE schedule SET options = '5' WHERE name = 'discovery';
 UPDATE schedule SET enabled = NULL WHERE name = 'discovery';
 INSERT INTO schedule (name, task, every) VALUES ('new', NULL, '1 hour');

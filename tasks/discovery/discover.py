@@ -1,18 +1,21 @@
 """`tasks.discovery.discover`: new tokens from DexScreener's feeds, looked up, filtered, stored."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.discovery import lookup
+from tasks.discovery import lookup, tokens
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.watch import WATCH
 from workers.errors import UpstreamError
 from workers.execution import Item, Work, app
-from workers.ledger import Options
+from workers.ledger import NotEmpty, Options
+
+#: Beginnings of the counts that a summary ends with.
+NO_ANSWER, UNKNOWN_CHAIN, NAMED_CHAIN = "no_answer_from_", "unknown_chain_", "feeds_name_"
 
 Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
 
@@ -20,7 +23,7 @@ Feed = Literal["boosts_top", "boosts_latest", "profiles", "takeovers"]
 class DiscoverOptions(Options):
     """Feeds, filters and limits."""
 
-    chains: list[str] = Field(["solana"], max_length=50, description="Chains; empty: all of them")
+    chains: list[NotEmpty] = Field(["solana"], max_length=50, description="Chains; empty: all of them")
     feeds: list[Feed] = Field(
         ["boosts_top", "boosts_latest", "profiles", "takeovers"], min_length=1, description="Feeds"
     )
@@ -32,35 +35,43 @@ class DiscoverOptions(Options):
     min_profit_pct: float = Field(50, ge=0, le=500, description="Early buyers: least gain, percent")
     max_tokens: int = Field(20, ge=1, le=100, description="Most tokens chosen in a run")
     profile_immediately: bool = Field(True, description="Look at early buyers after the run")
-    include: list[str] = Field(
+    include: list[NotEmpty] = Field(
         [], max_length=1000, description="Only these addresses or symbols; empty: any"
     )
-    exclude: list[str] = Field([], max_length=1000, description="Never these addresses or symbols")
+    exclude: list[NotEmpty] = Field([], max_length=1000, description="Never these addresses or symbols")
     look_at_orders: bool = Field(
         False, description="Ask what was paid for each chosen token: a call more a token"
     )
 
 
+@dataclass(slots=True)
+class Feeds:
+    """What the feeds answered: tokens of the chains asked for, all chains that they name, errors."""
+
+    items: list[Item]
+    chains: set[str]
+    errors: dict[str, UpstreamError]
+
+
 def plan(work: Work[Any]) -> Iterable[Item]:
     """One item a token; raises the feed's UpstreamError when one failed and none names a token."""
-    found, errors = candidates(work)
-    if errors and not found:
-        raise next(iter(errors.values()))
-    return with_failed(found, errors)
+    feeds = read_feeds(work)
+    return with_remarks(work, feeds.items, feeds)
 
 
-def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
-    wanted = {chain.strip().lower() for chain in work.options.chains}
+def read_feeds(work: Work[Any]) -> Feeds:
+    wanted = chains_of(work.options)
     found: dict[str, Item] = {}
-    errors: dict[str, UpstreamError] = {}
+    feeds = Feeds([], set(), {})
     for feed in dict.fromkeys(work.options.feeds):
         try:
             candidates = named(work, feed)
         except UpstreamError as error:
             work.log.warning("feed.failed", feed=feed, error=str(error))
-            errors[feed] = error
+            feeds.errors[feed] = error
             continue
         for candidate in candidates:
+            feeds.chains.add(candidate.chain)
             if wanted and candidate.chain not in wanted:
                 continue
             data = {"chain": candidate.chain, "address": candidate.address, "feeds": [], "links": []}
@@ -69,7 +80,12 @@ def candidates(work: Work[Any]) -> tuple[list[Item], dict[str, UpstreamError]]:
             _add_boosts(item, candidate)
             if feed not in item.data["feeds"]:
                 item.data["feeds"].append(feed)
-    return sorted(found.values(), key=lambda item: str(item.data["chain"])), errors
+    feeds.items = sorted(found.values(), key=lambda item: str(item.data["chain"]))
+    return feeds
+
+
+def chains_of(options: DiscoverOptions) -> set[str]:
+    return {chain.strip().lower() for chain in options.chains}
 
 
 def _add_boosts(item: Item, candidate: dexscreener.Candidate) -> None:
@@ -87,23 +103,52 @@ def named(work: Work[Any], feed: str) -> list[dexscreener.Candidate]:
     return [dexscreener.Candidate(**row) for row in rows]
 
 
-def with_failed(items: list[Item], failed: Iterable[str]) -> list[Item]:
-    """The items, of which the first counts the feeds that failed, for the run's summary."""
-    if items:
-        items[0].counts |= {f"no_answer_from_{feed}": 1 for feed in failed}
+def with_remarks(work: Work[Any], items: list[Item], feeds: Feeds) -> list[Item]:
+    """The items, of which the first counts for the summary what the feeds did not answer.
+
+    Raises a feed's UpstreamError when one failed and there is no token at all.
+    """
+    if feeds.errors and not items:
+        raise next(iter(feeds.errors.values()))
+    remarks = [f"{NO_ANSWER}{feed}" for feed in feeds.errors]
+    if strange := [] if feeds.errors else _never_found(work, feeds.chains):
+        remarks += [f"{UNKNOWN_CHAIN}{chain}" for chain in strange]
+        remarks += [f"{NAMED_CHAIN}{chain}" for chain in sorted(feeds.chains)]
+    if not remarks:
+        return items
+    # A run without any token has an item to count them with, which is done.
+    items = items or [Item("feeds", state="done")]
+    items[0].counts |= dict.fromkeys(remarks, 1)
     return items
+
+
+def _never_found(work: Work[Any], named_now: set[str]) -> list[str]:
+    """Chains asked for of which no feed has ever named a token: probably written wrong."""
+    missing = chains_of(work.options) - named_now
+    if not missing or not named_now:
+        return []
+    with work.read() as connection:
+        return sorted(missing - tokens.known_chains(connection, missing))
 
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 41 found, 6 new, 35 updated, 3 chosen; no answer from profiles."""
     names = ("found", "new", "updated", "chosen")
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in names) + silent(counts)
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in names) + remarks(counts)
 
 
-def silent(counts: Mapping[str, int]) -> str:
-    """The end of a summary: the feeds that failed, if any."""
-    feeds = [feed for feed in dexscreener.FEEDS if counts.get(f"no_answer_from_{feed}")]
-    return f"; no answer from {', '.join(feeds)}" if feeds else ""
+def remarks(counts: Mapping[str, int]) -> str:
+    """The end of a summary: feeds that failed, and chains that are not known, if any."""
+    text = ""
+    if feeds := [feed for feed in dexscreener.FEEDS if counts.get(f"{NO_ANSWER}{feed}")]:
+        text += f"; no answer from {', '.join(feeds)}"
+    if chains := _ends(counts, UNKNOWN_CHAIN):
+        text += f"; no token of {chains} is known: the feeds name {_ends(counts, NAMED_CHAIN)}"
+    return text
+
+
+def _ends(counts: Mapping[str, int], start: str) -> str:
+    return ", ".join(sorted(name.removeprefix(start) for name in counts if name.startswith(start)))
 
 
 @app.task(

@@ -28,8 +28,8 @@ def plan(work: Work[SurveilOptions]) -> Iterable[Item]:
 
     Raises a feed's UpstreamError when one failed and there is no token at all.
     """
-    found, errors = discover.candidates(work)
-    items = {item.key: item for item in found}
+    feeds = discover.read_feeds(work)
+    items = {item.key: item for item in feeds.items}
     options = work.options
     since = work.now() - timedelta(days=options.known_days)
     with work.read() as connection:
@@ -39,15 +39,13 @@ def plan(work: Work[SurveilOptions]) -> Iterable[Item]:
             key = f"{row.chain}:{row.address_key}"
             data = {"chain": row.chain, "address": row.address, "feeds": []}
             items.setdefault(key, Item(key, data))
-    if errors and not items:
-        raise next(iter(errors.values()))
-    return discover.with_failed(list(items.values()), errors)
+    return discover.with_remarks(work, list(items.values()), feeds)
 
 
 def summary(counts: Mapping[str, int]) -> str:
     """Counts as in: 341 checked, 6 new; no answer from profiles."""
     checked = f"{counts.get('found', 0)} checked, {counts.get('new', 0)} new"
-    return checked + discover.silent(counts)
+    return checked + discover.remarks(counts)
 
 
 @app.task(

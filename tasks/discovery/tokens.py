@@ -1,6 +1,6 @@
 """`token`: every token ever seen, by chain and normalised address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -132,6 +132,13 @@ def lock(connection: Connection, found: Sequence[Mapping[str, Any]]) -> dict[str
 def find(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
     rows = connection.execute(select(Token.__table__).where(Token.id.in_(ids)))
     return {row.id: row for row in rows}
+
+
+def known_chains(connection: Connection, chains: Collection[str]) -> set[str]:
+    """Those of the chains of which a token is stored."""
+    wanted = func.unnest(literal(sorted(chains), ARRAY(Text))).table_valued("chain").render_derived()
+    stored = exists().where(Token.chain == wanted.c.chain)
+    return set(connection.execute(select(wanted.c.chain).where(stored)).scalars())
 
 
 def stalest(connection: Connection, limit: int | None, *, since: datetime, volume: float) -> list[Any]:

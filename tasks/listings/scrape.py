@@ -15,7 +15,7 @@ from tasks.listings.watch import WATCH
 from workers.db import driver
 from workers.errors import HandBack, OptionsError
 from workers.execution import BROWSER_QUEUE, Item, Work, app, count_words
-from workers.ledger import Options, heartbeats
+from workers.ledger import NotEmpty, Options, heartbeats
 
 #: Delay before a run looks again whether another run still scrapes its site.
 TURN_RETRY_DELAY = timedelta(seconds=15)
@@ -25,7 +25,7 @@ class ScrapeOptions(Options):
     """Site and depth; names and ranges are those of the earlier system."""
 
     site: str = Field("head_fi", max_length=64, description="Name of a row in table site")
-    categories: list[str] | None = Field(
+    categories: list[NotEmpty] | None = Field(
         None, min_length=1, max_length=100, description="Only these (slugs); left out: those scraped"
     )
     max_pages: int | None = Field(None, ge=1, le=100, description="Pages a category, whatever else")

@@ -401,6 +401,25 @@ def test_tokens_of_other_chains_are_left_out_and_a_chain_is_found_however_it_is_
     assert discovery.chosen(discovery.run(chains=[])) == ["0xB", "A"]
 
 
+@pytest.mark.parametrize("task", ["tasks.discovery.discover", "tasks.discovery.surveil"])
+def test_a_chain_of_which_no_token_was_ever_found_is_named_with_those_of_the_feeds(
+    discovery: Any, task: str
+) -> None:
+    discovery.feed("A")
+    discovery.feed("0xB", chain="base", feed="profiles")
+    said = "; no token of solan is known: the feeds name base, solana"
+
+    nothing, some = discovery.run(task, chains=["Solan"]), discovery.run(task, chains=["solan", "base"])
+
+    for run, done in ((nothing, 1), (some, 1)):
+        assert (run["state"], run["done"]) == ("succeeded", done)
+        assert run["result"]["summary"].endswith(said)
+    assert discovery.chosen(some) == ["0xB"]
+    # A chain that was found before may have no token in the feeds now.
+    discovery.server.feeds["profiles"] = []
+    assert ";" not in discovery.run(task, chains=["base"])["result"]["summary"]
+
+
 def test_a_failed_look_up_keeps_the_values_that_were_good(discovery: Any) -> None:
     discovery.feed("A")
     discovery.run()

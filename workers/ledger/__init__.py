@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from workers.ledger import faults as faults
     from workers.ledger import heartbeats as heartbeats
     from workers.ledger import machine_locks as machine_locks
+    from workers.ledger.kinds import NotEmpty as NotEmpty
     from workers.ledger.kinds import Options as Options
 
 #: Public names, and where they stand.
 NAMES = {
+    "NotEmpty": "workers.ledger.kinds:NotEmpty",
     "Options": "workers.ledger.kinds:Options",
     "faults": "workers.ledger.faults:",
     "heartbeats": "workers.ledger.heartbeats:",

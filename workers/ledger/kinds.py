@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Index, func, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
 from workers.db import Base
+
+#: A text with something in it; the database refuses others in these words (`option_words`).
+NotEmpty = Annotated[str, Field(pattern=r"\S")]
 
 
 class Options(BaseModel):
