@@ -11,7 +11,7 @@ import pytest
 from tests.support.costs import Costs, counted
 from workers.connections import places
 from workers.db import driver_connect
-from workers.execution import task
+from workers.execution import lease, task
 from workers.settings import settings
 from workers.upstreams import allowed_networks, upstreams
 
@@ -29,9 +29,10 @@ def cost_of_a_page(
     # Read once a second for all threads: not of a page.
     monkeypatch.setattr(upstreams.known, "_max_age", 1e9)
     monkeypatch.setattr(allowed_networks.listed, "_max_age", 1e9)
-    # On a slow machine a lease would be renewed meanwhile.
+    # On a slow machine a lease would be renewed meanwhile, also by the thread of an earlier test.
     long_lease = settings().model_copy(update={"lease_seconds": 3600.0})
     monkeypatch.setattr(task, "settings", lambda: long_lease)
+    monkeypatch.setattr(lease, "_renewals", lease._Renewals())
     numbers = iter(range(1, 10_000))
 
     def fill(pages: int) -> None:

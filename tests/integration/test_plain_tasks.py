@@ -16,6 +16,7 @@ from celery.exceptions import Reject
 
 from tests.support.waiting import wait_for
 from workers.plain import background, parent
+from workers.settings import settings
 
 APP = "tests.support.plain_app"
 
@@ -182,8 +183,13 @@ def test_that_the_parent_sees_a_rejection_first_does_not_change_what_is_said(cel
     assert celery.drive.runs("mine")[0]["error"] == "OSError: the process is gone"
 
 
-def test_a_rejected_message_that_goes_back_to_its_queue_is_the_same_run(celery: Plain) -> None:
-    # The ledger's own copy, which is no redelivery, is sent only where Celery's got lost.
+def test_a_rejected_message_that_goes_back_to_its_queue_is_the_same_run(
+    celery: Plain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The ledger's own copy, which is no redelivery, is sent only where Celery's got lost: neither beat
+    # nor the worker takes one for lost that a busy machine keeps waiting.
+    monkeypatch.setenv("WATCHKEEPER_RESEND_AFTER_SECONDS", "60")
+    settings.cache_clear()
     celery.worker(WATCHKEEPER_RESEND_AFTER_SECONDS="60")
     celery.schedule("plain.rejects", {"args": [True]})
     run = celery.run()
