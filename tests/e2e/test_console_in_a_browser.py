@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Error, Page, Route, expect
 
@@ -29,6 +30,15 @@ WIDE_NAMES = "[...document.querySelectorAll('td .name')].some(it => it.getBoundi
 SIDEWAYS = """[...document.querySelectorAll('.card, main')].filter(it => it.scrollWidth > it.clientWidth)
     .map(it => `${it.className || it.tagName} ${it.scrollWidth} > ${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
 HEADINGS = "document.querySelectorAll('.stack th:not(.extra)').length"
+WIDE_AD = """
+    with ad as (
+        insert into listing (id, site, external_id, title, url, price, currency, condition, seller, category_id)
+        overriding system value
+        select 1e9, site, 'wide', 'Sennheiser HD 800 S mint', 'http://127.0.0.1:54321/x', 12345.67, 'EUR',
+               'Excellent/Like new', 'AudioPhile-9917', id from category limit 1
+        returning id)
+    insert into listing_price (listing_id, price, seen_at)
+    select id, 12000 + 100 * n, clock_timestamp() - n * interval '1 day' from ad, generate_series(1, 5) n"""
 PAGES = (
     "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/new?task=tasks.discovery.surveil",
     "/schedules/prices-demo/backfill", "/schedules/bulk?action=pause&q=demo", "/runs", "/budgets",
@@ -51,6 +61,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         made.sql("""
             insert into rule (name, expression, enabled)
             values ('long', format('title contains "%s"', repeat('x', 400)), false)""")
+        # A course beside words as long as people's.
+        with psycopg.connect(made.owner) as connection:
+            connection.execute(WIDE_AD)
         yield made
 
 

@@ -38,6 +38,8 @@ class Site:
     url: str
     link: str
     env: dict[str, str]
+    #: The owner's address of the database, for what an operator may not write.
+    owner: str
     #: The login of the first browser; the link works once.
     login: Any = None
 
@@ -62,7 +64,8 @@ def running_site(log: Path) -> Iterator[Site]:
             found = address.search(run.tail(60))
             assert found, run.tail(60)
             wait_for((folder / "data" / "env").exists, 10)
-            yield Site(found[1], found[2], _environment(folder / "data" / "env"))
+            owner = shlex.split((folder / "data" / "link").read_text().partition("_URL=")[2])[0]
+            yield Site(found[1], found[2], _environment(folder / "data" / "env"), owner)
         finally:
             run.stop(grace=15.0)
 
