@@ -1,7 +1,7 @@
 """Listings on a list page, read by the selectors of its site (pure; selectolax)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from tasks.listings import money, text_fields
+from tasks.listings import money, posted, text_fields
 from tasks.listings.selectors import Selector, Selectors, fold, value
 
 #: A path from the root without dot segments; anything else is for urljoin.
@@ -46,6 +46,8 @@ class Card:
     seller_reputation: int | None = None
     status: str = text_fields.ACTIVE
     listed_at: datetime | None = None
+    #: Whether listed_at is an estimate: the page says how long ago that was.
+    is_estimated: bool = False
     edited_at: datetime | None = None
 
     @property
@@ -61,13 +63,31 @@ class Page:
     unreadable: int
     next_url: str | None
 
+    @property
+    def is_estimated(self) -> bool:
+        """Whether its times are those of the reading: they say nothing of the order of the list."""
+        return any(card.is_estimated for card in self.cards)
+
+    @property
+    def dated(self) -> list[Card]:
+        """The listings with the times that their order can be read from."""
+        if not self.is_estimated:
+            return self.cards
+        return [replace(card, listed_at=None, edited_at=None) for card in self.cards]
+
 
 def parse(
-    html: str, base_url: str, selectors: Selectors, id_pattern: str, currency: str | None = None
+    html: str,
+    base_url: str,
+    selectors: Selectors,
+    id_pattern: str,
+    currency: str | None = None,
+    now: datetime | None = None,
 ) -> Page:
     """Listings of a page; a card without number or title counts as unreadable.
 
-    ``currency`` is the site's: a sign of several currencies ("$", "kr") then means this one.
+    ``currency`` is the site's: a sign of several currencies ("$", "kr") then means this one.  Without
+    ``now``, the time of reading, "2 days ago" is no time.
     """
     tree = LexborHTMLParser(html)
     number = re.compile(id_pattern)
@@ -76,7 +96,7 @@ def parse(
     found: dict[str, Card] = {}
     unreadable = 0
     for node in tree.css(selectors["card"].css):
-        card = _card(node, base_url, selectors, number, currency)
+        card = _card(node, base_url, selectors, number, currency, now)
         if card is None:
             unreadable += 1
         else:
@@ -93,21 +113,21 @@ def _card(
     selectors: Selectors,
     pattern: re.Pattern[str],
     currency: str | None,
+    now: datetime | None,
 ) -> Card | None:
     url = _join(base, _href(node, selectors))
     external_id = value(node, selectors.get("id")) or _id_in(url, pattern)
     title = (value(node, selectors["title"]) or "")[:MAX_TITLE]
     if not external_id or not title or not url or len(external_id) > MAX_ID:
         return None
-    fields = _fields(node, selectors)
-    label = value(node, selectors.get("type"))
+    fields, label = _fields(node, selectors), value(node, selectors.get("type"))
     kind = label[:MAX_TEXT] if label else None
-    price_text = _price_text(node, selectors.get("price"))
-    price_text = price_text.replace(label, "", 1) if label else price_text
+    price_text = _price_text(node, selectors.get("price")).replace(label or "", "", 1)
     price = money.parse(price_text, currency)
     seller, reputation = text_fields.parse_seller(_text(node, selectors, "seller"))
     if "reputation" in selectors:
         reputation = text_fields.parse_number(value(node, selectors["reputation"]))
+    listed_at, is_estimated = _listed_at(value(node, selectors.get("listed")), now)
     return Card(
         external_id=external_id,
         title=title,
@@ -123,9 +143,17 @@ def _card(
         seller=seller,
         seller_reputation=reputation,
         status=_status(node, selectors, kind, price_text, title),
-        listed_at=text_fields.parse_time(value(node, selectors.get("listed"))),
+        listed_at=listed_at,
+        is_estimated=is_estimated,
         edited_at=text_fields.parse_time(value(node, selectors.get("edited"))),
     )
+
+
+def _listed_at(text: str | None, now: datetime | None) -> tuple[datetime | None, bool]:
+    """When it was listed, and whether that is an estimate."""
+    exact = text_fields.parse_time(text)
+    estimated = posted.relative(text, now) if exact is None and now is not None else None
+    return exact or estimated, estimated is not None
 
 
 def _status(

@@ -180,10 +180,11 @@ class CategoryReader:
         lost = number == 1 and stop_conditions.lost_next_link(page, before)
         has_next = page.next_url is not None or lost or blind
         end = self._end_after(item, number, page.cards, has_next=has_next, is_empty=not ids)
-        cursor |= {"order": self._order(item, page.cards), "blind": lost or blind, "repeated": repeated}
+        cursor |= {"order": self._order(item, page.dated), "blind": lost or blind, "repeated": repeated}
         counts = {"pages": 1, "ads": len(ids), "unreadable": page.unreadable}
-        # A page that was not understood is requested unconditionally the next time.
-        validators = Validators() if page.unreadable or lost else response.validators
+        # Not understood, or with times that depend on now: it is requested unconditionally next time.
+        is_fresh = page.unreadable or lost or page.is_estimated
+        validators = Validators() if is_fresh else response.validators
         read = StoredPage(validators.etag, validators.last_modified, self._reading(item), ids, has_next)
         with self.work.save(item, counts=counts, **cursor) as connection:
             list_pages.upsert(connection, item.data["category"], number, read)
@@ -194,14 +195,11 @@ class CategoryReader:
         self._pages_of(item)[number] = read
 
     def _parse(self, item: Item, number: int, response: Response) -> cards.Page:
-        page = fetchers.parse(self.site, response.text, response.url)
+        page = fetchers.parse(self.site, response.text, response.url, self.work.now())
         if page.cards or number > 1:
             return page
-        seen = (
-            f"{count_words(page.unreadable, 'card')}, none readable"
-            if page.unreadable
-            else "no ad found"
-        )
+        cards_seen = count_words(page.unreadable, "card")
+        seen = f"{cards_seen}, none readable" if page.unreadable else "no ad found"
         raise BrokenResponse(
             self.site.upstream, f"{seen} on the first page of {item.key}: its layout may have changed"
         )

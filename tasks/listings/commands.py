@@ -16,6 +16,7 @@ from workers.execution import cli, count_words, statements
 if TYPE_CHECKING:
     from tasks.listings.cards import Page
     from tasks.listings.sites import Source
+    from workers.upstreams import Response
 
 _SQL = statements(__file__)
 sites = cli.completion.of("site", "select name, title from site order by name")
@@ -151,13 +152,20 @@ def preview(site: str, category: str | None, path: Path | None) -> None:
 def _read_file(source: Source, category_path: str, path: Path) -> tuple[Page, int, str]:
     from urllib.parse import urljoin
 
-    from tasks.listings import fetchers
     from workers.upstreams import Response
 
     url = urljoin(source.base_url, category_path)
     # In the encoding that the page names, as a page that is fetched.
-    html = Response(source.upstream, 200, url, {}, path.read_bytes(), encoding=None).text
-    return fetchers.parse(source, html, url), len(html), ""
+    saved = Response(source.upstream, 200, url, {}, path.read_bytes(), encoding=None)
+    return _parsed(source, saved), len(saved.text), ""
+
+
+def _parsed(source: Source, response: Response) -> Page:
+    from datetime import UTC, datetime
+
+    from tasks.listings import fetchers
+
+    return fetchers.parse(source, response.text, response.url, datetime.now(UTC))
 
 
 def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:
@@ -176,7 +184,7 @@ def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:
         client.max_wait(TIMEOUT),
     ):
         response = fetch(source.path(category_path, 1), options)
-        page = fetchers.parse(source, response.text, response.url)
+        page = _parsed(source, response)
         if not page.cards:
             return page, len(response.text), ""
         time.sleep(fetchers.default_pause(source))
@@ -184,7 +192,7 @@ def _fetch(source: Source, category_path: str) -> tuple[Page, int, str]:
             other = fetch(source.path(category_path, 2), options)
         except UpstreamError as error:
             return page, len(response.text), f"page 2: {error}"
-    second = fetchers.parse(source, other.text, other.url)
+    second = _parsed(source, other)
     return page, len(response.text), _compared(source, page, second, other.url)
 
 

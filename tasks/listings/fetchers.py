@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tasks.listings import cards
 from tasks.listings.sites import Source
@@ -34,9 +34,9 @@ def default_pause(site: Source) -> float:
     return 0.0 if site.spacing >= pause else pause.total_seconds()
 
 
-def parse(site: Source, html: str, url: str) -> cards.Page:
+def parse(site: Source, html: str, url: str, now: datetime | None = None) -> cards.Page:
     with computing():
-        return cards.parse(html, url, site.selectors, site.id_pattern, site.currency)
+        return cards.parse(html, url, site.selectors, site.id_pattern, site.currency, now)
 
 
 def refuse_challenge(site: Source, response: Response) -> None:

@@ -1,12 +1,13 @@
-"""Findings that rules are asked about: new listings, lower prices, listings that are back."""
+"""Findings that rules are asked about: new listings, lower prices, those that are back or changed."""
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from tasks.listings.store import NEW, PRICE_DROP, Finding
+from tasks.listings.store import CHANGED, NEW, PRICE_DROP, Finding
 from tasks.listings.watch import COLUMNS, TABLES, WATCH, fields_of
 from tasks.watches import matching
 from tasks.watches.matching import Found
@@ -25,7 +26,8 @@ def judge(
 
 def _all(connection: Connection, findings: Sequence[Finding], *, baseline: bool) -> Iterator[Found]:
     ids = [finding.listing_id for finding in findings]
-    rows = {row.id: row for row in connection.execute(_ROWS, {"ids": ids})}
+    found = connection.execute(_ROWS, {"ids": ids}).mappings()
+    rows = {row["id"]: SimpleNamespace(**row) for row in found}
     for finding in findings:
         is_first = baseline and finding.trigger == NEW
         yield _found(rows[finding.listing_id], finding, baseline=is_first)
@@ -37,6 +39,10 @@ def _found(row: Any, finding: Finding, *, baseline: bool) -> Found:
         key = f"{key} {matching.plain(row.price)}"
     elif finding.trigger != NEW:
         key = f"{key} {row.now:%Y-%m-%d}"
+    earlier: dict[str, Any] | None = None
+    if finding.trigger == CHANGED and finding.before is not None:
+        earlier = fields_of(SimpleNamespace(**{**vars(row), **finding.before}))
+        earlier |= price_drop(None, None)
     return Found(
         subject_id=str(row.id),
         occasion=finding.trigger,
@@ -46,4 +52,5 @@ def _found(row: Any, finding: Finding, *, baseline: bool) -> Found:
         url=row.url,
         old_price=finding.old_price,
         baseline=baseline,
+        earlier=earlier,
     )

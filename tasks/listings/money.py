@@ -73,6 +73,8 @@ _REDUCED = re.compile(r"\b(?:reduced|dropped|lowered|cut|slashed|down)\s*$", re.
 _REDUCED_TO = re.compile(r"\s*to\b", re.IGNORECASE)
 #: "300€50" is 300.50.
 _CENTS_BEHIND_SIGN = re.compile(r"(\d)([€£])(\d\d)(?![\d.,])")
+#: "1e10 USD" is a large number, and neither 1 nor 10.
+_EXPONENT = re.compile(r"(?<![\w.,])(\d(?:\.\d+)?e\+?1?\d)(?!\w)", re.IGNORECASE)
 #: Its point ends no sentence.
 _INCLUSIVE = re.compile(r"\b(in[ck]l)\.", re.IGNORECASE)
 _TO = re.compile(r"\s*(?:[-\u2010-\u2015~\u301c\uff5e]|to|bis)\s*$", re.IGNORECASE)
@@ -115,6 +117,7 @@ def parse(text: str, site: str | None = None) -> Money | None:
     """
     text = _INCLUSIVE.sub(r"\1 ", _ascii_digits(cleaned(text)[:MAX_LENGTH]))
     text = _CENTS_BEHIND_SIGN.sub(r"\1,\3\2", text)
+    text = _EXPONENT.sub(lambda number: f"{Decimal(number[0]):f}", text)
     price = _parse(_STRUCK.sub(" ", text), site)
     if price is None or price.currency is not None or price.is_unknown:
         return price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.watches.watch import Pages, Panel
@@ -20,7 +21,8 @@ def preview(connection: Connection, key: str, page: str) -> list[dict[str, Any]]
     from tasks.listings import fetchers, sites
 
     source = sites.find(connection, key)
-    return [asdict(card) for card in fetchers.parse(source, page, source.base_url).cards]
+    found = fetchers.parse(source, page, source.base_url, datetime.now(UTC))
+    return [asdict(card) for card in found.cards]
 
 
 PAGES = Pages(

@@ -15,15 +15,20 @@ from tasks.listings import listing_prices, listing_statuses, listings, text_fiel
 from tasks.listings.cards import Card
 from tasks.listings.expiry import is_recent
 
-NEW, PRICE_DROP, RELISTED = "new", "price_drop", "relisted"
+NEW, PRICE_DROP, RELISTED, CHANGED = "new", "price_drop", "relisted", "changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     listing_id: int
     trigger: str
-    #: The earlier price, for a price drop.
-    old_price: Decimal | None = None
+    #: The stored row before; None for a new listing.
+    before: Mapping[str, Any] | None = None
+
+    @property
+    def old_price(self) -> Decimal | None:
+        """The earlier price, for a price drop."""
+        return self.before["price"] if self.before and self.trigger == PRICE_DROP else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def store_page(
     written = sorted(keys.values())
     listing_statuses.record(connection, written)
     findings = tuple(
-        Finding(keys[number], trigger, before[number]["price"] if trigger == PRICE_DROP else None)
+        Finding(keys[number], trigger, before.get(number))
         for number, row in changed.items()
         if (trigger := _trigger(before.get(number), row)) is not None
     )
@@ -96,6 +101,9 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     if card.price is not None:
         # They belong to the price: those of an earlier price do not apply to this one.
         row["currency"], row["price_text"] = given["currency"], given["price_text"]
+    if card.is_estimated and old is not None and old["listed_at"] is not None:
+        # The first estimate is the nearest, and each would be another.
+        row["listed_at"] = old["listed_at"]
     row["regions"] = row["regions"] or []
     return row
 
@@ -108,4 +116,7 @@ def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | Non
     # Prices in different or unknown currencies cannot be compared.
     known = None not in (old["price"], new["price"], new["currency"])
     is_lower = known and old["currency"] == new["currency"] and new["price"] < old["price"]
-    return PRICE_DROP if is_lower else None
+    if is_lower:
+        return PRICE_DROP
+    # Rules that did not fit may do so now: it has a price at last, or another title.
+    return CHANGED if new["status"] == text_fields.ACTIVE else None

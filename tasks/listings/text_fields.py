@@ -1,8 +1,11 @@
 """Parsers of texts in listings (pure): status, seller, numbers, regions, times."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from tasks.listings import posted
 
 #: Words that end a listing → its status.
 STATUS_BY_WORD = {
@@ -126,7 +129,7 @@ def parse_regions(text: str | None) -> tuple[str, ...]:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """A time in UTC (ISO 8601, or seconds or milliseconds since 1970); without a zone it is UTC."""
+    """A time in UTC (ISO 8601, seconds or milliseconds since 1970, or a date as people write it)."""
     value = (text or "").strip()
     try:
         if _EPOCH.match(value):
@@ -134,5 +137,9 @@ def parse_time(text: str | None) -> datetime | None:
             return datetime.fromtimestamp(seconds / 1000 if seconds > 10**10 else seconds, UTC)
         found = datetime.fromisoformat(value)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return None
+    except ValueError:
+        with suppress(ValueError):
+            return posted.dated(value)
         return None

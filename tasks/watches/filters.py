@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from tasks.watches.comparing import folded
@@ -100,7 +100,7 @@ _ANYWHERE = re.compile(
 )
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _region(slug: str) -> re.Pattern[str]:
     """A region in a list, and whether the list leaves it out: "Europe (not UK)"."""
     return re.compile(rf"-(?P<no>(?:no|not|not-to|except|excluding)-)?{re.escape(slug)}-")

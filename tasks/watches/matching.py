@@ -31,6 +31,8 @@ class Found:
     old_price: Decimal | None = None
     #: Found by a first scrape: only rules with ``baseline`` match it.
     baseline: bool = False
+    #: Its fields before it changed: rules that they fitted do not match it again.
+    earlier: Mapping[str, Any] | None = None
 
 
 def judge(
@@ -64,7 +66,7 @@ def keep(
 
 def _fitting(asked: Sequence[Ready], watch: Watch, one: Found) -> list[Ready]:
     facts = evaluation.facts(one.fields, watch.fields)
-    return [
+    fitting = [
         rule
         for rule in asked
         if one.occasion in rule.occasions
@@ -72,6 +74,8 @@ def _fitting(asked: Sequence[Ready], watch: Watch, one: Found) -> list[Ready]:
         and (not watch.is_filtered or rule.filters.passes(one.fields))
         and rule.test(facts)
     ]
+    earlier = one.earlier
+    return fitting if earlier is None else [rule for rule in fitting if not rule.fits(watch, earlier)]
 
 
 def _row(run_id: UUID | None, subject: str, rule: Ready, one: Found) -> dict[str, Any]:

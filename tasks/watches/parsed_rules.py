@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,9 @@ from tasks.watches.filters import Filters
 from tasks.watches.grammar import RuleError
 from tasks.watches.nodes import Node
 from tasks.watches.watch import DEFAULT_SUBJECT, Watch
+
+#: Rules that a process keeps parsed, with those that were edited since.
+MAX_CACHED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Ready:
         ]
 
 
-@cache
+@lru_cache(maxsize=MAX_CACHED)
 def parsed(
     expression: str, language: int, subject: str, currency: Currencies = None
 ) -> tuple[Node, Test]:

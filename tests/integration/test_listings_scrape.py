@@ -223,6 +223,29 @@ def test_an_ad_expires_after_so_many_complete_scrapes_that_covered_its_place(
     assert (scrapes.ad(2)["status"], scrapes.ad(2)["missed_scrapes"]) == ("active", 0)
 
 
+def test_days_ago_are_counted_once_and_expire_nothing(scrapes: Any, make_listing: Any) -> None:
+    scrapes.sql.execute(
+        'update site set expire_after = 1, selectors = selectors || \'{"listed": ".hfcListingDate"}\''
+    )
+    page = "<div class=hfcListingDate>{} days ago</div></a>"
+    shown = [make_listing(number).html().removesuffix("</a>") for number in range(1, 13)]
+    body = [one + page.format(number) for number, one in enumerate(shown)]
+    pages = iter([body, body[1:], body[1:]])
+    scrapes.site_server.reply = lambda path: (
+        (200, {"ETag": '"1"'}, "".join(next(pages)) + '<a class="pageNav-jump--next" href="x">')
+        if path.endswith(".2/")
+        else None
+    )
+    for _ in range(3):
+        scrapes.run(max_pages=1)
+
+    assert {row["status"] for row in scrapes.all("select status from listing")} == {"active"}
+    days = "select extract(day from clock_timestamp() - listed_at)::int as days"
+    assert scrapes.one(f"{days} from listing where external_id = '6'") == {"days": 5}
+    assert scrapes.all("select from listing where changed_at > first_seen_at + interval '1 s'") == []
+    assert not any("If-None-Match" in headers for headers in scrapes.site_server.headers)
+
+
 def test_an_ad_below_what_was_read_is_never_missed(scrapes: Any, ads: Any) -> None:
     scrapes.sql.execute("update site set expire_after = 1")
     scrapes.site_server.ads["full-size"] = ads(6)

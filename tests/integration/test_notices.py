@@ -113,6 +113,23 @@ def test_a_lower_price_is_an_occasion_of_its_own_with_both_prices(
     assert "950 USD → 900 USD" in shown
 
 
+def test_an_ad_that_comes_to_fit_is_an_occasion_and_one_that_fitted_is_not(
+    watched: Any, people: Any, make_listing: Any
+) -> None:
+    people.channel("discord")
+    people.rule("cheap", "price < 300")
+    people.rule("named", 'title contains "DAC"')
+    for title, price in (("DAC", "make an offer"), ("DAC", "250 USD"), ("DAC, as new", "250 USD")):
+        watched.site_server.ads["full-size"] = [
+            make_listing(2, title=title, price=price),
+            make_listing(1, title="Old ad"),
+        ]
+        watched.run()
+
+    rows = people.all("select rule, occasion from match order by id")
+    assert [tuple(row.values()) for row in rows] == [("named", "new"), ("cheap", "changed")]
+
+
 def test_nine_matches_are_one_message(watched: Any, people: Any, make_listing: Any) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")

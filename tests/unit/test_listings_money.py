@@ -54,6 +54,14 @@ def test_a_currency_is_known_however_it_stands_beside_the_amount(text: str, curr
     assert money.parse(text) == Money(Decimal(500), currency)
 
 
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("1e10 USD", "10000000000"), ("1.5e3 USD", "1500"), ("1e12 USD", None), ("HD1e10 250 USD", "250")],
+)
+def test_an_exponent_belongs_to_its_number(text: str, amount: str | None) -> None:
+    assert money.parse(text) == (Money(Decimal(amount), "USD") if amount else None)
+
+
 @pytest.mark.parametrize("text", ["ALL 300 shipped", "try 300", "Ron 300"])
 def test_a_word_that_is_a_code_as_well_is_no_currency(text: str) -> None:
     assert money.parse(text) == Money(Decimal(300), None)
