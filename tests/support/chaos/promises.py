@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,10 +10,10 @@ from typing import Any
 import psycopg
 import sqlalchemy.exc
 
-from sandbox.upstreams.strict import worst
 from tests.support.chaos import plain_promises
+from tests.support.chaos.call_limits import arrivals, day, judged, paid, windows
 from tests.support.chaos.cluster import Cluster
-from tests.support.chaos.plan import DAY_UPSTREAM, SCHEDULES, UPSTREAMS, WATCHED
+from tests.support.chaos.plan import SCHEDULES, UPSTREAMS, WATCHED
 
 #: Names of what SQLAlchemy and psycopg raise.
 DATABASE_ERRORS = {
@@ -45,63 +44,6 @@ select r.id, r.schedule,
  where r.started_at is not null and r.schedule is not null and r.task like 'chaos.%'
  group by r.id order by r.created_at
 """
-
-
-def arrivals(cluster: Cluster, name: str) -> Rows:
-    """What an upstream saw, restarts of it included: its clock is the machine's monotonic one."""
-    file = cluster.folder / f"{name}.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            # Killed in the middle of a line, which is the last of that life.
-            continue
-    return found
-
-
-def windows(cluster: Cluster, _: Any) -> Iterator[str]:
-    """No window of any upstream above its limit, as the upstream counts."""
-    for name, (limits, concurrency) in UPSTREAMS.items():
-        seen = arrivals(cluster, name)
-        for calls, per in limits:
-            found = worst([row["at"] for row in seen], calls, per)
-            if found.violations:
-                yield f"{name}: {found.most} calls in {per:g} s (limit {calls}), {found.violations} times"
-        over = [row for row in seen if row["in_flight"] > concurrency]
-        if over:
-            yield f"{name}: {max(r['in_flight'] for r in over)} at once (limit {concurrency}), {len(over)} times"
-
-
-def judged(cluster: Cluster, _: Any) -> Iterator[str]:
-    """No call of a real watch was over a limit of its upstream, as its imitation judged it."""
-    for name in WATCHED:
-        over = [row for row in arrivals(cluster, name) if row["verdict"] != "allowed"]
-        if over:
-            yield f"{name}: {len(over)} calls over a limit, the first: {over[0]}"
-
-
-def day(cluster: Cluster, _: Any) -> Iterator[str]:
-    """No more calls in the day than people allowed at that time."""
-    seen = sorted(row["wall"] for row in arrivals(cluster, DAY_UPSTREAM))
-    ends = [since for since, _ in cluster.day_limits[1:]] + [float("inf")]
-    for (_, calls), until in zip(cluster.day_limits, ends, strict=True):
-        number = sum(at < until for at in seen)
-        if number > calls:
-            yield f"{DAY_UPSTREAM}: {number} calls in the day, {calls} were allowed then"
-
-
-def paid(cluster: Cluster, sql: Any) -> Iterator[str]:
-    """Every call that an upstream saw has its permit."""
-    for name in (*UPSTREAMS, *WATCHED):
-        # Calls first: one that comes between the two readings has its permit already.
-        seen = len(arrivals(cluster, name))
-        permits = sql.execute(
-            "select count(*) as n from permit where upstream = %s", (name,)
-        ).fetchone()["n"]
-        if seen > permits:
-            yield f"{name}: {seen} calls, {permits} permits"
 
 
 def once(_: Cluster, sql: Any) -> Iterator[str]:
