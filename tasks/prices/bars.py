@@ -85,16 +85,21 @@ def parse_row(row: Mapping[str, str]) -> Bar | None:
     return parse_bar(*(row.get(name) for name in ("date", "open", "high", "low", "close", "volume")))
 
 
+def ascending(found: Iterable[Bar]) -> list[Bar]:
+    """One bar a day, the last given, the oldest first."""
+    by_day = {bar.date: bar for bar in found}
+    return [by_day[day] for day in sorted(by_day)]
+
+
 VALUES = ("open", "high", "low", "close", "volume")
 
 
 def upsert(connection: Connection, symbol: str, source: str, bars: Iterable[Bar]) -> int:
     """Store bars; returns how many are new or revised.  The same bars again change nothing."""
-    by_date = {bar.date: bar for bar in bars}
     rows = [
-        {"symbol": symbol, "source": source, "bar_date": day}
+        {"symbol": symbol, "source": source, "bar_date": bar.date}
         | {name: getattr(bar, name) for name in VALUES}
-        for day, bar in sorted(by_date.items())
+        for bar in ascending(bars)
     ]
     starts = range(0, len(rows), MAX_ROWS)
     return sum(_upsert(connection, rows[start : start + MAX_ROWS]) for start in starts)

@@ -17,7 +17,15 @@ from tasks.prices.sources import alpha_vantage, replay, stooq
 from tasks.prices.sources.source_errors import NoBars, NotCovered, PremiumOnly
 from tasks.prices.values import Price
 from tasks.prices.watch import WATCH
-from workers.errors import HandBack, NotFound, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
+from workers.errors import (
+    BrokenResponse,
+    HandBack,
+    NotFound,
+    QuotaSpent,
+    QuotaWait,
+    SettingMissing,
+    UpstreamError,
+)
 from workers.execution import Item, Work, count_words
 from workers.ledger import Options
 from workers.upstreams import UpstreamClient
@@ -86,6 +94,8 @@ def require_ready(order: Sequence[str]) -> None:
     raise missing[0]
 
 
+#: A session may be of tomorrow: dates are those of the exchanges, ``today`` is that of UTC.
+DAY = timedelta(days=1)
 #: Symbols wait so long for the one before (seconds).
 SLOW = 1.0
 
@@ -155,11 +165,31 @@ def fetch_bars(
 
 
 def fetch_price(work: Work[Any], item: Item, order: Sequence[str], today: date) -> tuple[str, Price]:
-    return _ask(work, item, order, lambda name: SOURCES[name].fetch_price(work.client, item.key, today))
+    def ask(name: str) -> Price:
+        price = SOURCES[name].fetch_price(work.client, item.key, today)
+        if price.session_date > today + DAY:
+            raise BrokenResponse(
+                name, f"its price of {item.key} is of {price.session_date}, a day to come"
+            )
+        return price
+
+    return _ask(work, item, order, ask)
 
 
 def _bars(work: Work[Any], item: Item, name: str, first: date | None, today: date) -> list[Bar]:
-    """Bars of one source; less than asked for where the key's plan gives no more."""
+    """Bars of one source, without those of days to come.
+
+    A quote of a day to come would be the latest until then.
+    """
+    given = _given(work, item, name, first, today)
+    found = [bar for bar in given if bar.date <= today + DAY]
+    if given and not found:
+        raise BrokenResponse(name, f"its bars of {item.key} are all of days to come")
+    return found
+
+
+def _given(work: Work[Any], item: Item, name: str, first: date | None, today: date) -> list[Bar]:
+    """What a source gives; less than asked for where the key's plan gives no more."""
     source, less = SOURCES[name], item.data.get("less", [])
     if name not in less:
         try:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tasks.prices import bars, outcomes, quotes
 from tasks.prices.symbols import market_of
-from tasks.prices.trading_sessions import Calendar
+from tasks.prices.trading_sessions import MAX_CLOSURE, Calendar
 from workers.execution import market_sessions
 
 Need = Literal["bars", "price"]
@@ -18,10 +18,9 @@ Need = Literal["bars", "price"]
 #: After "not found" a symbol rests, longer each time in a row.
 REST = timedelta(hours=6)
 RESTS = (REST, timedelta(days=1), timedelta(days=7))
-#: After "stale": late bars usually come the same evening.
+#: After "stale": late bars usually come the same evening, those of a delisted share never.
 STALE_REST = timedelta(hours=1)
-#: Longest time between two sessions of an exchange.
-MAX_CLOSURE = timedelta(days=45)
+STALE_RESTS = (STALE_REST, timedelta(hours=2), timedelta(hours=6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def judge(known: Known, calendar: Calendar, refresh_every: timedelta, now: datet
     """
     if known.rests_until is not None and now < known.rests_until:
         return None
-    session = calendar.last_completed(now)
+    session = calendar.expected(now)
     if known.latest is None:
         return "bars"
     if session is None:
@@ -58,10 +57,9 @@ def rest_after(outcomes_: Sequence[str]) -> timedelta:
     """How long a symbol rests after these outcomes, the newest first."""
     if not outcomes_ or outcomes_[0] == "ok":
         return timedelta(0)
-    if outcomes_[0] == "stale":
-        return STALE_REST
-    times = len(list(takewhile(lambda outcome: outcome == "not_found", outcomes_)))
-    return RESTS[min(times, len(RESTS)) - 1]
+    rests = STALE_RESTS if outcomes_[0] == "stale" else RESTS
+    times = len(list(takewhile(lambda outcome: outcome == outcomes_[0], outcomes_)))
+    return rests[min(times, len(rests)) - 1]
 
 
 def resting(
@@ -83,7 +81,7 @@ def learn(
     latest = bars.latest(connection, symbols)
     confirmed = quotes.confirmed(connection, symbols)
     rests = resting(connection, symbols, now)
-    first, last = (now - MAX_CLOSURE).date(), (now + timedelta(days=1)).date()
+    first, last = (now - MAX_CLOSURE).date(), (now + MAX_CLOSURE).date()
     sessions = market_sessions.load(connection, map(market_of, symbols), first, last)
     calendars = {mic: Calendar.of(rows) for mic, rows in sessions.items()}
     return {

@@ -1,9 +1,14 @@
 """What the console shows of prices."""
 
+from tasks.prices.symbols import MARKETS, NEW_YORK
 from tasks.watches.watch import Pages, Panel
 from workers.execution import statements
 
-_SQL = statements(__file__)
+#: The exchange of each suffix, as `symbols.market_of` knows them; without one it is New York.
+_MARKETS = ", ".join(f"('{suffix}', '{mic}')" for suffix, mic in {"": NEW_YORK, **MARKETS}.items())
+_SQL = {
+    name: sql.replace("{markets}", f"(values {_MARKETS})") for name, sql in statements(__file__).items()
+}
 
 PAGES = Pages(
     found=_SQL["found"],
@@ -21,7 +26,7 @@ PAGES = Pages(
         Panel(
             "Gaps: sessions without a bar",
             _SQL["gaps"],
-            empty="No session of the New York exchange is missing.",
+            empty="No session of its exchange is missing.",
         ),
         Panel("Last fetches", _SQL["outcomes"]),
         Panel("Transactions", _SQL["trades"], empty="None."),

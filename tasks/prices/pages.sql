@@ -12,14 +12,27 @@ select q.symbol as key, q.symbol as title, q.price, q.previous_close,
  order by q.symbol limit :limit
 
 -- name: freshness
-select case when q.fetched_at is null then 'never fetched'
-            when q.fetched_at < clock_timestamp() - interval '3 days'
-                   then 'older than 3 days' else 'fresh' end as freshness,
-       count(*) as symbols, string_agg(w.symbol, ', ' order by w.priority,
-              w.symbol) filter (where q.symbol is null) as missing
-  from watchlist_item w left join (select symbol, max(fetched_at) as fetched_at
-         from quote group by symbol) q using (symbol)
- where w.active group by 1 order by 2 desc
+-- Behind: without the last session of its exchange a day after it ended.  Where no sessions are known, or
+-- none to come, a price is old after three days.
+select freshness, count(*) as symbols,
+       string_agg(symbol, ', ' order by priority, symbol) filter (where freshness <> 'fresh') as which
+  from (select symbol, priority,
+               case when q.fetched_at is null then 'never fetched'
+                    when m.goes_on and q.session_date < m.last then 'behind'
+                    when m.goes_on then 'fresh'
+                    when q.fetched_at < clock_timestamp() - interval '3 days' then 'older than 3 days'
+                    else 'fresh' end as freshness
+          from watchlist_item w
+          left join (select symbol, max(fetched_at) as fetched_at, max(session_date) as session_date
+                       from quote group by symbol) q using (symbol)
+          left join {markets} market (suffix, mic)
+                 on suffix = case when length(split_part(symbol, '.', 2)) < 2 then ''
+                                  else split_part(symbol, '.', 2) end
+          left join (select mic, max(close_at) > clock_timestamp() as goes_on, max(session_date) filter (
+                            where close_at < clock_timestamp() - interval '1 day') as last
+                       from market_session where session_date > current_date - 60 group by mic) m using (mic)
+         where w.active) of_symbol
+ group by 1 order by 2 desc
 
 -- name: quotes
 select source, price, previous_close, volume, session_date, fetched_at from quote
@@ -35,9 +48,11 @@ select (bar_date::timestamp at time zone 'UTC') as at, close from (
 -- Sessions of the exchange on which the symbol has no bar between its first and its last.
 with span as (select min(bar_date) as first, max(bar_date) as last from price_bar where symbol = :key)
 select m.session_date as missing_session
-  from span join market_session m on m.mic = 'XNYS' and m.session_date between span.first and span.last
- where position('.' in :key) = 0 and not exists (
-       select from price_bar b where b.symbol = :key and b.bar_date = m.session_date)
+  from span
+  join {markets} market (suffix, mic)
+    on suffix = case when length(split_part(:key, '.', 2)) < 2 then '' else split_part(:key, '.', 2) end
+  join market_session m on m.mic = market.mic and m.session_date between span.first and span.last
+ where not exists (select from price_bar b where b.symbol = :key and b.bar_date = m.session_date)
  order by 1 desc limit 100
 
 -- name: outcomes

@@ -14,7 +14,7 @@ from tasks.prices.fetching import SourceOptions
 from tasks.prices.sources.source_errors import NoBars
 from tasks.prices.spans import EARLIEST, Span
 from tasks.prices.symbols import NOWHERE, market_of
-from tasks.prices.trading_sessions import Calendar
+from tasks.prices.trading_sessions import MAX_CLOSURE, Calendar
 from workers.errors import OptionsError, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution import Item, Work, market_sessions, sessions_of
 
@@ -52,15 +52,16 @@ class RangeOptions(SourceOptions):
 
 
 def final(found: Iterable[Bar], calendar: Calendar, now: datetime) -> list[Bar]:
-    last = calendar.last_completed(now) or now.date() - timedelta(days=1)
+    last = calendar.expected(now) or now.date() - timedelta(days=1)
     return [bar for bar in found if bar.date <= last]
 
 
 def calendar_of(connection: Connection, mic: str, span: Span, now: datetime) -> Calendar:
     """Sessions of ``mic`` from before ``span`` until now; computed where the table has none."""
-    first, last = min(span.first, now.date()) - 2 * MARGIN, now.date() + MARGIN
+    first, last = min(span.first, now.date()) - 2 * MARGIN, (now + MAX_CLOSURE).date()
     stored = Calendar.of(market_sessions.load(connection, [mic], first, last)[mic])
-    if stored.days(first, first + 2 * MARGIN) or mic == NOWHERE:
+    reaches = stored.days(first, first + 2 * MARGIN) and stored.expected(now)
+    if reaches or mic == NOWHERE:
         return stored
     return Calendar.of(sessions_of(mic, first, last))
 
@@ -79,7 +80,7 @@ def completed(calendar: Calendar, span: Span, now: datetime) -> Span | None:
 
     Where no sessions are known, the days before today.
     """
-    last = calendar.last_completed(now)
+    last = calendar.expected(now)
     if last is not None:
         days = calendar.days(span.first, min(span.last, last))
         return Span(days[0], days[-1]) if days else None

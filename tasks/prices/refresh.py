@@ -85,7 +85,7 @@ def refresh_one(work: Work[RefreshOptions], item: Item) -> None:
         return
     source, found = fetching.fetch_bars(work, item, order, None, now.date())
     bars_ = ranges.final(found, calendar, now)
-    store(work, source, item, last_close(symbol, found), bars_, calendar.last_completed(now))
+    store(work, source, item, last_close(symbol, found), bars_, calendar.expected(now))
 
 
 def store(

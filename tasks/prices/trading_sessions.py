@@ -5,8 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+
+#: Longest time between two sessions of an exchange.
+MAX_CLOSURE = timedelta(days=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,15 @@ class Calendar:
         """The latest trading day whose session has ended at ``now``; None when none is known."""
         number = bisect_right(self._sessions, now, key=lambda session: session.close_at) - 1
         return self._sessions[number].day if number >= 0 else None
+
+    def expected(self, now: datetime) -> date | None:
+        """The session whose bar there should be at ``now``; None when none is known, or none to come.
+
+        Sessions known so far may end before the exchange does: what followed is not known.
+        """
+        if not self._sessions or self._sessions[-1].close_at <= now:
+            return None
+        return self.last_completed(now)
 
     def is_open(self, now: datetime) -> bool:
         number = bisect_right(self._sessions, now, key=lambda session: session.open_at) - 1

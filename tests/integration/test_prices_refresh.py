@@ -289,6 +289,34 @@ def test_an_older_price_does_not_replace_a_newer_one(prices: Any, daily_answer: 
     assert prices.one("select price from quote")["price"] == 100
 
 
+def test_a_session_that_has_not_come_gives_no_price(prices: Any, daily_answer: Daily) -> None:
+    prices.closed_market()
+    known = days()
+    prices.alpha_vantage.answer = lambda _: daily_answer({"2150-01-02": 7.0} | known)
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert prices.outcomes(run) == {"AAPL": "ok"}
+    quote = prices.one("select price, previous_close, session_date from quote")
+    assert (quote["price"], quote["previous_close"]) == (100, 99)
+    assert quote["session_date"] == date.fromisoformat(max(known))
+
+    prices.alpha_vantage.answer = lambda _: daily_answer({"2150-01-02": 7.0})
+    run = prices.run(REFRESH, symbols=["MSFT"])
+    assert (run["state"], prices.outcomes(run)) == ("failed", {"MSFT": "error"})
+    assert "days to come" in run["error"]
+
+
+def test_a_price_of_a_day_to_come_is_refused(prices: Any, daily_answer: Daily) -> None:
+    prices.open_market()
+    prices.alpha_vantage.answer = lambda _: daily_answer(days(until=1))
+    prices.run(REFRESH, symbols=["AAPL"])
+    names = {"01. symbol": "AAPL", "05. price": "9", "07. latest trading day": "2150-01-02"}
+    prices.alpha_vantage.answer = lambda _: {"Global Quote": names}
+    run = prices.run(REFRESH, symbols=["AAPL"])
+    assert run["state"] == "failed"
+    assert run["error"].endswith("its price of AAPL is of 2150-01-02, a day to come")
+    assert prices.one("select price from quote")["price"] == 100
+
+
 def test_forced_runs_of_few_symbols_come_to_each_of_them(prices: Any, daily_answer: Daily) -> None:
     prices.closed_market()
     prices.alpha_vantage.answer = lambda _: daily_answer(days())

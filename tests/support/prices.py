@@ -100,7 +100,7 @@ class Prices:
             + opens
             + ", clock_timestamp() - n * interval '1 day' "
             + closes
-            + " from generate_series(0, 400) n",
+            + " from generate_series(-7, 400) n",
             (mic,),
         )
 

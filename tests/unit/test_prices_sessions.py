@@ -155,6 +155,18 @@ def test_without_known_sessions_bars_are_asked_for_once_a_day() -> None:
     assert judge(Known(day, now - timedelta(hours=24)), nothing, timedelta(0), now) == "bars"
 
 
+def test_an_exchange_trades_on_when_its_known_sessions_have_ended() -> None:
+    end = date(2026, 12, 31)
+    bombay = Calendar.of(sessions_of("XBOM", date(2026, 11, 1), end))
+    bars = [Bar(date(2027, 1, day), None, None, None, Decimal(1), None) for day in (4, 5)]
+    at = datetime(2027, 1, 5, 12, tzinfo=UTC)
+    assert judge(Known(end, at - timedelta(hours=23)), bombay, timedelta(0), at) is None
+    assert judge(Known(end, at - timedelta(hours=24)), bombay, timedelta(0), at) == "bars"
+    assert ranges.final(bars, bombay, at) == bars[:1]
+    span = Span(date(2027, 1, 1), date(2027, 1, 5))
+    assert ranges.completed(bombay, span, at) == Span(span.first, date(2027, 1, 4))
+
+
 @given(st.datetimes(datetime(2023, 1, 5), datetime(2027, 6, 1), timezones=st.just(UTC)))
 def test_the_last_completed_session_is_the_last_that_has_closed(now: datetime) -> None:
     closed = [session.day for session in SESSIONS if session.close_at <= now]
@@ -186,6 +198,9 @@ def test_a_symbol_that_nobody_knows_rests_longer_each_time() -> None:
     assert hours == [0, 6, 24, 7 * 24, 7 * 24]
     assert rest_after(["not_found", "ok", "not_found", "not_found"]) == REST
     assert rest_after(["stale", "not_found"]) == STALE_REST
+    # A delisted share is stale for ever.
+    rests = [rest_after(["stale"] * times + ["ok"]) for times in range(1, 4)]
+    assert [rest / timedelta(hours=1) for rest in rests] == [1, 2, 6]
     assert rest_after([]) == timedelta(0)
 
 

@@ -28,6 +28,11 @@ def test_a_table_is_read_in_order() -> None:
     ]
 
 
+def test_a_day_that_is_given_twice_is_one_session() -> None:
+    bars = stooq.parse(TABLE + "2026-01-30,1,2,0.5,1.8,1001\r\n", "AAPL")
+    assert [(bar.date.day, bar.close) for bar in bars] == [(29, Decimal("1.5")), (30, Decimal("1.8"))]
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [

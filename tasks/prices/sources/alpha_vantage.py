@@ -12,7 +12,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from tasks.prices import values
-from tasks.prices.bars import Bar, parse_bar
+from tasks.prices.bars import Bar, ascending, parse_bar
 from tasks.prices.sources.source_errors import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
@@ -210,7 +210,7 @@ def parse_bars(body: Any, symbol: str) -> list[Bar]:
         raise BrokenResponse(
             UPSTREAM, f"none of {count_words(len(series), 'row')} of {symbol} is a bar"
         )
-    return sorted(bars, key=lambda bar: bar.date)
+    return ascending(bars)
 
 
 def _bar(day: Any, row: Any) -> Bar | None:

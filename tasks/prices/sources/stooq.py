@@ -8,7 +8,7 @@ import re
 from datetime import date, timedelta
 
 from tasks.prices import values
-from tasks.prices.bars import Bar, parse_row
+from tasks.prices.bars import Bar, ascending, parse_row
 from tasks.prices.quotes import last_close
 from tasks.prices.sources.source_errors import NotCovered
 from tasks.prices.symbols import NEW_YORK, market_of
@@ -114,4 +114,4 @@ def parse(text: str, symbol: str) -> list[Bar]:
     bars = [bar for row in table if (bar := parse_row(row)) is not None]
     if table and not bars:
         raise BrokenResponse(UPSTREAM, f"none of {count_words(len(table), 'row')} of {symbol} is a bar")
-    return sorted(bars, key=lambda bar: bar.date)
+    return ascending(bars)
