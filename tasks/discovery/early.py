@@ -30,10 +30,14 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Whether the trades cover any of the window; ``note`` says what is missing of it."""
+    """Whether the trades cover any of the window; ``note`` says what is missing of it.
+
+    ``whole``: they are all of the window's, so that who is not among them was not early.
+    """
 
     covered: bool
     note: str | None = None
+    whole: bool = True
 
 
 def reach(made_at: datetime, window: timedelta, oldest: datetime | None) -> Reach:
@@ -43,7 +47,8 @@ def reach(made_at: datetime, window: timedelta, oldest: datetime | None) -> Reac
     shown = f"{oldest:%Y-%m-%d %H:%M} UTC"
     if oldest >= made_at + window:
         return Reach(covered=False, note=f"early trades are out of reach: none before {shown} is given")
-    return Reach(covered=True, note=f"a part of the early trades is out of reach: none before {shown}")
+    note = f"a part of the early trades is out of reach: none before {shown}"
+    return Reach(covered=True, note=note, whole=False)
 
 
 def buyers(

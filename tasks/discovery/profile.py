@@ -1,6 +1,7 @@
 """`tasks.discovery.profile`: who bought the chosen tokens early, and with what gain."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -46,7 +47,7 @@ def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
             "minutes": options.early_window_minutes or row.early_window_minutes,
             "profit": float(row.min_profit_pct if profit is None else profit),
         }
-        yield Item(f"{row.run_id}:{row.chain}:{row.address}", data)
+        yield Item(f"{row.chain}:{row.address} of run {row.run_id}", data)
 
 
 def summary(counts: Mapping[str, int]) -> str:
@@ -126,7 +127,9 @@ def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
         note = f"none of {trades.given} trades is one of the token"
         return Reach(covered=False, note=note), trades
     oldest = min(trade.at for trade in trades.rows) if trades.is_cut else limit
-    return early.reach(made, window, max(oldest, limit)), trades
+    reach = early.reach(made, window, max(oldest, limit))
+    # That none is given does not prove that those known from before were not early.
+    return replace(reach, whole=reach.whole and trades.given > 0), trades
 
 
 def _buyers(item: Item, trades: Trades) -> list[Buyer]:
@@ -160,7 +163,7 @@ def store(
     ]
     touched = {row["wallet_id"] for row in rows}
     wallet_tokens.add(connection, rows)
-    if reach.note is None:
+    if reach.whole:
         touched |= wallet_tokens.drop_others(connection, data["token_id"], data["pool"], set(touched))
     gains = wallet_tokens.gains(connection, touched)
     wallets.rate(connection, {key: (early.score(own), len(own)) for key, own in gains.items()})

@@ -284,6 +284,32 @@ def test_html_instead_of_json_fails_its_tokens_and_no_others(discovery: Any) -> 
     assert discovery.chosen(run) == ["A"]
 
 
+def test_a_challenge_page_blocks_the_server_instead_of_asking_token_by_token(discovery: Any) -> None:
+    discovery.feed("A", "B", "C")
+    discovery.server.instead["/tokens/v1/"] = (200, {}, "<html><title>Just a moment...</title>")
+
+    run = discovery.run()
+
+    assert (run["state"], run["error"]) == ("failed", "dexscreener: shows a challenge page")
+    assert len(discovery.server.asked("/token")) == 4
+    state = discovery.one("select blocked_reason from upstream_state where upstream = 'dexscreener'")
+    assert state["blocked_reason"] == "shows a challenge page"
+
+
+def test_an_answer_that_is_null_says_nothing_of_its_tokens(discovery: Any) -> None:
+    discovery.feed("A")
+    discovery.server.instead["/token-pairs/"] = discovery.server.instead["/tokens/v1/"] = (
+        200,
+        {},
+        None,
+    )
+
+    run = discovery.run()
+
+    assert run["state"] == "failed"
+    assert discovery.verdicts(run) == {"A": "look-up failed: dexscreener: pairs is not a list"}
+
+
 def test_a_feed_that_fails_does_not_stop_the_others(discovery: Any) -> None:
     discovery.feed("A", feed="profiles")
     discovery.server.instead["/token-boosts/"] = (501, {}, "")

@@ -141,6 +141,30 @@ def test_early_buyers_stay_when_their_trades_have_come_out_of_reach(two_tokens: 
     assert two_tokens.all(WALLETS) == before
 
 
+def test_early_buyers_stay_when_an_answer_has_no_trade_at_all(two_tokens: Any) -> None:
+    profiled(two_tokens)
+    before = two_tokens.all(WALLETS)
+    two_tokens.gecko.trades = {}
+
+    run = profiled(two_tokens)
+
+    assert run["result"]["summary"] == "2 tokens analysed, 0 new wallets, 0 updated"
+    assert len(before) == 2
+    assert two_tokens.all(WALLETS) == before
+
+
+@pytest.mark.parametrize(("chain", "network"), [("sui", "sui-network"), ("cronos", "cro")])
+def test_a_chain_is_asked_for_by_the_name_that_geckoterminal_has_for_it(
+    discovery: Any, chain: str, network: str
+) -> None:
+    discovery.feed("0xT", chain=chain)
+
+    discovery.run(chains=[chain])
+    discovery.run(PROFILE)
+
+    assert [path.split("/")[4] for path in discovery.gecko.paths] == [network]
+
+
 def test_the_same_trades_again_change_nothing_not_even_which_run_found_them(two_tokens: Any) -> None:
     profiled(two_tokens)
     before = two_tokens.all(WALLETS)
@@ -242,12 +266,22 @@ def test_a_token_whose_trades_cannot_be_had_lets_others_go_first_next_time(two_t
 
     run = two_tokens.run(max_tokens=2) and two_tokens.run(PROFILE, max_tokens=1)
     assert (run["state"], run["failed"]) == ("failed", 1)
+    assert run["error"].startswith("solana:A of run ")
     run = two_tokens.run(PROFILE, max_tokens=1)
     assert (run["state"], run["result"]["counts"]["analysed"]) == ("succeeded", 1)
     two_tokens.gecko.trades["poolA"] = rows
     two_tokens.run(PROFILE, max_tokens=1)
 
     assert two_tokens.one("select count(profiled_at) as n from token_profile")["n"] == 2
+
+
+def test_a_challenge_in_place_of_trades_blocks_their_server(two_tokens: Any) -> None:
+    two_tokens.gecko.trades = dict.fromkeys(("poolA", "poolB"), "<title>Just a moment...</title>")
+
+    run = profiled(two_tokens)
+
+    assert (run["state"], run["error"]) == ("failed", "geckoterminal: shows a challenge page")
+    assert len(two_tokens.gecko.paths) == 1
 
 
 @pytest.mark.parametrize("count", [3, 300])

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.discovery.discover import DiscoverOptions
-from tasks.discovery.pairs import Pair, best
+from tasks.discovery.pairs import Pair, believable, best
+from tasks.discovery.sources import dexscreener
 from tasks.discovery.token_addresses import is_name, normalise
 from tasks.discovery.token_filters import rejection
 from tasks.discovery.token_values import number
+from tests.support.discovery import pair
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -90,6 +92,16 @@ def test_a_pool_without_a_price_is_not_believed_where_others_have_one() -> None:
     assert found is not None
     assert found.pool == "priced"
     assert best([pool("unpriced", None, 10**6)]) is not None
+
+
+def test_a_pool_that_an_answer_names_twice_has_one_vote() -> None:
+    rows = [pair("T", pairAddress=name, priceUsd=price) for name, price in (("a", "1"), ("b", "1.1"))]
+    wrong = pair("T", pairAddress="wrong", priceUsd="900", liquidity={"usd": 10**6})
+
+    found = dexscreener.group(dexscreener.parse_pairs([wrong, *rows, wrong, wrong]))["T"]
+
+    assert len(found) == 3
+    assert [one.pool for one in believable(found)] == ["a", "b"]
 
 
 def test_a_filter_says_large_numbers_in_full() -> None:

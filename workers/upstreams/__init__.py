@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workers.upstreams.responses import Response as Response
     from workers.upstreams.responses import Validators as Validators
     from workers.upstreams.responses import is_challenge as is_challenge
+    from workers.upstreams.responses import refuse_challenge as refuse_challenge
     from workers.upstreams.retry import block_seconds as block_seconds
     from workers.upstreams.retry import http_date as http_date
     from workers.upstreams.retry import retry_after as retry_after
@@ -44,6 +45,7 @@ NAMES = {
     "http_date": "workers.upstreams.retry:http_date",
     "is_challenge": "workers.upstreams.responses:is_challenge",
     "network": "workers.upstreams.network:",
+    "refuse_challenge": "workers.upstreams.responses:refuse_challenge",
     "retry_after": "workers.upstreams.retry:retry_after",
 }
 if not TYPE_CHECKING:

@@ -119,6 +119,13 @@ def is_challenge(answer: Response) -> bool:
     return any(mark in start for mark in CHALLENGE_MARKS)
 
 
+def refuse_challenge(answer: Response) -> None:
+    """Raise Blocked when a page that asks for proof of being human stands in the place of JSON."""
+    is_json = answer.content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}
+    if not is_json and is_challenge(answer):
+        raise Blocked(answer.upstream, "shows a challenge page")
+
+
 def raise_for_status(answer: Response) -> None:
     """Raise the typed error that the status stands for; return for 2xx and 304.
 

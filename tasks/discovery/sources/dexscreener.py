@@ -16,7 +16,7 @@ from tasks.discovery.pairs import Pair
 from tasks.discovery.token_addresses import is_name, normalise
 from tasks.discovery.token_values import number, text
 from workers.errors import BrokenResponse
-from workers.upstreams import UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, refuse_challenge
 
 UPSTREAM = "dexscreener"
 FEEDS = {
@@ -56,8 +56,12 @@ class Orders:
     paid_at: datetime | None = None
 
 
+def _get(client: UpstreamClient, path: str) -> Any:
+    return client.get(UPSTREAM, path, CallOptions(check=refuse_challenge)).json()
+
+
 def fetch_feed(client: UpstreamClient, feed: str) -> list[Candidate]:
-    return list(parse_feed(client.get(UPSTREAM, FEEDS[feed]).json(), feed))
+    return list(parse_feed(_get(client, FEEDS[feed]), feed))
 
 
 def fetch_pairs(
@@ -65,7 +69,7 @@ def fetch_pairs(
 ) -> dict[str, list[Pair]] | None:
     """Every pair by normalised address of its base; None when the response was cut."""
     listed = ",".join(_part(address) for address in addresses)
-    rows = client.get(UPSTREAM, f"/tokens/v1/{_part(chain)}/{listed}").json()
+    rows = _get(client, f"/tokens/v1/{_part(chain)}/{listed}")
     is_cut = isinstance(rows, list) and len(rows) >= MAX_ROWS
     return None if is_cut else group(parse_pairs(rows))
 
@@ -73,11 +77,11 @@ def fetch_pairs(
 def fetch_pools(client: UpstreamClient, chain: str, address: str) -> dict[str, list[Pair]]:
     """Every pair of one token, by normalised address of its base; never cut."""
     path = f"/token-pairs/v1/{_part(chain)}/{_part(address)}"
-    return group(parse_pairs(client.get(UPSTREAM, path).json()))
+    return group(parse_pairs(_get(client, path)))
 
 
 def fetch_orders(client: UpstreamClient, chain: str, address: str) -> Orders:
-    return parse_orders(client.get(UPSTREAM, f"/orders/v1/{_part(chain)}/{_part(address)}").json())
+    return parse_orders(_get(client, f"/orders/v1/{_part(chain)}/{_part(address)}"))
 
 
 def _part(word: str) -> str:
@@ -114,7 +118,7 @@ def parse_pairs(response: Any) -> list[Pair]:
     if isinstance(response, Mapping) and "pairs" not in response:
         raise BrokenResponse(UPSTREAM, "an object without pairs")
     rows = response["pairs"] if isinstance(response, Mapping) else response
-    if rows is None:
+    if rows is None and response is not None:
         return []
     if not isinstance(rows, list):
         raise BrokenResponse(UPSTREAM, "pairs is not a list")
@@ -122,10 +126,11 @@ def parse_pairs(response: Any) -> list[Pair]:
 
 
 def group(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    found: dict[str, list[Pair]] = {}
+    """Pairs by normalised address of their base; a pool that is named twice is one."""
+    found: dict[str, dict[tuple[str, str], Pair]] = {}
     for pair in pairs:
-        found.setdefault(normalise(pair.token), []).append(pair)
-    return found
+        found.setdefault(normalise(pair.token), {})[pair.chain, pair.pool] = pair
+    return {token: list(pools.values()) for token, pools in found.items()}
 
 
 def _pair(row: Any) -> Pair | None:

@@ -14,12 +14,15 @@ from tasks.discovery.early import Trade
 from tasks.discovery.token_addresses import normalise
 from tasks.discovery.token_values import number, text
 from workers.errors import BrokenResponse
-from workers.upstreams import CallOptions, UpstreamClient
+from workers.upstreams import CallOptions, UpstreamClient, refuse_challenge
 
 UPSTREAM = "geckoterminal"
 VERSION = {"Accept": "application/json;version=20230302"}
 #: Its names of chains, where they differ from DexScreener's.
-NETWORKS = {"ethereum": "eth", "polygon": "polygon_pos", "avalanche": "avax"}
+NETWORKS = {
+    "ethereum": "eth", "polygon": "polygon_pos", "avalanche": "avax", "sui": "sui-network",
+    "cronos": "cro", "fantom": "ftm", "worldchain": "world-chain", "starknet": "starknet-alpha",
+}  # fmt: skip
 MAX_TRADES = 300
 _SIDES = ("from", "to")
 
@@ -38,7 +41,8 @@ def fetch_trades(client: UpstreamClient, chain: str, pool: str, token: str) -> T
     """The newest trades of a pool; NotFound when it does not know the network or the pool."""
     network = NETWORKS.get(chain, chain)
     path = f"/api/v2/networks/{quote(network, safe='')}/pools/{quote(pool, safe='')}/trades"
-    return parse_trades(client.get(UPSTREAM, path, CallOptions(headers=VERSION)).json(), token)
+    options = CallOptions(headers=VERSION, check=refuse_challenge)
+    return parse_trades(client.get(UPSTREAM, path, options).json(), token)
 
 
 def parse_trades(response: Any, token: str) -> Trades:

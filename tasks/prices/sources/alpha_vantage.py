@@ -15,9 +15,9 @@ from tasks.prices import values
 from tasks.prices.bars import Bar, ascending, parse_bar
 from tasks.prices.sources.source_errors import PremiumOnly, SettingRefused
 from tasks.prices.values import Price
-from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
+from workers.errors import BrokenResponse, NotFound, RateLimited, SettingMissing, UpstreamError
 from workers.execution import computing, count_words, settings
-from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, is_challenge
+from workers.upstreams import CallOptions, Response, UpstreamClient, http_date, refuse_challenge
 
 UPSTREAM = NAME = "alpha_vantage"
 VARIABLE = "WATCHKEEPER_ALPHA_VANTAGE_API_KEY"
@@ -97,8 +97,7 @@ def check(response: Response) -> None:
         error = classify(response.json(), now)
         if error is not None:
             raise error
-    elif is_challenge(response):
-        raise Blocked(UPSTREAM, "shows a challenge page")
+    refuse_challenge(response)
 
 
 def classify(body: Any, now: datetime | None = None) -> UpstreamError | SettingMissing | None:
