@@ -221,7 +221,7 @@ class Outage:
         if self._since is None:
             self._since = time.monotonic()
             said = f"{type(error).__name__}: {str(error).strip()[:300]}"
-            known = isinstance(error, (psycopg.Error, *UNREACHABLE))
+            known = isinstance(getattr(error, "orig", error), (psycopg.Error, *UNREACHABLE))
             log.error("beat.away", what=self._what, error=said, exc_info=None if known else error)
         self._failures += 1
         rest = backoff(self._failures, INITIAL_BACKOFF, MAX_BACKOFF)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
+from workers.connections.postgres import READ_ONLY, READ_ONLY_WORDS
 from workers.db import is_passing
 from workers.redaction import redact
 from workers.text.misfits import misfit
@@ -73,6 +74,8 @@ def refusal_of(error: DBAPIError) -> Refusal:
     """The database's words for an error of a statement."""
     diag: Any = getattr(error.orig, "diag", None)
     state = getattr(error.orig, "sqlstate", None)
+    if state == READ_ONLY:
+        return Refusal(503, READ_ONLY_WORDS[0], hint=READ_ONLY_WORDS[1], sqlstate=state)
     if is_passing(error):
         return Refusal(503, "the database is busy or away; try again", sqlstate=state)
     if state is None:

@@ -30,7 +30,7 @@ from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
 from workers.connections import places
-from workers.connections.postgres import FAVOUR_INDEXES, connect_args, is_pooled
+from workers.connections.postgres import FAVOUR_INDEXES, READ_ONLY, connect_args, is_pooled
 from workers.settings import settings
 
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.
@@ -252,7 +252,7 @@ def _translating(connection: Connection) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         below = connection.connection.driver_connection
-        lost = below is None or below.closed
+        lost = below is None or below.closed or error.sqlstate == READ_ONLY
         if lost:
             connection.invalidate(error)
         raise translated(error, lost=lost) from error
@@ -263,7 +263,7 @@ def translated(error: psycopg.Error, *, lost: bool) -> Exception:
 
 
 #: SQLSTATEs of a server that takes no (more) work: a connection is not to be had, or is about to end.
-_LOST = ("08", "53300", "57P01", "57P02", "57P03")
+_LOST = ("08", READ_ONLY, "53300", "57P01", "57P02", "57P03")
 #: Classes of what passes by itself: deadlocks, resources, locks, cancelled statements, the system.
 _PASSING = ("40", "53", "55", "57", "58")
 
@@ -290,3 +290,9 @@ def _hide_parameters(context: Any) -> None:
     """A statement's parameters can hold anything a user typed: they stay out of error texts."""
     if context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.hide_parameters = True
+
+
+@event.listens_for(Engine, "handle_error")
+def _give_up_standby(context: Any) -> None:
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True

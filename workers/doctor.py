@@ -11,7 +11,7 @@ import click
 
 from workers import cli
 from workers.cli.database import unreachable
-from workers.connections.postgres import DEFAULT_BROKER_URL, setting
+from workers.connections.postgres import DEFAULT_BROKER_URL, READ_ONLY_WORDS, setting
 from workers.installation import domains
 from workers.redaction import redact
 from workers.text.cleaning import printable
@@ -41,7 +41,7 @@ ALL_OVERDUE = (
 
 
 def findings(connection: Any) -> Iterator[tuple[str, str | None]]:
-    yield "database", None
+    yield "database", _database(connection)
     yield "migrations", _migrations(connection)
     yield "broker", _broker()
     yield "clock", _clock(connection)
@@ -98,6 +98,11 @@ def troubles(connection: Any) -> Iterator[tuple[str, str | None, bool]]:
 def _named(connection: Any, query: str, sentence: str, *values: Any) -> str | None:
     row = connection.execute(query, values or None).fetchone()
     return sentence.format_map(row) if row["names"] else None
+
+
+def _database(connection: Any) -> str | None:
+    (only,) = connection.execute("SHOW transaction_read_only").fetchone().values()
+    return "; ".join(READ_ONLY_WORDS) if only == "on" else None
 
 
 def _migrations(connection: Any) -> str | None:

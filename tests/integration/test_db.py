@@ -11,10 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from workers import db
+from console.refusals import refusal_of
+from workers import cli, db
 from workers.cli.database import readable_errors
 from workers.connections.postgres import PLAIN_SESSION
+from workers.doctor import findings
+from workers.plain.kept_connection import kept_driver
 
 
 def test_threads_that_begin_at_once_share_one_engine(database: object) -> None:
@@ -73,6 +78,46 @@ def test_what_a_database_prefers_changes_no_session_of_ours(
         name: value for name, value in PLAIN_SESSION.items() if name != "datestyle"
     }
     assert kept["statement_timeout"] == "60000"
+
+
+@pytest.mark.parametrize("how", [db.driver_connect, db.driver_transaction, db.transaction, kept_driver])
+def test_a_connection_that_reached_a_standby_is_given_up(
+    database: Any, connection: Any, how: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    def write() -> None:
+        with how() as used:
+            used.execute(
+                text("create temp table t ()")
+                if isinstance(used, Connection)
+                else "create temp table t ()"
+            )
+
+    # A session keeps what its database said when it began, as one of a standby stays one.
+    connection.execute(f"alter database {database.name} set default_transaction_read_only = on")
+    with pytest.raises(DBAPIError) as failed:
+        write()
+    connection.execute(f"alter database {database.name} reset default_transaction_read_only")
+
+    assert db.is_lost(failed.value)
+    write()
+
+
+def test_commands_doctor_and_console_say_that_postgres_only_reads(
+    database: Any, connection: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Postgres only reads: it is a standby, or default_transaction_read_only is on"
+    connection.execute(f"alter database {database.name} set default_transaction_read_only = on")
+    with cli.connect() as typed:
+        assert dict(findings(typed))["database"].startswith(said)
+        with pytest.raises(SystemExit) as ended, readable_errors():
+            typed.execute("delete from schedule")
+    with pytest.raises(DBAPIError) as failed, db.driver_connect() as used:
+        used.execute("delete from schedule")
+    refusal = refusal_of(failed.value)
+
+    assert ended.value.code == cli.UNREACHABLE
+    assert capsys.readouterr().err.startswith(f"error: {said}\nhint:  let WATCHKEEPER_DATABASE_URL")
+    assert (refusal.status, refusal.message, refusal.sqlstate) == (503, said, "25006")
 
 
 def test_a_login_of_ours_keeps_its_settings_behind_a_pooler(connection: Any) -> None:

@@ -13,7 +13,13 @@ import click
 
 from workers.cli import surface
 from workers.cli.output import INTERRUPTED, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, fail, say
-from workers.connections.postgres import connect_args, database_dsn, is_pooled
+from workers.connections.postgres import (
+    READ_ONLY,
+    READ_ONLY_WORDS,
+    connect_args,
+    database_dsn,
+    is_pooled,
+)
 from workers.errors import SettingWrong
 from workers.text.misfits import misfit
 
@@ -168,6 +174,9 @@ def _fail_with(error: Any) -> NoReturn:
     message, why = diag.message_primary or str(error), diag.message_detail
     if diag.sqlstate == "23514" and diag.constraint_name:
         message, why = diag.constraint_name, None
+    if diag.sqlstate == READ_ONLY:
+        message, hint = READ_ONLY_WORDS
+        fail(message, hint, UNREACHABLE)
     if diag.sqlstate == "55P03":
         message = f"locked by another session: {message}"
     if diag.sqlstate in {"42P01", "42883"}:

@@ -42,6 +42,14 @@ select set_config(name, value, false)
                ('enable_mergejoin', 'off'), ('plan_cache_mode', 'force_generic_plan')
        ) as favoured(name, value)
 """
+#: SQLSTATE of a write on a server that only reads, as a standby does: the next connection may reach
+#: the primary, this one never does.
+READ_ONLY = "25006"
+#: What is wrong then, and what to do about it.
+READ_ONLY_WORDS = (
+    "Postgres only reads: it is a standby, or default_transaction_read_only is on",
+    "let WATCHKEEPER_DATABASE_URL name the primary, or switch that setting off (who set it, and why?)",
+)
 KEEPALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,
