@@ -19,16 +19,18 @@ _TO = (
     r"(?:\s+(?:to|on(?=\s+(?:e-?bay|reverb|reddit|facebook|another)\b))\s[^\])}:\n]{1,60}?"
     r"|\s+(?:locally|elsewhere))?"
 )
+#: "Sold/Traded": the first counts.
+_OR = r"(?:\s*/\s*(?:sold|closed|traded|withdrawn|expired))?"
 _OPEN = r"[\[({*\u3010\u300c\u300a\u00ab<~=]"
 _CLOSE = r"\])}*\u3011\u300d\u300b\u00bb>~="
 #: "Sold: …", "SOLD - …", "[SOLD] …", "Sold to Bob: …", "SOLD!"; not "Closed-back", not "Soldier".
 _BEFORE = re.compile(
-    rf"^\W*(sold|closed|traded|withdrawn|expired){_TO}\s*(?:[{_CLOSE}:!]+\s*|\s[-\u2013\u2014|]\s+|$)",
+    rf"^\W*(sold|closed|traded|withdrawn|expired){_OR}{_TO}\s*(?:[{_CLOSE}:!]+\s*|\s[-\u2013\u2014|]\s+|$)",
     re.IGNORECASE,
 )
 #: "… (sold)", "… [SOLD to Bob]", "… - sold".  No "closed" here: headphones are, at their backs.
 _AFTER = re.compile(
-    rf"(?:{_OPEN}\s*(sold|traded|withdrawn|expired){_TO}\s*[{_CLOSE}!]"
+    rf"(?:{_OPEN}\s*(sold|traded|withdrawn|expired){_OR}{_TO}\s*[{_CLOSE}!]"
     rf"|\s[-\u2013\u2014|:]\s*(sold|traded|withdrawn|expired)(?:\s+to\s.{{1,60}})?[\s!.]*$)",
     re.IGNORECASE,
 )

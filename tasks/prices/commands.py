@@ -52,7 +52,7 @@ def list_watchlist(everything: bool) -> None:
         quote = latest.get(item["symbol"])
         price, session = (shown(quote["price"]), quote["session_date"]) if quote else (None, None)
         rows.append({**item, "price": price, "session": session})
-    columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note")
+    columns = ("symbol", "priority", "refresh_every", "active", "price", "session", "note", "outcome")
     nothing = f"no symbol is followed: {cli.typed('prices watchlist add AAPL')}"
     cli.show(rows, columns, empty=nothing)
 
@@ -134,9 +134,26 @@ def quotes_(symbols: tuple[str, ...]) -> None:
     )
     columns = ("symbol", "price", "change", "session", "source", "fetched")
     cli.show(rows, columns, empty=nothing)
-    if symbols and not rows:
-        hint = f"To fetch prices: {cli.typed('schedule run prices-nightly')}"
-        cli.fail("no price is stored for these symbols", hint, cli.NOT_FOUND)
+    if missing := [symbol for symbol in wanted if symbol not in {row["symbol"] for row in rows}]:
+        say_missing(missing, hint=not rows)
+
+
+def say_missing(symbols: list[str], *, hint: bool) -> None:
+    """Say for which symbols no price is stored, and what became of them when they were asked for."""
+    from tasks.prices import queries
+
+    known = {row["symbol"]: row for row in cli.read(queries.SQL["outcomes"], {"symbols": symbols})}
+    said = [
+        f"{symbol} ({known[symbol]['outcome'].replace('_', ' ')}: {known[symbol]['detail']})"
+        if symbol in known
+        else symbol
+        for symbol in symbols
+    ]
+    sentence = f"no price is stored for {', '.join(said)}"
+    if hint:
+        to_fetch = f"To fetch prices: {cli.typed('schedule run prices-nightly')}"
+        cli.fail(sentence, to_fetch, cli.NOT_FOUND)
+    cli.say(sentence, err=True)
 
 
 @prices.command("gaps")

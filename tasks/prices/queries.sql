@@ -23,7 +23,16 @@ select s.name as schedule, schedule_words(s) as runs, now_ as now, last.last_goo
 
 -- name: watchlist
 -- The most urgent first; with true also removed symbols, at its end.
-select * from watchlist_item where active or %s order by active desc, priority, symbol
+select w.*, last.outcome
+  from watchlist_item w
+  left join lateral (select outcome from price_outcome o where o.symbol = w.symbol
+                      order by at desc limit 1) last on true
+ where active or %s order by active desc, priority, symbol
+
+-- name: outcomes
+-- What became of symbols when they were last asked for.
+select distinct on (symbol) symbol, outcome, detail from price_outcome
+ where symbol = any(%(symbols)s) order by symbol, at desc
 
 -- name: quotes
 -- The newest quote of each symbol, from any source.

@@ -50,6 +50,20 @@ def test_quotes_are_rounded_for_people_and_exact_for_programs(prices: Any) -> No
     (row,) = json.loads(typed("quotes", "aapl", "--json").stdout)
     assert row["price"] == "152.895000"
     assert typed("quotes", "MSFT").exit_code == 3
+    some = typed("quotes", "aapl", "msft")
+    assert (some.exit_code, some.stderr) == (0, "no price is stored for MSFT\n")
+
+
+def test_what_became_of_a_symbol_without_a_price_is_said(prices: Any) -> None:
+    prices.closed_market()
+    typed("watchlist", "add", "NOPE")
+    assert json.loads(typed("watchlist", "--json").stdout)[0]["outcome"] is None
+    prices.alpha_vantage.answer = lambda _: {"Error Message": "Invalid API call."}
+    prices.run("tasks.prices.refresh")
+
+    assert json.loads(typed("watchlist", "--json").stdout)[0]["outcome"] == "not_found"
+    said = typed("quotes", "NOPE").stderr
+    assert "no price is stored for NOPE (not found: it knows no such symbol)" in said
 
 
 def test_gaps_are_listed(prices: Any) -> None:

@@ -186,6 +186,10 @@ def test_a_quote_is_read() -> None:
 def test_an_empty_quote_means_an_unknown_symbol() -> None:
     with pytest.raises(NotFound):
         alpha_vantage.parse_price(ERRORS["unknown_symbol"], "NOPE")
+    with pytest.raises(NotFound):
+        alpha_vantage.parse_price({"Global Quote": {"01. symbol": "", "05. price": ""}}, "NOPE")
+    with pytest.raises(BrokenResponse, match="gives no price of NOPE"):
+        alpha_vantage.parse_price({"Global Quote": {"01. symbol": "NOPE"}}, "NOPE")
 
 
 def test_an_empty_object_says_nothing_about_a_symbol() -> None:

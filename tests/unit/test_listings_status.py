@@ -53,6 +53,9 @@ def price(text: str, label: str = "For Sale") -> str:
         ("Focal (sold on eBay)", "sold"),
         ("Focal [Sold elsewhere]", "sold"),
         ("Sold locally: Focal", "sold"),
+        ("Sold/Traded: Focal", "sold"),
+        ("Focal [Traded / Sold]", "traded"),
+        ("Focal (sold/traded in pairs)", "active"),
     ],
 )
 def test_a_title_that_shouts_has_ended_and_closed_backs_have_not(title: str, status: str) -> None:

@@ -182,13 +182,14 @@ def parse_price(body: Any, symbol: str) -> Price:
     quote = _quote_of(body)
     if not isinstance(quote, Mapping):
         raise BrokenResponse(UPSTREAM, "response holds no quote")
-    if not quote:
+    if not any(str(value or "").strip() for value in quote.values()):
         raise NotFound(UPSTREAM, f"it does not know the symbol {symbol}")
     _require(symbol, quote.get("01. symbol"))
     price = values.amount(quote.get("05. price"))
     if price is None:
-        said = values.words(quote.get("05. price"))
-        raise BrokenResponse(UPSTREAM, f'gives "{said}" as the price of {symbol}')
+        said = quote.get("05. price")
+        what = "no price" if said is None else f'"{values.words(said)}" as the price'
+        raise BrokenResponse(UPSTREAM, f"gives {what} of {symbol}")
     session = values.day(quote.get("07. latest trading day"))
     if session is None:
         raise BrokenResponse(UPSTREAM, f"quote of {symbol} names no trading day")
