@@ -210,6 +210,21 @@ $_$;
 -- Name: FUNCTION arguments_check(task text, args jsonb, kwargs jsonb, schema jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.arguments_check(task text, args jsonb, kwargs jsonb, schema jsonb) IS 'Refuses arguments that a plain task''s signature does not take';
 
+-- Name: ask_for_sending(); Type: FUNCTION
+CREATE FUNCTION public.ask_for_sending() RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', name, true, 'notices wait' from schedule
+     where name = 'send-notices' and exists (select from sendable_channels());
+    return found;
+end
+$$;
+
+-- Name: FUNCTION ask_for_sending(); Type: COMMENT
+COMMENT ON FUNCTION public.ask_for_sending() IS 'Request a run of send-notices, if a channel with notices may send now; whether it did';
+
 -- Name: audit(); Type: FUNCTION
 CREATE FUNCTION public.audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -222,6 +237,7 @@ declare
                                    where i.indrelid = tg_relid and i.indisprimary order by a.attnum);
     operation constant uuid := nullif(current_setting('app.operation', true), '')::uuid;
     undone constant bigint := nullif(current_setting('app.undo_of', true), '')::bigint;
+    is_one boolean;
 begin
     if tg_op = 'INSERT' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
@@ -234,15 +250,17 @@ begin
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o from old_rows r) rows, row_key(o, keys) k;
     else
-        -- A row whose key changed is one that went and one that came.
+        -- Of several rows those whose key changed are some that went and some that came; one alone was renamed.
+        is_one := (select count(*) from old_rows) = 1;
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
         select tg_table_name, k, row_name(k, keys), case when o is null then 'insert' when n is null then 'delete' else 'update' end,
                case when n is null then row_values(o) else before end,
                case when o is null then row_values(n) else after end,
                actor(), current_setting('application_name'), operation, undone
-          from (select to_jsonb(r) as o, row_key(to_jsonb(r), keys) as key from old_rows r) olds
-          full join (select to_jsonb(r) as n, row_key(to_jsonb(r), keys) as key from new_rows r) news using (key),
-               lateral (select key as k) k,
+          from (select to_jsonb(r) as o, case when not is_one then row_key(to_jsonb(r), keys) end as key from old_rows r) olds
+          full join (select to_jsonb(r) as n, case when not is_one then row_key(to_jsonb(r), keys) end as key from new_rows r) news
+               on coalesce(olds.key, '{}') = coalesce(news.key, '{}'),
+               lateral (select row_key(coalesce(n, o), keys) as k) k,
                lateral (select case when o is not null then row_difference(o, coalesce(n, '{}')) end as before,
                                case when n is not null then row_difference(n, coalesce(o, '{}')) end as after) differ
          where before is distinct from after and (before <> '{}' or after <> '{}');
@@ -608,6 +626,28 @@ $$;
 -- Name: FUNCTION call_outcomes(for_upstream text, begins timestamp with time zone, ends timestamp with time zone, OUT calls bigint, OUT answered bigint, OUT refused bigint, OUT broken bigint, OUT others bigint, OUT unanswered bigint); Type: COMMENT
 COMMENT ON FUNCTION public.call_outcomes(for_upstream text, begins timestamp with time zone, ends timestamp with time zone, OUT calls bigint, OUT answered bigint, OUT refused bigint, OUT broken bigint, OUT others bigint, OUT unanswered bigint) IS 'What became of the calls of an upstream after begins, up to ends: answered, refused (429), broken (5xx), other 4xx, unanswered; counted from permit_total where it can';
 
+-- Name: category_removed(); Type: FUNCTION
+CREATE FUNCTION public.category_removed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    -- With a site its ads go too.
+    if exists (select from site where site.name = old.site) then
+        with gone as (
+            update listing set status = 'expired', changed_at = clock_timestamp()
+             where category_id = old.id and status = 'active'
+            returning id
+        )
+        insert into listing_status_change (listing_id, status, before) select id, 'expired', 'active' from gone;
+    end if;
+    return old;
+end
+$$;
+
+-- Name: FUNCTION category_removed(); Type: COMMENT
+COMMENT ON FUNCTION public.category_removed() IS 'Trigger: ads of a category that is removed expire, because nobody looks at them any more';
+
 -- Name: channel_check(); Type: FUNCTION
 CREATE FUNCTION public.channel_check() RETURNS trigger
     LANGUAGE plpgsql
@@ -637,6 +677,10 @@ begin
                 using errcode = '23514', column = name, hint = 'Only target may name a secret. ' || how;
         end if;
     end loop;
+    if new.upstream is distinct from before.upstream and not exists (select from upstream u where u.name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23514', column = 'upstream', hint = upstream_hint(new.upstream);
+    end if;
     if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
         return new;
     end if;
@@ -687,12 +731,19 @@ begin
                   hint = 'Their matches would be told to nobody. First name others there, or null for every channel: '
                          || format('UPDATE rule SET channels = NULL WHERE %L = ANY (channels);', old.name);
     end if;
+    select string_agg(name, ', ' order by name) into named from schedule where options ->> 'channel' = old.name;
+    if named is not null then
+        raise exception 'channel "%" is named by schedules: %', old.name, named
+            using errcode = '23514', column = 'name',
+                  hint = 'They would call nobody. First name another in their options, or remove them: '
+                         || format('DELETE FROM schedule WHERE options ->> ''channel'' = %L;', old.name);
+    end if;
     return case tg_op when 'DELETE' then old else new end;
 end
 $$;
 
 -- Name: FUNCTION channel_named_check(); Type: COMMENT
-COMMENT ON FUNCTION public.channel_named_check() IS 'Trigger: refuses to take away a channel that rules name';
+COMMENT ON FUNCTION public.channel_named_check() IS 'Trigger: refuses to take away a channel that rules or schedules name';
 
 -- Name: channel_room(text); Type: FUNCTION
 CREATE FUNCTION public.channel_room(channel_name text) RETURNS TABLE(used integer, gathers boolean, free_at timestamp with time zone)
@@ -1049,6 +1100,34 @@ $_$;
 -- Name: FUNCTION cron_words(cron text, timezone text); Type: COMMENT
 COMMENT ON FUNCTION public.cron_words(cron text, timezone text) IS 'A cron text in words: "weekdays at 00:00 New York"; what is out of the ordinary stays as it is written';
 
+-- Name: currency_codes(); Type: FUNCTION
+CREATE FUNCTION public.currency_codes() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select regexp_split_to_array('AED AFL AFN AMD ANG AOA ARS ATS AUD AWG AZN BAM BBD BDT BEF BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN
+        BZD CAD CDF CHE CHF CHW CLF CLP CNH CNY COP COU CRC CUC CUP CVE CYP CZK DEM DJF DKK DOP DZD EEK EGP ERN ESP
+        ETB EUR FIM FJD FKP FRF GBP GEL GGP GHS GIP GMD GNF GRD GTQ GYD HKD HNL HRK HTG HUF IDR IEP ILS INR IQD IRR
+        ISK ITL JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LTL LUF LVL LYD MAD MDL MGA
+        MKD MMK MNT MOP MRO MRU MTL MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NLG NOK NPR NZD OMR PAB PEN PGK PHP PKR
+        PLN PRB PTE PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SKK SLE SLL SOS SRD SSP STD STN SVC SYP SZL
+        THB TJS TMT TND TRY TTD TVD TWD TZS UAH UGX USD USN UYI UYU UZS VEF VES VND VUV WST XAF XAG XAU XBA XBB XBC
+        XBD XCD XCG XDR XOF XPD XPF XPT XSU XUA YER ZAR ZMK ZMW ZWD ZWG ZWL', '\s+')
+$$;
+
+-- Name: FUNCTION currency_codes(); Type: COMMENT
+COMMENT ON FUNCTION public.currency_codes() IS 'Currencies (ISO 4217, some of the past) that prices are read in';
+
+-- Name: currency_refusal(text); Type: FUNCTION
+CREATE FUNCTION public.currency_refusal(code text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $_$
+    select did_you_mean(code, currency_codes()) || 'Write an ISO 4217 code such as EUR, USD or GBP.'
+     where code ~ '^[A-Z]{3}$' and not code = any (currency_codes())
+$_$;
+
+-- Name: FUNCTION currency_refusal(code text); Type: COMMENT
+COMMENT ON FUNCTION public.currency_refusal(code text) IS 'What to write instead of a currency that no price is read in; null for one that is';
+
 -- Name: cut_words(text, integer); Type: FUNCTION
 CREATE FUNCTION public.cut_words(words text, width integer) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1247,8 +1326,7 @@ begin
             || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
-        insert into run_request (action, schedule, by_system, note)
-        select 'run', name, true, 'notices wait' from schedule where name = 'send-notices';
+        perform ask_for_sending();
     end if;
     return next;
 end
@@ -2536,6 +2614,10 @@ begin
                   hint = 'Subjects with one: '
                          || (select string_agg(name, ', ' order by name) from subject where has_currency);
     end if;
+    if currency_refusal(new.currency) is not null and (tg_op = 'INSERT' or new.currency is distinct from old.currency) then
+        raise exception 'currency: there is no %', new.currency
+            using errcode = '23514', column = 'currency', hint = currency_refusal(new.currency);
+    end if;
     if new.occasions = '{}' and (tg_op = 'INSERT' or old.occasions <> '{}') then
         raise exception 'occasions: without any the rule never matches'
             using errcode = '23514', column = 'occasions',
@@ -2557,7 +2639,22 @@ end
 $$;
 
 -- Name: FUNCTION rule_check(); Type: COMMENT
-COMMENT ON FUNCTION public.rule_check() IS 'Trigger: refuses a subject that no watch finds, a currency where there is none, and rules that would be silent for ever';
+COMMENT ON FUNCTION public.rule_check() IS 'Trigger: refuses a subject that no watch finds, an unknown currency or one where there is none, and rules that would be silent for ever';
+
+-- Name: rule_disabled(); Type: FUNCTION
+CREATE FUNCTION public.rule_disabled() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    update notice n set state = 'dropped', answer = 'the rule was disabled'
+      from match m where m.id = n.match_id and m.rule = new.name and n.state = 'waiting';
+    return null;
+end
+$$;
+
+-- Name: FUNCTION rule_disabled(); Type: COMMENT
+COMMENT ON FUNCTION public.rule_disabled() IS 'Trigger: what waits of a rule that is disabled is not sent';
 
 -- Name: rule_edited(); Type: FUNCTION
 CREATE FUNCTION public.rule_edited() RETURNS trigger
@@ -2586,6 +2683,23 @@ $$;
 
 -- Name: FUNCTION rule_to_check(); Type: COMMENT
 COMMENT ON FUNCTION public.rule_to_check() IS 'Trigger: edited rules are parsed at once';
+
+-- Name: rules_left_unread(); Type: FUNCTION
+CREATE FUNCTION public.rules_left_unread() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    insert into run_request (action, schedule, by_system, note)
+    select 'run', name, true, 'rules were edited during a pause' from schedule
+     where name = 'check-rules'
+       and exists (select from rule r left join rule_state s on s.rule = r.name where s.revision is distinct from r.revision);
+    return null;
+end
+$$;
+
+-- Name: FUNCTION rules_left_unread(); Type: COMMENT
+COMMENT ON FUNCTION public.rules_left_unread() IS 'Trigger: rules that were edited during a pause are parsed when it ends';
 
 -- Name: run_ended(); Type: FUNCTION
 CREATE FUNCTION public.run_ended() RETURNS trigger
@@ -3585,6 +3699,19 @@ $$;
 -- Name: FUNCTION send_test(channel_name text); Type: COMMENT
 COMMENT ON FUNCTION public.send_test(channel_name text) IS 'Send a test message: SELECT send_test(''phone''); the server''s answer: SELECT * FROM notice_log LIMIT 5;';
 
+-- Name: sendable_channels(); Type: FUNCTION
+CREATE FUNCTION public.sendable_channels() RETURNS SETOF text
+    LANGUAGE sql STABLE
+    AS $$
+    select c.name from channel c cross join lateral channel_room(c.name) room
+     where c.enabled and room.free_at <= clock_timestamp()
+       and exists (select from notice n where n.channel = c.name and n.state in ('waiting', 'sending'))
+     order by c.name
+$$;
+
+-- Name: FUNCTION sendable_channels(); Type: COMMENT
+COMMENT ON FUNCTION public.sendable_channels() IS 'Enabled channels with notices, without those that wait at their limit of messages an hour';
+
 -- Name: sessions_changed(); Type: FUNCTION
 CREATE FUNCTION public.sessions_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3657,6 +3784,20 @@ declare
     css text;
     plain text;
 begin
+    if tg_op = 'UPDATE' and new.name <> old.name then
+        raise exception 'a site cannot be renamed'
+            using errcode = '23514', column = 'name',
+                  detail = format('Its categories, its ads and the options of schedules name it "%s".', old.name),
+                  hint = format('Its name for people is title: UPDATE site SET title = %L WHERE name = %L;', new.name, old.name);
+    end if;
+    if currency_refusal(new.currency) is not null and (tg_op = 'INSERT' or new.currency <> old.currency) then
+        raise exception 'currency: there is no %', new.currency
+            using errcode = '23514', column = 'currency', hint = currency_refusal(new.currency);
+    end if;
+    if (tg_op = 'INSERT' or new.upstream <> old.upstream) and not exists (select from upstream u where u.name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23514', column = 'upstream', hint = upstream_hint(new.upstream);
+    end if;
     if jsonb_typeof(new.selectors) <> 'object' then
         raise exception 'selectors must be an object of CSS selectors'
             using errcode = '23514', column = 'selectors', hint = 'Such as {"card": "div.ad", "title": "h3"}.';
@@ -4181,6 +4322,17 @@ $$;
 
 -- Name: FUNCTION upstream_edited(); Type: COMMENT
 COMMENT ON FUNCTION public.upstream_edited() IS 'Trigger: an edit of an upstream or quota takes effect at once';
+
+-- Name: upstream_hint(text); Type: FUNCTION
+CREATE FUNCTION public.upstream_hint(wanted text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select did_you_mean(wanted, array_agg(name::text)) || 'Upstreams: ' || coalesce(string_agg(name, ', ' order by name), 'none yet')
+      from upstream
+$$;
+
+-- Name: FUNCTION upstream_hint(wanted text); Type: COMMENT
+COMMENT ON FUNCTION public.upstream_hint(wanted text) IS 'The upstreams, for whoever named one that is not there';
 
 -- Name: upstream_stamped(); Type: FUNCTION
 CREATE FUNCTION public.upstream_stamped() RETURNS trigger
@@ -4991,7 +5143,7 @@ COMMENT ON COLUMN public.channel.max_per_hour IS 'Most messages an hour; more no
 COMMENT ON COLUMN public.channel.incidents IS 'Also gets incidents and the daily digest';
 
 -- Name: COLUMN channel.enabled; Type: COMMENT
-COMMENT ON COLUMN public.channel.enabled IS 'false: notices wait';
+COMMENT ON COLUMN public.channel.enabled IS 'false: gets no notices; those that wait already are kept';
 
 -- Name: COLUMN channel.note; Type: COMMENT
 COMMENT ON COLUMN public.channel.note IS 'Reason for these settings';
@@ -5647,7 +5799,7 @@ CREATE TABLE public.notice (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
     together smallint,
-    CONSTRAINT "state must be waiting, sending, sent or dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dead'::text])))
+    CONSTRAINT "state must be waiting, sending, sent, dropped or dead" CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'sent'::text, 'dropped'::text, 'dead'::text])))
 );
 
 -- Name: TABLE notice; Type: COMMENT
@@ -5669,7 +5821,7 @@ COMMENT ON COLUMN public.notice.match_id IS 'The match it is about';
 COMMENT ON COLUMN public.notice.content IS 'Title and text of a notice that is not about a match';
 
 -- Name: COLUMN notice.state; Type: COMMENT
-COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dead';
+COMMENT ON COLUMN public.notice.state IS 'waiting | sending | sent | dropped | dead';
 
 -- Name: COLUMN notice.attempts; Type: COMMENT
 COMMENT ON COLUMN public.notice.attempts IS 'Times it was handed over';
@@ -5681,7 +5833,7 @@ COMMENT ON COLUMN public.notice.not_before IS 'Not sent earlier';
 COMMENT ON COLUMN public.notice.message_id IS 'Message it is, or was last, part of';
 
 -- Name: COLUMN notice.answer; Type: COMMENT
-COMMENT ON COLUMN public.notice.answer IS 'Last response of the server';
+COMMENT ON COLUMN public.notice.answer IS 'Last response of the server; why it was dropped';
 
 -- Name: COLUMN notice.created_at; Type: COMMENT
 COMMENT ON COLUMN public.notice.created_at IS 'Written';
@@ -6322,7 +6474,7 @@ COMMENT ON COLUMN public.rule.channels IS 'Channels that get its matches; null: 
 COMMENT ON COLUMN public.rule.baseline IS 'Also ads that a category''s first scrape finds';
 
 -- Name: COLUMN rule.enabled; Type: COMMENT
-COMMENT ON COLUMN public.rule.enabled IS 'false: not evaluated';
+COMMENT ON COLUMN public.rule.enabled IS 'false: not evaluated, and what waits of it is dropped';
 
 -- Name: COLUMN rule.note; Type: COMMENT
 COMMENT ON COLUMN public.rule.note IS 'Remarks';
@@ -6392,7 +6544,17 @@ CREATE VIEW public.rule_status AS
     ( SELECT max(m.matched_at) AS max
            FROM public.match m
           WHERE (m.rule = r.name)) AS last_match_at,
-    COALESCE(array_to_string(r.channels, ', '::text), 'every channel'::text) AS channels,
+        CASE
+            WHEN (r.channels IS NULL) THEN 'every channel'::text
+            WHEN (r.channels = '{}'::text[]) THEN 'none'::text
+            ELSE ( SELECT string_agg((named.one ||
+                    CASE
+                        WHEN c.enabled THEN ''::text
+                        ELSE ' (disabled)'::text
+                    END), ', '::text ORDER BY named.place) AS string_agg
+               FROM (unnest(r.channels) WITH ORDINALITY named(one, place)
+                 LEFT JOIN public.channel c ON ((c.name = named.one))))
+        END AS channels,
     r.note
    FROM (public.rule r
      LEFT JOIN public.rule_state s ON ((s.rule = r.name)))
@@ -8631,6 +8793,9 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON public.watchlist_item REFERENCING O
 -- Name: worker_group audit_updated; Type: TRIGGER
 CREATE TRIGGER audit_updated AFTER UPDATE ON public.worker_group REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
 
+-- Name: category category_removed; Type: TRIGGER
+CREATE TRIGGER category_removed BEFORE DELETE ON public.category FOR EACH ROW EXECUTE FUNCTION public.category_removed();
+
 -- Name: channel channel_check; Type: TRIGGER
 CREATE TRIGGER channel_check BEFORE INSERT OR UPDATE ON public.channel FOR EACH ROW EXECUTE FUNCTION public.channel_check();
 
@@ -8859,11 +9024,20 @@ CREATE CONSTRAINT TRIGGER quota_edited AFTER INSERT OR DELETE OR UPDATE ON publi
 -- Name: rule rule_check; Type: TRIGGER
 CREATE TRIGGER rule_check BEFORE INSERT OR UPDATE OF subject, currency, occasions, channels ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_check();
 
+-- Name: rule rule_disabled; Type: TRIGGER
+CREATE TRIGGER rule_disabled AFTER UPDATE OF enabled ON public.rule FOR EACH ROW WHEN ((old.enabled AND (NOT new.enabled))) EXECUTE FUNCTION public.rule_disabled();
+
 -- Name: rule rule_edited; Type: TRIGGER
 CREATE TRIGGER rule_edited BEFORE INSERT OR UPDATE ON public.rule FOR EACH ROW EXECUTE FUNCTION public.rule_edited();
 
 -- Name: rule rule_to_check; Type: TRIGGER
 CREATE TRIGGER rule_to_check AFTER INSERT OR UPDATE ON public.rule FOR EACH STATEMENT EXECUTE FUNCTION public.rule_to_check();
+
+-- Name: pause_switch rules_left_unread; Type: TRIGGER
+CREATE TRIGGER rules_left_unread AFTER UPDATE ON public.pause_switch FOR EACH ROW WHEN ((old.paused AND (NOT new.paused))) EXECUTE FUNCTION public.rules_left_unread();
+
+-- Name: schedule rules_left_unread; Type: TRIGGER
+CREATE TRIGGER rules_left_unread AFTER UPDATE ON public.schedule FOR EACH ROW WHEN (((new.name = 'check-rules'::text) AND new.enabled AND (COALESCE(new.paused_until, '-infinity'::timestamp with time zone) <= clock_timestamp()))) EXECUTE FUNCTION public.rules_left_unread();
 
 -- Name: run run_ended; Type: TRIGGER
 CREATE TRIGGER run_ended AFTER UPDATE OF finished_at ON public.run FOR EACH ROW WHEN (((old.finished_at IS NULL) AND (new.finished_at IS NOT NULL))) EXECUTE FUNCTION public.run_ended();
@@ -8944,7 +9118,7 @@ ALTER TABLE ONLY public.batch
 
 -- Name: category category_parent_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.category
-    ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.category(id);
+    ADD CONSTRAINT category_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.category(id) ON DELETE SET NULL;
 
 -- Name: category category_site_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.category
@@ -8984,7 +9158,7 @@ ALTER TABLE ONLY public.market_session
 
 -- Name: match match_rule_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.match
-    ADD CONSTRAINT match_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
+    ADD CONSTRAINT match_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON UPDATE CASCADE ON DELETE CASCADE;
 
 -- Name: memo memo_run_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.memo
@@ -8992,7 +9166,7 @@ ALTER TABLE ONLY public.memo
 
 -- Name: notice notice_channel_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.notice
-    ADD CONSTRAINT notice_channel_fkey FOREIGN KEY (channel) REFERENCES public.channel(name) ON DELETE CASCADE;
+    ADD CONSTRAINT notice_channel_fkey FOREIGN KEY (channel) REFERENCES public.channel(name) ON UPDATE CASCADE ON DELETE CASCADE;
 
 -- Name: notice notice_match_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.notice
@@ -9008,7 +9182,7 @@ ALTER TABLE ONLY public.robots_file
 
 -- Name: rule_state rule_state_rule_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.rule_state
-    ADD CONSTRAINT rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
+    ADD CONSTRAINT rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON UPDATE CASCADE ON DELETE CASCADE;
 
 -- Name: schedule schedule_after_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.schedule
@@ -9044,7 +9218,7 @@ ALTER TABLE ONLY public.token_profile
 
 -- Name: token_rule token_rule_rule_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.token_rule
-    ADD CONSTRAINT token_rule_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON DELETE CASCADE;
+    ADD CONSTRAINT token_rule_rule_fkey FOREIGN KEY (rule) REFERENCES public.rule(name) ON UPDATE CASCADE ON DELETE CASCADE;
 
 -- Name: token_rule token_rule_token_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.token_rule

@@ -33,6 +33,7 @@ declare
                                    where i.indrelid = tg_relid and i.indisprimary order by a.attnum);
     operation constant uuid := nullif(current_setting('app.operation', true), '')::uuid;
     undone constant bigint := nullif(current_setting('app.undo_of', true), '')::bigint;
+    is_one boolean;
 begin
     if tg_op = 'INSERT' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
@@ -45,15 +46,17 @@ begin
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o from old_rows r) rows, row_key(o, keys) k;
     else
-        -- A row whose key changed is one that went and one that came.
+        -- Of several rows those whose key changed are some that went and some that came; one alone was renamed.
+        is_one := (select count(*) from old_rows) = 1;
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
         select tg_table_name, k, row_name(k, keys), case when o is null then 'insert' when n is null then 'delete' else 'update' end,
                case when n is null then row_values(o) else before end,
                case when o is null then row_values(n) else after end,
                actor(), current_setting('application_name'), operation, undone
-          from (select to_jsonb(r) as o, row_key(to_jsonb(r), keys) as key from old_rows r) olds
-          full join (select to_jsonb(r) as n, row_key(to_jsonb(r), keys) as key from new_rows r) news using (key),
-               lateral (select key as k) k,
+          from (select to_jsonb(r) as o, case when not is_one then row_key(to_jsonb(r), keys) end as key from old_rows r) olds
+          full join (select to_jsonb(r) as n, case when not is_one then row_key(to_jsonb(r), keys) end as key from new_rows r) news
+               on coalesce(olds.key, '{}') = coalesce(news.key, '{}'),
+               lateral (select row_key(coalesce(n, o), keys) as k) k,
                lateral (select case when o is not null then row_difference(o, coalesce(n, '{}')) end as before,
                                case when n is not null then row_difference(n, coalesce(o, '{}')) end as after) differ
          where before is distinct from after and (before <> '{}' or after <> '{}');

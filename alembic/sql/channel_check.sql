@@ -26,6 +26,10 @@ begin
                 using errcode = '23514', column = name, hint = 'Only target may name a secret. ' || how;
         end if;
     end loop;
+    if new.upstream is distinct from before.upstream and not exists (select from upstream u where u.name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23514', column = 'upstream', hint = upstream_hint(new.upstream);
+    end if;
     if tg_op = 'UPDATE' and new.target is not distinct from before.target and new.kind = before.kind then
         return new;
     end if;

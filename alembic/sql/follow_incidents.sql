@@ -107,8 +107,7 @@ begin
             || duration_words(date_trunc('second', one.closed_at - one.opened_at)) || '.');
     end loop;
     if told > 0 then
-        insert into run_request (action, schedule, by_system, note)
-        select 'run', name, true, 'notices wait' from schedule where name = 'send-notices';
+        perform ask_for_sending();
     end if;
     return next;
 end

@@ -17,6 +17,10 @@ begin
                   hint = 'Subjects with one: '
                          || (select string_agg(name, ', ' order by name) from subject where has_currency);
     end if;
+    if currency_refusal(new.currency) is not null and (tg_op = 'INSERT' or new.currency is distinct from old.currency) then
+        raise exception 'currency: there is no %', new.currency
+            using errcode = '23514', column = 'currency', hint = currency_refusal(new.currency);
+    end if;
     if new.occasions = '{}' and (tg_op = 'INSERT' or old.occasions <> '{}') then
         raise exception 'occasions: without any the rule never matches'
             using errcode = '23514', column = 'occasions',
@@ -37,7 +41,7 @@ begin
 end
 $$;
 comment on function rule_check() is
-    'Trigger: refuses a subject that no watch finds, a currency where there is none, and rules that would be silent for ever';
+    'Trigger: refuses a subject that no watch finds, an unknown currency or one where there is none, and rules that would be silent for ever';
 
 create or replace trigger rule_check
     before insert or update of subject, currency, occasions, channels on rule
@@ -59,10 +63,17 @@ begin
                   hint = 'Their matches would be told to nobody. First name others there, or null for every channel: '
                          || format('UPDATE rule SET channels = NULL WHERE %L = ANY (channels);', old.name);
     end if;
+    select string_agg(name, ', ' order by name) into named from schedule where options ->> 'channel' = old.name;
+    if named is not null then
+        raise exception 'channel "%" is named by schedules: %', old.name, named
+            using errcode = '23514', column = 'name',
+                  hint = 'They would call nobody. First name another in their options, or remove them: '
+                         || format('DELETE FROM schedule WHERE options ->> ''channel'' = %L;', old.name);
+    end if;
     return case tg_op when 'DELETE' then old else new end;
 end
 $$;
-comment on function channel_named_check() is 'Trigger: refuses to take away a channel that rules name';
+comment on function channel_named_check() is 'Trigger: refuses to take away a channel that rules or schedules name';
 
 create or replace trigger channel_named_check
     before delete or update of name on channel

@@ -9,6 +9,20 @@ declare
     css text;
     plain text;
 begin
+    if tg_op = 'UPDATE' and new.name <> old.name then
+        raise exception 'a site cannot be renamed'
+            using errcode = '23514', column = 'name',
+                  detail = format('Its categories, its ads and the options of schedules name it "%s".', old.name),
+                  hint = format('Its name for people is title: UPDATE site SET title = %L WHERE name = %L;', new.name, old.name);
+    end if;
+    if currency_refusal(new.currency) is not null and (tg_op = 'INSERT' or new.currency <> old.currency) then
+        raise exception 'currency: there is no %', new.currency
+            using errcode = '23514', column = 'currency', hint = currency_refusal(new.currency);
+    end if;
+    if (tg_op = 'INSERT' or new.upstream <> old.upstream) and not exists (select from upstream u where u.name = new.upstream) then
+        raise exception 'no upstream named "%"', new.upstream
+            using errcode = '23514', column = 'upstream', hint = upstream_hint(new.upstream);
+    end if;
     if jsonb_typeof(new.selectors) <> 'object' then
         raise exception 'selectors must be an object of CSS selectors'
             using errcode = '23514', column = 'selectors', hint = 'Such as {"card": "div.ad", "title": "h3"}.';

@@ -179,7 +179,7 @@ class Notices(Asked):
     """Notices, the newest first."""
 
     statement = "overview.notices"
-    states: ClassVar = ("open", "waiting", "sending", "sent", "dead")
+    states: ClassVar = ("open", "waiting", "sending", "sent", "dropped", "dead")
 
     state: str | None = Field(
         default=None, description="A state; open: not sent yet; held: those that the strip counts"

@@ -23,7 +23,9 @@ class TokenRule(Base):
     )
 
     rule: Mapped[str] = mapped_column(
-        ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+        ForeignKey("rule.name", onupdate="CASCADE", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Rule",
     )
     token_id: Mapped[TokenId] = mapped_column(primary_key=True, comment="Token")
     fits: Mapped[bool] = mapped_column(

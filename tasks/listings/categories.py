@@ -30,7 +30,7 @@ class Category(Base):
         comment="Path of its first page; with {page} where the page number stands inside the path"
     )
     parent_id: Mapped[int | None] = mapped_column(
-        ForeignKey("category.id"), comment="Category it belongs to"
+        ForeignKey("category.id", ondelete="SET NULL"), comment="Category it belongs to"
     )
     scraped: Mapped[bool] = mapped_column(server_default=sql("true"), comment="Whether scrapes read it")
 

@@ -95,7 +95,7 @@ _SITE: BindParameter[str] = bindparam("of_site")
 _IDS: BindParameter[list[str]] = bindparam("of_ids")
 _CATEGORY: BindParameter[int] = bindparam("in_category", type_=BigInteger)
 _LOCK = (
-    select(*(_TABLE.c[name] for name in ("id", "external_id", *CARD_COLUMNS)))
+    select(*(_TABLE.c[name] for name in ("id", "external_id", "category_id", *CARD_COLUMNS)))
     .where(_TABLE.c.site == _SITE, _TABLE.c.external_id == func.any(_IDS))
     .order_by(_TABLE.c.external_id)
     .with_for_update()

@@ -16,6 +16,7 @@ from tasks.listings.cards import Card
 from tasks.listings.expiry import is_recent
 
 NEW, PRICE_DROP, RELISTED, CHANGED = "new", "price_drop", "relisted", "changed"
+EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
 
 
 def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
-    if old is None:
+    if old is None or (old["category_id"] is None and old["status"] == EXPIRED):
+        # It expired because its category was removed, and nobody looked at it until now.
         return NEW
     if old["status"] != text_fields.ACTIVE and new["status"] == text_fields.ACTIVE:
         return RELISTED

@@ -65,7 +65,7 @@ WATCH = Watch(
         "title": Field(),
         "listing_type": Field(aliases=("type",)),
         "price": Field(NUMBER, above=0, is_money=True),
-        "currency": Field(),
+        "currency": Field(codes="tasks.listings.currencies:CODES"),
         "condition": Field(label="Condition"),
         "negotiability": Field(),
         "shipping_regions": Field(REGIONS, "Ships to", ("shipping", "ships_to")),

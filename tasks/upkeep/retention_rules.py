@@ -35,7 +35,7 @@ RULES: Mapping[str, tuple[str, Delete]] = {
     "heartbeats": ("run_days", rows("heartbeat", "name", "seen_at < :before")),
     "notices": (
         "failed_run_days",
-        rows("notice", "id", "created_at < :before and state in ('sent', 'dead')", "id"),
+        rows("notice", "id", "created_at < :before and state in ('sent', 'dropped', 'dead')", "id"),
     ),
     "matches": ("change_days", rows("match", "id", "matched_at < :before", "id")),
     "incidents": ("change_days", rows("incident", "id", "closed_at < :before", "id")),

@@ -35,7 +35,9 @@ class Channel(Base):
     incidents: Mapped[bool] = mapped_column(
         server_default=text("true"), comment="Also gets incidents and the daily digest"
     )
-    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: notices wait")
+    enabled: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="false: gets no notices; those that wait already are kept"
+    )
     note: Mapped[str | None] = mapped_column(comment="Reason for these settings")
     created_at: Mapped[DefaultNow] = mapped_column(comment="Added")
 

@@ -5,8 +5,8 @@ typing error, is refused with a sentence instead of staying silent.  Each clause
 `satisfying` looks at the rule as a whole.
 """
 
-import re
 from decimal import Decimal
+from pkgutil import resolve_name
 
 from rapidfuzz import fuzz, process, utils
 
@@ -22,12 +22,11 @@ from tasks.watches.nodes import (
     number_of,
     shown_clause,
 )
-from tasks.watches.watch import NUMBER, Fields
+from tasks.watches.watch import NUMBER, Field, Fields
 
 _ORDER = ("<", ">", "<=", ">=", "between")
 _ALWAYS = ("is null", "is not null")
 _EXACT = ("=", "!=", "in", "not in")
-_CODE = re.compile(r"[A-Za-z]{3}$")
 #: Likeness from which a name is suggested (0 to 100).
 MIN_LIKENESS = 60
 #: Texts that have nothing in common: a pattern that fits all of them fits everything.
@@ -62,10 +61,10 @@ def _check_clause(clause: Clause, fields: Fields) -> None:
         message = f"{clause.field} is text: it has no more and less"
         raise RuleError("type", message, at=clause.at, hint=f'{clause.field} contains "…"')
     else:
-        _check_text(clause, field.values)
+        _check_text(clause, field)
 
 
-def _check_text(clause: Clause, known: tuple[str, ...]) -> None:
+def _check_text(clause: Clause, field: Field) -> None:
     for value in clause.values:
         if isinstance(value, Decimal):
             # Read as numbers, 007 would be 7 and 1e3 would be 1E+3.
@@ -74,10 +73,10 @@ def _check_text(clause: Clause, known: tuple[str, ...]) -> None:
         if not folded(value).strip():
             message = f"{clause.field} {clause.operator} an empty text fits nothing or everything"
             raise RuleError("value", message, at=clause.at, hint=f"{clause.field} is null")
-    if known and clause.operator in _EXACT:
-        _check_known(clause, known)
-    if clause.field == "currency" and clause.operator in _EXACT:
-        _check_currency(clause)
+    if field.values and clause.operator in _EXACT:
+        _check_known(clause, field.values)
+    if field.codes and clause.operator in _EXACT:
+        _check_code(clause, resolve_name(field.codes))
     if clause.operator == "matches":
         _check_pattern(clause)
     if clause.operator == "fuzzy_contains" and not utils.default_process(str(clause.values[0])).strip():
@@ -92,11 +91,13 @@ def _check_known(clause: Clause, known: tuple[str, ...]) -> None:
             raise RuleError("value", message, at=clause.at, hint=f"there are {', '.join(known)}")
 
 
-def _check_currency(clause: Clause) -> None:
+def _check_code(clause: Clause, known: tuple[str, ...]) -> None:
     for value in clause.values:
-        if not _CODE.match(str(value).strip()):
-            message = f'"{value}" is not a currency'
-            raise RuleError("value", message, at=clause.at, hint='three letters: currency = "EUR"')
+        code = str(value).strip().upper()
+        if code not in known:
+            near = process.extractOne(code, known, scorer=fuzz.ratio, score_cutoff=MIN_LIKENESS)
+            hint = f'did you mean "{near[0]}"?' if near else f'three letters: {clause.field} = "EUR"'
+            raise RuleError("value", f'"{value}" is not a {clause.field}', at=clause.at, hint=hint)
 
 
 def _check_pattern(clause: Clause) -> None:

@@ -21,7 +21,9 @@ class Match(Base):
     )
 
     id: Mapped[RowId]
-    rule: Mapped[str] = mapped_column(ForeignKey("rule.name", ondelete="CASCADE"), comment="Rule")
+    rule: Mapped[str] = mapped_column(
+        ForeignKey("rule.name", onupdate="CASCADE", ondelete="CASCADE"), comment="Rule"
+    )
     subject: Mapped[str] = mapped_column(comment="What was found: a name of table subject")
     subject_id: Mapped[str] = mapped_column(comment="Key of the listing or token, or the symbol")
     occasion: Mapped[str] = mapped_column(comment="new | price_drop | relisted | changed")

@@ -26,8 +26,6 @@ from tasks.watches.channels import Channel
 from workers.db import Base, DefaultNow, RowId
 from workers.errors import redact
 
-#: Schedule of the task that sends notices; whoever writes one requests a run.
-SENDER = "send-notices"
 #: Notices in one message (Discord takes no more embeds).
 MAX_TOGETHER = 10
 #: Notices that a gathering message holds at most.
@@ -50,7 +48,7 @@ class Notice(Base):
 
     id: Mapped[RowId] = mapped_column(comment="Order")
     channel: Mapped[str] = mapped_column(
-        ForeignKey("channel.name", ondelete="CASCADE"), comment="Channel"
+        ForeignKey("channel.name", onupdate="CASCADE", ondelete="CASCADE"), comment="Channel"
     )
     key: Mapped[str] = mapped_column(comment="What it is about; once for each channel")
     match_id: Mapped[int | None] = mapped_column(
@@ -60,7 +58,7 @@ class Notice(Base):
         JSONB(none_as_null=True), comment="Title and text of a notice that is not about a match"
     )
     state: Mapped[str] = mapped_column(
-        server_default=text("'waiting'"), comment="waiting | sending | sent | dead"
+        server_default=text("'waiting'"), comment="waiting | sending | sent | dropped | dead"
     )
     attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="Times it was handed over")
     not_before: Mapped[DefaultNow] = mapped_column(comment="Not sent earlier")
@@ -69,15 +67,11 @@ class Notice(Base):
         comment="Most notices of its message; halved when a server refuses one; null: no limit",
     )
     message_id: Mapped[UUID | None] = mapped_column(comment="Message it is, or was last, part of")
-    answer: Mapped[str | None] = mapped_column(comment="Last response of the server")
+    answer: Mapped[str | None] = mapped_column(
+        comment="Last response of the server; why it was dropped"
+    )
     created_at: Mapped[DefaultNow] = mapped_column(comment="Written")
     sent_at: Mapped[datetime | None] = mapped_column(comment="When the server took it")
-
-
-_ASK = text("""
-insert into run_request (action, schedule, by_system, note)
-select 'run', name, true, :why from schedule where name = :name
-""")
 
 
 def _add(connection: Connection, channels: Select[*tuple[Any, ...]], columns: Sequence[str]) -> int:
@@ -88,9 +82,10 @@ def _add(connection: Connection, channels: Select[*tuple[Any, ...]], columns: Se
 
 
 def add_for_match(connection: Connection, match: int, channels: Sequence[str] | None) -> int:
-    """Write notices of a match for these channels, or for every enabled one; returns how many."""
-    chosen = Channel.enabled if channels is None else Channel.name.in_(channels)
-    rows = select(Channel.name, literal(f"match {match}"), literal(match, BigInteger)).where(chosen)
+    """Write notices of a match for these channels that are enabled (None: all); returns how many."""
+    chosen = () if channels is None else (Channel.name.in_(channels),)
+    rows = select(Channel.name, literal(f"match {match}"), literal(match, BigInteger))
+    rows = rows.where(Channel.enabled, *chosen)
     return _add(connection, rows, ("channel", "key", "match_id"))
 
 
@@ -103,14 +98,12 @@ def add_for_incidents(connection: Connection, key: str, content: Mapping[str, st
 
 
 def ask_for_sending(connection: Connection) -> None:
-    """Request a run of the sender; it starts when this transaction is committed."""
-    connection.execute(_ASK, {"name": SENDER, "why": "notices wait"})
+    """Request a run of the sender, if it has what to send; it starts when this is committed."""
+    connection.execute(text("select ask_for_sending()"))
 
 
 def channels_with_work(connection: Connection) -> list[str]:
-    due = select(Notice.channel).join(Channel, Channel.name == Notice.channel)
-    due = due.where(_IS_OPEN, Channel.enabled).distinct().order_by(Notice.channel)
-    return list(connection.execute(due).scalars())
+    return list(connection.execute(text("select sendable_channels()")).scalars())
 
 
 #: Near the channel's limit one message takes all that waits.
@@ -202,10 +195,10 @@ def split(connection: Connection, rows: Sequence[Any], answer: str) -> None:
 
 
 def resend(connection: Connection, notice: int | None) -> int:
-    """Send a notice that was given up again, or all of them; returns how many."""
+    """Send a notice that was given up or dropped again, or all that were given up; returns how many."""
     again = update(Notice).where(Notice.state == "dead")
     if notice is not None:
-        again = again.where(Notice.id == notice)
+        again = update(Notice).where(Notice.id == notice, Notice.state.in_(("dead", "dropped")))
     at = func.clock_timestamp()
     number = connection.execute(
         again.values(state="waiting", attempts=0, not_before=at, answer=None)

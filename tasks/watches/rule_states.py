@@ -16,7 +16,9 @@ class RuleState(Base):
     __table_args__ = ({"comment": "Whether each rule can be read; if not, where and why."},)
 
     rule: Mapped[str] = mapped_column(
-        ForeignKey("rule.name", ondelete="CASCADE"), primary_key=True, comment="Rule"
+        ForeignKey("rule.name", onupdate="CASCADE", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Rule",
     )
     revision: Mapped[int] = mapped_column(BigInteger, comment="Revision that was read")
     error: Mapped[str | None] = mapped_column(comment="What is wrong; null: the rule is active")

@@ -45,7 +45,9 @@ class Rule(Base):
     baseline: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Also ads that a category's first scrape finds"
     )
-    enabled: Mapped[bool] = mapped_column(server_default=text("true"), comment="false: not evaluated")
+    enabled: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="false: not evaluated, and what waits of it is dropped"
+    )
     note: Mapped[str | None] = mapped_column(comment="Remarks")
     revision: Mapped[int] = mapped_column(
         BigInteger, server_default=text("0"), comment="Rises at every edit (trigger)"

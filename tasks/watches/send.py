@@ -101,6 +101,11 @@ def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) 
     """
     with work.read() as connection:
         channel = channels.find(connection, item.key)
+    if channel is None:
+        # It was removed or renamed meanwhile; under its new name the next run sends them.
+        with work.fenced() as connection:
+            notices.give_back(connection, rows)
+        return None
     notes, number = _composed(channel.kind, [messages.note_of(row) for row in rows], gathers=gathers)
     rows = _first(work, rows, number)
     faults.point("before-hand-over")

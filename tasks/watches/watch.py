@@ -23,6 +23,8 @@ class Field:
     aliases: tuple[str, ...] = ()
     #: Every value that a text can have; empty: any.
     values: tuple[str, ...] = ()
+    #: Where every code that a text can be stands, as module:NAME: too many to show, and slow to import.
+    codes: str | None = None
     #: Limits of a number: its minimum (or what it is always above) and its maximum.
     minimum: float | None = None
     above: float | None = None
