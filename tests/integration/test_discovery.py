@@ -446,6 +446,15 @@ def test_a_chain_of_which_no_token_was_ever_found_is_named_with_those_of_the_fee
     assert ";" not in discovery.run(task, chains=["base"])["result"]["summary"]
 
 
+def test_an_empty_text_in_a_list_is_refused_by_a_call_too(discovery: Any) -> None:
+    run = discovery.run(include=["BONK", " "])
+
+    assert (run["state"], run["error"]) == (
+        "failed",
+        'tasks.discovery.discover: option "include.1" is not allowed: it must be a text that is not empty',
+    )
+
+
 def test_a_failed_look_up_keeps_the_values_that_were_good(discovery: Any) -> None:
     discovery.feed("A")
     discovery.run()

@@ -26,7 +26,7 @@ from workers.ledger import claimed, planned
 from workers.ledger import ended as ended_batch
 from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import Ending, Summary
-from workers.ledger.kinds import Options
+from workers.ledger.kinds import NOT_EMPTY, Options
 from workers.processes import shutdown
 from workers.processes.doorbells import batch_id
 from workers.processes.reports import report
@@ -221,5 +221,7 @@ def explain(error: ValidationError, model: type[Options]) -> str:
         elif found["type"] == "missing":
             sentences.append(f'option "{name}" is needed')
         else:
-            sentences.append(f'option "{name}" is not allowed: {found["msg"]}')
+            is_empty = found.get("ctx", {}).get("pattern") == NOT_EMPTY
+            why = "it must be a text that is not empty" if is_empty else found["msg"]
+            sentences.append(f'option "{name}" is not allowed: {why}')
     return "; ".join(sentences)

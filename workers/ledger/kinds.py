@@ -13,7 +13,8 @@ from sqlalchemy.types import Interval
 from workers.db import Base
 
 #: A text with something in it; the database refuses others in these words (`option_words`).
-NotEmpty = Annotated[str, Field(pattern=r"\S")]
+NOT_EMPTY = r"\S"
+NotEmpty = Annotated[str, Field(pattern=NOT_EMPTY)]
 
 
 class Options(BaseModel):
