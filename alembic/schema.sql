@@ -2307,19 +2307,19 @@ CREATE FUNCTION public.quota_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    if new.calls < 1 then
-        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+    if coalesce(new.calls, 0) < 1 then
+        raise exception 'calls = % is not allowed for %', coalesce(new.calls::text, 'null'), new.upstream
             using errcode = '23514', column = 'calls',
                   hint = 'calls must be 1 or more; to stop calls disable the upstream: '
                          || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream),
                                    format('upstream set %s --disabled', new.upstream));
     end if;
-    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+    if isfinite(new.per) and (extract(year from new.per) <> 0 or extract(month from new.per) <> 0) then
         raise exception 'per = % has months or years, which have no fixed length', new.per
             using errcode = '23514', column = 'per', hint = 'per takes no months or years, write 30 days.';
     end if;
-    if new.per <= interval '0' then
-        raise exception 'per = % is not a length of time', new.per
+    if coalesce(new.per, interval '0') <= interval '0' then
+        raise exception 'per = % is not a length of time', coalesce(new.per::text, 'null')
             using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
     end if;
     if new.per > interval '31 days' then
@@ -2492,9 +2492,11 @@ declare
         or exists (select from schedule_state where schedule = kept.name and tripped_at is not null);
 begin
     perform require_operator('schedule', 'change');
-    -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
-     where name = kept.name returning * into kept;
+    if was_paused then
+        -- Clears an automatic pause too: beat plans anew whatever was edited.
+        update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
+         where name = kept.name returning * into kept;
+    end if;
     perform schedule_says_disabled(kept);
     return kept.name || case when not kept.enabled then ' stays disabled.' when was_paused then ' is resumed.' else ' was not paused.' end;
 end
@@ -3029,6 +3031,9 @@ declare
     is_new boolean := tg_op = 'INSERT';
     begins timestamptz;
     until timestamptz;
+    given text;
+    written text;
+    longest integer;
 begin
     if not is_new and new.name is distinct from old.name then
         raise exception 'a schedule cannot be renamed'
@@ -3075,6 +3080,15 @@ begin
                             old.batch_delay, old.catch_up_window, old.alert_after, old.alert_on_partial) then
         perform schedule_check_values(new);
     end if;
+    for given, written, longest in
+        select * from (values ('title', new.title, 200), ('note', new.note, 2000), ('pause_reason', new.pause_reason, 2000)) texts
+         where length(column2) > column3
+    loop
+        if is_new or written is distinct from to_jsonb(old) ->> given then
+            raise exception '% "%…" has % characters', given, left(written, 30), length(written)
+                using errcode = '23514', column = given, hint = format('At most %s characters.', longest);
+        end if;
+    end loop;
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
         raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
@@ -3678,7 +3692,7 @@ begin
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
-            using hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
+            using errcode = 'P0002', hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
                 (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
     end if;
     if not target.enabled then
@@ -4284,16 +4298,16 @@ begin
                       hint = 'Write the address without it. Keys of upstreams are settings of the workers, logins of mail servers are secrets of channels.';
         end if;
     end if;
-    if new.concurrency < 1 then
-        raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
+    if coalesce(new.concurrency, 0) < 1 then
+        raise exception 'concurrency = % is not allowed for %', coalesce(new.concurrency::text, 'null'), new.name
             using errcode = '23514', column = 'concurrency',
                   hint = 'concurrency must be 1 or more; to stop calls: '
                          || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.name),
                                    format('upstream set %s --disabled', new.name));
     end if;
-    if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
+    if new.spacing is null or extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
        or new.spacing < interval '0' or new.spacing > interval '1 day' then
-        raise exception 'spacing = % is not allowed for %', new.spacing, new.name
+        raise exception 'spacing = % is not allowed for %', coalesce(new.spacing::text, 'null'), new.name
             using errcode = '23514', column = 'spacing',
                   hint = 'spacing cannot be negative and is at most 1 day, e.g. ''2 seconds''. For longer pauses add a quota, e.g. calls = 1, per = ''3 days''.';
     end if;
@@ -4310,11 +4324,13 @@ CREATE FUNCTION public.upstream_edited() RETURNS trigger
     SET search_path TO 'public', 'pg_temp'
     AS $$
 declare
-    edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
-                                      else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
+    -- Two, when a quota is given to another upstream.
+    edited text[] := case tg_table_name when 'upstream' then array[to_jsonb(new) ->> 'name']
+                                        else array[to_jsonb(old) ->> 'upstream', to_jsonb(new) ->> 'upstream'] end;
 begin
     -- Beat looks at waiting batches again.
-    update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
+    update upstream_state set next_permit_at = clock_timestamp(), spare = null
+     where upstream in (select upstream from upstream_state where upstream = any(edited) order by upstream for update);
     perform pg_notify('watchkeeper', 'upstream');
     return null;
 end
@@ -6717,7 +6733,8 @@ CREATE TABLE public.schedule_state (
     last_summary text,
     success_share real,
     partial_share real,
-    median_duration interval
+    median_duration interval,
+    failing_since timestamp with time zone
 )
 WITH (fillfactor='80');
 
@@ -6783,6 +6800,9 @@ COMMENT ON COLUMN public.schedule_state.partial_share IS 'Of its last 20 runs: t
 
 -- Name: COLUMN schedule_state.median_duration; Type: COMMENT
 COMMENT ON COLUMN public.schedule_state.median_duration IS 'Of its last 20 runs';
+
+-- Name: COLUMN schedule_state.failing_since; Type: COMMENT
+COMMENT ON COLUMN public.schedule_state.failing_since IS 'End of the first failed run since the last good one';
 
 -- Name: schedule_detail; Type: VIEW
 CREATE VIEW public.schedule_detail AS
@@ -7638,7 +7658,7 @@ CREATE VIEW public.trouble AS
             ELSE ''::text
         END || COALESCE(last.error, last.reason)), 'no reason kept'::text) AS text,
     'error'::text AS severity,
-    last.finished_at AS since
+    COALESCE(st.failing_since, last.finished_at) AS since
    FROM ((at_work s
      JOIN public.schedule_state st ON ((st.schedule = s.name)))
      LEFT JOIN LATERAL ( SELECT r.id,
@@ -8521,7 +8541,7 @@ CREATE INDEX run_expiring ON public.run USING btree (expires_at) WHERE ((started
 CREATE INDEX run_failures ON public.run USING btree (finished_at) WHERE (state = ANY (ARRAY['failed'::text, 'partial'::text]));
 
 -- Name: run_held; Type: INDEX
-CREATE INDEX run_held ON public.run USING btree (schedule, created_at, due_at) WHERE (state = 'held'::text);
+CREATE INDEX run_held ON public.run USING btree (schedule, ((trigger = 'backfill'::text)), created_at, due_at) WHERE (state = 'held'::text);
 
 -- Name: run_one_exclusive; Type: INDEX
 CREATE UNIQUE INDEX run_one_exclusive ON public.run USING btree (schedule) WHERE (exclusive AND (state = ANY (ARRAY['due'::text, 'running'::text])));
@@ -8648,6 +8668,9 @@ CREATE TRIGGER audit_updated AFTER UPDATE ON console.person REFERENCING OLD TABL
 
 -- Name: person person_changed; Type: TRIGGER
 CREATE TRIGGER person_changed AFTER UPDATE ON console.person FOR EACH ROW EXECUTE FUNCTION console.person_changed();
+
+-- Name: schedule 0_schedule_kept; Type: TRIGGER
+CREATE TRIGGER "0_schedule_kept" AFTER DELETE ON public.schedule FOR EACH ROW EXECUTE FUNCTION public.schedule_kept();
 
 -- Name: allowed_network audit_deleted; Type: TRIGGER
 CREATE TRIGGER audit_deleted AFTER DELETE ON public.allowed_network REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit();
@@ -9056,9 +9079,6 @@ CREATE TRIGGER schedule_deleted AFTER DELETE ON public.schedule REFERENCING OLD 
 
 -- Name: schedule schedule_inserted; Type: TRIGGER
 CREATE TRIGGER schedule_inserted AFTER INSERT ON public.schedule REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.schedule_edited();
-
--- Name: schedule schedule_kept; Type: TRIGGER
-CREATE TRIGGER schedule_kept BEFORE DELETE ON public.schedule FOR EACH ROW EXECUTE FUNCTION public.schedule_kept();
 
 -- Name: schedule schedule_stamp; Type: TRIGGER
 CREATE TRIGGER schedule_stamp BEFORE INSERT OR UPDATE ON public.schedule FOR EACH ROW EXECUTE FUNCTION public.schedule_stamp();

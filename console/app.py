@@ -89,14 +89,25 @@ def _refusal_of(error: Exception) -> Refusal:
         case UnicodeEncodeError():
             return Refusal(422, "a text holds half of a character")
         case ValidationError() | RequestValidationError():
-            first = error.errors()[0]
-            place = [str(part) for part in first["loc"]]
-            where = ".".join(place[1:] or place)
-            return Refusal(422, f"{where}: {first['msg']}", column=where)
+            return _misfit_of(error)
+        case HTTPException(status_code=400):
+            return Refusal(400, "the body is not JSON that can be read")
         case HTTPException():
             return Refusal(error.status_code, str(error.detail))
     # No connection was free in time.
     return Refusal(503, "the database is busy; try again")
+
+
+def _misfit_of(error: ValidationError | RequestValidationError) -> Refusal:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "json_invalid":
+        told = f"the body is not JSON: {first['ctx']['error']} at character {place[-1]}"
+        return Refusal(400, told)
+    if isinstance(getattr(error, "body", None), bytes):
+        return Refusal(415, "the body is not sent as JSON", hint="content-type: application/json")
+    where = ".".join(place[1:] or place)
+    return Refusal(422, f"{where}: {first['msg']}", column=where)
 
 
 def answer(request: Request, refusal: Refusal, headers: Any = None) -> Response:

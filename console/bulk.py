@@ -29,9 +29,13 @@ def _affected(
 ) -> tuple[list[str], list[str]]:
     """Names of a selection, or of all that pass a filter; and those that the action would change."""
     require_known("action", action, *ACTIONS)
-    names = schedules.names(connection, chosen) if isinstance(chosen, Filter) else sorted(set(chosen))
-    if isinstance(chosen, Filter) and action not in _SOME:
-        return names, names
+    if isinstance(chosen, Filter):
+        names = schedules.names(connection, chosen)
+        if action not in _SOME:
+            return names, names
+    else:
+        names = sorted(set(chosen))
+        sql.rows(connection, "bulk.require", names=names)
     return names, sql.scalar(connection, "bulk.affected", names=names, action=action)
 
 
@@ -76,4 +80,6 @@ def _act(connection: Connection, action: str, names: list[str], values: Mapping[
 
 def resume_operation(connection: Connection, operation: uuid.UUID) -> tuple[uuid.UUID, int]:
     """Resume exactly what that operation paused and nobody paused otherwise since."""
+    if not sql.scalar(connection, "bulk.is_known", operation=operation):
+        raise refuse(404, f"no operation {operation} paused schedules")
     return apply(connection, sql.scalar(connection, "bulk.still_paused", operation=operation), "resume")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from workers.connections.postgres import READ_ONLY, READ_ONLY_WORDS
 from workers.db import is_passing
 from workers.redaction import redact
-from workers.text.misfits import misfit
+from workers.text.misfits import misfit, taken
 
 #: Where programs ask.
 API = "/api/"
@@ -88,6 +88,8 @@ def refusal_of(error: DBAPIError) -> Refusal:
         column = _column_of(error.params, wrong.value)
         return Refusal(status, str(wrong), hint=wrong.hint, column=column, sqlstate=state)
     constraint: str | None = diag.constraint_name
+    if state == "23505" and (said := taken(diag.table_name, diag.message_detail)):
+        return Refusal(status, said[0], column=said[1], constraint=constraint, sqlstate=state)
     # The name of a CHECK is its message; the detail of the others repeats the row or its key.
     is_check = state == "23514" and constraint
     begins = _COLUMN.match(constraint or "")

@@ -131,6 +131,9 @@ class Rows:
 
 def _expression(column: Column[Any], value: Any) -> Any:
     """A value, which Postgres reads from text."""
+    if isinstance(value, list | dict) and not isinstance(column.type, sa.ARRAY | JSONB):
+        kind = "a list" if isinstance(value, list) else "an object"
+        raise refuse(422, f"{column.key} cannot be {kind}", "Give one value.", column.key)
     if not isinstance(value, str | None):
         value = json.dumps(value) if isinstance(value, bool | list | dict) else str(plain(value))
     # The parameter is named by its column and a number.

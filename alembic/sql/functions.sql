@@ -83,9 +83,11 @@ declare
         or exists (select from schedule_state where schedule = kept.name and tripped_at is not null);
 begin
     perform require_operator('schedule', 'change');
-    -- Clears an automatic pause too: beat plans anew whatever was edited.
-    update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
-     where name = kept.name returning * into kept;
+    if was_paused then
+        -- Clears an automatic pause too: beat plans anew whatever was edited.
+        update schedule set paused_until = case when paused_until is null then clock_timestamp() end, pause_reason = null
+         where name = kept.name returning * into kept;
+    end if;
     perform schedule_says_disabled(kept);
     return kept.name || case when not kept.enabled then ' stays disabled.' when was_paused then ' is resumed.' else ' was not paused.' end;
 end

@@ -2,19 +2,19 @@ create or replace function quota_check() returns trigger
 language plpgsql
 as $$
 begin
-    if new.calls < 1 then
-        raise exception 'calls = % is not allowed for %', new.calls, new.upstream
+    if coalesce(new.calls, 0) < 1 then
+        raise exception 'calls = % is not allowed for %', coalesce(new.calls::text, 'null'), new.upstream
             using errcode = '23514', column = 'calls',
                   hint = 'calls must be 1 or more; to stop calls disable the upstream: '
                          || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.upstream),
                                    format('upstream set %s --disabled', new.upstream));
     end if;
-    if extract(year from new.per) <> 0 or extract(month from new.per) <> 0 then
+    if isfinite(new.per) and (extract(year from new.per) <> 0 or extract(month from new.per) <> 0) then
         raise exception 'per = % has months or years, which have no fixed length', new.per
             using errcode = '23514', column = 'per', hint = 'per takes no months or years, write 30 days.';
     end if;
-    if new.per <= interval '0' then
-        raise exception 'per = % is not a length of time', new.per
+    if coalesce(new.per, interval '0') <= interval '0' then
+        raise exception 'per = % is not a length of time', coalesce(new.per::text, 'null')
             using errcode = '23514', column = 'per', hint = 'per must be longer than zero, e.g. per = ''1 minute''.';
     end if;
     if new.per > interval '31 days' then

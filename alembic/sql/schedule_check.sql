@@ -7,6 +7,9 @@ declare
     is_new boolean := tg_op = 'INSERT';
     begins timestamptz;
     until timestamptz;
+    given text;
+    written text;
+    longest integer;
 begin
     if not is_new and new.name is distinct from old.name then
         raise exception 'a schedule cannot be renamed'
@@ -55,6 +58,15 @@ begin
                             old.batch_delay, old.catch_up_window, old.alert_after, old.alert_on_partial) then
         perform schedule_check_values(new);
     end if;
+    for given, written, longest in
+        select * from (values ('title', new.title, 200), ('note', new.note, 2000), ('pause_reason', new.pause_reason, 2000)) texts
+         where length(column2) > column3
+    loop
+        if is_new or written is distinct from to_jsonb(old) ->> given then
+            raise exception '% "%…" has % characters', given, left(written, 30), length(written)
+                using errcode = '23514', column = given, hint = format('At most %s characters.', longest);
+        end if;
+    end loop;
     if new.pause_reason is not null and new.paused_until is null and not is_new and new.pause_reason is distinct from old.pause_reason then
         raise exception 'pause_reason is set, but "%" is not paused', new.name
             using errcode = '23514', column = 'pause_reason',
@@ -148,6 +160,7 @@ $$;
 
 comment on function schedule_kept() is 'Trigger: a schedule that others run after cannot be deleted';
 
-create or replace trigger schedule_kept
-    before delete on schedule
+-- Once the statement has deleted all of its rows, followers among them; by its name before the foreign key's.
+create or replace trigger "0_schedule_kept"
+    after delete on schedule
     for each row execute function schedule_kept();

@@ -7,7 +7,7 @@ begin
     select * into target from channel where name = channel_name;
     if target.name is null then
         raise exception 'no channel named "%"', channel_name
-            using hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
+            using errcode = 'P0002', hint = did_you_mean(channel_name, (select array_agg(name) from channel)) || format('Channels: %s',
                 (select coalesce(string_agg(name, ', ' order by name), 'none yet; INSERT INTO channel …') from channel));
     end if;
     if not target.enabled then

@@ -38,7 +38,7 @@ select 'failing' as kind, s.name as subject,
        s.name || ' failed' || case when st.consecutive_failures > 1 then ' ' || st.consecutive_failures || ' times in a row' else '' end as title,
        coalesce(case when last.state = 'partial' then last.failed || ' of ' || count_words(last.total, 'item') || ' failed: ' else '' end
                 || coalesce(last.error, last.reason), 'no reason kept') as text,
-       'error' as severity, last.finished_at as since
+       'error' as severity, coalesce(st.failing_since, last.finished_at) as since
   from at_work s join schedule_state st on st.schedule = s.name
   left join lateral (select * from run r where r.schedule = s.name and r.state in ('failed', 'partial')
                        and run_is_failure(r, s.alert_on_partial) order by r.created_at desc limit 1) last on true

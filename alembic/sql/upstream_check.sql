@@ -38,16 +38,16 @@ begin
                       hint = 'Write the address without it. Keys of upstreams are settings of the workers, logins of mail servers are secrets of channels.';
         end if;
     end if;
-    if new.concurrency < 1 then
-        raise exception 'concurrency = % is not allowed for %', new.concurrency, new.name
+    if coalesce(new.concurrency, 0) < 1 then
+        raise exception 'concurrency = % is not allowed for %', coalesce(new.concurrency::text, 'null'), new.name
             using errcode = '23514', column = 'concurrency',
                   hint = 'concurrency must be 1 or more; to stop calls: '
                          || how_to(format('UPDATE upstream SET enabled = false WHERE name = %L;', new.name),
                                    format('upstream set %s --disabled', new.name));
     end if;
-    if extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
+    if new.spacing is null or extract(year from new.spacing) <> 0 or extract(month from new.spacing) <> 0
        or new.spacing < interval '0' or new.spacing > interval '1 day' then
-        raise exception 'spacing = % is not allowed for %', new.spacing, new.name
+        raise exception 'spacing = % is not allowed for %', coalesce(new.spacing::text, 'null'), new.name
             using errcode = '23514', column = 'spacing',
                   hint = 'spacing cannot be negative and is at most 1 day, e.g. ''2 seconds''. For longer pauses add a quota, e.g. calls = 1, per = ''3 days''.';
     end if;

@@ -32,11 +32,13 @@ create or replace function upstream_edited() returns trigger
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
-    edited text := case tg_table_name when 'upstream' then to_jsonb(new) ->> 'name'
-                                      else to_jsonb(coalesce(new, old)) ->> 'upstream' end;
+    -- Two, when a quota is given to another upstream.
+    edited text[] := case tg_table_name when 'upstream' then array[to_jsonb(new) ->> 'name']
+                                        else array[to_jsonb(old) ->> 'upstream', to_jsonb(new) ->> 'upstream'] end;
 begin
     -- Beat looks at waiting batches again.
-    update upstream_state set next_permit_at = clock_timestamp(), spare = null where upstream = edited;
+    update upstream_state set next_permit_at = clock_timestamp(), spare = null
+     where upstream in (select upstream from upstream_state where upstream = any(edited) order by upstream for update);
     perform pg_notify('watchkeeper', 'upstream');
     return null;
 end

@@ -5,7 +5,6 @@ Lock order: schedule_state, run, batch.  Every overlap decision is made while th
 """
 
 import time
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -13,24 +12,21 @@ import psycopg
 import structlog
 
 from beat.tick import schedule_states
+from beat.tick.admission import Admission
 from beat.tick.context import TickContext
 from beat.tick.plan import claim_time, plan, timing_of
 from beat.tick.reading import Row, Unreadable, lock_due
 from beat.time.catchup import Outcome, missed, settle
-from beat.time.overlap import Act, decide, room
 from workers import metrics
 from workers.db import array
-from workers.ledger import faults, finished, planned, runs, stopped
+from workers.ledger import faults, finished, planned
 from workers.ledger.planned import NewRun
 from workers.ledger.sent import Message
-from workers.text.words import count_words
 
 log = structlog.stdlib.get_logger("beat.claim")
 
 #: Runs that one claim writes, so that a tick stays short whatever has to be caught up.
 MAX_RUNS = 1000
-
-REPLACED = "a newer run took its place"
 
 
 class ClaimPlan:
@@ -45,11 +41,7 @@ class ClaimPlan:
         self._followed: list[tuple[Any, ...]] = []
         self._replanned: list[tuple[Any, ...]] = []
         self._aside: list[tuple[str, int, str]] = []
-        self._cancelled: list[str] = []
-        self._dropped: list[str] = []
-        #: By schedule: active and held runs.
-        self._active: dict[str, list[int]] = {}
-        self._tasks: Counter[str] = Counter()
+        self.admission = Admission(self._connection, self._runs)
         #: By schedule: its task, for the metrics.
         self._kinds: dict[str, str] = {}
 
@@ -72,12 +64,7 @@ class ClaimPlan:
 
     def count(self, rows: list[Row]) -> None:
         self._kinds.update((row.name, row.task) for row in rows)
-        names = [row.name for row in rows if row.overlap != "allow_all"]
-        if names:
-            self._active |= runs.count_active(self._connection, names)
-        tasks = list({row.task for row in rows if row.max_running is not None})
-        if tasks:
-            self._tasks.update(runs.count_tasks(self._connection, tasks))
+        self.admission.count(rows)
 
     def _replan(self, row: Row) -> None:
         timing = timing_of(row, self._context.sessions(row.calendar))
@@ -113,7 +100,7 @@ class ClaimPlan:
         if outcome.missed is None and row.expires is not None and late > row.expires:
             state, reason = "expired", finished.not_started(late)
         elif outcome.missed is None:
-            state, reason = self._admit(row, row.overlap)
+            state, reason = self.admission.admit(row, row.overlap)
         return NewRun(
             row.name,
             outcome.due_at,
@@ -130,14 +117,11 @@ class ClaimPlan:
     ) -> NewRun:
         """One more run of ``row`` that no timing asked for; admitted like any other."""
         policy = policy or row.overlap
-        state, reason = self._admit(row, policy)
+        state, reason = self.admission.admit(row, policy, backfill=trigger == "backfill")
         exclusive = policy != "allow_all"
         run = NewRun(row.name, due_at, state, trigger, reason, exclusive=exclusive, **columns)
         self._runs.append(run)
         return run
-
-    def room(self, row: Row, policy: str) -> int:
-        return room(policy, self._active.get(row.name, (0, 0))[1])
 
     def follow(self, row: Row, ended: list[datetime]) -> None:
         """Runs of ``row``, which comes after another schedule, for each success of that one."""
@@ -148,42 +132,6 @@ class ClaimPlan:
             mine.append(self.add(row, finished_at, "after"))
         self._followed.append((row.name, None, None, ended[-1], _started(mine)))
 
-    def _admit(self, row: Row, policy: str) -> tuple[str, str | None]:
-        """State and reason of one new run, by overlap policy and the kind's ``max_running``."""
-        counts = self._active.setdefault(row.name, [0, 0])
-        if policy == "cancel_other":
-            self._replace_new(row, counts)
-        decision = decide(policy, *counts)
-        if decision.act is Act.SKIP:
-            return "skipped", decision.reason
-        if decision.cancel_active:
-            self._cancelled.append(row.name)
-        if decision.replace_held:
-            self._drop_held(row.name)
-            counts[1] = 0
-        full = row.max_running is not None and self._tasks[row.task] >= row.max_running
-        if decision.act is Act.HOLD or full:
-            counts[1] += 1
-            busy = f"{row.task} has {count_words(row.max_running, 'active run')}" if full else None
-            return "held", decision.reason or busy
-        counts[0] += 1
-        self._tasks[row.task] += 1
-        return "due", None
-
-    def _replace_new(self, row: Row, counts: list[int]) -> None:
-        """Of several due times at once only the last starts: one that this claim made has not begun."""
-        for run in self._runs:
-            if run.schedule == row.name and run.state == "due":
-                run.state, run.reason = "skipped", REPLACED
-                counts[0] -= 1
-                self._tasks[row.task] -= 1
-
-    def _drop_held(self, name: str) -> None:
-        self._dropped.append(name)
-        for run in self._runs:
-            if run.schedule == name and run.state == "held":
-                run.state, run.reason = "skipped", REPLACED
-
     def set_aside(self, row: Row | Unreadable, error: Exception) -> None:
         """Keep a row that beat cannot read or plan, with its error, until somebody edits it."""
         sentence = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
@@ -191,11 +139,9 @@ class ClaimPlan:
         self._aside.append((row.name, row.revision, sentence[:1000]))
 
     def write(self) -> list[Message]:
-        if self._dropped:
-            finished.skip_held(self._connection, self._dropped, REPLACED, self._now)
+        self.admission.drop_held(self._now)
         messages = planned.insert_runs(self._connection, self._runs, self._now)
-        if self._cancelled:
-            stopped.replace_active(self._connection, self._cancelled, REPLACED, self._now)
+        self.admission.cancel_active(self._now)
         columns = "nexts claims lasts runs"
         self._many(schedule_states.ADVANCE_IN_PLACE, self._advanced, f"places {columns}")
         self._many(schedule_states.ADVANCE, self._followed, f"names {columns}")

@@ -94,11 +94,14 @@ def _related(context: TickContext, names: list[str]) -> tuple[Followers, set[str
 
 def _count_failures(context: TickContext, ended: list[Any], locked: dict[str, Row]) -> None:
     failures: dict[str, int] = {}
+    first: dict[str, Any] = {}
     last: dict[str, Any] = {}
     for run in ended:
         before = failures.get(run.schedule, locked[run.schedule].consecutive_failures)
         if run.failing:
             failures[run.schedule], last[run.schedule] = before + 1, run
+            if before == 0:
+                first[run.schedule] = run
         elif run.failing is not None and before:
             failures[run.schedule] = 0
     if not failures:
@@ -115,6 +118,7 @@ def _count_failures(context: TickContext, ended: list[Any], locked: dict[str, Ro
     columns = {
         "names": array(failures),
         "failures": array(failures.values()),
+        "sinces": array([first[name].finished_at if name in first else None for name in failures]),
         "reasons": array(reasons),
         "now": context.now,
     }

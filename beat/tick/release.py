@@ -20,7 +20,7 @@ with recursive held as (
 select held.schedule, s.name is null
   from held
   cross join lateral (select exclusive from run where state = 'held' and schedule = held.schedule
-                       order by created_at, due_at limit 1) first
+                       order by trigger = 'backfill', created_at, due_at limit 1) first
   left join schedule s on s.name = held.schedule
   left join task_kind k on k.name = s.task
  where held.schedule is not null

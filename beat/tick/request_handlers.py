@@ -150,7 +150,7 @@ def _backfill(context: TickContext, request: Any) -> list[Message]:
     who = {"options": _options(request), "requested_by": request.requested_by}
     due = request.next_due_at or _first_due(row, request, timing)
     anchor, made, policy = due, 0, request.overlap or "buffer_all"
-    most = min(MAX_DUE_TIMES, claim.room(row, policy))
+    most = min(MAX_DUE_TIMES, claim.admission.room(row, policy))
     if most < 1:
         # The rest follows when some that wait have started.
         raise Locked

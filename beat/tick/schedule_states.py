@@ -96,12 +96,13 @@ select min(claim_at) from schedule_state
 SET_FAILURES = """
 update schedule_state st
    set consecutive_failures = p.failures, updated_at = %(now)s,
+       failing_since = coalesce(p.since, st.failing_since),
        tripped_at = case when p.reason is null then st.tripped_at else %(now)s end,
        tripped_reason = coalesce(p.reason, st.tripped_reason),
        next_run_at = case when p.reason is null then st.next_run_at end,
        claim_at = case when p.reason is null then st.claim_at end
-  from unnest(%(names)s::text[], %(failures)s::int[], %(reasons)s::text[])
-       as p(schedule, failures, reason)
+  from unnest(%(names)s::text[], %(failures)s::int[], %(sinces)s::timestamptz[], %(reasons)s::text[])
+       as p(schedule, failures, since, reason)
  where st.schedule = p.schedule
 """
 

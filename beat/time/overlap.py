@@ -1,7 +1,8 @@
 """What to do with a new run while another of its schedule is active (pure).
 
-The words and meanings are Temporal's.  ``buffered`` counts runs already held; decisions are made under
-the schedule's lock, so the counts are true.
+The words and meanings are Temporal's, but for a backfill, which may take days: no due time is lost to
+its runs; it waits for the one that is active and starts before those that wait.
+Decisions are made under the schedule's lock, so the counts are true.
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,15 @@ class Decision:
     replace_held: bool = False
 
 
-def decide(policy: str, active: int, held: int) -> Decision:
-    """Decide on one new run, by the numbers of active and held runs of its schedule."""
-    if policy == "allow_all" or (active == 0 and held == 0):
+def decide(policy: str, active: int, held: int, backfilling: int = 0) -> Decision:
+    """Decide on one new run, by the numbers of active and held runs of its schedule.
+
+    ``backfilling``: active runs of a backfill, of which the new run is none.
+    """
+    if policy == "allow_all" or (active == 0 and held == 0 and backfilling == 0):
         return Decision(Act.START)
+    if active == 0 and held == 0 and policy != "cancel_other":
+        return Decision(Act.HOLD, "waits for a run of the backfill to end")
     if policy == "skip":
         busy = "the last run is still running" if active else "a run before it waits to start"
         return Decision(Act.SKIP, busy)
@@ -48,7 +54,7 @@ def decide(policy: str, active: int, held: int) -> Decision:
         return Decision(
             Act.HOLD,
             "waits for the last run to stop",
-            cancel_active=active > 0,
+            cancel_active=active + backfilling > 0,
             replace_held=held > 0,
         )
     raise ValueError(f"unknown overlap policy {policy!r}")

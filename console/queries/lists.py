@@ -11,11 +11,12 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_valida
 from sqlalchemy import Connection, text
 
 from console import sql
-from console.refusals import refuse
+from console.refusals import refuse, require_known
 from console.sql import Row
 from tasks.watches import found
 from tasks.watches.comparing import containing
 from tasks.watches.watch import Watch
+from workers.ledger.states import BATCH_ENDED
 
 #: Rows that one page looks at, at most; the next page goes on from there.
 WINDOW = 20_000
@@ -48,6 +49,8 @@ class Asked(BaseModel):
 
     #: The statement that reads them, on from ``:after_…`` of each column of their order.
     statement: ClassVar[str]
+    #: Filters that are one of a few words → those.
+    words: ClassVar[Mapping[str, Sequence[str]]] = {}
     #: Columns of the order → kinds of a place in it.
     order: ClassVar[Mapping[str, Any]] = {"id": Number}
 
@@ -66,6 +69,10 @@ class Asked(BaseModel):
         chosen = self.model_dump(mode="json", exclude={"limit", "cursor", "count"})
         return {name: "" if value is None else value for name, value in chosen.items()}
 
+    def require_words(self) -> None:
+        for name, known in self.words.items():
+            require_known(name, getattr(self, name), *known)
+
     @property
     def place(self) -> tuple[Any, ...] | None:
         """Where the page before ended."""
@@ -73,6 +80,7 @@ class Asked(BaseModel):
 
     def read(self, connection: Connection, **given: Any) -> Piece:
         """A page; ``given``: what the statement binds besides the fields."""
+        self.require_words()
         place = self.place or (None,) * len(self.order)
         after = {f"after_{column}": value for column, value in zip(self.order, place, strict=True)}
         bound = {**self.model_dump(), **after, **given, "limit": self.limit + 1}
@@ -180,6 +188,7 @@ class Notices(Asked):
 
     statement = "overview.notices"
     states: ClassVar = ("open", "waiting", "sending", "sent", "dropped", "dead")
+    words = {"state": (*states, "held")}
 
     state: str | None = Field(
         default=None, description="A state; open: not sent yet; held: those that the strip counts"
@@ -201,6 +210,7 @@ class Calls(Asked):
     order = {"stamp": datetime, "id": Number}
     #: What became of a call; failed is any of them but answered.
     outcomes: ClassVar = "in flight, answered, failed, refused, broken, others, unanswered"
+    words = {"outcome": outcomes.split(", ")}
 
     upstream: str | None = None
     outcome: str | None = Field(default=None, description=outcomes)
@@ -220,6 +230,7 @@ class Batches(Asked):
 
     statement = "runs.all_batches"
     order = {"run_id": UUID, "seq": Number}
+    words = {"state": ("ready", "running", "waiting_for_quota", "later", *BATCH_ENDED)}
 
     run: UUID | None = None
     queue: str | None = None
@@ -233,6 +244,7 @@ class Changes(Asked):
 
     statement = "changes.rows"
 
+    id: Number | None = None
     table: str | None = None
     name: str | None = None
     by: str | None = None
@@ -241,15 +253,21 @@ class Changes(Asked):
 
     def read(self, connection: Connection, **given: Any) -> Piece:
         others = {name: condition for name, condition in _CHANGES.items() if getattr(self, name)}
-        # An index finds those of an operation, and those of a row.
+        # An index finds one, those of an operation, and those of a row.
         by_row = ("table", "name") if self.table and self.name else ()
-        indexed = ("operation",) if self.operation else by_row
+        indexed = ("id",) if self.id else ("operation",) if self.operation else by_row
         bounds = [others.pop(one) for one in (*indexed, "since") if one in others]
         if self.place:
             bounds.append("id < :before")
             given["before"] = self.place[0]
         read = f"select * from change where {' and '.join(bounds) or 'true'}"  # noqa: S608 - texts from above
         return newest(connection, self, [read], list(others.values()), **given)
+
+
+class Edits(Changes):
+    """Changes as pages show them."""
+
+    statement = "changes.shown"
 
 
 #: Name of a list in addresses, on pages and in the API → what may be asked of it.

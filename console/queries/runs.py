@@ -10,10 +10,9 @@ from sqlalchemy import Connection
 
 from console import sql
 from console.queries.lists import Asked, Moment, Number, Piece, newest
-from console.refusals import require_known
 from console.sql import Row
 from tasks.watches.comparing import containing
-from workers.ledger.states import RUN_STATES
+from workers.ledger.states import RUN_STATES, RUN_TRIGGERS
 
 #: Words of the filter → states.
 GROUPS = {"active": ("due", "running", "held"), "problem": ("failed", "partial")}
@@ -28,6 +27,7 @@ class Runs(Asked):
 
     statement = "runs.rows"
     order = {"created_at": datetime, "id": UUID}
+    words = {"state": (*GROUPS, *RUN_STATES), "trigger": RUN_TRIGGERS}
 
     schedule: str | None = None
     task: str | None = None
@@ -41,7 +41,6 @@ class Runs(Asked):
 
     @property
     def states(self) -> tuple[str, ...]:
-        require_known("state", self.state, *GROUPS, *RUN_STATES)
         return GROUPS.get(self.state, (self.state,)) if self.state else ()
 
     def sources(self) -> tuple[list[str], list[str]]:
@@ -61,6 +60,7 @@ class Runs(Asked):
         return found, list(others.values())
 
     def read(self, connection: Connection, **given: Any) -> Piece:
+        self.require_words()
         sources, others = self.sources()
         given |= {"states": list(self.states), "q": containing(self.q)}
         bounds = " and created_at >= :since" if self.since else ""

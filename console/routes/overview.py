@@ -125,7 +125,8 @@ def list_upstreams(visit: Visit) -> Page:
 for _name in ("calls", "batches", "changes", "notices", "matches"):
     shapes.list_of(api, _name, lists.LISTS[_name])
 for _name in ("calls", "batches", "changes", "outbox", "matches"):
-    page_of(router, f"/{_name}", f"{_name}.html", lists.LISTS[_name])
+    _asks = lists.Edits if _name == "changes" else lists.LISTS[_name]
+    page_of(router, f"/{_name}", f"{_name}.html", _asks)
 
 
 asked_by_api(api, "/upstreams/{name}/unblock", "unblock", shapes.Why)

@@ -88,6 +88,7 @@ def read_run(visit: Visit, run: UUID) -> Row:
 
 @api.get("/runs/{run}/items")
 def list_items(visit: Visit, run: UUID, asked: Annotated[Items, Query()]) -> Page:
+    present(sql.first(visit.connection, "runs.one", id=run), "run", {"id": run})
     return shapes.page(asked, lambda one: one.read(visit.connection, id=run))
 
 
@@ -100,6 +101,8 @@ def retry_failed(visit: Visit, body: shapes.Retry, once: Once) -> Response:
     """The last failed run of each schedule, again; a dry run lists them."""
 
     def act() -> Row:
+        if body.schedule is not None:
+            sql.first(visit.connection, "writes.require", name=body.schedule)
         found = sql.rows(visit.connection, "runs.last_failed", since=body.since, schedule=body.schedule)
         for one in found if not body.dry_run else ():
             writes.do(visit.connection, "retry", run=one["id"], why=body.why)

@@ -121,7 +121,7 @@ def page(visit: Visit, name: str, saved: str = "") -> Response:
         "last24": runs.strips(connection, [name])[name],
         "cost": sql.first(connection, "schedule.cost", name=name, task=row["task"]),
         "history": sql.rows(connection, "schedule.history", name=name, last=FEW_RUNS),
-        "changes": lists.Changes(table="schedule", name=name, limit=8).read(connection).rows,
+        "changes": lists.Edits(table="schedule", name=name, limit=8).read(connection).rows,
     }
     return render(visit, "schedule.html", saved=saved, **shown)
 

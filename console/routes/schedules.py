@@ -165,6 +165,7 @@ def next_runs(visit: Visit, name: str, number: Annotated[int, Query(ge=1, le=100
 @api.get("/schedules/{name}/strip")
 def strip_of(visit: Visit, name: str) -> Page:
     """Its last 24 runs, the oldest first."""
+    sql.first(visit.connection, "writes.require", name=name)
     return Page(items=runs.strips(visit.connection, [name])[name])
 
 

@@ -128,6 +128,7 @@ def _watch(watch: Watch, plural: str) -> None:
 
     def one(visit: Visit, key: str) -> Row:
         shown = found.panels(visit.connection, watch, key)
+        present(next((True for _, rows in shown if rows), None), watch.subject, {"key": key})
         return {"key": key, "panels": {panel.title: rows for panel, rows in shown}}
 
     words = f"{plural.capitalize()}, the newest first."

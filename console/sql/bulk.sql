@@ -1,3 +1,8 @@
+-- name: require
+-- An unknown name is refused in the database's words, with names like it.
+select (schedule_named(name)).name from unnest(cast(:names as text[])) name
+ where not exists (select from schedule where schedule.name = name.name) limit 1
+
 -- name: affected
 -- Which of the chosen an action would change.
 select array(select s.name from schedule s
@@ -42,6 +47,9 @@ select array(select s.name from change c join schedule s on s.name = c.name
    and not exists (select from change later where later.table_name = 'schedule' and later.name = c.name
                       and later.id > c.id and later.new ? 'paused_until')
  order by s.name)
+
+-- name: is_known
+select exists (select from change where operation = :operation)
 
 -- name: operation
 select set_config('app.operation', :operation, true)

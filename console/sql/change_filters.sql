@@ -1,4 +1,7 @@
 -- Conditions of the filter of changes, by its fields.
+-- name: id
+id = :id
+
 -- name: table
 table_name = :table
 

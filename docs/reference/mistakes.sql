@@ -58,6 +58,7 @@ UPDATE quota SET calls = 0 WHERE upstream = 'alpha_vantage';
 UPDATE quota SET calls = -5 WHERE upstream = 'alpha_vantage';
 INSERT INTO quota (upstream, per, calls) VALUES ('alpha_vantage', '1 month', 500);
 INSERT INTO quota (upstream, per, calls) VALUES ('alpha_vantage', '0', 5);
+UPDATE quota SET calls = NULL WHERE upstream = 'alpha_vantage' AND per = '1 day';
 INSERT INTO quota (upstream, per, calls) VALUES ('alpha_vantage', '90 days', 5);
 UPDATE quota SET per = '1 hour', timezone = 'UTC' WHERE upstream = 'alpha_vantage' AND per = '1 day';
 INSERT INTO quota (upstream, per, calls) VALUES ('alfa_vantage', '1 minute', 5);

@@ -48,6 +48,9 @@ def test_a_success_between_failures_counts_from_nothing(drive: Any) -> None:
     drive.schedule("mixed", starts_at=drive.now() + timedelta(days=1))
     drive.work()
     fail(drive, "mixed", 2)
+    since = "select since from trouble where kind = 'failing'"
+    first = "select min(finished_at) as since from run where state = 'failed'"
+    assert drive.one(since) == drive.one(first)
     drive.sql.execute("select run_now('mixed')")
     drive.work()
     drive.end("mixed", "partial")
@@ -55,6 +58,7 @@ def test_a_success_between_failures_counts_from_nothing(drive: Any) -> None:
     assert drive.state("mixed")["consecutive_failures"] == 0
     fail(drive, "mixed", 1)
     assert drive.state("mixed")["consecutive_failures"] == 1
+    assert drive.one(since) == drive.one("select max(finished_at) as since from run")
 
 
 @pytest.mark.outside(10)

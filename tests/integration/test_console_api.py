@@ -275,6 +275,23 @@ def test_a_change_is_undone_and_not_twice(api: httpx2.Client) -> None:
     assert (again.status_code, again.json()["sqlstate"]) == (412, "WK412")
 
 
+def test_the_page_of_changes_says_lengths_in_words_and_leads_to_what_was_undone(
+    console: Console, api: httpx2.Client
+) -> None:
+    make(api, "mine", starts_at="2030-01-02T03:04Z", title="01:00:00")
+    api.patch("/schedules/mine", json={"every": "90 minutes"}, headers={"if-match": "*"})
+    number = api.get("/changes", params={"name": "mine"}).json()["items"][0]["id"]
+    api.post(f"/changes/{number}/undo")
+
+    page = console.as_().get("/changes").text
+    assert "<bdi>1 hour</bdi> → <bdi>1 hour 30 minutes</bdi>" in page
+    assert "<bdi>2030-01-02 03:04:00 UTC</bdi>" in page
+    assert "<bdi>01:00:00</bdi>" in page
+    assert f'undoes <a href="/changes?id={number}">' in page
+    one = console.as_().get("/changes", params={"id": number}).text
+    assert re.findall(r'<tr id="change-(\d+)"', one) == [str(number)]
+
+
 def test_rows_of_tables_that_people_own(api: httpx2.Client) -> None:
     made = api.post("/tables/watchlist_item", json={"symbol": "ZZZ1", "refresh_every": "1 hour"})
     assert made.status_code == 201, made.text

@@ -374,6 +374,9 @@ def test_a_test_message_is_asked_for_in_sql_and_a_wrong_channel_named(people: An
     (mail,) = people.in_mailbox()
     assert "Watchkeeper can reach you through the channel email." in mail["text"]
     assert people.one("select state, what from notice_log") == {"state": "sent", "what": "Test"}
-    for name, words in (("discord", "is disabled"), ("phone", 'no channel named "phone"')):
-        with pytest.raises(psycopg.errors.RaiseException, match=words):
+    for name, kind, words in (
+        ("discord", psycopg.errors.RaiseException, "is disabled"),
+        ("phone", psycopg.errors.NoDataFound, 'no channel named "phone"'),
+    ):
+        with pytest.raises(kind, match=words):
             people.sql.execute("select send_test(%s)", (name,))

@@ -130,3 +130,9 @@ def test_a_reason_without_a_pause_and_a_pause_into_the_past_are_refused(sql: Any
     with pytest.raises(psycopg.errors.CheckViolation, match="a pause must end in the future"):
         sql.execute("select pause('one', 'x', now() - interval '1 hour')")
     assert row(sql) == (True, "as asked", None)
+
+
+def test_resume_of_what_is_not_paused_changes_nothing_and_says_so(cli: Any, sql: Any) -> None:
+    before = sql.execute("select * from schedule").fetchone()
+    assert cli("resume", "one").stderr == "one was not paused.\n"
+    assert sql.execute("select * from schedule").fetchone() == before

@@ -247,3 +247,18 @@ def test_an_upstream_without_limits_shows_too_when_it_is_closed(upstream: Any, c
     row = connection.execute("select * from quota_status where upstream = 'any'").fetchone()
 
     assert (row["allowed"], row["blocked_because"]) == (None, "disabled: maintenance")
+
+
+def test_a_limit_that_is_given_to_another_upstream_is_lifted_here_at_once(
+    upstream: Callable[..., None], connection: Any
+) -> None:
+    upstream("'1 hour', 1, null, null, false")
+    upstream(name="other")
+    assert (call(), call()) == (True, False)
+    waits = (
+        "select next_permit_at > clock_timestamp() as yes from upstream_state where upstream = 'any'"
+    )
+    assert connection.execute(waits).fetchone()["yes"]
+    connection.execute("update quota set upstream = 'other' where upstream = 'any'")
+    assert not connection.execute(waits).fetchone()["yes"]
+    assert call()

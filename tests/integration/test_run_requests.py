@@ -113,6 +113,39 @@ def test_a_backfill_of_more_runs_than_may_wait_goes_on_when_some_have_started(
     assert answer(drive) == "every due time of the range has its run"
 
 
+@pytest.mark.parametrize("overlap", ["skip", "buffer_one", "buffer_all"])
+def test_no_due_time_is_lost_to_a_backfill_which_goes_on_after_it(drive: Any, overlap: str) -> None:
+    drive.schedule("asked", every=HOUR, overlap=overlap)
+    drive.work()
+    drive.end("asked")
+    start = drive.now()
+    drive.sql.execute("select backfill('asked', %s, %s)", (start - 3 * HOUR, start - HOUR))
+    drive.work(rounds=2)
+    drive.work(HOUR)
+    due = drive.one(
+        "select state, reason from run where trigger = 'schedule' order by due_at desc limit 1"
+    )
+    assert due == {"state": "held", "reason": "waits for a run of the backfill to end"}
+    order = []
+    for _ in range(3):
+        order += [run["trigger"] for run in drive.runs("asked") if run["state"] == "due"]
+        drive.end("asked")
+        drive.work()
+    assert order == ["backfill", "schedule", "backfill"]
+
+
+def test_what_a_backfill_holds_is_not_replaced_by_a_due_time(drive: Any) -> None:
+    drive.schedule("asked", every=HOUR, overlap="cancel_other")
+    drive.work()
+    drive.end("asked")
+    start = drive.now()
+    drive.sql.execute("select backfill('asked', %s, %s)", (start - 4 * HOUR, start - HOUR))
+    drive.work(rounds=2)
+    drive.work(HOUR)
+    held = drive.all("select trigger from run where state = 'held' order by trigger")
+    assert [run["trigger"] for run in held] == ["backfill", "backfill", "schedule"]
+
+
 def test_due_times_of_a_backfill_do_not_expire(drive: Any) -> None:
     quiet(drive, every=HOUR, expires=timedelta(minutes=10))
     start = begin(drive)

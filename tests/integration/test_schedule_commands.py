@@ -321,6 +321,38 @@ def test_schedules_that_follow_each_other_are_deleted_together(
     assert connection.execute("select from schedule").fetchall() == []
 
 
+def test_sql_deletes_schedules_that_follow_each_other_in_one_statement(
+    hourly: str, connection: Any
+) -> None:
+    follow = (
+        "insert into schedule (name, task, after) values ('second', 'tasks.discovery.discover', %s)"
+    )
+    connection.execute(follow, (hourly,))
+    with pytest.raises(
+        psycopg.errors.ForeignKeyViolation, match="cannot be deleted: second runs after"
+    ):
+        connection.execute("delete from schedule where name = %s", (hourly,))
+    connection.execute("delete from schedule")
+    assert connection.execute("select from schedule").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "longest"), [("title", 200), ("note", 2000), ("pause_reason", 2000)]
+)
+def test_a_text_that_no_page_could_show_is_refused(
+    hourly: str, connection: Any, column: str, longest: int
+) -> None:
+    edit = f"update schedule set paused_until = 'infinity', {column} = repeat('x', %s)"
+    connection.execute(edit, (longest,))
+    with pytest.raises(psycopg.errors.CheckViolation, match=f'^{column} "x+…" has {longest + 1} char'):
+        connection.execute(edit, (longest + 1,))
+    # What is there already hinders no other edit.
+    connection.execute("alter table schedule disable trigger schedule_check")
+    connection.execute(edit, (longest + 1,))
+    connection.execute("alter table schedule enable trigger schedule_check")
+    connection.execute("update schedule set every = '2 hours'")
+
+
 def test_empty_texts_are_refused_in_words_that_fit(cli: Cli, hourly: str, connection: Any) -> None:
     refused = cli("set", hourly, "--timezone", "")
     assert refused.stderr.splitlines() == [

@@ -84,3 +84,22 @@ def test_a_job_of_150_seconds_started_every_minute_never_runs_twice_at_once() ->
 def test_an_unknown_policy_is_named() -> None:
     with pytest.raises(ValueError, match="unknown overlap policy 'later'"):
         decide("later", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "held", "act", "cancels"),
+    [
+        ("skip", 0, Act.HOLD, False),
+        ("skip", 1, Act.SKIP, False),
+        ("buffer_one", 0, Act.HOLD, False),
+        ("buffer_one", 1, Act.SKIP, False),
+        ("buffer_all", MAX_BUFFERED - 1, Act.HOLD, False),
+        ("cancel_other", 0, Act.HOLD, True),
+        ("allow_all", 0, Act.START, False),
+    ],
+)
+def test_a_due_time_waits_for_the_run_of_a_backfill(
+    policy: str, held: int, act: Act, cancels: bool
+) -> None:
+    decision = decide(policy, 0, held, backfilling=1)
+    assert (decision.act, decision.cancel_active) == (act, cancels)

@@ -21,7 +21,7 @@ from workers.connections.postgres import (
     is_pooled,
 )
 from workers.errors import SettingWrong
-from workers.text.misfits import misfit
+from workers.text.misfits import misfit, taken
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -177,6 +177,8 @@ def _fail_with(error: Any) -> NoReturn:
     if diag.sqlstate == READ_ONLY:
         message, hint = READ_ONLY_WORDS
         fail(message, hint, UNREACHABLE)
+    if diag.sqlstate == "23505" and (said := taken(diag.table_name, why)):
+        message, why = said[0], None
     if diag.sqlstate == "55P03":
         message = f"locked by another session: {message}"
     if diag.sqlstate in {"42P01", "42883"}:

@@ -237,15 +237,18 @@ def expire_late(
     return execute(connection, EXPIRE, values).rowcount
 
 
+REPLACED = "a newer run took its place"
+#: ``backfill``: of those of a backfill alone, or of all others; null: of all.
 SKIP_HELD = """
 update run set state = 'skipped', reason = %(reason)s, finished_at = %(now)s, open_batches = 0,
-       counted = true
- where schedule = any(%(names)s) and state = 'held'
+       counted = true where schedule = any(%(names)s) and state = 'held'
+   and coalesce((trigger = 'backfill') = %(backfill)s::boolean, true)
 """
 
 
-def skip_held(connection: Driver, names: list[str], reason: str, now: datetime) -> None:
-    execute(connection, SKIP_HELD, {"names": names, "reason": reason, "now": now})
+def skip_held(connection: Driver, names: list[str], now: datetime, *, backfill: bool) -> None:
+    what = {"names": names, "reason": REPLACED, "now": now, "backfill": backfill}
+    execute(connection, SKIP_HELD, what)
 
 
 SKIP_DELETED = f"""
@@ -255,7 +258,7 @@ SKIP_DELETED = f"""
 
 def skip_deleted(connection: Driver, names: list[str], now: datetime) -> None:
     """End the held runs of these schedules, which nobody has made again meanwhile."""
-    what = {"names": names, "reason": "its schedule was deleted", "now": now}
+    what = {"names": names, "reason": "its schedule was deleted", "now": now, "backfill": None}
     execute(connection, SKIP_DELETED, what)
 
 

@@ -112,7 +112,7 @@ with first as materialized (
     select distinct on (r.schedule) r.id, r.exclusive, r.schedule, r.task, k.max_running
       from run r join task_kind k on k.name = r.task
      where r.schedule = any(%(names)s) and r.state = 'held'
-     order by r.schedule, r.created_at, r.due_at
+     order by r.schedule, r.trigger = 'backfill', r.created_at, r.due_at
 ), numbered as (
     select id, exclusive, schedule, max_running,
            row_number() over (partition by task order by schedule)

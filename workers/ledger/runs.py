@@ -1,6 +1,7 @@
 """`run`: one row a due time; what happened to it, for ever readable."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,10 +27,10 @@ def lock_briefly(connection: Driver, run_id: UUID) -> Mapping[str, Any] | None:
 
 
 COUNT_ACTIVE = """
-select schedule, count(*) filter (where state <> 'held') as active,
-       count(*) filter (where state = 'held') as held
+select schedule, trigger = 'backfill', count(*) filter (where state <> 'held'),
+       count(*) filter (where state = 'held')
   from run where schedule = any(%(names)s) and state in ('due', 'running', 'held')
- group by schedule
+ group by 1, 2
 """
 
 COUNT_TASKS = """
@@ -38,9 +39,16 @@ select task, count(*) from run where task = any(%(tasks)s) and state in ('due', 
 """
 
 
-def count_active(connection: Driver, names: list[str]) -> dict[str, list[int]]:
+@dataclass(slots=True)
+class Unfinished:
+    active: int = 0
+    held: int = 0
+
+
+def count_active(connection: Driver, names: list[str]) -> dict[tuple[str, bool], Unfinished]:
+    """Unfinished runs by schedule and whether they are of a backfill."""
     found = connection.execute(COUNT_ACTIVE, {"names": names})
-    return {name: [active, held] for name, active, held in found}
+    return {(name, backfill): Unfinished(*counts) for name, backfill, *counts in found}
 
 
 def count_tasks(connection: Driver, tasks: list[str]) -> dict[str, int]:

@@ -15,6 +15,7 @@ RUN_ACTIVE = ("due", "running")
 RUN_UNFINISHED = (*RUN_ACTIVE, "held")
 RUN_ENDED = ("succeeded", "partial", "failed", "stopped", "skipped", "missed", "expired")
 RUN_STATES = (*RUN_UNFINISHED, *RUN_ENDED)
+RUN_TRIGGERS = ("schedule", "manual", "system", "after", "backfill", "retry")
 
 #: States in which a message may still bring a batch to a worker, and those that never change again.
 BATCH_READY = ("waiting", "sent")

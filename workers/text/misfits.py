@@ -20,6 +20,16 @@ _RANGE = (
 )
 
 
+_TAKEN = re.compile(r"Key \((?P<column>\w+).*?\)=\((?P<value>.*)\) already exists\.", re.DOTALL)
+
+
+def taken(table: str | None, detail: str | None) -> tuple[str, str] | None:
+    """What the detail of a unique violation means, and the first column of its key."""
+    if not (table and (found := _TAKEN.fullmatch(detail or ""))):
+        return None
+    return f'{table.replace("_", " ")} "{found["value"]}" exists already', found["column"]
+
+
 class Misfit(NamedTuple):
     #: None where Postgres does not repeat it.
     value: str | None
