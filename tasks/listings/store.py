@@ -69,9 +69,8 @@ def store_page(
     written = sorted(keys.values())
     listing_statuses.record(connection, written)
     findings = tuple(
-        Finding(keys[number], trigger, before.get(number))
+        Finding(keys[number], _trigger(before.get(number), row), before.get(number))
         for number, row in changed.items()
-        if (trigger := _trigger(before.get(number), row)) is not None
     )
     return Stored(
         new=len(changed.keys() - before.keys()),
@@ -109,7 +108,7 @@ def merged(old: Mapping[str, Any] | None, card: Card, currency: str) -> dict[str
     return row
 
 
-def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
+def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str:
     if old is None or (old["category_id"] is None and old["status"] == EXPIRED):
         # It expired because its category was removed, and nobody looked at it until now.
         return NEW
@@ -118,7 +117,5 @@ def _trigger(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | Non
     # Prices in different or unknown currencies cannot be compared.
     known = None not in (old["price"], new["price"], new["currency"])
     is_lower = known and old["currency"] == new["currency"] and new["price"] < old["price"]
-    if is_lower:
-        return PRICE_DROP
-    # Rules that did not fit may do so now: it has a price at last, or another title.
-    return CHANGED if new["status"] == text_fields.ACTIVE else None
+    # Any change may make rules fit: it has a price at last, another title, or is sold.
+    return PRICE_DROP if is_lower else CHANGED

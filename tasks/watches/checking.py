@@ -9,6 +9,7 @@ from decimal import Decimal
 from pkgutil import resolve_name
 
 from rapidfuzz import fuzz, process, utils
+from rapidfuzz.distance import JaroWinkler
 
 from tasks.watches import patterns, satisfying
 from tasks.watches.comparing import folded, visible
@@ -95,7 +96,8 @@ def _check_code(clause: Clause, known: tuple[str, ...]) -> None:
     for value in clause.values:
         code = str(value).strip().upper()
         if code not in known:
-            near = process.extractOne(code, known, scorer=fuzz.ratio, score_cutoff=MIN_LIKENESS)
+            # Of those equally near the one that begins alike: EUD is EUR, not USD.
+            near = process.extractOne(code, known, scorer=JaroWinkler.similarity, score_cutoff=0.6)
             hint = f'did you mean "{near[0]}"?' if near else f'three letters: {clause.field} = "EUR"'
             raise RuleError("value", f'"{value}" is not a {clause.field}', at=clause.at, hint=hint)
 

@@ -130,6 +130,17 @@ def test_an_ad_that_comes_to_fit_is_an_occasion_and_one_that_fitted_is_not(
     assert [tuple(row.values()) for row in rows] == [("named", "new"), ("cheap", "changed")]
 
 
+def test_a_rule_about_ads_that_are_sold_is_asked_when_one_is(
+    watched: Any, people: Any, make_listing: Any
+) -> None:
+    people.rule("gone", 'status = "sold"', filters={"exclude_status": []})
+    people.rule("all", "price > 0")
+    watched.site_server.ads["full-size"] = [make_listing(1, title="Old ad", overlay="Sold")]
+    watched.run()
+
+    assert people.all("select rule, occasion from match") == [{"rule": "gone", "occasion": "changed"}]
+
+
 def test_nine_matches_are_one_message(watched: Any, people: Any, make_listing: Any) -> None:
     people.channel("discord")
     people.rule("any", "price > 0")

@@ -118,6 +118,19 @@ def test_a_redirected_post_becomes_a_get_unless_told_to_stay() -> None:
     assert (kept.method, kept.options.body) == ("POST", {"a": 1})
 
 
+@pytest.mark.parametrize("status", [301, 302])
+def test_a_message_is_not_lost_on_the_way_to_where_its_channel_moved(status: int) -> None:
+    posted = Request("any", "POST", "https://a.example/hook", CallOptions(body={"a": 1}))
+
+    moved = posted.redirected("/hook/", status)
+
+    assert (moved.method, moved.url, moved.options.body) == (
+        "POST",
+        "https://a.example/hook/",
+        {"a": 1},
+    )
+
+
 def test_robots_txt_is_read_for_us_by_name() -> None:
     rules = robots.parse("User-agent: watchkeeper\nDisallow: /private\nCrawl-delay: 2\n")
 

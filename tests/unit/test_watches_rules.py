@@ -309,6 +309,7 @@ def test_an_unknown_filter_is_refused() -> None:
         ('title contains "a" or NOT title contains "a"', None),
         ('status = "avaliable"', "there are active, sold, closed, traded, expired, deleted"),
         ('currency = "$"', 'three letters: currency = "EUR"'),
+        ('currency in ("USD", "eud")', 'did you mean "EUR"?'),
         ('title matches ".*"', 'title matches "HD ?6[0-9]+"'),
         ('title matches "a*"', 'title matches "HD ?6[0-9]+"'),
         ('title matches "."', 'title matches "HD ?6[0-9]+"'),

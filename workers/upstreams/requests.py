@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -62,7 +63,9 @@ class Request:
             raise BrokenResponse(
                 self.upstream, f"redirects to another server ({url.partition('?')[0]})"
             )
-        if status in {307, 308} or self.repeatable:
+        # Browsers make a GET of a POST that is answered 301 or 302: a message would be lost, and the
+        # answer look as if it had arrived.
+        if status != HTTPStatus.SEE_OTHER or self.repeatable:
             return replace(self, url=url, options=replace(self.options, params=None))
         options = replace(self.options, params=None, body=None, content=None)
         return replace(self, method="GET", url=url, options=options)
