@@ -362,7 +362,8 @@ def test_rules_hear_of_tokens_once_and_of_prices_once_a_session(
     days = [
         str(row["d"])
         for row in prices.all(
-            "select session_date as d from market_session where mic = 'XNYS' order by 1 desc limit 2"
+            "select session_date as d from market_session where mic = 'XNYS'"
+            " and session_date <= current_date order by 1 desc limit 2"
         )
     ]
     prices.alpha_vantage.answer = lambda _: daily_answer({days[0]: 90.0, days[1]: 100.0})
