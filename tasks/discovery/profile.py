@@ -1,7 +1,7 @@
 """`tasks.discovery.profile`: who bought the chosen tokens early, and with what gain."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -31,23 +31,52 @@ class ProfileOptions(Options):
     run_id: UUID | None = Field(None, description="Only the tokens of this discovery run")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A discovery run that asked for a token's early buyers, and for which."""
+
+    run_id: str
+    minutes: int
+    profit: float
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(minutes=self.minutes)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to answer with."""
+
+    asked: Asked
+    reach: Reach
+    trades: Trades
+
+
 def plan(work: Work[ProfileOptions]) -> Iterable[Item]:
+    """One item a token, however many discovery runs asked for it: its trades are fetched once."""
     options = work.options
     with work.read() as connection:
         rows = token_profiles.still_open(connection, options.max_tokens, options.run_id)
+    items: dict[int, Item] = {}
     for row in rows:
         made, profit = row.pool_created_at, options.min_profit_pct
         data = {
-            "run_id": str(row.run_id),
             "token_id": row.token_id,
             "chain": row.chain,
             "address": row.address,
             "pool": row.pool,
             "made_at": made.isoformat() if made else None,
-            "minutes": options.early_window_minutes or row.early_window_minutes,
-            "profit": float(row.min_profit_pct if profit is None else profit),
+            "asked": [],
         }
-        yield Item(f"{row.chain}:{row.address} of run {row.run_id}", data)
+        item = items.setdefault(row.token_id, Item(f"{row.chain}:{row.address}", data))
+        asked = Asked(
+            str(row.run_id),
+            options.early_window_minutes or row.early_window_minutes,
+            float(row.min_profit_pct if profit is None else profit),
+        )
+        item.data["asked"].append(asdict(asked))
+    return items.values()
 
 
 def summary(counts: Mapping[str, int]) -> str:
@@ -77,64 +106,74 @@ def profile(work: Work[ProfileOptions]) -> None:
 
 
 def _profile(work: Work[ProfileOptions], item: Item) -> None:
+    asked = [Asked(**one) for one in item.data["asked"]]
     try:
-        reach, trades = _look(work, item)
+        looks = _look(work, item, asked)
     except (RateLimited, Blocked):
         raise
     except UpstreamError as error:
         with work.failing(item, error=str(error)) as connection:
-            token_profiles.put_last(connection, *_key(item))
+            for one in asked:
+                token_profiles.put_last(connection, UUID(one.run_id), item.data["token_id"])
     else:
-        _finish(work, item, reach, trades)
+        _finish(work, item, looks)
 
 
-def _key(item: Item) -> tuple[UUID, int]:
-    return UUID(item.data["run_id"]), item.data["token_id"]
+def _finish(work: Work[Any], item: Item, looks: list[Look]) -> None:
+    wallets_found: set[str] = set()
+    new_wallets = 0
+    out_of_reach = int(not any(look.reach.covered for look in looks))
+    with work.done(item, analysed=1, out_of_reach=out_of_reach) as connection:
+        for look in looks:
+            found = _buyers(item, look) if look.reach.covered else []
+            new, updated = store(connection, work.run_id, item, found, look.reach)
+            token_profiles.finish(
+                connection,
+                UUID(look.asked.run_id),
+                item.data["token_id"],
+                profile_run_id=work.run_id,
+                trades=len(look.trades.rows),
+                profiled_wallets=len(found),
+                new_wallets=new,
+                updated_wallets=updated,
+                note=look.reach.note,
+            )
+            new_wallets += new
+            wallets_found |= {buyer.wallet for buyer in found}
+        work.count(new=new_wallets, updated=len(wallets_found) - new_wallets)
 
 
-def _finish(work: Work[Any], item: Item, reach: Reach, trades: Trades) -> None:
-    found = _buyers(item, trades) if reach.covered else []
-    with work.done(item, analysed=1, out_of_reach=int(not reach.covered)) as connection:
-        new, updated = store(connection, work.run_id, item, found, reach)
-        work.count(new=new, updated=updated)
-        token_profiles.finish(
-            connection,
-            *_key(item),
-            profile_run_id=work.run_id,
-            trades=len(trades.rows),
-            profiled_wallets=len(found),
-            new_wallets=new,
-            updated_wallets=updated,
-            note=reach.note,
-        )
-
-
-def _look(work: Work[Any], item: Item) -> tuple[Reach, Trades]:
-    """The trades and how much of the window they cover; no call when they cannot cover it."""
+def _look(work: Work[Any], item: Item, asked: list[Asked]) -> list[Look]:
+    """The trades and how much of each window they cover; no call when they cannot cover any."""
     data, none = item.data, Trades([], is_cut=False)
     if data["pool"] is None or data["made_at"] is None:
-        return Reach(covered=False, note="no pool with a known beginning"), none
-    made, window = datetime.fromisoformat(data["made_at"]), timedelta(minutes=data["minutes"])
+        unknown = Reach(covered=False, note="no pool with a known beginning")
+        return [Look(one, unknown, none) for one in asked]
+    made = datetime.fromisoformat(data["made_at"])
     limit = work.now().astimezone(UTC) - DEPTH
-    known = early.reach(made, window, limit)
-    if not known.covered:
-        return known, none
+    known = [Look(one, early.reach(made, one.window, limit), none) for one in asked]
+    if not any(look.reach.covered for look in known):
+        return known
     try:
         trades = geckoterminal.fetch_trades(work.client, data["chain"], data["pool"], data["address"])
     except NotFound:
-        return Reach(covered=False, note="GeckoTerminal does not know the chain or the pool"), none
+        unlisted = Reach(covered=False, note="GeckoTerminal does not know the chain or the pool")
+        return [Look(one, unlisted, none) for one in asked]
     if trades.given and not trades.rows:
         note = f"none of {trades.given} trades is one of the token"
-        return Reach(covered=False, note=note), trades
+        return [Look(one, Reach(covered=False, note=note), trades) for one in asked]
     oldest = min(trade.at for trade in trades.rows) if trades.is_cut else limit
-    reach = early.reach(made, window, max(oldest, limit))
+    reaches = [early.reach(made, one.window, max(oldest, limit)) for one in asked]
     # That none is given does not prove that those known from before were not early.
-    return replace(reach, whole=reach.whole and trades.given > 0), trades
+    return [
+        Look(one, replace(reach, whole=reach.whole and trades.given > 0), trades)
+        for one, reach in zip(asked, reaches, strict=True)
+    ]
 
 
-def _buyers(item: Item, trades: Trades) -> list[Buyer]:
-    made, window = datetime.fromisoformat(item.data["made_at"]), timedelta(minutes=item.data["minutes"])
-    return early.buyers(trades.rows, made, window, item.data["profit"])
+def _buyers(item: Item, look: Look) -> list[Buyer]:
+    made = datetime.fromisoformat(item.data["made_at"])
+    return early.buyers(look.trades.rows, made, look.asked.window, look.asked.profit)
 
 
 def store(

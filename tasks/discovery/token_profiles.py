@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Index, Numeric
+from sqlalchemy import ColumnElement, Connection, Index, Numeric
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import delete, exists, func, literal, select, text, true, update
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from tasks.discovery.token_pools import TokenPool
 from tasks.discovery.token_sightings import TokenSighting
@@ -68,17 +69,22 @@ def ask(connection: Connection, run_id: UUID, *, minutes: int, profit: float) ->
 
 
 def still_open(connection: Connection, limit: int, run_id: UUID | None = None) -> Sequence[Any]:
-    """Tokens asked for and not yet profiled, the longest waiting first, each with its first pool.
+    """What was asked for and is not yet profiled, of ``limit`` tokens, the longest waiting first.
 
-    Early buyers bought in the first pool, also when the token has moved to another since.
+    Each row has the token's first pool: early buyers bought there, also when it has moved since.
     """
-    first_pool = (
-        select(TokenPool.created_at, TokenPool.pool)
-        .where(TokenPool.token_id == TokenProfile.token_id, TokenPool.created_at.is_not(None))
-        .order_by(TokenPool.created_at, TokenPool.liquidity_usd.desc().nulls_last(), TokenPool.pool)
-        .limit(1)
-        .lateral("first_pool")
+    of_run = true() if run_id is None else TokenProfile.run_id == run_id
+    is_open = TokenProfile.profiled_at.is_(None), of_run
+    since = func.min(TokenProfile.asked_at).label("since")
+    waiting = (
+        select(TokenProfile.token_id, since)
+        .where(*is_open)
+        .group_by(TokenProfile.token_id)
+        .order_by(since, TokenProfile.token_id)
+        .limit(limit)
+        .cte("waiting")
     )
+    first_pool = _first_pool(waiting.c.token_id)
     statement = (
         select(
             TokenProfile.run_id,
@@ -90,15 +96,23 @@ def still_open(connection: Connection, limit: int, run_id: UUID | None = None) -
             first_pool.c.created_at.label("pool_created_at"),
             first_pool.c.pool,
         )
+        .join(waiting, waiting.c.token_id == TokenProfile.token_id)
         .join(Token, Token.id == TokenProfile.token_id)
         .outerjoin(first_pool, true())
-        .where(TokenProfile.profiled_at.is_(None))
-        .order_by(TokenProfile.asked_at, TokenProfile.token_id)
-        .limit(limit)
+        .where(*is_open)
+        .order_by(waiting.c.since, TokenProfile.token_id, TokenProfile.asked_at, TokenProfile.run_id)
     )
-    if run_id is not None:
-        statement = statement.where(TokenProfile.run_id == run_id)
     return connection.execute(statement).all()
+
+
+def _first_pool(token_id: ColumnElement[int]) -> LateralFromClause:
+    return (
+        select(TokenPool.created_at, TokenPool.pool)
+        .where(TokenPool.token_id == token_id, TokenPool.created_at.is_not(None))
+        .order_by(TokenPool.created_at, TokenPool.liquidity_usd.desc().nulls_last(), TokenPool.pool)
+        .limit(1)
+        .lateral("first_pool")
+    )
 
 
 def put_last(connection: Connection, run_id: UUID, token_id: int) -> None:

@@ -87,6 +87,23 @@ def test_window_and_gain_are_those_of_the_discovery(two_tokens: Any) -> None:
     assert [row["address"] for row in rows] == ["ann", "cy"]
 
 
+def test_a_token_that_several_runs_asked_for_costs_one_call_and_answers_each(two_tokens: Any) -> None:
+    two_tokens.run()
+    two_tokens.run(early_window_minutes=60)
+    two_tokens.run()
+
+    run = two_tokens.run(PROFILE, max_tokens=2)
+
+    # "cy" came after 31 minutes.
+    assert run["result"]["summary"] == "2 tokens analysed, 2 new wallets, 2 updated"
+    assert len(two_tokens.gecko.paths) == 2
+    rows = two_tokens.all(
+        "select early_window_minutes as minutes, profiled_wallets as wallets, count(profiled_at) as n"
+        " from token_profile group by 1, 2 order by 1"
+    )
+    assert [(row["minutes"], row["wallets"], row["n"]) for row in rows] == [(30, 1, 4), (60, 2, 2)]
+
+
 def test_a_discovery_that_does_not_ask_leaves_nothing_to_profile(two_tokens: Any) -> None:
     two_tokens.run(profile_immediately=False)
 
@@ -266,7 +283,7 @@ def test_a_token_whose_trades_cannot_be_had_lets_others_go_first_next_time(two_t
 
     run = two_tokens.run(max_tokens=2) and two_tokens.run(PROFILE, max_tokens=1)
     assert (run["state"], run["failed"]) == ("failed", 1)
-    assert run["error"].startswith("solana:A of run ")
+    assert run["error"].startswith("solana:A: ")
     run = two_tokens.run(PROFILE, max_tokens=1)
     assert (run["state"], run["result"]["counts"]["analysed"]) == ("succeeded", 1)
     two_tokens.gecko.trades["poolA"] = rows
