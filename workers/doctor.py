@@ -148,9 +148,15 @@ def _broker() -> str | None:
     try:
         with broker:
             broker.ensure_connection(max_retries=1, timeout=3)
+            if broker.transport.driver_type == "redis":
+                # One that is full, or has become a replica, answers and takes no message.
+                broker.default_channel.client.set("watchkeeper.doctor", 1, ex=1)
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().rstrip(".").partition("\n")[0]
-        return f"Redis at {where} is out of reach: {redact(reason)}; check {whose}"
+        reason = redact(str(error.__cause__ or error).strip().rstrip(".").partition("\n")[0])
+        # Of redis' class or one below it; the library is not loaded where it did not get so far.
+        if any(one.__name__ == "ResponseError" for one in type(error).__mro__):
+            return f"Redis at {where} takes no messages: {reason}"
+        return f"Redis at {where} is out of reach: {reason}; check {whose}"
     return None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from click.testing import CliRunner, Result
 
 from tests.support.postgres import forget_caches
@@ -70,6 +71,15 @@ def test_a_silent_beat_and_a_broker_out_of_reach_are_told(examine: Any, connecti
     assert "no beat runs: the last heartbeat was beat1@here's, 5m ago" in found["beat"]
     assert found["broker"].startswith("Redis at 127.0.0.1, port 1 is out of reach: ")
     assert "Connection refused" in found["broker"]
+
+
+def test_a_broker_that_takes_no_messages_is_told(examine: Any, broker_url: str) -> None:
+    with redis.Redis.from_url(broker_url, protocol=2) as broker:
+        broker.execute_command("replicaof", "127.0.0.1", "1")
+        said = troubles(examine("--json"))["broker"]
+        broker.execute_command("replicaof", "no", "one")
+
+    assert "takes no messages: You can't write against a read only replica" in said
 
 
 def test_a_database_out_of_reach_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ broker_url = settings().broker_url.get_secret_value()
 broker_transport_options = {**broker.TRANSPORT_OPTIONS, **sentinel.transport_options()}
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis that is full, or has become a replica, refuses writes: it is waited for like one that is away.
+broker_channel_error_retry = True
 result_backend = None
 task_queues = broker.queues()
 task_default_queue = DEFAULT_QUEUE
