@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 import click
 
 from workers import cli
+from workers.calendars.zones import zone_of
 from workers.cli.database import unreachable
 from workers.connections.postgres import DEFAULT_BROKER_URL, READ_ONLY_WORDS, setting
 from workers.installation import domains
@@ -179,8 +180,19 @@ def _timezones(connection: Any) -> str | None:
     here = available_timezones()
     if lost := sorted(used - here):
         return f"not in this machine's tzdata: {', '.join(lost)}; update tzdata"
+    if differing := sorted(zone for zone in used if _differs(connection, zone)):
+        return (
+            f"clock changes of {', '.join(differing)} differ between Postgres and this machine, so"
+            " next_runs shows other times than beat obeys: update tzdata where it is older"
+        )
     new = sorted(here - known)
     return f"new here: {', '.join(new[:3])} …; run python -m workers.migrate" if new else None
+
+
+def _differs(connection: Any, zone: str) -> bool:
+    """Whether Postgres' clock of that zone differs from ours within a year."""
+    rows = connection.execute(_SQL["offsets"], (zone,))
+    return any(row["at"].astimezone(zone_of(zone)).utcoffset() != row["ahead"] for row in rows)
 
 
 def _overdue(connection: Any) -> str | None:

@@ -6,6 +6,10 @@ select string_agg(format('%%s by %%s s', name, round((detail ->> 'clock_skew')::
        as names
   from health where state = 'ok' and abs((detail ->> 'clock_skew')::float8) > %s
 
+-- name: offsets
+select at, zone_offset(at, %s) as ahead
+  from generate_series(now(), now() + interval '1 year', interval '10 days') at
+
 -- name: overdue
 -- A row lock is written in the row itself: ``xmax`` is the transaction that holds it.
 select st.schedule as name,

@@ -11,10 +11,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from beat.time import cron, sun
 from beat.time.walltime import begins
+from workers.calendars.zones import zone_of
 
 MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -40,7 +40,7 @@ class Sessions:
             if number == len(self.sessions):
                 return None
             return self.sessions[number].opens, self.sessions[number].closes
-        zone = ZoneInfo(self.timezone)
+        zone = zone_of(self.timezone)
         eve = instant.astimezone(zone).date() - _DAY
         number = bisect_right(self.sessions, eve, key=lambda one: one.day)
         while number < len(self.sessions):
@@ -105,7 +105,7 @@ def _next_plain(timing: Timing, anchor: datetime | None, after: datetime) -> dat
     if timing.every is not None:
         return grid_after(anchor or timing.starts_at or after, timing.every, after)
     if timing.cron is not None:
-        return _rule(timing.cron).next_due(after.astimezone(UTC), ZoneInfo(timing.timezone))
+        return _rule(timing.cron).next_due(after.astimezone(UTC), zone_of(timing.timezone))
     if timing.at is not None and timing.at > after:
         return timing.at.astimezone(UTC)
     return None
@@ -145,7 +145,7 @@ def _count_plain(timing: Timing, first: datetime, until: datetime) -> tuple[int,
         further = (until - first) // timing.every
         return further + 1, first + further * timing.every
     if timing.cron is not None:
-        rest = _rule(timing.cron).tally(first + MICROSECOND, until, ZoneInfo(timing.timezone))
+        rest = _rule(timing.cron).tally(first + MICROSECOND, until, zone_of(timing.timezone))
         return 1 + rest.count, rest.last or first
     return 1, first
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,17 @@ def test_all_is_well(examine: Any) -> None:
     assert "✘" not in done.stdout
     assert "✔ migrations  ok" in done.stdout
     assert "calendars   the shipped sessions end on 20" in done.stdout
+
+
+def test_a_zone_whose_clock_postgres_changes_at_other_times_is_named(
+    examine: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = """insert into schedule (name, task, every, timezone)
+              values ('hourly', 'tasks.discovery.discover', '1 hour', 'Europe/Vienna')"""
+    connection.execute(make)
+    assert "timezones" not in troubles(examine("--json"))
+    monkeypatch.setattr("workers.doctor.zone_of", lambda _: UTC)
+    assert troubles(examine("--json"))["timezones"].startswith("clock changes of Europe/Vienna differ")
 
 
 def test_a_site_that_scripts_draw_wants_a_worker_for_browsers(examine: Any, connection: Any) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+import zoneinfo
 from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -170,3 +173,16 @@ def test_next_due_of_an_interval_takes_microseconds() -> None:
 def test_an_interval_that_no_check_has_seen_is_refused_not_due_for_ever(every: timedelta) -> None:
     with pytest.raises(ValueError, match="every must be longer than zero"):
         next_due(Timing("restored", every=every), utc(2026), utc(2026, 2))
+
+
+def test_due_times_do_not_depend_on_the_files_of_a_host(tmp_path: Path) -> None:
+    old = tmp_path / "Africa" / "Windhoek"
+    old.parent.mkdir()
+    old.write_bytes(resources.files("tzdata.zoneinfo").joinpath("UTC").read_bytes())
+    timing = Timing("nightly", cron="0 3 * * *", timezone="Africa/Windhoek")
+    zoneinfo.reset_tzpath(to=[str(tmp_path)])
+    try:
+        due = next_due(timing, None, datetime(2026, 7, 1, tzinfo=UTC))
+    finally:
+        zoneinfo.reset_tzpath()
+    assert due == datetime(2026, 7, 1, 1, tzinfo=UTC)

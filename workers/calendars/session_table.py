@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from workers.calendars.zones import zone_of
+
 FILE = Path(__file__).with_name("sessions.json")
 DAY = timedelta(days=1)
 
@@ -73,7 +75,7 @@ def exchange(mic: str) -> Exchange | None:
     if "same_as" in row:
         return exchange(row["same_as"])
     return Exchange(
-        ZoneInfo(row["zone"]),
+        zone_of(row["zone"]),
         date.fromisoformat(row["first"]),
         date.fromisoformat(row["last"]),
         frozenset(row["weekdays"]),
