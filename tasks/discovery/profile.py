@@ -106,7 +106,7 @@ def profile(work: Work[ProfileOptions]) -> None:
 
 
 def _profile(work: Work[ProfileOptions], item: Item) -> None:
-    asked = [Asked(**one) for one in item.data["asked"]]
+    asked = asked_of(item)
     try:
         looks = _look(work, item, asked)
     except (RateLimited, Blocked):
@@ -117,6 +117,12 @@ def _profile(work: Work[ProfileOptions], item: Item) -> None:
                 token_profiles.put_last(connection, UUID(one.run_id), item.data["token_id"])
     else:
         _finish(work, item, looks)
+
+
+def asked_of(item: Item) -> list[Asked]:
+    # Items that a worker of the version before has planned are of one run each.
+    one_run = {name: item.data.get(name) for name in ("run_id", "minutes", "profit")}
+    return [Asked(**one) for one in item.data.get("asked") or [one_run]]
 
 
 def _finish(work: Work[Any], item: Item, looks: list[Look]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from tasks.discovery.discover import DiscoverOptions
 from tasks.discovery.pairs import Pair, believable, best
+from tasks.discovery.profile import Asked, asked_of
 from tasks.discovery.sources import dexscreener
 from tasks.discovery.token_addresses import is_name, normalise
 from tasks.discovery.token_filters import rejection
 from tasks.discovery.token_values import number
 from tests.support.discovery import pair
+from workers.execution import Item
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -102,6 +105,13 @@ def test_a_pool_that_an_answer_names_twice_has_one_vote() -> None:
 
     assert len(found) == 3
     assert [one.pool for one in believable(found)] == ["a", "b"]
+
+
+def test_items_that_the_version_before_has_planned_are_profiled() -> None:
+    data = {"run_id": "r", "token_id": 1, "minutes": 30, "profit": 50.0, "pool": "p"}
+
+    assert asked_of(Item("r:solana:T", data)) == [Asked("r", 30, 50.0)]
+    assert asked_of(Item("solana:T", {"asked": [asdict(Asked("s", 5, 0.0))]})) == [Asked("s", 5, 0.0)]
 
 
 def test_a_filter_says_large_numbers_in_full() -> None:
