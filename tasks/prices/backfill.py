@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from tasks.prices import active, bars, fetching, history, needs, ranges, spans
 from tasks.prices.active import ActiveOptions
+from tasks.prices.markets import market_of
 from tasks.prices.ranges import RangeOptions
 from tasks.prices.spans import Gap, Span
-from tasks.prices.symbols import market_of
 from tasks.prices.trading_sessions import Calendar
 from workers.execution import Item, Work, app
 

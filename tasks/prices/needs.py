@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from tasks.prices import bars, outcomes, quotes
-from tasks.prices.symbols import market_of
+from tasks.prices.markets import market_of
 from tasks.prices.trading_sessions import MAX_CLOSURE, Calendar
 from workers.execution import market_sessions
 

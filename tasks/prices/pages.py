@@ -1,10 +1,10 @@
 """What the console shows of prices."""
 
-from tasks.prices.symbols import MARKETS, NEW_YORK
+from tasks.prices.markets import MARKETS, NEW_YORK
 from tasks.watches.watch import Pages, Panel
 from workers.execution import statements
 
-#: The exchange of each suffix, as `symbols.market_of` knows them; without one it is New York.
+#: The exchange of each suffix, as `markets.market_of` knows them; without one it is New York.
 _MARKETS = ", ".join(f"('{suffix}', '{mic}')" for suffix, mic in {"": NEW_YORK, **MARKETS}.items())
 _SQL = {
     name: sql.replace("{markets}", f"(values {_MARKETS})") for name, sql in statements(__file__).items()

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from tasks.prices import bars, fetching, outcomes, spans
 from tasks.prices.bars import Bar
 from tasks.prices.fetching import SourceOptions
+from tasks.prices.markets import NOWHERE, market_of
 from tasks.prices.sources.source_errors import NoBars
 from tasks.prices.spans import EARLIEST, Span
-from tasks.prices.symbols import NOWHERE, market_of
 from tasks.prices.trading_sessions import MAX_CLOSURE, Calendar
 from workers.errors import OptionsError, QuotaSpent, QuotaWait, SettingMissing, UpstreamError
 from workers.execution import Item, Work, market_sessions, sessions_of

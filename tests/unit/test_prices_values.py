@@ -18,11 +18,12 @@ from tasks.prices.active import Wanted, merge, order
 from tasks.prices.bars import Bar, parse_bar
 from tasks.prices.fetching import Failure, SourceOptions, verdict
 from tasks.prices.history import HistoryOptions
+from tasks.prices.markets import NOWHERE, market_of
 from tasks.prices.refresh import RefreshOptions
 from tasks.prices.sources import replay
 from tasks.prices.sources.source_errors import NotCovered
 from tasks.prices.spans import Gap, Span
-from tasks.prices.symbols import NOWHERE, WRITTEN, check, market_of
+from tasks.prices.symbols import WRITTEN, check
 from tasks.prices.values import Price
 from workers.errors import (
     BrokenResponse,

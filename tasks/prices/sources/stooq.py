@@ -9,9 +9,9 @@ from datetime import date, timedelta
 
 from tasks.prices import values
 from tasks.prices.bars import Bar, ascending, parse_row
+from tasks.prices.markets import NEW_YORK, market_of
 from tasks.prices.quotes import last_close
 from tasks.prices.sources.source_errors import NotCovered
-from tasks.prices.symbols import NEW_YORK, market_of
 from tasks.prices.values import Price
 from workers.errors import Blocked, BrokenResponse, NotFound, RateLimited, UpstreamError
 from workers.execution import computing, count_words
