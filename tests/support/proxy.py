@@ -44,15 +44,17 @@ class Proxy:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._open:
-            writer.close()
-            return
+        # From here on: the proxy may be stopped while it still connects.
+        self._writers.add(writer)
         try:
+            if not self._open:
+                raise ConnectionRefusedError
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            writer.close()
+            writer.transport.abort()
+            self._writers.discard(writer)
             return
-        self._writers |= {writer, back}
+        self._writers.add(back)
         await asyncio.gather(
             self._pump(reader, back, writer, self._judge), self._pump(there, writer, back, None)
         )
