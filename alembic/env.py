@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 import beat
 import tasks
 import workers
-from workers.connections.postgres import connect_args
+from workers.connections.postgres import engine_args
 from workers.db import Base
 from workers.settings import settings
 
@@ -81,8 +81,7 @@ def main() -> None:
         with context.begin_transaction():
             context.run_migrations()
         return
-    url = context.config.attributes.get("url", settings().sqlalchemy_url)
-    engine = create_engine(url, poolclass=pool.NullPool, connect_args=connect_args("migrate"))
+    engine = create_engine(**engine_args(settings().libpq_dsn, "migrate"), poolclass=pool.NullPool)
     with engine.connect() as connection:
         run(connection)
 

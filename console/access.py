@@ -44,7 +44,7 @@ class Database:
         places.be_service()
         # Its pool, and the one that listens.
         places.reserve("console", settings().connections + 1)
-        self.engine = make_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), "console")
+        self.engine = make_engine(url, "console")
         event.listen(self.engine, "connect", _prepare)
         #: One transaction of the console's own login, which reads people and sessions alone.
         self.transaction = self.engine.begin

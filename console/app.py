@@ -102,8 +102,7 @@ def _misfit_of(error: ValidationError | RequestValidationError) -> Refusal:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
     if first["type"] == "json_invalid":
-        told = f"the body is not JSON: {first['ctx']['error']} at character {place[-1]}"
-        return Refusal(400, told)
+        return Refusal(400, f"the body is not JSON: {first['ctx']['error']} at character {place[-1]}")
     if isinstance(getattr(error, "body", None), bytes):
         return Refusal(415, "the body is not sent as JSON", hint="content-type: application/json")
     where = ".".join(place[1:] or place)

@@ -46,10 +46,7 @@ def apply(
     values: Mapping[str, Any] | None = None,
     expected: int | None = None,
 ) -> tuple[uuid.UUID, int]:
-    """Do it; the operation's id and how many schedules it reached.
-
-    ``expected``: as many as the preview counted; 412 when there are others by now.
-    """
+    """Do it; its id and how many schedules it reached; 412 when they are not ``expected`` by now."""
     _, names = _affected(connection, chosen, action)
     if expected is not None and expected != len(names):
         told = f"{count_words(len(names), 'schedule')} would change by now, not {expected}"

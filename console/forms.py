@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from console.access import Sent
 from console.refusals import Refusal
 from console.rows import preset
-from console.words import number, title
+from workers.text.short import number, title
 from workers.text.words import duration_words
 
 #: Ends of names that say a unit.

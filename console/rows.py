@@ -1,7 +1,4 @@
-"""Rows of tables that people own: read, made, edited and deleted by the names of their columns.
-
-The database checks every value and who may write it; names of tables and columns are its own.
-"""
+"""Rows of tables that people own, by the database's names; it checks values and who may write them."""
 
 import json
 from collections.abc import Mapping

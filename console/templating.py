@@ -17,13 +17,14 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import sql, words
+from console import sql
 from console.access import Sent, Visit, VisitOf
 from console.queries import strip
 from console.queries.lists import Asked
 from console.refusals import Refusal
 from console.sql import Row
 from tasks.watches.registry import by_subject
+from workers.text import short
 from workers.text.words import count_words, duration_words
 
 HERE = Path(__file__).parent
@@ -34,6 +35,22 @@ PAGES = [
     ("/" if name == "Dashboard" else f"/{name.lower()}", name)
     for name in ("Dashboard", "Schedules", "Runs", "Budgets", "Workers", "Watches", "Changes")
 ]
+
+#: Glyph and class → states of runs, batches, items, notices, sites and others that look so.
+_LOOKS = {
+    ("✔", "ok"): ("succeeded", "done", "sent", "ok", "on", "active", "complete"),
+    ("◐", "part"): ("partial", "incomplete"),
+    ("✖", "fail"): ("failed", "blocked", "SILENT", "wrong", "dead"),
+    ("▶", "wait"): ("running",),
+    ("…", "wait"): ("due", "held", "waiting", "sending"),
+    ("…", "part"): ("deferred",),
+    ("■", "off"): ("stopped",),
+    ("↷", "off"): ("skipped",),
+    ("∅", "part"): ("missed", "expired"),
+    ("○", "off"): ("disabled", "ended"),
+    ("❚❚", "off"): ("paused",),
+}
+_LOOK_OF = {state: look for look, states in _LOOKS.items() for state in states}
 
 
 class Environment(jinja2.Environment):
@@ -53,8 +70,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "exact": words.exact, "number": words.number, "took": words.took, "pretty": pretty,
-        "heading": words.title, "span": words.span, "duration": duration_words,
+        "exact": short.exact, "number": short.number, "took": short.took, "pretty": pretty,
+        "heading": short.title, "span": short.span, "duration": duration_words,
     }  # fmt: skip
     made.tests |= {
         "link": is_link, "moment": lambda value: isinstance(value, datetime),
@@ -62,7 +79,7 @@ def environment() -> Environment:
     }  # fmt: skip
     made.globals |= {
         "asset": asset, "when": when, "utc_now": lambda: datetime.now(UTC),
-        "look": words.state_look, "plural": count_words, "query": query,
+        "look": state_look, "plural": count_words, "query": query,
         "pages": PAGES, "address": address, "last_runs": last_runs,
         "watches": by_subject(), "current_strip": _strip_of,
     }  # fmt: skip
@@ -78,10 +95,7 @@ def render(visit: VisitOf, template: str, status: int = 200, /, **context: Any) 
 
 
 def rendered(request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
-    """A page, by default for nobody in particular, or its block ``live`` where that is fetched again.
-
-    It shows why its form was refused.
-    """
+    """A page, with why its form was refused; its block ``live`` alone where that is fetched again."""
     refusal: Refusal | None = context.setdefault("refusal", getattr(request.state, "refusal", None))
     status = refusal.status if refusal else status
     given = {"person": None, "request": request, "path": request.url.path, **context}
@@ -157,8 +171,8 @@ def when(at: Any, plain: bool = False, missing: str = "never") -> Markup:
     """A moment: relative, exact on hover."""
     if not isinstance(at, datetime):
         return Markup("until resumed" if at else f'<span class="soft">{missing}</span>')  # noqa: S704 - words of ours
-    said, how = words.relative(at, datetime.now(UTC)), "plain" if plain else "full"
-    exact = f'datetime="{at.isoformat()}" title="{words.exact(at)}"'
+    said, how = short.relative(at, datetime.now(UTC)), "plain" if plain else "full"
+    exact = f'datetime="{at.isoformat()}" title="{short.exact(at)}"'
     return Markup(f'<time {exact} data-rel="{how}">{said}</time>')  # noqa: S704 - words of ours
 
 
@@ -170,7 +184,7 @@ def last_runs(runs: Sequence[Row], width: int = 146, height: int = 22) -> Markup
     label = f'role="group" aria-label="last {len(runs)} runs: {states}"'
     drawn = f'<svg class="runs24" viewBox="0 0 {width} {height}" {label}>'
     for place, (run, seconds) in enumerate(zip(runs, took, strict=True), 24 - len(runs)):
-        look, tall = words.state_look(run["state"])[1], max(4.0, scale * seconds**0.5)
+        look, tall = state_look(run["state"])[1], max(4.0, scale * seconds**0.5)
         said = f"{run['state']} {run['at']}" + (f": {run['said']}" if run["said"] else "")
         drawn += (
             f'<a href="/runs/{run["id"]}" tabindex="-1" aria-hidden="true"><rect class="{look}" rx="1"'
@@ -189,3 +203,8 @@ def _strip_of(visit: VisitOf | None) -> Row | None:
     if visit is None or visit.request.url.path.startswith("/account"):
         return strip.last()
     return strip.current(visit.connection)
+
+
+def state_look(word: str | None) -> tuple[str, str]:
+    """Glyph and class of a state; a plain dot for one that is unknown."""
+    return _LOOK_OF.get(word or "", ("·", "off"))

@@ -30,7 +30,7 @@ from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
 from workers.connections import places
-from workers.connections.postgres import FAVOUR_INDEXES, READ_ONLY, connect_args, is_pooled
+from workers.connections.postgres import FAVOUR_INDEXES, READ_ONLY, engine_args, is_pooled
 from workers.settings import settings
 
 #: A connection of the driver: beat, ledger and upstreams run their statements on it.
@@ -84,7 +84,7 @@ def engine() -> Engine:
 @cache
 def _engine() -> Engine:
     whole = places.share()
-    return make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, whole - whole // 2))
+    return make_engine(settings().libpq_dsn, "watchkeeper", max(1, whole - whole // 2))
 
 
 @cache
@@ -94,7 +94,7 @@ def _short_engine() -> Engine:
     They want few rows by their keys.  A statement that is prepared while a table is small would read
     all of it, joined by a hash, until somebody analyzes the table: here Postgres prefers indexes.
     """
-    made = make_engine(settings().sqlalchemy_url, "watchkeeper", max(1, places.share() // 2))
+    made = make_engine(settings().libpq_dsn, "watchkeeper", max(1, places.share() // 2))
     event.listen(made, "connect", _favour_indexes)
     return made
 
@@ -108,14 +108,13 @@ def _favour_indexes(driver: Driver, _: Any) -> None:
 
 def make_engine(url: str, application: str, connections: int | None = None) -> Engine:
     return create_engine(
-        url,
+        **engine_args(url, application),
         # Many threads share few connections: each holds one for a transaction, never during a call.
         pool_size=connections or settings().connections,
         max_overflow=0,
         pool_timeout=MAX_QUEUED,
         pool_use_lifo=True,
         pool_recycle=1800,
-        connect_args=connect_args(application),
     )
 
 

@@ -29,7 +29,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         SecretStr(DEFAULT_URL),
-        description="Postgres: postgresql://user:password@host:port/database",
+        description="Postgres: postgresql://user:password@host:port/database; a primary and its standby"
+        " host:port,host:port/database?target_session_attrs=read-write",
     )
     admin_database_url: SecretStr | None = Field(
         None,
@@ -173,11 +174,6 @@ class Settings(BaseSettings):
     @property
     def libpq_dsn(self) -> str:
         return libpq_dsn(self.database_url.get_secret_value())
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The database URL for SQLAlchemy (contains the password)."""
-        return self.libpq_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def require(self, name: str, purpose: str) -> str:
         value: SecretStr | None = getattr(self, name)

@@ -44,17 +44,14 @@ def asked_by_api(
     answer, starts = _STARTS.get(action, Row), action in _STARTS
     key = {one: _KINDS[one] for one in re.findall(r"{(\w+)}", path)}
     takes: dict[str, Any] = {"visit": Visit, **key, "body": body, "once": Once if starts else None}
-    # Who says nothing may leave the body out.
     defaults: dict[str, Any] = {}
     if body is not None and not any(one.is_required() for one in body.model_fields.values()):
+        # Who says nothing may leave it out.
         takes["body"], defaults["body"] = body | None, None
-    act.__dict__["__signature__"] = Signature(
-        [
-            Parameter(one, Parameter.KEYWORD_ONLY, annotation=kind, default=defaults.get(one, _EMPTY))
-            for one, kind in takes.items()
-            if kind
-        ]
-    )
+    act.__dict__["__signature__"] = Signature([
+        Parameter(one, Parameter.KEYWORD_ONLY, annotation=kind, default=defaults.get(one, _EMPTY))
+        for one, kind in takes.items() if kind
+    ])  # fmt: skip
     shown = {"name": name or action, "description": _WORDS.get(action), "response_model": answer}
     router.post(path, status_code=202 if starts else 200, **shown)(act)
 

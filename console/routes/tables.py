@@ -19,9 +19,9 @@ from console.routes import watches
 from console.rows import Rows, listed_tables, owned, preset
 from console.shapes import Page, Row, Tag
 from console.templating import Form, drawn_again, go_to, render
-from console.words import title as heading
 from tasks.watches.registry import by_domain
 from workers.roles import FROZEN
+from workers.text.short import title as heading
 from workers.text.words import duration_words
 
 router, api = APIRouter(prefix="/tables"), APIRouter(tags=["tables"])

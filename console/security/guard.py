@@ -65,8 +65,10 @@ class Guard:
         if refusal is not None:
             await _answer(scope, refusal)(scope, receive, guarded)
             return
+        # A HEAD is a GET of which the server leaves the body out; the stream of events has no end.
+        read = scope["method"] == "HEAD" and scope["path"] != "/events"
         try:
-            await self._app(scope, receive, guarded)
+            await self._app({**scope, "method": "GET"} if read else scope, receive, guarded)
         except Exception as error:
             # A traceback on a terminal takes seconds to draw: other requests go on meanwhile.
             await run_in_threadpool(log.error, "request.failed", method=scope["method"], exc_info=error)

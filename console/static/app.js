@@ -3,7 +3,7 @@
 (() => {
   const UNITS = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
 
-  // The same words as console/words.py.
+  // The same words as workers/text/short.py.
   function span(seconds) {
     if (seconds < 1) return "0s";
     const at = UNITS.findIndex(([, size]) => seconds >= size);

@@ -12,8 +12,9 @@ import jinja2
 import pytest
 from lxml import html  # type: ignore[import-untyped]
 
-from console import templating, words
+from console import templating
 from tests.support import frozen
+from workers.text import short
 from workers.text.words import count_words
 
 #: Characters of no text, around each number that a template writes.
@@ -68,8 +69,8 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def finalize(value: Any) -> Any:
         return mark(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
-    number, plural = words.number, count_words
-    monkeypatch.setattr(words, "number", lambda it: mark(number(it)) if it is not None else number(it))
+    number, plural = short.number, count_words
+    monkeypatch.setattr(short, "number", lambda it: mark(number(it)) if it is not None else number(it))
     monkeypatch.setattr(
         templating, "count_words", lambda *it: re.sub(r"[\d,]+", lambda n: mark(n[0]), plural(*it))
     )

@@ -16,6 +16,7 @@ def test_nothing_but_live_and_ready_answers_without_a_login(console: Console) ->
     client = console.client()
 
     assert (client.get("/live").text, client.get("/ready").text) == ("live\n", "ready\n")
+    assert [client.head(path).status_code for path in ("/live", "/ready", "/events")] == [200, 200, 405]
     page = client.get("/?x=1")
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=/%3Fx%3D1")
     asked = client.get("/api/v1/me")

@@ -6,15 +6,18 @@ import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from console.access import Database as ConsoleDatabase
 from console.refusals import refusal_of
+from tests.support.postgres import forget_caches
 from workers import cli, db
 from workers.cli.database import readable_errors
 from workers.connections.postgres import PLAIN_SESSION
@@ -100,6 +103,22 @@ def test_a_connection_that_reached_a_standby_is_given_up(
 
     assert db.is_lost(failed.value)
     write()
+
+
+@pytest.mark.parametrize("how", [db.driver_connect, db.driver_transaction, kept_driver, cli.connect])
+def test_an_address_may_name_a_standby_too(
+    database: Any, monkeypatch: pytest.MonkeyPatch, how: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    parts = conninfo_to_dict(database.url)
+    here = f"{parts['host']}:{parts['port']}/"
+    both = database.url.replace(here, f"127.0.0.1:1,{here}") + "?target_session_attrs=read-write"
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", both)
+    forget_caches()
+
+    with how() as used:
+        assert used.info.port == int(str(parts["port"]))
+    with closing(ConsoleDatabase(both)) as console, console.transaction() as connection:
+        assert connection.scalar(text("select 1")) == 1
 
 
 def test_commands_doctor_and_console_say_that_postgres_only_reads(

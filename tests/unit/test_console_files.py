@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import forms, words
+from console import forms
 from console.access import Sent
 from console.templating import environment, is_link
 from tasks.watches.registry import by_domain
+from workers.text import short
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = [*(ROOT / "console/templates").glob("*.html"), *(ROOT / "sandbox/templates").glob("*.html")]
@@ -82,14 +83,14 @@ def test_only_http_addresses_become_links(url: object, is_one: bool) -> None:
 
 @given(st.integers(0, 10**9))
 def test_a_span_names_at_most_two_units(seconds: int) -> None:
-    assert re.fullmatch(r"\d+[dhms]( \d+[hm])?", words.span(seconds))
+    assert re.fullmatch(r"\d+[dhms]( \d+[hm])?", short.span(seconds))
 
 
 def test_relative_times_say_which_way() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert words.relative(now - timedelta(hours=2, minutes=5), now) == "2h 5m ago"
-    assert words.relative(now + timedelta(seconds=41), now) == "in 41s"
+    assert short.relative(now - timedelta(hours=2, minutes=5), now) == "2h 5m ago"
+    assert short.relative(now + timedelta(seconds=41), now) == "in 41s"
 
 
 def test_options_keep_what_was_chosen_and_leave_out_defaults() -> None:

@@ -98,3 +98,11 @@ def connect_args(application: str) -> dict[str, Any]:
         {"prepare_threshold": None} if is_pooled() else {"options": SESSION_OPTIONS}
     )
     return {**KEEPALIVE, "application_name": application, **session}
+
+
+def engine_args(url: str, application: str) -> dict[str, Any]:
+    """Arguments of SQLAlchemy's engine: libpq alone reads the address, which may name several hosts."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = {**conninfo_to_dict(libpq_dsn(url)), **connect_args(application)}
+    return {"url": "postgresql+psycopg://", "connect_args": given}

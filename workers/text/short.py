@@ -1,30 +1,13 @@
-"""Times, lengths and states in words, as lists show them (pure).  app.js has the same words."""
+"""Times, lengths and numbers in few characters, as lists show them (pure).
+
+The console's app.js has the same words.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-#: Glyph and class → states of runs, batches, items, notices, sites and others that look so.
-_LOOKS = {
-    ("✔", "ok"): ("succeeded", "done", "sent", "ok", "on", "active", "complete"),
-    ("◐", "part"): ("partial", "incomplete"),
-    ("✖", "fail"): ("failed", "blocked", "SILENT", "wrong", "dead"),
-    ("▶", "wait"): ("running",),
-    ("…", "wait"): ("due", "held", "waiting", "sending"),
-    ("…", "part"): ("deferred",),
-    ("■", "off"): ("stopped",),
-    ("↷", "off"): ("skipped",),
-    ("∅", "part"): ("missed", "expired"),
-    ("○", "off"): ("disabled", "ended"),
-    ("❚❚", "off"): ("paused",),
-}
-_LOOK_OF = {state: look for look, states in _LOOKS.items() for state in states}
-
-
-def state_look(word: str | None) -> tuple[str, str]:
-    """Glyph and class of a state; a plain dot for one that is unknown."""
-    return _LOOK_OF.get(word or "", ("·", "off"))
 
 
 def span(seconds: float) -> str:
