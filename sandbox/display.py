@@ -95,8 +95,9 @@ class Runs:
         return new
 
     def undrawn(self) -> list[str]:
-        """What needs a browser and has no workers for it."""
-        return [row["name"] for row in self._read(domains.undrawn())]
+        """What needs a browser and has no workers for it, also what waits for one from before."""
+        found = self._read(domains.undrawn()) or self._read(_SQL["left_to_browsers"])
+        return [row["name"] for row in found]
 
     def _read(self, query: str, values: tuple[Any, ...] | None = None) -> list[dict[str, Any]]:
         if self._connection is None:

@@ -14,3 +14,7 @@ select n.message_id, min(m.rule) as rule, min(m.title) as title, count(*) as num
 -- name: not_green
 select coalesce(schedule, task) as name, state, coalesce(error, reason, result->>'summary', '') as summary
   from run where schedule = any(%s) order by created_at desc limit 6
+
+-- name: left_to_browsers
+select distinct coalesce(r.schedule, r.task) as name from batch b join run r on r.id = b.run_id
+ where b.queue = 'browser' and (b.state = 'waiting' or b.state = 'sent')

@@ -103,10 +103,10 @@ def _rescue() -> None:
 
 def _overlap() -> None:
     """Runs start whatever of their schedule still runs; chaos drops the index behind it too."""
-    from beat.tick import claim
+    from beat.tick import admission
     from beat.time.overlap import Act, Decision
 
-    _put(claim, "decide", lambda *_: Decision(Act.START))
+    _put(admission, "decide", lambda *_, **__: Decision(Act.START))
 
 
 def _order() -> None:
@@ -178,17 +178,17 @@ def _commit() -> None:
 
 def _cancel() -> None:
     """A run takes the place of the one before it without waiting for its end."""
-    from beat.tick import claim
+    from beat.tick import admission
     from beat.time.overlap import Act, Decision
 
-    original = claim.decide
+    original = admission.decide
 
-    def decide(policy: str, active: int, held: int) -> Decision:
+    def decide(policy: str, active: int, held: int, backfilling: int = 0) -> Decision:
         if policy == "cancel_other":
-            return Decision(Act.START, cancel_active=active > 0)
-        return original(policy, active, held)
+            return Decision(Act.START, cancel_active=active + backfilling > 0)
+        return original(policy, active, held, backfilling)
 
-    _put(claim, "decide", decide)
+    _put(admission, "decide", decide)
 
 
 def _deferred() -> None:
