@@ -70,15 +70,17 @@ def test_a_late_run_of_high_priority_overtakes_what_waits(
 def test_two_runs_of_one_priority_have_equal_shares_and_the_small_one_ends_early(
     calls: Any, connection: Any, eventually: Any
 ) -> None:
-    ask(connection, "large", 80)
+    ask(connection, "large", 220)
     eventually(lambda: len(calls()) >= 6, within=30)
 
-    ask(connection, "small", 20)
-    eventually(lambda: all_ended(connection, 2), within=60)
+    # Not fewer: the end of the last batch, which has no other beside it, is a part of all.
+    ask(connection, "small", 80)
+    eventually(lambda: all_ended(connection, 1), within=90)
 
     order = calls()
     first = order.index("small")
     last = len(order) - 1 - order[::-1].index("small")
     between = order[first : last + 1]
-    assert 0.5 <= between.count("large") / between.count("small") <= 1.6, between
-    assert order[last + 1 :].count("large") >= 20
+    ratio = between.count("large") / between.count("small")
+    assert 0.5 <= ratio <= 1.6, between
+    assert order[: last + 1].count("large") <= 200
