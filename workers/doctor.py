@@ -153,9 +153,10 @@ def _broker() -> str | None:
                 # One that is full, or has become a replica, answers and takes no message.
                 broker.default_channel.client.set("watchkeeper.doctor", 1, ex=1)
     except Exception as error:
+        from redis.exceptions import ResponseError
+
         reason = redact(str(error.__cause__ or error).strip().rstrip(".").partition("\n")[0])
-        # Of redis' class or one below it; the library is not loaded where it did not get so far.
-        if any(one.__name__ == "ResponseError" for one in type(error).__mro__):
+        if isinstance(error, ResponseError):
             return f"Redis at {where} takes no messages: {reason}"
         return f"Redis at {where} is out of reach: {reason}; check {whose}"
     return None
