@@ -13,7 +13,7 @@ select c.name, c.kind, c.target, c.max_per_hour, c.incidents, c.enabled, c.note,
 -- name: outbox
 select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as what, m.rule,
        m.occasion, m.id as match_id,
-       n.attempts, n.answer, n.created_at, n.sent_at, n.not_before, c.enabled, u.blocked_until,
+       n.attempts, r.id as run_id, n.answer, n.created_at, n.sent_at, n.not_before, c.enabled, u.blocked_until,
               room.free_at
   from (select * from notice where (cast(:state as text) is null or state = any(
                   case when :state in ('open', 'held') then array['waiting', 'sending'] else array[:state] end))
@@ -24,6 +24,7 @@ select n.id, n.channel, n.state, coalesce(m.title, n.content ->> 'title') as wha
          order by id desc limit :limit) n
   join channel c on c.name = n.channel
   left join match m on m.id = n.match_id
+  left join run r on r.id = n.run_id
   left join upstream_state u on u.upstream = c.upstream and u.blocked_until > clock_timestamp()
   left join lateral (select case when r.free_at > clock_timestamp() then r.free_at end
          as free_at from channel_room(c.name) r

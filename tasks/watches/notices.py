@@ -67,6 +67,7 @@ class Notice(Base):
         comment="Most notices of its message; halved when a server refuses one; null: no limit",
     )
     message_id: Mapped[UUID | None] = mapped_column(comment="Message it is, or was last, part of")
+    run_id: Mapped[UUID | None] = mapped_column(comment="Run that took it last")
     answer: Mapped[str | None] = mapped_column(
         comment="Last response of the server; why it was dropped"
     )
@@ -125,7 +126,7 @@ with room as materialized (select * from channel_room(:channel)), taken as (
   select gen_random_uuid() as id
 )
 update notice n
-   set state = 'sending', attempts = attempts + 1, message_id = message.id,
+   set state = 'sending', attempts = attempts + 1, message_id = message.id, run_id = :run_id,
        not_before = clock_timestamp() + :lease
   from taken, message
  where n.id = taken.id
@@ -138,27 +139,27 @@ select n.id, n.key, n.content, n.attempts, n.message_id, m.rule, m.subject, m.oc
 """)
 
 
-def claim(connection: Connection, channel: str, lease: timedelta) -> tuple[Sequence[Any], bool]:
+def claim(
+    connection: Connection, channel: str, run_id: UUID, lease: timedelta
+) -> tuple[Sequence[Any], bool]:
     """Take the notices of one message for ``lease``; also returns whether it gathers all that waits."""
     # One sender at a time counts a channel's messages.  While an edit locks the channel, none does; of
     # one that was disabled since the run began, what is left waits.
     lock = select(Channel.name).where(Channel.name == channel, Channel.enabled)
     if connection.execute(lock.with_for_update(key_share=True, skip_locked=True)).first() is None:
         return [], False
-    found = connection.execute(
-        _CLAIM,
-        {"channel": channel, "most": MAX_TOGETHER, "gathered": MAX_GATHERED, "lease": lease},
-    ).all()
+    what = {"channel": channel, "run_id": run_id, "lease": lease}
+    found = connection.execute(_CLAIM, {**what, "most": MAX_TOGETHER, "gathered": MAX_GATHERED}).all()
     if not found:
         return [], False
     return connection.execute(_READ, {"ids": [row.id for row in found]}).all(), found[0].gathers
 
 
-def lease_end(connection: Connection, channel: str) -> datetime | None:
-    """When the next notice of the channel that a sender has in hand can be taken by another."""
-    later = Notice.not_before > func.clock_timestamp()
-    taken = select(func.min(Notice.not_before)).where(Notice.channel == channel, _IS_OPEN, later)
-    return connection.execute(taken.where(Notice.state == "sending")).scalar_one()
+def lease_end(connection: Connection, channel: str, run_id: UUID) -> datetime | None:
+    """When what this run took and has not handed over can be taken again; None: nothing."""
+    taken = select(func.min(Notice.not_before)).where(Notice.channel == channel, _IS_OPEN)
+    own = taken.where(Notice.state == "sending", Notice.run_id == run_id)
+    return connection.execute(own).scalar_one()
 
 
 def _update(connection: Connection, rows: Sequence[Any], **values: Any) -> Sequence[Any]:

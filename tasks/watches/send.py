@@ -74,24 +74,23 @@ def send(work: Work[SendOptions]) -> None:
 
 
 def _come_back(work: Work[Any], name: str, retry: datetime | None) -> None:
-    """Hand the batch back until ``retry``, or until the end of a lost sender's lease, if that is soon.
+    """Hand the batch back until ``retry``, if that is soon, or until what its last sender had is free.
 
-    Each run waits for what it was refused itself: if all waited for any next try of the channel, none
-    would end where notices are refused as fast as new ones, each of which starts a run.
+    Each run waits for its own notices: if all waited for any next try of the channel, none would end
+    where notices are refused as fast as new ones, each of which starts a run.
     """
-    limit = MAX_WAIT
-    if retry is None:
-        limit = timedelta(seconds=settings().lease_seconds / 2) + MARGIN
+    if retry is None or retry >= work.now() + MAX_WAIT:
+        # The batch of a sender that was killed is begun again before its lease of the notices ends.
         with work.read() as connection:
-            retry = notices.lease_end(connection, name)
-    if retry is not None and retry < work.now() + limit:
+            retry = notices.lease_end(connection, name, work.run_id)
+    if retry is not None:
         raise HandBack(f"the next try of {name} is due then", not_before=retry)
 
 
 def _claim(work: Work[Any], name: str) -> tuple[Sequence[Any], bool]:
     with work.fenced() as connection:
         lease = timedelta(seconds=settings().lease_seconds) + MARGIN
-        return notices.claim(connection, name, lease)
+        return notices.claim(connection, name, work.run_id, lease)
 
 
 def _hand_over(work: Work[Any], item: Item, rows: Sequence[Any], gathers: bool) -> datetime | None:

@@ -9,7 +9,9 @@ import pytest
 
 from tests.support.discovery import boost, pair
 from tests.support.notices import HOOK
+from workers.db import driver_transaction
 from workers.ledger import faults
+from workers.ledger.rescued import take_over
 
 
 @pytest.fixture
@@ -182,6 +184,29 @@ def test_only_the_run_that_was_refused_waits_for_the_next_try(people: Any) -> No
     people.discord_server.control(down=60)
 
     assert [people.send()["state"] for _ in range(3)] == ["running", "succeeded", "succeeded"]
+
+
+def test_the_run_whose_process_died_comes_back_for_what_that_process_had(
+    people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However soon: whoever reaps the process gives its batch back at once.
+    people.channel("discord")
+    content = {"title": "Something", "text": "is the matter"}
+    people.insert("notice", {"channel": "discord", "key": "one", "content": content})
+
+    def reap(at: str) -> None:
+        if at == "after-hand-over":
+            batch = people.one("select run_id, seq, fence from batch where state = 'running'")
+            with driver_transaction() as connection:
+                assert take_over(connection, **batch, died=True, counts=True) == "waiting"
+
+    monkeypatch.setattr(faults, "point", reap)
+    run = people.send()
+
+    notice = people.one("select state, run_id, not_before from notice")
+    batch = people.one("select state, not_before from batch where run_id = %s", run["id"])
+    assert (notice["state"], notice["run_id"], run["state"]) == ("sending", run["id"], "running")
+    assert (batch["state"], batch["not_before"]) == ("waiting", notice["not_before"])
 
 
 def test_what_a_channel_has_left_waits_once_it_is_disabled(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -133,10 +134,10 @@ def test_a_message_on_its_way_counts(people: Any) -> None:
     people.channel("discord", max_per_hour=1)
     write(people, 1, 2)
     with transaction() as connection:
-        assert len(notices.claim(connection, "discord", timedelta(seconds=30))[0]) == 2
+        assert len(notices.claim(connection, "discord", uuid4(), timedelta(seconds=30))[0]) == 2
     write(people, 3)
     with transaction() as connection:
-        assert notices.claim(connection, "discord", timedelta(seconds=30))[0] == []
+        assert notices.claim(connection, "discord", uuid4(), timedelta(seconds=30))[0] == []
 
 
 def test_two_senders_at_once_take_one_message(people: Any) -> None:
@@ -148,8 +149,8 @@ def test_two_senders_at_once_take_one_message(people: Any) -> None:
     people.channel("discord", max_per_hour=1)
     write(people, *range(1, 12))
     with transaction() as first, transaction() as second:
-        assert len(notices.claim(first, "discord", timedelta(seconds=30))[0]) == 11
-        assert notices.claim(second, "discord", timedelta(seconds=30))[0] == []
+        assert len(notices.claim(first, "discord", uuid4(), timedelta(seconds=30))[0]) == 11
+        assert notices.claim(second, "discord", uuid4(), timedelta(seconds=30))[0] == []
 
 
 def test_notices_that_do_not_leave_say_why(people: Any) -> None:
