@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
-from workers.connections import places
+from workers.connections import places, postgres
 from workers.connections.postgres import FAVOUR_INDEXES, READ_ONLY, engine_args, is_pooled
 from workers.settings import settings
 
@@ -251,7 +251,7 @@ def _translating(connection: Connection) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         below = connection.connection.driver_connection
-        lost = below is None or below.closed or error.sqlstate == READ_ONLY
+        lost = below is None or below.closed or postgres.ends_connection(error)
         if lost:
             connection.invalidate(error)
         raise translated(error, lost=lost) from error
@@ -292,6 +292,7 @@ def _hide_parameters(context: Any) -> None:
 
 
 @event.listens_for(Engine, "handle_error")
-def _give_up_standby(context: Any) -> None:
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+def _give_up(context: Any) -> None:
+    error = context.original_exception
+    if isinstance(error, psycopg.Error) and postgres.ends_connection(error):
         context.is_disconnect = True

@@ -8,8 +8,9 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -34,9 +35,15 @@ from workers.plain.signatures import PlainKind
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 
-#: Pause of ``--wait`` between two looks (seconds).
+#: Pause of ``--wait`` between two looks, and between two attempts at a step that others' locks stopped
+#: (seconds).
 WAIT_SECONDS = 1.0
+#: What stopped it passes, and the step was rolled back: deadlock_detected, lock_not_available.
+LOCKED = ("40P01", "55P03")
+#: Attempts at one step: each waits 5 s for a lock, so that what works meanwhile queues for no longer.
+ATTEMPTS = 10
 
 
 #: In a new database: schedules that the first revision brings, where no application has their tasks.
@@ -120,11 +127,26 @@ def upgrade(config: Config, *, plan: bool) -> list[str]:
     script = ScriptDirectory.from_config(config)
     for revision in revisions:
         began = time.monotonic()
-        _run(config, script, revision.revision)
+        again(partial(_run, config, script, revision.revision))
         log.info(
             "revision.done", revision=revision.revision, seconds=round(time.monotonic() - began, 2)
         )
     return [revision.revision for revision in revisions]
+
+
+def again(step: Callable[[], T]) -> T:
+    """``step``, a transaction, again while others hold locks that it needs: beats and workers go on."""
+    left = ATTEMPTS
+    while True:
+        try:
+            return step()
+        except (OperationalError, psycopg.OperationalError) as error:
+            said: Any = getattr(error, "orig", error)
+            left -= 1
+            if not left or said.sqlstate not in LOCKED:
+                raise
+            log.warning("migrate.again", error=str(said).partition("\n")[0], attempts_left=left)
+        time.sleep(WAIT_SECONDS)
 
 
 def _run(config: Config, script: ScriptDirectory, revision: str) -> None:
@@ -191,17 +213,18 @@ def main(arguments: Sequence[str] = ()) -> int:
         if chosen.wait:
             wait(config)
             return 0
+        logins.check()
         if not chosen.plan:
             logins.prepare()
         done = upgrade(config, plan=chosen.plan)
         if chosen.plan:
             return 0
-        number, refused = register(is_new="initial" in done)
+        number, refused = again(partial(register, is_new="initial" in done))
         logins.finish()
     except UnknownRevision as error:
         log.error("migrate.refused", error=str(error))
         return REFUSED
-    except logins.WrongLogin as error:
+    except (logins.WrongLogin, logins.WrongDatabase) as error:
         log.error("migrate.refused", error=str(error))
         return 1
     except (OperationalError, psycopg.OperationalError) as error:

@@ -46,3 +46,9 @@ def redact(text: str) -> str:
     text = _USERINFO.sub(rf"\1:{MASK}@", text)
     text = _ECHOED.sub(rf"\g<1>{MASK}", text)
     return _NAMED.sub(rf"\g<1>\g<2>{MASK}", text)
+
+
+def brief(error: BaseException) -> str:
+    # For a field of a log line.
+    said = redact(str(getattr(error, "orig", None) or error).strip()).partition("\n")[0]
+    return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__

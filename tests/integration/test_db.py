@@ -105,6 +105,26 @@ def test_a_connection_that_reached_a_standby_is_given_up(
     write()
 
 
+@pytest.mark.parametrize("how", [db.driver_connect, db.driver_transaction, db.transaction, kept_driver])
+def test_a_statement_that_returns_other_columns_since_a_revision_fails_once(
+    database: Any, connection: Any, how: Callable[[], AbstractContextManager[Any]]
+) -> None:
+    def read() -> tuple[object, ...]:
+        with how() as used:
+            below = db.driver(used) if isinstance(used, Connection) else used
+            row: tuple[object, ...] = below.execute("select * from revised", prepare=True).fetchone()
+            return tuple(row)
+
+    connection.execute("create table revised as select 1 as first; grant select on revised to service")
+    read()
+    connection.execute("alter table revised add column second int default 2")
+    with pytest.raises(DBAPIError) as failed:
+        read()
+
+    assert db.is_lost(failed.value)
+    assert read() == (1, 2)
+
+
 @pytest.mark.parametrize("how", [db.driver_connect, db.driver_transaction, kept_driver, cli.connect])
 def test_an_address_may_name_a_standby_too(
     database: Any, monkeypatch: pytest.MonkeyPatch, how: Callable[[], AbstractContextManager[Any]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +19,9 @@ from psycopg.rows import dict_row
 from sandbox import folders, schema
 from sandbox.environment import Environment
 from sandbox.postgres import major
+from tests.support.postgres import forget_caches
 from workers import migrate
+from workers.connections import postgres
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,8 +50,6 @@ select 'function ' || p.oid::regprocedure from pg_proc p
 @pytest.fixture
 def empty(postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database without anything, for the settings of this process."""
-    from tests.support.postgres import forget_caches
-
     name = f"migrations_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name}")
@@ -203,6 +204,53 @@ def test_the_plan_names_what_would_run_and_changes_nothing(empty: str) -> None:
     assert "initial  The schema and the seeds of the first release." in planned
     assert tables == (0,)
     assert "nothing to do" in run("workers.migrate", "--plan")
+
+
+def test_a_step_that_locks_of_others_stop_is_done_again(
+    database: Any, postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = postgres.SESSION_OPTIONS.replace("lock_timeout=5s", "lock_timeout=100ms")
+    monkeypatch.setattr(postgres, "SESSION_OPTIONS", quick)
+    monkeypatch.setattr(migrate, "WAIT_SECONDS", 0.1)
+    monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", postgres_server.url(database.name))
+    forget_caches()
+    owner = psycopg.connect(postgres_server.url(database.name))
+    owner.execute("lock table task_kind in access exclusive mode")
+    letting_go = threading.Timer(1, owner.close)
+    letting_go.start()
+
+    assert migrate.main() == 0
+
+    letting_go.join()
+
+
+def test_an_administrator_of_another_database_changes_nothing(
+    database: Any, postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "select datdba::regrole::text, datacl::text from pg_database where datname = 'postgres'"
+    with psycopg.connect(postgres_server.url("postgres")) as connection:
+        before = connection.execute(said).fetchone()
+        monkeypatch.setenv("WATCHKEEPER_ADMIN_DATABASE_URL", postgres_server.url("postgres"))
+        forget_caches()
+
+        assert migrate.main() == 1
+
+        assert connection.execute(said).fetchone() == before
+
+
+def test_a_database_that_does_not_hold_every_text_is_refused(
+    postgres_server: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = f"ascii_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} encoding sql_ascii locale 'C' template template0")
+        monkeypatch.setenv("WATCHKEEPER_DATABASE_URL", postgres_server.url(name))
+        forget_caches()
+
+        assert migrate.main(["--plan"]) == 1
+
+        connection.execute(f"drop database {name} with (force)")
+    assert "has encoding SQL_ASCII, which does not hold every text" in capfd.readouterr().err
 
 
 def test_the_sandbox_starts_afresh_over_the_data_of_a_development_version(tmp_path: Path) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from workers import redaction
 from workers.errors import BrokenResponse, Unavailable
 from workers.logs import _redact_values
-from workers.redaction import MASK, redact, remember
+from workers.redaction import MASK, brief, redact, remember
 from workers.upstreams.responses import Response
 
 ALPHABET = st.characters(codec="ascii", categories=("Lu", "N", "P", "S"))
@@ -88,3 +90,13 @@ def test_a_secret_deep_in_a_log_line_is_masked() -> None:
     line = {"data": {"args": ["a", ("key QX93KD72LM40ZT18",)], "n": 1}, "event": "QX93KD72LM40ZT18"}
     masked = _redact_values(None, "info", line)
     assert masked == {"data": {"args": ["a", [f"key {MASK}"]], "n": 1}, "event": MASK}
+
+
+def test_a_log_line_says_what_an_error_says_and_no_secret() -> None:
+    refused = psycopg.OperationalError(
+        "FATAL: password of postgresql://u:hunter22@h/d is wrong\nand more"
+    )
+    said = brief(OperationalError(None, None, refused))
+
+    assert said == f"OperationalError: FATAL: password of postgresql://u:{MASK}@h/d is wrong"
+    assert brief(TimeoutError()) == "TimeoutError"

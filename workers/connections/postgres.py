@@ -45,7 +45,10 @@ select set_config(name, value, false)
 #: SQLSTATE of a write on a server that only reads, as a standby does: the next connection may reach
 #: the primary, this one never does.
 READ_ONLY = "25006"
-#: What is wrong then, and what to do about it.
+#: Where Postgres refuses a statement that a session has prepared, when a revision has since changed its
+#: columns.  In a session that is kept it would be refused for ever.  (The text is translated.)
+_REFUSES_STALE = ("0A000", "RevalidateCachedQuery")
+#: What is wrong where Postgres only reads, and what to do about it.
 READ_ONLY_WORDS = (
     "Postgres only reads: it is a standby, or default_transaction_read_only is on",
     "let WATCHKEEPER_DATABASE_URL name the primary, or switch that setting off (who set it, and why?)",
@@ -85,6 +88,11 @@ def database_dsn() -> str:
 def is_pooled() -> bool:
     """Whether the address is a transaction pooler's: each transaction may have another session."""
     return (setting("listen") or "").lower() in {"0", "off", "f", "false", "n", "no"}
+
+
+def ends_connection(error: Any) -> bool:
+    """Whether after this error of the driver its connection is of no more use, though it is open."""
+    return error.sqlstate == READ_ONLY or (error.sqlstate, error.diag.source_function) == _REFUSES_STALE
 
 
 def connect_args(application: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from workers.ledger.claimed import BatchLease
 from workers.ledger.finished import not_finished
 from workers.ledger.renewed import Renewal
 from workers.processes import shutdown
+from workers.redaction import brief
 
 #: A batch has its worker for so long, then it is queued again (seconds).
 TIME_SLICE = 300.0
@@ -145,7 +146,7 @@ class _Renewals:
                     connection, [keeper.lease for keeper in keepers], keepers[0].length
                 )
         except SQLAlchemyError as error:
-            log.warning("lease.not_renewed", error=type(error).__name__, leases=len(keepers))
+            log.warning("lease.not_renewed", error=brief(error), leases=len(keepers))
             if len(keepers) > 1 and isinstance(error, DBAPIError) and not is_lost(error):
                 for keeper in keepers:
                     self._renew([keeper])

@@ -31,6 +31,7 @@ from workers.ledger.claimed import BatchLease
 from workers.ledger.taken import Candidate
 from workers.processes import doorbells, shutdown, slots
 from workers.processes.doorbells import Doorbells
+from workers.redaction import brief
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -143,7 +144,7 @@ class Session:
             self._failures = 0
         except SQLAlchemyError as error:
             # What was leased and not heard of ends with its lease, in an outage that is nobody's death.
-            log.warning("session.not_taken", error=type(error).__name__)
+            log.warning("session.not_taken", error=brief(error))
             self._failures += 1
             self._not_before = time.monotonic() + backoff(self._failures, 0.1, 2.0)
             return
@@ -276,4 +277,4 @@ class Session:
         try:
             self._doorbells.ring(dict.fromkeys(self._queues[:1], 5))
         except doorbells.UNREACHABLE as error:
-            log.warning("session.not_rung", error=type(error).__name__)
+            log.warning("session.not_rung", error=brief(error))

@@ -42,6 +42,30 @@ class WrongLogin(Exception):
     """A setting names a login that cannot be made."""
 
 
+class WrongDatabase(Exception):
+    """A setting names a database that cannot be migrated."""
+
+
+def check() -> None:
+    """Whether the administrator names the database that is to be migrated, and it holds any text."""
+    named = libpq_dsn(settings().database_url.get_secret_value())
+    wants = conninfo_to_dict(named)
+    name = wants.get("dbname") or wants.get("user")
+    with _administrator() or psycopg.connect(named, **connect_args("migrate")) as connection:
+        if name and connection.info.dbname != name:
+            raise WrongDatabase(
+                f"WATCHKEEPER_ADMIN_DATABASE_URL names database {connection.info.dbname}, which the"
+                f" migrate step would give to its owner, and WATCHKEEPER_DATABASE_URL names {name}: let"
+                " both name the same one, and CREATE DATABASE it first where it is missing"
+            )
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise WrongDatabase(
+                f"database {name} has encoding {encoding}, which does not hold every text: make it with"
+                f" CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+
 def wanted() -> Iterator[tuple[str, str, str]]:
     given = settings()
     for group, url in (

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.redaction import brief
+
 log = structlog.stdlib.get_logger(__name__)
 
 #: More that wait than this are dropped, with a line in the log: Postgres has been away for long.
@@ -38,7 +40,7 @@ def _write_all(waiting: queue.Queue[Write]) -> None:
         try:
             write()
         except (SQLAlchemyError, OSError) as error:
-            log.error("ledger.unwritten", error=type(error).__name__)
+            log.error("ledger.unwritten", error=brief(error))
         except Exception:
             log.exception("ledger.unwritten")
 

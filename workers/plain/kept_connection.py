@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psycopg
 
 from workers.connections import places
-from workers.connections.postgres import READ_ONLY, connect_args
+from workers.connections.postgres import connect_args, ends_connection
 from workers.db import Driver, counted, prove, translated
 from workers.settings import settings
 
@@ -71,7 +71,7 @@ def kept_driver(patience: float = 0.0) -> Iterator[Driver]:
         try:
             yield _kept.get(patience)
         except psycopg.Error as error:
-            if error.sqlstate == READ_ONLY:
+            if ends_connection(error):
                 _kept.close()
             lost = _kept.lose()
             raise translated(error, lost=lost) from error

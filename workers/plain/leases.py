@@ -21,6 +21,7 @@ from workers.ledger.calls import Call, Outcome
 from workers.plain import background, ends
 from workers.plain.kept_connection import kept_driver
 from workers.processes.doorbells import UNREACHABLE
+from workers.redaction import brief
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -52,7 +53,7 @@ class _Keeper:
                 try:
                     self._renew(call, length)
                 except SQLAlchemyError as error:
-                    log.warning("lease.not_renewed", error=type(error).__name__)
+                    log.warning("lease.not_renewed", error=brief(error))
                 except Exception:
                     # Without this thread every lease of the process would end.
                     log.exception("lease.not_renewed")
@@ -91,7 +92,7 @@ def _revoke(app: Any, call: Call, worker: str) -> None:
     try:
         app.control.revoke(str(call.run_id), terminate=True, destination=[worker])
     except UNREACHABLE as error:
-        log.warning("run.not_revoked", run_id=str(call.run_id), error=type(error).__name__)
+        log.warning("run.not_revoked", run_id=str(call.run_id), error=brief(error))
 
 
 def _end_here(call: Call, worker: str) -> None:

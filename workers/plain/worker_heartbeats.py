@@ -9,6 +9,7 @@ from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.ledger import heartbeats
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -54,4 +55,4 @@ def _try(write: Any) -> None:
     try:
         write()
     except (SQLAlchemyError, OSError) as error:
-        log.warning("heartbeat.unwritten", error=type(error).__name__)
+        log.warning("heartbeat.unwritten", error=brief(error))

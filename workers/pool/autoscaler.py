@@ -22,6 +22,7 @@ from workers.pool import demand
 from workers.pool.demand import Demand
 from workers.pool.scaling import Peak, clamp
 from workers.processes import slots
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -150,7 +151,7 @@ class _Reader(threading.Thread):
                 self._error = ""
             except (SQLAlchemyError, OSError) as error:
                 if not self._error:
-                    log.warning("demand.unread", error=type(error).__name__)
+                    log.warning("demand.unread", error=brief(error))
                 self._error = type(error).__name__
             time.sleep(max(0.1, POLL_SECONDS - (time.monotonic() - began)))
 

@@ -14,6 +14,7 @@ from kombu.utils.json import dumps
 
 from workers.processes import reports
 from workers.processes.doorbells import UNREACHABLE
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,7 +53,7 @@ class _Sender(threading.Thread):
                     self._send_all(connection)
             except UNREACHABLE as error:
                 reports.set_listened(listened=False)
-                log.debug("events.unsent", error=type(error).__name__)
+                log.debug("events.unsent", error=brief(error))
                 time.sleep(LOOK)
 
     def _send_all(self, connection: Any) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.db import driver_connect, execute
 from workers.processes import reports, slots
 from workers.processes.doorbells import UNREACHABLE, batch_id
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class _Publisher(threading.Thread):
                 self._publish()
             except (SQLAlchemyError, *UNREACHABLE) as error:
                 # The next read sends it again.
-                log.debug("progress.unsent", error=type(error).__name__)
+                log.debug("progress.unsent", error=brief(error))
             pause = max(POLL_SECONDS, PAUSE_FACTOR * (time.monotonic() - began))
 
     def _publish(self) -> None:

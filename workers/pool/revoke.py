@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from workers.db import driver_transaction
 from workers.ledger import renewed, stopped
 from workers.processes.doorbells import batch_id
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -47,7 +48,7 @@ def _stop(ids: Iterable[str]) -> None:
     try:
         stop(ids)
     except (SQLAlchemyError, OSError) as error:
-        log.error("run.not_revoked", error=type(error).__name__)
+        log.error("run.not_revoked", error=brief(error))
 
 
 def stop(ids: Iterable[str]) -> int:

@@ -26,6 +26,7 @@ from workers.processes import doorbells, shutdown, slots
 from workers.processes.doorbells import batch_id
 from workers.processes.reports import report
 from workers.processes.slots import InHand, Region
+from workers.redaction import brief
 from workers.settings import settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -99,7 +100,7 @@ class _Watch(threading.Thread):
                     self._look(region)
                 except (SQLAlchemyError, OSError) as error:
                     # Looked at again; beat takes the batches back when their leases end.
-                    log.warning("slots.not_taken_back", error=type(error).__name__)
+                    log.warning("slots.not_taken_back", error=brief(error))
 
     def _look(self, region: Region) -> None:
         pid = region.pid

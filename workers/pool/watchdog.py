@@ -21,6 +21,7 @@ from workers.ledger import heartbeats
 from workers.pool import slot_watch, warm_shutdown
 from workers.processes import slots
 from workers.processes.doorbells import UNREACHABLE
+from workers.redaction import brief
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class Watchdog(bootsteps.StartStopStep):
         try:
             heartbeats.end(consumer.hostname, "worker")
         except (SQLAlchemyError, OSError) as error:
-            log.warning("heartbeat.unwritten", error=type(error).__name__)
+            log.warning("heartbeat.unwritten", error=brief(error))
 
 
 class _Thread(threading.Thread):
@@ -98,7 +99,7 @@ class _Thread(threading.Thread):
         try:
             consuming = self._is_consuming()
         except UNREACHABLE as error:
-            log.warning("queues.unread", error=type(error).__name__)
+            log.warning("queues.unread", error=brief(error))
             consuming = True
         if not consuming:
             self._exit("worker.not_consuming", MAX_STANDSTILL)
@@ -152,7 +153,7 @@ class _Thread(threading.Thread):
         try:
             heartbeats.record(consumer.hostname, "worker", detail)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("heartbeat.unwritten", error=type(error).__name__)
+            log.warning("heartbeat.unwritten", error=brief(error))
 
     def _redis_answers(self) -> bool:
         try:
