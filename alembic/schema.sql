@@ -3775,6 +3775,19 @@ CREATE FUNCTION public.short_id(id uuid) RETURNS text
 -- Name: FUNCTION short_id(id uuid); Type: COMMENT
 COMMENT ON FUNCTION public.short_id(id uuid) IS 'The first 8 characters of an id, which tell runs apart';
 
+-- Name: short_terms(text); Type: FUNCTION
+CREATE FUNCTION public.short_terms(written text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT COST 5000 PARALLEL SAFE
+    AS $$
+begin
+    return string_to_array(written, null)
+        || array(select substr(written, place, 2) from generate_series(1, length(written) - 1) place);
+end
+$$;
+
+-- Name: FUNCTION short_terms(written text); Type: COMMENT
+COMMENT ON FUNCTION public.short_terms(written text) IS 'Every one and two characters of a text that stand together, which an index of trigrams cannot find';
+
 -- Name: sign_words(interval); Type: FUNCTION
 CREATE FUNCTION public.sign_words(passed interval) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -8577,6 +8590,9 @@ CREATE INDEX schedule_by_kind ON public.schedule USING btree (task, enabled DESC
 
 -- Name: schedule_by_queue; Type: INDEX
 CREATE INDEX schedule_by_queue ON public.schedule USING btree (queue) WHERE (queue IS NOT NULL);
+
+-- Name: schedule_by_short_term; Type: INDEX
+CREATE INDEX schedule_by_short_term ON public.schedule USING gin (public.short_terms(lower(((((name || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text)))) COLLATE "C");
 
 -- Name: schedule_search; Type: INDEX
 CREATE INDEX schedule_search ON public.schedule USING gin (lower(((((name || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text))) public.gin_trgm_ops);

@@ -79,8 +79,9 @@ class Filter(Which, Asked):
         }
         applying = [STATES[self.state]] if self.state else []
         applying += [_FILTERS[name] for name, applies in filters.items() if applies]
-        given = {"q": containing(term), "task": self.task, "queue": self.queue, "upkeep": UPKEEP}
-        return applying, {**given, "watching": [watch.queue for watch in by_domain().values()]}
+        given = {"q": containing(term), "term": term, "task": self.task, "queue": self.queue}
+        watching = [watch.queue for watch in by_domain().values()]
+        return applying, {**given, "upkeep": UPKEEP, "watching": watching}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def choose(connection: Connection, asked: Filter) -> Chosen:
     if asked.state == "problem" and len(troubled := problems(connection)) <= MAX_COUNTED:
         conditions[conditions.index(STATES["problem"])] = "s.name = any(:problems)"
         given["problems"] = troubled
-    found = _matching(connection, conditions, given, "limit :limit", MAX_COUNTED + 1)
+    by_index = [_FILTERS["of an index"]] if _FILTERS["short"] in conditions else []
+    found = _matching(connection, [*conditions, *by_index], given, "limit :limit", MAX_COUNTED + 1)
     if len(found) > MAX_COUNTED:
         return Chosen(asked, len(found), conditions, given)
     return Chosen(asked, len(found), ["s.name = any(:chosen)"], {"chosen": found})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from console import bulk, writes
+from console import bulk, sql, writes
 from console.access import Database, act_as
 from console.queries import lists, schedules
 from console.queries.schedules import SORTS, Filter
@@ -80,6 +81,31 @@ def test_a_search_finds_any_part_of_name_title_and_note(ada: Connection) -> None
     assert found("ZO") == found("5%") == ["delta"]
     assert found("%5") == found("qx") == found("q") == found("no such") == []
     assert schedules.page(ada, Filter(q="qx")).after is None
+    hourly(ada, "epsilon", note="Börse 東京")
+    assert found("ör") == found("京") == found("e 東") == ["epsilon"]
+
+
+@pytest.mark.parametrize("q", ["qx", "7"])
+def test_one_or_two_letters_that_few_schedules_have_are_found_without_reading_all(
+    ada: Connection, connection: Any, monkeypatch: pytest.MonkeyPatch, q: str
+) -> None:
+    connection.execute(
+        "insert into schedule (name, task, every, note) select 's-' || n, 'tasks.discovery.discover', '1 hour',"
+        " case n when 300 then 'seven: 7' else 'one of many' end from generate_series(300, 555) n"
+        " where n::text !~ '7'"
+    )
+    connection.execute("analyze schedule")
+    plans: list[str] = []
+
+    def explained(reading: Connection, asked: Any, **given: Any) -> Any:
+        plans.append("\n".join(reading.execute(text(f"explain {asked}"), given).scalars()))
+        return sql.scalar(reading, asked, **given)
+
+    monkeypatch.setattr(schedules, "sql", SimpleNamespace(**{**vars(sql), "scalar": explained}))
+    schedules.choose(ada, Filter(q=q))
+
+    assert "Seq Scan on schedule s" not in plans[0], plans
+    assert "schedule_by_short_term" in plans[0]
 
 
 def test_a_stale_edit_is_refused(ada: Connection) -> None:
