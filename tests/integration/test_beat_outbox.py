@@ -168,6 +168,20 @@ def test_the_prefix_of_all_keys_is_honoured(drive: Any, monkeypatch: pytest.Monk
     assert len(proofs) == 2
 
 
+def test_the_separator_of_priorities_is_that_of_celerys_guide(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers.app import app
+
+    options = {**app.conf.broker_transport_options, "sep": ":"}
+    monkeypatch.setitem(app.conf, "broker_transport_options", options)
+    drive.scheduler.setup_schedule()
+    drive.schedule("separated")
+    drive.work()
+
+    assert b"upkeep:4" in drive.redis.keys("*")
+
+
 def test_while_the_broker_is_away_all_else_goes_on(drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("beat.tick.outbox.Outbox.publish", _die)

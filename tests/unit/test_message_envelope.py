@@ -13,6 +13,7 @@ from kombu.transport.redis import Channel
 
 from beat.tick.envelope import Envelopes, message_id, redis_priority
 from workers.ledger.sent import Message
+from workers.processes import doorbells
 from workers.processes.doorbells import SEPARATOR
 
 RUN = "6f3c1c7e-6f0b-4a5e-9a3e-1d5f0b7c2a10"
@@ -112,3 +113,16 @@ def test_the_separator_is_kombus() -> None:
 @pytest.mark.parametrize(("ours", "redis"), [(9, 0), (5, 4), (0, 9)])
 def test_nine_goes_first_and_so_does_zero_in_redis(ours: int, redis: int) -> None:
     assert redis_priority(ours) == redis
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        # A list of failover: Redis's own client would write into database 0.
+        {"broker_url": "redis://127.0.0.1:1/7;redis://127.0.0.1:2/7"},
+        {"broker_url": "rediss://127.0.0.1:1/7?ssl_cert_reqs=CERT_REQUIRED"},
+        {"broker_url": "redis://127.0.0.1:1/7", "accept_content": ["pickle"]},
+    ],
+)
+def test_what_only_celery_can_send_is_left_to_celery(conf: dict[str, Any]) -> None:
+    assert doorbells.client(Celery(set_as_current=False, changes=conf)) is None

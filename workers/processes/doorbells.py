@@ -13,13 +13,16 @@ from typing import Any
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerError
+from kombu.serialization import prepare_accept_content
 
 from workers.connections import sentinel
 
 #: The task that a doorbell starts; its argument is the queue.
 SESSION = "workers.execution.session"
-#: kombu's separator between a queue's name and its priority step.
+#: kombu's separator between a queue's name and its priority step, unless option ``sep`` names one.
 SEPARATOR = "\x06\x16"
+#: Of what is written here without Celery.
+JSON = "application/json"
 #: In a longer list a doorbell is not looked for: one more does no harm.
 MAX_SCANNED = 200
 #: What a broker that cannot be reached raises.
@@ -52,7 +55,7 @@ def as_stored(
         "body_encoding": "base64",
         "delivery_tag": tag,
     }
-    message = {"body": body, "content-encoding": "utf-8", "content-type": "application/json"}
+    message = {"body": body, "content-encoding": "utf-8", "content-type": JSON}
     return json.dumps({**message, "headers": headers, "properties": properties})
 
 
@@ -76,11 +79,13 @@ def channel(app: Celery) -> str:
 def client(app: Celery) -> redis.Redis | None:
     """Redis by itself; None when the broker is another, or has settings that only Celery knows."""
     url = str(app.conf.broker_write_url or app.conf.broker_url)
-    if app.conf.broker_use_ssl:
+    readable = prepare_accept_content(app.conf.accept_content) or ()
+    if app.conf.broker_use_ssl or JSON not in readable:
         return None
     if url.startswith(sentinel.SCHEME):
         return sentinel.master(url, app.conf.broker_transport_options, **_CONNECTION)
-    if not url.startswith(("redis://", "rediss://")):
+    # Several addresses, and Python's names of TLS's checks (CERT_NONE), are read by kombu alone.
+    if not url.startswith(("redis://", "rediss://")) or ";" in url or "CERT_" in url:
         return None
     return redis.Redis.from_url(url, **_CONNECTION)
 
@@ -90,6 +95,7 @@ class Doorbells:
         self._app, self._redis = app, connection
         options = app.conf.broker_transport_options
         self._prefix = options.get("global_keyprefix", "")
+        self._separator = options.get("sep", SEPARATOR)
         self._steps = sorted(options.get("priority_steps", [0, 3, 6, 9]))
         self._channel = channel(app)
 
@@ -102,7 +108,7 @@ class Doorbells:
         return self._list(queue, max(step for step in self._steps if step <= wanted))
 
     def _list(self, queue: str, step: int) -> str:
-        return f"{self._prefix}{queue}{SEPARATOR}{step}" if step else f"{self._prefix}{queue}"
+        return f"{self._prefix}{queue}{self._separator}{step}" if step else f"{self._prefix}{queue}"
 
     def ring(self, queues: Mapping[str, int]) -> int:
         """Ring once for each queue, at the priority given, where no doorbell waits; returns how many.
