@@ -172,8 +172,10 @@ class DatabaseScheduler(Scheduler):
             again = outbox.find_lost(connection, self._outbox, context.now, limit, low)
         outbox.send(connection, self._outbox, messages + ready, old)
         outbox.send(connection, self._outbox, again, {*old, *(one.queue for one in again)})
+        context.rings *= context.ready.is_left
         if lost or (context.ready.is_left and time.monotonic() > context.next_ring):
-            context.next_ring = time.monotonic() + ROUND
+            context.rings += 1
+            context.next_ring = time.monotonic() + self._outbox.ring_pause(context.rings)
             age = timedelta(seconds=0 if lost else settings().resend_after_seconds)
             outbox.ring_again(connection, self._outbox, context.now - age, limit, old)
         metrics.MESSAGES.labels("claimed").inc(len(messages))

@@ -30,8 +30,9 @@ class TickContext:
     seen_at: float = field(default_factory=time.monotonic)
     #: When to ask again whether the broker has lost anything.
     next_loss_check: float = 0.0
-    #: When to look for announced batches that nobody takes.
+    #: When to look for announced batches that nobody takes, and how often in a row some were left.
     next_ring: float = 0.0
+    rings: int = 0
     #: When ended runs were counted last, but for those that were left for the next tick.
     concluded_at: float = 0.0
     session_cache: SessionCache = field(default_factory=SessionCache)

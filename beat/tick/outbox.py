@@ -18,7 +18,9 @@ from celery import Celery
 
 from beat.tick import calls
 from beat.tick.calls import Calls
+from beat.tick.context import ROUND
 from beat.tick.envelope import Envelopes, message_id
+from workers.backoff import backoff
 from workers.db import Driver
 from workers.ledger import faults, sent
 from workers.ledger.sent import Message
@@ -73,6 +75,13 @@ class Outbox:
     def max_wait(self) -> float:
         """How long a message that was sent again is not looked for, at most (seconds)."""
         return MAX_WAIT_RESENT if self.sees_queues else MAX_WAIT_IN_QUEUE
+
+    def ring_pause(self, rings: int) -> float:
+        """Pause after so many rings for what nobody takes (seconds).
+
+        Where nobody sees whether a doorbell still waits, each ring is one message more.
+        """
+        return ROUND if self.sees_queues else backoff(rings, ROUND, MAX_WAIT_IN_QUEUE)
 
     def has_lost(self) -> bool:
         """Whether Redis lost something since the last call: flushed, or back from an older state.

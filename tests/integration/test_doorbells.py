@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,6 +56,24 @@ def test_a_doorbell_that_went_missing_by_itself_is_rung_again(drive: Any) -> Non
 
     drive.work(11 * SECOND)
     assert drive.doorbells() == ["upkeep"]
+
+
+def test_where_nobody_sees_a_queue_its_doorbells_do_not_pile_up(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.processes.doorbells.client", lambda _: None)
+    # A second passes whenever the clock is read.
+    seconds = itertools.count(time.monotonic())
+    monkeypatch.setattr(
+        "beat.scheduler.time", SimpleNamespace(monotonic=seconds.__next__, time=time.time)
+    )
+    drive.scheduler.setup_schedule()
+    drive.schedule("unserved")
+    drive.work()
+    for _ in range(30):
+        drive.scheduler.work(drive.now() + 11 * SECOND)
+
+    assert 2 <= len(drive.doorbells()) <= 9
 
 
 def test_a_beat_that_dies_between_its_commit_and_the_doorbell_loses_nothing(
