@@ -23,7 +23,7 @@ from sandbox.processes import Process
 from sandbox.valkey import binary
 
 ROOT = Path(__file__).parents[2]
-SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+SERVICES = yaml.load((ROOT / "docker-compose.yml").read_text(), yaml.CSafeLoader)["services"]
 OURS = [name for name, service in SERVICES.items() if "watchkeeper" in service["image"]]
 
 

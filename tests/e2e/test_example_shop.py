@@ -17,7 +17,7 @@ from workers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "shop"
-SERVICES = yaml.safe_load((FOLDER / "compose.yml").read_text())["services"]
+SERVICES = yaml.load((FOLDER / "compose.yml").read_text(), yaml.CSafeLoader)["services"]
 #: Lines of README's first block: `docker compose exec beat celery -A shop.celery …`.
 TYPED = [
     shlex.split(line.partition("exec beat ")[2])

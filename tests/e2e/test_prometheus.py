@@ -23,7 +23,9 @@ from tests.support.tools import need
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
-RULES: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]
+RULES: list[dict[str, Any]] = yaml.load((DEPLOY / "alerts.yml").read_text(), yaml.CSafeLoader)[
+    "groups"
+][0]["rules"]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 BOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "watchkeeper.json").read_text())
 METRIC = re.compile(r"\bwatchkeeper_[a-z_0-9]+")

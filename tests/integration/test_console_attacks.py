@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -32,6 +33,7 @@ select count(*) as changes, (select count(*) from run_request) as asked from cha
 """
 
 
+@cache
 def writes() -> list[tuple[str, str]]:
     """Method and path of every route that may change something, with names filled in."""
     found = []
@@ -40,9 +42,6 @@ def writes() -> list[tuple[str, str]]:
             path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: VALUES.get(match[1], "mine"), one.path)
             found += [(method, path) for method in one.methods - {"GET", "HEAD"}]
     return sorted(set(found))
-
-
-WRITES = writes()
 
 
 @pytest.fixture
@@ -58,20 +57,20 @@ def kept(connection: Any) -> Iterator[None]:
 
 def test_the_list_of_writes_holds_those_of_pages_and_api() -> None:
     assert {("POST", "/schedules/mine/pause"), ("PATCH", "/api/v1/schedules/mine"), ("POST", "/budgets/mine/unblock"),
-            ("DELETE", "/api/v1/tables/rule/mine"), ("POST", "/schedules/bulk")} <= set(WRITES)  # fmt: skip
-    assert len(WRITES) > 40
+            ("DELETE", "/api/v1/tables/rule/mine"), ("POST", "/schedules/bulk")} <= set(writes())  # fmt: skip
+    assert len(writes()) > 40
 
 
 def test_no_write_comes_from_another_site(console: Console, kept: None) -> None:
     client = console.as_()
     headers = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
     with capture_logs() as lines:
-        for method, path in WRITES:
+        for method, path in writes():
             assert client.request(method, path, headers=headers, json={}).status_code == 403, path
 
     assert [line["why"] for line in lines if line["event"] == "request.refused"] == [
         "cross-site write"
-    ] * len(WRITES)
+    ] * len(writes())
     assert client.get("/account").status_code == 200
 
 
@@ -86,7 +85,7 @@ def test_a_viewer_writes_nothing_anywhere(console: Console, kept: None) -> None:
         "/api/v1/schedules/mine/backfill": {"first": "2026-01-01T00:00Z", "last": "2026-01-01T02:00Z", "dry_run": False},
     }  # fmt: skip
     with capture_logs() as lines:
-        for method, path in WRITES:
+        for method, path in writes():
             if OWN.search(path) or path.endswith(f"{VALUES['operation']}/resume"):
                 continue  # the latter finds nothing to resume
             if path.startswith("/api/"):
@@ -114,7 +113,7 @@ def test_nothing_is_left_of_a_session_after_logout_or_of_an_expired_token(
     thief = console.client()
     thief.cookies.update(stolen)
     with capture_logs() as lines:
-        for method, path in WRITES:
+        for method, path in writes():
             if path.startswith("/api/"):
                 headers = {"authorization": f"Bearer {token}", "if-match": "*"}
                 answer = httpx2.request(method, console.url + path, json={}, headers=headers)

@@ -17,12 +17,12 @@ from workers.settings import BROWSER_QUEUE, Settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+COMPOSE = yaml.load((ROOT / "docker-compose.yml").read_text(), yaml.CSafeLoader)["services"]
+KUSTOMIZATION = yaml.load((FOLDER / "kustomization.yaml").read_text(), yaml.CSafeLoader)
 MANIFESTS: list[dict[str, Any]] = [
     one
     for file in KUSTOMIZATION["resources"]
-    for one in yaml.safe_load_all((FOLDER / file).read_text())
+    for one in yaml.load_all((FOLDER / file).read_text(), yaml.CSafeLoader)
 ]
 
 

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -20,9 +21,10 @@ from tests.support.waiting import wait_for
 
 #: Of every person that tests make.
 PASSWORD = "correct horse battery"
-_HASHED = passwords.hashed(PASSWORD)
 #: What a browser adds to a form of our own pages.
 OWN = {"sec-fetch-site": "same-origin"}
+#: Hashing is slow on purpose.
+hashed = cache(passwords.hashed)
 
 
 class Console:
@@ -47,18 +49,18 @@ class Console:
         made = name or f"{role}-{uuid.uuid4().hex[:6]}"
         self._sql.execute(
             "insert into console.person (name, role, password) values (%s, %s, %s)",
-            (made, role, _HASHED),
+            (made, role, hashed(PASSWORD)),
         )
         return made
 
     def as_(self, role: str = "operator", name: str | None = None) -> httpx2.Client:
         """A browser whose person has that role; logged in without the cost of a password."""
         who = self.person(role, name)
-        secret, hashed = new_secret()
+        secret, digest = new_secret()
         self._sql.execute(
             "insert into console.session (hash, person, expires_at)"
             " values (%s, %s, clock_timestamp() + interval '1 hour')",
-            (hashed, who),
+            (digest, who),
         )
         made = self.client()
         made.cookies.set(self.config.cookie, secret)
@@ -68,11 +70,11 @@ class Console:
     def token(self, role: str = "operator", person: str | None = None) -> str:
         """An API token of somebody with that role."""
         who = person or self.person(role)
-        secret, hashed = new_secret()
+        secret, digest = new_secret()
         self._sql.execute(
             "insert into console.api_token (person, title, role, hash, expires_at)"
             " values (%s, 'test', %s, %s, clock_timestamp() + interval '1 day')",
-            (who, role, hashed),
+            (who, role, digest),
         )
         return f"wk_{secret}"
 

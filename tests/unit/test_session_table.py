@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docs import write_sessions
 from workers.calendars import exchanges, library, session_table
 
 
@@ -94,6 +93,9 @@ def test_any_sessions_are_read_as_they_were_written(
     for gap, clocks in days:
         sessions.append((day, *clocks))
         day += timedelta(days=1 + gap)
+    # Its library takes as long to import as many a test.
+    from docs import write_sessions
+
     entry = write_sessions.encode("UTC", first, day, sessions)
     session_table.exchange.cache_clear()
     session_table.exchanges()["TEST"] = entry
