@@ -29,6 +29,8 @@ from workers.connections import places
 ROOT = Path(__file__).parents[2]
 
 
+#: Fixture of what a test has registered → fixture of the template that has it.
+TEMPLATES = {"plain": "template_with_plain", "kinds": "template_with_kinds", "": "migrated_template"}
 #: Connections that make and drop databases.
 ADMINISTRATORS: dict[PostgresServer, psycopg.Connection[Any]] = {}
 
@@ -113,8 +115,8 @@ def database(
     pooler: PgBouncer | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
-    name = "template_with_kinds" if "kinds" in request.fixturenames else "migrated_template"
-    template = request.getfixturevalue(name)
+    wanted = (name for name in ("plain", "kinds") if name in request.fixturenames)
+    template = request.getfixturevalue(TEMPLATES[next(wanted, "")])
     with new_database(postgres_server, template, monkeypatch, pooler) as made:
         yield made
 

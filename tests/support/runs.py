@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,16 +26,30 @@ grant select, insert on effect to service
 def template_with_kinds(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
     """The tests' kinds, registered once for all tests that use them."""
     from tests.support import kinds as application  # noqa: F401 - registers them
+
+    with registered_in(postgres_server, migrated_template, EFFECT) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def template_with_plain(postgres_server: PostgresServer, template_with_kinds: str) -> Iterator[str]:
+    """The tests' plain tasks too."""
+    from tests.support import plain_app  # noqa: F401 - registers them
+
+    with registered_in(postgres_server, template_with_kinds) as name:
+        yield name
+
+
+@contextmanager
+def registered_in(server: PostgresServer, template: str, statement: str = "") -> Iterator[str]:
+    """A clone of the template in which all that the application has is registered, as the migrate step does."""
     from workers.db import transaction
     from workers.ledger import kinds as registry
     from workers.migrate import registered
 
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        new_database(postgres_server, migrated_template, patch) as made,
-    ):
+    with pytest.MonkeyPatch.context() as patch, new_database(server, template, patch) as made:
         with made.connect() as connection:
-            connection.execute(EFFECT)
+            connection.execute(statement)
         with transaction() as alchemy:
             registry.register(alchemy, registered(), relaxed=True)
         places.file().unlink(missing_ok=True)
@@ -53,14 +68,9 @@ def kinds(database: Any) -> Any:
 
 @pytest.fixture
 def plain(kinds: Any, connection: Any) -> Any:
-    """The plain tasks of the tests, registered as the migrate step does."""
+    """The plain tasks of the tests, which this test's database knows."""
     from tests.support import plain_app
-    from workers.db import transaction
-    from workers.ledger import kinds as registry
-    from workers.migrate import registered
 
-    with transaction() as alchemy:
-        registry.register(alchemy, registered(), relaxed=True)
     return plain_app
 
 
