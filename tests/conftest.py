@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gc
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,10 +44,30 @@ pytest_plugins = (
 TIMEOUT = 180.0
 
 
+@contextlib.contextmanager
+def compiled_once() -> Iterator[None]:
+    """In a new checkout one process of a run compiles the tests and what they import; the others wait, and read it."""
+    folder = Path(__file__).parent / "__pycache__"
+    done = folder / f"compiled-{sys.implementation.cache_tag}"
+    # The process that deals the tests collects none.
+    if "PYTEST_XDIST_WORKER" not in os.environ or sys.dont_write_bytecode or done.exists():
+        yield
+        return
+    folder.mkdir(exist_ok=True)
+    with done.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            yield
+            done.touch()
+            return
+    yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[object]:
     try:
-        return (yield)
+        with compiled_once():
+            return (yield)
     finally:
         gc.freeze()
         gc.enable()
