@@ -127,9 +127,11 @@ def _ask_to_log_in(request: Request, _: Exception) -> Response:
         refusal = Refusal(401, "a login is needed", hint="Authorization: Bearer wk_…")
         return answer(request, refusal, {"www-authenticate": "Bearer"})
     if "hx-request" in request.headers:
-        return Response(status_code=401, headers={"hx-redirect": "/login"})
-    to = f"/login?next={quote(address(request))}" if request.method == "GET" else "/login"
-    return RedirectResponse(to, 303)
+        return Response(status_code=401)
+    # Back to the page of a form that was not saved.
+    slash, rest = request.headers.get("referer", "").partition("//")[2].partition("/")[1:]
+    to = address(request) if request.method == "GET" else slash + rest
+    return RedirectResponse(f"/login?next={quote(to)}" if to else "/login", 303)
 
 
 def serve(bind: str | None, port: int | None) -> int:

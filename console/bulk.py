@@ -15,6 +15,8 @@ from workers.text.words import count_words
 ACTIONS = ("pause", "resume", "run", "enable", "disable", "set")
 #: Those that change only some of the schedules that a filter chooses.
 _SOME = frozenset({"resume", "enable", "disable"})
+#: What an action may be given.
+_TAKES = {"pause": {"why", "until"}, "run": {"why"}, "set": {"column", "value"}}
 SAMPLE = 20
 
 
@@ -48,6 +50,9 @@ def apply(
 ) -> tuple[uuid.UUID, int]:
     """Do it; its id and how many schedules it reached; 412 when they are not ``expected`` by now."""
     _, names = _affected(connection, chosen, action)
+    for one, value in (values or {}).items():
+        if value is not None and one not in _TAKES.get(action, ()):
+            raise refuse(422, f"{action} takes no {one}", column=one)
     if expected is not None and expected != len(names):
         told = f"{count_words(len(names), 'schedule')} would change by now, not {expected}"
         raise refuse(412, told, "Look at the preview again.")

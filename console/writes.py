@@ -24,16 +24,15 @@ _NOT_COPIED = ("etag", "name", "revision", "updated_at", "updated_by", "paused_u
 
 
 def create_schedule(connection: Connection, values: Mapping[str, Any]) -> Row:
-    return Rows(connection, "schedule").insert(_cleaned(values))
+    return Rows(connection, "schedule").insert(values)
 
 
 def update_schedule(
     connection: Connection, name: str, values: Mapping[str, Any], revision: int | str | None = None
 ) -> Row:
     """Edit the columns given; a timing replaces the earlier one. 412 when ``revision`` is old."""
-    given = _cleaned(values)
-    if any(given.get(one) is not None for one in TIMINGS):
-        given = {**dict.fromkeys(TIMINGS), **given}
+    timed = any(values.get(one) is not None for one in TIMINGS)
+    given = {**dict.fromkeys(TIMINGS), **values} if timed else values
     etag = None if revision is None else str(revision)
     return Rows(connection, "schedule").update({"name": name}, given, etag)
 
@@ -61,8 +60,3 @@ def do(connection: Connection, action: str, /, **given: Any) -> Row:
 
 def _one(connection: Connection, statement: str, /, **given: Any) -> Row:
     return sql.rows(connection, f"writes.{statement}", **given)[0]
-
-
-def _cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Empty texts are nulls: so forms say that a column is empty."""
-    return {key: None if value == "" else value for key, value in values.items()}

@@ -14,6 +14,8 @@ select coalesce(sum(greatest(0, expected - covered)), 0)::bigint as missing
           from schedule s join run r on r.schedule = s.name
          where s.enabled and s.every is not null and s.calendar is null and r.trigger = 'schedule'
            and coalesce(r.covers_from, r.due_at) > s.updated_at
+           -- What was due while everything was paused is nobody's.
+           and coalesce(r.covers_from, r.due_at) > (select coalesce(changed_at, '-infinity') from pause_switch)
          group by s.name, s.every) each
 
 -- name: twice

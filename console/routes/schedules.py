@@ -56,7 +56,7 @@ def list_page(visit: Visit, asked: Annotated[Asked, Query()]) -> Response:
     return render(visit, "schedules.html", found=found, asked=asked, actions=bulk.ACTIONS, **shown)
 
 
-@router.get("/new")
+@router.get("/_new")
 def new_page(visit: Visit, task: str = "") -> Response:
     task = (visit.sent or Sent()).get("task", task)
     made = form_of(visit.connection, {"task": task}, visit.sent, new=True) if task else None
@@ -64,13 +64,13 @@ def new_page(visit: Visit, task: str = "") -> Response:
     return render(visit, "schedule_new.html", task=task, form=made, kinds=kinds, at=at)
 
 
-@router.post("/new", dependencies=[drawn_again()])
+@router.post("/_new", dependencies=[drawn_again()])
 def create(visit: Visit, form: Form) -> Response:
     row = save_form(visit.connection, form)
     return go_to(f"/schedules/{row['name']}?saved={row['revision']}")
 
 
-@router.get("/bulk")
+@router.get("/_bulk")
 def preview_page(visit: Visit) -> Response:
     """What one action would do to the chosen, counted; nothing is changed."""
     given = visit.sent or visit.request.query_params
@@ -87,29 +87,29 @@ def _chosen(given: Sent) -> Filter | list[str]:
     return given.getlist("name") or Asked.model_validate(dict(given)).folded()
 
 
-@router.post("/bulk", dependencies=[drawn_again()])
+@router.post("/_bulk", dependencies=[drawn_again()])
 def act(visit: Visit, form: Form) -> Response:
     action, expected = form.get("action", ""), form.get("expected", "")
     number = int(expected) if expected.isdecimal() else None
-    values = {name: form.get(name, "") for name in ("why", "until", "column", "value")}
+    values = {name: form.get(name) or None for name in ("why", "until", "column", "value")}
     made, count = bulk.apply(visit.connection, _chosen(form), action, values, number)
-    return go_to(f"/schedules/operations/{made}?count={count}&action={action}")
+    return go_to(f"/schedules/_operations/{made}?count={count}&action={action}")
 
 
-@router.get("/operations/{operation}")
+@router.get("/_operations/{operation}")
 def operation_page(visit: Visit, operation: UUID, count: int = 0, action: str = "") -> Response:
     return render(visit, "operation.html", operation=operation, count=count, action=action)
 
 
-@router.post("/operations/{operation}/resume")
+@router.post("/_operations/{operation}/resume")
 def resume_page(visit: Visit, operation: UUID) -> Response:
     made, count = bulk.resume_operation(visit.connection, operation)
     return go_to(f"/schedules?done={count}&operation={made}")
 
 
 # One switch for all schedules; single pauses survive it.
-asked_by_form(router, "/all/pause", "pause_all", "/schedules")
-asked_by_form(router, "/all/resume", "resume_all", "/schedules")
+asked_by_form(router, "/_all/pause", "pause_all", "/schedules")
+asked_by_form(router, "/_all/resume", "resume_all", "/schedules")
 
 
 @api.get("/schedules")

@@ -21,7 +21,7 @@ from tasks.watches.grammar import RuleError
 from tasks.watches.parsed_rules import Ready
 from tasks.watches.registry import by_domain, by_subject
 from tasks.watches.rules import common_filters
-from tasks.watches.watch import Panel, Watch
+from tasks.watches.watch import Watch
 
 router, api = APIRouter(), APIRouter(tags=["overview"])
 SPANS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -60,11 +60,9 @@ def found_page(visit: Visit, name: str, asked: Annotated[Search, Query()]) -> Re
 @router.get("/watches/{name}/{key}")
 def thing_page(visit: Visit, name: str, key: str) -> Response:
     _, watch = named(name)
-    row = present(found.one(visit.connection, watch, key), watch.subject, {"key": key})
-    facts = [(Panel("Facts", "", "facts"), [dict(watch.fields_of(row))])]
-    panels = found.panels(visit.connection, watch, key) if watch.pages else facts
+    thing = present(found.thing(visit.connection, watch, key), watch.subject, {"key": key})
     matches = sql.rows(visit.connection, "watches.matches", subject=watch.subject, key=key)
-    shown = {"title": watch.title_of(row), "panels_": panels, "matches": matches}
+    shown = {"title": thing[0], "panels_": thing[1], "matches": matches}
     return render(visit, "thing.html", watch=watch, key=key, **shown)
 
 

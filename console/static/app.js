@@ -83,10 +83,29 @@
     if (strip && fresh) { strip.replaceChildren(...fresh.childNodes); tick(strip); }
   });
   document.addEventListener("htmx:sse:after:connection", (event) => live(event.detail.connection.status === 200));
-  document.addEventListener("htmx:sse:error", () => live(false));
+  document.addEventListener("htmx:sse:error", (event) => { live(false); if (event.detail.status === 401) loggedOut(); });
   document.addEventListener("htmx:sse:close", () => live(false));
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(document); wantAll(CHANGED); } });
   setInterval(() => { if (!open && !document.hidden) wantAll(CHANGED); }, 30000);
+
+  // A login that is over asks for another: in another tab where something was typed here, which would be lost.
+  let typed = false;
+  document.addEventListener("input", (event) => { typed ||= event.target.form?.method === "post"; });
+  function say(id) { document.getElementById(id)?.removeAttribute("hidden"); }
+  function loggedOut() {
+    if (typed) say("over");
+    else location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
+  document.addEventListener("htmx:response:error", (event) => {
+    const { response, sourceElement: part } = event.detail.ctx;
+    if (response.status === 401) loggedOut();
+    if (response.status === 404 && part.dataset.live) say("gone");
+  });
+  // What is searched while it is typed stands in the address, as what was sent.
+  function place() {
+    const to = document.querySelector("input[type=search][hx-target='#live']") && document.getElementById("live").getAttribute("hx-get");
+    if (to && to !== location.pathname + location.search) history.replaceState(null, "", to);
+  }
 
   // Selection: how many rows are chosen, and all of the page at once.
   function count(form) {
@@ -191,6 +210,6 @@
     for (const form of document.querySelectorAll("form[data-select]")) count(form);
     for (const form of document.querySelectorAll("form")) if (form.querySelector("[data-if]")) show(form);
   }
-  document.addEventListener("htmx:after:swap", () => { reopen(); prepare(document); });
+  document.addEventListener("htmx:after:swap", () => { reopen(); prepare(document); place(); });
   document.addEventListener("DOMContentLoaded", () => prepare(document));
 })();

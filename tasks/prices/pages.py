@@ -30,6 +30,7 @@ PAGES = Pages(
         ),
         Panel("Last fetches", _SQL["outcomes"]),
         Panel("Transactions", _SQL["trades"], empty="None."),
+        Panel("Followed", _SQL["followed"], empty="It is not on the watch list."),
     ),
     reports=(
         Panel("Outcomes", _SQL["summary_of_a_run"], counts={"symbols": "#panel-2"}),

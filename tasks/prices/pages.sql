@@ -62,6 +62,9 @@ select run_id, at, outcome, source, detail from price_outcome where symbol = :ke
 -- name: trades
 select traded_at, quantity, price from transaction where symbol = :key order by traded_at desc limit 20
 
+-- name: followed
+select active, priority, refresh_every, note from watchlist_item where symbol = :key
+
 -- name: of_a_run
 select symbol as key, symbol as title, outcome, source, detail, at from price_outcome
  where run_id = :run order by outcome = 'ok', symbol limit 500

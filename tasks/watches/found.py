@@ -46,6 +46,20 @@ def panels(connection: Connection, watch: Watch, key: str) -> list[tuple[Panel, 
     return shown(connection, watch.pages.details if watch.pages else (), key=key)
 
 
+def thing(
+    connection: Connection, watch: Watch, key: str
+) -> tuple[str, list[tuple[Panel, Rows]]] | None:
+    """Title and panels of one thing, also of what was asked for and never found; None: not known."""
+    row = one(connection, watch, key)
+    if row is None and (watch.pages is None or watch.has_number_key):
+        return None
+    facts = [(Panel("Facts", "", "facts"), [dict(watch.fields_of(row))] if row else [])]
+    known = panels(connection, watch, key) if watch.pages else facts
+    if row is None:
+        return (key, known) if any(rows for _, rows in known) else None
+    return watch.title_of(row), known
+
+
 def shown(connection: Connection, panels: tuple[Panel, ...], **given: Any) -> list[tuple[Panel, Rows]]:
     return [
         (panel, [dict(row) for row in connection.execute(text(panel.sql), given).mappings()])

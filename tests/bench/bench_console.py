@@ -82,7 +82,7 @@ API = {
 PAGES = (
     "/", "/trouble", "/schedules", "/schedules?sort=last", "/schedules?q=e", "/schedules?q=zq", "/schedules?q=note 4",
     "/schedules?state=problem", "/schedules?state=on", "/schedules/schedule-00001", "/schedules/schedule-00001/run",
-    "/schedules/schedule-00001/chart", "/schedules/bulk?action=pause&q=note 4", "/schedules/new", "/runs", "/runs?state=problem",
+    "/schedules/schedule-00001/chart", "/schedules/_bulk?action=pause&q=note 4", "/schedules/_new", "/runs", "/runs?state=problem",
     "/runs?state=missed", "/runs?q=HTTP 418", "/runs?schedule=schedule-00001", "/calls", "/batches", "/budgets", "/workers", "/watches", "/watches/tokens",
     "/watches/quotes", "/watches/listings", "/matches", "/channels", "/outbox", "/tables/rule", "/changes", "/changes?by=person-3",
     "/changes?by=nobody", "/account",

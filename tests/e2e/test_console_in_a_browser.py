@@ -40,8 +40,8 @@ WIDE_AD = """
     insert into listing_price (listing_id, price, seen_at)
     select id, 12000 + 100 * n, clock_timestamp() - n * interval '1 day' from ad, generate_series(1, 5) n"""
 PAGES = (
-    "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/new?task=tasks.discovery.surveil",
-    "/schedules/prices-demo/backfill", "/schedules/bulk?action=pause&q=demo", "/runs", "/budgets",
+    "/", "/trouble", "/schedules", "/schedules/discovery-demo", "/schedules/_new?task=tasks.discovery.surveil",
+    "/schedules/prices-demo/backfill", "/schedules/_bulk?action=pause&q=demo", "/runs", "/budgets",
     "/workers", "/watches", "/watches/tokens", "/watches/quotes", "/watches/listings", "/matches",
     "/channels", "/outbox", "/calls?upstream=dexscreener", "/batches", "/tables/rule", "/tables/rule/row?name=demo-rule", "/rules/demo-rule/try",
     "/tables/site/row?name=head_fi", "/changes", "/account",
@@ -60,7 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         )
         made.sql("""
             insert into rule (name, expression, enabled)
-            values ('long', format('title contains "%s"', repeat('x', 400)), false)""")
+            values (repeat('long-', 30) || 'name', format('title contains "%s"', repeat('x', 400)), false)""")
         # A course beside words as long as people's.
         with psycopg.connect(made.owner) as connection:
             connection.execute(WIDE_AD)
@@ -103,6 +103,11 @@ def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site)
     page.unroute(re.compile("/schedules$"))
     refreshed(page)
     expect(page.locator("tbody tr")).to_have_count(1)
+    # What was found stays when one comes back to it.
+    page.get_by_role("link", name="many-7341", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("many-7341")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/schedules\?q=any-7341$"))
     expect(page.get_by_role("link", name="many-7341", exact=True)).to_be_visible()
 
     page.goto("/schedules/discovery-demo")
@@ -121,8 +126,9 @@ def test_an_operator_finds_edits_makes_and_deletes(browser: Browser, site: Site)
     refused = page.locator(".refused").first
     expect(refused).to_contain_text("must be a number from 0 to 1000")
     expect(page.get_by_label("Min price change pct")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Min price change pct")).to_be_focused()
 
-    page.goto("/schedules/new?task=tasks.upkeep.sessions")
+    page.goto("/schedules/_new?task=tasks.upkeep.sessions")
     page.get_by_label("Name", exact=True).fill("made-here")
     page.get_by_label("Every", exact=True).fill("2 days")
     page.get_by_role("button", name="Make it").click()
@@ -151,6 +157,24 @@ def test_what_is_opened_stays_open_when_the_list_is_fetched_again(browser: Brows
     page.get_by_text("as it was").click()
     refreshed(page)
     expect(page.get_by_text("expression")).to_be_visible()
+
+
+def test_a_login_that_ends_takes_nothing_that_was_typed(browser: Browser) -> None:
+    page = browser.page()
+    page.goto("/schedules/discovery-demo")
+    page.get_by_label("Note").fill("as I typed it")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.evaluate("htmx.trigger('#live', 'refresh')")
+    expect(page.get_by_text("your login is over")).to_be_visible()
+    page.context.add_cookies(cookies)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#beat")).to_contain_text("beat has it")
+    expect(page.get_by_label("Note")).to_have_value("as I typed it")
+
+    page.context.clear_cookies()
+    page.evaluate("htmx.trigger('#live', 'refresh')")
+    page.wait_for_url("**/login?next=%2Fschedules%2Fdiscovery-demo%3Fsaved%3D*")
 
 
 def refreshed(page: Page) -> None:
@@ -335,7 +359,7 @@ def test_every_page_is_accessible_and_fits(browser: Browser, size: str) -> None:
                 *misfits(page, size),
             ]
             if PICTURES:
-                name = path.strip("/").replace("/", "-").partition("?")[0] or "dashboard"
+                name = re.sub("/_?", "-", path.strip("/")).partition("?")[0] or "dashboard"
                 page.screenshot(path=str(Path(PICTURES) / f"{name}-{size}-{scheme}.png"))
     assert {where: wrong for where, wrong in found.items() if wrong} == {}
 

@@ -57,7 +57,7 @@ def kept(connection: Any) -> Iterator[None]:
 
 def test_the_list_of_writes_holds_those_of_pages_and_api() -> None:
     assert {("POST", "/schedules/mine/pause"), ("PATCH", "/api/v1/schedules/mine"), ("POST", "/budgets/mine/unblock"),
-            ("DELETE", "/api/v1/tables/rule/mine"), ("POST", "/schedules/bulk")} <= set(writes())  # fmt: skip
+            ("DELETE", "/api/v1/tables/rule/mine"), ("POST", "/schedules/_bulk")} <= set(writes())  # fmt: skip
     assert len(writes()) > 40
 
 

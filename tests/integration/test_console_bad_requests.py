@@ -47,6 +47,29 @@ def test_a_body_that_is_no_json_is_told_so(
 
 
 @pytest.mark.parametrize(
+    ("action", "more", "column"),
+    [
+        ("pause", {"column": "note", "value": "x"}, "column"),
+        ("enable", {"until": "2099-01-01T00:00:00Z"}, "until"),
+        ("set", {"column": "note", "value": "x", "why": "a move"}, "why"),
+    ],
+)
+def test_what_an_action_on_many_does_not_take_is_refused(
+    api: httpx2.Client, action: str, more: dict[str, Any], column: str
+) -> None:
+    answer = api.post("/bulk", json={"names": ["mine"], "action": action, **more})
+    assert told(answer) == (422, f"{action} takes no {column}", column)
+
+
+def test_an_empty_text_is_no_null(api: httpx2.Client) -> None:
+    made = api.post("/schedules", json={"name": "other", **HOURLY, "note": ""})
+    assert (made.status_code, made.json()["note"]) == (201, "")
+    for wrong in ({"every": ""}, {"timezone": ""}):
+        edited = api.patch("/schedules/mine", json=wrong, headers={"if-match": "*"})
+        assert told(edited)[::2] == (422, *wrong), wrong
+
+
+@pytest.mark.parametrize(
     ("path", "column", "title"),
     [
         ("/runs?stat=failed", "stat", "there is no parameter stat"),

@@ -123,7 +123,7 @@ def test_a_stale_edit_is_refused(ada: Connection) -> None:
 def test_a_refusal_is_the_databases_with_its_hint_at_its_column(ada: Connection) -> None:
     hourly(ada, "mine")
     with pytest.raises(Refused) as refused, attempt(ada):
-        writes.update_schedule(ada, "mine", {"every": "", "cron": "17:00"})
+        writes.update_schedule(ada, "mine", {"every": None, "cron": "17:00"})
     told = refused.value.refusal
     assert (told.status, told.column, told.sqlstate) == (422, "cron", "23514")
     assert told.message == 'cron "17:00" has 1 field, needs 5'
