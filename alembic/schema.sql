@@ -7643,6 +7643,47 @@ CREATE VIEW public.trouble AS
             s.alert_on_partial
            FROM public.schedule s
           WHERE (s.enabled AND (NOT COALESCE((s.paused_until > statement_timestamp()), false)))
+        ), unserved AS MATERIALIZED (
+        (
+                 SELECT task_kind.queue
+                   FROM public.task_kind
+                  WHERE (task_kind.retired_at IS NULL)
+                UNION
+                 SELECT schedule.queue
+                   FROM public.schedule
+                  WHERE (schedule.queue IS NOT NULL)
+        ) EXCEPT
+         SELECT jsonb_array_elements_text(sign.queues) AS jsonb_array_elements_text
+           FROM sign
+          WHERE ((sign.role = 'worker'::text) AND sign.alive)
+        ), idle AS MATERIALIZED (
+         SELECT u.queue
+           FROM unserved u
+          WHERE ((EXISTS ( SELECT
+                   FROM public.schedule s
+                  WHERE ((s.queue = u.queue) AND s.enabled))) OR (EXISTS ( SELECT
+                   FROM public.task_kind k
+                  WHERE ((k.queue = u.queue) AND ( SELECT true
+                           FROM public.schedule s
+                          WHERE ((s.task = k.name) AND s.enabled)
+                         LIMIT 1)))))
+        ), given_up AS MATERIALIZED (
+         SELECT schedule_state.schedule,
+            schedule_state.last_run_at
+           FROM public.schedule_state
+          WHERE ((schedule_state.last_state = 'expired'::text) AND (EXISTS ( SELECT
+                   FROM idle)))
+        ), expired AS MATERIALIZED (
+         SELECT COALESCE(s.queue, k.queue) AS queue,
+            count(*) AS number,
+            min(g.last_run_at) AS oldest,
+            max(g.last_run_at) AS latest
+           FROM ((given_up g
+             JOIN at_work s ON ((s.name = g.schedule)))
+             JOIN public.task_kind k ON ((k.name = s.task)))
+          WHERE (COALESCE(s.queue, k.queue) IN ( SELECT idle.queue
+                   FROM idle))
+          GROUP BY COALESCE(s.queue, k.queue)
         ), late AS MATERIALIZED (
          SELECT st.schedule,
             st.claim_at,
@@ -7830,33 +7871,14 @@ UNION ALL
         END || '; start a worker with -Q '::text) || unserved.queue) AS text,
     'error'::text AS severity,
     COALESCE(waiting.oldest, expired.oldest) AS since
-   FROM ((((
-                 SELECT task_kind.queue
-                   FROM public.task_kind
-                  WHERE (task_kind.retired_at IS NULL)
-                UNION
-                 SELECT schedule.queue
-                   FROM public.schedule
-                  WHERE (schedule.queue IS NOT NULL)
-        ) EXCEPT
-         SELECT jsonb_array_elements_text(sign.queues) AS jsonb_array_elements_text
-           FROM sign
-          WHERE ((sign.role = 'worker'::text) AND sign.alive)) unserved
+   FROM ((unserved
+     LEFT JOIN expired ON ((expired.queue = unserved.queue)))
      CROSS JOIN LATERAL ( SELECT count(*) AS number,
             min(due.created_at) AS oldest
            FROM ( SELECT b.created_at
                    FROM public.batch b
                   WHERE ((b.queue = unserved.queue) AND ((b.state = 'sent'::text) OR ((b.state = 'waiting'::text) AND (b.send_at <= clock_timestamp()))) AND COALESCE((b.not_before <= clock_timestamp()), true))
                  LIMIT 1000) due) waiting)
-     CROSS JOIN LATERAL ( SELECT count(*) AS number,
-            min(one.last_run_at) AS oldest,
-            max(one.last_run_at) AS latest
-           FROM ( SELECT st.last_run_at
-                   FROM ((public.schedule_state st
-                     JOIN at_work s ON ((s.name = st.schedule)))
-                     JOIN public.task_kind k ON ((k.name = s.task)))
-                  WHERE ((st.last_state = 'expired'::text) AND (COALESCE(s.queue, k.queue) = unserved.queue))
-                 LIMIT 1000) one) expired)
   WHERE ((waiting.oldest < (clock_timestamp() - '00:00:30'::interval)) OR (expired.number > 0))
 UNION ALL
  SELECT 'notices held'::text AS kind,

@@ -20,6 +20,25 @@ with sign as materialized (
 ), at_work as not materialized (
     select s.* from schedule s
      where s.enabled and not coalesce(s.paused_until > statement_timestamp(), false)
+), unserved as materialized (
+    select queue from task_kind where retired_at is null
+     union select queue from schedule where queue is not null
+    except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive
+), idle as materialized (
+    -- Whose kinds or rows have an enabled schedule; a subquery that stops at its first, whatever the planner expects.
+    select u.queue from unserved u
+     where exists (select from schedule s where s.queue = u.queue and s.enabled)
+        or exists (select from task_kind k where k.queue = u.queue
+                      and (select true from schedule s where s.task = k.name and s.enabled limit 1))
+), given_up as materialized (
+    select schedule, last_run_at from schedule_state where last_state = 'expired' and exists (select from idle)
+), expired as materialized (
+    -- A run that expires sooner than in 30 seconds is never seen waiting for so long.  All queues at once, from the runs
+    -- on: where workers are overloaded, thousands expire in queues that are served.
+    select coalesce(s.queue, k.queue) as queue, count(*) as number, min(g.last_run_at) as oldest, max(g.last_run_at) as latest
+      from given_up g join at_work s on s.name = g.schedule join task_kind k on k.name = s.task
+     where coalesce(s.queue, k.queue) in (select queue from idle)
+     group by 1
 ), late as materialized (
     select st.schedule, st.claim_at, count(*) over () as number
       from (select schedule, claim_at from schedule_state
@@ -100,22 +119,13 @@ select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserv
             else case waiting.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else waiting.number || ' batches are' end
                  || ' ready, the oldest made ' || sign_words(clock_timestamp() - waiting.oldest) end
        || '; start a worker with -Q ' || unserved.queue, 'error', coalesce(waiting.oldest, expired.oldest)
-  from (select queue from task_kind where retired_at is null
-        union select queue from schedule where queue is not null
-        except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive) unserved
+  from unserved left join expired on expired.queue = unserved.queue
  cross join lateral (
      select count(*) as number, min(due.created_at) as oldest
        from (select b.created_at from batch b
               where b.queue = unserved.queue and (b.state = 'sent' or b.state = 'waiting' and b.send_at <= clock_timestamp())
                 and coalesce(b.not_before <= clock_timestamp(), true)
               limit 1000) due) waiting
- cross join lateral (
-     -- A run that expires sooner than in 30 seconds is never seen waiting for so long.
-     select count(*) as number, min(one.last_run_at) as oldest, max(one.last_run_at) as latest
-       from (select st.last_run_at
-               from schedule_state st join at_work s on s.name = st.schedule join task_kind k on k.name = s.task
-              where st.last_state = 'expired' and coalesce(s.queue, k.queue) = unserved.queue
-              limit 1000) one) expired
  where waiting.oldest < clock_timestamp() - interval '30 seconds' or expired.number > 0
 union all
 select 'notices held', c.name,

@@ -104,6 +104,15 @@ def test_a_database_out_of_reach_is_told(examine: Any, monkeypatch: pytest.Monke
     assert "secret" not in done.stdout
 
 
+def test_a_database_without_tables_is_not_called_out_of_reach(examine: Any, connection: Any) -> None:
+    connection.execute("delete from alembic_version")
+    connection.execute("alter table schedule_state rename to schedule_states")
+    found = troubles(examine("--json"))
+
+    assert found["migrations"].startswith("database is at nothing, this code at ")
+    assert "database" not in found
+
+
 def test_rows_tasks_migrations_and_clocks_are_looked_at(
     examine: Any, drive: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

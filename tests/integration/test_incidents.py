@@ -415,3 +415,25 @@ def test_a_queue_whose_runs_expire_before_they_wait_for_long_is_told_until_a_wor
 
     sign(here, "one@here", "worker", queues=["lonely"])
     assert follow(here) == (0, 1)
+
+
+def test_runs_that_expire_in_a_queue_that_is_served_are_not_read(here: Any) -> None:
+    # Nobody serves prices, and nothing asks for it.
+    sign(here, "all@here", "worker", queues=["discovery", "listings", "notices", "upkeep"])
+    here.sql.execute(
+        "insert into schedule (name, task, every)"
+        " select 's-' || n, 'tasks.discovery.discover', '1 hour' from generate_series(1, 300) n"
+    )
+    here.sql.execute(
+        "insert into schedule_state (schedule, last_state, last_run_at) select name, 'expired', now()"
+        " from schedule on conflict (schedule) do update set last_state = 'expired', last_run_at = now()"
+    )
+    read = (
+        "select coalesce(sum(idx_tup_fetch), 0)::int as rows from pg_stat_xact_user_tables"
+        " where relname in ('schedule', 'schedule_state')"
+    )
+    with here.sql.transaction():
+        here.sql.execute("set local enable_seqscan = off")
+        before = here.one(read)["rows"]
+        here.all("select * from trouble")
+        assert here.one(read)["rows"] - before < 100
