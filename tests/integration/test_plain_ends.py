@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -127,6 +128,10 @@ def test_leases_are_renewed_while_a_redis_that_is_away_cannot_be_told_what_is_to
                     "update batch set lease_until = clock_timestamp() + interval '1 hour'"
                 )
                 wait_for(lambda: drive.one(ended)["count"] == 2, 20.0)
+    # It says what it could not do, which is no output of the next test.
+    told = threading.Event()
+    background.later(told.set)
+    assert told.wait(60.0)
 
 
 def test_nothing_waits_once_the_worker_is_to_stop(
