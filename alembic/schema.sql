@@ -237,16 +237,17 @@ declare
                                    where i.indrelid = tg_relid and i.indisprimary order by a.attnum);
     operation constant uuid := nullif(current_setting('app.operation', true), '')::uuid;
     undone constant bigint := nullif(current_setting('app.undo_of', true), '')::bigint;
+    author constant text := actor();
     is_one boolean;
 begin
     if tg_op = 'INSERT' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
-        select tg_table_name, k, row_name(k, keys), 'insert', null, row_values(n), actor(),
+        select tg_table_name, k, row_name(k, keys), 'insert', null, row_values(n), author,
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as n from new_rows r) rows, row_key(n, keys) k;
     elsif tg_op = 'DELETE' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
-        select tg_table_name, k, row_name(k, keys), 'delete', row_values(o), null, actor(),
+        select tg_table_name, k, row_name(k, keys), 'delete', row_values(o), null, author,
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o from old_rows r) rows, row_key(o, keys) k;
     else
@@ -256,7 +257,7 @@ begin
         select tg_table_name, k, row_name(k, keys), case when o is null then 'insert' when n is null then 'delete' else 'update' end,
                case when n is null then row_values(o) else before end,
                case when o is null then row_values(n) else after end,
-               actor(), current_setting('application_name'), operation, undone
+               author, current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o, case when not is_one then row_key(to_jsonb(r), keys) end as key from old_rows r) olds
           full join (select to_jsonb(r) as n, case when not is_one then row_key(to_jsonb(r), keys) end as key from new_rows r) news
                on coalesce(olds.key, '{}') = coalesce(news.key, '{}'),
@@ -902,6 +903,9 @@ CREATE FUNCTION public.cron_problem(cron text, OUT message text, OUT hint text) 
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
 declare
+    usual constant text := '^(\*(/([1-9]|[1-5][0-9]))?|[0-5]?[0-9](,[0-5]?[0-9])*) '
+                           '(\*(/([1-9]|1[0-9]|2[0-3]))?|([01]?[0-9]|2[0-3])(,([01]?[0-9]|2[0-3]))*) '
+                           '(\*|0?[1-9]|1[0-9]|2[0-8]) \* (\*|[0-7](,[0-7])*|[01]-[1-7])$';
     longest integer[] := array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     macros text[] := array['@hourly','@daily','@midnight','@weekly','@monthly','@yearly','@annually'];
     names text[] := array['minute', 'hour', 'day', 'month', 'weekday'];
@@ -913,7 +917,7 @@ declare
     shown text[];
     first_day integer;
     meet boolean;
-    event text := sun_event(cron);
+    event text;
     place text[];
 begin
     if length(cron) > 500 then
@@ -921,6 +925,11 @@ begin
         hint := 'At most 500 characters.';
         return;
     end if;
+    -- Most need no more: times of every day, of days of the week, of a day that each month has.
+    if cron ~ usual then
+        return;
+    end if;
+    event := sun_event(cron);
     if event is not null then
         one := btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         place := regexp_match(substr(one, length(event) + 2), '^[' || spaces || ']+(-?[0-9]{1,2}(?:\.[0-9]{1,9})?)['
@@ -1807,20 +1816,23 @@ declare
     rule jsonb;
     wanted text;
     known text;
+    -- Read once: each look into the schema unpacks all of it.
+    properties constant jsonb := schema -> 'properties';
+    defs constant jsonb := schema -> '$defs';
 begin
     if options is null or options = '{}' and not schema ?| array['required', 'arguments'] then
         return;
     end if;
-    select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
     for name, value in select * from jsonb_each(options) loop
-        rule := schema -> 'properties' -> name;
+        rule := properties -> name;
         if rule is null then
+            select string_agg(key, ', ' order by key) into known from jsonb_object_keys(properties) key;
             raise exception '% has no option "%"', task, name
                 using errcode = '23514', column = 'options', 
                       hint = did_you_mean(name, string_to_array(known, ', ')) || 'It takes: ' || coalesce(known, 'no options');
         end if;
-        if not option_fits(value, rule, schema -> '$defs') then
-            wanted := option_words(rule, schema -> '$defs');
+        if not option_fits(value, rule, defs) then
+            wanted := option_words(rule, defs);
             raise exception 'option "%" = % is not allowed', name, left(value::text, 100)
                 using errcode = '23514', column = 'options', hint = format('It must be %s.', wanted);
         end if;
@@ -1829,7 +1841,7 @@ begin
         if not options ? name then
             raise exception '% needs option "%"', task, name
                 using errcode = '23514', column = 'options',
-                      hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
+                      hint = format('It must be %s.', option_words(properties -> name, defs));
         end if;
     end loop;
     if schema ? 'arguments' then
@@ -2591,7 +2603,10 @@ COMMENT ON FUNCTION public.row_name(key jsonb, keys text[]) IS 'The key of a row
 -- Name: row_values(jsonb); Type: FUNCTION
 CREATE FUNCTION public.row_values(one jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
-    AS $$ select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(row_difference(one, '{}')) where value <> 'null' $$;
+    AS $$
+    select coalesce(one - array(select key from jsonb_each(one) where value = 'null')
+                        - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'], '{}')
+$$;
 
 -- Name: FUNCTION row_values(one jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.row_values(one jsonb) IS 'A whole row for the audit, without nulls';

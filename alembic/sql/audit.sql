@@ -11,7 +11,10 @@ comment on function row_difference(jsonb, jsonb) is
 
 create or replace function row_values(one jsonb) returns jsonb
 language sql immutable
-as $$ select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(row_difference(one, '{}')) where value <> 'null' $$;
+as $$
+    select coalesce(one - array(select key from jsonb_each(one) where value = 'null')
+                        - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'], '{}')
+$$;
 comment on function row_values(jsonb) is 'A whole row for the audit, without nulls';
 
 create or replace function row_key(one jsonb, keys text[]) returns jsonb
@@ -33,16 +36,17 @@ declare
                                    where i.indrelid = tg_relid and i.indisprimary order by a.attnum);
     operation constant uuid := nullif(current_setting('app.operation', true), '')::uuid;
     undone constant bigint := nullif(current_setting('app.undo_of', true), '')::bigint;
+    author constant text := actor();
     is_one boolean;
 begin
     if tg_op = 'INSERT' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
-        select tg_table_name, k, row_name(k, keys), 'insert', null, row_values(n), actor(),
+        select tg_table_name, k, row_name(k, keys), 'insert', null, row_values(n), author,
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as n from new_rows r) rows, row_key(n, keys) k;
     elsif tg_op = 'DELETE' then
         insert into change (table_name, key, name, action, old, new, changed_by, program, operation, undo_of)
-        select tg_table_name, k, row_name(k, keys), 'delete', row_values(o), null, actor(),
+        select tg_table_name, k, row_name(k, keys), 'delete', row_values(o), null, author,
                current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o from old_rows r) rows, row_key(o, keys) k;
     else
@@ -52,7 +56,7 @@ begin
         select tg_table_name, k, row_name(k, keys), case when o is null then 'insert' when n is null then 'delete' else 'update' end,
                case when n is null then row_values(o) else before end,
                case when o is null then row_values(n) else after end,
-               actor(), current_setting('application_name'), operation, undone
+               author, current_setting('application_name'), operation, undone
           from (select to_jsonb(r) as o, case when not is_one then row_key(to_jsonb(r), keys) end as key from old_rows r) olds
           full join (select to_jsonb(r) as n, case when not is_one then row_key(to_jsonb(r), keys) end as key from new_rows r) news
                on coalesce(olds.key, '{}') = coalesce(news.key, '{}'),

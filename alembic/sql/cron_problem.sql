@@ -63,6 +63,9 @@ create or replace function cron_problem(cron text, out message text, out hint te
 language plpgsql immutable
 as $$
 declare
+    usual constant text := '^(\*(/([1-9]|[1-5][0-9]))?|[0-5]?[0-9](,[0-5]?[0-9])*) '
+                           '(\*(/([1-9]|1[0-9]|2[0-3]))?|([01]?[0-9]|2[0-3])(,([01]?[0-9]|2[0-3]))*) '
+                           '(\*|0?[1-9]|1[0-9]|2[0-8]) \* (\*|[0-7](,[0-7])*|[01]-[1-7])$';
     longest integer[] := array[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     macros text[] := array['@hourly','@daily','@midnight','@weekly','@monthly','@yearly','@annually'];
     names text[] := array['minute', 'hour', 'day', 'month', 'weekday'];
@@ -74,7 +77,7 @@ declare
     shown text[];
     first_day integer;
     meet boolean;
-    event text := sun_event(cron);
+    event text;
     place text[];
 begin
     if length(cron) > 500 then
@@ -82,6 +85,11 @@ begin
         hint := 'At most 500 characters.';
         return;
     end if;
+    -- Most need no more: times of every day, of days of the week, of a day that each month has.
+    if cron ~ usual then
+        return;
+    end if;
+    event := sun_event(cron);
     if event is not null then
         one := btrim(translate(cron, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), spaces);
         place := regexp_match(substr(one, length(event) + 2), '^[' || spaces || ']+(-?[0-9]{1,2}(?:\.[0-9]{1,9})?)['

@@ -7,20 +7,23 @@ declare
     rule jsonb;
     wanted text;
     known text;
+    -- Read once: each look into the schema unpacks all of it.
+    properties constant jsonb := schema -> 'properties';
+    defs constant jsonb := schema -> '$defs';
 begin
     if options is null or options = '{}' and not schema ?| array['required', 'arguments'] then
         return;
     end if;
-    select string_agg(key, ', ' order by key) into known from jsonb_object_keys(schema -> 'properties') key;
     for name, value in select * from jsonb_each(options) loop
-        rule := schema -> 'properties' -> name;
+        rule := properties -> name;
         if rule is null then
+            select string_agg(key, ', ' order by key) into known from jsonb_object_keys(properties) key;
             raise exception '% has no option "%"', task, name
                 using errcode = '23514', column = 'options', 
                       hint = did_you_mean(name, string_to_array(known, ', ')) || 'It takes: ' || coalesce(known, 'no options');
         end if;
-        if not option_fits(value, rule, schema -> '$defs') then
-            wanted := option_words(rule, schema -> '$defs');
+        if not option_fits(value, rule, defs) then
+            wanted := option_words(rule, defs);
             raise exception 'option "%" = % is not allowed', name, left(value::text, 100)
                 using errcode = '23514', column = 'options', hint = format('It must be %s.', wanted);
         end if;
@@ -29,7 +32,7 @@ begin
         if not options ? name then
             raise exception '% needs option "%"', task, name
                 using errcode = '23514', column = 'options',
-                      hint = format('It must be %s.', option_words(schema -> 'properties' -> name, schema -> '$defs'));
+                      hint = format('It must be %s.', option_words(properties -> name, defs));
         end if;
     end loop;
     if schema ? 'arguments' then

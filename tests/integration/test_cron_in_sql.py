@@ -113,6 +113,16 @@ KNOWN = [
 ]
 
 
+#: In each place of "0 0 * * *" every number, list and step of two digits, and every range of two of one digit.
+EVERYWHERE = [
+    " ".join([*fields[:place], part, *fields[place + 1 :]])
+    for fields in (["0", "0", "*", "*", "*"],)
+    for place in range(5)
+    for n in range(100)
+    for part in (f"{n}", f"{n:02}", f"*/{n}", f"{n},{place}", f"{n // 10}-{n % 10}")
+]
+
+
 def in_python(text: str) -> tuple[str | None, str | None]:
     try:
         sun.parse(text) or parse(text)
@@ -167,7 +177,7 @@ TEXTS = st.one_of(_fields, _fields, _dates, _like, EXPRESSIONS, _any)
 def test_known_mistakes_get_the_same_words_from_both(
     connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
-    assert differences(connection, KNOWN) == []
+    assert differences(connection, KNOWN + EVERYWHERE) == []
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

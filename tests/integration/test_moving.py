@@ -24,7 +24,7 @@ def take(drive: Any, plain: Any, celery_process: Callable[..., Process]) -> Call
     def run(source: str, url: str, *options: str) -> str:
         command = ("schedule", "import", source, "--url", url, *options)
         process = celery_process(*command, app="tests.support.plain_app")
-        wait_for(lambda: (drive.work(), process.status is not None)[1], 60.0)
+        wait_for(lambda: (drive.work(), process.status is not None)[1], 60.0, 0.1)
         return process.log.read_text()
 
     return run

@@ -83,7 +83,7 @@ def test_a_result_is_in_celerys_backend_and_in_the_ledger_unless_it_is_ignored(c
         plain.app.conf.result_backend = before
 
     celery.drive.schedule("unseen", task="plain.silent")
-    wait_for(lambda: celery.drive.work() or celery.drive.states("unseen") == ["succeeded"], 20.0)
+    wait_for(lambda: celery.drive.work() or celery.drive.states("unseen") == ["succeeded"], 20.0, 0.1)
     assert celery.drive.runs("unseen")[0]["result"] == {}
 
 
@@ -158,7 +158,7 @@ def test_ignore_and_reject_are_said(celery: Plain) -> None:
     assert (run["state"], run["reason"]) == ("succeeded", "the task raised Ignore: done by hand")
 
     celery.drive.schedule("rejected", task="plain.rejects")
-    wait_for(lambda: celery.drive.work() or "failed" in celery.drive.states("rejected"), 20.0)
+    wait_for(lambda: celery.drive.work() or "failed" in celery.drive.states("rejected"), 20.0, 0.1)
     assert celery.drive.runs("rejected")[0]["error"] == "the task raised Reject: not mine"
 
 
@@ -223,7 +223,7 @@ def test_a_hard_time_limit_and_a_timeout_end_the_run(celery: Plain) -> None:
     celery.drive.schedule(
         "short", task="plain.sleeps", options={"args": [60]}, timeout=timedelta(seconds=2)
     )
-    wait_for(lambda: celery.drive.work() or "failed" in celery.drive.states("short"), 20.0)
+    wait_for(lambda: celery.drive.work() or "failed" in celery.drive.states("short"), 20.0, 0.1)
     assert "ended" not in celery.effects()
 
 
@@ -307,8 +307,8 @@ def test_chords_chains_groups_maps_and_chunks_are_celerys(celery: Plain) -> None
     }
     for name, args in calls.items():
         celery.drive.schedule(name, task=f"celery.{name}", options={"args": args})
-    wait_for(lambda: celery.drive.work() or "chain 6" in celery.effects(), 30.0)
-    wait_for(lambda: celery.drive.work() or all(celery.drive.states(name) == ["succeeded"] for name in calls), 30.0)  # fmt: skip
+    wait_for(lambda: celery.drive.work() or "chain 6" in celery.effects(), 30.0, 0.1)
+    wait_for(lambda: celery.drive.work() or all(celery.drive.states(name) == ["succeeded"] for name in calls), 30.0, 0.1)  # fmt: skip
     results = {name: celery.drive.runs(name)[0]["result"] for name in calls}
     assert (results["starmap"]["value"], results["map"]["value"]) == ([3, 7], [3, 7])
     assert "GroupResult" in results["chunks"]["summary"]
@@ -322,7 +322,7 @@ def test_overlap_run_now_and_backfill_work_for_plain_tasks(celery: Plain) -> Non
         """select run_now('mine', with_options => '{"kwargs": {"what": "by hand"}}')"""
     )
     celery.drive.sql.execute("select backfill('mine', %s, %s)", (due - timedelta(hours=2), due))
-    wait_for(lambda: celery.drive.work() or len(celery.effects()) == 5, 40.0)
+    wait_for(lambda: celery.drive.work() or len(celery.effects()) == 5, 40.0, 0.1)
 
     triggers = sorted(run["trigger"] for run in celery.drive.runs("mine"))
     assert triggers == ["backfill", "backfill", "backfill", "manual", "schedule"]
@@ -335,7 +335,7 @@ def test_other_pools_keep_the_ledger_too(celery: Plain, pool: str) -> None:
     celery.schedule("plain.whoami")
     assert celery.run()["state"] == "succeeded"
     celery.drive.schedule("wrong", task="plain.fails")
-    wait_for(lambda: celery.drive.work() or celery.drive.states("wrong") == ["failed"], 20.0)
+    wait_for(lambda: celery.drive.work() or celery.drive.states("wrong") == ["failed"], 20.0, 0.1)
     assert celery.drive.runs("wrong")[0]["error"].startswith("RuntimeError: no luck")
 
 
@@ -358,7 +358,7 @@ def test_a_plain_task_may_use_the_upstream_client_and_holds_no_worker_while_it_w
     celery.schedule("plain.calls", {"args": ["/a"]})
     assert celery.run()["result"]["value"] == 200
     celery.drive.schedule("second", task="plain.calls", options={"kwargs": {"path": "/b"}})
-    wait_for(lambda: celery.drive.work() or celery.drive.states("second") == ["succeeded"], 30.0)
+    wait_for(lambda: celery.drive.work() or celery.drive.states("second") == ["succeeded"], 30.0, 0.1)
 
     assert celery.effects() == ["attempt 0", "attempt 0", "attempt 1"]
     permits = sql.execute("select run_id from permit order by granted_at").fetchall()
