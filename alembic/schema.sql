@@ -7681,6 +7681,7 @@ CREATE VIEW public.trouble AS
                   WHERE ((k.queue = u.queue) AND ( SELECT true
                            FROM public.schedule s
                           WHERE ((s.task = k.name) AND s.enabled)
+                          ORDER BY s.name
                          LIMIT 1)))))
         ), given_up AS MATERIALIZED (
          SELECT schedule_state.schedule,
