@@ -109,9 +109,7 @@ class DatabaseScheduler(Scheduler):
         ``now`` replaces the database's clock in tests.
         """
         context = self._begin(now)
-        busy = False
-        for step in self._steps:
-            busy |= step.take(context)
+        busy = steps.take_all(self._steps, context)
         busy &= not context.is_gathering()
         busy |= self._send(context)
         self._postgres.answered()

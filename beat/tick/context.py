@@ -1,7 +1,7 @@
 """What the steps of one beat share, and what this tick found ready."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from beat.tick.claim_rate import ClaimRate
@@ -14,6 +14,8 @@ from workers.settings import settings
 
 #: Pause between two looks at what need not happen at once (seconds).
 ROUND = 1.0
+#: After so long a tick looks again for edits (seconds).
+LONG_TICK = 0.05
 #: Due times wait no longer than this where they are claimed in time.
 BEHIND = timedelta(seconds=5)
 
@@ -28,6 +30,8 @@ class TickContext:
     connected_at: float = field(default_factory=time.monotonic)
     #: When it was last seen that neither Postgres nor this beat stands still.
     seen_at: float = field(default_factory=time.monotonic)
+    #: When `now` was so late.
+    now_at: float = field(default_factory=time.monotonic)
     #: When to ask again whether the broker has lost anything.
     next_loss_check: float = 0.0
     #: When to look for announced batches that nobody takes, and how often in a row some were left.
@@ -95,10 +99,23 @@ class TickContext:
         claimed_all = len(self.messages) < self.limit
         return self.busy == {"claim_due"} and claimed_all and self.rate.wait(time.monotonic()) > 0
 
+    def lasts_long(self) -> bool:
+        """Whether there may be edits by now that this tick knows nothing of; then `now` is moved on.
+
+        An edit that is planned by a time before it might run for a due time that had passed.
+        """
+        passed = time.monotonic() - self.now_at
+        if passed < LONG_TICK:
+            return False
+        self.ready = replace(self.ready, now=self.ready.now + timedelta(seconds=passed))
+        self.now_at += passed
+        return True
+
     def begin(self, ready: Ready) -> None:
         """A new tick.  After a standstill of Postgres or of this beat all heartbeats are old."""
         self.ready, self.retry_soon = ready, False
         self.busy.clear()
         before, self.seen_at = self.seen_at, time.monotonic()
+        self.now_at = self.seen_at
         if self.seen_at - before > ROUND + settings().lease_seconds / 3:
             self.connected_at = self.seen_at

@@ -29,6 +29,8 @@ def replan(context: TickContext) -> bool:
         parameters = {"ids": [number for number, _ in found], "names": names}
         consumed = connection.execute(edits.CONSUME, parameters).rowcount
     context.retry_soon |= consumed < len(found)
+    # An edit may plan for any time, also where this tick did not know of it when it began.
+    context.marks.claim = None
     context.edited.update(names)
     return consumed > 0
 

@@ -105,13 +105,13 @@ class Step:
     def name(self) -> str:
         return self.act.__name__
 
-    def take(self, context: TickContext) -> bool:
-        """Do it when it is ready; True when there may be more to do at once."""
+    def take(self, context: TickContext, *, asks_itself: bool = False) -> bool:
+        """Do it when it is ready or asks itself; True when there may be more to do at once."""
         if time.monotonic() < self.not_before:
             return False
         # One that failed is tried again whatever was asked, so that it can be seen to work.
         failed = self.failed_at is not None
-        if not (failed or self.is_ready(context) or self.after & context.busy):
+        if not (failed or asks_itself or self.is_ready(context) or self.after & context.busy):
             return False
         try:
             busy = self.act(context)
@@ -168,6 +168,20 @@ def steps() -> list[Step]:
         Step(samples.sample, samples.is_due),
         Step(replan.reconcile, lambda c: time.monotonic() >= c.next_reconcile),
     ]
+
+
+def take_all(steps: Iterable[Step], context: TickContext) -> bool:
+    """Do all that are ready; True when there may be more to do at once.
+
+    Edits come first, and again where the tick lasts long: they wait for one step, not for all.
+    """
+    edits, *others = steps
+    busy = edits.take(context)
+    for step in others:
+        busy |= step.take(context)
+        if context.lasts_long():
+            busy |= edits.take(context, asks_itself=True)
+    return busy
 
 
 def pause(context: TickContext) -> float:

@@ -274,3 +274,30 @@ def test_a_calendar_without_any_trading_day_is_set_aside_until_it_has_some(drive
     state = drive.state("traded")
     assert state["error"] is None
     assert state["next_run_at"] is not None
+
+
+def test_an_edit_that_comes_in_a_long_tick_waits_for_one_step_and_not_for_all(drive: Any) -> None:
+    drive.schedule("edited", every=timedelta(days=1))
+    drive.work(rounds=2)
+    context, by_name = drive.scheduler._context, {step.name: step for step in drive.scheduler._steps}
+    seen: list[Any] = []
+
+    def slow(_: Any) -> bool:
+        drive.edit("edited", every=MINUTE)
+        context.now_at -= 3 * 60
+        return False
+
+    def next_one(_: Any) -> bool:
+        seen.append(drive.one("select planned_revision = revision as is_planned from schedule_state"
+                              " join schedule on name = schedule"))  # fmt: skip
+        return False
+
+    for name, act in {"claim_due": slow, "answer_requests": next_one}.items():
+        by_name[name].act, by_name[name].is_ready = act, lambda _: True
+    before = drive.now()
+    drive.scheduler.work()
+
+    assert seen == [{"is_planned": True}]
+    # Planned by the time that it was by then: nothing runs for a minute that had passed.
+    assert drive.state("edited")["next_run_at"] >= before + timedelta(minutes=3)
+    assert context.marks.claim is None
