@@ -49,6 +49,6 @@ def redact(text: str) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """Type and first line of what it says, at most 300 characters, for a field of a log line."""
+    # For a field of a log line.
     said = redact(str(getattr(error, "orig", None) or error).strip()).partition("\n")[0]
     return f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
