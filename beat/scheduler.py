@@ -5,6 +5,7 @@ ready, sends what they committed, then waits for an edit or the next due time.  
 Postgres or the broker is away it logs that once, and tries again.
 """
 
+import math
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -109,6 +110,9 @@ class DatabaseScheduler(Scheduler):
         ``now`` replaces the database's clock in tests.
         """
         context = self._begin(now)
+        if now is not None:
+            # A time that is passed in stands still.
+            context.now_at = math.inf
         busy = steps.take_all(self._steps, context)
         busy &= not context.is_gathering()
         busy |= self._send(context)
