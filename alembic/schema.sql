@@ -7678,10 +7678,10 @@ CREATE VIEW public.trouble AS
                    FROM public.schedule s
                   WHERE ((s.queue = u.queue) AND s.enabled))) OR (EXISTS ( SELECT
                    FROM public.task_kind k
-                  WHERE ((k.queue = u.queue) AND ( SELECT true
+                  WHERE ((k.queue = u.queue) AND ( SELECT s.enabled
                            FROM public.schedule s
-                          WHERE ((s.task = k.name) AND s.enabled)
-                          ORDER BY s.name
+                          WHERE (s.task = k.name)
+                          ORDER BY s.enabled DESC
                          LIMIT 1)))))
         ), given_up AS MATERIALIZED (
          SELECT schedule_state.schedule,

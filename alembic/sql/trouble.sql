@@ -25,11 +25,12 @@ with sign as materialized (
      union select queue from schedule where queue is not null
     except select jsonb_array_elements_text(queues) from sign where role = 'worker' and alive
 ), idle as materialized (
-    -- Whose kinds or rows have an enabled schedule.  In the order of an index, which a kind without any has read by a look.
+    -- Whose kinds or rows have an enabled schedule.  In an order that only the index of kinds has: of a kind without any
+    -- schedule one look into it says so.
     select u.queue from unserved u
      where exists (select from schedule s where s.queue = u.queue and s.enabled)
         or exists (select from task_kind k where k.queue = u.queue
-                      and (select true from schedule s where s.task = k.name and s.enabled order by s.name limit 1))
+                      and (select s.enabled from schedule s where s.task = k.name order by s.enabled desc limit 1))
 ), given_up as materialized (
     select schedule, last_run_at from schedule_state where last_state = 'expired' and exists (select from idle)
 ), expired as materialized (
