@@ -107,13 +107,14 @@ def test_an_outcome_with_a_row_and_the_end_of_its_run_are_one_transaction(
 
 def test_a_run_that_writes_no_rows_writes_little_wal(costs: Any, new_run: Any, connection: Any) -> None:
     size = "select pg_current_wal_insert_lsn() - '0/0' as bytes"
-    for _ in range(2):
-        # The second time no page is written as a whole.
+    written = []
+    for _ in range(4):
         for _ in range(15):
             new_run("tests.noop_kind")
         connection.execute("update batch set state = 'sent' where state = 'waiting'")
         before = connection.execute(size).fetchone()["bytes"]
         costs()
-        written = connection.execute(size).fetchone()["bytes"] - before
+        written.append(connection.execute(size).fetchone()["bytes"] - before)
 
-    assert written / 15 < 4_000
+    # The first time pages are written as a whole.  The server itself may write (autovacuum), but not each time.
+    assert min(written[1:]) / 15 < 4_000
