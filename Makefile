@@ -54,8 +54,11 @@ check: $(VENV)/.dev ## what CI runs: tests, lint, audit, a minute of chaos, beat
 idle-time:
 	@nice -n 19 $(MAKE) --no-print-directory lint audit
 
+# Two sessions of pytest at once: each would clear the other's old temporary files away.
+OWN_TEMPORARY = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder
+
 chaos-minute: $(VENV)/.dev ## a minute of kills and restarts, with 1 slot and with 16
-	@$(BIN)/python -m pytest -q -n 2 tests/faults/test_chaos.py -k "minute and not promise_with"
+	@$(OWN_TEMPORARY) $(BIN)/python -m pytest -q -n 2 tests/faults/test_chaos.py -k "minute and not promise_with"
 
 stock: stock-tests stock-burst ## beat on another Postgres: STOCK=/usr/lib/postgresql/15/bin
 
@@ -63,7 +66,7 @@ stock: stock-tests stock-burst ## beat on another Postgres: STOCK=/usr/lib/postg
 STOCK ?= $(WATCHKEEPER_TEST_POSTGRES)
 stock-tests: $(VENV)/.dev
 	@test -n "$(STOCK)" || { echo "STOCK names no folder"; exit 1; }
-	@WATCHKEEPER_TEST_POSTGRES=$(STOCK) $(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py \
+	@$(OWN_TEMPORARY) WATCHKEEPER_TEST_POSTGRES=$(STOCK) $(BIN)/python -m pytest -q -n 4 --dist worksteal tests/integration/test_query_plans.py \
 	tests/integration/test_beat_*.py tests/integration/test_advisory_locks_and_notify.py
 
 stock-burst: $(VENV)/.dev
