@@ -275,6 +275,14 @@ $$;
 -- Name: FUNCTION audit(); Type: COMMENT
 COMMENT ON FUNCTION public.audit() IS 'Trigger of every table that people own, made by the migrate step: who changed what from what to what, with which program';
 
+-- Name: audited(jsonb); Type: FUNCTION
+CREATE FUNCTION public.audited(one jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$ select one - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'] $$;
+
+-- Name: FUNCTION audited(one jsonb); Type: COMMENT
+COMMENT ON FUNCTION public.audited(one jsonb) IS 'A row without what triggers write and without secrets';
+
 -- Name: backfill(text, timestamp with time zone, timestamp with time zone, text, boolean, text); Type: FUNCTION
 CREATE FUNCTION public.backfill(schedule_name text, first timestamp with time zone, last timestamp with time zone, overlap text DEFAULT 'buffer_all'::text, dry_run boolean DEFAULT false, reason text DEFAULT NULL::text) RETURNS TABLE(request_id bigint, runs integer, first_due_at timestamp with time zone, last_due_at timestamp with time zone, items bigint, calls bigint, upstream text, quota_left bigint, takes text)
     LANGUAGE plpgsql
@@ -2576,13 +2584,12 @@ CREATE FUNCTION public.row_difference(one jsonb, other jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     AS $$
     select coalesce(jsonb_object_agg(key, one -> key), '{}')
-      from jsonb_object_keys(one) key
+      from jsonb_object_keys(audited(one)) key
      where (one -> key) is distinct from (other -> key)
-       and key not in ('revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password')
 $$;
 
 -- Name: FUNCTION row_difference(one jsonb, other jsonb); Type: COMMENT
-COMMENT ON FUNCTION public.row_difference(one jsonb, other jsonb) IS 'Columns of the first row that differ in the second, without what triggers write and without secrets';
+COMMENT ON FUNCTION public.row_difference(one jsonb, other jsonb) IS 'Columns of the first row that differ in the second, of those that the audit keeps';
 
 -- Name: row_key(jsonb, text[]); Type: FUNCTION
 CREATE FUNCTION public.row_key(one jsonb, keys text[]) RETURNS jsonb
@@ -2603,10 +2610,7 @@ COMMENT ON FUNCTION public.row_name(key jsonb, keys text[]) IS 'The key of a row
 -- Name: row_values(jsonb); Type: FUNCTION
 CREATE FUNCTION public.row_values(one jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
-    AS $$
-    select coalesce(one - array(select key from jsonb_each(one) where value = 'null')
-                        - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'], '{}')
-$$;
+    AS $$ select coalesce(audited(one) - array(select key from jsonb_each(one) where value = 'null'), '{}') $$;
 
 -- Name: FUNCTION row_values(one jsonb); Type: COMMENT
 COMMENT ON FUNCTION public.row_values(one jsonb) IS 'A whole row for the audit, without nulls';
@@ -7835,7 +7839,7 @@ UNION ALL
  SELECT 'beat silent'::text AS kind,
     'beat'::text AS subject,
     'no beat runs'::text AS title,
-    (COALESCE(((('the last heartbeat was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'there was never a heartbeat'::text) || '; no run starts and no notice is sent until a beat runs'::text) AS text,
+    (COALESCE(((('the last heartbeat was '::text || last.name) || '''s, '::text) || public.sign_words((clock_timestamp() - last.seen_at))), 'there was never a heartbeat'::text) || '; no run starts and no notice is sent until a beat runs that reaches Redis'::text) AS text,
     'error'::text AS severity,
     last.seen_at AS since
    FROM (( SELECT) always

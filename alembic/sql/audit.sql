@@ -1,20 +1,21 @@
+create or replace function audited(one jsonb) returns jsonb
+language sql immutable
+as $$ select one - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'] $$;
+comment on function audited(jsonb) is 'A row without what triggers write and without secrets';
+
 create or replace function row_difference(one jsonb, other jsonb) returns jsonb
 language sql immutable
 as $$
     select coalesce(jsonb_object_agg(key, one -> key), '{}')
-      from jsonb_object_keys(one) key
+      from jsonb_object_keys(audited(one)) key
      where (one -> key) is distinct from (other -> key)
-       and key not in ('revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password')
 $$;
 comment on function row_difference(jsonb, jsonb) is
-    'Columns of the first row that differ in the second, without what triggers write and without secrets';
+    'Columns of the first row that differ in the second, of those that the audit keeps';
 
 create or replace function row_values(one jsonb) returns jsonb
 language sql immutable
-as $$
-    select coalesce(one - array(select key from jsonb_each(one) where value = 'null')
-                        - array['revision', 'updated_at', 'updated_by', 'changed_at', 'changed_by', 'password'], '{}')
-$$;
+as $$ select coalesce(audited(one) - array(select key from jsonb_each(one) where value = 'null'), '{}') $$;
 comment on function row_values(jsonb) is 'A whole row for the audit, without nulls';
 
 create or replace function row_key(one jsonb, keys text[]) returns jsonb

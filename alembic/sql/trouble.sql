@@ -95,7 +95,7 @@ select 'paused', 'everything', 'everything is paused',
 union all
 select 'beat silent', 'beat', 'no beat runs',
        coalesce('the last heartbeat was ' || last.name || '''s, ' || sign_words(clock_timestamp() - last.seen_at),
-                'there was never a heartbeat') || '; no run starts and no notice is sent until a beat runs',
+                'there was never a heartbeat') || '; no run starts and no notice is sent until a beat runs that reaches Redis',
        'error', last.seen_at
   from (select) always
   left join lateral (select h.name, h.seen_at from heartbeat h where h.role = 'beat' order by h.seen_at desc limit 1) last on true

@@ -140,6 +140,15 @@ def test_each_kind_of_trouble_has_its_words(here: Any, statement: str, title: st
     assert titles(here) == [title]
 
 
+def test_a_silent_beat_may_run_without_redis(here: Any) -> None:
+    here.sql.execute("update heartbeat set seen_at = now() - interval '3 minutes' where role = 'beat'")
+
+    row = here.one("select text from trouble where kind = 'beat silent'")
+
+    assert row["text"].startswith("the last heartbeat was beat@here's, 3m ago; ")
+    assert row["text"].endswith(" until a beat runs that reaches Redis")
+
+
 @pytest.mark.outside(8)
 def test_a_pause_of_everything_says_who_why_and_since(here: Any) -> None:
     here.sql.execute("select set_config('app.actor', 'alice', false)")
