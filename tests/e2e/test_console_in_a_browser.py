@@ -307,6 +307,22 @@ def test_an_edit_in_psql_shows_in_an_open_page(browser: Browser, site: Site) -> 
     assert median(took) < PROMISED, took
 
 
+def test_the_buttons_of_an_open_schedule_follow_a_pause(browser: Browser, site: Site) -> None:
+    page = browser.page()
+    page.goto("/schedules/prices-demo")
+    wait_for(lambda: page.evaluate("document.getElementById('cut').hidden"), 10)
+    head = page.locator(".head")
+    expect(head.get_by_role("link", name="Pause …")).to_be_visible()
+
+    site.sql("update schedule set paused_until = 'infinity' where name = 'prices-demo'")
+    expect(head.get_by_role("button", name="Resume")).to_be_visible()
+    expect(head.get_by_role("link", name="Pause …")).to_have_count(0)
+
+    site.sql("update schedule set paused_until = null where name = 'prices-demo'")
+    expect(head.get_by_role("link", name="Pause …")).to_be_visible()
+    expect(head.get_by_role("button", name="Resume")).to_have_count(0)
+
+
 def test_a_page_hears_of_changes_though_a_script_comes_late(browser: Browser, site: Site) -> None:
     page = browser.page()
 
