@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Text
 
-from workers.connections import places, postgres
+from workers.connections import forks, places, postgres
 from workers.connections.postgres import FAVOUR_INDEXES, READ_ONLY, engine_args, is_pooled
 from workers.settings import settings
 
@@ -107,7 +107,7 @@ def _favour_indexes(driver: Driver, _: Any) -> None:
 
 
 def make_engine(url: str, application: str, connections: int | None = None) -> Engine:
-    return create_engine(
+    made = create_engine(
         **engine_args(url, application),
         # Many threads share few connections: each holds one for a transaction, never during a call.
         pool_size=connections or settings().connections,
@@ -116,6 +116,8 @@ def make_engine(url: str, application: str, connections: int | None = None) -> E
         pool_use_lifo=True,
         pool_recycle=1800,
     )
+    event.listen(made, "do_connect", forks.connect)
+    return made
 
 
 @event.listens_for(Pool, "checkin")

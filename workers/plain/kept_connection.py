@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import psycopg
 
 from workers.connections import places
+from workers.connections.forks import no_fork
 from workers.connections.postgres import connect_args, ends_connection
 from workers.db import Driver, counted, prove, translated
 from workers.settings import settings
@@ -40,7 +41,8 @@ class _Kept:
             places.reserve("kept", 1, patience)
             arguments = connect_args("watchkeeper")
             arguments["options"] += BY_KEY
-            self._driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **arguments)
+            with no_fork():
+                self._driver = psycopg.connect(settings().libpq_dsn, autocommit=True, **arguments)
         self._used_at = time.monotonic()
         return self._driver
 

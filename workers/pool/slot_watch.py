@@ -19,6 +19,7 @@ import structlog
 from celery import bootsteps
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.connections.forks import no_fork
 from workers.db import driver_transaction
 from workers.ledger import rescued
 from workers.pool.reaping import reap_at_once
@@ -77,7 +78,8 @@ class _Ear(threading.Thread):
             if connection is None:
                 return
             with suppress(*doorbells.UNREACHABLE), connection.pubsub() as heard:  # type: ignore[no-untyped-call]
-                heard.subscribe(doorbells.channel(self._app))
+                with no_fork():
+                    heard.subscribe(doorbells.channel(self._app))
                 while True:
                     if heard.get_message(timeout=5.0):
                         slots.ring()

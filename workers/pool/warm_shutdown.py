@@ -32,6 +32,8 @@ MAX_IDLE = 5.0
 MAX_SILENCE = 10.0
 
 _started = threading.Lock()
+#: The worker's main process.  One that was just forked has its signal handlers for a moment.
+_main: int | None = None
 
 
 class WarmShutdown(bootsteps.StartStopStep):
@@ -42,7 +44,13 @@ class WarmShutdown(bootsteps.StartStopStep):
 
 
 def begin(hostname: str) -> None:
-    """Ask the pool to hand back what it has not begun, and make sure that the process ends."""
+    """Ask the pool to hand back what it has not begun, and make sure that the process ends.
+
+    A process of the pool that is told so before it has begun is to end alone.
+    """
+    if _main not in (None, os.getpid()):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
     shutdown.request()
     if _started.acquire(blocking=False):
         _Marker(hostname).start()
@@ -50,7 +58,9 @@ def begin(hostname: str) -> None:
 
 
 def reset() -> None:
-    """Forget an earlier worker of this process (tests start several)."""
+    """A worker begins in this process; an earlier one is forgotten (tests start several)."""
+    global _main  # noqa: PLW0603 - a process's memory
+    _main = os.getpid()
     shutdown.reset()
     if _started.locked():
         _started.release()

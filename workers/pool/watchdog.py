@@ -17,6 +17,7 @@ from celery import bootsteps
 from celery.worker import state
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.connections.forks import no_fork
 from workers.ledger import heartbeats
 from workers.pool import slot_watch, warm_shutdown
 from workers.processes import slots
@@ -134,7 +135,8 @@ class _Thread(threading.Thread):
         if not queues:
             return 0
         with self._consumer.app.connection_for_read() as connection:
-            channel = connection.default_channel
+            with no_fork():
+                channel = connection.default_channel
             return sum(channel.queue_declare(queue=name).message_count for name in queues)
 
     def _write_heartbeat(self) -> None:
@@ -157,7 +159,7 @@ class _Thread(threading.Thread):
 
     def _redis_answers(self) -> bool:
         try:
-            with self._consumer.app.connection_for_read() as connection:
+            with self._consumer.app.connection_for_read() as connection, no_fork():
                 connection.ensure_connection(max_retries=1, timeout=5)
         except UNREACHABLE:
             # A restart does not help while Redis is unreachable.

@@ -1,0 +1,62 @@
+"""No process is forked while a thread connects to a server.
+
+OpenSSL, which logins and TLS need, locks what it sets up.  A process that is forked meanwhile finds
+those locks locked for ever, and its first connection waits for them.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+#: A fork waits for so long (seconds): a server that does not answer holds no lock.
+MAX_WAIT = 1.0
+
+
+class _Connecting:
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked process: its other threads are not there."""
+        self._changed = threading.Condition()
+        self._threads = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._changed:
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._threads -= 1
+                self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Until no thread connects; none begins to before `go_on`."""
+        self._changed.acquire()
+        self._changed.wait_for(lambda: not self._threads, MAX_WAIT)
+
+    def go_on(self) -> None:
+        self._changed.release()
+
+
+_connecting = _Connecting()
+os.register_at_fork(
+    before=_connecting.wait, after_in_parent=_connecting.go_on, after_in_child=_connecting.forget
+)
+
+
+@contextmanager
+def no_fork() -> Iterator[None]:
+    """Let the other threads of this process fork none until this ends."""
+    with _connecting.counted():
+        yield
+
+
+def connect(dialect: Any, _: Any, args: Any, parameters: Any) -> Any:
+    """SQLAlchemy's event ``do_connect``."""
+    with no_fork():
+        return dialect.connect(*args, **parameters)
