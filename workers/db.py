@@ -17,7 +17,6 @@ from sqlalchemy import (
     Engine,
     Identity,
     MetaData,
-    create_engine,
     event,
     literal_column,
     text,
@@ -107,7 +106,7 @@ def _favour_indexes(driver: Driver, _: Any) -> None:
 
 
 def make_engine(url: str, application: str, connections: int | None = None) -> Engine:
-    made = create_engine(
+    return forks.create_engine(
         **engine_args(url, application),
         # Many threads share few connections: each holds one for a transaction, never during a call.
         pool_size=connections or settings().connections,
@@ -116,8 +115,6 @@ def make_engine(url: str, application: str, connections: int | None = None) -> E
         pool_use_lifo=True,
         pool_recycle=1800,
     )
-    event.listen(made, "do_connect", forks.connect)
-    return made
 
 
 @event.listens_for(Pool, "checkin")

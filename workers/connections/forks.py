@@ -1,7 +1,7 @@
 """No process is forked while a thread connects to a server.
 
-OpenSSL, which logins and TLS need, locks what it sets up.  A process that is forked meanwhile finds
-those locks locked for ever, and its first connection waits for them.
+OpenSSL, which logins and TLS need, locks what it sets up, and Python what it imports.  A process that
+is forked meanwhile finds those locks locked for ever, and its first connection waits for them.
 """
 
 import os
@@ -9,6 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Engine, event
 
 #: A fork waits for so long (seconds): a server that does not answer holds no lock.
 MAX_WAIT = 1.0
@@ -56,7 +59,13 @@ def no_fork() -> Iterator[None]:
         yield
 
 
-def connect(dialect: Any, _: Any, args: Any, parameters: Any) -> Any:
-    """SQLAlchemy's event ``do_connect``."""
+def create_engine(**arguments: Any) -> Engine:
+    with no_fork():
+        made = sqlalchemy.create_engine(**arguments)
+    event.listen(made, "do_connect", _connect)
+    return made
+
+
+def _connect(dialect: Any, _: Any, args: Any, parameters: Any) -> Any:
     with no_fork():
         return dialect.connect(*args, **parameters)
