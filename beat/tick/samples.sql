@@ -1,13 +1,13 @@
 -- name: queues
 -- Written by the first beat that comes by in a minute; the condition is looked at before anything else.
 insert into queue_sample (at, queue, ready, running, waiting, oldest)
+with q as materialized (select * from queue_status)
 select %(at)s, k.queue, coalesce(q.ready, 0), coalesce(q.running, 0),
        coalesce(q.waiting_for_quota, 0),
        -- What this tick has planned is ready later than it began.
        case when q.oldest > %(now)s then '0' else %(now)s - q.oldest end
-  from (select queue from task_kind where retired_at is null union
-        select queue from batch where state in ('waiting', 'sent', 'running')) k
-  left join queue_status q on q.queue = k.queue
+  from (select queue from task_kind where retired_at is null union select queue from q) k
+  left join q on q.queue = k.queue
  where not exists (select from queue_sample where at = %(at)s)
 on conflict do nothing
 

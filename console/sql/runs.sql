@@ -47,14 +47,17 @@ select seq, state, total, done, failed, deferred, attempt, deaths, worker, waiti
 -- States beyond those of the table are of those that wait, in the words of queue_status.
 select b.run_id, b.seq, coalesce(r.schedule, r.task) as name, b.queue, b.state, b.total, b.done, b.failed,
        b.deferred, b.attempt, b.worker, b.waiting_for, b.not_before, b.error, b.created_at
-  from batch b join run r on r.id = b.run_id
+  -- Each state by an index of its own: what has ended is not read.
+  from (select * from batch where cast(:run as uuid) is not null and run_id = :run
+         union all select * from batch where cast(:run as uuid) is null and state = 'running'
+         union all select * from batch where cast(:run as uuid) is null and state = 'sent'
+         union all select * from batch where cast(:run as uuid) is null and state = 'waiting') b
+  join run r on r.id = b.run_id
  cross join lateral (select case when b.state = 'running' then 'running'
                                  when b.state not in ('waiting', 'sent') then b.state
                                  when b.send_at is null then 'waiting_for_quota'
                                  when b.not_before > clock_timestamp() then 'later' else 'ready' end as word) is_
- where (cast(:run as uuid) is not null or b.state in ('waiting', 'sent', 'running'))
-   and (cast(:run as uuid) is null or b.run_id = :run)
-   and (cast(:queue as text) is null or b.queue = :queue)
+ where (cast(:queue as text) is null or b.queue = :queue)
    and (cast(:worker as text) is null or b.worker = :worker)
    and (cast(:upstream as text) is null or b.waiting_for = :upstream)
    and (cast(:state as text) is null or is_.word = :state
