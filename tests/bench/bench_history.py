@@ -1,6 +1,6 @@
 """Costs on a small database and on one with much history: tick, run, permit, views; and beside an old snapshot.
 
-1 M runs and 5 M permits; ``--large`` 20 M and 100 M (an hour, 50 GB).  Each figure is printed for the small
+1 M runs and 5 M permits; ``--large`` 20 M and 100 M (an hour, 35 GB).  Each figure is printed for the small
 and the large database with their ratio.  ``--snapshot MINUTES`` holds a snapshot open while 200 runs a second
 come due, and prints what a run costs in each minute.  fsync and synchronous_commit are on.
 """

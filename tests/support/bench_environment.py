@@ -35,7 +35,7 @@ class BenchEnvironment:
 
     def __init__(self, folder: Path, postgres: PostgresServer, valkey: ValkeyServer) -> None:
         self.folder, self.postgres, self.valkey = folder, postgres, valkey
-        self.sql: psycopg.Connection[Any] = psycopg.connect(postgres.url(), autocommit=True)
+        self.sql = self._administrator()
         #: Since when runs are the bench's own; None: all are.
         self.began: Any = None
         self._beats: list[Process] = []
@@ -162,7 +162,13 @@ class BenchEnvironment:
         self.sql.close()
         self.postgres.kill()
         self.postgres.start()
-        self.sql = psycopg.connect(self.postgres.url(), autocommit=True)
+        self.sql = self._administrator()
+
+    def _administrator(self) -> psycopg.Connection[Any]:
+        """Its statements are planned for their values: a plan for any time reads all of a long history."""
+        return psycopg.connect(
+            self.postgres.url(), autocommit=True, options="-c plan_cache_mode=force_custom_plan"
+        )
 
     def beats_cpu(self) -> float:
         """CPU seconds of the beats that are up."""
