@@ -13,8 +13,10 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Engine, event
 
-#: A fork waits for so long (seconds): a server that does not answer holds no lock.
-MAX_WAIT = 1.0
+from workers.connections.postgres import KEEPALIVE
+
+#: A fork waits no longer than a connection may take to come about (seconds).
+MAX_WAIT = float(KEEPALIVE["connect_timeout"])
 
 
 class _Connecting:
