@@ -54,7 +54,7 @@ check: $(VENV)/.dev ## what CI runs: tests, lint, audit, a minute of chaos, beat
 idle-time:
 	@nice -n 19 $(MAKE) --no-print-directory lint audit
 
-# Two sessions of pytest at once: each would clear the other's old temporary files away.
+# Two sessions of pytest at once, each of which lists and clears the folder of its temporary files.
 OWN_TEMPORARY = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder
 
 chaos-minute: $(VENV)/.dev ## a minute of kills and restarts, with 1 slot and with 16
