@@ -7595,6 +7595,7 @@ CREATE VIEW public.trouble AS
             split_part(h.name, '@'::text, 1) AS "group",
             h.started_at,
             h.seen_at,
+            h.detail,
             (h.detail -> 'queues'::text) AS queues,
             (h.seen_at > (clock_timestamp() - '00:00:30'::interval)) AS alive
            FROM public.heartbeat h
@@ -7605,6 +7606,7 @@ CREATE VIEW public.trouble AS
             s."group",
             s.started_at,
             s.seen_at,
+            s.detail,
             s.queues,
             s.alive,
                 CASE
@@ -7704,6 +7706,14 @@ CREATE VIEW public.trouble AS
           WHERE (COALESCE(s.queue, k.queue) IN ( SELECT idle.queue
                    FROM idle))
           GROUP BY COALESCE(s.queue, k.queue)
+        ), left_alone AS MATERIALIZED (
+         SELECT q.queue,
+            string_agg(s.name, ', '::text ORDER BY s.name) AS workers
+           FROM (sign s
+             CROSS JOIN LATERAL jsonb_array_elements_text(s.queues) q(queue))
+          WHERE ((s.role = 'worker'::text) AND s.alive)
+          GROUP BY q.queue
+         HAVING bool_and(COALESCE((((s.detail ->> 'idle_seconds'::text))::integer >= 40), false))
         ), late AS MATERIALIZED (
          SELECT st.schedule,
             st.claim_at,
@@ -7901,6 +7911,29 @@ UNION ALL
                  LIMIT 1000) due) waiting)
   WHERE ((waiting.oldest < (clock_timestamp() - '00:00:30'::interval)) OR (expired.number > 0))
 UNION ALL
+ SELECT 'queue stalled'::text AS kind,
+    l.queue AS subject,
+    ('no worker takes what is ready in the queue '::text || l.queue) AS title,
+    (((((((
+        CASE ready.number
+            WHEN 1 THEN '1 batch is'::text
+            WHEN 1000 THEN '1000 or more batches are'::text
+            ELSE (ready.number || ' batches are'::text)
+        END || ' ready ('::text) || ready.tasks) || '), the oldest for '::text) || public.duration_words(date_trunc('second'::text, (clock_timestamp() - ready.oldest)))) || '; these workers run and have nothing in hand: '::text) || l.workers) || '; do they know the task? An older release may not; otherwise restart them'::text) AS text,
+    'error'::text AS severity,
+    ready.oldest AS since
+   FROM (left_alone l
+     CROSS JOIN LATERAL ( SELECT count(*) AS number,
+            min(due.send_at) AS oldest,
+            string_agg(DISTINCT due.task, ', '::text) AS tasks
+           FROM ( SELECT b.send_at,
+                    b.task
+                   FROM (public.batch b
+                     JOIN public.run r ON ((r.id = b.run_id)))
+                  WHERE ((b.queue = l.queue) AND (b.state = 'sent'::text) AND (b.sends = 0) AND (b.send_at < (clock_timestamp() - '00:00:40'::interval)) AND COALESCE((b.not_before < (clock_timestamp() - '00:00:40'::interval)), true) AND ((r.state = 'running'::text) OR COALESCE((r.expires_at > clock_timestamp()), true)))
+                 LIMIT 1000) due) ready)
+  WHERE (ready.number > 0)
+UNION ALL
  SELECT 'notices held'::text AS kind,
     c.name AS subject,
         CASE
@@ -7980,7 +8013,7 @@ UNION ALL
 COMMENT ON VIEW public.trouble IS 'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 
 -- Name: COLUMN trouble.kind; Type: COMMENT
-COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
+COMMENT ON COLUMN public.trouble.kind IS 'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, queue stalled, notices held, notices dead, quota low, blocked, rule wrong, partitions';
 
 -- Name: COLUMN trouble.subject; Type: COMMENT
 COMMENT ON COLUMN public.trouble.subject IS 'Schedule, process, queue, channel, upstream or rule';

@@ -27,7 +27,7 @@ MAX_SKEW = 2.0
 TROUBLES = {
     "beat": ("beat silent",),
     "workers": ("worker silent",),
-    "queues": ("queue unserved",),
+    "queues": ("queue unserved", "queue stalled"),
     "pauses": ("paused", "tripped"),
     "runs": ("failing",),
     "upstreams": ("blocked", "quota low"),

@@ -1,7 +1,7 @@
 create or replace view trouble as
 -- Kind and subject name an incident; paused and disabled schedules are silent.
 with sign as materialized (
-    select h.name, h.role, split_part(h.name, '@', 1) as "group", h.started_at, h.seen_at, h.detail -> 'queues' as queues,
+    select h.name, h.role, split_part(h.name, '@', 1) as "group", h.started_at, h.seen_at, h.detail, h.detail -> 'queues' as queues,
            h.seen_at > clock_timestamp() - interval '30 seconds' as alive
       from heartbeat h
      where h.seen_at > clock_timestamp() - interval '1 day' and not h.detail ? 'ended'
@@ -40,6 +40,13 @@ with sign as materialized (
       from given_up g join at_work s on s.name = g.schedule join task_kind k on k.name = s.task
      where coalesce(s.queue, k.queue) in (select queue from idle)
      group by 1
+), left_alone as materialized (
+    -- Served queues whose living workers all have had nothing in hand for so long; one that does not say so may be busy.
+    select q.queue, string_agg(s.name, ', ' order by s.name) as workers
+      from sign s cross join lateral jsonb_array_elements_text(s.queues) q(queue)
+     where s.role = 'worker' and s.alive
+     group by q.queue
+    having bool_and(coalesce((s.detail ->> 'idle_seconds')::int >= 40, false))
 ), late as materialized (
     select st.schedule, st.claim_at, count(*) over () as number
       from (select schedule, claim_at from schedule_state
@@ -129,6 +136,22 @@ select 'queue unserved', unserved.queue, 'no worker serves the queue ' || unserv
               limit 1000) due) waiting
  where waiting.oldest < clock_timestamp() - interval '30 seconds' or expired.number > 0
 union all
+select 'queue stalled', l.queue, 'no worker takes what is ready in the queue ' || l.queue,
+       case ready.number when 1 then '1 batch is' when 1000 then '1000 or more batches are' else ready.number || ' batches are' end
+       || ' ready (' || ready.tasks || '), the oldest for ' || duration_words(date_trunc('second', clock_timestamp() - ready.oldest))
+       || '; these workers run and have nothing in hand: ' || l.workers
+       || '; do they know the task? An older release may not; otherwise restart them', 'error', ready.oldest
+  from left_alone l
+ cross join lateral (
+     select count(*) as number, min(due.send_at) as oldest, string_agg(distinct due.task, ', ') as tasks
+       from (select b.send_at, b.task from batch b join run r on r.id = b.run_id
+              where b.queue = l.queue and b.state = 'sent' and b.sends = 0
+                and b.send_at < clock_timestamp() - interval '40 seconds'
+                and coalesce(b.not_before < clock_timestamp() - interval '40 seconds', true)
+                and (r.state = 'running' or coalesce(r.expires_at > clock_timestamp(), true))
+              limit 1000) due) ready
+ where ready.number > 0
+union all
 select 'notices held', c.name,
        case when room.free_at > clock_timestamp() then c.name || ' is near its limit of messages an hour'
             else 'notices for ' || c.name || ' are not sent' end,
@@ -177,7 +200,7 @@ select 'partitions', p.table_name, 'table ' || p.table_name || ' lacks partition
 comment on view trouble is
     'What is broken at the moment of reading; beat sends one notice when it breaks and one when it is over';
 comment on column trouble.kind is
-    'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, notices held, notices dead, quota low, blocked, rule wrong, partitions';
+    'failing, tripped, late, many late, set aside, paused, beat silent, worker silent, queue unserved, queue stalled, notices held, notices dead, quota low, blocked, rule wrong, partitions';
 comment on column trouble.subject is 'Schedule, process, queue, channel, upstream or rule';
 comment on column trouble.severity is 'error: schedule status and doctor exit 1; warning: it ends by itself';
 comment on column trouble.since is 'Since when, as far as is known';

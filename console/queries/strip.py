@@ -14,9 +14,9 @@ SHOWN, MAX_COUNTED = 5, 1000
 #: One process reads the strip at most so often (seconds).
 MAX_AGE = 1.0
 #: Kinds of trouble that have a place of their own on the strip.
-_SILENT = ("beat silent", "worker silent", "queue unserved")
+_SILENT = ("beat silent", "worker silent", "queue unserved", "queue stalled")
 #: The worst first; all others follow.
-_WORST = ("paused", "beat silent", "queue unserved", "worker silent", "blocked")
+_WORST = ("paused", "beat silent", "queue unserved", "queue stalled", "worker silent", "blocked")
 #: The strip, and when it was read.
 _kept: list[tuple[float, Row]] = []
 

@@ -59,6 +59,9 @@ def test_a_worker_that_stands_still_is_told_and_so_is_that_it_goes_on(
     eventually(lambda: len(told.all("select from heartbeat")) == 3, within=60)
     name = told.one("select name from heartbeat where detail -> 'queues' = '[\"upkeep\"]'")["name"]
 
+    said = "select from heartbeat where name = %s and (detail -> 'idle_seconds')::int >= 1"
+    eventually(lambda: told.all(said, name), within=20)
+
     os.killpg(sleeper.pid, signal.SIGSTOP)
     try:
         said = f"worker {name} is silent"

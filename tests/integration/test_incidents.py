@@ -251,6 +251,42 @@ def test_ready_work_in_a_queue_without_a_living_worker_is_told(here: Any) -> Non
     assert follow(here) == (0, 0), "what waits for a quota is not ready"
 
 
+def test_a_batch_that_no_idle_worker_of_its_queue_takes_is_told(here: Any) -> None:
+    sign(here, "a@here", "worker", queues=["prices"], idle_seconds=300)
+    sign(here, "all@here", "worker", queues=["prices", "discovery", "upkeep"], idle_seconds=39)
+    run_id = uuid.uuid4()
+    here.sql.execute(
+        "insert into run (id, task, trigger, due_at, state, queue, open_batches)"
+        " values (%s, 'tasks.prices.refresh', 'manual', now(), 'due', 'prices', 1)", (run_id,),
+    )  # fmt: skip
+    here.sql.execute(
+        "insert into batch (run_id, seq, task, queue, state, send_at)"
+        " values (%s, 0, 'tasks.prices.refresh', 'prices', 'sent', now() - interval '10 minutes')",
+        (run_id,),
+    )
+    assert follow(here) == (0, 0), "a worker of the queue had something in hand"
+    sign(here, "all@here", "worker", queues=["prices", "discovery", "upkeep"])
+    assert follow(here) == (0, 0), "a worker that does not say so may be busy"
+    sign(here, "all@here", "worker", queues=["prices", "discovery", "upkeep"], idle_seconds=40)
+    here.sql.execute("update batch set not_before = now() - interval '30 seconds'")
+    assert follow(here) == (0, 0), "it is ready for half a minute"
+    here.sql.execute("update batch set not_before = null")
+    assert follow(here) == (1, 0)
+    row = here.one("select title, text from trouble")
+    assert row == {
+        "title": "no worker takes what is ready in the queue prices",
+        "text": "1 batch is ready (tasks.prices.refresh), the oldest for 10 minutes; these workers run and"
+        " have nothing in hand: a@here, all@here; do they know the task? An older release may not;"
+        " otherwise restart them",
+    }
+    here.sql.execute("update run set expires_at = now() - interval '1 second'")
+    assert follow(here) == (0, 1), "what has expired is not taken"
+    here.sql.execute("update run set expires_at = null")
+    assert follow(here) == (1, 0)
+    here.sql.execute("update batch set state = 'running', lease_until = now() + interval '1 minute'")
+    assert follow(here) == (0, 1)
+
+
 def test_an_upstream_blocked_again_and_again_is_one_incident(here: Any) -> None:
     close = (
         "update upstream_state set blocked_until = now() + %s::interval, failures = 2, blocked_reason = 'x'"

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
+from celery.worker.state import active_requests
 from sqlalchemy.exc import SQLAlchemyError
 
 from workers.connections.forks import no_fork
@@ -38,6 +39,29 @@ POLL_SECONDS = 0.5
 MAX_STANDSTILL = 20.0
 #: A session ends its process itself when a batch hangs; the parent does after so long (seconds).
 GRACE = 30.0
+
+
+class Idleness:
+    """For how long nobody has seen a process of this worker with anything in hand."""
+
+    def __init__(self) -> None:
+        self._busy_at = time.monotonic()
+
+    def look(self, in_hand: bool) -> None:
+        """A message of a plain task is in hand too."""
+        # The event loop may change the set meanwhile: the next look comes soon.
+        with suppress(RuntimeError):
+            in_hand = in_hand or any(one.name != doorbells.SESSION for one in active_requests)
+        if in_hand:
+            self._busy_at = time.monotonic()
+
+    @property
+    def seconds(self) -> int:
+        return int(time.monotonic() - self._busy_at)
+
+
+#: Of this worker, as its watch has seen it.
+idleness = Idleness()
 
 
 class SlotWatch(bootsteps.StartStopStep):
@@ -97,25 +121,31 @@ class _Watch(threading.Thread):
         pause = threading.Event()
         while True:
             pause.wait(POLL_SECONDS)
-            for region in slots.regions():
-                try:
-                    self._look(region)
-                except (SQLAlchemyError, OSError) as error:
-                    # Looked at again; beat takes the batches back when their leases end.
-                    log.warning("slots.not_taken_back", error=brief(error))
+            in_hand = [bool(self._look(region)) for region in slots.regions()]
+            idleness.look(any(in_hand))
 
-    def _look(self, region: Region) -> None:
+    def _look(self, region: Region) -> list[InHand]:
+        """What its process has in hand."""
+        in_hand = region.in_hand()
+        try:
+            self._look_after(region, in_hand)
+        except (SQLAlchemyError, OSError) as error:
+            # Looked at again; beat takes the batches back when their leases end.
+            log.warning("slots.not_taken_back", error=brief(error))
+        return in_hand
+
+    def _look_after(self, region: Region, in_hand: Sequence[InHand]) -> None:
         pid = region.pid
         if not is_alive(pid):
             take_back(region.in_hand(), pid)
             region.clear()
             self._clocks.pop(pid, None)
-        elif region.in_session and (reason := self._stuck(region)):
+        elif region.in_session and (reason := self._stuck(region, in_hand)):
             log.error("process.killed", pid=pid, reason=reason)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _stuck(self, region: Region) -> str | None:
+    def _stuck(self, region: Region, in_hand: Sequence[InHand]) -> str | None:
         """Standing is counted by looks, so that a machine that stood still kills nobody."""
         before, stood = self._clocks.get(region.pid, (0.0, 0.0))
         stood = stood + POLL_SECONDS if region.clock == before else 0.0
@@ -123,7 +153,7 @@ class _Watch(threading.Thread):
         if stood > max(MAX_STANDSTILL, settings().lease_seconds):
             return f"its clock stood for {stood:.0f} s"
         late = time.monotonic() - GRACE
-        if any(one.until < late for one in region.in_hand()):
+        if any(one.until < late for one in in_hand):
             return "a batch hangs, and its process does not end"
         return None
 

@@ -147,6 +147,7 @@ class _Thread(threading.Thread):
             "processes": getattr(consumer.pool, "num_processes", 1),
             # Says also that this worker knows doorbells.
             "slots": slots.count(),
+            "idle_seconds": slot_watch.idleness.seconds,
         }
         slot_watch.tell_queues(consumer)
         scaler = getattr(consumer.controller, "autoscaler", None)
