@@ -13,7 +13,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from bench_profile import with_statements
@@ -36,11 +36,14 @@ TASK = "tests.noop_kind"
 SMALL = (10_000, 50_000)
 RATE = 200
 #: What the logins of beat and workers asked for since the last reset: it does not depend on the machine's load.
+#: The text of a statement is its normalized one only if it was planned since then.
 COUNTS = """
-select regexp_replace(query, '\\s+', ' ', 'g'), calls, shared_blks_hit + shared_blks_read, wal_records,
-       total_exec_time + total_plan_time
+select queryid, regexp_replace(min(query), '\\s+', ' ', 'g'), sum(calls)::float8,
+       sum(shared_blks_hit + shared_blks_read)::float8, sum(wal_records)::float8,
+       sum(total_exec_time + total_plan_time)
   from pg_stat_statements where userid = 'watchkeeper_service'::regrole
    and dbid = (select oid from pg_database where datname = current_database())
+ group by queryid
 """
 
 
@@ -66,34 +69,39 @@ class Counts:
         rows = self._bench.sql.execute(COUNTS).fetchall()
         sums = {
             name: sum(row[place] for row in rows)
-            for place, name in enumerate(("statements", "pages", "wal_records"), 1)
+            for place, name in enumerate(("statements", "pages", "wal_records"), 2)
         }
-        PAGES[what] = {query: (pages / number, ms / number) for query, _, pages, _, ms in rows}
+        PAGES[what] = {
+            key: Asked(text, pages / number, ms / number) for key, text, _, pages, _, ms in rows
+        }
         return {f"{name}_a_{what}": value / number for name, value in sums.items()}
 
 
-#: Pages and milliseconds by the clock of each statement for each run or tick, as counted last.
-PAGES: dict[str, dict[str, tuple[float, float]]] = {}
+class Asked(NamedTuple):
+    """A statement, with its pages and milliseconds by the clock for each run or tick."""
+
+    text: str
+    pages: float = 0.0
+    ms: float = 0.0
 
 
-def say_grown(
-    small: dict[str, dict[str, tuple[float, float]]], large: dict[str, dict[str, tuple[float, float]]]
-) -> None:
+#: As counted last, by the number that Postgres gives a statement.
+PAGES: dict[str, dict[int, Asked]] = {}
+
+
+def say_grown(small: dict[str, dict[int, Asked]], large: dict[str, dict[int, Asked]]) -> None:
     """Statements that read more pages on the large database."""
     for what, after in large.items():
-        before = {query: small[what].get(query, (0.0, 0.0)) for query in after}
-        more = {query: pages - before[query][0] for query, (pages, _) in after.items()}
-        for query in sorted(more, key=lambda one: -more[one])[:8]:
-            pages, ms = after[query]
-            took = ms - before[query][1]
+        pairs = [(one, small[what].get(key, Asked(one.text))) for key, one in after.items()]
+        for one, before in sorted(pairs, key=lambda pair: pair[1].pages - pair[0].pages)[:8]:
             say(
                 "history_grown",
                 each=what,
-                statement=query[:150],
-                pages=pages,
-                more=more[query],
-                ms=ms,
-                more_ms=took,
+                statement=one.text[:150],
+                pages=one.pages,
+                more=one.pages - before.pages,
+                ms=one.ms,
+                more_ms=one.ms - before.ms,
             )
 
 
@@ -245,7 +253,7 @@ def beside_a_snapshot(bench: BenchEnvironment, given: Namespace) -> None:
     pause.wait(32)
     snapshot = None
     first: dict[str, float] = {}
-    pages: dict[str, dict[str, tuple[float, float]]] = {}
+    pages: dict[str, dict[int, Asked]] = {}
     for minute in range(given.snapshot + 1):
         before, done, counts = used(bench, worker), finished(bench), Counts(bench)
         pause.wait(60)
