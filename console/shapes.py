@@ -165,7 +165,7 @@ class _Once:
         if self._key is None or dry_run:
             return JSONResponse(value(act()), 202)
         visit, connection = self._visit, self._visit.connection
-        what = [visit.request.url.path, asked.model_dump() if asked else None]
+        what = [visit.request.url.path, asked.model_dump(exclude_defaults=True) if asked else {}]
         fingerprint = hashlib.sha256(json.dumps(what, default=str).encode()).digest()
         connection.exec_driver_sql("set local role none")
         sql.execute(connection, "people.forget_keys")

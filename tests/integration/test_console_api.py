@@ -227,6 +227,20 @@ def test_a_run_is_asked_for_once_and_its_id_is_known_at_once(
     assert (asked["requested_by"].startswith("operator-"), asked["note"]) == (True, "now")
 
 
+def test_a_request_without_a_body_and_one_with_an_empty_one_are_the_same(
+    api: httpx2.Client, connection: Any
+) -> None:
+    make(api, "mine")
+    key = {"idempotency-key": "abc"}
+    first = api.post("/schedules/mine/run", headers=key)
+    second = api.post("/schedules/mine/run", json={}, headers=key)
+    third = api.post("/schedules/mine/run", json={"why": None}, headers=key)
+
+    assert [one.status_code for one in (first, second, third)] == [202, 202, 202]
+    assert second.json() == third.json() == first.json()
+    assert len(connection.execute("select from run_request").fetchall()) == 1
+
+
 def test_a_refused_request_leaves_its_key_free(api: httpx2.Client, connection: Any) -> None:
     key = {"idempotency-key": "abc"}
     assert api.post("/schedules/mine/run", json={}, headers=key).status_code == 404
