@@ -17,6 +17,7 @@ from tasks.watches.watch import (
     Field,
     Imitation,
     Seed,
+    Slice,
     Watch,
     drop_fields,
     price_drop,
@@ -93,12 +94,12 @@ def _deletes() -> tuple[Delete, Delete]:
     )
 
 
-def _delete_tokens(connection: Connection, before: datetime, limit: int) -> int:
-    return _deletes()[0](connection, before, limit)
+def _delete_tokens(connection: Connection, asked: Slice) -> int:
+    return _deletes()[0](connection, asked)
 
 
-def _delete_pools(connection: Connection, before: datetime, limit: int) -> int:
-    return _deletes()[1](connection, before, limit)
+def _delete_pools(connection: Connection, asked: Slice) -> int:
+    return _deletes()[1](connection, asked)
 
 
 _DAYS = {

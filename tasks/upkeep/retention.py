@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.upkeep.retention_rules import DAYS, RULES
 from tasks.watches import partitions
+from tasks.watches.watch import Slice
 from workers.execution import Item, Work, app, count_words
 from workers.ledger import Options
 
@@ -72,14 +73,14 @@ def clear(work: Work[Any], item: Item, now: datetime) -> None:
     """Delete by one rule until nothing old is left; each slice is committed."""
     option, delete = RULES[item.key]
     before = now - timedelta(days=getattr(work.options, option))
-    limit = work.options.slice_rows
+    asked = Slice(before, work.options.slice_rows)
 
     def one_slice(connection: Connection) -> int:
-        deleted = delete(connection, before, limit)
+        deleted = delete(connection, asked)
         work.count(deleted=deleted)
         return deleted
 
-    while _saved(work, item, one_slice) >= limit:
+    while _saved(work, item, one_slice) >= asked.limit:
         pass
     with work.done(item):
         pass

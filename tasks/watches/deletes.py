@@ -5,10 +5,10 @@ Of a partitioned table the partitions are dropped whole.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from tasks.watches.watch import Delete
+from tasks.watches.watch import Delete, Slice
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,23 +27,33 @@ def rows(table: str, key: str, where: str, order: str | None = None) -> Delete:
 
     Without ``order`` the table is read until enough rows are found.
     """
-    ordered = f"order by {order}" if order else ""
-    statement = (
-        f"delete from {table} where ({key}) in (select {key} from {table} where {where}"  # noqa: S608 - names from code
-        f" {ordered} limit :limit for update skip locked)"
-    )
+    place, ordered = (order, f" order by {order}") if order else ("null", "")
 
-    def delete(connection: Connection, before: datetime, limit: int) -> int:
-        return _execute(connection, statement, before, limit)
+    def from_(since: str) -> str:
+        old = f"select {key}, {place} as place from {table} where ({where}){since}{ordered}"  # noqa: S608 - names from code
+        return (
+            f"with old as materialized ({old} limit :limit for update skip locked),"  # noqa: S608
+            f" gone as (delete from {table} where ({key}) in (select {key} from old) returning 1)"
+            " select (select count(*) from gone), max(place) from old"
+        )
+
+    first, further = from_(""), from_(f" and {place} >= :since")
+
+    def delete(connection: Connection, asked: Slice) -> int:
+        statement = first if asked.since is None else further
+        deleted, last = _execute(connection, statement, asked).one()
+        asked.since = asked.since if last is None else last
+        return int(deleted)
 
     return delete
 
 
-def _execute(connection: Connection, statement: str, before: datetime, limit: int) -> int:
+def _execute(connection: Connection, statement: str, asked: Slice) -> Any:
     # Commands read the watches too, and have no use for SQLAlchemy.
     from sqlalchemy import text
 
-    return connection.execute(text(statement), {"before": before, "limit": limit}).rowcount
+    what = {"before": asked.before, "limit": asked.limit, "since": asked.since}
+    return connection.execute(text(statement), what)
 
 
 def rows_with_children(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
@@ -61,13 +71,13 @@ def rows_with_children(table: str, key: str, where: str, children: tuple[str, ..
     ]
     parents = rows(table, "id", where, "last_seen_at")
 
-    def delete(connection: Connection, before: datetime, limit: int) -> int:
-        deleted = 0
+    def delete(connection: Connection, asked: Slice) -> int:
+        left = replace(asked)
         for statement in statements:
-            deleted += _execute(connection, statement, before, limit - deleted)
-            if deleted == limit:
-                return deleted
-        return deleted + parents(connection, before, limit - deleted)
+            left.limit -= _execute(connection, statement, left).rowcount
+            if not left.limit:
+                return asked.limit
+        return asked.limit - left.limit + parents(connection, left)
 
     return delete
 
@@ -75,14 +85,14 @@ def rows_with_children(table: str, key: str, where: str, children: tuple[str, ..
 def whole_partitions(table: str) -> Delete:
     """Drop partitions of ``table`` that are old as a whole, one a transaction."""
 
-    def delete(connection: Connection, before: datetime, limit: int) -> int:
+    def delete(connection: Connection, asked: Slice) -> int:
         # As in _execute.
         from tasks.watches import partitions
 
-        name, rows = partitions.drop(connection, table, before, limit)
+        name, rows = partitions.drop(connection, table, asked.before, asked.limit)
         if name is None:
             return 0
         # Of the default partition rows are deleted. After one that was dropped there may be another.
-        return rows if name == f"{table}_default" else max(rows, limit)
+        return rows if name == f"{table}_default" else max(rows, asked.limit)
 
     return delete

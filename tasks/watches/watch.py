@@ -34,8 +34,21 @@ class Field:
 
 
 Fields = Mapping[str, Field]
-#: Deletes at most ``limit`` rows older than ``before``; returns how many.
-Delete = Callable[[Any, datetime, int], int]
+
+
+@dataclass(slots=True)
+class Slice:
+    """What one transaction of retention deletes at most: ``limit`` rows older than ``before``."""
+
+    before: datetime
+    limit: int
+    #: Where the transaction before it ended, in the order of its rule: the index holds entries of
+    #: deleted rows up to there until vacuum comes.
+    since: Any = None
+
+
+#: Deletes such a slice in this connection; returns how many rows.
+Delete = Callable[[Any, Slice], int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from tasks.upkeep.retention_rules import RULES
+from tasks.watches.watch import Slice
+from workers.db import transaction
 
 TOKEN = "with t as (insert into token (chain, address_key, address) values ('solana', 'x', 'x') returning id)"
 
@@ -172,15 +175,41 @@ def clear(database: Any) -> Any:
     def run(rule: str, days: int) -> int:
         _, delete = RULES[rule]
         before, gone = datetime.now(UTC) + timedelta(minutes=1) - timedelta(days=days), 0
+        asked = Slice(before, 3)
         while True:
             with engine.begin() as connection:
-                number = delete(connection, before, 3)
+                number = delete(connection, asked)
             gone += number
             if number < 3:
                 return gone
 
     yield run
     engine.dispose()
+
+
+def test_a_slice_does_not_read_what_those_before_it_deleted(connection: Any, database: Any) -> None:
+    connection.execute("truncate run cascade")
+    connection.execute(
+        "insert into run (id, task, trigger, due_at, state, queue, created_at, finished_at)"
+        " select gen_random_uuid(), 'tasks.prices.refresh', 'manual', now(), 'succeeded', 'prices', at, at"
+        " from (select now() - interval '1 year' + n * interval '1 second' as at from generate_series(1, 3000) n) old"
+    )
+    _, delete = RULES["runs"]
+    asked, pages = Slice(datetime.now(UTC) - timedelta(days=30), 100), []
+    # While somebody holds an old snapshot, no entry of an index can be removed.
+    with psycopg.connect(database.admin_url) as old:
+        old.execute("set transaction isolation level repeatable read")
+        old.execute("select count(*) from run")
+        for _ in range(30):
+            with transaction() as slice_:
+                # As is planned for a large table.
+                for plan in ("seqscan", "bitmapscan", "sort"):
+                    slice_.execute(text(f"set local enable_{plan} = off"))
+                read = text("select pg_stat_get_xact_blocks_fetched('run'::regclass)")
+                before = slice_.execute(read).scalar_one()
+                assert delete(slice_, asked) == 100
+                pages.append(slice_.execute(read).scalar_one() - before)
+    assert max(pages) < pages[0] + 20, pages
 
 
 def count(connection: Any, table: str) -> int:

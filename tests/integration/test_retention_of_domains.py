@@ -10,6 +10,7 @@ from sqlalchemy import create_engine
 
 from tasks.upkeep.retention import RetentionOptions
 from tasks.upkeep.retention_rules import RULES
+from tasks.watches.watch import Slice
 
 pytestmark = pytest.mark.outside(27)
 
@@ -22,10 +23,11 @@ def forget(database: Any) -> Any:
     def run(rule: str, slice_rows: int = 5) -> list[int]:
         option, delete = RULES[rule]
         before = datetime.now(UTC) - timedelta(days=getattr(RetentionOptions(), option))
+        asked = Slice(before, slice_rows)
         slices = []
         while True:
             with engine.begin() as connection:
-                slices.append(delete(connection, before, slice_rows))
+                slices.append(delete(connection, asked))
             if slices[-1] < slice_rows:
                 return slices
 
