@@ -57,27 +57,30 @@ def _execute(connection: Connection, statement: str, asked: Slice) -> Any:
 
 
 def rows_with_children(table: str, key: str, where: str, children: tuple[str, ...]) -> Delete:
-    oldest = f"select id from {table} where {where} order by last_seen_at limit :limit"  # noqa: S608 - names from code
-    statements = [
-        (
-            f"with parent as materialized ({oldest} for update skip locked)"  # noqa: S608
+    def from_(since: str, child: str) -> str:
+        return (
+            f"with parent as materialized (select id from {table} where ({where}){since}"  # noqa: S608 - names from code
+            " order by last_seen_at limit :limit for update skip locked)"
             f", child as materialized (select {child}.tableoid, {child}.ctid from parent"
             f" join {child} on {child}.{key} = parent.id limit :limit)"
             # A partitioned table has rows of one ctid in several partitions.
             f" delete from {child} using child"
             f" where {child}.tableoid = child.tableoid and {child}.ctid = child.ctid"
         )
-        for child in children
-    ]
+
+    first = [from_("", child) for child in children]
+    further = [from_(" and last_seen_at >= :since", child) for child in children]
     parents = rows(table, "id", where, "last_seen_at")
 
     def delete(connection: Connection, asked: Slice) -> int:
         left = replace(asked)
-        for statement in statements:
+        for statement in first if asked.since is None else further:
             left.limit -= _execute(connection, statement, left).rowcount
             if not left.limit:
                 return asked.limit
-        return asked.limit - left.limit + parents(connection, left)
+        deleted = asked.limit - left.limit + parents(connection, left)
+        asked.since = left.since
+        return deleted
 
     return delete
 

@@ -187,25 +187,40 @@ def clear(database: Any) -> Any:
     engine.dispose()
 
 
-def test_a_slice_does_not_read_what_those_before_it_deleted(connection: Any, database: Any) -> None:
-    connection.execute("truncate run cascade")
-    connection.execute(
+#: Table → what makes 3,000 old rows.
+OLD = {
+    "run": (
         "insert into run (id, task, trigger, due_at, state, queue, created_at, finished_at)"
-        " select gen_random_uuid(), 'tasks.prices.refresh', 'manual', now(), 'succeeded', 'prices', at, at"
-        " from (select now() - interval '1 year' + n * interval '1 second' as at from generate_series(1, 3000) n) old"
+        " select gen_random_uuid(), 'tasks.prices.refresh', 'manual', now(), 'succeeded', 'prices', at, at from old"
+    ),
+    "listing": (
+        "insert into listing (site, external_id, title, url, last_seen_at)"
+        " select 'head_fi', at::text, 't', 'https://example.com', at from old"
+    ),
+}
+
+
+@pytest.mark.parametrize("table", OLD)
+def test_a_slice_does_not_read_what_those_before_it_deleted(
+    connection: Any, database: Any, table: str
+) -> None:
+    connection.execute(f"truncate {table} cascade")
+    connection.execute(
+        "with old as (select now() - interval '2 years' + n * interval '1 second' as at"
+        f" from generate_series(1, 3000) n) {OLD[table]}"
     )
-    _, delete = RULES["runs"]
+    _, delete = RULES[f"{table}s"]
     asked, pages = Slice(datetime.now(UTC) - timedelta(days=30), 100), []
     # While somebody holds an old snapshot, no entry of an index can be removed.
     with psycopg.connect(database.admin_url) as old:
         old.execute("set transaction isolation level repeatable read")
-        old.execute("select count(*) from run")
+        old.execute(f"select count(*) from {table}")
         for _ in range(30):
             with transaction() as slice_:
                 # As is planned for a large table.
                 for plan in ("seqscan", "bitmapscan", "sort"):
                     slice_.execute(text(f"set local enable_{plan} = off"))
-                read = text("select pg_stat_get_xact_blocks_fetched('run'::regclass)")
+                read = text(f"select pg_stat_get_xact_blocks_fetched('{table}'::regclass)")
                 before = slice_.execute(read).scalar_one()
                 assert delete(slice_, asked) == 100
                 pages.append(slice_.execute(read).scalar_one() - before)
