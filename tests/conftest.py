@@ -96,19 +96,29 @@ def groups(items: list[Any]) -> list[list[Any]]:
     return sorted(made.values(), key=lambda one: (time_limit(one[0]), len(one)), reverse=True)
 
 
+def mixed(*kinds: list[list[Any]]) -> list[list[Any]]:
+    """Groups of each kind spread over the whole, in the order that they have."""
+    placed = [((nth + 0.5) / len(kind), group) for kind in kinds for nth, group in enumerate(kind)]
+    return [group for _, group in sorted(placed, key=lambda one: one[0])]
+
+
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     """Give each worker an equal part; xdist deals them in this order.
 
     Those that wait come first, spread over all workers but one, which computes meanwhile; small ones fill
-    what is left at the end.
+    what is left at the end.  Whole systems compute much as they start: they are spread over that time.
     """
     from tests.support.machine_share import is_waiting
 
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     parts: list[list[Any]] = [[] for _ in range(workers)]
     waiting = parts[:-1] or parts
-    for nth, group in enumerate(groups([item for item in items if is_waiting(item)])):
-        waiting[nth % len(waiting)].extend(group)
+    waits = groups([item for item in items if is_waiting(item)])
+    systems = [group for group in waits if group[0].nodeid.startswith("tests/e2e/")]
+    others = [group for group in waits if not group[0].nodeid.startswith("tests/e2e/")]
+    for nth, part in enumerate(waiting):
+        for group in mixed(systems[nth :: len(waiting)], others[nth :: len(waiting)]):
+            part.extend(group)
     for group in groups([item for item in items if not is_waiting(item)]):
         min(parts, key=len).extend(group)
     items[:] = [item for part in parts for item in part]
